@@ -1,0 +1,1 @@
+"""Signal features of speech, computed on any device from waveforms."""

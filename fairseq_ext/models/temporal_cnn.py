@@ -1,0 +1,118 @@
+"""`ext_temporal_cnn`: dilated residual 1-D convolutions over time, attentive statistics, linear classifier.
+
+Shapes: B batch, T frames, F features, W width.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from fairseq.models import register_model
+from torch import Tensor, nn
+
+from ..features.spectral import valid_mask
+from ..modules.pooling import AttentiveStatisticsPooling
+from ..modules.utterance_model import UtteranceModel, UtteranceModelConfig
+
+
+@dataclass
+class TemporalCnnConfig(UtteranceModelConfig):
+    """Keys of the temporal convolutional network."""
+
+    width: int = field(default=64, metadata={"help": "channels of every layer"})
+    kernel_size: int = field(
+        default=5, metadata={"help": "taps of each convolution, odd; steps of the layer's input"}
+    )
+    num_blocks: int = field(default=3, metadata={"help": "residual blocks; block i has dilation 2 ** i"})
+    stride: int = field(default=2, metadata={"help": "step of the first convolution, frames"})
+    encoder_dropout: float = field(default=0.1, metadata={"help": "dropout inside each block; a probability"})
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions, batch-normalised, added to their input.
+
+    Args:
+        width: W.
+        kernel_size: taps, odd.
+        dilation: steps between taps of the first convolution.
+        dropout: between the two; a probability.
+    """
+
+    def __init__(self, width: int, kernel_size: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        padding = (kernel_size // 2) * dilation
+        self.body = nn.Sequential(
+            nn.Conv1d(width, width, kernel_size, padding=padding, dilation=dilation, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Conv1d(width, width, 1, bias=False),
+            nn.BatchNorm1d(width),
+        )
+
+    def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
+        """Apply the block; padding stays 0, so that it looks to the next block like the silence it stands for.
+
+        Args:
+            frames: (B, W, T), 0 on padding.
+            valid: (B, 1, T) bool.
+
+        Returns:
+            (B, W, T), 0 on padding.
+        """
+        return torch.relu(frames + self.body(frames)) * valid
+
+
+class TemporalCnnEncoder(nn.Module):
+    """Strided convolution, dilated residual blocks, attentive statistics.
+
+    Args:
+        num_features: F.
+        config: see `TemporalCnnConfig`.
+    """
+
+    def __init__(self, num_features: int, config: Any) -> None:
+        super().__init__()
+        width = config.width
+        self.stride = config.stride
+        self.stem = nn.Sequential(
+            nn.Conv1d(
+                num_features, width, config.kernel_size, config.stride, config.kernel_size // 2, bias=False
+            ),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+        )
+        self.blocks = nn.ModuleList(
+            ResidualBlock(width, config.kernel_size, 2**i, config.encoder_dropout)
+            for i in range(config.num_blocks)
+        )
+        self.pooling = AttentiveStatisticsPooling(width)
+        self.out_dim = self.pooling.out_dim(width)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Encode a padded batch.
+
+        Args:
+            features: (B, T, F), 0 on padding.
+            lengths: (B,), frames.
+
+        Returns:
+            (B, 3 W).
+        """
+        frames = self.stem(features.transpose(1, 2))  # (B, W, T')
+        lengths = torch.div(lengths + self.stride - 1, self.stride, rounding_mode="floor")
+        valid = valid_mask(lengths, frames.shape[2])[:, None, :]
+        frames = frames * valid
+        for block in self.blocks:
+            frames = block(frames, valid)
+        return self.pooling(frames.transpose(1, 2), lengths)
+
+
+@register_model("ext_temporal_cnn", dataclass=TemporalCnnConfig)
+class TemporalCnn(UtteranceModel):
+    """Temporal convolutional classifier."""
+
+    @classmethod
+    def make_encoder(cls, config: Any, num_features: int) -> TemporalCnnEncoder:
+        """See `UtteranceModel.make_encoder`."""
+        return TemporalCnnEncoder(num_features, config)

@@ -1,0 +1,150 @@
+"""Pooling of frame sequences of unequal length into one vector; padding never counts.
+
+Shapes: B batch, T frames, D width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ..features.spectral import valid_mask
+
+
+def masked_mean(frames: Tensor, lengths: Tensor) -> Tensor:
+    """Average the valid frames.
+
+    Args:
+        frames: (B, T, D).
+        lengths: (B,), frames; 0 gives zeros.
+
+    Returns:
+        (B, D).
+    """
+    valid = valid_mask(lengths, frames.shape[1])[:, :, None]
+    return frames.masked_fill(~valid, 0.0).sum(1) / lengths.clamp(min=1)[:, None]
+
+
+def masked_std(frames: Tensor, lengths: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Standard deviation over the valid frames.
+
+    Args:
+        frames: (B, T, D).
+        lengths: (B,), frames.
+        weights: (B, T, D) that sum to 1 over T, 0 on padding; None = equal weights.
+
+    Returns:
+        (B, D).
+    """
+    valid = valid_mask(lengths, frames.shape[1])[:, :, None]
+    if weights is None:
+        weights = valid / lengths.clamp(min=1)[:, None, None]
+    frames = frames.masked_fill(~valid, 0.0)
+    mean = (weights * frames).sum(1, keepdim=True)
+    variance = (weights * (frames - mean).square()).sum(1)
+    return (
+        variance + 1e-5
+    ).sqrt()  # the gradient of a bare root is infinite at 0, as for a clip of one frame
+
+
+def masked_max(frames: Tensor, lengths: Tensor) -> Tensor:
+    """Largest value over the valid frames.
+
+    Args:
+        frames: (B, T, D).
+        lengths: (B,), frames; 0 gives zeros.
+
+    Returns:
+        (B, D).
+    """
+    valid = valid_mask(lengths, frames.shape[1])[:, :, None]
+    largest = frames.masked_fill(~valid, -torch.inf).amax(1)
+    return torch.where((lengths > 0)[:, None], largest, torch.zeros_like(largest))
+
+
+class StatisticsPooling(nn.Module):
+    """Mean, standard deviation and maximum over time, side by side (Snyder et al. 2018, plus the maximum)."""
+
+    def out_dim(self, dim: int) -> int:
+        """Width of the result.
+
+        Args:
+            dim: D, width of the frames.
+
+        Returns:
+            Width of the pooled vector.
+        """
+        return 3 * dim
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Pool a padded batch.
+
+        Args:
+            frames: (B, T, D).
+            lengths: (B,), frames.
+
+        Returns:
+            (B, 3 D).
+        """
+        parts = [masked_mean(frames, lengths), masked_std(frames, lengths), masked_max(frames, lengths)]
+        return torch.cat(parts, dim=1)
+
+
+class AttentiveStatisticsPooling(nn.Module):
+    """Attention-weighted mean and deviation, and the maximum (Okabe et al. 2018, equations 3-6, plus the maximum).
+
+    Args:
+        dim: D, width of the frames.
+        hidden: width of the attention's hidden layer.
+    """
+
+    def __init__(self, dim: int, hidden: int = 32) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(nn.Linear(dim, hidden), nn.Tanh(), nn.Linear(hidden, dim))
+
+    def out_dim(self, dim: int) -> int:
+        """Width of the result.
+
+        Args:
+            dim: D, width of the frames.
+
+        Returns:
+            Width of the pooled vector.
+        """
+        return 3 * dim
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Pool a padded batch.
+
+        Args:
+            frames: (B, T, D).
+            lengths: (B,), frames.
+
+        Returns:
+            (B, 3 D).
+        """
+        valid = valid_mask(lengths, frames.shape[1])[:, :, None]
+        scores = self.attention(frames).masked_fill(~valid, torch.finfo(frames.dtype).min)
+        weights = scores.softmax(dim=1) * valid  # (B, T, D)
+        mean = (weights * frames).sum(1)
+        return torch.cat([mean, masked_std(frames, lengths, weights), masked_max(frames, lengths)], dim=1)
+
+
+def segment_means(frames: Tensor, lengths: Tensor, num_segments: int) -> Tensor:
+    """Cut each clip into equal parts of its own length and average each part: a time-normalised picture.
+
+    A frame that lies across a cut counts in both parts by its shares, so any length works, even one frame.
+
+    Args:
+        frames: (B, T, D).
+        lengths: (B,), frames.
+        num_segments: N, number of parts.
+
+    Returns:
+        (B, N, D).
+    """
+    edges = (
+        torch.linspace(0, 1, num_segments + 1, device=frames.device)[None, :] * lengths[:, None]
+    )  # (B, N + 1)
+    index = torch.arange(frames.shape[1], device=frames.device)
+    covered = (edges[:, :, None] - index).clamp(0, 1)  # (B, N + 1, T): share of each frame before each edge
+    weights = covered[:, 1:] - covered[:, :-1]
+    return (weights @ frames) / weights.sum(2, keepdim=True).clamp(min=1e-6)

@@ -1,0 +1,86 @@
+"""Start a model from another one's checkpoint: take what agrees in name and shape, say what does not."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """Names of state-dict entries: `loaded`; `initialised` = ours, not in the file (or another shape); `unused`."""
+
+    loaded: tuple[str, ...]
+    initialised: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
+    """Copy the weights of a checkpoint into a model, where name and shape agree.
+
+    The averaged (EMA) weights are preferred when the checkpoint holds them.
+
+    Args:
+        model: changed in place.
+        path: a checkpoint of fairseq.
+
+    Returns:
+        What was loaded and what was not; it is logged too.
+
+    Raises:
+        ValueError: not one entry agrees, which means the wrong file.
+    """
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    report = copy_matching(model, checkpoint_weights(checkpoint))
+    if not report.loaded:
+        raise ValueError(
+            f"{path}: expected weights of a {type(model).__name__}, found none that agree in name and shape; "
+            "check pretrained_path and the model's sizes"
+        )
+    logger.info(
+        f"{path}: loaded {len(report.loaded)} tensors; left at their initial values: "
+        f"{', '.join(report.initialised) or 'none'}; in the file but not used: {', '.join(report.unused) or 'none'}"
+    )
+    return report
+
+
+def checkpoint_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    """Return the weights of a loaded fairseq checkpoint, the averaged (EMA) ones when there are any.
+
+    Args:
+        checkpoint: as `torch.load` returns it.
+
+    Returns:
+        The state dict.
+    """
+    averaged = (checkpoint.get("extra_state") or {}).get("ema")
+    weights: Mapping[str, Tensor] = averaged or checkpoint["model"]
+    return weights
+
+
+def copy_matching(model: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
+    """Copy the entries that agree in name and shape.
+
+    Args:
+        model: changed in place.
+        weights: a state dict.
+
+    Returns:
+        What was loaded and what was not.
+    """
+    own = model.state_dict()
+    matching = {
+        name: value for name, value in weights.items() if name in own and own[name].shape == value.shape
+    }
+    model.load_state_dict(matching, strict=False)
+    return LoadReport(
+        loaded=tuple(matching),
+        initialised=tuple(name for name in own if name not in matching),
+        unused=tuple(name for name in weights if name not in matching),
+    )

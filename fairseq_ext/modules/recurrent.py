@@ -1,0 +1,94 @@
+"""The recurrent encoder that `ext_rnn` and `ext_lstm` share.
+
+Shapes: B batch, T frames, F features, H hidden width.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from .pooling import StatisticsPooling
+
+CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM}
+
+
+class RecurrentEncoder(nn.Module):
+    """Stacked frames -> bidirectional recurrent layers -> statistics over time.
+
+    Pooling over all steps, and not the last state alone, is what lets a plain RNN train: each step then has a
+    short way to the loss, so the gradient does not have to survive the whole clip.
+
+    Args:
+        cell: "rnn" or "lstm".
+        num_features: F.
+        hidden: H, per direction.
+        num_layers: recurrent layers.
+        frame_stack: consecutive frames joined into one step.
+        dropout: on the input of every layer and on the output; a probability.
+    """
+
+    def __init__(
+        self, cell: str, num_features: int, hidden: int, num_layers: int, frame_stack: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.frame_stack = frame_stack
+        self.input = nn.Sequential(
+            nn.Linear(num_features * frame_stack, hidden), nn.LayerNorm(hidden), nn.ReLU()
+        )
+        widths = [hidden] + [2 * hidden] * (num_layers - 1)
+        self.layers = nn.ModuleList(
+            CELLS[cell](width, hidden, batch_first=True, bidirectional=True) for width in widths
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(2 * hidden) for _ in widths)
+        self.dropout = nn.Dropout(dropout)
+        self.pooling = StatisticsPooling()
+        self.out_dim = self.pooling.out_dim(2 * hidden)
+        for layer in self.layers:
+            _orthogonal_recurrence(layer)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Encode a padded batch.
+
+        Args:
+            features: (B, T, F).
+            lengths: (B,), frames.
+
+        Returns:
+            (B, 6 H).
+        """
+        frames, lengths = stack_frames(features, lengths, self.frame_stack)
+        frames = self.input(frames)  # (B, T', H)
+        steps = lengths.clamp(min=1)
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            packed = pack_padded_sequence(
+                self.dropout(frames), steps.cpu(), batch_first=True, enforce_sorted=False
+            )
+            frames, _ = pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=frames.shape[1])
+            frames = norm(frames)  # (B, T', 2 H)
+        return self.pooling(self.dropout(frames), steps)
+
+
+def stack_frames(features: Tensor, lengths: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Join groups of consecutive frames; the last group is filled with zeros.
+
+    Args:
+        features: (B, T, F), 0 beyond each clip's end.
+        lengths: (B,), frames.
+        size: frames per group.
+
+    Returns:
+        (B, ceil(T / size), size * F) and (B,) the numbers of groups.
+    """
+    num_clips, num_frames, width = features.shape
+    features = nn.functional.pad(features, (0, 0, 0, -num_frames % size))
+    return features.reshape(num_clips, -1, size * width), torch.div(
+        lengths + size - 1, size, rounding_mode="floor"
+    )
+
+
+def _orthogonal_recurrence(layer: nn.RNNBase) -> None:
+    """Start the hidden-to-hidden weights as rotations, which neither shrink nor blow up the state (Saxe et al. 2014)."""
+    for name, parameter in layer.named_parameters():
+        if name.startswith("weight_hh"):
+            for gate in parameter.data.split(layer.hidden_size):
+                nn.init.orthogonal_(gate)
