@@ -1,1 +1,25 @@
-"""placeholder"""
+"""Speech tasks, models, criterions and recipes for fairseq. Map of the floors (imports point down only).
+
+Importing this package is light: it loads nothing of torch or fairseq. `common.user_dir` may name this folder or
+the installed package; fairseq then imports `tasks/` and `models/` itself.
+
+floor 0, standard library and numpy:
+    manifest      the Utterance record; tsv, label streams, sidecar and dictionaries, streamed and atomic
+    line_index    random access to the rows of a manifest without holding them in memory
+    splits        speaker-disjoint splits and the check that they are
+    corpora       one reader per corpus: a folder in, Utterance records out
+    text          scoring of transcripts and bootstrap intervals
+floor 1, and torch, soundfile, PyAV:
+    media         audio of any format to mono float32 at the rate asked for
+    features      spectrograms; augment: waveform augmentation; synthetic: corpora made by a speech synthesiser
+    preflight     checks of prepared data before training
+    analysis      metrics, embeddings, plots and the report page
+floor 2, and fairseq:
+    compat        the few mends the stack needs; data: datasets and batches
+floor 3:
+    modules       parts shared by models; models, criterions: one file per registered name; checkpoints: loading
+floor 4:
+    tasks         one file per registered task; importing it registers the criterions too
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,481 @@
+"""Manifests: what a corpus reader hands over, and the files that training reads.
+
+A split `train` of a folder is three kinds of row-aligned UTF-8 files:
+
+- `train.tsv`: the root folder on line 1, then `path<TAB>num_samples`. Stock fairseq reads it. A segment of a longer
+  file is `path:start_sample:num_samples<TAB>num_samples`, which only our readers understand.
+- `train.{label}`: one line per utterance (`train.digit`, `train.ltr`, `train.wrd`, ...).
+- `train.meta.tsv`: the sidecar, with a header, keyed by id: transcript, speaker, accent and so on.
+
+Everything streams: neither readers nor writers hold the rows. `manifests/README.md` shows each format.
+"""
+
+import os
+import re
+import secrets
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One utterance of a corpus. For the text fields None and "" both mean: not known.
+
+    Attributes:
+        id: unique within its manifest.
+        path: media path relative to the manifest's root.
+        num_samples: audio length at the manifest's sample rate; for a segment, of the segment.
+        num_frames: video length in frames.
+        start_s: start of the segment within its file, in seconds; None for a whole file.
+        end_s: end of the segment within its file, in seconds.
+    """
+
+    id: str
+    path: str
+    num_samples: int
+    num_frames: int | None = None
+    transcript: str | None = None
+    speaker: str | None = None
+    language: str | None = None
+    accent: str | None = None
+    gender: str | None = None
+    emotion: str | None = None
+    split: str | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+SIDECAR_COLUMNS = ("id", *(f.name for f in fields(Utterance) if f.name not in {"id", "path", "num_samples"}))
+_PARSERS: dict[str, Callable[[str], Any]] = {"num_frames": int, "start_s": float, "end_s": float}
+_SIDECAR_FIELDS = [(name, _PARSERS.get(name, str)) for name in SIDECAR_COLUMNS]
+
+# Fairseq adds these four to every dictionary; a file that lists one is rejected by it.
+_RESERVED_SYMBOLS = {"<s>", "<pad>", "</s>", "<unk>"}
+# Characters that would move a row or column, or that have no UTF-8 form (file names that are not UTF-8).
+_UNSAFE = re.compile("[\t\n\r\0\ud800-\udfff]")
+_UNSAFE_LABEL = re.compile("[\n\r\0\ud800-\udfff]")
+_SEGMENT = re.compile(r"(.+):(\d+):(\d+)", re.ASCII)
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a temporary path in the same folder and moves it onto `path` when the block succeeds.
+
+    Whoever looks at `path` sees the old content or the new, never a part. On an exception the temporary file is
+    removed and `path` stays as it was. Hand an open file to writers that add a suffix to a path (`numpy.savez`).
+
+    Args:
+        path: the file to appear; its folder is created.
+
+    Yields:
+        The path to write to.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        os.replace(temporary, target)
+        _flush_to_disk(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+    """Opens a text file (UTF-8, "\\n" line ends) that appears under its name only when the block succeeds.
+
+    Args:
+        path: the file to appear; its folder is created.
+
+    Yields:
+        The open text file.
+    """
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+        yield file
+
+
+class _DuplicateCheck:
+    """Finds repeated ids at 8 bytes per id: equal 64-bit hashes are candidates, a second pass confirms them."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+
+    def add(self, utterance_id: str) -> None:
+        self._hashes.append(hash(utterance_id))
+
+    def finish(self, ids: Callable[[], Iterable[str]], where: Path, first_line: int) -> None:
+        """Raises on a repeated id; `ids` reads them again, `first_line` is the line number of the first one."""
+        hashes = np.frombuffer(self._hashes, dtype=np.int64)
+        ordered = np.sort(hashes)
+        repeated = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+        if not repeated:
+            return
+        seen: dict[str, int] = {}
+        for line, utterance_id in enumerate(ids(), first_line):
+            if hash(utterance_id) in repeated and seen.setdefault(utterance_id, line) != line:
+                raise ValueError(
+                    f"{where}:{line}: unique ids expected, found {utterance_id!r} again (first on line "
+                    f"{seen[utterance_id]}); give each utterance its own id"
+                )
+
+
+def write_manifest(
+    folder: str | os.PathLike[str],
+    split: str,
+    utterances: Iterable[Utterance],
+    *,
+    root: str | os.PathLike[str],
+    labels: Mapping[str, Callable[[Utterance], str]] | None = None,
+    sample_rate_hz: int | None = None,
+) -> int:
+    """Streams utterances into `{split}.tsv`, `{split}.{label}` and `{split}.meta.tsv`: all of them or none.
+
+    The tsv appears last, so a folder that holds it holds the others too.
+
+    Args:
+        folder: where the files go; created.
+        split: their stem, for example "train".
+        utterances: the rows, in the order of the files.
+        root: folder that the utterances' paths are relative to; stored as an absolute path.
+        labels: file suffix -> function giving the utterance's line of that label file.
+        sample_rate_hz: rate that `num_samples` counts at; needed when there are segments.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: for a row that a reader would misread, or a repeated id. No file is changed then.
+    """
+    labels = labels or {}
+    folder = Path(folder)
+    tsv_path, sidecar_path = folder / f"{split}.tsv", folder / f"{split}.meta.tsv"
+    _check_suffixes(labels)
+    duplicates = _DuplicateCheck()
+    num_rows = 0
+    with ExitStack() as stack:
+        tsv = stack.enter_context(atomic_write(tsv_path))  # entered first, so moved into place last
+        sidecar = stack.enter_context(atomic_write(sidecar_path))
+        streams = [
+            (f, name, stack.enter_context(atomic_write(folder / f"{split}.{name}")))
+            for name, f in labels.items()
+        ]
+        print(_safe_root(root), file=tsv)
+        print(*SIDECAR_COLUMNS, sep="\t", file=sidecar)
+        for num_rows, utterance in enumerate(utterances, 1):
+            tsv.write(_tsv_row(utterance, sample_rate_hz))
+            sidecar.write(_sidecar_row(utterance))
+            for label, name, stream in streams:
+                stream.write(_label_row(label(utterance), utterance.id, name))
+            duplicates.add(utterance.id)
+        sidecar.flush()
+        duplicates.finish(lambda: _column(Path(sidecar.name), 0), sidecar_path, first_line=2)
+        tsv_path.unlink(
+            missing_ok=True
+        )  # a kill between the moves must not leave an old tsv beside new labels
+    return num_rows
+
+
+def _check_suffixes(labels: Mapping[str, object]) -> None:
+    for name in labels:
+        if name in {"tsv", "meta.tsv"} or not re.fullmatch(r"[\w.-]+", name):
+            raise ValueError(
+                f"label {name!r}: a file suffix other than tsv and meta.tsv expected; rename the label"
+            )
+
+
+def _safe_root(root: str | os.PathLike[str]) -> str:
+    text = os.path.abspath(root)
+    if _UNSAFE.search(text) or text != text.strip():
+        raise ValueError(
+            f"root {text!r}: a path without tabs, line ends and outer spaces expected; move the corpus"
+        )
+    return text
+
+
+def _tsv_row(utterance: Utterance, sample_rate_hz: int | None) -> str:
+    path, where = utterance.path, f"utterance {utterance.id!r}"
+    if not path or path != path.strip() or _UNSAFE.search(path):
+        raise ValueError(
+            f"{where}: a UTF-8 path without tabs, line ends and outer spaces expected, found {path!r}; rename the file"
+        )
+    if os.path.isabs(path):
+        raise ValueError(f"{where}: a path relative to the root expected, found {path!r}; pass root=")
+    if _SEGMENT.fullmatch(path):
+        raise ValueError(f"{where}: {path!r} would read as a segment (path:start:length); rename the file")
+    if utterance.num_samples < 1:
+        raise ValueError(f"{where}: num_samples >= 1 expected, found {utterance.num_samples}; leave it out")
+    if utterance.start_s is not None:
+        if sample_rate_hz is None:
+            raise ValueError(f"{where}: it is a segment and no sample rate was given; pass sample_rate_hz=")
+        path = f"{path}:{round(utterance.start_s * sample_rate_hz)}:{utterance.num_samples}"
+    return f"{path}\t{utterance.num_samples}\n"
+
+
+def _sidecar_row(utterance: Utterance) -> str:
+    if not utterance.id:
+        raise ValueError(
+            f"{utterance.path}: an id expected, found an empty one; give each utterance its own id"
+        )
+    values = [getattr(utterance, name) for name in SIDECAR_COLUMNS]
+    cells = ["" if value is None else str(value) for value in values]
+    for name, cell in zip(SIDECAR_COLUMNS, cells, strict=True):
+        if _UNSAFE.search(cell):
+            raise ValueError(
+                f"utterance {utterance.id!r}: {name} without tabs and line ends expected, found {cell!r}; normalise it"
+            )
+    return "\t".join(cells) + "\n"
+
+
+def _label_row(label: str, utterance_id: str, name: str) -> str:
+    if _UNSAFE_LABEL.search(label):
+        raise ValueError(
+            f"utterance {utterance_id!r}: one line of {name} expected, found {label!r}; normalise the text"
+        )
+    return label + "\n"
+
+
+def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Streams the lines of a UTF-8 file without their line ends; only "\\n" ends a line.
+
+    Args:
+        path: the file.
+
+    Yields:
+        The lines.
+
+    Raises:
+        ValueError: naming file and line, for a line that is not UTF-8, ends as on Windows, or starts with a
+            byte-order mark.
+    """
+    with open(path, "rb") as file:
+        for number, raw in enumerate(file, 1):
+            yield _decode_line(raw, path, number)
+
+
+def _decode_line(raw: bytes, path: str | os.PathLike[str], number: int) -> str:
+    if b"\r" in raw:
+        raise ValueError(
+            f"{path}:{number}: \\n line ends expected, found a carriage return; run sed -i 's/\\r$//' {path}"
+        )
+    try:
+        line = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path}:{number}: UTF-8 text expected, found {error}; convert it with iconv"
+        ) from error
+    if number == 1 and line.startswith("\ufeff"):
+        raise ValueError(
+            f"{path}:1: plain UTF-8 expected, found a byte-order mark; run sed -i '1s/^\\xEF\\xBB\\xBF//'"
+        )
+    return line.removesuffix("\n")
+
+
+def split_row(line: str, num_columns: int, where: str) -> list[str]:
+    """Splits a row at its tabs.
+
+    Args:
+        line: the row without its line end.
+        num_columns: how many columns it must have.
+        where: "file:line" for the message.
+
+    Returns:
+        The cells.
+
+    Raises:
+        ValueError: for another number of columns.
+    """
+    cells = line.split("\t")
+    if len(cells) != num_columns:
+        raise ValueError(
+            f"{where}: {num_columns} tab-separated columns expected, found {len(cells)}; write the manifest again"
+        )
+    return cells
+
+
+def _column(path: Path, index: int) -> Iterator[str]:
+    """Yields one column of a file with a header."""
+    lines = read_lines(path)
+    next(lines, None)
+    for line in lines:
+        yield line.split("\t")[index]
+
+
+def parse_audio_path(text: str) -> tuple[str, int, int | None]:
+    """Splits the first column of a tsv row.
+
+    Args:
+        text: `path` or `path:start_sample:num_samples`.
+
+    Returns:
+        Path, first sample, and number of samples (None for a whole file).
+    """
+    match = _SEGMENT.fullmatch(text)
+    if match is None:
+        return text, 0, None
+    return match[1], int(match[2]), int(match[3])
+
+
+def read_manifest(folder: str | os.PathLike[str], split: str) -> Iterator[Utterance]:
+    """Streams the utterances of a split.
+
+    Without a sidecar (a manifest made for stock fairseq) the first column of a row serves as its id.
+
+    Args:
+        folder: folder that holds `{split}.tsv`.
+        split: stem of the files.
+
+    Yields:
+        The utterances in the order of the rows.
+
+    Raises:
+        ValueError: naming file and line, for a row that is not as documented; for files of different lengths and
+            for repeated ids once the last row has been read.
+    """
+    tsv_path, sidecar_path = Path(folder) / f"{split}.tsv", Path(folder) / f"{split}.meta.tsv"
+    if not sidecar_path.exists():
+        for audio_path, num_samples in _read_tsv(tsv_path):
+            yield Utterance(id=audio_path, path=parse_audio_path(audio_path)[0], num_samples=num_samples)
+        return
+    duplicates = _DuplicateCheck()
+    rows = zip_longest(_read_tsv(tsv_path), _read_sidecar(sidecar_path))
+    for number, (audio, facts) in enumerate(rows, 2):
+        if audio is None or facts is None:
+            short, long = (tsv_path, sidecar_path) if audio is None else (sidecar_path, tsv_path)
+            raise ValueError(
+                f"{short}: as many rows as in {long.name} expected, found {number - 2}; write both again"
+            )
+        duplicates.add(facts["id"])
+        yield Utterance(path=parse_audio_path(audio[0])[0], num_samples=audio[1], **facts)
+    duplicates.finish(lambda: _column(sidecar_path, 0), sidecar_path, first_line=2)
+
+
+def read_root(folder: str | os.PathLike[str], split: str) -> Path:
+    """Reads line 1 of `{split}.tsv`.
+
+    Args:
+        folder: folder that holds the tsv.
+        split: its stem.
+
+    Returns:
+        The folder that the paths of the rows are relative to.
+    """
+    path = Path(folder) / f"{split}.tsv"
+    root = next(read_lines(path), "")
+    if not root or "\t" in root:
+        raise ValueError(f"{path}:1: the root folder expected, found {root!r}; write the manifest again")
+    return Path(root)
+
+
+def _read_tsv(path: Path) -> Iterator[tuple[str, int]]:
+    read_root(path.parent, path.stem)
+    lines = read_lines(path)
+    next(lines)
+    for number, line in enumerate(lines, 2):
+        audio_path, size = split_row(line, 2, f"{path}:{number}")
+        if not (size.isascii() and size.isdigit()):
+            raise ValueError(
+                f"{path}:{number}: a number of samples expected, found {size!r}; write the manifest again"
+            )
+        yield audio_path, int(size)
+
+
+def _read_sidecar(path: Path) -> Iterator[dict[str, Any]]:
+    lines = read_lines(path)
+    header = tuple(next(lines, "").split("\t"))
+    if header != SIDECAR_COLUMNS:
+        raise ValueError(
+            f"{path}:1: the header {SIDECAR_COLUMNS} expected, found {header}; write the manifest again"
+        )
+    for number, line in enumerate(lines, 2):
+        cells = split_row(line, len(SIDECAR_COLUMNS), f"{path}:{number}")
+        try:
+            yield {
+                name: parse(c) if c else None for (name, parse), c in zip(_SIDECAR_FIELDS, cells, strict=True)
+            }
+        except ValueError as error:
+            raise ValueError(
+                f"{path}:{number}: a number expected, found {error}; write the manifest again"
+            ) from error
+
+
+def read_labels(folder: str | os.PathLike[str], split: str, name: str) -> Iterator[str]:
+    """Streams the lines of `{split}.{name}`.
+
+    Args:
+        folder: folder that holds the file.
+        split: its stem.
+        name: its suffix, for example "digit" or "ltr".
+
+    Returns:
+        The labels in the order of the rows.
+    """
+    return read_lines(Path(folder) / f"{split}.{name}")
+
+
+def write_dictionary(path: str | os.PathLike[str], counts: Mapping[str, int]) -> None:
+    """Writes a fairseq dictionary, one `symbol count` per line, in the order of the mapping.
+
+    Fairseq puts `<s> <pad> </s> <unk>` before them by itself.
+
+    Args:
+        path: the file.
+        counts: symbol -> how often it occurs.
+
+    Raises:
+        ValueError: for a symbol that fairseq would split or refuse.
+    """
+    with atomic_write(path) as file:
+        for symbol, count in counts.items():
+            _check_symbol(symbol, str(path))
+            file.write(f"{symbol} {count}\n")
+
+
+def read_dictionary(path: str | os.PathLike[str]) -> list[str]:
+    """Reads a fairseq dictionary.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its symbols in order, without the four that fairseq adds.
+
+    Raises:
+        ValueError: for a line that is not `symbol count` and for a repeated symbol.
+    """
+    symbols: dict[str, None] = {}
+    for number, line in enumerate(read_lines(path), 1):
+        symbol, _, count = line.rpartition(" ")
+        if not count.isdigit():
+            raise ValueError(
+                f"{path}:{number}: `symbol count` expected, found {line!r}; write the dictionary again"
+            )
+        _check_symbol(symbol, f"{path}:{number}")
+        if symbol in symbols:
+            raise ValueError(f"{path}:{number}: unique symbols expected, found {symbol!r} again; delete one")
+        symbols[symbol] = None
+    return list(symbols)
+
+
+def _check_symbol(symbol: str, where: str) -> None:
+    if symbol in _RESERVED_SYMBOLS or symbol.split() != [symbol] or _UNSAFE.search(symbol):
+        raise ValueError(
+            f"{where}: a symbol without spaces, other than {sorted(_RESERVED_SYMBOLS)}, expected, found {symbol!r}; "
+            "rename it"
+        )
