@@ -1,0 +1,158 @@
+# Sourced by every recipe's run.sh: options, named stages, timed log, parallel training.
+#
+# A run.sh sets `recipe` (its folder's name), `stages` (an array of names, each with a function stage_<name>), may define
+# `recipe_option NAME VALUE` for options of its own and `recipe_help` for their text, then calls `run_recipe "$@"`.
+# Every step looks for what it already made, so a run that was killed continues where it stopped.
+# shellcheck shell=bash disable=SC2034,SC2154  # run.sh sets and reads these
+set -euo pipefail
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+conf=$repo/recipes/$recipe/conf
+corpus='' out='' first='' last='' jobs=2 seeds=1 smoke=false
+started=$SECONDS
+export HYDRA_FULL_ERROR=1 PYTHONUNBUFFERED=1
+# Small networks lose time to threads: the cores go to trainings side by side instead.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
+[ -x "$repo/.venv/bin/python" ] && PATH=$repo/.venv/bin:$PATH
+
+log() { printf '[%02d:%02d] %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) "$*"; }
+
+die() {
+  printf 'recipes/%s/run.sh: %s\n' "$recipe" "$*" >&2
+  exit 1
+}
+
+usage() {
+  cat <<TXT
+usage: recipes/$recipe/run.sh [options]
+
+  --corpus DIR|synthetic|download   the corpus in its published layout, the built-in one, or fetched from its home
+  --out DIR           everything the run writes                   (default: runs/$recipe)
+  --stage NAME        first stage: name or number                 (default: ${stages[0]})
+  --stop-stage NAME   last stage                                  (default: ${stages[-1]})
+  --seeds N           seeds 1..N for the headline rows            (default: 1)
+  --jobs N            trainings side by side                      (default: 2)
+  --smoke             a few updates of everything on a handful of built-in recordings: does it run, not how well
+TXT
+  if declare -F recipe_help >/dev/null; then recipe_help; fi
+  echo
+  echo "stages: $(stage_list)"
+  echo "A run that was interrupted continues when the same command is given again."
+}
+
+stage_list() {
+  local i
+  for i in "${!stages[@]}"; do printf '%d %s  ' "$i" "${stages[i]}"; done
+}
+
+parse_options() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -h | --help) usage && exit 0 ;;
+      --smoke) smoke=true && shift && continue ;;
+    esac
+    [ $# -ge 2 ] || die "$1: a value expected, found none; see --help"
+    case $1 in
+      --corpus) corpus=$2 ;;
+      --out) out=$2 ;;
+      --stage) first=$2 ;;
+      --stop-stage) last=$2 ;;
+      --seeds) seeds=$2 ;;
+      --jobs) jobs=$2 ;;
+      *) { declare -F recipe_option >/dev/null && recipe_option "$1" "$2"; } || die "$1: no such option; see --help" ;;
+    esac
+    shift 2
+  done
+}
+
+# Number of the stage called $1; $1 may be the number already.
+stage_number() {
+  local i
+  for i in "${!stages[@]}"; do
+    if [ "$1" = "$i" ] || [ "$1" = "${stages[i]}" ]; then
+      echo "$i"
+      return
+    fi
+  done
+  die "$1: no such stage; expected one of: $(stage_list)"
+}
+
+# One run per folder: two would write the same checkpoints. Trainings hold the lock too, until they have noticed
+# that their run.sh is gone (a second), so a rerun waits for them instead of racing them.
+lock_run() {
+  exec 9>"$out/.lock"
+  command -v flock >/dev/null || return 0
+  flock -n 9 && return
+  log "another run is using $out (or one that was killed is still letting go); waiting up to 30 s"
+  flock -w 30 9 || die "$out is in use by another run; wait for it, stop it, or choose another --out"
+}
+
+run_recipe() {
+  parse_options "$@"
+  local from to i
+  from=$(stage_number "${first:-0}")
+  to=$(stage_number "${last:-$((${#stages[@]} - 1))}")
+  out=${out:-$repo/runs/$recipe}
+  mkdir -p "$out"
+  out=$(cd "$out" && pwd)
+  lock_run
+  user_dir=$(python -c 'import fairseq_ext, os; print(os.path.dirname(fairseq_ext.__file__))') ||
+    die "no fairseq_ext in $(command -v python); run 'make env' in the checkout, or activate your environment"
+  export recipe repo conf out user_dir started run_pid=$$
+  for ((i = from; i <= to; i++)); do
+    log "stage $i ${stages[i]}"
+    "stage_${stages[i]}"
+  done
+  log "done"
+}
+
+# Runs fairseq-hydra-train once: train CONFIG PROTOCOL SEED [OVERRIDE...]. Skips what is finished, continues what was
+# killed (fairseq picks up checkpoint_last.pt), and dies with its run.sh. Checkpoints: $out/train/PROTOCOL/ROW/seedN.
+train() {
+  local row=$1 config=$2 protocol=$3 seed=$4 began=$SECONDS
+  shift 4
+  local dir=$out/train/$protocol/$row/seed$seed
+  [ -f "$dir/done" ] && return
+  kill -0 "$run_pid" 2>/dev/null || return 255
+  mkdir -p "$dir"
+  fairseq-hydra-train --config-dir "$conf" --config-name "$config" \
+    common.user_dir="$user_dir" common.seed="$seed" common.log_file="$dir/train.log" \
+    task.data="$out/manifests/$protocol" checkpoint.save_dir="$dir" hydra.run.dir="$dir" "$@" \
+    >"$dir/stdout.log" 2>&1 &
+  local trainer=$!
+  (while kill -0 "$run_pid" 2>/dev/null; do sleep 1; done && kill "$trainer" 2>/dev/null) 9>&- &
+  local watch=$!
+  local status=0
+  wait "$trainer" || status=$?
+  kill "$watch" 2>/dev/null || true
+  if [ $status != 0 ]; then
+    tail -n 15 "$dir/stdout.log" >&2
+    echo "training $protocol/$row seed $seed failed (exit $status); the whole log: $dir/stdout.log" >&2
+    return 255 # xargs starts nothing more
+  fi
+  echo $((SECONDS - began)) >"$dir/done.tmp" && mv "$dir/done.tmp" "$dir/done"
+}
+
+train_line() {
+  local words
+  IFS=$'\t' read -ra words <<<"$1"
+  train "${words[@]}"
+}
+
+# Reads trainings from standard input, a line each with train's arguments between tabs, and runs $jobs side by side.
+train_all() {
+  local list=$out/.trainings
+  cat >"$list"
+  local total
+  total=$(wc -l <"$list")
+  log "$total trainings, $jobs side by side; each one's log: $out/train/*/*/*/stdout.log"
+  python "$repo/tools/watch_training.py" "$list" "$out/train" --pid $$ 9>&- &
+  local watcher=$!
+  export -f train train_line
+  local status=0
+  # shellcheck disable=SC2016  # for the inner shell to expand
+  xargs -d '\n' -P "$jobs" -I{} bash -c 'set -uo pipefail; train_line "$1"' _ {} <"$list" || status=$?
+  [ $status = 0 ] || kill "$watcher" 2>/dev/null || true
+  wait "$watcher" || true
+  [ $status = 0 ] || die "a training failed; mend what its log names and give the same command again"
+}

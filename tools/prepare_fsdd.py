@@ -1,0 +1,29 @@
+"""Manifests of the Free Spoken Digit Dataset, a folder for each protocol of the spoken-digits recipe."""
+
+import argparse
+from pathlib import Path
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", type=Path, required=True, help="folder that holds recordings/")
+    parser.add_argument("--out", type=Path, required=True, help="a folder per protocol is written below it")
+    parser.add_argument("--seed", type=int, default=1, help="of the label subsets and leaky folds (default: 1)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read the corpus once, write every protocol."""
+    from fairseq_ext.corpora import fsdd, fsdd_protocols
+
+    args = parse_args()
+    utterances = list(fsdd.read(args.corpus))
+    for protocol in fsdd_protocols.protocols(utterances, args.seed):
+        fsdd_protocols.write(protocol, args.out / protocol.name, fsdd.recordings_folder(args.corpus))
+        sizes = f"{len(protocol.train)} train, {len(protocol.valid)} valid, {len(protocol.test)} test"
+        print(f"{protocol.name:16} {sizes}")
+
+
+if __name__ == "__main__":
+    main()
