@@ -1,9 +1,9 @@
-"""Random access to the rows of manifests without holding their text: 10 million rows in seconds and tens of MB.
+"""Random access to the rows of manifests without holding them: 10 million rows in seconds and tens of MB.
 
-The file is scanned once in large pieces with numpy. Only the offset of every k-th line is kept (k such that the
-lines between two offsets fill about a page of the disk), plus 4 bytes per row for the audio sizes. A row is then one
-`os.pread`, which has no file position: forked and threaded readers share an index safely. Offsets count bytes, so
-any UTF-8 text survives.
+The file is scanned once in large pieces with numpy. Only the offset of every k-th line is kept (k such that
+the lines between two offsets fill about a page of the disk), plus 4 bytes per row for the audio sizes. A row
+is then one `os.pread`, which has no file position: forked and threaded readers share an index safely. Offsets
+count bytes, so any UTF-8 text survives.
 """
 
 import os
@@ -22,13 +22,13 @@ _BLOCK_BYTES = 4096  # one page: a smaller read costs the same
 _MAX_DIGITS = 18  # of a number that fits int64
 _NEWLINE, _TAB, _ZERO = 10, 9, 48
 
-# Called per piece of the file: its bytes (whole lines, each ended), the positions of the line ends in it, and the
-# index of its first line.
+# Called per piece of the file: its bytes (whole lines, each ended), the positions of the line ends in it, and
+# the index of its first line.
 _Inspect = Callable[[NDArray[np.uint8], NDArray[np.int64], int], None]
 
 
 class LineIndex:
-    """The lines of a UTF-8 text file: `len(index)`, `index[i]`, iteration. Pickles; each process opens its own file.
+    """The lines of a UTF-8 text file: `len(index)`, `index[i]`, iteration. Pickles and forks.
 
     Args:
         path: the file; it must not change while the index is in use.

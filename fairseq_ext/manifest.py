@@ -2,8 +2,8 @@
 
 A split `train` of a folder is three kinds of row-aligned UTF-8 files:
 
-- `train.tsv`: the root folder on line 1, then `path<TAB>num_samples`. Stock fairseq reads it. A segment of a longer
-  file is `path:start_sample:num_samples<TAB>num_samples`, which only our readers understand.
+- `train.tsv`: the root folder on line 1, then `path<TAB>num_samples`. Stock fairseq reads it. A segment of a
+  longer file is `path:start_sample:num_samples<TAB>num_samples`, which only our readers understand.
 - `train.{label}`: one line per utterance (`train.digit`, `train.ltr`, `train.wrd`, ...).
 - `train.meta.tsv`: the sidecar, with a header, keyed by id: transcript, speaker, accent and so on.
 
@@ -68,8 +68,9 @@ _SEGMENT = re.compile(r"(.+):(\d+):(\d+)", re.ASCII)
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path in the same folder and moves it onto `path` when the block succeeds.
 
-    Whoever looks at `path` sees the old content or the new, never a part. On an exception the temporary file is
-    removed and `path` stays as it was. Hand an open file to writers that add a suffix to a path (`numpy.savez`).
+    Whoever looks at `path` sees the old content or the new, never a part. On an exception the temporary file
+    is removed and `path` stays as it was. Hand an open file to writers that add a suffix to a path
+    (`numpy.savez`).
 
     Args:
         path: the file to appear; its folder is created.
@@ -112,7 +113,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[TextIO]:
 
 
 class _DuplicateCheck:
-    """Finds repeated ids at 8 bytes per id: equal 64-bit hashes are candidates, a second pass confirms them."""
+    """Finds repeated ids at 8 bytes per id: equal 64-bit hashes are confirmed in a second pass."""
 
     def __init__(self) -> None:
         self._hashes = array("q")
@@ -121,7 +122,7 @@ class _DuplicateCheck:
         self._hashes.append(hash(utterance_id))
 
     def finish(self, ids: Callable[[], Iterable[str]], where: Path, first_line: int) -> None:
-        """Raises on a repeated id; `ids` reads them again, `first_line` is the line number of the first one."""
+        """Raises on a repeated id; `ids` reads them again, from line `first_line` on."""
         hashes = np.frombuffer(self._hashes, dtype=np.int64)
         ordered = np.sort(hashes)
         repeated = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
@@ -178,12 +179,13 @@ def write_manifest(
         ]
         print(_safe_root(root), file=tsv)
         print(*SIDECAR_COLUMNS, sep="\t", file=sidecar)
-        for num_rows, utterance in enumerate(utterances, 1):
+        for utterance in utterances:
             tsv.write(_tsv_row(utterance, sample_rate_hz))
             sidecar.write(_sidecar_row(utterance))
             for label, name, stream in streams:
                 stream.write(_label_row(label(utterance), utterance.id, name))
             duplicates.add(utterance.id)
+            num_rows += 1
         sidecar.flush()
         duplicates.finish(lambda: _column(Path(sidecar.name), 0), sidecar_path, first_line=2)
         tsv_path.unlink(
@@ -213,7 +215,8 @@ def _tsv_row(utterance: Utterance, sample_rate_hz: int | None) -> str:
     path, where = utterance.path, f"utterance {utterance.id!r}"
     if not path or path != path.strip() or _UNSAFE.search(path):
         raise ValueError(
-            f"{where}: a UTF-8 path without tabs, line ends and outer spaces expected, found {path!r}; rename the file"
+            f"{where}: a UTF-8 path without tabs, line ends and outer spaces expected, found {path!r}; "
+            "rename the file"
         )
     if os.path.isabs(path):
         raise ValueError(f"{where}: a path relative to the root expected, found {path!r}; pass root=")
@@ -238,7 +241,8 @@ def _sidecar_row(utterance: Utterance) -> str:
     for name, cell in zip(SIDECAR_COLUMNS, cells, strict=True):
         if _UNSAFE.search(cell):
             raise ValueError(
-                f"utterance {utterance.id!r}: {name} without tabs and line ends expected, found {cell!r}; normalise it"
+                f"utterance {utterance.id!r}: {name} without tabs and line ends expected, found {cell!r}; "
+                "normalise it"
             )
     return "\t".join(cells) + "\n"
 
@@ -304,7 +308,8 @@ def split_row(line: str, num_columns: int, where: str) -> list[str]:
     cells = line.split("\t")
     if len(cells) != num_columns:
         raise ValueError(
-            f"{where}: {num_columns} tab-separated columns expected, found {len(cells)}; write the manifest again"
+            f"{where}: {num_columns} tab-separated columns expected, found {len(cells)}; "
+            "write the manifest again"
         )
     return cells
 
@@ -345,8 +350,8 @@ def read_manifest(folder: str | os.PathLike[str], split: str) -> Iterator[Uttera
         The utterances in the order of the rows.
 
     Raises:
-        ValueError: naming file and line, for a row that is not as documented; for files of different lengths and
-            for repeated ids once the last row has been read.
+        ValueError: naming file and line, for a row that is not as documented; for files of different lengths
+            and for repeated ids once the last row has been read.
     """
     tsv_path, sidecar_path = Path(folder) / f"{split}.tsv", Path(folder) / f"{split}.meta.tsv"
     if not sidecar_path.exists():
@@ -476,6 +481,6 @@ def read_dictionary(path: str | os.PathLike[str]) -> list[str]:
 def _check_symbol(symbol: str, where: str) -> None:
     if symbol in _RESERVED_SYMBOLS or symbol.split() != [symbol] or _UNSAFE.search(symbol):
         raise ValueError(
-            f"{where}: a symbol without spaces, other than {sorted(_RESERVED_SYMBOLS)}, expected, found {symbol!r}; "
-            "rename it"
+            f"{where}: a symbol without spaces and none of {sorted(_RESERVED_SYMBOLS)} expected, "
+            f"found {symbol!r}; rename it"
         )
