@@ -188,9 +188,8 @@ def write_manifest(
             num_rows += 1
         sidecar.flush()
         duplicates.finish(lambda: _column(Path(sidecar.name), 0), sidecar_path, first_line=2)
-        tsv_path.unlink(
-            missing_ok=True
-        )  # a kill between the moves must not leave an old tsv beside new labels
+        # A kill between the moves must not leave an old tsv beside new labels.
+        tsv_path.unlink(missing_ok=True)
     return num_rows
 
 

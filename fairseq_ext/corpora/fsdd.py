@@ -3,15 +3,12 @@
 Layout: `recordings/{digit}_{speaker}_{index}.wav`, digit 0-9, index 0-49; mono 16-bit wav at 8 kHz, trimmed,
 0.14-2.28 s. 3,000 recordings: 6 speakers x 10 digits x 50.
 
-Source: the public GitHub repository Jakobovski/free-spoken-digit-dataset; `download` takes its release
-    v1.0.10
-(12 August 2020). Licence: Creative Commons Attribution-ShareAlike 4.0, by its contributors. DOI through
-Zenodo.
+Source: the public GitHub repository Jakobovski/free-spoken-digit-dataset, of which `download` takes release
+v1.0.10 (12 August 2020). Licence: Creative Commons Attribution-ShareAlike 4.0, by its contributors.
 
 Splits: the repository's own test set (indices 0-4) shares its speakers with the training set, so it measures
-    known
-speakers. `published_split` is the published speaker-independent split: george, jackson, nicolas and theo
-train; a random half each of lucas and yweweler is valid (497) and test (503), listed in
+known speakers. `published_split` is the published speaker-independent split: george, jackson, nicolas and
+theo train; a random half each of lucas and yweweler is valid (497) and test (503), listed in
 `fsdd_published_split.tsv`.
 """
 
