@@ -1,0 +1,196 @@
+"""A synthetic Free Spoken Digit Dataset in the published layout of the real one.
+
+Layout (https://github.com/Jakobovski/free-spoken-digit-dataset, README, "Organization"): wav files, 8 kHz,
+16 bit, mono, `recordings/{digit}_{speaker}_{index}.wav`; six speakers, 50 recordings per digit and speaker, trimmed
+to little silence. Beside them, `SYNTHETIC.txt` in the root says what this is.
+
+Each speaker has the accent, pace, trimming, level and noise floor of the real one (medians measured on the
+real recordings); accents come from English words spelled for the voice of another language.
+"""
+
+import json
+import os
+import wave
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .voices import Channel, Samples, Voice, speak
+
+__all__ = ["LABEL_FILE", "SAMPLE_RATE_HZ", "SPEAKERS", "write"]
+
+SAMPLE_RATE_HZ = 8_000
+NUM_PER_DIGIT = 50
+LABEL_FILE = "SYNTHETIC.txt"
+# To be raised whenever the sound changes, so that a folder of older sound is not continued.
+VERSION = 1
+# Lengths of the published recordings, rounded inwards.
+MIN_DURATION_S, MAX_DURATION_S = 0.15, 2.25
+
+ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+# The English words, spelled so that the voice of another language says them with its accent.
+FRENCH = ("ziro", "ouane", "tou", "sri", "fore", "faillve", "sixe", "sévène", "eillte", "naillene")
+GERMAN = ("siero", "uann", "tuh", "sri", "fohr", "feif", "ßix", "ßäwen", "ejt", "nein")
+GREEK = ("ζίρο", "γουάν", "του", "θρι", "φορ", "φάιβ", "σιξ", "σέβεν", "έιτ", "νάιν")
+
+# The six published speakers, all men: George (Greece), Jackson and Theo (USA), Nicolas (Belgium), Lucas and
+# Yweweler (Germany). Noise floor and level as measured; margins and rates give their median lengths.
+SPEAKERS: dict[str, tuple[Voice, tuple[str, ...]]] = {
+    "george": (
+        Voice("george", "el", "m4", "male", 46, 45, 150, 1.02, 0.01, Channel(-10, -30, -4, 0.5, 90, 3800)),
+        GREEK,
+    ),
+    "jackson": (
+        Voice(
+            "jackson", "en-us", "m3", "male", 40, 40, 140, 0.96, 0.03, Channel(-7, -28, -2, -1.0, 70, 3000)
+        ),
+        ENGLISH,
+    ),
+    "lucas": (
+        Voice("lucas", "de", "m7", "male", 52, 50, 150, 1.0, 0.14, Channel(-6, -52, -6, -0.5, 50, 3600)),
+        GERMAN,
+    ),
+    "nicolas": (
+        Voice(
+            "nicolas", "fr-be", "max", "male", 55, 55, 185, 1.04, -0.01, Channel(-12, -19, -6, -0.5, 60, 3000)
+        ),
+        FRENCH,
+    ),
+    "theo": (
+        Voice(
+            "theo", "en-us", "Michael", "male", 58, 60, 180, 1.06, 0.0, Channel(-30, -22, -1, 0.0, 110, 3400)
+        ),
+        ENGLISH,
+    ),
+    "yweweler": (
+        Voice(
+            "yweweler",
+            "de",
+            "edward2",
+            "male",
+            47,
+            45,
+            190,
+            0.97,
+            0.03,
+            Channel(-23, -36, -3, 0.5, 100, 3900),
+        ),
+        GERMAN,
+    ),
+}
+
+
+def write(
+    root: str | Path,
+    *,
+    num_per_digit: int = NUM_PER_DIGIT,
+    speakers: Sequence[str] = tuple(SPEAKERS),
+    seed: int = 1,
+    progress: bool = True,
+) -> int:
+    """Write the corpus, or what is missing of it; each recording appears whole or not at all.
+
+    A recording depends on the seed and on its own name only: a smaller corpus is a part of a larger one.
+
+    Args:
+        root: folder of the corpus, created when missing.
+        num_per_digit: recordings of each digit per speaker.
+        speakers: some of `SPEAKERS`.
+        seed: another seed gives other takes by the same speakers.
+        progress: show a progress bar.
+
+    Returns:
+        The number of recordings the corpus now has.
+
+    Raises:
+        ValueError: when an argument is out of range, or the folder holds anything other than this corpus.
+        SpeechError: when the package espeakng-loader is missing.
+    """
+    root = Path(root)
+    wanted = list(_recordings(root, num_per_digit, speakers))
+    _claim(root, seed)
+    _refuse_others(root, {path for path, *_ in wanted})
+    missing = [recording for recording in wanted if not _is_whole(recording[0])]
+    for path, digit, speaker, index in tqdm(missing, "synthetic digits", unit="clip", disable=not progress):
+        _write_wav(path, _say(digit, speaker, index, seed), scratch=root / f".partial-{os.getpid()}.wav")
+    return len(wanted)
+
+
+def _recordings(
+    root: Path, num_per_digit: int, speakers: Sequence[str]
+) -> Iterator[tuple[Path, int, str, int]]:
+    """Path, digit, speaker and index of every recording."""
+    unknown = sorted(set(speakers) - set(SPEAKERS))
+    if num_per_digit < 1 or not speakers or unknown:
+        raise ValueError(
+            f"synthetic FSDD: expected num_per_digit >= 1 and speakers of {', '.join(SPEAKERS)}; "
+            f"found {num_per_digit} and {', '.join(speakers) or 'no speaker'}"
+        )
+    for speaker in dict.fromkeys(speakers):
+        for digit in range(10):
+            for index in range(num_per_digit):
+                yield root / "recordings" / f"{digit}_{speaker}_{index}.wav", digit, speaker, index
+
+
+def _claim(root: Path, seed: int) -> None:
+    """Label the folder as synthetic before anything else is written; refuse one that is something else."""
+    label, settings = root / LABEL_FILE, json.dumps({"version": VERSION, "seed": seed})
+    text = (
+        "This corpus is synthetic: spoken by the espeak-ng synthesiser, not by people. "
+        "Results on it say nothing about real speech.\n"
+        f"{settings}\n"
+    )
+    if label.exists():
+        found = label.read_text(encoding="utf-8")
+        if found != text:
+            raise ValueError(
+                f"{label}: expected the settings {settings}, found {found.splitlines()[-1:]}; "
+                "choose another folder"
+            )
+        return
+    if (root / "recordings").exists():
+        raise ValueError(
+            f"{root}: expected no recordings or a {LABEL_FILE}, found recordings; choose another folder"
+        )
+    (root / "recordings").mkdir(parents=True)
+    scratch = root / f".partial-{os.getpid()}.txt"
+    scratch.write_text(text, encoding="utf-8", newline="\n")
+    scratch.replace(label)
+
+
+def _refuse_others(root: Path, wanted: set[Path]) -> None:
+    others = sorted(set((root / "recordings").glob("*")) - wanted)
+    if others:
+        raise ValueError(
+            f"{root}: expected only the recordings asked for, found {len(others)} others such as "
+            f"{others[0].name}; ask for at least as many as before, or choose another folder"
+        )
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with wave.open(str(path), "rb") as clip:
+            num_bytes = clip.getnframes() * clip.getsampwidth()
+            return clip.getframerate() == SAMPLE_RATE_HZ and path.stat().st_size == 44 + num_bytes > 44
+    except (OSError, EOFError, wave.Error):
+        return False
+
+
+def _say(digit: int, speaker: str, index: int, seed: int) -> Samples:
+    """One recording: (S,) in [-1, 1] at 8 kHz, of a length the published corpus has."""
+    voice, words = SPEAKERS[speaker]
+    take = int(np.random.SeedSequence([seed, digit, index]).generate_state(1)[0])
+    samples = speak(voice, words[digit], take=take, sample_rate_hz=SAMPLE_RATE_HZ).samples
+    shortest, longest = round(MIN_DURATION_S * SAMPLE_RATE_HZ), round(MAX_DURATION_S * SAMPLE_RATE_HZ)
+    return np.pad(samples[:longest], (0, max(0, shortest - len(samples))))
+
+
+def _write_wav(path: Path, samples: Samples, scratch: Path) -> None:
+    with wave.open(str(scratch), "wb") as clip:
+        clip.setnchannels(1)
+        clip.setsampwidth(2)
+        clip.setframerate(SAMPLE_RATE_HZ)
+        clip.writeframes(np.clip(np.round(samples * 32768), -32768, 32767).astype("<i2").tobytes())
+    scratch.replace(path)

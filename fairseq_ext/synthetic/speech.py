@@ -1,0 +1,306 @@
+"""Text to speech with phoneme times, through the espeak-ng library inside the wheel `espeakng-loader`.
+
+Shapes: S samples at `sample_rate_hz` (22,050 for espeak-ng 1.52).
+
+Reproducible: equal arguments give equal samples, in any order of calls and in any process of one machine.
+espeak-ng keeps state between utterances (noise generator, flutter, wave phase, echo buffer), and neither
+`espeak_ng_SetRandSeed` nor a new `espeak_Initialize` clears it; so each call loads the library afresh and
+unloads it, for about 3 ms a call.
+
+Threads: calls take turns behind one lock. Processes: independent; fork and spawn are both safe.
+"""
+
+import contextlib
+import ctypes
+import difflib
+import functools
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Phoneme", "Speech", "SpeechError", "list_languages", "list_variants", "synthesise"]
+
+RATE_RANGE_WPM = (80, 450)  # espeakRATE_MINIMUM and espeakRATE_MAXIMUM of speak_lib.h
+PITCH_RANGE = (0, 99)
+
+# From espeak-ng 1.52 speak_lib.h.
+_OUTPUT_SYNCHRONOUS = 2
+_PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 0x0001, 0x0002, 0x8000
+_CHARS_UTF8, _POS_CHARACTER = 1, 1
+_PARAM_RATE, _PARAM_VOLUME, _PARAM_PITCH, _PARAM_RANGE = 1, 2, 3, 4
+_EVENT_LIST_TERMINATED, _EVENT_PHONEME = 0, 7
+# espeak-ng copies the path of its data into a buffer of 160 bytes and fails, naming another path, beyond it.
+_MAX_DATA_PATH_BYTES = 150
+# The default volume of 100 drives the louder variants into espeak's limiter.
+_VOLUME = 60
+# A word read by another language's rules is announced as "(en)"; it is no sound.
+_LANGUAGE_SWITCH = re.compile(r"\([\w-]*\)?")
+
+_lock = threading.Lock()
+
+
+class SpeechError(RuntimeError):
+    """The synthesiser is not installed or refused to work."""
+
+
+class Phoneme(NamedTuple):
+    """One speech sound: its span in seconds and its IPA symbol (stress mark included)."""
+
+    start_s: float
+    end_s: float
+    ipa: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Samples (S,) float32 in [-1, 1], their rate, and the phonemes in order of time."""
+
+    samples: npt.NDArray[np.float32]
+    sample_rate_hz: int
+    phonemes: tuple[Phoneme, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the audio in seconds."""
+        return len(self.samples) / self.sample_rate_hz
+
+
+class _EventId(ctypes.Union):
+    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position_ms", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _EventId),
+    )
+
+
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
+
+
+def list_languages() -> list[str]:
+    """Names that `synthesise(language=...)` takes, e.g. `ca`, `ca-va`, `fr-be`, `en-us`; `en` is British.
+
+    Returns:
+        Sorted names, lower case.
+
+    Raises:
+        SpeechError: when `espeakng-loader` is not installed.
+    """
+    return list(_languages(_locate()[1]))
+
+
+def list_variants() -> dict[str, str]:
+    """Voice variants that go with every language.
+
+    Returns:
+        Name of each variant -> "male", "female" or "" when its file does not say.
+
+    Raises:
+        SpeechError: when `espeakng-loader` is not installed.
+    """
+    return dict(_variants(_locate()[1]))
+
+
+def synthesise(
+    text: str,
+    *,
+    language: str,
+    variant: str = "",
+    pitch: int = 50,
+    pitch_range: int = 50,
+    rate_wpm: int = 160,
+    seed: int = 0,
+) -> Speech:
+    """Speak a text; equal arguments give equal samples.
+
+    Args:
+        text: what to say, in the language's own spelling.
+        language: one of `list_languages()`.
+        variant: one of `list_variants()`, or "" for the language's own voice.
+        pitch: base pitch, 0-99 (50 is the variant's own).
+        pitch_range: how far the melody swings, 0-99.
+        rate_wpm: words per minute, 80-450.
+        seed: of the breath noise, which only some variants have.
+
+    Returns:
+        The speech; phoneme times are monotone and lie inside the audio.
+
+    Raises:
+        ValueError: when an argument is out of range, unknown, or the text holds nothing that can be spoken.
+        SpeechError: when the library is missing or fails.
+    """
+    library_path, data_path = _locate()
+    _check(text, language, variant, data_path, pitch=pitch, pitch_range=pitch_range, rate_wpm=rate_wpm)
+    parameters = {
+        _PARAM_RATE: rate_wpm,
+        _PARAM_VOLUME: _VOLUME,
+        _PARAM_PITCH: pitch,
+        _PARAM_RANGE: pitch_range,
+    }
+    with _lock, _fresh_library(library_path, data_path) as (library, sample_rate_hz):
+        _set_voice(library, f"{language}+{variant}" if variant else language, parameters, seed)
+        samples, marks = _run(library, text)
+    phonemes = _phonemes(marks, len(samples), sample_rate_hz)
+    if not phonemes:
+        raise ValueError(f"synthesise: expected text with something to speak in {language!r}, found {text!r}")
+    return Speech(samples.astype(np.float32) / 32768.0, sample_rate_hz, phonemes)
+
+
+def _locate() -> tuple[Path, Path]:
+    """Paths of the library and of its data folder."""
+    if os.name != "posix":
+        raise SpeechError("synthetic speech: expected Linux or macOS, found another system")
+    try:
+        import espeakng_loader
+    except ImportError:
+        raise SpeechError(
+            "synthetic speech: the package espeakng-loader is not installed; run pip install -e .[synthetic]"
+        ) from None
+    return Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
+
+
+@functools.cache
+def _languages(data_path: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name.lower() for path in (data_path / "lang").rglob("*") if path.is_file()))
+
+
+@functools.cache
+def _variants(data_path: Path) -> tuple[tuple[str, str], ...]:
+    return tuple((path.name, _gender(path)) for path in sorted((data_path / "voices" / "!v").iterdir()))
+
+
+def _gender(variant_file: Path) -> str:
+    header = variant_file.read_text(encoding="utf-8", errors="replace").lower()
+    match = re.search(r"^gender\s+(male|female)\b", header, flags=re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _check(text: str, language: str, variant: str, data_path: Path, **numbers: int) -> None:
+    if "\0" in text or not text.strip():
+        raise ValueError(f"synthesise: expected text without NUL and not blank, found {text!r}")
+    _check_known("language", language, _languages(data_path))
+    if variant:
+        _check_known("variant", variant, [name for name, _ in _variants(data_path)])
+    for name, value in numbers.items():
+        low, high = RATE_RANGE_WPM if name == "rate_wpm" else PITCH_RANGE
+        if not low <= value <= high:
+            raise ValueError(f"synthesise: expected {name} in {low}-{high}, found {value}")
+
+
+def _check_known(what: str, name: str, known: tuple[str, ...] | list[str]) -> None:
+    if name not in known:
+        close = ", ".join(difflib.get_close_matches(name, known, n=5, cutoff=0.4)) or f"see list_{what}s()"
+        raise ValueError(
+            f"synthesise: expected a {what} that espeak-ng has, found {name!r}; did you mean {close}?"
+        )
+
+
+@contextlib.contextmanager
+def _fresh_library(library_path: Path, data_path: Path) -> Iterator[tuple[Any, int]]:
+    """The library in its initial state, unloaded afterwards; yields it and its sample rate."""
+    if _is_loaded(library_path):
+        raise SpeechError(
+            f"{library_path}: expected a library not in use, found it loaded by another package "
+            "(speech would depend on what that package has spoken); synthesise in a process of its own"
+        )
+    with _short_path(data_path) as short:
+        library = ctypes.CDLL(os.fspath(library_path))
+        try:
+            options = _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT
+            sample_rate_hz = library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, os.fsencode(short), options)
+            if sample_rate_hz <= 0:
+                raise SpeechError(
+                    f"{data_path}: expected espeak-ng's data, found none; reinstall espeakng-loader"
+                )
+            yield library, sample_rate_hz
+            library.espeak_Terminate()
+        finally:
+            _unload(library)
+
+
+def _is_loaded(library_path: Path) -> bool:
+    try:
+        _unload(ctypes.CDLL(os.fspath(library_path), mode=os.RTLD_NOLOAD | os.RTLD_NOW))
+    except OSError:
+        return False
+    return True
+
+
+def _unload(library: ctypes.CDLL) -> None:
+    dlclose = ctypes.CDLL(None).dlclose
+    dlclose.argtypes = [ctypes.c_void_p]
+    dlclose(library._handle)
+
+
+@contextlib.contextmanager
+def _short_path(data_path: Path) -> Iterator[Path]:
+    """The folder itself, or a link to it from a path short enough for espeak-ng."""
+    if len(os.fsencode(data_path)) <= _MAX_DATA_PATH_BYTES:
+        yield data_path
+        return
+    with tempfile.TemporaryDirectory(prefix="espeak") as folder:
+        link = Path(folder, "espeak-ng-data")
+        link.symlink_to(data_path, target_is_directory=True)
+        yield link
+
+
+def _set_voice(library: Any, name: str, parameters: dict[int, int], seed: int) -> None:
+    status = library.espeak_SetVoiceByName(name.encode())
+    if status != 0:
+        raise SpeechError(f"espeak-ng: expected voice {name!r} to load, found error {status}")
+    for parameter, value in parameters.items():
+        library.espeak_SetParameter(parameter, value, 0)
+    library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
+
+
+def _run(library: Any, text: str) -> tuple[npt.NDArray[np.int16], list[tuple[int, str]]]:
+    """Samples (S,) and, in order, the sample at which each phoneme or pause ("") starts."""
+    pieces: list[npt.NDArray[np.int16]] = []
+    marks: list[tuple[int, str]] = []
+
+    def collect(wave: Any, num_samples: int, events: Any) -> int:
+        if wave and num_samples > 0:
+            pieces.append(np.ctypeslib.as_array(wave, (num_samples,)).copy())
+        index = 0
+        while events[index].type != _EVENT_LIST_TERMINATED:
+            if events[index].type == _EVENT_PHONEME:
+                # The field holds 8 bytes: a longer symbol may be cut inside a character.
+                symbol = events[index].id.string.decode("utf-8", errors="ignore")
+                marks.append((events[index].sample, _LANGUAGE_SWITCH.sub("", symbol)))
+            index += 1
+        return 0
+
+    callback = _Callback(collect)
+    library.espeak_SetSynthCallback(callback)
+    data = text.encode("utf-8")
+    size = ctypes.c_size_t(len(data) + 1)
+    status = library.espeak_Synth(data, size, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
+    if status != 0:
+        raise SpeechError(f"espeak-ng: expected {text[:40]!r} to be spoken, found error {status}")
+    return (np.concatenate(pieces) if pieces else np.zeros(0, np.int16)), marks
+
+
+def _phonemes(marks: list[tuple[int, str]], num_samples: int, sample_rate_hz: int) -> tuple[Phoneme, ...]:
+    """Spans from starts: each mark lasts until the next one, the last until the end of the audio."""
+    starts = np.maximum.accumulate(np.array([start for start, _ in marks] + [num_samples]))
+    times_s = np.clip(starts, 0, num_samples) / sample_rate_hz
+    spans = zip(times_s[:-1].tolist(), times_s[1:].tolist(), (symbol for _, symbol in marks), strict=True)
+    return tuple(Phoneme(start_s, end_s, symbol) for start_s, end_s, symbol in spans if symbol)
