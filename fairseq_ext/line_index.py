@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .manifest import parse_audio_path, read_lines, read_root, split_row
 
-_CHUNK_BYTES = 1 << 24  # 16 MB: past this the scan gets no faster, only its peak memory grows
+_CHUNK_BYTES = 1 << 20  # 1 MB: past this the scan gets no faster, only its peak memory grows
 _BLOCK_BYTES = 4096  # one page: a smaller read costs the same
 _MAX_DIGITS = 18  # of a number that fits int64
 _NEWLINE, _TAB, _ZERO = 10, 9, 48
@@ -167,9 +167,16 @@ class AudioIndex:
     def __init__(self, tsv_path: str | os.PathLike[str]) -> None:
         path = Path(tsv_path)
         self.root = read_root(path.parent, path.name.removesuffix(".tsv"))
-        sizes: list[NDArray[Any]] = []
-        self._lines = LineIndex(path, inspect=lambda *chunk: sizes.append(_parse_sizes(path, *chunk)))
-        self.sizes: NDArray[Any] = np.concatenate(sizes)
+        self.sizes: NDArray[Any] = np.empty(0, dtype=np.int32)
+        self._lines = LineIndex(path, inspect=lambda *piece: self._append(_parse_sizes(path, *piece)))
+
+    def _append(self, sizes: NDArray[Any]) -> None:
+        """Grows in place: joining the pieces at the end would hold every size twice."""
+        if sizes.dtype.itemsize > self.sizes.dtype.itemsize:
+            self.sizes = self.sizes.astype(sizes.dtype)
+        start = len(self.sizes)
+        self.sizes.resize(start + len(sizes), refcheck=False)
+        self.sizes[start:] = sizes
 
     def __len__(self) -> int:
         return len(self.sizes)

@@ -138,7 +138,8 @@ def test_real_corpus_has_the_release_checksum(fsdd_root: Path) -> None:
 
 
 class FlakyServer(ThreadingHTTPServer):
-    """Serves one file; breaks off after `cut_after` bytes, `num_cuts` times; notes where each answer starts."""
+    """Serves one file; breaks off after `cut_after` bytes, `num_cuts` times; notes where each answer
+    starts."""
 
     content = b""
     ranges = True  # whether it understands Range and tells the length
