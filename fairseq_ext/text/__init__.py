@@ -1,0 +1,1 @@
+"""Text: scoring of transcripts. Standard library and numpy only."""

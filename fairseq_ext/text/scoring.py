@@ -1,0 +1,298 @@
+"""Word and character error rates as raw counts, per group, with bootstrap intervals.
+
+Texts are compared as they come: normalise both sides first, with the same rules. Counts add up; rates do not,
+so sums over utterances go through `ErrorCounts`.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# One column of an alignment: (reference token, hypothesis token); None where the other side has an extra
+# token.
+Pair = tuple[str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCounts:
+    """Edit operations that turn references into hypotheses; `a + b` adds them up.
+
+    Attributes:
+        substitutions: tokens replaced.
+        insertions: tokens that only the hypothesis has.
+        deletions: tokens that only the reference has.
+        num_reference: tokens of the reference.
+    """
+
+    substitutions: int = 0
+    insertions: int = 0
+    deletions: int = 0
+    num_reference: int = 0
+
+    def __add__(self, other: "ErrorCounts") -> "ErrorCounts":
+        return ErrorCounts(
+            self.substitutions + other.substitutions,
+            self.insertions + other.insertions,
+            self.deletions + other.deletions,
+            self.num_reference + other.num_reference,
+        )
+
+    @property
+    def errors(self) -> int:
+        """Substitutions, insertions and deletions together: the edit distance."""
+        return self.substitutions + self.insertions + self.deletions
+
+    @property
+    def rate(self) -> float:
+        """Errors per reference token; it may exceed 1. NaN without any reference token."""
+        return self.errors / self.num_reference if self.num_reference else float("nan")
+
+
+def words(text: str) -> list[str]:
+    """Splits a text for the word error rate.
+
+    Args:
+        text: normalised text.
+
+    Returns:
+        Its words.
+    """
+    return text.split()
+
+
+def characters(text: str) -> list[str]:
+    """Splits a text for the character error rate.
+
+    Args:
+        text: normalised text.
+
+    Returns:
+        Its characters, single spaces between words included.
+    """
+    return list(" ".join(text.split()))
+
+
+def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Pair]:
+    """Aligns two token sequences with the fewest edits.
+
+    Of several such alignments it takes the one that, read from the end, matches or substitutes rather than
+    deletes, and deletes rather than inserts; the number of errors does not depend on it. Time and memory grow
+    with the product of the lengths.
+
+    Args:
+        reference: its tokens.
+        hypothesis: its tokens.
+
+    Returns:
+        Pairs (reference token, hypothesis token) in order, with None for an insertion or a deletion.
+    """
+    cost = _edit_table(reference, hypothesis)
+    pairs: list[Pair] = []
+    i, j = len(reference), len(hypothesis)
+    while i or j:
+        if i and j and cost[i, j] == cost[i - 1, j - 1] + (reference[i - 1] != hypothesis[j - 1]):
+            i, j = i - 1, j - 1
+            pairs.append((reference[i], hypothesis[j]))
+        elif i and cost[i, j] == cost[i - 1, j] + 1:
+            i -= 1
+            pairs.append((reference[i], None))
+        else:
+            j -= 1
+            pairs.append((None, hypothesis[j]))
+    return pairs[::-1]
+
+
+def _edit_table(reference: Sequence[str], hypothesis: Sequence[str]) -> NDArray[np.int32]:
+    """Edit distances of all pairs of prefixes, shape (len(reference) + 1, len(hypothesis) + 1).
+
+    A row is computed at once. Within it, d[j] = min over k <= j of (best without insertion at k) + (j - k),
+    which is a running minimum after subtracting j.
+    """
+    ids: dict[str, int] = {}
+    ref = [ids.setdefault(token, len(ids)) for token in reference]
+    hyp = np.array([ids.setdefault(token, len(ids)) for token in hypothesis], dtype=np.int64)
+    columns = np.arange(len(hyp) + 1, dtype=np.int32)
+    table = np.empty((len(ref) + 1, len(hyp) + 1), dtype=np.int32)
+    table[0] = columns
+    for i, token in enumerate(ref, 1):
+        row = table[i - 1] + 1
+        np.minimum(row[1:], table[i - 1, :-1] + (hyp != token), out=row[1:])
+        table[i] = np.minimum.accumulate(row - columns) + columns
+    return table
+
+
+def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCounts:
+    """Counts the edits between two token sequences.
+
+    Args:
+        reference: its tokens, for example `words(text)`.
+        hypothesis: its tokens.
+
+    Returns:
+        The counts of the alignment of `align`.
+    """
+    pairs = align(reference, hypothesis)
+    return ErrorCounts(
+        substitutions=sum(r is not None and h is not None and r != h for r, h in pairs),
+        insertions=sum(r is None for r, _ in pairs),
+        deletions=sum(h is None for _, h in pairs),
+        num_reference=len(reference),
+    )
+
+
+def count_all(
+    references: Iterable[str], hypotheses: Iterable[str], split: Callable[[str], list[str]] = words
+) -> list[ErrorCounts]:
+    """Counts the errors of every utterance.
+
+    Args:
+        references: one text per utterance.
+        hypotheses: one text per utterance, in the same order.
+        split: `words` or `characters`.
+
+    Returns:
+        One `ErrorCounts` per utterance.
+
+    Raises:
+        ValueError: when there are more of one than of the other.
+    """
+    return [count_errors(split(r), split(h)) for r, h in zip(references, hypotheses, strict=True)]
+
+
+def total(counts: Iterable[ErrorCounts]) -> ErrorCounts:
+    """Adds counts up.
+
+    Args:
+        counts: those of the utterances.
+
+    Returns:
+        Their sum, whose `rate` is that of the corpus.
+    """
+    return sum(counts, ErrorCounts())
+
+
+def total_per_group(counts: Iterable[ErrorCounts], groups: Iterable[str]) -> dict[str, ErrorCounts]:
+    """Adds counts up per group, for example per speaker or accent.
+
+    Args:
+        counts: those of the utterances.
+        groups: the group of each utterance, in the same order.
+
+    Returns:
+        Group -> sum, sorted by group.
+
+    Raises:
+        ValueError: when there are more of one than of the other.
+    """
+    sums: dict[str, ErrorCounts] = defaultdict(ErrorCounts)
+    for count, group in zip(counts, groups, strict=True):
+        sums[group] += count
+    return dict(sorted(sums.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with its bootstrap interval.
+
+    Attributes:
+        value: the statistic of all items.
+        low: lower end.
+        high: upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap_interval(
+    statistic: Callable[[NDArray[np.int64]], float],
+    num_items: int,
+    *,
+    num_resamples: int = 1000,
+    seed: int,
+    groups: Sequence[Hashable] | None = None,
+    confidence: float = 0.95,
+) -> Interval:
+    """Percentile bootstrap interval (Efron and Tibshirani 1993, An Introduction to the Bootstrap, ch. 13).
+
+    Example: the accuracy of `correct` (bool array) is
+    `bootstrap_interval(lambda i: correct[i].mean(), len(correct), seed=1)`.
+
+    Args:
+        statistic: gives the figure of the items whose indices it receives (with repetitions, shape (n,)).
+        num_items: how many items there are.
+        num_resamples: how many resamples to draw.
+        seed: of the resampling.
+        groups: the group of each item, such as its speaker: whole groups are drawn then, since items of one
+            speaker are not independent. It says how the figure varies over speakers and needs many of them.
+        confidence: share of the resamples within the interval.
+
+    Returns:
+        The figure of all items and its interval. Resamples whose figure is NaN are left out; without any
+        other, the ends are NaN.
+
+    Raises:
+        ValueError: for no items, or another number of groups.
+    """
+    if num_items < 1:
+        raise ValueError(f"1 item or more expected, found {num_items}; there is nothing to resample")
+    if groups is not None and len(groups) != num_items:
+        raise ValueError(f"{num_items} groups expected, found {len(groups)}; give the group of every item")
+    rng = np.random.default_rng(seed)
+    blocks = None if groups is None else _blocks(groups)
+    figures = np.array(
+        [statistic(_resample(rng, num_items, blocks)) for _ in range(num_resamples)], dtype=np.float64
+    )
+    value = float(statistic(np.arange(num_items)))
+    figures = figures[~np.isnan(figures)]
+    if not len(figures):
+        return Interval(value, float("nan"), float("nan"))
+    low, high = np.quantile(figures, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def _blocks(groups: Sequence[Hashable]) -> list[NDArray[np.int64]]:
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+    return [np.array(indices, dtype=np.int64) for indices in members.values()]
+
+
+def _resample(
+    rng: np.random.Generator, num_items: int, blocks: list[NDArray[np.int64]] | None
+) -> NDArray[np.int64]:
+    if blocks is None:
+        return rng.integers(num_items, size=num_items)
+    return np.concatenate([blocks[i] for i in rng.integers(len(blocks), size=len(blocks))])
+
+
+def error_rate_interval(
+    counts: Sequence[ErrorCounts],
+    *,
+    seed: int,
+    num_resamples: int = 1000,
+    groups: Sequence[Hashable] | None = None,
+) -> Interval:
+    """Bootstrap interval of the error rate of a corpus.
+
+    Args:
+        counts: those of the utterances; not empty.
+        seed: of the resampling.
+        num_resamples: how many resamples to draw.
+        groups: the group of each utterance, see `bootstrap_interval`.
+
+    Returns:
+        The rate (errors per reference token) and its interval.
+    """
+    errors = np.array([c.errors for c in counts], dtype=np.int64)
+    lengths = np.array([c.num_reference for c in counts], dtype=np.int64)
+
+    def rate(indices: NDArray[np.int64]) -> float:
+        num_reference = int(lengths[indices].sum())
+        return float(errors[indices].sum()) / num_reference if num_reference else float("nan")
+
+    return bootstrap_interval(rate, len(counts), num_resamples=num_resamples, seed=seed, groups=groups)
