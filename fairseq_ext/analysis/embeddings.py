@@ -1,0 +1,282 @@
+"""A network over a split: its scores and embeddings, and two-dimensional projections of them.
+
+Legend: N utterances, B of them in a batch, S samples of the longest, C classes, D embedding width.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ..line_index import AudioEntry, AudioIndex
+from ..manifest import read_labels, read_manifest
+from ..media.audio import AudioError, load
+
+if TYPE_CHECKING:
+    import torch
+
+PROJECTIONS = ("t-SNE", "UMAP")
+
+
+class Loaded(Protocol):
+    """A trained network and what it was trained with; `checkpoints.load.load_model` returns one."""
+
+    model: Any
+    cfg: Any
+    labels: Sequence[str]
+    sample_rate_hz: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """The labelled utterances of one split of a manifest folder, all of the same length N."""
+
+    entries: tuple[AudioEntry, ...]
+    ids: tuple[str, ...]
+    speakers: tuple[str, ...]
+    targets: tuple[str, ...]
+
+    def subset(self, rows: Sequence[int]) -> Split:
+        """Picks some utterances.
+
+        Args:
+            rows: their positions.
+
+        Returns:
+            The smaller split.
+        """
+        return Split(
+            entries=tuple(self.entries[i] for i in rows),
+            ids=tuple(self.ids[i] for i in rows),
+            speakers=tuple(self.speakers[i] for i in rows),
+            targets=tuple(self.targets[i] for i in rows),
+        )
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What a network made of utterances.
+
+    Attributes:
+        rows: positions of the utterances that could be read, (M,).
+        embedding: (M, D) float32.
+        logits: (M, C) float32; None for a network without a classifier.
+        failures: (position, reason) of the others.
+    """
+
+    rows: NDArray[np.int64]
+    embedding: NDArray[np.float32]
+    logits: NDArray[np.float32] | None
+    failures: tuple[tuple[int, str], ...]
+
+
+def read_split(folder: Path, split: str, label: str) -> Split:
+    """Reads the audio locations, speakers and labels of a split.
+
+    Args:
+        folder: manifest folder.
+        split: such as `test`.
+        label: name of the label stream, such as `digit`.
+
+    Returns:
+        The split.
+
+    Raises:
+        ValueError: rows do not match, or a speaker is not known.
+    """
+    index = AudioIndex(Path(folder) / f"{split}.tsv")
+    utterances = list(read_manifest(folder, split))
+    targets = tuple(read_labels(folder, split, label))
+    where = f"{folder}/{split}"
+    if not len(index) == len(utterances) == len(targets):
+        raise ValueError(
+            f"{where}: expected {len(index)} rows in every stream, found {len(utterances)} in the sidecar "
+            f"and {len(targets)} labels; rerun the preparation"
+        )
+    nameless = [u.id for u in utterances if not u.speaker]
+    if nameless:
+        raise ValueError(
+            f"{where}: expected a speaker for every utterance, found none for {nameless[:3]}; scores per "
+            "speaker need the sidecar's speaker column"
+        )
+    return Split(
+        entries=tuple(index.entry(i) for i in range(len(index))),
+        ids=tuple(u.id for u in utterances),
+        speakers=tuple(str(u.speaker) for u in utterances),
+        targets=targets,
+    )
+
+
+def extract(
+    model: Any,
+    entries: Sequence[AudioEntry],
+    sample_rate_hz: int,
+    *,
+    batch_size: int = 32,
+    device: str = "cpu",
+) -> Extracted:
+    """Runs a network in evaluation mode over utterances.
+
+    Batches hold utterances of similar length, so little padding is computed.
+
+    Args:
+        model: called as `model(source=(B, S), padding_mask=(B, S))`, returns `embedding` and `logits`.
+        entries: N audio locations.
+        sample_rate_hz: rate that the network was trained at.
+        batch_size: B.
+        device: torch device.
+
+    Returns:
+        Embeddings and logits, in the order of `entries`; unreadable utterances are left out and named.
+    """
+    import torch
+
+    model = model.to(device).eval()
+    by_length = sorted(range(len(entries)), key=lambda i: entries[i].num_samples)
+    rows: list[int] = []
+    failures: list[tuple[int, str]] = []
+    embeddings: list[torch.Tensor] = []
+    logits: list[torch.Tensor] = []
+    with torch.no_grad(), tqdm(total=len(entries), desc="embeddings", unit="clip", leave=False) as progress:
+        for start in range(0, len(by_length), batch_size):
+            batch = by_length[start : start + batch_size]
+            waveforms = dict(_waveforms(entries, batch, sample_rate_hz, failures))
+            progress.update(len(batch))
+            if not waveforms:
+                continue
+            output = model(**padded(list(waveforms.values()), device))
+            rows.extend(waveforms)
+            embeddings.append(output["embedding"].float().cpu())
+            if output["logits"] is not None:
+                logits.append(output["logits"].float().cpu())
+    if not rows:
+        raise ValueError(
+            f"extract: expected readable audio among {len(entries)} utterances, found none "
+            f"({failures[0][1] if failures else 'the split is empty'}); run tools/check_data.py"
+        )
+    order = np.argsort(np.array(rows, dtype=np.int64))
+    return Extracted(
+        rows=np.array(rows, dtype=np.int64)[order],
+        embedding=torch.cat(embeddings).numpy()[order],
+        logits=torch.cat(logits).numpy()[order] if logits else None,
+        failures=tuple(sorted(failures)),
+    )
+
+
+def _waveforms(
+    entries: Sequence[AudioEntry], batch: Sequence[int], sample_rate_hz: int, failures: list[tuple[int, str]]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    for i in batch:
+        entry = entries[i]
+        try:
+            yield (
+                i,
+                load(
+                    entry.path,
+                    sample_rate_hz=sample_rate_hz,
+                    start_sample=entry.start_sample,
+                    num_samples=entry.num_samples,
+                ),
+            )
+        except (AudioError, OSError) as error:
+            failures.append((i, str(error)))
+
+
+def padded(waveforms: Sequence[NDArray[np.float32]], device: str = "cpu") -> dict[str, torch.Tensor]:
+    """Puts waveforms of different lengths into one batch.
+
+    Args:
+        waveforms: B arrays, (S_i,).
+        device: torch device.
+
+    Returns:
+        `source` (B, S) float32 and `padding_mask` (B, S), True on padding.
+    """
+    import torch
+
+    lengths = torch.tensor([len(waveform) for waveform in waveforms])
+    source = torch.zeros(len(waveforms), int(lengths.max()))
+    for row, waveform in zip(source, waveforms, strict=True):
+        row[: len(waveform)] = torch.from_numpy(waveform)
+    padding_mask = torch.arange(source.shape[1])[None, :] >= lengths[:, None]  # (B, S)
+    return {"source": source.to(device), "padding_mask": padding_mask.to(device)}
+
+
+def untrained(loaded: Loaded, seed: int) -> Any:
+    """Builds the same network with fresh random weights: the control that every probe is compared with.
+
+    Args:
+        loaded: the trained network.
+        seed: of the initialisation.
+
+    Returns:
+        A network of the same class and configuration.
+    """
+    import torch
+    from omegaconf import OmegaConf, open_dict
+
+    config = OmegaConf.create(loaded.cfg.model) if isinstance(loaded.cfg.model, dict) else loaded.cfg.model
+    config = OmegaConf.create(OmegaConf.to_container(config)) if OmegaConf.is_config(config) else config
+    if OmegaConf.is_config(config):
+        with open_dict(config):
+            config.pretrained_path = ""
+    task = SimpleNamespace(num_classes=len(loaded.labels), sample_rate_hz=loaded.sample_rate_hz)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return type(loaded.model).build_model(config, task)
+
+
+def project(embedding: NDArray[np.float32], method: str, *, seed: int = 0) -> NDArray[np.float32]:
+    """Lays embeddings out in the plane, neighbours near each other.
+
+    Dimensions are standardised first. Distances between far groups mean little in either method.
+
+    Args:
+        embedding: (N, D).
+        method: `t-SNE` (van der Maaten and Hinton 2008) or `UMAP` (McInnes et al. 2018).
+        seed: of the layout.
+
+    Returns:
+        Positions, (N, 2).
+
+    Raises:
+        ValueError: an unknown method or fewer than 4 utterances.
+    """
+    if method not in PROJECTIONS:
+        raise ValueError(
+            f"project: expected a method among {PROJECTIONS}, found {method!r}; name one of them"
+        )
+    if len(embedding) < 4:
+        raise ValueError(
+            f"project: expected at least 4 embeddings, found {len(embedding)}; take a larger split"
+        )
+    deviation = embedding.std(axis=0)
+    standardised = (embedding - embedding.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    layout = _tsne if method == "t-SNE" else _umap
+    return np.asarray(layout(standardised, seed), dtype=np.float32)
+
+
+def _tsne(points: NDArray[np.float32], seed: int) -> Any:
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(points) - 1) / 3)
+    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
+
+
+def _umap(points: NDArray[np.float32], seed: int) -> Any:
+    # numba logs every compiled instruction once fairseq has lowered the root logger's level to DEBUG.
+    for name in ("numba", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    from umap import UMAP
+
+    neighbours = min(15, len(points) - 1)
+    init = "spectral" if len(points) > 20 else "random"  # a spectral start needs more points than dimensions
+    return UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1, init=init).fit_transform(points)

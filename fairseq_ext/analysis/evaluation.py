@@ -1,0 +1,263 @@
+"""Turns a loaded network and a split into one scored row: predictions.tsv, embeddings.npz, metrics.json.
+
+metrics.json is written last, so its presence means that the row is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..line_index import AudioEntry
+from ..manifest import atomic_write
+from . import classifiers, embeddings, metrics, provenance
+from .embeddings import Extracted, Loaded, Split
+from .predictions import Predictions, class_numbers, write_embeddings, write_predictions
+
+LAST_CHECKPOINT = "checkpoint_last.pt"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The name of one scored system, and what its metrics.json says of its making.
+
+    Attributes:
+        row: system, such as `temporal_cnn`.
+        protocol: who was trained on and who is tested, such as `published` or `loso/george`.
+        seed: of the training.
+        data: whether the recordings are real.
+        command: command line that scored it.
+    """
+
+    row: str
+    protocol: str
+    seed: int
+    data: Literal["real", "synthetic"]
+    command: str
+
+    def folder(self, rows: Path) -> Path:
+        """The row's folder.
+
+        Args:
+            rows: folder of all rows.
+
+        Returns:
+            `rows/<protocol>/<row>/seed<k>`.
+        """
+        return rows / self.protocol / self.row / f"seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class TrainedRow:
+    """One trained system that was found in a run's folder."""
+
+    checkpoint: Path
+    protocol: str
+    row: str
+    seed: int
+
+
+def is_scored(folder: Path) -> bool:
+    """Says whether a row is complete.
+
+    Args:
+        folder: the row's folder.
+
+    Returns:
+        True when it holds metrics.json.
+    """
+    return (folder / "metrics.json").is_file()
+
+
+def trained_rows(run: Path) -> Iterator[TrainedRow]:
+    """Finds the trained systems of a run.
+
+    Args:
+        run: run folder, with `train/<protocol>/<row>/seed<k>/`.
+
+    Yields:
+        One per seed folder that holds a last checkpoint, in alphabetical order.
+    """
+    train = run / "train"
+    for checkpoint in sorted(train.rglob(LAST_CHECKPOINT)):
+        parts = checkpoint.parent.relative_to(train).parts
+        seeds = [i for i, part in enumerate(parts) if part.startswith("seed") and part[4:].isdigit()]
+        if seeds and seeds[0] >= 2:
+            at = seeds[0]
+            yield TrainedRow(checkpoint, "/".join(parts[: at - 1]), parts[at - 1], int(parts[at][4:]))
+
+
+def evaluate(
+    loaded: Loaded,
+    row: Row,
+    out: Path,
+    *,
+    data: Path,
+    split: str = "test",
+    label: str = "",
+    train_log: Path | None = None,
+    device: str = "cpu",
+) -> Mapping[str, Any]:
+    """Scores a trained classifier on a split and writes the row's files.
+
+    Args:
+        loaded: the network.
+        row: its name and making.
+        out: folder to write to.
+        data: manifest folder.
+        split: such as `test`.
+        label: label stream; the one the network was trained on when empty.
+        train_log: fairseq's log, for the training seconds.
+        device: torch device.
+
+    Returns:
+        What metrics.json holds.
+
+    Raises:
+        ValueError: the network is no classifier, or the split does not suit it.
+    """
+    label = label or str(loaded.cfg.task.label)
+    utterances = embeddings.read_split(data, split, label)
+    extracted = embeddings.extract(loaded.model, utterances.entries, loaded.sample_rate_hz, device=device)
+    if extracted.logits is None:
+        raise ValueError(
+            f"{row.row}: expected a classifier, found a network without a classification head; "
+            "use tools/probe.py for it"
+        )
+    read = utterances.subset(extracted.rows.tolist())
+    targets = class_numbers(read.targets, loaded.labels, f"{data}/{split}.{label}")
+    answers = Predictions(read.ids, read.speakers, targets, extracted.logits, tuple(loaded.labels))
+    extra = {"train_s": provenance.training_seconds(train_log) if train_log else None}
+    return _write_row(out, row, loaded, answers, utterances, extracted, device, extra)
+
+
+def _write_row(
+    out: Path,
+    row: Row,
+    loaded: Loaded,
+    answers: Predictions,
+    asked: Split,
+    extracted: Extracted,
+    device: str,
+    extra: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Writes all files of a row, metrics.json last; `asked` holds unreadable utterances too."""
+    scores = metrics.score(answers.targets, answers.answers, answers.speakers, answers.labels)
+    about = {"row": row.row, "protocol": row.protocol, "seed": row.seed, "data": row.data}
+    made = {
+        "commit": provenance.commit(),
+        "config_hash": provenance.config_hash(loaded.cfg),
+        "command": row.command,
+        "device": provenance.device_name(device),
+        "num_parameters": sum(p.numel() for p in loaded.model.parameters()),
+        "num_unreadable": len(extracted.failures),
+    }
+    result = {**about, **scores, **made, **extra}
+    write_predictions(out / "predictions.tsv", answers)
+    targets = [answers.labels[i] for i in answers.targets]
+    write_embeddings(out / "embeddings.npz", answers.ids, answers.speakers, targets, extracted.embedding)
+    _write_json(out / "config.json", provenance.plain(loaded.cfg))
+    if extracted.failures:
+        with atomic_write(out / "unreadable.tsv") as file:
+            file.writelines(f"{asked.ids[i]}\t{reason}\n" for i, reason in extracted.failures)
+    _write_json(out / "metrics.json", result)
+    return result
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with atomic_write(path) as file:
+        json.dump(value, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+def probe(
+    loaded: Loaded,
+    rows: Sequence[Row],
+    manifests: Sequence[Path],
+    rows_folder: Path,
+    *,
+    label: str,
+    train_split: str = "train",
+    split: str = "test",
+    device: str = "cpu",
+    leaky_control: bool = False,
+) -> list[Mapping[str, Any]]:
+    """Fits linear probes on frozen embeddings, one per manifest folder, and writes a row for each.
+
+    Every recording passes through the network once, however many manifests name it.
+
+    Args:
+        loaded: the network; its own classification head, if any, is not used.
+        rows: names of the results, one per manifest folder.
+        manifests: folders with a training and a test split.
+        rows_folder: folder of all rows.
+        label: label stream, such as `digit`.
+        train_split: split to fit on.
+        split: split to score.
+        device: torch device.
+        leaky_control: allow the same speakers in both; see `classifiers.linear_probe`.
+
+    Returns:
+        What each metrics.json holds.
+    """
+    pairs = [
+        tuple(embeddings.read_split(folder, s, label) for s in (train_split, split)) for folder in manifests
+    ]
+    unique = list(dict.fromkeys(entry for pair in pairs for part in pair for entry in part.entries))
+    extracted = embeddings.extract(loaded.model, unique, loaded.sample_rate_hz, device=device)
+    position = {unique[i]: at for at, i in enumerate(extracted.rows.tolist())}
+    reasons = {unique[i]: reason for i, reason in extracted.failures}
+    results = []
+    for row, (train, test) in zip(rows, pairs, strict=True):
+        parts = [_lookup(part, extracted, position, reasons) for part in (train, test)]
+        fitted, extra, labels = _fit(parts, leaky_control)
+        (_, test_read, test_part) = parts[1]
+        targets = class_numbers(test_read.targets, labels, f"{row.protocol}/{split}.{label}")
+        answers = Predictions(test_read.ids, test_read.speakers, targets, fitted.scores, labels)
+        out = row.folder(rows_folder)
+        results.append(_write_row(out, row, loaded, answers, test, test_part, device, extra))
+    return results
+
+
+_Part = tuple[Split, Split, Extracted]
+
+
+def _lookup(
+    asked: Split, extracted: Extracted, position: Mapping[AudioEntry, int], reasons: Mapping[AudioEntry, str]
+) -> _Part:
+    """Picks a split's embeddings out of those of all splits: the split, its readable part, the embeddings."""
+    rows = [i for i, entry in enumerate(asked.entries) if entry in position]
+    failures = tuple((i, reasons[entry]) for i, entry in enumerate(asked.entries) if entry in reasons)
+    read = asked.subset(rows)
+    embedding = extracted.embedding[[position[entry] for entry in read.entries]]
+    return asked, read, Extracted(np.array(rows, dtype=np.int64), embedding, None, failures)
+
+
+def _fit(
+    parts: Sequence[_Part], leaky_control: bool
+) -> tuple[classifiers.Probe, dict[str, Any], tuple[str, ...]]:
+    (_, train, train_part), (_, test, test_part) = parts
+    labels = tuple(sorted(set(train.targets)))
+    start = time.perf_counter()
+    fitted = classifiers.linear_probe(
+        train_part.embedding,
+        class_numbers(train.targets, labels, "train"),
+        train.speakers,
+        test_part.embedding,
+        test.speakers,
+        num_classes=len(labels),
+        leaky_control=leaky_control,
+    )
+    about = {
+        "strength": fitted.strength,
+        "inner_accuracy": fitted.inner_accuracy,
+        "n_train": len(train.ids),
+        "leaky": fitted.leaky,
+    }
+    return fitted, {"probe": about, "train_s": round(time.perf_counter() - start, 3)}, labels

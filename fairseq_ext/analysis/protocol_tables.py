@@ -1,0 +1,200 @@
+"""Tables over families of protocols: leave one speaker out, few labels, and the leaky control."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from .tables import (
+    INNER,
+    LABELS,
+    LEAKY,
+    LEAKY_LABEL,
+    LEFT_OUT,
+    ONE_LABELLED,
+    PUBLISHED,
+    Results,
+    Table,
+    in_order,
+    interval,
+    percent,
+    row_title,
+    spread,
+    summaries,
+)
+
+
+def _by_seed(results: Results, name: str, prefix: str, metric: str) -> dict[int, float]:
+    """Mean of a metric over the protocols of a family, for each seed that ran them all."""
+    rows = [r for r in results["rows"] if r["row"] == name and r["protocol"].startswith(prefix)]
+    protocols = {r["protocol"] for r in rows}
+    values: dict[int, list[float]] = {}
+    for row in rows:
+        values.setdefault(row["seed"], []).append(row["metrics"][metric]["value"])
+    return {seed: float(np.mean(v)) for seed, v in values.items() if len(v) == len(protocols)}
+
+
+def _mean(values: Mapping[int, float]) -> float:
+    return float(np.mean(list(values.values()))) if values else math.nan
+
+
+def _spread_by_seed(values: Mapping[int, float]) -> str:
+    if not values:
+        return "–"
+    numbers = list(values.values())
+    metric = {"mean": float(np.mean(numbers)), "min": min(numbers), "max": max(numbers)}
+    return spread(metric, len(numbers))
+
+
+def left_out(results: Results) -> Table | None:
+    """Leave-one-speaker-out: each speaker's macro-F1 by the system that never heard them, the worst named.
+
+    Args:
+        results: the results.
+
+    Returns:
+        The table, or None.
+    """
+    return _fold_table(
+        results,
+        LEFT_OUT,
+        "left-out",
+        "Leave one speaker out: macro-F1 % of each unseen speaker",
+        "Each column is a system trained on all the other speakers. The mean is over speakers; "
+        "parentheses: lowest and highest seed.",
+    )
+
+
+def selection(results: Results) -> Table | None:
+    """Leave-one-speaker-out inside the training speakers: what choices were made by.
+
+    Args:
+        results: the results.
+
+    Returns:
+        The table, or None.
+    """
+    return _fold_table(
+        results,
+        INNER,
+        "selection",
+        "Choices: macro-F1 % of each training speaker left out",
+        "Settings were chosen by these figures only; the test speakers take no part.",
+    )
+
+
+def _fold_table(results: Results, prefix: str, key: str, title: str, note: str) -> Table | None:
+    found = summaries(results, prefix)
+    if not found:
+        return None
+    speakers = sorted({s["protocol"].removeprefix(prefix) for s in found})
+    header = ("System", "Seeds", "Mean macro-F1 %", "Worst speaker", *speakers, "Mean accuracy %")
+    lines = []
+    for name in in_order(results, [s["row"] for s in found]):
+        mine = {s["protocol"].removeprefix(prefix): s for s in found if s["row"] == name}
+        f1 = {speaker: s["metrics"]["macro_f1"]["mean"] for speaker, s in mine.items()}
+        worst = min(f1, key=lambda speaker: f1[speaker])
+        by_seed = _by_seed(results, name, prefix, "macro_f1")
+        cells = [percent(f1[speaker]) if speaker in f1 else "–" for speaker in speakers]
+        accuracy = _spread_by_seed(_by_seed(results, name, prefix, "accuracy"))
+        start = [row_title(results, name), str(len(by_seed)), _spread_by_seed(by_seed)]
+        lines.append((*start, f"{worst} {percent(f1[worst])}", *cells, accuracy))
+    return Table(key, title, header, tuple(lines), note)
+
+
+def label_protocols(results: Results) -> dict[int, str]:
+    """Numbers of labelled recordings per class and speaker that were tried.
+
+    Args:
+        results: the results; `about.published_labels` says how many the published split holds.
+
+    Returns:
+        number -> protocol, in ascending order.
+    """
+    found = {s["protocol"] for s in summaries(results, LABELS)}
+    counts = {int(protocol.removeprefix(LABELS)): protocol for protocol in found}
+    every = results["about"].get("published_labels")
+    if counts and every:
+        counts.setdefault(int(every), PUBLISHED)
+    return dict(sorted(counts.items()))
+
+
+def labelled_systems(results: Results) -> list[str]:
+    """Systems that were tried with few labels.
+
+    Args:
+        results: the results.
+
+    Returns:
+        Row names, in the recipe's order.
+    """
+    few = [s["row"] for s in (*summaries(results, LABELS), *summaries(results, ONE_LABELLED))]
+    return in_order(results, few)
+
+
+def label_efficiency(results: Results) -> Table | None:
+    """Accuracy against the number of labelled recordings, pre-trained and supervised systems side by side.
+
+    Args:
+        results: the results.
+
+    Returns:
+        The table, or None.
+    """
+    columns = {f"{n} per class and speaker": protocol for n, protocol in label_protocols(results).items()}
+    if summaries(results, ONE_LABELLED):
+        columns["one labelled speaker"] = ONE_LABELLED
+    if not columns:
+        return None
+    cells = {(s["row"], s["protocol"]): s["metrics"]["accuracy"] for s in results["summary"]}
+    lines = []
+    for name in labelled_systems(results):
+        found = [cells.get((name, protocol)) for protocol in columns.values()]
+        texts = ["–" if cell is None else f"{percent(cell['mean'])} {interval(cell)}" for cell in found]
+        lines.append((row_title(results, name), *texts))
+    note = "Accuracy %, mean over seeds, with its 95 % interval. Test speakers are unseen by every system."
+    return Table("label-efficiency", "Few labelled recordings", ("System", *columns), tuple(lines), note)
+
+
+def leaky_control(results: Results) -> Table | None:
+    """What random folds over all speakers would have claimed, beside the sound figure.
+
+    Args:
+        results: the results.
+
+    Returns:
+        The table, or None.
+    """
+    found = summaries(results, LEAKY)
+    if not found:
+        return None
+    sound_prefix = LEFT_OUT if summaries(results, LEFT_OUT) else PUBLISHED
+    lines = []
+    for name in in_order(results, [s["row"] for s in found]):
+        leaky = _by_seed(results, name, LEAKY, "accuracy")
+        sound = _by_seed(results, name, sound_prefix, "accuracy")
+        inflation = _mean(leaky) - _mean(sound)
+        difference = f"{100 * inflation:+.1f}" if leaky and sound else "–"
+        cells = (row_title(results, name), _spread_by_seed(sound), _spread_by_seed(leaky), difference)
+        lines.append(cells)
+    sound_name = "leave one speaker out" if sound_prefix == LEFT_OUT else "published split"
+    header = (
+        "System",
+        f"Sound accuracy % ({sound_name})",
+        f"Accuracy % ({LEAKY_LABEL})",
+        "Inflation, points",
+    )
+    note = (
+        "Random folds put the same speakers in training and test, so this figure says nothing about new "
+        "speakers. It is shown only for comparison with figures measured that way elsewhere."
+    )
+    return Table(
+        "leaky",
+        f"Leaky control: not a result ({len({s['protocol'] for s in found})} folds)",
+        header,
+        tuple(lines),
+        note,
+        is_control=True,
+    )

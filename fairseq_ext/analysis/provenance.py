@@ -1,0 +1,151 @@
+"""Where a number comes from: commit, configuration, device and cost of the system that made it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+# Parts of a training configuration that change what is learnt. The rest (logging, folders, workers) does not.
+LEARNING_SECTIONS = ("task", "model", "criterion", "optimizer", "lr_scheduler", "optimization", "ema")
+# Keys inside them that name a place or a draw, not a choice: rows of other seeds or machines share the hash.
+PLACE_KEYS = ("data", "seed", "pretrained_path", "store_ema_path")
+
+
+def commit() -> str:
+    """The commit of this checkout.
+
+    Returns:
+        The full hash, with `-dirty` when tracked files differ from it; `unknown` outside a checkout.
+    """
+    folder = Path(__file__).parent
+    try:
+        head = _git(folder, "rev-parse", "HEAD")
+        return f"{head}-dirty" if _git(folder, "status", "--porcelain", "--untracked-files=no") else head
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    run = subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True)
+    return run.stdout.strip()
+
+
+def plain(config: Any) -> Any:
+    """Turns a configuration (OmegaConf, dataclass, namespace or mapping) into plain JSON values.
+
+    Args:
+        config: any nesting of those; unresolved interpolations are kept as text.
+
+    Returns:
+        Dicts, lists, strings, numbers, booleans and None.
+    """
+    from omegaconf import OmegaConf
+
+    if OmegaConf.is_config(config):
+        return plain(OmegaConf.to_container(config, resolve=False, enum_to_str=True))
+    if isinstance(config, Mapping):
+        return {str(key): plain(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [plain(value) for value in config]
+    if config is None or isinstance(config, str | int | float | bool):
+        return config
+    return plain(vars(config)) if hasattr(config, "__dict__") else str(config)
+
+
+def config_hash(config: Any) -> str:
+    """A short fingerprint of the choices behind a system: equal for equal settings, whatever seed or folder.
+
+    Args:
+        config: the training configuration stored in a checkpoint.
+
+    Returns:
+        12 hexadecimal digits.
+    """
+    settings = plain(config)
+    chosen = {
+        name: _without_places(settings[name]) for name in LEARNING_SECTIONS if settings.get(name) is not None
+    }
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_places(item) for key, item in value.items() if key not in PLACE_KEYS}
+    return value
+
+
+def device_name(device: str) -> str:
+    """The device in words: `cpu`, or the name of the GPU.
+
+    Args:
+        device: a torch device, such as `cpu` or `cuda:0`.
+
+    Returns:
+        The name.
+    """
+    if not device.startswith("cuda"):
+        return device
+    import torch
+
+    return torch.cuda.get_device_name(device)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Reads the JSON lines of a fairseq training log (`common.log_format=json`, `common.log_file=...`).
+
+    fairseq adds one handler per epoch, so a line may be there many times, and a resumed run repeats updates:
+    the last line of each kind and update counts. Numbers come as text and are turned into numbers.
+
+    Args:
+        path: train.log.
+
+    Returns:
+        One mapping per line, ordered by number of updates.
+    """
+    unique: dict[tuple[str, float], dict[str, Any]] = {}
+    for entry in _json_lines(path):
+        numbers = {key: _number(value) for key, value in entry.items()}
+        kind = next((key.removesuffix("num_updates") for key in numbers if key.endswith("num_updates")), None)
+        if kind is not None:
+            unique[kind, float(numbers[f"{kind}num_updates"])] = numbers
+    return [unique[key] for key in sorted(unique, key=lambda key: key[1])]
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with Path(path).open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            start = line.find("{")
+            if start < 0:
+                continue
+            try:
+                entry = json.loads(line[start:])
+            except json.JSONDecodeError:  # other log text, or a line cut off when the run was killed
+                continue
+            if isinstance(entry, dict):
+                yield entry
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def training_seconds(path: Path) -> float | None:
+    """Seconds spent in training updates, from the log's per-epoch `train_wall`.
+
+    Args:
+        path: train.log.
+
+    Returns:
+        Seconds, or None when the log is absent or says nothing.
+    """
+    if not Path(path).is_file():
+        return None
+    walls = [entry["train_train_wall"] for entry in read_log(path) if "train_train_wall" in entry]
+    return float(sum(walls)) if walls else None
