@@ -1,7 +1,8 @@
 """Distortions of one waveform, each with a probability and a range.
 
 The caller passes a generator seeded from (seed, epoch, index), so an utterance's distortion in an epoch never
-depends on the order in which workers read. All distortions take and return a float tensor of shape (S,) on the CPU.
+depends on the order in which workers read. All distortions take and return a float tensor of shape (S,) on
+the CPU.
 """
 
 import math
@@ -18,7 +19,7 @@ VOCODER_OVERLAP = 4
 
 @dataclass
 class WaveformAugmentConfig:
-    """Keys of the waveform distortions. Each acts with its probability; 0 = off, and all are off by default."""
+    """Keys of the waveform distortions. Each acts with its probability; 0 = off, the default of all."""
 
     speed_prob: float = field(
         default=0.0, metadata={"help": "probability of resampling (pitch and duration change)"}
@@ -54,8 +55,8 @@ class WaveformAugmentConfig:
 class WaveformAugment:
     """Applies the distortions that are switched on, in the order a real recording meets them.
 
-    First the voice (speed, pitch, stretch), then the room and the microphone (equaliser, reverberation, noise), then
-    the recording (shift, gain).
+    First the voice (speed, pitch, stretch), then the room and the microphone (equaliser, reverberation,
+    noise), then the recording (shift, gain).
 
     Args:
         config: see `WaveformAugmentConfig`.
@@ -134,7 +135,8 @@ def change_speed(waveform: Tensor, speed: float) -> Tensor:
     size = _fast_size(len(waveform) + 64)
     size_out = max(2, round(size * num_out / len(waveform)))
     spectrum = torch.fft.rfft(waveform, n=size)
-    return torch.fft.irfft(spectrum, n=size_out)[:num_out] * (size_out / size)
+    resampled: Tensor = torch.fft.irfft(spectrum, n=size_out)[:num_out] * (size_out / size)
+    return resampled
 
 
 def stretch(waveform: Tensor, factor: float, sample_rate_hz: int) -> Tensor:
@@ -190,7 +192,7 @@ def equalize(waveform: Tensor, range_db: float, generator: Generator, num_points
         waveform: (S,).
         range_db: gains at the curve's support points are drawn from -x to +x, dB.
         generator: source of the randomness.
-        num_points: support points, evenly spaced from 0 Hz to half the sample rate, joined by straight lines in dB.
+        num_points: support points, evenly spaced from 0 Hz to half the sample rate, joined by lines in dB.
 
     Returns:
         (S,).
@@ -201,11 +203,12 @@ def equalize(waveform: Tensor, range_db: float, generator: Generator, num_points
         points_db, size=size // 2 + 1, mode="linear", align_corners=True
     )
     spectrum = torch.fft.rfft(waveform, n=size) * 10.0 ** (gain_db[0, 0] / 20.0)
-    return torch.fft.irfft(spectrum, n=size)[: len(waveform)]
+    filtered: Tensor = torch.fft.irfft(spectrum, n=size)[: len(waveform)]
+    return filtered
 
 
 def reverberate(waveform: Tensor, longest_s: float, sample_rate_hz: int, generator: Generator) -> Tensor:
-    """Add a room: a direct sound followed by exponentially decaying noise (Polack 1988's model of late reverberation).
+    """Add a room: the direct sound, then exponentially decaying noise (Polack 1988).
 
     Args:
         waveform: (S,).
@@ -226,7 +229,8 @@ def reverberate(waveform: Tensor, longest_s: float, sample_rate_hz: int, generat
     response[0] = 1.0
     size = _fast_size(len(waveform) + num_taps)
     spectrum = torch.fft.rfft(waveform, n=size) * torch.fft.rfft(response, n=size)
-    return torch.fft.irfft(spectrum, n=size)[: len(waveform)]
+    filtered: Tensor = torch.fft.irfft(spectrum, n=size)[: len(waveform)]
+    return filtered
 
 
 def add_noise(waveform: Tensor, snr_db: float, generator: Generator) -> Tensor:
@@ -241,7 +245,8 @@ def add_noise(waveform: Tensor, snr_db: float, generator: Generator) -> Tensor:
         (S,).
     """
     level = waveform.square().mean().sqrt() * 10.0 ** (-snr_db / 20.0)
-    return waveform + torch.randn(len(waveform), generator=generator) * level
+    noisy: Tensor = waveform + torch.randn(len(waveform), generator=generator) * level
+    return noisy
 
 
 def shift_time(waveform: Tensor, num_samples: int) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 # Below this power a band counts as digital silence; -100 dB under a full-scale sine is under 16-bit noise.
 MIN_POWER = 1e-10
-# Jaitly & Hinton 2013 (section 3): formants lie below this share of the Nyquist frequency, and only they are scaled.
+# Jaitly & Hinton 2013, section 3: formants lie below this share of Nyquist; only they are scaled.
 WARP_BOUNDARY = 0.85
 
 
@@ -46,8 +46,8 @@ def mel_to_hz(mel: Tensor) -> Tensor:
 def warp_frequency(frequency_hz: Tensor, factor: Tensor, nyquist_hz: float) -> Tensor:
     """Scale frequencies as a vocal tract of another length would, keeping 0 and Nyquist in place.
 
-    Piecewise linear, equation (1) of Jaitly & Hinton 2013, "Vocal tract length perturbation (VTLP) improves speech
-    recognition".
+    Piecewise linear, equation (1) of Jaitly & Hinton 2013, "Vocal tract length perturbation (VTLP) improves
+    speech recognition".
 
     Args:
         frequency_hz: (N,), Hz.
@@ -137,18 +137,18 @@ class MelSpectrogram(nn.Module):
         f_max_hz = f_max_hz or self.nyquist_hz
         if not 0 <= f_min_hz < f_max_hz <= self.nyquist_hz:
             raise ValueError(
-                f"mel bands: expected 0 <= f_min_hz < f_max_hz <= {self.nyquist_hz:g} (half the sample rate), "
+                f"mel bands: expected 0 <= f_min_hz < f_max_hz <= {self.nyquist_hz:g} = half the rate, "
                 f"found {f_min_hz:g} and {f_max_hz:g}; change f_min_hz or f_max_hz"
             )
         self.window = round(window_ms * sample_rate_hz / 1000)
         self.hop = round(hop_ms * sample_rate_hz / 1000)
         if self.window < 2 or self.hop < 1 or n_mels < 1:
             raise ValueError(
-                f"mel spectrum: expected n_mels >= 1, window >= 2 and hop >= 1 samples, found {n_mels}, {self.window} "
-                f"and {self.hop} at {sample_rate_hz} Hz; raise n_mels, window_ms or hop_ms"
+                f"mel spectrum: expected n_mels >= 1, window >= 2 and hop >= 1 samples, found {n_mels}, "
+                f"{self.window} and {self.hop} at {sample_rate_hz} Hz; raise n_mels, window_ms or hop_ms"
             )
         # Twice the window: the low bands of a fine filter bank are narrower than the bins of a single window.
-        self.n_fft = 2 ** math.ceil(math.log2(2 * self.window))
+        self.n_fft = 2 * self.window
         mels = hz_to_mel(torch.tensor([f_min_hz, f_max_hz]))
         edges_hz = mel_to_hz(torch.linspace(float(mels[0]), float(mels[1]), n_mels + 2)).clamp(max=f_max_hz)
         bins_hz = torch.linspace(0.0, self.nyquist_hz, self.n_fft // 2 + 1)
@@ -158,7 +158,7 @@ class MelSpectrogram(nn.Module):
                 f"mel bands: expected no empty band, found {int((filters.sum(0) == 0).sum())} of {n_mels} at "
                 f"{sample_rate_hz} Hz and {window_ms:g} ms; lower n_mels or raise window_ms"
             )
-        # A sine of amplitude 1 then has power 1 / 4 * (sum of the window) ** 2 / (the same) ** 2 = 0.25 in its bin.
+        # With weights that sum to 1, a sine of amplitude 1 has power 0.25 in its bin at any window length.
         window = torch.hann_window(self.window)
         self.register_buffer("hann", window / window.sum(), persistent=False)
         self.register_buffer("edges_hz", edges_hz, persistent=False)
@@ -166,21 +166,22 @@ class MelSpectrogram(nn.Module):
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(
-        self, waveform: Tensor, padding_mask: Tensor | None = None, warp: Tensor | None = None
+        self, waveform: Tensor, padding_mask: Tensor | None = None, filters: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Compute the mel power of a batch.
 
         Args:
             waveform: (B, S) float, full scale = 1.
             padding_mask: (B, S) bool, True = padding, at the end of each row; None = no padding.
-            warp: (B,) vocal tract factor of each clip (see `warp_frequency`); None = none.
+            filters: (B, K, F) each clip's own filter bank, from `warped_filters`; None = the plain one.
 
         Returns:
             (B, T, F) power, 0 beyond each clip's end, and (B,) the number of frames.
         """
         num_samples, waveform = _clip_lengths(waveform, padding_mask)
-        power = self.power_spectrum(waveform)  # (B, T, K)
-        mel = power @ self._filters(warp)  # (B, T, F)
+        mel = self.power_spectrum(waveform) @ (
+            self.get_buffer("filters") if filters is None else filters
+        )  # (B, T, F)
         lengths = frame_counts(num_samples, self.hop)
         return mel * valid_mask(lengths, mel.shape[1])[:, :, None], lengths
 
@@ -199,17 +200,24 @@ class MelSpectrogram(nn.Module):
             :, : 1 + waveform.shape[1] // self.hop
         ]  # (B, T, window)
         spectrum = torch.fft.rfft(frames * self.get_buffer("hann"), n=self.n_fft)
-        return spectrum.real.square() + spectrum.imag.square()
+        power: Tensor = spectrum.real.square() + spectrum.imag.square()
+        return power
 
-    def _filters(self, warp: Tensor | None) -> Tensor:
-        if warp is None:
-            return self.get_buffer("filters")
-        edges_hz = warp_frequency(self.get_buffer("edges_hz"), warp, self.nyquist_hz)  # (B, F + 2)
-        return triangular_filters(edges_hz, self.get_buffer("bins_hz"))  # (B, K, F)
+    def warped_filters(self, factors: Tensor) -> Tensor:
+        """Build the filter bank as vocal tracts of other lengths would need it.
+
+        Args:
+            factors: (N,), see `warp_frequency`.
+
+        Returns:
+            (N, K, F).
+        """
+        edges_hz = warp_frequency(self.get_buffer("edges_hz"), factors, self.nyquist_hz)  # (N, F + 2)
+        return triangular_filters(edges_hz, self.get_buffer("bins_hz"))
 
 
 class Mfcc(nn.Module):
-    """Mel-frequency cepstral coefficients: orthonormal DCT-II of the log-mel spectrum in dB (Davis & Mermelstein 1980).
+    """Mel-frequency cepstral coefficients: DCT-II of the log-mel spectrum in dB (Davis & Mermelstein 1980).
 
     Args:
         sample_rate_hz: of the waveform, Hz.

@@ -51,7 +51,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """Apply the block; padding stays 0, so that it looks to the next block like the silence it stands for.
+        """Apply the block; padding stays 0, as the zeros around an unpadded clip.
 
         Args:
             frames: (B, W, T), 0 on padding.

@@ -1,10 +1,11 @@
 """From padded waveforms to normalised log-mel features, with SpecAugment-like distortions in training.
 
-What helps speakers who were never heard (measured on spoken digits): the range is cut below the clip's own peak, so
-that a recording's noise floor does not become a feature; quiet ends are trimmed; one scalar mean per clip is
-subtracted, which removes the level and keeps the spectral shape.
+What helps speakers who were never heard (measured on spoken digits): the range is cut below the clip's own
+peak, so that a recording's noise floor does not become a feature; quiet ends are trimmed; one scalar mean per
+clip is subtracted, which removes the level and keeps the spectral shape.
 
-All randomness comes from torch's global generator, which fairseq seeds at each update: a resumed run draws the same.
+All randomness comes from torch's global generator, which fairseq seeds at each update, so that a resumed run
+draws the same.
 Shapes: B batch, S samples, T frames, F mel bands.
 """
 
@@ -18,6 +19,8 @@ from ..features.spectral import MelSpectrogram, power_to_db, valid_mask
 NORMALIZATIONS = ("none", "clip", "clip_std", "band", "band_std")
 # Features are handed on in units of 10 dB, so that they are of order 1 for the first layer.
 DB_PER_UNIT = 10.0
+# Vocal tract factors are drawn from a grid, so that the filter banks are built once; over +-16%, 1% apart.
+NUM_WARPS = 33
 
 
 @dataclass
@@ -96,6 +99,11 @@ class FrontEnd(nn.Module):
         self.mel = MelSpectrogram(
             sample_rate_hz, config.n_mels, config.window_ms, config.hop_ms, config.f_min_hz, config.f_max_hz
         )
+        if config.vtlp > 0:
+            grid = torch.linspace(1.0 - config.vtlp, 1.0 + config.vtlp, NUM_WARPS)
+            self.register_buffer(
+                "warped_banks", self.mel.warped_filters(grid), persistent=False
+            )  # (33, K, F)
         self.num_features = config.n_mels * (2 if config.delta else 1)
 
     def forward(
@@ -112,9 +120,7 @@ class FrontEnd(nn.Module):
             (B, T, F) features in units of 10 dB, 0 beyond each clip's end, and (B,) the numbers of frames.
         """
         cfg = self.config
-        if self.training and cfg.vtlp > 0 and warp is None:
-            warp = _uniform(waveform, waveform.shape[0], 1.0 - cfg.vtlp, 1.0 + cfg.vtlp)
-        power, lengths = self.mel(waveform, padding_mask, warp)
+        power, lengths = self.mel(waveform, padding_mask, self._filters(waveform, warp))
         if self.training:
             power = self._distort_power(power, lengths)
         start, lengths = self._trim(power, lengths)
@@ -127,8 +133,17 @@ class FrontEnd(nn.Module):
             features = torch.cat([features, time_difference(features, lengths)], dim=2)
         return features * valid_mask(lengths, features.shape[1])[:, :, None], lengths
 
+    def _filters(self, waveform: Tensor, warp: Tensor | None) -> Tensor | None:
+        """Return each clip's filter bank (B, K, F); None = the plain one for all."""
+        if warp is not None:
+            return self.mel.warped_filters(warp)
+        if not (self.training and self.config.vtlp > 0):
+            return None
+        index = torch.randint(NUM_WARPS, (waveform.shape[0],), device=waveform.device)
+        return self.get_buffer("warped_banks")[index]
+
     def _distort_power(self, power: Tensor, lengths: Tensor) -> Tensor:
-        """Add noise and equalise. Power in, power out: the floor and the trimming come after, as with a real room."""
+        """Add noise and equalise power; the floor and the trimming come after, as with a real room."""
         cfg = self.config
         if cfg.noise_snr_db > 0:
             power = add_noise(power, lengths, cfg.noise_snr_db, cfg.noise_snr_db + 30.0)
@@ -154,7 +169,7 @@ class FrontEnd(nn.Module):
         return first, torch.where(lengths > 0, last - first + 1, lengths)
 
     def _positions(self, start: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (B, T') where each output frame reads, in input frames, and (B,) how many frames there are now."""
+        """Return (B, T') where each output frame reads, in input frames, and (B,) the new lengths."""
         cfg = self.config
         new_lengths = lengths
         if self.training and cfg.stretch > 0:
@@ -190,7 +205,7 @@ class FrontEnd(nn.Module):
         return centred
 
     def _mask(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """SpecAugment's masks (Park et al. 2019, section 2), filled with 0, which is the mean after normalisation."""
+        """SpecAugment's masks (Park et al. 2019, section 2), filled with 0, the mean after normalisation."""
         cfg = self.config
         _, num_frames, num_bands = features.shape
         for _ in range(cfg.time_masks):
@@ -240,7 +255,7 @@ def bend(share: Tensor, shift: Tensor) -> Tensor:
 def add_noise(power: Tensor, lengths: Tensor, low_snr_db: float, high_snr_db: float) -> Tensor:
     """Add the power spectrum of coloured Gaussian noise.
 
-    The power of Gaussian noise in one bin is exponentially distributed; the colour is a random tilt over the bands.
+    The power of Gaussian noise in a bin is exponentially distributed; the colour is a random tilt.
 
     Args:
         power: (B, T, F).

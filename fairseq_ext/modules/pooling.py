@@ -89,7 +89,7 @@ class StatisticsPooling(nn.Module):
 
 
 class AttentiveStatisticsPooling(nn.Module):
-    """Attention-weighted mean and deviation, and the maximum (Okabe et al. 2018, equations 3-6, plus the maximum).
+    """Attention-weighted mean and deviation (Okabe et al. 2018, equations 3-6), and the maximum.
 
     Args:
         dim: D, width of the frames.

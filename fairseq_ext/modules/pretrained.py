@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """Names of state-dict entries: `loaded`; `initialised` = ours, not in the file (or another shape); `unused`."""
+    """Names of entries: `loaded`; `initialised` = not in the file, or of another shape; `unused`."""
 
     loaded: tuple[str, ...]
     initialised: tuple[str, ...]
@@ -45,7 +45,8 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
         )
     logger.info(
         f"{path}: loaded {len(report.loaded)} tensors; left at their initial values: "
-        f"{', '.join(report.initialised) or 'none'}; in the file but not used: {', '.join(report.unused) or 'none'}"
+        f"{', '.join(report.initialised) or 'none'}; in the file but not used: "
+        f"{', '.join(report.unused) or 'none'}"
     )
     return report
 

@@ -87,7 +87,7 @@ def stack_frames(features: Tensor, lengths: Tensor, size: int) -> tuple[Tensor, 
 
 
 def _orthogonal_recurrence(layer: nn.RNNBase) -> None:
-    """Start the hidden-to-hidden weights as rotations, which neither shrink nor blow up the state (Saxe et al. 2014)."""
+    """Start hidden-to-hidden weights as rotations, which neither shrink nor blow up (Saxe et al. 2014)."""
     for name, parameter in layer.named_parameters():
         if name.startswith("weight_hh"):
             for gate in parameter.data.split(layer.hidden_size):

@@ -3,7 +3,7 @@
 A model supplies its encoder; everything else, and the output's keys, are the same for all of them.
 Importing this module imports fairseq.
 
-Shapes: B batch, S samples, T frames, F features, D width of the embedding, C classes, P width of the projection.
+Shapes: B batch, S samples, T frames, F features, D embedding width, C classes, P projection width.
 """
 
 from collections.abc import Iterator, Mapping
@@ -200,12 +200,12 @@ class UtteranceModel(BaseFairseqModel):
 
 
 def _projector(dim: int, projection_dim: int) -> nn.Module:
-    """Two layers after the embedding (Chen et al. 2020, section 4.2: the layer before it is the better feature)."""
+    """Two layers; what lies before them is the better feature (Chen et al. 2020, section 4.2)."""
     return nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, projection_dim))
 
 
 def _mean_over_views(values: list[Tensor | None], name: str) -> Tensor | None:
-    """Average log-probabilities or vectors; the mean of log-probabilities is a geometric mean of the experts."""
+    """Average log-probabilities (a geometric mean of the views' probabilities) or vectors."""
     tensors = [value for value in values if value is not None]
     if not tensors:
         return None
