@@ -115,6 +115,23 @@ def read_split(folder: Path, split: str, label: str) -> Split:
     )
 
 
+def read_locations(folder: Path, split: str) -> dict[str, AudioEntry]:
+    """Says where each utterance's audio lies.
+
+    Args:
+        folder: manifest folder.
+        split: such as `test`.
+
+    Returns:
+        id -> location; empty when the folder does not hold the split.
+    """
+    path = Path(folder) / f"{split}.tsv"
+    if not path.is_file():
+        return {}
+    index = AudioIndex(path)
+    return {u.id: index.entry(i) for i, u in enumerate(read_manifest(folder, split))}
+
+
 def extract(
     model: Any,
     entries: Sequence[AudioEntry],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +15,12 @@ from typing import Any, Literal
 import numpy as np
 
 from ..line_index import AudioEntry
-from ..manifest import atomic_write
+from ..manifest import atomic_path, atomic_write
+from ..media.audio import AudioError, load
 from . import classifiers, embeddings, metrics, provenance
+from .augmented import spectrograms
 from .embeddings import Extracted, Loaded, Split
 from .predictions import Predictions, class_numbers, write_embeddings, write_predictions
-
-LAST_CHECKPOINT = "checkpoint_last.pt"
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,6 @@ class Row:
         return rows / self.protocol / self.row / f"seed{self.seed}"
 
 
-@dataclass(frozen=True)
-class TrainedRow:
-    """One trained system that was found in a run's folder."""
-
-    checkpoint: Path
-    protocol: str
-    row: str
-    seed: int
-
-
 def is_scored(folder: Path) -> bool:
     """Says whether a row is complete.
 
@@ -73,24 +63,6 @@ def is_scored(folder: Path) -> bool:
         True when it holds metrics.json.
     """
     return (folder / "metrics.json").is_file()
-
-
-def trained_rows(run: Path) -> Iterator[TrainedRow]:
-    """Finds the trained systems of a run.
-
-    Args:
-        run: run folder, with `train/<protocol>/<row>/seed<k>/`.
-
-    Yields:
-        One per seed folder that holds a last checkpoint, in alphabetical order.
-    """
-    train = run / "train"
-    for checkpoint in sorted(train.rglob(LAST_CHECKPOINT)):
-        parts = checkpoint.parent.relative_to(train).parts
-        seeds = [i for i, part in enumerate(parts) if part.startswith("seed") and part[4:].isdigit()]
-        if seeds and seeds[0] >= 2:
-            at = seeds[0]
-            yield TrainedRow(checkpoint, "/".join(parts[: at - 1]), parts[at - 1], int(parts[at][4:]))
 
 
 def evaluate(
@@ -134,6 +106,7 @@ def evaluate(
     targets = class_numbers(read.targets, loaded.labels, f"{data}/{split}.{label}")
     answers = Predictions(read.ids, read.speakers, targets, extracted.logits, tuple(loaded.labels))
     extra = {"train_s": provenance.training_seconds(train_log) if train_log else None}
+    _write_spectrograms(out / "spectrograms.npz", loaded, data)
     return _write_row(out, row, loaded, answers, utterances, extracted, device, extra)
 
 
@@ -174,6 +147,27 @@ def _write_json(path: Path, value: Any) -> None:
     with atomic_write(path) as file:
         json.dump(value, file, indent=1, ensure_ascii=False)
         file.write("\n")
+
+
+def _write_spectrograms(path: Path, loaded: Loaded, data: Path, split: str = "train") -> None:
+    """Shows the first training recording with and without augmentation, where the network has a front-end."""
+    front_end = getattr(loaded.model, "front_end", None)
+    locations = embeddings.read_locations(data, split)
+    if front_end is None or not locations:
+        return
+    clip, entry = next(iter(locations.items()))
+    place = {"start_sample": entry.start_sample, "num_samples": entry.num_samples}
+    try:
+        waveform = load(entry.path, sample_rate_hz=loaded.sample_rate_hz, **place)
+    except (AudioError, OSError):
+        return  # a picture less; the row's scores do not depend on it
+    settings = provenance.plain(loaded.cfg.task).get("augment") or {}
+    augment = {key: value for key, value in settings.items() if not key.startswith("_")}
+    views = spectrograms(front_end.cpu(), waveform, loaded.sample_rate_hz, augment)
+    arrays: dict[str, Any] = {f"view_{i}": view for i, view in enumerate(views.values())}
+    facts: dict[str, Any] = {"names": list(views), "clip": clip, "hop_ms": float(front_end.config.hop_ms)}
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **arrays, **facts)
 
 
 def probe(

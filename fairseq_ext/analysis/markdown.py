@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tabulate import tabulate
+
 from .protocol_tables import label_efficiency, leaky_control, left_out, selection
 from .tables import (
     INNER,
@@ -159,3 +161,21 @@ def _settings(results: Results) -> str:
         for s in results["summary"]
     )
     return _markdown_table(Table("settings", "Settings", header, lines))
+
+
+def summary_text(results: Results) -> str:
+    """The main tables for a terminal.
+
+    Args:
+        results: what results.json holds.
+
+    Returns:
+        Text.
+    """
+    made = [
+        table for make in (headline, left_out, label_efficiency, leaky_control) if (table := make(results))
+    ]
+    shown = made or other_protocols(results)
+    parts = [f"{t.title}\n{tabulate(t.rows, headers=t.header, disable_numparse=True)}" for t in shown]
+    warning = synthetic_note(results)
+    return "\n\n".join([*parts, *([warning] if warning else [])])

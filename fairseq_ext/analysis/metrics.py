@@ -1,6 +1,6 @@
 """Scores of a classifier, all derived from its confusion matrix.
 
-Legend: N utterances, C classes, R resamples; a confusion matrix counts [true class, predicted class].
+Legend: N utterances, C classes; a confusion matrix counts [true class, predicted class].
 
 Macro averages run over the classes that occur among the targets: a class nobody asked for neither helps nor
 hurts. A class that is never predicted has precision 0. Both are what scikit-learn computes with
@@ -10,16 +10,19 @@ hurts. A class that is never predicted has precision 0. Both are what scikit-lea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..text.scoring import bootstrap_interval
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-NUM_RESAMPLES = 2000
-CONFIDENCE = 0.95
+NUM_RESAMPLES = 1000
+METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
 
 
 def confusion_matrix(targets: Ints, predictions: Ints, num_classes: int) -> Ints:
@@ -63,7 +66,7 @@ def class_scores(confusion: NDArray[np.int64]) -> dict[str, Floats]:
     """Precision, recall and F1 of each class.
 
     Args:
-        confusion: counts, (..., C, C); leading axes may hold resamples.
+        confusion: counts, (..., C, C); leading axes are kept.
 
     Returns:
         `precision`, `recall`, `f1` and `n` (utterances of the class), each (..., C).
@@ -96,36 +99,18 @@ def overall_scores(confusion: NDArray[np.int64]) -> dict[str, Floats]:
     return scores
 
 
-def resampled_confusions(confusion: Ints, num_resamples: int, seed: int) -> Ints:
-    """Draws bootstrap resamples of the utterances, as confusion matrices.
-
-    Drawing N utterances with replacement and counting them is a multinomial draw from the observed cells, so
-    the cost does not grow with N.
-
-    Args:
-        confusion: observed counts, (C, C).
-        num_resamples: R.
-        seed: of the draw.
-
-    Returns:
-        Counts, (R, C, C), each matrix with the same total as the observed one.
-    """
-    total = int(confusion.sum())
-    cells = confusion.reshape(-1) / max(total, 1)
-    draws = np.random.default_rng(seed).multinomial(total, cells, size=num_resamples)
-    return draws.reshape(num_resamples, *confusion.shape)
-
-
 def with_intervals(
-    confusion: Ints, *, num_resamples: int = NUM_RESAMPLES, seed: int = 0
+    targets: Ints, predictions: Ints, num_classes: int, *, num_resamples: int = NUM_RESAMPLES, seed: int = 0
 ) -> dict[str, dict[str, float]]:
-    """The overall scores with their percentile bootstrap intervals (Efron 1979).
+    """The overall scores with their percentile bootstrap intervals.
 
     The interval says how much the score would move with other recordings of the same speakers. It does not
     cover other speakers or other training seeds.
 
     Args:
-        confusion: counts, (C, C).
+        targets: true class, (N,).
+        predictions: predicted class, (N,).
+        num_classes: C.
         num_resamples: bootstrap resamples.
         seed: of the resampling.
 
@@ -135,18 +120,22 @@ def with_intervals(
     Raises:
         ValueError: there is nothing to score.
     """
-    if confusion.sum() == 0:
-        raise ValueError(
-            "with_intervals: expected at least one scored utterance, found none; check the split"
+    if not len(targets):
+        raise ValueError("with_intervals: expected at least one utterance, found none; check the split")
+    confusion_matrix(targets, predictions, num_classes)  # refuses what cannot be scored
+    cells = np.asarray(targets) * num_classes + np.asarray(predictions)
+
+    def statistic(metric: str, rows: NDArray[np.int64]) -> float:
+        counts = np.bincount(cells[rows], minlength=num_classes**2).reshape(num_classes, num_classes)
+        return float(overall_scores(counts)[metric])
+
+    result = {}
+    for metric in METRICS:
+        found = bootstrap_interval(
+            partial(statistic, metric), len(cells), num_resamples=num_resamples, seed=seed
         )
-    values = overall_scores(confusion)
-    resampled = overall_scores(resampled_confusions(confusion, num_resamples, seed))
-    tails = [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)]
-    intervals = {name: np.percentile(resampled[name], tails) for name in values}
-    return {
-        name: {"value": float(values[name]), "low": float(low), "high": float(high)}
-        for name, (low, high) in intervals.items()
-    }
+        result[metric] = {"value": found.value, "low": found.low, "high": found.high}
+    return result
 
 
 def per_class(confusion: Ints, labels: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -208,7 +197,7 @@ def score(
     confusion = confusion_matrix(targets, predictions, len(labels))
     return {
         "n": len(targets),
-        "metrics": with_intervals(confusion, seed=seed),
+        "metrics": with_intervals(targets, predictions, len(labels), seed=seed),
         "per_class": per_class(confusion, labels),
         "per_speaker": per_group(targets, predictions, speakers, len(labels)),
         "confusion": confusion.tolist(),

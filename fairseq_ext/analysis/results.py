@@ -234,3 +234,19 @@ def stale_results_page(folder: Path) -> str | None:
         f"{folder}/RESULTS.md:{line}: expected the text that results.json gives, found another; "
         f"rerun tools/report.py --markdown {folder}"
     )
+
+
+def rewrite_markdown(folder: Path) -> Path:
+    """Writes RESULTS.md again from the results.json beside it.
+
+    Args:
+        folder: folder that holds both.
+
+    Returns:
+        The page's path.
+    """
+    from .markdown import markdown
+
+    with atomic_write(folder / "RESULTS.md") as file:
+        file.write(markdown(read_results(folder / "results.json")))
+    return folder / "RESULTS.md"

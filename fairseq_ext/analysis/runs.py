@@ -1,0 +1,138 @@
+"""Scores everything that a run trained, in one start-up; what is already scored is skipped.
+
+How checkpoints are loaded is handed in (`checkpoints.load.load_model`), and it is called only when there is
+something to score: a rerun with nothing to do does not wait for fairseq.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from .embeddings import Loaded, untrained
+from .evaluation import Row, evaluate, is_scored, probe
+
+LAST_CHECKPOINT = "checkpoint_last.pt"
+# Written by the recipes beside the checkpoint when a training has come to its end.
+DONE = "done"
+Load = Callable[[str], Loaded]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One checkpoint to be scored.
+
+    Attributes:
+        checkpoint: the trained network.
+        data: manifest folder.
+        row: name of the result.
+        out: folder of the result.
+    """
+
+    checkpoint: Path
+    data: Path
+    row: Row
+    out: Path
+
+
+def jobs_of_run(run: Path, data: Literal["real", "synthetic"], command: str) -> list[Job]:
+    """Finds what a run has trained to the end.
+
+    Args:
+        run: run folder, with `train/<protocol>/<row>/seed<k>/` and `manifests/<protocol>/`.
+        data: origin of the recordings.
+        command: command line, for the results.
+
+    Returns:
+        One job per finished training, in alphabetical order.
+    """
+    train = run / "train"
+    jobs = []
+    for checkpoint in sorted(train.rglob(LAST_CHECKPOINT)):
+        folder = checkpoint.parent
+        *protocol, name, seed = folder.relative_to(train).parts
+        if not (folder / DONE).is_file() or not protocol or not seed.removeprefix("seed").isdigit():
+            continue
+        row = Row(name, "/".join(protocol), int(seed.removeprefix("seed")), data, command)
+        jobs.append(Job(checkpoint, run / "manifests" / row.protocol, row, row.folder(run / "rows")))
+    return jobs
+
+
+def evaluate_all(jobs: list[Job], load_model: Load, *, force: bool = False, **options: Any) -> Iterator[str]:
+    """Scores checkpoints one after another.
+
+    Args:
+        jobs: what to score.
+        load_model: path -> loaded network.
+        force: score again what was scored.
+        options: of `evaluation.evaluate`.
+
+    Yields:
+        A line about each, for the terminal.
+    """
+    for job in tqdm(jobs, desc="evaluate", unit="row", disable=len(jobs) < 2):
+        name = f"{job.row.protocol}/{job.row.row} seed {job.row.seed}"
+        if is_scored(job.out) and not force:
+            yield f"{name}: scored before"
+            continue
+        loaded = load_model(str(job.checkpoint))
+        if not loaded.labels:
+            yield f"{name}: no classifier; tools/probe.py scores its embeddings"
+            continue
+        log = job.checkpoint.parent / "train.log"
+        result = evaluate(loaded, job.row, job.out, data=job.data, train_log=log, **options)
+        yield f"{name}: {_figures(result)}"
+
+
+def _figures(result: Mapping[str, Any]) -> str:
+    accuracy, f1 = (100 * result["metrics"][m]["value"] for m in ("accuracy", "macro_f1"))
+    unread = f", {result['num_unreadable']} unreadable" if result["num_unreadable"] else ""
+    return f"accuracy {accuracy:.1f} %, macro-F1 {f1:.1f} % of {result['n']} recordings{unread}"
+
+
+def probe_checkpoint(
+    checkpoint: Path,
+    manifests: Mapping[Row, Path],
+    rows_folder: Path,
+    load_model: Load,
+    *,
+    fresh_weights: bool = False,
+    force: bool = False,
+    **options: Any,
+) -> Iterator[str]:
+    """Fits a linear probe for each manifest folder on one checkpoint's embeddings.
+
+    Args:
+        checkpoint: pre-trained or trained network.
+        manifests: name of the result -> folder with a training and a test split.
+        rows_folder: folder of all rows.
+        load_model: path -> loaded network.
+        fresh_weights: take the same network untrained; the row's seed draws its weights.
+        force: fit again what was fitted.
+        options: of `evaluation.probe`.
+
+    Yields:
+        A line about each, for the terminal.
+    """
+    wanted = {row: data for row, data in manifests.items() if force or not is_scored(row.folder(rows_folder))}
+    for row in manifests.keys() - wanted.keys():
+        yield f"{row.protocol}/{row.row} seed {row.seed}: scored before"
+    if not wanted:
+        return
+    loaded = load_model(str(checkpoint))
+    if fresh_weights:
+        loaded = _with_fresh_weights(loaded, next(iter(wanted)).seed)
+    results = probe(loaded, list(wanted), list(wanted.values()), rows_folder, **options)
+    for row, result in zip(wanted, results, strict=True):
+        yield f"{row.protocol}/{row.row} seed {row.seed}: {_figures(result)}"
+
+
+def _with_fresh_weights(loaded: Loaded, seed: int) -> Loaded:
+    model = untrained(loaded, seed)
+    parts = {"cfg": loaded.cfg, "labels": loaded.labels, "sample_rate_hz": loaded.sample_rate_hz}
+    return SimpleNamespace(model=model, **parts)

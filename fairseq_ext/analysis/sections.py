@@ -1,0 +1,399 @@
+"""Sections of the report page: each is a function from a run to HTML, or None when there is nothing to show.
+
+A recipe of another kind adds its own: write such a function and pass `[*SECTIONS, Section(...)]` to
+`report.write_report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ..line_index import AudioEntry
+from ..media.audio import AudioError, load, probe
+from . import page, plots, protocol_tables, tables
+from .embeddings import PROJECTIONS, project, read_locations
+from .markdown import other_protocols
+from .predictions import Predictions, read_embeddings, read_predictions
+from .provenance import read_log
+
+MAX_CLIPS = 60
+MAX_AUDIO_BYTES = 2_000_000
+MAX_CLIP_S = 10.0
+# More points say nothing more to the eye, and t-SNE takes minutes on them.
+MAX_POINTS = 3000
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a section may read.
+
+    Attributes:
+        folder: run folder.
+        results: what results.json holds.
+        projections: which projections of embeddings to draw.
+    """
+
+    folder: Path
+    results: Mapping[str, Any]
+    projections: Sequence[str] = PROJECTIONS
+
+    def row_folder(self, protocol: str, row: str) -> Path | None:
+        """Finds the folder of a row's first seed.
+
+        Args:
+            protocol: such as `published`.
+            row: system.
+
+        Returns:
+            The folder, or None when it was not run or is not here.
+        """
+        seeds = [r["seed"] for r in self.results["rows"] if r["protocol"] == protocol and r["row"] == row]
+        folder = self.folder / "rows" / protocol / row / f"seed{min(seeds)}" if seeds else None
+        return folder if folder and folder.is_dir() else None
+
+    def detailed(self) -> tuple[str, Path | None]:
+        """The system shown in detail.
+
+        Returns:
+            Its row name, and the folder of its first seed on the published split.
+        """
+        name = tables.detailed_row(self.results) or ""
+        return name, self.row_folder(tables.PUBLISHED, name)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page."""
+
+    key: str
+    title: str
+    make: Callable[[Run], str | None]
+
+
+def _tables(run: Run, *makers: Callable[[Mapping[str, Any]], tables.Table | None]) -> str | None:
+    made = [page.table(table) for make in makers if (table := make(run.results))]
+    return "\n".join(made) or None
+
+
+def summary(run: Run) -> str | None:
+    """Scores on the published split, with intervals.
+
+    Args:
+        run: the run.
+
+    Returns:
+        HTML, or None.
+    """
+    return _tables(run, tables.headline, tables.one_speaker)
+
+
+def speakers(run: Run) -> str | None:
+    """Scores of each speaker.
+
+    Args:
+        run: the run.
+
+    Returns:
+        HTML, or None.
+    """
+    shown = _tables(run, protocol_tables.left_out, tables.per_speaker, protocol_tables.selection)
+    values = _left_out_values(run.results)
+    if not values:
+        return shown
+    drawing = plots.bars(values, "Each speaker when nobody had heard them", "macro-F1, %")
+    words = "Bars of macro-F1 by left-out speaker; the table above holds the same figures."
+    return (shown or "") + page.figure(plots.png(drawing), words)
+
+
+def _left_out_values(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    values: dict[str, dict[str, float]] = {}
+    for s in tables.summaries(results, tables.LEFT_OUT):
+        speaker = s["protocol"].removeprefix(tables.LEFT_OUT)
+        values.setdefault(tables.row_title(results, s["row"]), {})[speaker] = s["metrics"]["macro_f1"]["mean"]
+    return values
+
+
+def few_labels(run: Run) -> str | None:
+    """Accuracy against the number of labelled recordings.
+
+    Args:
+        run: the run.
+
+    Returns:
+        HTML, or None.
+    """
+    shown = _tables(run, protocol_tables.label_efficiency)
+    number_of = {protocol: n for n, protocol in protocol_tables.label_protocols(run.results).items()}
+    curves: dict[str, dict[int, Mapping[str, float]]] = {}
+    systems = protocol_tables.labelled_systems(run.results)
+    for system in systems:
+        mine = [s for s in run.results["summary"] if s["row"] == system and s["protocol"] in number_of]
+        points = {number_of[s["protocol"]]: s["metrics"]["accuracy"] for s in mine}
+        if points:
+            curves[tables.row_title(run.results, system)] = points
+    if not shown or not curves:
+        return shown
+    words = "Accuracy against the number of labelled recordings; the table above holds the same figures."
+    return shown + page.figure(plots.png(plots.efficiency(curves)), words)
+
+
+def leaky(run: Run) -> str | None:
+    """The control with shared speakers, labelled as such.
+
+    Args:
+        run: the run.
+
+    Returns:
+        HTML, or None.
+    """
+    return _tables(run, protocol_tables.leaky_control)
+
+
+def others(run: Run) -> str | None:
+    """Protocols that no other section shows.
+
+    Args:
+        run: the run.
+
+    Returns:
+        HTML, or None.
+    """
+    return "\n".join(page.table(table) for table in other_protocols(run.results)) or None
+
+
+def learning(run: Run) -> str | None:
+    """Learning curves of the published split's systems, first seed.
+
+    Args:
+        run: the run.
+
+    Returns:
+        HTML, or None.
+    """
+    logs = {}
+    for s in tables.summaries(run.results, tables.PUBLISHED):
+        path = run.folder / "train" / tables.PUBLISHED / s["row"] / f"seed{min(s['seeds'])}" / "train.log"
+        if path.is_file() and (lines := read_log(path)):
+            logs[tables.row_title(run.results, s["row"])] = lines
+    if not logs:
+        return None
+    drawing = plots.png(plots.learning_curves(logs))
+    caption = "First seed. The validation recordings are for these curves only; nothing was chosen by them."
+    return page.figure(
+        drawing, f"Loss and accuracy over the updates of {', '.join(logs)}.", caption, wide=True
+    )
+
+
+def confusions(run: Run) -> str | None:
+    """Confusion matrices on the published split, the detailed system first, and its scores per class.
+
+    Args:
+        run: the run.
+
+    Returns:
+        HTML, or None.
+    """
+    name, _ = run.detailed()
+    found = sorted(tables.summaries(run.results, tables.PUBLISHED), key=lambda s: s["row"] != name)
+    if not found:
+        return None
+    drawn = []
+    for s in found:
+        title = tables.row_title(run.results, s["row"])
+        image = plots.png(plots.confusion(s["confusion"], s["labels"], title), dpi=110)
+        drawn.append(page.figure(image, f"Confusion matrix of {title}, all seeds together. {_worst(s)}"))
+    rest = "".join(drawn[1:])
+    more = f"<details><summary>The other systems</summary>{rest}</details>" if rest else ""
+    return (_tables(run, tables.per_class) or "") + drawn[0] + more
+
+
+def _worst(summary_: Mapping[str, Any]) -> str:
+    table = np.array(summary_["confusion"])
+    np.fill_diagonal(table, 0)
+    if not table.any():
+        return "No confusions."
+    spoken, answered = np.unravel_index(table.argmax(), table.shape)
+    labels = summary_["labels"]
+    return f"The most frequent: {labels[spoken]} taken for {labels[answered]}, {table.max()} times."
+
+
+def embedding(run: Run) -> str | None:
+    """t-SNE and UMAP of the detailed system's embeddings, by class and by speaker.
+
+    Args:
+        run: the run.
+
+    Returns:
+        HTML, or None.
+    """
+    name, folder = run.detailed()
+    if folder is None or not (folder / "embeddings.npz").is_file() or not run.projections:
+        return None
+    arrays = read_embeddings(folder / "embeddings.npz")
+    if len(arrays["id"]) < 4:
+        return None
+    rows = np.random.default_rng(0).permutation(len(arrays["id"]))[:MAX_POINTS]
+    panels = {method: project(arrays["embedding"][rows], method) for method in run.projections}
+    groups = {"class": arrays["target"][rows].tolist(), "speaker": arrays["speaker"][rows].tolist()}
+    title = tables.row_title(run.results, name)
+    words = f"{' and '.join(panels)} of the test embeddings of {title}, coloured by class and by speaker."
+    caption = f"{title}, first seed. Neighbours are alike; distances between far groups mean little."
+    return page.figure(plots.png(plots.scatter(panels, groups), dpi=110), words, caption, wide=True)
+
+
+def augmentation(run: Run) -> str | None:
+    """Log-mel spectrograms of one training recording with and without augmentation.
+
+    Args:
+        run: the run.
+
+    Returns:
+        HTML, or None.
+    """
+    name, folder = run.detailed()
+    if folder is None or not (folder / "spectrograms.npz").is_file():
+        return None
+    with np.load(folder / "spectrograms.npz", allow_pickle=False) as arrays:
+        hop_ms = float(arrays["hop_ms"])
+        clip = str(arrays["clip"])
+        views = {str(n): arrays[f"view_{i}"] for i, n in enumerate(arrays["names"])}
+    drawing = plots.png(plots.spectrogram_grid(views, hop_ms), dpi=110)
+    words = f"Log-mel spectrograms of recording {clip}: {', '.join(views)}."
+    caption = (
+        f"Recording {clip} through the front-end of {tables.row_title(run.results, name)}. Each augmentation "
+        "alone is drawn strong enough to be seen; 'as trained' shows draws with the training's settings."
+    )
+    return page.figure(drawing, words, caption, wide=True)
+
+
+def examples(run: Run) -> str | None:
+    """What was spoken and what was recognised, wrong answers first, with players.
+
+    Args:
+        run: the run.
+
+    Returns:
+        HTML, or None.
+    """
+    name, folder = run.detailed()
+    if folder is None or not (folder / "predictions.tsv").is_file():
+        return None
+    answers = read_predictions(folder / "predictions.tsv")
+    locations = read_locations(run.folder / "manifests" / tables.PUBLISHED, "test")
+    words = run.results["about"].get("words", {})
+    order = _wrong_first(answers)
+    wrong = int((answers.answers != answers.targets).sum())
+    shown = order[:MAX_CLIPS]
+    budget = MAX_AUDIO_BYTES
+    cards = []
+    for i in tqdm(shown, desc="players", unit="clip", leave=False):
+        sound = _sound(locations.get(answers.ids[i]), f"recording {answers.ids[i]}", budget)
+        budget -= len(sound)
+        cards.append(_card(answers, i, words, sound))
+    title = escape(tables.row_title(run.results, name))
+    intro = (
+        f"<p>{title}, first seed: {wrong} of {len(order)} recordings were misheard. Shown are {len(shown)}, "
+        "the wrong ones first, the surest mistake on top.</p>"
+    )
+    return f'{intro}<ul class="cards">{"".join(cards)}</ul>'
+
+
+def _wrong_first(answers: Predictions) -> list[int]:
+    """Wrong answers by falling margin over the truth, then right ones by rising margin over the runner-up."""
+    at = np.arange(len(answers.ids))
+    truth = answers.scores[at, answers.targets]
+    others_ = answers.scores.copy()
+    others_[at, answers.targets] = -np.inf
+    margin = others_.max(axis=1) - truth  # above 0: wrong
+    return [int(i) for i in np.argsort(-np.nan_to_num(margin, posinf=1e9, neginf=-1e9), kind="stable")]
+
+
+def _card(answers: Predictions, i: int, words: Mapping[str, str], sound: str) -> str:
+    reference, hypothesis = (
+        words.get(answers.labels[k], answers.labels[k]) for k in (answers.targets[i], answers.answers[i])
+    )
+    is_wrong = reference != hypothesis
+    pair = page.differences(reference.split(), hypothesis.split())
+    speaker = escape(answers.speakers[i])
+    kind, verdict = ("wrong", "misheard") if is_wrong else ("right", "right")
+    return (
+        f'<li class="{kind}"><p class="pair">{pair} <small>{verdict}</small></p>'
+        f'<p class="note">{speaker}, <code>{escape(answers.ids[i])}</code></p>{sound}</li>'
+    )
+
+
+def _sound(entry: AudioEntry | None, description: str, budget: int) -> str:
+    """A player, or a note that says why there is none."""
+    if entry is None:
+        return '<p class="note">recording not listed</p>'
+    try:
+        rate = probe(entry.path).sample_rate_hz
+        length = min(entry.num_samples, int(MAX_CLIP_S * rate))
+        waveform = load(entry.path, sample_rate_hz=rate, start_sample=entry.start_sample, num_samples=length)
+    except (AudioError, OSError):
+        return '<p class="note">recording not readable</p>'
+    html = page.player(page.wav(waveform, rate), description)
+    return (
+        html if len(html) <= budget else '<p class="note">player left out: the page would grow too large</p>'
+    )
+
+
+def provenance(run: Run) -> str:
+    """Where every row comes from.
+
+    Args:
+        run: the run.
+
+    Returns:
+        HTML.
+    """
+    header = (
+        "System",
+        "Protocol",
+        "Seed",
+        "n",
+        "Accuracy %",
+        "Macro-F1 %",
+        "Commit",
+        "Config",
+        "Device",
+        "Data",
+    )
+    lines = tuple(
+        (
+            *(tables.row_title(run.results, row["row"]), row["protocol"], str(row["seed"]), str(row["n"])),
+            *(tables.percent(row["metrics"][m]["value"]) for m in ("accuracy", "macro_f1")),
+            *(row["commit"][:10], row["config_hash"], row.get("device", "–"), row["data"]),
+        )
+        for row in run.results["rows"]
+    )
+    every = page.table(tables.Table("rows", "Every scored row", header, lines))
+    commands = "".join(
+        f"<li><code>{escape(c)}</code></li>" for c in sorted({r["command"] for r in run.results["rows"]})
+    )
+    return (
+        f"<details open><summary>{len(lines)} rows</summary>{every}</details>"
+        f"<details><summary>Commands</summary><ul>{commands}</ul></details>"
+    )
+
+
+SECTIONS: list[Section] = [
+    Section("summary", "Scores", summary),
+    Section("speakers", "Speakers", speakers),
+    Section("few-labels", "Few labels", few_labels),
+    Section("control", "Leaky control", leaky),
+    Section("others", "Other protocols", others),
+    Section("learning", "Learning curves", learning),
+    Section("confusion", "Confusions", confusions),
+    Section("embeddings", "Embeddings", embedding),
+    Section("examples", "Listen", examples),
+    Section("augmentation", "Augmentation", augmentation),
+    Section("provenance", "Provenance", provenance),
+]

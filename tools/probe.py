@@ -1,0 +1,62 @@
+"""Fit linear probes on a checkpoint's frozen embeddings, one for each training manifest, in one start-up.
+
+tools/probe.py --checkpoint C --data published=RUN/manifests/published labels/1=RUN/manifests/labels/1 \\
+    --label digit --row simclr_probe --rows RUN/rows --origin real
+writes RUN/rows/<protocol>/<row>/seed<k>/{predictions.tsv,embeddings.npz,metrics.json} for each PROTOCOL=DIR.
+
+--untrained takes the same network with fresh random weights instead: the control for every probe.
+Rows that have their metrics.json are skipped unless --force is given.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, help="pre-trained or trained checkpoint")
+    parser.add_argument("--data", nargs="+", required=True, metavar="PROTOCOL=DIR", help="manifest folders")
+    parser.add_argument("--row", required=True, help="name of the system")
+    parser.add_argument("--rows", type=Path, required=True, help="folder of all rows")
+    parser.add_argument("--origin", choices=["real", "synthetic"], required=True, help="of the recordings")
+    parser.add_argument("--label", required=True, help="label stream, such as digit")
+    parser.add_argument("--seed", type=int, default=1, help="of the training, or of --untrained weights")
+    parser.add_argument("--split", default="test", help="split to score")
+    parser.add_argument("--untrained", action="store_true", help="fresh random weights: the control")
+    parser.add_argument("--leaky-control", action="store_true", help="allow shared speakers; not a result")
+    parser.add_argument("--device", default="cpu", help="torch device")
+    parser.add_argument("--force", action="store_true", help="fit again what was fitted")
+    return parser.parse_args()
+
+
+def load(path: str) -> Any:
+    from fairseq_ext.checkpoints.load import load_model  # fairseq takes seconds to import
+
+    return load_model(path)
+
+
+def main() -> None:
+    args = parse()
+    from tqdm import tqdm
+
+    from fairseq_ext.analysis.evaluation import Row
+    from fairseq_ext.analysis.runs import probe_checkpoint
+
+    command = shlex.join(["tools/probe.py", *sys.argv[1:]])
+    manifests = {}
+    for item in args.data:
+        protocol, _, folder = item.partition("=")
+        manifests[Row(args.row, protocol, args.seed, args.origin, command)] = Path(folder)
+    options = {"label": args.label, "split": args.split, "device": args.device, "force": args.force}
+    controls = {"fresh_weights": args.untrained, "leaky_control": args.leaky_control}
+    for line in probe_checkpoint(args.checkpoint, manifests, args.rows, load, **options, **controls):
+        tqdm.write(line)
+
+
+if __name__ == "__main__":
+    main()

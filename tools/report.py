@@ -1,0 +1,46 @@
+"""Gather a run's rows into results.json, RESULTS.md and report.html.
+
+tools/report.py RUN_DIR [--about recipes/<recipe>/report.json]
+tools/report.py --markdown DIR   only writes DIR/RESULTS.md again from DIR/results.json
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, nargs="?", metavar="RUN_DIR", help="run folder that holds rows/")
+    parser.add_argument("--about", type=Path, help="the recipe's titles, order of rows and published figures")
+    parser.add_argument("--no-umap", action="store_true", help="leave UMAP out (its import takes a while)")
+    parser.add_argument("--markdown", type=Path, metavar="DIR", help="only write DIR/RESULTS.md")
+    args = parser.parse_args()
+    if bool(args.run) == bool(args.markdown):
+        parser.error("expected RUN_DIR or --markdown DIR")
+    return args
+
+
+def main() -> None:
+    args = parse()
+    from fairseq_ext.analysis import results
+
+    if args.markdown:
+        print(results.rewrite_markdown(args.markdown))
+        return
+    from fairseq_ext.analysis.markdown import summary_text
+    from fairseq_ext.analysis.report import write_report
+    from fairseq_ext.analysis.sections import Run
+
+    about = json.loads(args.about.read_text(encoding="utf-8")) if args.about else {}
+    gathered = results.write_results(args.run, about)
+    projections = ("t-SNE",) if args.no_umap else ("t-SNE", "UMAP")
+    path = write_report(Run(args.run, gathered, projections))
+    print(summary_text(gathered))
+    print(f"report: {path.resolve()}")
+
+
+if __name__ == "__main__":
+    main()
