@@ -1,0 +1,1 @@
+"""Checkpoints: from a path to a model that answers."""

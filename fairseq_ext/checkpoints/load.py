@@ -1,0 +1,115 @@
+"""From the path of a checkpoint to a model in evaluation mode; nothing but the file is needed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq import models
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+
+from .. import compat  # noqa: F401 - lets torch read the file
+from ..modules.pretrained import checkpoint_weights
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model with what is needed to use it.
+
+    Attributes:
+        model: in evaluation mode.
+        cfg: the whole configuration it was trained with.
+        labels: its classes, in the order of the network's outputs; empty for a model without classifier.
+        sample_rate_hz: of the waveforms it expects, Hz.
+        num_updates: how long it was trained.
+    """
+
+    model: torch.nn.Module
+    cfg: DictConfig
+    labels: list[str]
+    sample_rate_hz: int
+    num_updates: int
+
+    @torch.no_grad()
+    def classify(self, waveform: NDArray[np.float32]) -> dict[str, float]:
+        """Probability of each class for one recording.
+
+        Args:
+            waveform: (S,) at `sample_rate_hz`, from `media.audio.load`.
+
+        Returns:
+            Class name -> probability, the likeliest first.
+
+        Raises:
+            ValueError: the model has no classifier.
+        """
+        if not self.labels:
+            raise ValueError("classify: a model with classes expected, found a pre-trained one; fine-tune it first")
+        device = next(self.model.parameters()).device
+        logits = self.model(torch.from_numpy(waveform)[None].to(device))["logits"]
+        probabilities = logits.float().softmax(1)[0].tolist()
+        return dict(sorted(zip(self.labels, probabilities, strict=True), key=lambda pair: -pair[1]))
+
+
+def load_model(path: str | Path, device: str = "cpu", *, untrained: bool = False) -> LoadedModel:
+    """Load a checkpoint of one of our utterance models, with its averaged (EMA) weights when it has them.
+
+    Args:
+        path: a checkpoint_*.pt.
+        device: where the model goes, e.g. "cpu", "cuda".
+        untrained: keep the weights at their initial values (a control), seeded by the training's seed.
+
+    Returns:
+        The model and its labels.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a fairseq checkpoint, or of a model that is not ours.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: a checkpoint expected, found no file; train first or check the path")
+    state = _read(path)
+    cfg = OmegaConf.create(state["cfg"])
+    names = list((state.get("task_state") or {}).get("class_names", []))
+    model = _build(cfg, len(names))
+    if not untrained:
+        model.load_state_dict(dict(checkpoint_weights(state)))
+    updates = int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0))
+    return LoadedModel(model.to(device).eval(), cfg, names, int(cfg.task.sample_rate_hz), updates)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path}: a fairseq checkpoint expected, found one that cannot be read: {error}") from error
+    if not isinstance(state, dict) or state.get("cfg") is None or "model" not in state:
+        raise ValueError(f"{path}: a fairseq checkpoint with its configuration expected, found another file")
+    return state
+
+
+def _build(cfg: DictConfig, num_classes: int) -> torch.nn.Module:
+    """Build the network as it was trained; the checkpoint it was started from is not needed any more."""
+    from .. import models as _models  # noqa: F401 - registers
+    from .. import tasks as _tasks  # noqa: F401
+
+    name = cfg.model._name
+    if name not in models.ARCH_MODEL_REGISTRY and name not in models.MODEL_REGISTRY:
+        raise ValueError(f"model {name!r}: one of ours expected, found a name that is not registered")
+    cfg.model.pretrained_path = ""
+    torch.manual_seed(cfg.common.seed)
+    task_like = _TaskFacts(num_classes, int(cfg.task.sample_rate_hz))
+    return models.MODEL_REGISTRY[name].build_model(cfg.model, task_like)
+
+
+@dataclass(frozen=True)
+class _TaskFacts:
+    """What a model's `build_model` reads of its task."""
+
+    num_classes: int
+    sample_rate_hz: int
+
+

@@ -1,0 +1,122 @@
+"""The few mends that fairseq needs on current Python and torch; imported by tasks/ and models/.
+
+Each mend says what fails without it. Nothing of fairseq is copied; what is replaced is named.
+"""
+
+import argparse
+import functools
+import logging
+import os
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+MIN_TORCH = (2, 6)
+INSTALL = "run 'make env' in the checkout, or: pip install 'fairseq-fixed>=0.12.3.1,<0.13'"
+NOISY_LOGGERS = ("numba", "matplotlib", "PIL", "h5py", "fsspec", "urllib3", "fairseq.tasks.text_to_speech")
+
+
+def check_versions() -> None:
+    """Raise with the cure when the stack cannot work.
+
+    Raises:
+        ImportError: fairseq is missing or is the release that Python 3.11 cannot import; torch is too old.
+    """
+    try:
+        import fairseq  # noqa: F401 - 0.12.2 fails here, with an error about mutable defaults
+    except ValueError as error:
+        raise ImportError(
+            f"fairseq: expected a release that Python {sys.version_info[0]}.{sys.version_info[1]} can import, found "
+            f"one that fails with '{error}'; {INSTALL}"
+        ) from error
+    except ImportError as error:
+        raise ImportError(f"fairseq: expected to be installed, found: {error}; {INSTALL}") from error
+    version = metadata.version("torch")
+    if tuple(int(part) for part in version.split(".")[:2]) < MIN_TORCH:
+        raise ImportError(f"torch: expected {MIN_TORCH[0]}.{MIN_TORCH[1]} or newer, found {version}; upgrade torch")
+
+
+def refuse_silent_copies() -> None:
+    """Refuse a launcher that fairseq overlooks: it would train independent copies of the model without a word.
+
+    Called when the model is built, which is after fairseq joined its ranks, if it was told of any.
+
+    Raises:
+        ValueError: torchrun started more processes than fairseq has joined.
+    """
+    import torch.distributed
+
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    joined = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+    if launched > 1 and joined == 1:
+        raise ValueError(
+            f"distributed training: {launched} ranks expected (WORLD_SIZE, set by the launcher), found fairseq running "
+            f"as 1; add distributed_training.distributed_world_size={launched}"
+        )
+
+
+def quiet_logs() -> None:
+    """Keep libraries from flooding the log: one of fairseq's modules sets the root logger to DEBUG at import."""
+    if logging.getLogger().level == logging.DEBUG:
+        logging.getLogger().setLevel(logging.INFO)
+    for name in NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def allow_checkpoint_types() -> None:
+    """Let `torch.load` with `weights_only`, the default since torch 2.6, read what fairseq keeps in checkpoints."""
+    import numpy as np
+    import torch
+    from fairseq.data import Dictionary
+
+    scalar = np.float64(0).__reduce__()[0]
+    dtypes = [type(np.dtype(code)) for code in ("f4", "f8", "i4", "i8", "b1")]
+    torch.serialization.add_safe_globals([Dictionary, argparse.Namespace, scalar, np.dtype, np.ndarray, *dtypes])
+
+
+def copy_checkpoints_atomically() -> None:
+    """Replace `PathManager.copy`: fairseq copies checkpoint_best.pt over checkpoint_last.pt in place.
+
+    A job that is killed meanwhile leaves half a checkpoint_last.pt, and can not be continued.
+    """
+    from fairseq.file_io import PathManager
+
+    PathManager.copy = staticmethod(copy_atomically)
+
+
+def copy_atomically(src_path: str, dst_path: str, overwrite: bool = False) -> bool:
+    """Copy a file: the destination holds the whole of it or what it held before.
+
+    Args:
+        src_path: file to copy.
+        dst_path: where to.
+        overwrite: replace an existing file.
+
+    Returns:
+        True, as `PathManager.copy` does.
+
+    Raises:
+        FileExistsError: the destination exists and `overwrite` is off.
+    """
+    destination = Path(dst_path)
+    if destination.exists() and not overwrite:
+        raise FileExistsError(f"{destination}: expected no file, found one; remove it or pass overwrite=True")
+    partial = destination.with_name(destination.name + ".partial")
+    shutil.copyfile(src_path, partial)
+    os.replace(partial, destination)
+    return True
+
+
+@functools.cache
+def apply() -> None:
+    """Apply every mend, once a process."""
+    check_versions()
+    quiet_logs()
+    allow_checkpoint_types()
+    copy_checkpoints_atomically()
+
+
+
+apply()

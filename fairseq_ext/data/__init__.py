@@ -1,0 +1,1 @@
+"""Datasets that read manifests: audio on demand, labels safe for any script."""

@@ -1,0 +1,206 @@
+"""Recordings of a manifest as a fairseq dataset: decoded and augmented on demand, with a class label or none.
+
+What an item is depends on (seed, epoch, row) alone: not on the workers, nor on where a job was resumed. A recording
+that cannot be read is reported once, counted, and left out of its batch.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.data import FairseqDataset
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from ..line_index import AudioIndex
+from ..media import audio
+from .collate import pad_waveforms
+from .labels import ClassLabels
+
+logger = logging.getLogger(__name__)
+
+Augment = Callable[[Tensor, int, Generator], Tensor]
+
+# Recordings within this ratio of length share a batch: little padding, and still another mixture at each epoch.
+BUCKET_RATIO = 1.15
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row: `views` are its waveforms (one, or two for contrastive training), empty when it cannot be read."""
+
+    row: int
+    views: tuple[Tensor, ...]
+    label: int | None
+
+
+class AudioDataset(FairseqDataset):
+    """Audio rows of a tsv, each with an optional class label.
+
+    Args:
+        index: rows of the tsv.
+        sample_rate_hz: of the waveforms handed out, and of the manifest's `num_samples`, Hz.
+        labels: class of each row; None = unlabelled.
+        augment: distorts a waveform (S,) given the rate and a generator; None = as recorded.
+        num_views: waveforms per item, each augmented on its own.
+        min_samples: shorter rows are left out (counted and logged).
+        max_samples: longer rows are cut to this many samples, at random in training, from the start otherwise;
+            None = whole.
+        shuffle: batches of another mixture at each epoch; off = sorted by length.
+        seed: of shuffling, cutting and augmentation.
+        cache: keep decoded recordings in memory (small corpora).
+
+    Raises:
+        ValueError: the numbers of labels and rows differ.
+    """
+
+    def __init__(
+        self,
+        index: AudioIndex,
+        sample_rate_hz: int,
+        *,
+        labels: ClassLabels | None = None,
+        augment: Augment | None = None,
+        num_views: int = 1,
+        min_samples: int = 0,
+        max_samples: int | None = None,
+        shuffle: bool = True,
+        seed: int = 1,
+        cache: bool = False,
+    ) -> None:
+        super().__init__()
+        if labels is not None and len(labels) != len(index):
+            raise ValueError(
+                f"labels: as many rows as the tsv expected ({len(index)}), found {len(labels)}; write both with "
+                "manifest.write_manifest"
+            )
+        self.index, self.sample_rate_hz, self.labels = index, sample_rate_hz, labels
+        self.augment, self.num_views = augment, num_views
+        self.min_samples, self.max_samples = min_samples, max_samples
+        self.shuffle, self.seed, self.epoch = shuffle, seed, 1
+        self.num_unreadable = 0
+        self._reported: set[int] = set()
+        self._cache: dict[int, Tensor] | None = {} if cache else None
+        limit = np.iinfo(index.sizes.dtype).max if max_samples is None else max_samples
+        self.sizes: NDArray[Any] = np.minimum(index.sizes, limit)
+        self._report_short_rows()
+
+    def _report_short_rows(self) -> None:
+        num_short = int((self.sizes < max(1, self.min_samples)).sum())
+        if num_short:
+            first = self.index.entry(int(np.argmin(self.sizes))).path
+            logger.warning(
+                f"{num_short} of {len(self)} recordings are shorter than {max(1, self.min_samples)} samples and are "
+                f"left out, e.g. {first}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, row: int) -> Item:
+        row = int(row)
+        label = None if self.labels is None else self.labels[row]
+        try:
+            waveform = self._waveform(row)
+        except (audio.AudioError, OSError) as error:
+            self._report_unreadable(row, error)
+            return Item(row, (), label)
+        return Item(row, tuple(self._view(waveform, row, view) for view in range(self.num_views)), label)
+
+    def _waveform(self, row: int) -> Tensor:
+        if self._cache is not None and row in self._cache:
+            return self._cache[row]
+        entry = self.index.entry(row)
+        samples = audio.load(
+            entry.path,
+            sample_rate_hz=self.sample_rate_hz,
+            start_sample=entry.start_sample,
+            num_samples=entry.num_samples,
+        )
+        waveform = torch.from_numpy(samples)
+        if self._cache is not None:
+            self._cache[row] = waveform
+        return waveform
+
+    def _view(self, waveform: Tensor, row: int, view: int) -> Tensor:
+        """Cut and augment, seeded so that any process draws the same."""
+        generator = torch.Generator()
+        # The mixing of numpy's seed sequence keeps neighbouring rows and epochs independent.
+        mixed = np.random.SeedSequence([self.seed, self.epoch, row, view]).generate_state(1, np.uint64)
+        generator.manual_seed(int(mixed[0] >> np.uint64(1)))
+        if self.max_samples is not None and len(waveform) > self.max_samples:
+            last = len(waveform) - self.max_samples
+            start = int(torch.randint(last + 1, (), generator=generator)) if self.shuffle else 0
+            waveform = waveform[start : start + self.max_samples]
+        return waveform if self.augment is None else self.augment(waveform, self.sample_rate_hz, generator)
+
+    def _report_unreadable(self, row: int, error: Exception) -> None:
+        if row not in self._reported:
+            self._reported.add(row)
+            self.num_unreadable += 1
+            logger.warning(f"left out, cannot be read ({self.num_unreadable} so far): {error}")
+
+    def collater(self, samples: Sequence[Item]) -> dict[str, Any]:
+        """Make a batch; {} when none of its recordings could be read, which fairseq's trainer skips.
+
+        Args:
+            samples: B items.
+
+        Returns:
+            "id" (B,), "net_input": {"source": (V B, S), "padding_mask": (V B, S) bool, True = padding}, V = `num_views`,
+            the first views of all items first; "target" (B,) when there are labels; "nsentences", "ntokens".
+        """
+        items = [item for item in samples if item.views]
+        if not items:
+            return {}
+        waveforms = [item.views[view] for view in range(self.num_views) for item in items]
+        source, padding_mask = pad_waveforms(waveforms)
+        batch: dict[str, Any] = {
+            "id": torch.tensor([item.row for item in items]),
+            "nsentences": len(items),
+            "ntokens": int((~padding_mask).sum()),
+            "num_views": self.num_views,
+            "net_input": {"source": source, "padding_mask": padding_mask},
+        }
+        if self.labels is not None:
+            batch["target"] = torch.tensor([item.label for item in items])
+        return batch
+
+    def num_tokens(self, index: int) -> int:
+        """Samples of a row."""
+        return int(self.sizes[index])
+
+    def num_tokens_vec(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """Samples of several rows."""
+        return self.sizes[indices]
+
+    def size(self, index: int) -> int:
+        """Samples of a row."""
+        return int(self.sizes[index])
+
+    def ordered_indices(self) -> NDArray[np.int64]:
+        """Rows by length; in training, rows of similar length are mixed, by seed and epoch."""
+        rows = np.flatnonzero(self.sizes >= max(1, self.min_samples))
+        sizes = self.sizes[rows]
+        if not self.shuffle:
+            return rows[np.argsort(sizes, kind="stable")]
+        draw = np.random.default_rng([self.seed, self.epoch]).random(len(rows))
+        bucket = np.floor(np.log(sizes) / np.log(BUCKET_RATIO) + draw)
+        return rows[np.lexsort((draw, bucket))]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Fairseq says which epoch begins."""
+        self.epoch = epoch
+
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        """No: each epoch has its own mixture of batches and its own distortions."""
+        return not self.shuffle
+
+    @property
+    def supports_prefetch(self) -> bool:
+        """No: rows are read one by one."""
+        return False
