@@ -11,6 +11,7 @@ Rows that have their metrics.json are skipped unless --force is given.
 import argparse
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=Path, required=True, help="folder of all rows")
     parser.add_argument("--origin", choices=["real", "synthetic"], required=True, help="of the recordings")
     parser.add_argument("--label", required=True, help="label stream, such as digit")
-    parser.add_argument("--seed", type=int, default=1, help="of the training, or of --untrained weights")
+    parser.add_argument("--seed", type=int, default=1, help="of the checkpoint's training")
     parser.add_argument("--split", default="test", help="split to score")
     parser.add_argument("--untrained", action="store_true", help="fresh random weights: the control")
     parser.add_argument("--leaky-control", action="store_true", help="allow shared speakers; not a result")
@@ -34,10 +35,10 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load(path: str) -> Any:
+def load(path: str, *, untrained: bool) -> Any:
     from fairseq_ext.checkpoints.load import load_model  # fairseq takes seconds to import
 
-    return load_model(path)
+    return load_model(path, untrained=untrained)
 
 
 def main() -> None:
@@ -53,8 +54,9 @@ def main() -> None:
         protocol, _, folder = item.partition("=")
         manifests[Row(args.row, protocol, args.seed, args.origin, command)] = Path(folder)
     options = {"label": args.label, "split": args.split, "device": args.device, "force": args.force}
-    controls = {"fresh_weights": args.untrained, "leaky_control": args.leaky_control}
-    for line in probe_checkpoint(args.checkpoint, manifests, args.rows, load, **options, **controls):
+    options["leaky_control"] = args.leaky_control
+    loader = partial(load, untrained=args.untrained)
+    for line in probe_checkpoint(args.checkpoint, manifests, args.rows, loader, **options):
         tqdm.write(line)
 
 

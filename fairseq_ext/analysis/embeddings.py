@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -225,30 +224,6 @@ def padded(waveforms: Sequence[NDArray[np.float32]], device: str = "cpu") -> dic
         row[: len(waveform)] = torch.from_numpy(waveform)
     padding_mask = torch.arange(source.shape[1])[None, :] >= lengths[:, None]  # (B, S)
     return {"source": source.to(device), "padding_mask": padding_mask.to(device)}
-
-
-def untrained(loaded: Loaded, seed: int) -> Any:
-    """Builds the same network with fresh random weights: the control that every probe is compared with.
-
-    Args:
-        loaded: the trained network.
-        seed: of the initialisation.
-
-    Returns:
-        A network of the same class and configuration.
-    """
-    import torch
-    from omegaconf import OmegaConf, open_dict
-
-    config = OmegaConf.create(loaded.cfg.model) if isinstance(loaded.cfg.model, dict) else loaded.cfg.model
-    config = OmegaConf.create(OmegaConf.to_container(config)) if OmegaConf.is_config(config) else config
-    if OmegaConf.is_config(config):
-        with open_dict(config):
-            config.pretrained_path = ""
-    task = SimpleNamespace(num_classes=len(loaded.labels), sample_rate_hz=loaded.sample_rate_hz)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return type(loaded.model).build_model(config, task)
 
 
 def project(embedding: NDArray[np.float32], method: str, *, seed: int = 0) -> NDArray[np.float32]:

@@ -166,8 +166,8 @@ def _write_spectrograms(path: Path, loaded: Loaded, data: Path, split: str = "tr
     views = spectrograms(front_end.cpu(), waveform, loaded.sample_rate_hz, augment)
     arrays: dict[str, Any] = {f"view_{i}": view for i, view in enumerate(views.values())}
     facts: dict[str, Any] = {"names": list(views), "clip": clip, "hop_ms": float(front_end.config.hop_ms)}
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **arrays, **facts)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays, **facts)
 
 
 def probe(

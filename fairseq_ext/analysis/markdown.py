@@ -176,6 +176,9 @@ def summary_text(results: Results) -> str:
         table for make in (headline, left_out, label_efficiency, leaky_control) if (table := make(results))
     ]
     shown = made or other_protocols(results)
-    parts = [f"{t.title}\n{tabulate(t.rows, headers=t.header, disable_numparse=True)}" for t in shown]
+    parts = [
+        f"{t.title}\n{tabulate(t.rows, headers=t.header, disable_numparse=True, maxheadercolwidths=12)}"
+        for t in shown
+    ]
     warning = synthetic_note(results)
     return "\n\n".join([*parts, *([warning] if warning else [])])

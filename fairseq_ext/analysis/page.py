@@ -63,7 +63,9 @@ def figure(png: bytes, description: str, caption: str = "", *, wide: bool = Fals
         HTML.
     """
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    image = f'<img src="{data_uri(png, "image/png")}" alt="{escape(description)}">'
+    # A PNG's width in pixels stands in bytes 16 to 20 (PNG specification, section 11.2.2).
+    width = round(int.from_bytes(png[16:20], "big") / 1.5)
+    image = f'<img src="{data_uri(png, "image/png")}" alt="{escape(description)}" width="{width}">'
     if wide:
         return f'<figure class="wide" tabindex="0" aria-label="{escape(description)}">{image}{below}</figure>'
     return f"<figure>{image}{below}</figure>"

@@ -138,8 +138,8 @@ def write_embeddings(
         "speaker": np.array(speakers),
         "target": np.array(targets),
     }
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **columns, embedding=embedding)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **columns, embedding=embedding)
 
 
 def read_embeddings(path: Path) -> dict[str, NDArray[Any]]:

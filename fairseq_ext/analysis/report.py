@@ -57,12 +57,9 @@ def _tiles(run: Run) -> str:
     accuracy, f1, count = *(found[0]["metrics"][m] for m in ("accuracy", "macro_f1")), len(found[0]["seeds"])
     title = tables.row_title(run.results, str(name))
     seeds = "1 seed" if count == 1 else f"mean of {count} seeds"
+    title = f"{title}; 95 % interval {tables.interval(accuracy)}"
     tiles = [
         (f"{tables.percent(accuracy['mean'])} %", f"accuracy on unseen speakers, {title}, {seeds}"),
-        (
-            f"{tables.percent(accuracy['low'])}–{tables.percent(accuracy['high'])} %",
-            "95 % interval of the accuracy",
-        ),
         (f"{tables.percent(f1['mean'])} %", "macro-F1"),
         *_speaker_tiles(run, str(name)),
     ]

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal
 
 from tqdm import tqdm
 
-from .embeddings import Loaded, untrained
+from .embeddings import Loaded
 from .evaluation import Row, evaluate, is_scored, probe
 
 LAST_CHECKPOINT = "checkpoint_last.pt"
@@ -101,7 +100,6 @@ def probe_checkpoint(
     rows_folder: Path,
     load_model: Load,
     *,
-    fresh_weights: bool = False,
     force: bool = False,
     **options: Any,
 ) -> Iterator[str]:
@@ -111,8 +109,7 @@ def probe_checkpoint(
         checkpoint: pre-trained or trained network.
         manifests: name of the result -> folder with a training and a test split.
         rows_folder: folder of all rows.
-        load_model: path -> loaded network.
-        fresh_weights: take the same network untrained; the row's seed draws its weights.
+        load_model: path -> loaded network; with fresh weights for the untrained control.
         force: fit again what was fitted.
         options: of `evaluation.probe`.
 
@@ -125,14 +122,6 @@ def probe_checkpoint(
     if not wanted:
         return
     loaded = load_model(str(checkpoint))
-    if fresh_weights:
-        loaded = _with_fresh_weights(loaded, next(iter(wanted)).seed)
     results = probe(loaded, list(wanted), list(wanted.values()), rows_folder, **options)
     for row, result in zip(wanted, results, strict=True):
         yield f"{row.protocol}/{row.row} seed {row.seed}: {_figures(result)}"
-
-
-def _with_fresh_weights(loaded: Loaded, seed: int) -> Loaded:
-    model = untrained(loaded, seed)
-    parts = {"cfg": loaded.cfg, "labels": loaded.labels, "sample_rate_hz": loaded.sample_rate_hz}
-    return SimpleNamespace(model=model, **parts)

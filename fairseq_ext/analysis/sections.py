@@ -6,6 +6,7 @@ A recipe of another kind adds its own: write such a function and pass `[*SECTION
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..line_index import AudioEntry
-from ..media.audio import AudioError, load, probe
+from ..media.audio import AudioError, load
 from . import page, plots, protocol_tables, tables
 from .embeddings import PROJECTIONS, project, read_locations
 from .markdown import other_protocols
@@ -207,11 +208,11 @@ def confusions(run: Run) -> str | None:
     drawn = []
     for s in found:
         title = tables.row_title(run.results, s["row"])
-        image = plots.png(plots.confusion(s["confusion"], s["labels"], title), dpi=110)
+        image = plots.png(plots.confusion(s["confusion"], s["labels"], title))
         drawn.append(page.figure(image, f"Confusion matrix of {title}, all seeds together. {_worst(s)}"))
     rest = "".join(drawn[1:])
     more = f"<details><summary>The other systems</summary>{rest}</details>" if rest else ""
-    return (_tables(run, tables.per_class) or "") + drawn[0] + more
+    return f'<div class="side">{drawn[0]}{_tables(run, tables.per_class) or ""}</div>{more}'
 
 
 def _worst(summary_: Mapping[str, Any]) -> str:
@@ -245,7 +246,7 @@ def embedding(run: Run) -> str | None:
     title = tables.row_title(run.results, name)
     words = f"{' and '.join(panels)} of the test embeddings of {title}, coloured by class and by speaker."
     caption = f"{title}, first seed. Neighbours are alike; distances between far groups mean little."
-    return page.figure(plots.png(plots.scatter(panels, groups), dpi=110), words, caption, wide=True)
+    return page.figure(plots.png(plots.scatter(panels, groups)), words, caption, wide=True)
 
 
 def augmentation(run: Run) -> str | None:
@@ -264,7 +265,7 @@ def augmentation(run: Run) -> str | None:
         hop_ms = float(arrays["hop_ms"])
         clip = str(arrays["clip"])
         views = {str(n): arrays[f"view_{i}"] for i, n in enumerate(arrays["names"])}
-    drawing = plots.png(plots.spectrogram_grid(views, hop_ms), dpi=110)
+    drawing = plots.png(plots.spectrogram_grid(views, hop_ms))
     words = f"Log-mel spectrograms of recording {clip}: {', '.join(views)}."
     caption = (
         f"Recording {clip} through the front-end of {tables.row_title(run.results, name)}. Each augmentation "
@@ -291,16 +292,18 @@ def examples(run: Run) -> str | None:
     order = _wrong_first(answers)
     wrong = int((answers.answers != answers.targets).sum())
     shown = order[:MAX_CLIPS]
+    rate = _sample_rate_hz(folder)
     budget = MAX_AUDIO_BYTES
     cards = []
     for i in tqdm(shown, desc="players", unit="clip", leave=False):
-        sound = _sound(locations.get(answers.ids[i]), f"recording {answers.ids[i]}", budget)
+        sound = _sound(locations.get(answers.ids[i]), rate, f"recording {answers.ids[i]}", budget)
         budget -= len(sound)
         cards.append(_card(answers, i, words, sound))
     title = escape(tables.row_title(run.results, name))
     intro = (
         f"<p>{title}, first seed: {wrong} of {len(order)} recordings were misheard. Shown are {len(shown)}, "
-        "the wrong ones first, the surest mistake on top.</p>"
+        "the wrong ones first, the surest mistake on top. <del>Spoken</del> and not recognised, "
+        "<ins>recognised</ins> and not spoken.</p>"
     )
     return f'{intro}<ul class="cards">{"".join(cards)}</ul>'
 
@@ -329,12 +332,16 @@ def _card(answers: Predictions, i: int, words: Mapping[str, str], sound: str) ->
     )
 
 
-def _sound(entry: AudioEntry | None, description: str, budget: int) -> str:
+def _sample_rate_hz(folder: Path) -> int:
+    """The rate at which the manifest counts samples, from the row's training configuration."""
+    return int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["task"]["sample_rate_hz"])
+
+
+def _sound(entry: AudioEntry | None, rate: int, description: str, budget: int) -> str:
     """A player, or a note that says why there is none."""
     if entry is None:
         return '<p class="note">recording not listed</p>'
     try:
-        rate = probe(entry.path).sample_rate_hz
         length = min(entry.num_samples, int(MAX_CLIP_S * rate))
         waveform = load(entry.path, sample_rate_hz=rate, start_sample=entry.start_sample, num_samples=length)
     except (AudioError, OSError):

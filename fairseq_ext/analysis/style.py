@@ -8,7 +8,7 @@ html { scroll-behavior: smooth; }
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }
 body { margin: 0; color: var(--ink); background: #fff; line-height: 1.55;
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif; }
-header, main, footer { max-width: 68rem; margin: 0 auto; padding: 0 1.25rem; }
+header, main, footer { max-width: 74rem; margin: 0 auto; padding: 0 1.25rem; }
 header { padding-top: 2.5rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .5rem; letter-spacing: -.01em; }
 h2 { font-size: 1.35rem; margin: 0 0 .75rem; }
@@ -34,9 +34,9 @@ main > section { border-top: 1px solid var(--line); margin-top: 2.25rem; padding
 .tile span { display: block; font-size: .85rem; color: var(--quiet); }
 .scroll { overflow-x: auto; margin: .5rem 0 .25rem; }
 .scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-th, td { padding: .4rem .8rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th, td { padding: .4rem .7rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: .3rem; }
 tbody th { font-weight: 600; white-space: normal; min-width: 9rem; }
 thead th { color: var(--quiet); font-weight: 600; vertical-align: bottom; white-space: normal;
@@ -47,6 +47,9 @@ tbody tr:hover { background: var(--wash); }
 .control h3 { color: var(--bad); margin-top: 0; }
 figure { margin: 1.25rem 0; }
 figure img { max-width: 100%; height: auto; display: block; }
+.side { display: flex; flex-wrap: wrap; gap: 0 3rem; align-items: flex-start; }
+.side > * { min-width: 0; max-width: 100%; flex: 1 1 22rem; }
+.side > figure { flex: 0 1 36rem; }
 figure.wide { overflow-x: auto; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(15.5rem, 1fr)); gap: .8rem;
   padding: 0; list-style: none; }
@@ -57,7 +60,7 @@ figure.wide { overflow-x: auto; }
 .pair { margin: 0; font-size: 1.05rem; }
 .pair small { color: var(--quiet); }
 del { color: var(--bad); background: #fdeee6; text-decoration-thickness: 2px; }
-ins { color: var(--good); background: #e4f4ee; font-weight: 600; }
+ins { color: var(--accent); background: #e6f1f9; font-weight: 600; }
 code { font-size: .85em; overflow-wrap: anywhere; }
 details { margin: 1rem 0; }
 summary { cursor: pointer; color: var(--accent); }

@@ -12,6 +12,13 @@ from typing import Any
 
 PUBLISHED, ONE_SPEAKER, ONE_LABELLED = "published", "one_speaker", "one_labelled_speaker"
 LEFT_OUT, LABELS, LEAKY, INNER = "loso/", "labels/", "leaky/", "inner/"
+COLUMN_NAMES = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro-F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+}
 LEAKY_LABEL = "leaky control: not a result"
 
 Results = Mapping[str, Any]
@@ -175,7 +182,7 @@ def scores_table(results: Results, protocol: str, key: str, title: str, note: st
         "Macro-F1 %",
         "95 % interval",
     )
-    header += ("Macro precision %", "Macro recall %", "Parameters", "Training s")
+    header += ("Macro precision / recall %", "Parameters", "Training s")
     replaced = any(figure != "–" for figure in figures)
     lines = []
     for s, figure in zip(found, figures, strict=True):
@@ -183,7 +190,7 @@ def scores_table(results: Results, protocol: str, key: str, title: str, note: st
         cells = [row_title(results, s["row"]), str(count)]
         for name in ("accuracy", "macro_f1"):
             cells += [spread(m[name], count), interval(m[name])]
-        cells += [percent(m["macro_precision"]["mean"]), percent(m["macro_recall"]["mean"])]
+        cells.append(" / ".join(percent(m[name]["mean"]) for name in ("macro_precision", "macro_recall")))
         cells += ["–" if s["num_parameters"] is None else f"{s['num_parameters']:,}", _seconds(s["train_s"])]
         lines.append((*cells[:4], figure, *cells[4:]) if replaced else tuple(cells))
     if replaced:
@@ -233,10 +240,7 @@ def _detail(results: Results, group: str, key: str, title: str, columns: Sequenc
         (item, *(percent(scores[c]) for c in columns), str(scores["n"]))
         for item, scores in found[0][group].items()
     )
-    words = tuple(
-        f"{c.replace('_', ' ').replace('macro f1', 'macro-F1').replace('f1', 'F1').capitalize()} %"
-        for c in columns
-    )
+    words = tuple(f"{COLUMN_NAMES[c]} %" for c in columns)
     titled = f"{title}: {row_title(results, str(name))}"
     count = "Recordings" if group == "per_speaker" else "Recordings, all seeds"
     return Table(key, titled, (group.removeprefix("per_").capitalize(), *words, count), lines)
