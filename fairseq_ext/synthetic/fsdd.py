@@ -1,8 +1,8 @@
 """A synthetic Free Spoken Digit Dataset in the published layout of the real one.
 
 Layout (https://github.com/Jakobovski/free-spoken-digit-dataset, README, "Organization"): wav files, 8 kHz,
-16 bit, mono, `recordings/{digit}_{speaker}_{index}.wav`; six speakers, 50 recordings per digit and speaker, trimmed
-to little silence. Beside them, `SYNTHETIC.txt` in the root says what this is.
+16 bit, mono, `recordings/{digit}_{speaker}_{index}.wav`; six speakers, 50 recordings per digit and
+speaker, trimmed to little silence. Beside them, `SYNTHETIC.txt` in the root says what this is.
 
 Each speaker has the accent, pace, trimming, level and noise floor of the real one (medians measured on the
 real recordings); accents come from English words spelled for the voice of another language.

@@ -1,4 +1,4 @@
-"""The synthetic digits: the published layout, deterministic, continued after a kill, never over a real corpus."""
+"""Synthetic digits: published layout, reproducible, continued after a kill, never over a real corpus."""
 
 import hashlib
 import os

@@ -1,0 +1,195 @@
+"""Preflight: checks a manifest folder before training, so that nothing is found out after a month of it.
+
+`check(folder, options)` finds every problem of every file in one run and returns a `Report`: a summary of
+splits and labels, the findings (count, first examples as file:line, what to do next), and `ok`, which errors
+make false. Everything streams; a million rows take some tens of MB.
+
+findings.py   kinds of problem, counting, the table
+lines.py      readers that go on after a bad line
+labels.py     dictionaries, OOV, classes, CTC feasibility of one label stream
+rows.py       columns, durations, row parity of the files of one split
+between.py    duplicates and shared speakers between splits
+audio.py      headers of all recordings, decoding of some
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tabulate import tabulate
+
+from .audio import AudioLimits, check_audio, default_workers
+from .between import check_between
+from .findings import Finding, Findings, Kind, Severity
+from .labels import CtcLimits, LabelCheck, load_dictionary
+from .rows import RowLimits, SplitScan, scan_split
+
+__all__ = ["CtcLimits", "Finding", "Findings", "Kind", "Options", "Report", "Severity", "check"]
+
+NO_SPLITS = Kind("no manifest", "write one first: fairseq_ext.manifest.write_manifest, or the recipe's tools")
+NO_SPLIT = Kind("split missing", "write the manifest again, with this split")
+NO_DICTIONARY = Kind("dictionary missing", "write it with fairseq_ext.manifest.write_dictionary")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to check, and what to hold it to.
+
+    Attributes:
+        splits: names of splits that must be there; empty takes those found.
+        labels: label streams that must be there; empty takes those found, each expected in every split.
+        classes: label streams of one class per row; None finds them by themselves.
+        ctc: label streams that a CTC model learns (ltr): enough frames are needed.
+        ctc_limits: the frames of that model.
+        sample_rate_hz: of the manifest and, unless any_rate, of the files; None takes each file's own.
+        any_rate: files may have other rates, since they are resampled on reading.
+        min_duration_s: of a recording; 0 is no limit. Durations need sample_rate_hz.
+        max_duration_s: of a recording; 0 is no limit.
+        num_decode: how many recordings to decode, drawn by the seed; None is all.
+        seed: of that draw.
+        allow_shared_speakers: the folder is a declared leaky control.
+        num_workers: threads that read files; 0 takes twice the cores.
+        progress: show a progress bar.
+    """
+
+    splits: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    classes: Sequence[str] | None = None
+    ctc: Sequence[str] = ()
+    ctc_limits: CtcLimits = field(default_factory=CtcLimits)
+    sample_rate_hz: int | None = None
+    any_rate: bool = False
+    min_duration_s: float = 0.0
+    max_duration_s: float = 0.0
+    num_decode: int | None = 200
+    seed: int = 1
+    allow_shared_speakers: bool = False
+    num_workers: int = 0
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse options that would check nothing."""
+        if (self.min_duration_s or self.max_duration_s) and not self.sample_rate_hz:
+            raise ValueError("preflight: limits of duration need sample_rate_hz, found none; pass it")
+        if self.ctc_limits.stride_samples < 1:
+            raise ValueError(f"preflight: a stride >= 1 expected, found {self.ctc_limits.stride_samples}")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Outcome of a check.
+
+    Attributes:
+        folder: that was checked.
+        scans: one per split.
+        rates: sample rate in Hz -> recordings.
+        findings: the problems.
+    """
+
+    folder: Path
+    scans: Sequence[SplitScan]
+    rates: Counter[int]
+    findings: Findings
+
+    @property
+    def ok(self) -> bool:
+        """Whether training may start: there is no error."""
+        return self.findings.count(Severity.ERROR) == 0
+
+    def text(self) -> str:
+        """Summary of splits and labels, findings, verdict.
+
+        Returns:
+            Text of several lines.
+        """
+        errors, warnings = (self.findings.count(severity) for severity in (Severity.ERROR, Severity.WARNING))
+        verdict = (
+            f"{'OK' if self.ok else 'FAILED'}: {errors:,} errors, {warnings:,} warnings in {self.folder}"
+        )
+        parts = [self._splits_table(), self._labels_table(), self.findings.text(), verdict]
+        return "\n\n".join(part for part in parts if part)
+
+    def _splits_table(self) -> str:
+        rate_hz = self.rates.most_common(1)[0][0] if len(self.rates) == 1 else None
+        rows = [
+            (s.name, s.num_rows, s.num_samples / rate_hz / 60 if rate_hz else None, len(s.speakers))
+            for s in self.scans
+        ]
+        rates = ", ".join(f"{rate} Hz: {count:,}" for rate, count in self.rates.most_common())
+        table = tabulate(
+            rows, ("split", "rows", "minutes", "speakers"), floatfmt=".1f", intfmt=",", missingval="?"
+        )
+        return f"{table}\nrecordings: {rates or 'not read'}" if rows else ""
+
+    def _labels_table(self) -> str:
+        rows = [_label_summary(scan.name, label) for scan in self.scans for label in scan.labels]
+        header = ("split", "label", "rows", "symbols", "dictionary", "rows with OOV", "with <unk>", "empty")
+        return tabulate(rows, header, intfmt=",", missingval="-") if rows else ""
+
+
+def _label_summary(split: str, label: LabelCheck) -> tuple[str | int | None, ...]:
+    size = None if label.dictionary is None else len(label.dictionary)
+    counts = (label.num_oov, label.num_unk, label.num_empty)
+    return split, label.name, label.num_rows, label.num_tokens, size, *counts
+
+
+def check(folder: str | Path, options: Options | None = None) -> Report:
+    """Checks a manifest folder.
+
+    Args:
+        folder: holds `{split}.tsv`, `{split}.{label}`, `{split}.meta.tsv`, `dict.{label}.txt`.
+        options: what to check; by default everything that can be found out without knowing the task.
+
+    Returns:
+        What was found. It does not raise for anything that the files hold.
+    """
+    folder, options, findings = Path(folder), options or Options(), Findings()
+    splits = _find_splits(folder, options, findings)
+    names = list(options.labels) or _find_labels(folder, splits)
+    dictionaries = {name: load_dictionary(folder, name, findings) for name in names}
+    for name in {*(options.classes or ()), *options.ctc}:
+        if not (folder / f"dict.{name}.txt").exists():
+            findings.add(NO_DICTIONARY, str(folder / f"dict.{name}.txt"), "a dictionary expected, found none")
+    limits = RowLimits(
+        options.sample_rate_hz,
+        options.min_duration_s,
+        options.max_duration_s,
+        options.classes,
+        options.ctc,
+        options.ctc_limits,
+    )
+    scans = [scan_split(folder, split, dictionaries, limits, findings) for split in splits]
+    check_between(folder, scans, findings, allow_shared_speakers=options.allow_shared_speakers)
+    workers = options.num_workers or default_workers()
+    audio = AudioLimits(options.sample_rate_hz, options.any_rate, options.num_decode, options.seed, workers)
+    rates = check_audio(folder, scans, audio, findings, progress=options.progress)
+    return Report(folder, scans, rates, findings)
+
+
+def _find_splits(folder: Path, options: Options, findings: Findings) -> list[str]:
+    found = sorted(
+        (
+            path.name.removesuffix(".tsv")
+            for path in folder.glob("*.tsv")
+            if not path.name.endswith(".meta.tsv")
+        ),
+        key=lambda name: (not name.startswith("train"), not name.startswith("valid"), name),
+    )
+    for name in options.splits:
+        if name not in found:
+            findings.add(NO_SPLIT, str(folder / f"{name}.tsv"), "a manifest expected, found no such file")
+    if not found:
+        findings.add(NO_SPLITS, str(folder), "{split}.tsv expected, found none")
+    return [name for name in found if not options.splits or name in options.splits]
+
+
+def _find_labels(folder: Path, splits: Sequence[str]) -> list[str]:
+    """Label streams of any split: every split must have them all."""
+    names = {
+        path.name.removeprefix(f"{split}.")
+        for split in splits
+        for path in folder.glob(f"{split}.*")
+        if not path.name.endswith((".tsv", "~", ".bak")) and path.is_file()
+    }
+    return sorted(names)

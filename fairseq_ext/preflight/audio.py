@@ -1,0 +1,207 @@
+"""Checks of the recordings: every header is read, a seeded sample (or everything) is decoded, in threads."""
+
+import itertools
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from .findings import Findings, Kind, Severity
+from .lines import AudioRow, audio_rows
+from .rows import SplitScan
+
+__all__ = ["AudioLimits", "check_audio"]
+
+MISSING = Kind("recording missing", "check line 1 of the tsv, or write the manifest again")
+UNREADABLE = Kind(
+    "recording unreadable", "fetch the file again, or leave it out and write the manifest again"
+)
+SHORTER = Kind(
+    "recording shorter than its row says (truncated?)", "fetch the file again, or write the manifest again"
+)
+LONGER = Kind("recording longer than its row says", "write the manifest again: the file has changed")
+UNDECODABLE = Kind("recording that cannot be decoded", "fetch the file again, or leave it out")
+SILENT = Kind("recording of nothing but zeros", "listen to it, and leave it out", Severity.WARNING)
+OTHER_RATE = Kind(
+    "sample rate other than expected", "convert the files, or allow resampling on reading (--any-rate)"
+)
+RESAMPLED = replace(
+    OTHER_RATE,
+    problem="sample rate other than expected: resampled on every reading",
+    next_step="convert the files once if training waits for its data",
+    severity=Severity.WARNING,
+)
+MIXED_RATES = Kind(
+    "files of different sample rates", "tell the expected rate (--sample-rate-hz)", Severity.WARNING
+)
+
+_CHUNK_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLimits:
+    """What recordings are held to.
+
+    Attributes:
+        sample_rate_hz: that the manifest counts samples at; None takes each file's own.
+        any_rate: files may have other rates.
+        num_decode: how many rows to decode; None is all.
+        seed: of the choice of rows to decode.
+        num_workers: threads.
+    """
+
+    sample_rate_hz: int | None = None
+    any_rate: bool = False
+    num_decode: int | None = 200
+    seed: int = 1
+    num_workers: int = 4
+
+
+class _Job(NamedTuple):
+    where: str
+    path: Path
+    row: AudioRow
+    decode: bool
+
+
+class _Problem(NamedTuple):
+    kind: Kind
+    where: str
+    detail: str
+
+
+def check_audio(
+    folder: Path, scans: Sequence[SplitScan], limits: AudioLimits, findings: Findings, *, progress: bool
+) -> Counter[int]:
+    """Reads the header of every recording and decodes some.
+
+    Args:
+        folder: of the manifest.
+        scans: of the splits; one without a root folder is passed over.
+        limits: what recordings are held to.
+        findings: receives the problems.
+        progress: show a progress bar.
+
+    Returns:
+        Sample rate in Hz -> rows.
+    """
+    scans = [scan for scan in scans if scan.root is not None]
+    num_rows = sum(scan.num_rows for scan in scans)
+    rates: Counter[int] = Counter()
+    jobs = _jobs(folder, scans, _rows_to_decode(num_rows, limits))
+    with tqdm(total=num_rows, desc="recordings", unit="file", disable=not progress) as bar:
+        for chunk_rates, problems in _in_threads(_check_chunk, jobs, limits):
+            rates.update(chunk_rates)
+            bar.update(len(chunk_rates))
+            for problem in problems:
+                findings.add(*problem)
+    del rates[0]  # files whose rate could not be read
+    if limits.sample_rate_hz is None and len(rates) > 1:
+        found = ", ".join(f"{rate} Hz ({count})" for rate, count in rates.most_common())
+        findings.add(MIXED_RATES, str(folder), f"one rate expected, found {found}")
+    return rates
+
+
+def _rows_to_decode(num_rows: int, limits: AudioLimits) -> Callable[[int], bool]:
+    """Tells for the number of a row, over all splits, whether to decode it."""
+    if limits.num_decode is None or limits.num_decode >= num_rows:
+        return lambda _: True
+    rng = np.random.default_rng(limits.seed)
+    chosen = set(rng.choice(num_rows, size=limits.num_decode, replace=False).tolist())
+    return chosen.__contains__
+
+
+def _jobs(folder: Path, scans: Iterable[SplitScan], decode: Callable[[int], bool]) -> Iterator[_Job]:
+    numbers = itertools.count()
+    for scan in scans:
+        tsv_path = folder / f"{scan.name}.tsv"
+        assert scan.root is not None  # check_audio keeps only these
+        for row in audio_rows(tsv_path):
+            yield _Job(f"{tsv_path}:{row.line}", scan.root / row.path, row, decode(next(numbers)))
+
+
+def _in_threads(
+    check: Callable[[list[_Job], AudioLimits], tuple[list[int], list[_Problem]]],
+    jobs: Iterator[_Job],
+    limits: AudioLimits,
+) -> Iterator[tuple[list[int], list[_Problem]]]:
+    """Results in the order of the rows; only a few chunks wait, however many rows there are."""
+    waiting: deque[Future[tuple[list[int], list[_Problem]]]] = deque()
+    with ThreadPoolExecutor(limits.num_workers) as pool:
+        while chunk := list(itertools.islice(jobs, _CHUNK_ROWS)):
+            waiting.append(pool.submit(check, chunk, limits))
+            if len(waiting) > 4 * limits.num_workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _check_chunk(chunk: list[_Job], limits: AudioLimits) -> tuple[list[int], list[_Problem]]:
+    """Sample rate of each job's file (0: unknown) and the problems found."""
+    rates: list[int] = []
+    problems: list[_Problem] = []
+    for job in chunk:
+        rate_hz, found = _check_recording(job, limits)
+        rates.append(rate_hz)
+        problems += [_Problem(kind, job.where, detail) for kind, detail in found]
+    return rates, problems
+
+
+def _check_recording(job: _Job, limits: AudioLimits) -> tuple[int, list[tuple[Kind, str]]]:
+    from ..media.audio import AudioError, num_samples_at, probe
+
+    if job.row.num_samples is None:
+        return 0, []  # reported as a row already
+    try:
+        info = probe(job.path)
+    except (AudioError, OSError) as error:
+        return 0, [(UNREADABLE if job.path.is_file() else MISSING, str(error))]
+    expected_hz = limits.sample_rate_hz or info.sample_rate_hz
+    found = []
+    if info.sample_rate_hz != expected_hz:
+        kind = RESAMPLED if limits.any_rate else OTHER_RATE
+        found.append((kind, f"{expected_hz} Hz expected, found {info.sample_rate_hz} Hz ({job.path})"))
+    # Others round lengths at another rate otherwise than we do.
+    tolerance = 0 if info.sample_rate_hz == expected_hz else 1
+    found += _check_length(job, num_samples_at(info, expected_hz), tolerance)
+    if job.decode and not found:
+        found += _check_samples(job, expected_hz)
+    return info.sample_rate_hz, found
+
+
+def _check_length(job: _Job, available: int, tolerance: int) -> Iterator[tuple[Kind, str]]:
+    needed = job.row.start_sample + (job.row.num_samples or 0)
+    if available < needed - tolerance:
+        yield SHORTER, f"{needed} samples expected, found {available} ({job.path})"
+    elif available > needed + tolerance and not job.row.is_segment:
+        yield LONGER, f"{needed} samples expected, found {available} ({job.path})"
+
+
+def _check_samples(job: _Job, sample_rate_hz: int) -> Iterator[tuple[Kind, str]]:
+    """Reads the recording as training would."""
+    from ..media.audio import AudioError, load
+
+    num_samples = job.row.num_samples if job.row.is_segment else None
+    try:
+        start = job.row.start_sample
+        samples = load(job.path, sample_rate_hz=sample_rate_hz, start_sample=start, num_samples=num_samples)
+    except (AudioError, OSError) as error:
+        yield UNDECODABLE, str(error)
+        return
+    if not samples.any():
+        yield SILENT, f"sound expected, found {len(samples)} zeros ({job.path})"
+
+
+def default_workers() -> int:
+    """Threads for reading files: a few more than cores, since they wait for the disk.
+
+    Returns:
+        Their number.
+    """
+    return min(16, 2 * (os.cpu_count() or 1))

@@ -1,0 +1,95 @@
+"""Findings of a check: kinds of problem with a count, the first examples, and what to do next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+_MAX_EXAMPLES = 3
+
+
+class Severity(IntEnum):
+    """How bad a finding is; only errors fail the check."""
+
+    ERROR = 0
+    WARNING = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem.
+
+    Attributes:
+        problem: what is wrong, in a few words.
+        next_step: what to do about it.
+        severity: whether it fails the check.
+    """
+
+    problem: str
+    next_step: str
+    severity: Severity = Severity.ERROR
+
+
+@dataclass(slots=True)
+class Finding:
+    """All cases of one kind.
+
+    Attributes:
+        kind: of problem.
+        count: how many cases.
+        examples: the first few, as "file:line: what was expected and found".
+    """
+
+    kind: Kind
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+class Findings:
+    """Collects cases by kind; memory does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[Kind, Finding] = {}
+
+    def add(self, kind: Kind, where: str, detail: str, *, count: int = 1) -> None:
+        """Counts a case.
+
+        Args:
+            kind: of problem.
+            where: file, or file:line.
+            detail: what was expected and what was found.
+            count: of equal cases at this place.
+        """
+        finding = self._by_kind.setdefault(kind, Finding(kind))
+        finding.count += count
+        if len(finding.examples) < _MAX_EXAMPLES:
+            finding.examples.append(f"{where}: {detail}")
+
+    def __iter__(self) -> Iterator[Finding]:
+        """Worst first, then in order of discovery."""
+        return iter(sorted(self._by_kind.values(), key=lambda finding: finding.kind.severity))
+
+    def count(self, severity: Severity) -> int:
+        """Number of cases of a severity.
+
+        Args:
+            severity: which.
+
+        Returns:
+            The sum over the kinds.
+        """
+        return sum(finding.count for finding in self if finding.kind.severity == severity)
+
+    def text(self) -> str:
+        """The findings as a table: severity, count and problem; below each its examples and the next step.
+
+        Returns:
+            Text of several lines, or "" without findings.
+        """
+        lines = []
+        for finding in self:
+            lines.append(f"{finding.kind.severity.name:<7} {finding.count:>9,}  {finding.kind.problem}")
+            lines += [f"{'':19}{example}" for example in finding.examples]
+            lines.append(f"{'':19}-> {finding.kind.next_step}")
+        if lines:
+            lines.insert(0, f"{'':7} {'count':>9}  finding, first examples, next step")
+        return "\n".join(lines)

@@ -1,0 +1,189 @@
+"""Checks of one label stream: empty rows, OOV and <unk>, one class per row, classes without rows, CTC."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from ..manifest import read_dictionary
+from .findings import Findings, Kind, Severity
+from .lines import tolerant_lines
+
+__all__ = ["CtcLimits", "LabelCheck", "load_dictionary", "looks_like_classes"]
+
+EMPTY_LABEL = Kind("empty label", "leave these utterances out or label them")
+BAD_DICTIONARY = Kind("bad dictionary", "write it again with fairseq_ext.manifest.write_dictionary")
+OOV_TRAIN = Kind("symbols missing in the dictionary, in training", "build the dictionary from these labels")
+OOV_OTHER = Kind(
+    "symbols missing in the dictionary: they become <unk>",
+    "normalise the text, or accept that they cannot be recognised",
+    Severity.WARNING,
+)
+OOV_CLASS = Kind("class missing in the dictionary", "build the dictionary from all classes")
+UNK = Kind("<unk> written out in labels", "keep the symbols: the dictionary maps them", Severity.WARNING)
+NOT_ONE_CLASS = Kind("not exactly one class in a row", "write one symbol per row")
+NO_EXAMPLES = Kind("class without examples in training", "add examples, or remove it from the dictionary")
+NO_TESTS = Kind(
+    "class without examples in a held-out split",
+    "its recall is undefined there: add examples, or say so beside the results",
+    Severity.WARNING,
+)
+CTC_INFEASIBLE = Kind(
+    "CTC-infeasible: fewer frames than labels plus repeats", "leave them out, or use a smaller stride"
+)
+
+_UNK_SYMBOL = "<unk>"
+# A stream is taken for classes when most of its first rows hold a single symbol.
+_CLASS_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CtcLimits:
+    """How many frames an encoder makes of a recording.
+
+    Attributes:
+        stride_samples: audio samples from one frame to the next.
+        field_samples: audio samples that one frame sees; 0 takes the stride.
+    """
+
+    stride_samples: int = 320
+    field_samples: int = 0
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames of the encoder's output.
+
+        Args:
+            num_samples: of audio.
+
+        Returns:
+            Their number, 0 or more.
+        """
+        seen = self.field_samples or self.stride_samples
+        return max(0, (num_samples - seen) // self.stride_samples + 1)
+
+
+@dataclass(slots=True)
+class LabelCheck:
+    """Checks the rows of one stream of one split as they come.
+
+    Attributes:
+        path: of the label file.
+        name: its suffix.
+        is_training: whether the split is trained on: an OOV symbol is an error there.
+        is_class: one class per row.
+        dictionary: its symbols, or None without one.
+        ctc: the frames that must suffice, or None.
+        findings: receives the problems.
+        num_rows: lines so far.
+        num_tokens: symbols so far.
+        num_oov: rows with symbols that the dictionary lacks.
+        num_unk: rows with a written <unk>.
+        num_empty: rows without a symbol.
+        classes: class -> rows.
+    """
+
+    path: Path
+    name: str
+    is_training: bool
+    is_class: bool
+    dictionary: frozenset[str] | None
+    ctc: CtcLimits | None
+    findings: Findings
+    num_rows: int = 0
+    num_tokens: int = 0
+    num_oov: int = 0
+    num_unk: int = 0
+    num_empty: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, text: str, num_samples: int | None) -> None:
+        """Checks the next row.
+
+        Args:
+            text: the line.
+            num_samples: of the utterance's audio; None when that is not known.
+        """
+        self.num_rows += 1
+        tokens = text.split()
+        self.num_tokens += len(tokens)
+        if not tokens:
+            self.num_empty += 1
+            self._found(EMPTY_LABEL, "a label expected, found an empty line")
+            return
+        if self.is_class:
+            self.classes.update(tokens[:1])
+            if len(tokens) != 1:
+                self._found(NOT_ONE_CLASS, f"one symbol expected, found {text[:80]!r}")
+        self._check_symbols(tokens)
+        if self.ctc is not None and num_samples is not None:
+            self._check_frames(tokens, num_samples, self.ctc)
+
+    def finish(self) -> None:
+        """Checks what only the whole stream shows."""
+        kind = NO_EXAMPLES if self.is_training else NO_TESTS
+        absent = sorted((self.dictionary or frozenset()) - self.classes.keys()) if self.is_class else []
+        for symbol in absent:
+            self.findings.add(kind, str(self.path), f"class {symbol!r} expected, found no row of it")
+
+    def _found(self, kind: Kind, detail: str) -> None:
+        self.findings.add(kind, f"{self.path}:{self.num_rows}", detail)
+
+    def _check_symbols(self, tokens: Sequence[str]) -> None:
+        if self.dictionary is None or self.dictionary.issuperset(tokens):
+            return
+        unknown = set(tokens) - self.dictionary
+        if _UNK_SYMBOL in unknown:
+            self.num_unk += 1
+            self._found(UNK, f"symbols expected, found {_UNK_SYMBOL}")
+        if unknown := unknown - {_UNK_SYMBOL}:
+            self.num_oov += 1
+            kind = OOV_CLASS if self.is_class else OOV_TRAIN if self.is_training else OOV_OTHER
+            shown = " ".join(sorted(unknown))[:80]
+            self._found(kind, f"symbols of dict.{self.name}.txt expected, found {shown}")
+
+    def _check_frames(self, tokens: Sequence[str], num_samples: int, ctc: CtcLimits) -> None:
+        repeats = sum(a == b for a, b in pairwise(tokens))
+        num_frames = ctc.num_frames(num_samples)
+        if num_frames < len(tokens) + repeats:
+            needed = f"{len(tokens)} labels + {repeats} repeats"
+            self._found(CTC_INFEASIBLE, f"{needed} expected to fit, found {num_frames} frames")
+
+
+def load_dictionary(folder: Path, name: str, findings: Findings) -> frozenset[str] | None:
+    """Reads `dict.{name}.txt`.
+
+    Args:
+        folder: of the manifest.
+        name: of the label stream.
+        findings: receives a dictionary that is malformed or empty.
+
+    Returns:
+        Its symbols; None when it is missing or cannot be used.
+    """
+    path = folder / f"dict.{name}.txt"
+    if not path.exists():
+        return None
+    try:
+        symbols = frozenset(read_dictionary(path))
+    except ValueError as error:
+        findings.add(BAD_DICTIONARY, name, str(error))
+        return None
+    if not symbols:
+        findings.add(BAD_DICTIONARY, str(path), "symbols expected, found none")
+    return symbols or None
+
+
+def looks_like_classes(path: Path) -> bool:
+    """Tells from the first rows whether a stream holds one class per row.
+
+    Args:
+        path: of the label file.
+
+    Returns:
+        Whether most of them hold a single symbol.
+    """
+    first = [
+        len(line.split()) == 1 for _, line in zip(range(_CLASS_ROWS), tolerant_lines(path), strict=False)
+    ]
+    return sum(first) > len(first) / 2

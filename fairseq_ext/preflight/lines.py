@@ -1,0 +1,110 @@
+"""Readers that go on after a bad line, so that all problems of a file are found in one run.
+
+`fairseq_ext.manifest` has the strict readers that training uses; formats are described there.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..manifest import parse_audio_path
+from .findings import Findings, Kind
+
+__all__ = ["BAD_COLUMNS", "AudioRow", "audio_rows", "read_root_folder", "tolerant_lines"]
+
+NOT_TEXT = Kind(
+    "lines that are not UTF-8 with \\n line ends", "convert the file: iconv, then sed -i 's/\\r$//'"
+)
+BAD_COLUMNS = Kind("wrong columns", "write the manifest again")
+
+
+@dataclass(frozen=True, slots=True)
+class AudioRow:
+    """A row of an audio tsv.
+
+    Attributes:
+        line: in the file, from 1.
+        audio: the first column as it stands.
+        path: of the file, relative to the root.
+        start_sample: of a segment, else 0.
+        num_samples: None when the row cannot be read.
+        is_segment: whether only a part of the file is meant.
+    """
+
+    line: int
+    audio: str
+    path: str
+    start_sample: int
+    num_samples: int | None
+    is_segment: bool
+
+
+def tolerant_lines(path: Path, findings: Findings | None = None) -> Iterator[str]:
+    """Streams the lines of a file, bad ones too.
+
+    Args:
+        path: the file; a missing one has no lines.
+        findings: receives lines that are not UTF-8 or end as on Windows; None passes over them.
+
+    Yields:
+        The lines without their ends; bytes that are no UTF-8 become U+FFFD.
+    """
+    if not path.exists():
+        return
+    with open(path, "rb") as file:
+        for number, raw in enumerate(file, 1):
+            line = raw.removesuffix(b"\n")
+            problem = ""
+            try:
+                text = line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                text, problem = line.decode("utf-8", errors="replace"), str(error)
+            if "\r" in text or text.startswith("\ufeff"):
+                text = text.rstrip("\r").removeprefix("\ufeff")
+                problem = "a carriage return or byte-order mark"
+            if problem and findings is not None:
+                findings.add(NOT_TEXT, f"{path}:{number}", f"UTF-8 text expected, found {problem}")
+            yield text
+
+
+def read_root_folder(tsv_path: Path) -> Path | None:
+    """Reads line 1 of a tsv.
+
+    Args:
+        tsv_path: the file.
+
+    Returns:
+        The folder, or None when there is no such folder.
+    """
+    line = next(tolerant_lines(tsv_path), "")
+    return Path(line) if line and Path(line).is_dir() else None
+
+
+def audio_rows(tsv_path: Path, findings: Findings | None = None) -> Iterator[AudioRow]:
+    """Streams the rows of an audio tsv, bad ones too.
+
+    Args:
+        tsv_path: the file.
+        findings: receives rows that are not `path<TAB>num_samples`; None passes over them.
+
+    Yields:
+        The rows after line 1.
+    """
+    lines = tolerant_lines(tsv_path, findings)
+    next(lines, None)
+    for number, line in enumerate(lines, 2):
+        row = _parse_row(number, line)
+        if row.num_samples is None and findings is not None:
+            detail = f"path<TAB>num_samples expected, the path relative to the root; found {line[:120]!r}"
+            findings.add(BAD_COLUMNS, f"{tsv_path}:{number}", detail)
+        yield row
+
+
+def _parse_row(number: int, line: str) -> AudioRow:
+    audio, *rest = line.split("\t")
+    path, start_sample, segment_samples = parse_audio_path(audio)
+    size = int(rest[0]) if len(rest) == 1 and rest[0].isascii() and rest[0].isdigit() else None
+    if not audio or audio != audio.strip() or os.path.isabs(audio) or segment_samples not in (None, size):
+        size = None
+    return AudioRow(number, audio, path, start_sample, size, segment_samples is not None)

@@ -1,0 +1,238 @@
+"""Row-wise checks of a split: columns, durations, speakers, and that all its files have the same rows.
+
+One streamed pass over the row-aligned files; what stays in memory per row is two 64-bit hashes.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from ..manifest import SIDECAR_COLUMNS
+from .findings import Findings, Kind, Severity
+from .labels import CtcLimits, LabelCheck, looks_like_classes
+from .lines import BAD_COLUMNS, AudioRow, audio_rows, read_root_folder, tolerant_lines
+
+__all__ = ["RowLimits", "SplitScan", "scan_split"]
+
+NO_ROWS = Kind("split without rows", "check the corpus folder and the filters, then write the manifest again")
+BAD_ROOT = Kind("line 1 is not an existing folder", "correct line 1 of the tsv, or write the manifest again")
+ZERO_LENGTH = Kind("zero-length audio", "leave these recordings out and write the manifest again")
+TOO_SHORT = Kind("audio shorter than allowed", "leave these recordings out, or lower the limit")
+TOO_LONG = Kind("audio longer than allowed", "cut or leave out these recordings, or raise the limit")
+PARITY = Kind("files of a split differ in their number of rows", "write the manifest and its labels again")
+NO_LABELS = Kind("label file missing", "write the manifest again, with this label for every split")
+NO_SIDECAR = Kind(
+    "no sidecar: ids and speakers cannot be checked",
+    "write the manifest with fairseq_ext.manifest.write_manifest",
+    Severity.WARNING,
+)
+NO_SPEAKER = Kind(
+    "speaker unknown: sharing between splits cannot be checked",
+    "have the corpus reader fill in the speaker",
+    Severity.WARNING,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RowLimits:
+    """What rows are held to.
+
+    Attributes:
+        sample_rate_hz: that num_samples counts at; None leaves durations unchecked.
+        min_duration_s: 0 is no limit.
+        max_duration_s: 0 is no limit.
+        classes: label streams of one class per row; None finds them by themselves.
+        ctc: label streams that a CTC model learns.
+        ctc_limits: the frames of that model.
+    """
+
+    sample_rate_hz: int | None = None
+    min_duration_s: float = 0.0
+    max_duration_s: float = 0.0
+    classes: Sequence[str] | None = None
+    ctc: Sequence[str] = ()
+    ctc_limits: CtcLimits = field(default_factory=CtcLimits)
+
+
+@dataclass(slots=True)
+class SplitScan:
+    """What one pass over a split found.
+
+    Attributes:
+        name: of the split.
+        root: folder of the audio; None when line 1 does not name one.
+        labels: the checked label streams.
+        num_rows: of the tsv.
+        num_samples: in all rows.
+        speakers: speaker -> rows.
+        id_hashes: per row of the sidecar.
+        audio_hashes: per row of the tsv.
+    """
+
+    name: str
+    root: Path | None
+    labels: list[LabelCheck]
+    num_rows: int = 0
+    num_samples: int = 0
+    speakers: Counter[str] = field(default_factory=Counter)
+    id_hashes: "array[int]" = field(default_factory=lambda: array("q"))
+    audio_hashes: "array[int]" = field(default_factory=lambda: array("q"))
+
+
+def is_training(split: str) -> bool:
+    """Tells whether parameters are fitted to a split.
+
+    Args:
+        split: its name.
+
+    Returns:
+        True for train, train_clean and so on.
+    """
+    return split.startswith("train")
+
+
+def scan_split(
+    folder: Path,
+    split: str,
+    dictionaries: dict[str, frozenset[str] | None],
+    limits: RowLimits,
+    findings: Findings,
+) -> SplitScan:
+    """Checks the rows of one split against each other and against the limits.
+
+    Args:
+        folder: of the manifest.
+        split: stem of its files.
+        dictionaries: label stream that the split must have -> symbols of its dictionary, if any.
+        limits: what rows are held to.
+        findings: receives the problems.
+
+    Returns:
+        Counts, and hashes for the checks between splits.
+    """
+    tsv_path, sidecar = folder / f"{split}.tsv", _Sidecar(folder / f"{split}.meta.tsv", findings)
+    scan = SplitScan(split, _check_root(tsv_path, findings), [])
+    scan.labels = [
+        _label_check(folder / f"{split}.{name}", split, name, symbols, limits, findings)
+        for name, symbols in dictionaries.items()
+        if _label_file_exists(folder / f"{split}.{name}", findings)
+    ]
+    streams: list[Any] = [audio_rows(tsv_path, findings), sidecar.lines()]
+    streams += [tolerant_lines(label.path, findings) for label in scan.labels]
+    for row, facts, *texts in zip_longest(*streams):
+        if row is not None:
+            _check_row(row, tsv_path, scan, limits, findings)
+        if facts is not None:
+            sidecar.add(facts, scan)
+        for label, text in zip(scan.labels, texts, strict=True):
+            if text is not None:
+                label.add(text, row and row.num_samples)
+    _check_totals(scan, sidecar, tsv_path, findings)
+    return scan
+
+
+def _check_root(tsv_path: Path, findings: Findings) -> Path | None:
+    root = read_root_folder(tsv_path)
+    if root is None:
+        found = next(tolerant_lines(tsv_path), "")
+        findings.add(BAD_ROOT, f"{tsv_path}:1", f"the folder of the audio expected, found {found[:120]!r}")
+    return root
+
+
+def _label_file_exists(path: Path, findings: Findings) -> bool:
+    if not path.exists():
+        findings.add(NO_LABELS, str(path), "a row for each of the tsv expected, found no such file")
+    return path.exists()
+
+
+def _label_check(
+    path: Path,
+    split: str,
+    name: str,
+    dictionary: frozenset[str] | None,
+    limits: RowLimits,
+    findings: Findings,
+) -> LabelCheck:
+    if limits.classes is None:
+        is_class = dictionary is not None and name not in limits.ctc and looks_like_classes(path)
+    else:
+        is_class = name in limits.classes
+    ctc = limits.ctc_limits if name in limits.ctc else None
+    return LabelCheck(path, name, is_training(split), is_class, dictionary, ctc, findings)
+
+
+def _check_row(row: AudioRow, path: Path, scan: SplitScan, limits: RowLimits, findings: Findings) -> None:
+    scan.num_rows += 1
+    scan.audio_hashes.append(hash(row.audio))
+    if row.num_samples is None:
+        return
+    scan.num_samples += row.num_samples
+    where = f"{path}:{row.line}"
+    if row.num_samples == 0:
+        findings.add(ZERO_LENGTH, where, f"samples expected, found 0 ({row.audio})")
+    elif limits.sample_rate_hz:
+        duration_s = row.num_samples / limits.sample_rate_hz
+        if duration_s < limits.min_duration_s:
+            findings.add(
+                TOO_SHORT, where, f"{limits.min_duration_s} s or more expected, found {duration_s:.3f}"
+            )
+        if 0 < limits.max_duration_s < duration_s:
+            findings.add(
+                TOO_LONG, where, f"{limits.max_duration_s} s or less expected, found {duration_s:.3f}"
+            )
+
+
+class _Sidecar:
+    """Checks the sidecar's rows as they come."""
+
+    def __init__(self, path: Path, findings: Findings) -> None:
+        self.path, self.num_rows, self._findings = path, 0, findings
+        self.exists = path.exists()
+        header = tuple(next(tolerant_lines(path), "").split("\t"))
+        self._columns = {name: column for column, name in enumerate(header)}
+        if not self.exists:
+            findings.add(NO_SIDECAR, str(path), "a sidecar expected, found no such file")
+        elif header != SIDECAR_COLUMNS:
+            findings.add(
+                BAD_COLUMNS, f"{path}:1", f"columns {' '.join(SIDECAR_COLUMNS)} expected, found {header}"
+            )
+
+    def lines(self) -> Any:
+        """The rows after the header."""
+        lines = tolerant_lines(self.path, self._findings)
+        next(lines, None)
+        return lines
+
+    def add(self, line: str, scan: SplitScan) -> None:
+        """Checks the next row, and notes its id and speaker."""
+        self.num_rows += 1
+        where = f"{self.path}:{self.num_rows + 1}"
+        cells = line.split("\t")
+        facts = dict(zip(self._columns, cells, strict=False)) if len(cells) == len(self._columns) else {}
+        if not facts.get("id"):
+            expected = f"{len(self._columns)} columns and an id expected"
+            self._findings.add(BAD_COLUMNS, where, f"{expected}, found {line[:120]!r}")
+        scan.id_hashes.append(hash(facts.get("id") or where))
+        if facts.get("speaker"):
+            scan.speakers[facts["speaker"]] += 1
+        else:
+            self._findings.add(NO_SPEAKER, where, "a speaker expected, found none")
+
+
+def _check_totals(scan: SplitScan, sidecar: _Sidecar, tsv_path: Path, findings: Findings) -> None:
+    if not scan.num_rows:
+        findings.add(NO_ROWS, str(tsv_path), "rows expected, found none")
+    counts = {label.path: label.num_rows for label in scan.labels}
+    if sidecar.exists:
+        counts[sidecar.path] = sidecar.num_rows
+    for path, count in counts.items():
+        if count != scan.num_rows:
+            findings.add(
+                PARITY, str(path), f"{scan.num_rows} rows as in {tsv_path.name} expected, found {count}"
+            )
+    for label in scan.labels:
+        label.finish()
