@@ -95,7 +95,7 @@ def check_audio(
     num_rows = sum(scan.num_rows for scan in scans)
     rates: Counter[int] = Counter()
     jobs = _jobs(folder, scans, _rows_to_decode(num_rows, limits))
-    with tqdm(total=num_rows, desc="recordings", unit="file", disable=not progress) as bar:
+    with tqdm(total=num_rows, desc="recordings", unit="file", disable=not (progress and num_rows)) as bar:
         for chunk_rates, problems in _in_threads(_check_chunk, jobs, limits):
             rates.update(chunk_rates)
             bar.update(len(chunk_rates))
