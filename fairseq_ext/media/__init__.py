@@ -1,0 +1,1 @@
+"""Media: audio of any format in, mono float32 out."""

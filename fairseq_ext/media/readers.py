@@ -1,0 +1,248 @@
+"""Opens audio files and reads stretches of them at their own rate, by soundfile or, for other formats, PyAV.
+
+Shapes: `(S,)` float32, the mean of the channels. Every reader gives the same samples for a stretch as for the
+whole file. Where a library's seek does not (libsndfile's Ogg, containers with coarse time stamps) the file is
+decoded from its start to the end of the stretch, at some 2 ms per second of audio.
+"""
+
+import os
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import av
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from .integrity import AudioError, check_not_cut_off
+
+Samples = NDArray[np.float32]
+
+# Frames decoded and dropped after a seek, so that a decoder with memory has settled. The bit reservoir of MP3
+# reaches back 511 bytes (ISO 11172-3), 14 frames of 576 samples at the lowest rate; AAC overlaps by a frame.
+_PRE_ROLL = 16384
+_BLOCK = 1 << 20  # frames decoded at once
+_MIN_RATE_HZ, _MAX_RATE_HZ = 1000, 768_000  # what recorders use; a damaged header may state anything
+
+
+class Reader(Protocol):
+    """An open audio file.
+
+    Attributes:
+        sample_rate_hz: its own rate.
+        num_channels: its channels.
+        num_samples: its length, or None where only decoding to the end tells (and has not yet).
+    """
+
+    sample_rate_hz: int
+    num_channels: int
+    num_samples: int | None
+
+    def read(self, start: int, stop: int | None) -> Samples:
+        """Reads samples `start` to `stop` (None: the end), fewer where the file ends before."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def open_audio(path: str | os.PathLike[str]) -> Reader:
+    """Opens a file with the library that reads its format.
+
+    Args:
+        path: the file.
+
+    Returns:
+        A reader, to be used in a `with` block.
+
+    Raises:
+        AudioError: for a missing, empty, cut-off or unreadable file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError(f"{path}: an audio file expected, found none; check the root of the manifest")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: audio expected, found an empty file; copy it again or leave it out")
+    try:
+        reader: Reader = SoundFileReader(path)
+    except soundfile.LibsndfileError as error:
+        reader = ContainerReader(path, str(error))
+    if not _MIN_RATE_HZ <= reader.sample_rate_hz <= _MAX_RATE_HZ:
+        reader.__exit__(None, None, None)
+        raise AudioError(
+            f"{path}: a rate of {_MIN_RATE_HZ} to {_MAX_RATE_HZ} Hz expected, "
+            f"found {reader.sample_rate_hz} Hz; its header is damaged: copy it again or leave it out"
+        )
+    return reader
+
+
+class SoundFileReader:
+    """wav, flac, ogg, opus, mp3 and the other formats of libsndfile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = soundfile.SoundFile(path)
+        self.sample_rate_hz = int(self._file.samplerate)
+        self.num_channels = int(self._file.channels)
+        self.num_samples: int | None = int(self._file.frames)
+        try:
+            check_not_cut_off(path, self.num_samples / self.sample_rate_hz)
+        except AudioError:
+            self._file.close()
+            raise
+
+    def read(self, start: int, stop: int | None) -> Samples:
+        end = self._file.frames if stop is None else min(stop, self._file.frames)
+        pieces = [np.zeros(0, dtype=np.float32)]
+        if start < end:
+            try:
+                pieces += self._pieces(start, end)
+            except soundfile.LibsndfileError as error:
+                raise _broken(self._path, str(error)) from error
+        return np.concatenate(pieces)
+
+    def _pieces(self, start: int, end: int) -> Iterator[Samples]:
+        """Decodes in blocks, since a damaged header may ask for more memory than there is.
+
+        soundfile seeks after every read, and libsndfile's seek near the end of Ogg Opus is wrong: the last
+        read takes up to two blocks, so that none ends shortly before the end.
+        """
+        position = self._first_to_decode(start)
+        if position:
+            self._file.seek(position)
+        while position < end:
+            wanted = end - position if end - position < 2 * _BLOCK else _BLOCK
+            block: Samples = self._file.read(wanted, dtype="float32", always_2d=True)
+            if len(block) < wanted:  # damage, even where the next read would go on: at a lost page of Ogg
+                raise _broken(self._path, f"a gap or end {wanted - len(block)} samples early")
+            mono: Samples = block.mean(axis=1, dtype=np.float32) if self.num_channels > 1 else block[:, 0]
+            yield mono[max(0, start - position) :]
+            position += wanted
+
+    def _first_to_decode(self, start: int) -> int:
+        if self._file.format == "OGG":
+            return 0  # libsndfile's seek in Ogg is not exact (its issue 885)
+        return max(0, start - _PRE_ROLL) if self._file.subtype.startswith("MPEG") else start
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+
+class ContainerReader:
+    """m4a, webm, mp4 and whatever else FFmpeg reads; the first audio stream of it."""
+
+    num_samples: int | None = None
+
+    def __init__(self, path: Path, earlier_error: str) -> None:
+        self._path = path
+        try:
+            options = {"protocol_whitelist": "file"}  # a playlist must not reach the network
+            self._container: Any = av.open(str(path), metadata_errors="ignore", options=options)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise AudioError(
+                f"{path}: audio expected, found what neither soundfile ({earlier_error}) "
+                f"nor FFmpeg ({error}) reads; convert it or leave it out"
+            ) from error
+        if not self._container.streams.audio:
+            self._container.close()
+            raise AudioError(f"{path}: an audio stream expected, found none; leave it out")
+        self._stream: Any = self._container.streams.audio[0]
+        if self._stream.codec_context is None:
+            self._container.close()
+            raise AudioError(f"{path}: a codec that FFmpeg knows expected, found another; convert it")
+        self.sample_rate_hz = int(self._stream.rate or 0)
+        self.num_channels = int(self._stream.channels or 0)
+
+    def read(self, start: int, stop: int | None) -> Samples:
+        pieces: list[Samples] = []
+        reached = 0
+        for position, piece in self._pieces(start):
+            reached = position + len(piece)
+            first, last = max(start - position, 0), len(piece) if stop is None else max(stop - position, 0)
+            pieces.append(piece[first:last])
+            if stop is not None and reached >= stop:
+                break
+        else:
+            self._check_duration(reached)
+            self.num_samples = reached  # known from now on
+        return np.concatenate([np.zeros(0, dtype=np.float32), *pieces])
+
+    def _pieces(self, start: int) -> Iterator[tuple[int, Samples]]:
+        """Yields (index of the first sample, samples), from `start` or before it to the end of the file."""
+        converter = av.AudioResampler(format="fltp")
+        position, frames = self._seek(start)
+        for frame in frames:
+            for converted in converter.resample(frame):
+                piece = converted.to_ndarray().mean(axis=0, dtype=np.float32)
+                yield position, piece
+                position += len(piece)
+
+    def _seek(self, start: int) -> tuple[int, Iterator[Any]]:
+        """Gives frames from some way before `start` on, and the index of the first sample of the first of
+        them."""
+        frames = self._frames()
+        first = next(frames, None)
+        target = start - _PRE_ROLL
+        if target <= 0 or first is None or first.pts is None or not self._time_stamps_are_exact():
+            return 0, chain([] if first is None else [first], frames)
+        self._container.seek(first.pts + self._ticks(target), stream=self._stream)
+        frames = self._frames()
+        reached = next(frames, None)
+        if reached is None:  # sought past the end: only decoding all tells where that is
+            self._container.seek(first.pts, stream=self._stream)
+            return 0, self._frames()
+        return self._index(reached) - self._index(first), chain([reached], frames)
+
+    def _frames(self) -> Iterator[Any]:
+        """Decodes packet by packet, so that one that is damaged is noticed and not passed over."""
+        try:
+            for packet in self._container.demux(self._stream):
+                for frame in packet.decode():
+                    if frame.sample_rate != self.sample_rate_hz:
+                        raise _broken(self._path, f"a change of rate to {frame.sample_rate} Hz")
+                    yield frame
+        except av.error.FFmpegError as error:
+            raise _broken(self._path, str(error)) from error
+
+    def _time_stamps_are_exact(self) -> bool:
+        """Whether a time stamp names one sample; WebM counts in milliseconds."""
+        base = self._stream.time_base
+        return base is not None and (1 / (base * self.sample_rate_hz)).denominator == 1
+
+    def _index(self, frame: Any) -> int:
+        return int(frame.pts * self._stream.time_base * self.sample_rate_hz)
+
+    def _ticks(self, num_samples: int) -> int:
+        return int(num_samples / (self._stream.time_base * self.sample_rate_hz))
+
+    def _check_duration(self, num_samples: int) -> None:
+        """Compares with the length that the file states, where it states that of the audio."""
+        stated_s = None
+        if self._stream.duration:
+            stated_s = float(self._stream.duration * self._stream.time_base)
+        elif self._container.duration and len(self._container.streams) == 1:
+            stated_s = self._container.duration / av.time_base
+        found_s = num_samples / self.sample_rate_hz
+        if stated_s is not None and found_s < stated_s - 0.1:  # coders pad by less
+            raise _broken(self._path, f"{found_s:.2f} of {stated_s:.2f} s")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._container.close()
+
+
+def _broken(path: Path, found: str) -> AudioError:
+    return AudioError(
+        f"{path}: audio that decodes to its end expected, found {found}; copy it again or leave it out"
+    )
