@@ -48,6 +48,7 @@ setup(
         "sentencepiece>=0.2",
         "soundfile>=0.12",
         "tabulate>=0.9",
+        "tensorboardX>=2.6",  # common.tensorboard_logdir; fairseq warns at each start without it
         "torch>=2.6",
         "torchaudio>=2.6",
         "tqdm>=4.66",

@@ -93,8 +93,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _build(cfg: DictConfig, num_classes: int) -> torch.nn.Module:
     """Build the network as it was trained; the checkpoint it was started from is not needed any more."""
-    from .. import models as _models  # noqa: F401 - registers
-    from .. import tasks as _tasks  # noqa: F401
+    from .. import models as _models  # noqa: F401 - registers them
 
     name = cfg.model._name
     if name not in models.ARCH_MODEL_REGISTRY and name not in models.MODEL_REGISTRY:

@@ -2,10 +2,10 @@
 # Spoken digits: from recordings to a scored, plotted report. `run.sh --help` lists options and stages.
 recipe=spoken_digits
 stages=(data manifests check train pretrain finetune evaluate report)
-rows=(linear rnn lstm temporal_cnn BEST)
-best=BEST
+rows=(linear rnn lstm temporal_cnn conv2d) # conf/ROW.yaml each
+best=conv2d                                # chosen inside the training speakers, see README.md
 parts=supervised,one_speaker,loso,leaky,simclr,labels
-labels_per_digit=(1 2 5 10)
+few=(1 2 5 10) # labelled recordings per digit and speaker; all 50 are the published split itself
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
@@ -17,7 +17,8 @@ recipe_help() {
                         loso          the best model, leave one speaker out, all six
                         leaky         control: random folds with shared speakers
                         simclr        self-supervised pre-training, linear probe, fine-tuning
-                        labels        supervised and fine-tuned at 1, 2, 5, 10 labels per digit and speaker
+                        labels        supervised (and fine-tuned) at 1, 2, 5, 10 labels per digit and speaker
+                        selection     every model, leave one training speaker out: what decided the settings
 TXT
 }
 
@@ -30,25 +31,36 @@ recipe_option() {
 
 wants() { [[ ,$parts, == *,$1,* ]]; }
 
-# A line for train_all: row, config, protocol, seed, overrides.
+# Protocols below manifests/ that match a pattern, e.g. `protocols 'loso/*'`; one of them in a smoke run.
+protocols() {
+  local folders
+  mapfile -t folders < <(compgen -G "$out/manifests/$1" | sort)
+  $smoke && folders=("${folders[0]}")
+  printf '%s\n' "${folders[@]#"$out/manifests/"}"
+}
+
+# A line for train_all: row, config, protocol, seed, overrides. Without `valid` there is no learning curve to draw.
 training() {
-  local IFS=$'\t'
-  printf '%s\n' "$*${overlay:+$IFS$overlay}"
+  local line
+  line=$(printf '%s\t' "$@")
+  [ -f "$out/manifests/$3/valid.tsv" ] || line+=$'dataset.disable_validation=true\t'
+  ! $smoke || line+=$'+size=smoke\t'
+  printf '%s\n' "${line%$'\t'}"
 }
 
 stage_data() {
   case $corpus in
-    '') die "--corpus expected: a folder that holds recordings/, 'synthetic' or 'download'; see --help" ;;
     synthetic)
       corpus=$out/corpus
-      python "$repo/tools/make_synthetic.py" fsdd --out "$corpus" --num-per-digit "$($smoke && echo 4 || echo 50)"
+      python "$repo/tools/make_synthetic.py" fsdd --out "$corpus" --num-per-digit "$($smoke && echo 12 || echo 50)"
       ;;
     download)
       corpus=$out/corpus
       python "$repo/tools/download_fsdd.py" --out "$corpus"
       ;;
-    *) [ -d "$corpus" ] || die "--corpus $corpus: no such folder" ;;
+    '') die "--corpus expected: a folder that holds recordings/, 'synthetic' or 'download'; see --help" ;;
   esac
+  [ -d "$corpus" ] || die "--corpus $corpus: a folder that holds recordings/ expected, found none"
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
 }
 
@@ -57,37 +69,83 @@ stage_manifests() {
 }
 
 stage_check() {
-  local folder shared
-  for folder in "$out"/manifests/{published,one_speaker,labels/*,loso/*,leaky/*}; do
-    shared=()
-    [[ $folder == */leaky/* ]] && shared=(--allow-shared-speakers)
-    python "$repo/tools/check_data.py" "$folder" --sample-rate-hz 8000 "${shared[@]}"
+  local check=(python "$repo/tools/check_data.py" --sample-rate-hz 8000 --quiet)
+  "${check[@]}" "$out"/manifests/{published,one_speaker,labels/*,loso/*,inner/*} >"$out/check.txt" ||
+    { cat "$out/check.txt" && die "the manifests have errors; mend what the table names"; }
+  "${check[@]}" --allow-shared-speakers "$out"/manifests/leaky/* >>"$out/check.txt" ||
+    { cat "$out/check.txt" && die "the manifests of the control have errors; mend what the table names"; }
+  log "manifests are sound; the tables: $out/check.txt"
+}
+
+list_trainings() {
+  local seed row protocol
+  for ((seed = 1; seed <= seeds; seed++)); do
+    if wants loso; then
+      for protocol in $(protocols 'loso/*'); do training "$best" "$best" "$protocol" "$seed"; done
+    fi
+    if wants supervised; then
+      for row in "${rows[@]}"; do training "$row" "$row" published "$seed"; done
+    fi
+    if wants one_speaker; then training "$best" "$best" one_speaker "$seed"; fi
+    if wants labels; then
+      for protocol in $(protocols 'labels/*'); do training "$best" "$best" "$protocol" "$seed"; done
+    fi
+    if wants selection; then
+      for row in "${rows[@]}"; do
+        for protocol in $(protocols 'inner/*'); do training "$row" "$row" "$protocol" "$seed"; done
+      done
+    fi
+  done
+  if wants leaky; then
+    for protocol in $(protocols 'leaky/*'); do training "$best" "$best" "$protocol" 1; done
+  fi
+}
+
+stage_train() { list_trainings | train_all; }
+
+stage_pretrain() {
+  wants simclr || return 0
+  local seed
+  for ((seed = 1; seed <= seeds; seed++)); do training simclr simclr published "$seed"; done | train_all
+}
+
+pretrained() { echo "$out/train/published/simclr/seed$1/checkpoint_last.pt"; }
+
+list_finetunings() {
+  local seed protocol
+  for ((seed = 1; seed <= seeds; seed++)); do
+    for protocol in published one_speaker $(wants labels && protocols 'labels/*'); do
+      training simclr_finetune finetune "$protocol" "$seed" "model.pretrained_path=$(pretrained "$seed")"
+    done
   done
 }
 
-stage_train() {
-  local seed row folder
-  {
-    for ((seed = 1; seed <= seeds; seed++)); do
-      if wants supervised; then
-        for row in "${rows[@]}"; do training "$row" "$row" published "$seed"; done
-      fi
-      if wants one_speaker; then training "$best" "$best" one_speaker "$seed"; fi
-      if wants loso; then
-        for folder in "$out"/manifests/loso/*; do
-          training "$best" "$best" "loso/${folder##*/}" "$seed" dataset.disable_validation=true
-        done
-      fi
-    done
-    if wants leaky; then
-      for folder in "$out"/manifests/leaky/*; do
-        training "$best" "$best" "leaky/${folder##*/}" 1 dataset.disable_validation=true
-      done
-    fi
-    if wants labels; then
-      for count in "${labels_per_digit[@]}"; do
-        training "$best" "$best" "labels/$count" 1 dataset.disable_validation=true
-      done
-    fi
-  } | train_all
+stage_finetune() {
+  wants simclr || return 0
+  list_finetunings | train_all
 }
+
+stage_evaluate() {
+  local origin=real seed probe
+  [ -f "$out/corpus.link/SYNTHETIC.txt" ] && origin=synthetic
+  python "$repo/tools/evaluate.py" --run "$out" --origin $origin
+  wants simclr || return 0
+  local data=("published=$out/manifests/published" "one_speaker=$out/manifests/one_speaker") protocol
+  if wants labels; then
+    for protocol in $(protocols 'labels/*'); do data+=("$protocol=$out/manifests/$protocol"); done
+  fi
+  for ((seed = 1; seed <= seeds; seed++)); do
+    probe=(python "$repo/tools/probe.py" --checkpoint "$(pretrained "$seed")" --label digit --rows "$out/rows"
+      --origin $origin --seed "$seed" --data "${data[@]}")
+    "${probe[@]}" --row simclr_probe
+    "${probe[@]}" --row untrained_probe --untrained
+  done
+}
+
+stage_report() {
+  local umap=()
+  ! $smoke || umap=(--no-umap)
+  python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report.json" "${umap[@]}"
+}
+
+run_recipe "$@"
