@@ -102,7 +102,7 @@ def print_table(num_rows: int, columns: dict[str, dict[str, float]]) -> None:
     )
     for name in next(iter(columns.values())):
         values = [column[name] for column in columns.values()]
-        ratio = f"{values[1] / values[0]:>11.1f}x" if len(values) > 1 and values[0] > 0 else ""
+        ratio = f"{values[1] / values[0]:>11.2g}x" if len(values) > 1 and values[0] > 0 else ""
         print(f"{name:21}" + "".join(f"{value:>12.2f}" for value in values) + ratio)
 
 
