@@ -10,7 +10,7 @@ hurts. A class that is never predicted has precision 0. Both are what scikit-lea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -125,9 +125,12 @@ def with_intervals(
     confusion_matrix(targets, predictions, num_classes)  # refuses what cannot be scored
     cells = np.asarray(targets) * num_classes + np.asarray(predictions)
 
+    @cache  # the four metrics are asked for the same resamples in turn
+    def scores_of(counts: bytes) -> dict[str, Floats]:
+        return overall_scores(np.frombuffer(counts, np.int64).reshape(num_classes, num_classes))
+
     def statistic(metric: str, rows: NDArray[np.int64]) -> float:
-        counts = np.bincount(cells[rows], minlength=num_classes**2).reshape(num_classes, num_classes)
-        return float(overall_scores(counts)[metric])
+        return float(scores_of(np.bincount(cells[rows], minlength=num_classes**2).tobytes())[metric])
 
     result = {}
     for metric in METRICS:

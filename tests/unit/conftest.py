@@ -138,6 +138,12 @@ def make_corpus() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
+def make_log() -> Callable[[Path], None]:
+    """The writer of a training log."""
+    return write_log
+
+
+@pytest.fixture(scope="session")
 def about() -> dict[str, object]:
     """What a recipe says of itself."""
     return dict(ABOUT)

@@ -1,0 +1,74 @@
+"""The linear probe: it finds what is linear, never mixes speakers, and looks at no test speaker to choose."""
+
+import numpy as np
+import pytest
+
+from fairseq_ext.analysis import classifiers
+
+NUM_CLASSES, WIDTH = 4, 8
+
+
+def made(speakers: list[str], per_class: int, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Embeddings with a class direction and an offset per speaker."""
+    generator = np.random.default_rng(5)
+    targets = np.tile(np.arange(NUM_CLASSES), per_class * len(speakers))
+    names = [name for name in speakers for _ in range(NUM_CLASSES * per_class)]
+    offset = {name: generator.normal(size=WIDTH) * 0.3 for name in speakers}
+    embedding = np.eye(NUM_CLASSES, WIDTH)[targets] + noise * generator.normal(size=(len(targets), WIDTH))
+    return (embedding + np.array([offset[n] for n in names])).astype(np.float32), targets, names
+
+
+def fitted(train: list[str], test: list[str], **options: bool) -> tuple[classifiers.Probe, np.ndarray]:
+    embedding, targets, names = made(train, 5)
+    unseen, truth, unseen_names = made(test, 5)
+    probe = classifiers.linear_probe(
+        embedding, targets, names, unseen, unseen_names, num_classes=NUM_CLASSES, **options
+    )
+    return probe, truth
+
+
+def test_it_finds_linear_classes() -> None:
+    probe, truth = fitted(["a", "b", "c"], ["d"])
+    assert (probe.scores.argmax(axis=1) == truth).mean() > 0.9
+    assert np.allclose(np.exp(probe.scores).sum(axis=1), 1, atol=1e-4)
+    assert probe.inner_accuracy[probe.strength] == max(probe.inner_accuracy.values())
+    assert not probe.leaky
+
+
+def test_it_repeats() -> None:
+    first, second = (fitted(["a", "b"], ["d"])[0] for _ in range(2))
+    assert (first.scores == second.scores).all()
+
+
+def test_shared_speakers_are_refused_unless_asked_for() -> None:
+    with pytest.raises(ValueError, match="speaker b"):
+        fitted(["a", "b"], ["b"])
+    probe, _ = fitted(["a", "b"], ["b"], leaky_control=True)
+    assert probe.leaky
+
+
+def test_one_speaker_leaves_nothing_to_choose_by() -> None:
+    probe, _ = fitted(["a"], ["b"])
+    assert probe.inner_accuracy == {}
+    assert probe.strength == classifiers.DEFAULT_STRENGTH
+
+
+def test_choice_uses_training_speakers_only() -> None:
+    """The strength is a function of the training side: other test speakers do not change it."""
+    assert fitted(["a", "b"], ["c"])[0].strength == fitted(["a", "b"], ["d", "e"])[0].strength
+
+
+def test_class_absent_from_training_is_never_answered() -> None:
+    embedding, targets, names = made(["a", "b"], 3)
+    keep = targets != 2
+    kept_names = [name for name, k in zip(names, keep, strict=True) if k]
+    probe = classifiers.linear_probe(
+        embedding[keep], targets[keep], kept_names, embedding, ["c"] * len(names), num_classes=NUM_CLASSES
+    )
+    assert np.isneginf(probe.scores[:, 2]).all()
+
+
+def test_one_class_is_refused() -> None:
+    zeros = np.zeros((4, WIDTH), np.float32)
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        classifiers.linear_probe(zeros, np.zeros(4, int), ["a"] * 4, zeros, ["b"] * 4, num_classes=2)

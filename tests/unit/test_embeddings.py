@@ -1,0 +1,196 @@
+"""A network over a split: order, padding, unreadable recordings, projections; and the rows made from it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fairseq_ext.analysis import embeddings, evaluation, runs
+from fairseq_ext.analysis.predictions import read_embeddings, read_predictions
+from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
+
+RATE = 8000
+LABELS = list("0123456789")
+
+
+class Spectra(nn.Module):
+    """A small network: the mean spectrum of the clip, and a linear classifier on it."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.front_end = FrontEnd(FrontEndConfig(), RATE)
+        torch.manual_seed(1)
+        self.classifier = nn.Linear(40, num_classes) if num_classes else None
+
+    def forward(self, source: Tensor, padding_mask: Tensor) -> dict[str, Tensor | None]:
+        features, lengths = self.front_end(source, padding_mask)
+        embedding = features.sum(1) / lengths[:, None]
+        logits = self.classifier(embedding) if self.classifier else None
+        return {"embedding": embedding, "logits": logits, "projection": None}
+
+
+def loaded(num_classes: int = 10) -> Any:
+    task = {"label": "digit", "sample_rate_hz": RATE, "augment": {"noise_prob": 1.0, "_name": None}}
+    cfg = SimpleNamespace(task=SimpleNamespace(**task), model={"_name": "ext_spectra"})
+    return SimpleNamespace(
+        model=Spectra(num_classes).eval(), cfg=cfg, labels=LABELS[:num_classes], sample_rate_hz=RATE
+    )
+
+
+@pytest.fixture(scope="module")
+def manifests(tmp_path_factory: pytest.TempPathFactory, make_corpus: Callable[..., None]) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    make_corpus(folder / "manifests", folder / "audio", {"train": ["a", "b"], "test": ["c", "d"]})
+    return folder / "manifests"
+
+
+def test_embeddings_do_not_depend_on_the_batch(manifests: Path) -> None:
+    split = embeddings.read_split(manifests, "test", "digit")
+    one, many = (embeddings.extract(loaded().model, split.entries, RATE, batch_size=size) for size in (1, 7))
+    assert one.rows.tolist() == many.rows.tolist() == list(range(40))
+    assert np.allclose(one.embedding, many.embedding, atol=1e-4)
+    assert one.logits is not None
+    assert one.logits.shape == (40, 10)
+
+
+def test_network_without_classifier_has_no_logits(manifests: Path) -> None:
+    split = embeddings.read_split(manifests, "test", "digit").subset([3, 1])
+    found = embeddings.extract(loaded(0).model, split.entries, RATE)
+    assert found.logits is None
+    assert split.targets == ("1", "0")
+
+
+def test_padding_mask_marks_the_padding() -> None:
+    batch = embeddings.padded([np.ones(3, np.float32), np.ones(5, np.float32)])
+    assert batch["padding_mask"].tolist() == [[False] * 3 + [True] * 2, [False] * 5]
+    assert batch["source"].sum(1).tolist() == [3, 5]
+
+
+def test_unreadable_recordings_are_counted(tmp_path: Path, make_corpus: Callable[..., None]) -> None:
+    make_corpus(tmp_path / "m", tmp_path / "audio", {"train": ["a"], "test": ["c"]})
+    (tmp_path / "audio" / "3_c_1.wav").write_bytes(b"RIFF")
+    row = evaluation.Row("spectra", "published", 1, "synthetic", "test")
+    found = evaluation.evaluate(loaded(), row, tmp_path / "out", data=tmp_path / "m")
+    assert (found["n"], found["num_unreadable"]) == (19, 1)
+    assert (tmp_path / "out" / "unreadable.tsv").read_text().startswith("3_c_1\t")
+    assert "3_c_1" not in read_predictions(tmp_path / "out" / "predictions.tsv").ids
+
+
+def test_nothing_readable_is_an_error(tmp_path: Path, make_corpus: Callable[..., None]) -> None:
+    make_corpus(tmp_path / "m", tmp_path / "audio", {"test": ["c"]}, per_digit=1)
+    for path in (tmp_path / "audio").iterdir():
+        path.write_bytes(b"")
+    split = embeddings.read_split(tmp_path / "m", "test", "digit")
+    with pytest.raises(ValueError, match="expected readable audio among 10"):
+        embeddings.extract(loaded().model, split.entries, RATE)
+
+
+def test_evaluation_writes_the_whole_row(manifests: Path, tmp_path: Path) -> None:
+    row = evaluation.Row("spectra", "loso/c", 3, "synthetic", "tools/evaluate.py")
+    out = row.folder(tmp_path)
+    assert out == tmp_path / "loso" / "c" / "spectra" / "seed3"
+    evaluation.evaluate(loaded(), row, out, data=manifests)
+    assert evaluation.is_scored(out)
+    answers = read_predictions(out / "predictions.tsv")
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["metrics"]["accuracy"]["value"] == pytest.approx(
+        (answers.answers == answers.targets).mean()
+    )
+    assert metrics["num_parameters"] == 40 * 10 + 10
+    assert set(metrics["per_speaker"]) == {"c", "d"}
+    assert read_embeddings(out / "embeddings.npz")["embedding"].shape == (40, 40)
+    with np.load(out / "spectrograms.npz") as views:
+        names = views["names"].tolist()
+        assert {"no augmentation", "noise", "time masks", "as trained 1"} <= set(names)
+        plain, trained = (views[f"view_{names.index(n)}"] for n in ("no augmentation", "as trained 1"))
+    assert plain.shape[1] == 40
+    assert plain.shape != trained.shape or not np.allclose(plain, trained)
+
+
+def test_network_without_classifier_is_refused(manifests: Path, tmp_path: Path) -> None:
+    row = evaluation.Row("spectra", "published", 1, "synthetic", "")
+    with pytest.raises(ValueError, match=r"use tools/probe.py"):
+        evaluation.evaluate(loaded(0), row, tmp_path, data=manifests)
+
+
+def test_unknown_label_is_named(manifests: Path, tmp_path: Path) -> None:
+    row = evaluation.Row("spectra", "published", 1, "synthetic", "")
+    with pytest.raises(ValueError, match="found \\['4'"):
+        evaluation.evaluate(loaded(4), row, tmp_path, data=manifests)
+
+
+def test_probes_share_one_pass(manifests: Path, tmp_path: Path) -> None:
+    """Tones are linearly separable in the mean spectrum: the probe hears unseen 'speakers' perfectly."""
+    rows = {evaluation.Row("probe", p, 1, "synthetic", ""): manifests for p in ("published", "labels/2")}
+    lines = list(runs.probe_checkpoint(Path("c.pt"), rows, tmp_path, lambda _: loaded(0), label="digit"))
+    assert len(lines) == 2
+    found = [json.loads((row.folder(tmp_path) / "metrics.json").read_text()) for row in rows]
+    assert found[0]["metrics"] == found[1]["metrics"]
+    assert found[0]["metrics"]["accuracy"]["value"] == 1.0
+    assert found[0]["probe"]["n_train"] == 40
+    again = list(runs.probe_checkpoint(Path("c.pt"), rows, tmp_path, never, label="digit"))
+    assert all("scored before" in line for line in again)
+
+
+def never(path: str) -> Any:
+    raise AssertionError(f"{path} was loaded although there was nothing to do")
+
+
+def test_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
+    for place, is_done in (("published/spectra/seed1", True), ("loso/c/spectra/seed2", False)):
+        folder = tmp_path / "train" / place
+        folder.mkdir(parents=True)
+        (folder / runs.LAST_CHECKPOINT).touch()
+        if is_done:
+            (folder / runs.DONE).touch()
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / "published").symlink_to(manifests)
+    jobs = runs.jobs_of_run(tmp_path, "synthetic", "x")
+    assert [(job.row.protocol, job.row.row, job.row.seed) for job in jobs] == [("published", "spectra", 1)]
+    assert "accuracy" in next(runs.evaluate_all(jobs, lambda _: loaded()))
+    assert "scored before" in next(runs.evaluate_all(jobs, never))
+    assert "accuracy" in next(runs.evaluate_all(jobs, lambda _: loaded(), force=True))
+    assert "probe" in next(runs.evaluate_all(jobs, lambda _: loaded(0), force=True))
+
+
+def clusters() -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(2)
+    names = np.repeat(np.arange(3), 20)
+    return (10 * np.eye(3, 6)[names] + generator.normal(size=(60, 6))).astype(np.float32), names
+
+
+@pytest.mark.parametrize("method", embeddings.PROJECTIONS)
+def test_projection_keeps_clusters_and_repeats(method: str) -> None:
+    points, names = clusters()
+    plane = embeddings.project(points, method, seed=1)
+    assert plane.shape == (60, 2)
+    assert np.array_equal(plane, embeddings.project(points, method, seed=1))
+    distance = np.linalg.norm(plane[:, None] - plane[None], axis=-1) + np.diag(np.full(60, np.inf))
+    assert (names[distance.argmin(axis=1)] == names).mean() > 0.95
+
+
+@pytest.mark.parametrize("count", [4, 7, 16, 21])
+def test_small_sets_can_be_laid_out(count: int) -> None:
+    points = np.random.default_rng(0).normal(size=(count, 5)).astype(np.float32)
+    points[:, 0] = 1.0  # a dimension that never changes
+    for method in embeddings.PROJECTIONS:
+        assert np.isfinite(embeddings.project(points, method)).all()
+
+
+def test_projection_refuses_what_it_cannot_do() -> None:
+    points, _ = clusters()
+    with pytest.raises(ValueError, match="found 'PCA'"):
+        embeddings.project(points, "PCA")
+    with pytest.raises(ValueError, match="at least 4"):
+        embeddings.project(points[:3], "t-SNE")
+
+
+def test_absent_split_has_no_locations(manifests: Path) -> None:
+    assert embeddings.read_locations(manifests, "valid") == {}
+    assert len(embeddings.read_locations(manifests, "test")) == 40

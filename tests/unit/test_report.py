@@ -1,0 +1,222 @@
+"""The page: well formed, complete, offline, and readable without sight or script."""
+
+import base64
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import wave
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fairseq_ext.analysis import page, report, results
+from fairseq_ext.analysis.sections import SECTIONS, Run, Section
+
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Document(HTMLParser):
+    """Collects tags and text, and checks that tags close in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def every(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def run(made_up_run: Path, about: dict[str, object]) -> Run:
+    return Run(made_up_run, results.collect(made_up_run, about), ("t-SNE",))
+
+
+@pytest.fixture(scope="module")
+def html(run: Run) -> str:
+    return report.write_report(run).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def document(html: str) -> Document:
+    return Document(html)
+
+
+def content(uri: str, media_type: str) -> bytes:
+    assert uri.startswith(f"data:{media_type};base64,")
+    return base64.b64decode(uri.partition(",")[2], validate=True)
+
+
+def test_every_section_is_there(document: Document) -> None:
+    keys = [attributes["id"] for attributes in document.every("section")]
+    assert keys == [section.key for section in SECTIONS]
+    links = {attributes["href"] for attributes in document.every("a")}
+    assert {f"#{key}" for key in keys} <= links
+
+
+def test_links_lead_somewhere(document: Document) -> None:
+    ids = [attributes["id"] for _, attributes in document.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert all(a["href"].startswith("#") and a["href"][1:] in ids for a in document.every("a"))
+
+
+def test_nothing_is_loaded_from_elsewhere(html: str, document: Document) -> None:
+    for _, attributes in document.tags:
+        for key in ("src", "href", "poster", "data", "srcset"):
+            assert attributes.get(key, "#").startswith(("#", "data:"))
+    assert not re.search(r"https?://|@import|url\(", html)
+    assert not document.every("script")
+    policy = next(a["content"] for a in document.every("meta") if "http-equiv" in a)
+    assert policy.startswith("default-src 'none'")
+
+
+def test_every_row_is_there(run: Run, html: str) -> None:
+    every = re.search(r'id="rows">.*?</table>', html, re.DOTALL)
+    assert every is not None
+    lines = re.findall(r'<tr><th scope="row">(.*?)</th><td>(.*?)</td><td>(\d+)</td>', every[0])
+    titles = run.results["about"]["rows"]
+    expected = [(titles[r["row"]], r["protocol"], str(r["seed"])) for r in run.results["rows"]]
+    assert lines == expected
+
+
+def test_images_decode_and_are_described(document: Document) -> None:
+    images = document.every("img")
+    assert len(images) >= 7
+    for image in images:
+        assert Image.open(io.BytesIO(content(image["src"], "image/png"))).width > 100
+        assert len(image["alt"]) > 20
+
+
+def test_recordings_play_wrong_ones_first(html: str, document: Document) -> None:
+    players = document.every("audio")
+    assert len(players) == 60
+    for player in players:
+        with wave.open(io.BytesIO(content(player["src"], "audio/wav"))) as file:
+            assert file.getframerate() == 8000
+            assert 1600 <= file.getnframes() < 4000
+        assert "recording" in player["aria-label"]
+    kinds = re.findall(r'<li class="(wrong|right)">', html)
+    assert kinds == sorted(kinds, reverse=True)
+    assert set(kinds) == {"wrong", "right"}
+    assert re.search(r"<del>\w+</del> <ins>\w+</ins> <small>misheard", html)
+
+
+def test_controls_and_synthetic_data_are_labelled(html: str) -> None:
+    assert re.search(r'class="control" id="leaky"><h3>Leaky control: not a result', html)
+    assert re.search(r'class="banner" role="note">Synthetic speech', html)
+
+
+def test_page_is_accessible(html: str, document: Document) -> None:
+    assert document.every("html") == [{"lang": "en"}]
+    assert len(document.every("h1")) == 1
+    assert len(document.every("caption")) == len(document.every("table"))
+    assert all(th.get("scope") in {"row", "col"} for th in document.every("th"))
+    assert "width=device-width" in html
+
+
+def test_page_stays_small(html: str) -> None:
+    assert len(html) < report.MAX_PAGE_BYTES / 3
+
+
+def test_text_is_escaped() -> None:
+    marked = page.differences(["<b>", "mà"], ["&", "mà"])
+    assert marked == "<del>&lt;b&gt;</del> <ins>&amp;</ins> mà"
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "expected"),
+    [
+        ("a b c", "a b c", "a b c"),
+        ("a b c", "a x c", "a <del>b</del> <ins>x</ins> c"),
+        ("a b", "a", "a <del>b</del>"),
+        ("", "a", "<ins>a</ins>"),
+        ("", "", ""),
+    ],
+)
+def test_differences_are_marked(reference: str, hypothesis: str, expected: str) -> None:
+    assert page.differences(reference.split(), hypothesis.split()) == expected
+
+
+def test_wav_survives() -> None:
+    with wave.open(io.BytesIO(page.wav(np.array([0.0, 1.0, -2.0], np.float32), 16000))) as file:
+        assert np.frombuffer(file.readframes(3), "<i2").tolist() == [0, 32767, -32767]
+
+
+def test_recipes_add_sections(run: Run) -> None:
+    own = Section("wer", "Word error rates", lambda _: "<p>12.3</p>")
+    nothing = Section("none", "Nothing", lambda _: None)
+    document = Document(report.render(run, [own, nothing]))
+    assert [attributes["id"] for attributes in document.every("section")] == ["wer"]
+
+
+def test_report_needs_only_results(run: Run, tmp_path: Path) -> None:
+    """Without the run's other files the tables are still shown, the rest is left out."""
+    html = report.render(Run(tmp_path, run.results, ()))
+    Document(html)
+    assert 'id="headline"' in html
+    assert "<audio" not in html
+
+
+def test_too_large_a_page_is_refused(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "MAX_PAGE_BYTES", 1000)
+    with pytest.raises(ValueError, match="expected at most 1000 bytes"):
+        report.write_report(Run(tmp_path, run.results, ()), [])
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).parents[2]
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=root)
+
+
+def test_command_writes_everything(made_up_run: Path, tmp_path: Path, about: dict[str, Any]) -> None:
+    (tmp_path / "rows").symlink_to(made_up_run / "rows")
+    (tmp_path / "about.json").write_text(json.dumps(about))
+    done = command("tools/report.py", str(tmp_path), "--about", str(tmp_path / "about.json"), "--no-umap")
+    assert done.returncode == 0, done.stderr
+    assert "Published split" in done.stdout
+    assert f"report: {tmp_path.resolve()}/report.html" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} >= {"results.json", "RESULTS.md", "report.html"}
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
+def test_a_browser_shows_it_without_complaint(run: Run, tmp_path: Path, html: str) -> None:
+    assert html
+    quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --enable-logging=stderr"
+    offline = "--disable-background-networking --disable-component-update --disable-sync"
+    shot, profile = f"--screenshot={tmp_path}/page.png", f"--user-data-dir={tmp_path}/profile"
+    options = [*quiet.split(), *offline.split(), shot, profile, "--window-size=800,1200"]
+    address = (run.folder / "report.html").as_uri()
+    done = subprocess.run(["chromium", *options, address], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "CONSOLE" not in done.stderr
+    assert len(np.unique(np.asarray(Image.open(tmp_path / "page.png").convert("L")))) > 50
+
+
+@pytest.mark.parametrize("tool", ["evaluate", "probe", "report"])
+def test_help_is_there(tool: str) -> None:
+    done = command("-X", "importtime", f"tools/{tool}.py", "--help")
+    assert done.returncode == 0
+    assert "usage" in done.stdout
+    assert not re.search(r"\b(torch|fairseq|numpy|matplotlib)\b", done.stderr)

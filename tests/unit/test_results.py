@@ -1,0 +1,164 @@
+"""Rows are gathered completely, summarised rightly, and RESULTS.md follows from results.json alone."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairseq_ext.analysis import markdown, protocol_tables, results, tables
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def gathered(
+    made_up_run: Path, about: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """The made-up run's results, written and read again."""
+    copy = tmp_path_factory.mktemp("gathered")
+    shutil.copytree(made_up_run / "rows", copy / "rows")
+    results.write_results(copy, about)
+    assert results.stale_results_page(copy) is None
+    return results.read_results(copy / "results.json")
+
+
+def test_every_row_is_there(gathered: dict[str, Any], made_up_run: Path) -> None:
+    files = list((made_up_run / "rows").rglob("metrics.json"))
+    assert len(gathered["rows"]) == len(files) > 20
+    keys = [(row["protocol"], row["row"], row["seed"]) for row in gathered["rows"]]
+    assert keys == sorted(keys)
+
+
+def test_commands_do_not_name_the_machine(make_row: Callable[..., Path], tmp_path: Path) -> None:
+    make_row(tmp_path, "published", "temporal_cnn", 1)
+    assert results.read_rows(tmp_path)[0]["command"] == "evaluate RUN"
+
+
+def test_summary_is_over_seeds(gathered: dict[str, Any]) -> None:
+    summary = next(
+        s for s in gathered["summary"] if (s["protocol"], s["row"]) == ("published", "temporal_cnn")
+    )
+    mine = [r for r in gathered["rows"] if (r["protocol"], r["row"]) == ("published", "temporal_cnn")]
+    values = [row["metrics"]["accuracy"]["value"] for row in mine]
+    found = summary["metrics"]["accuracy"]
+    assert found["mean"] == pytest.approx(sum(values) / 2)
+    assert (found["min"], found["max"]) == (min(values), max(values))
+    assert summary["seeds"] == [1, 2]
+    assert sum(map(sum, summary["confusion"])) == 2 * summary["n"]
+
+
+def test_page_shows_the_protocols(gathered: dict[str, Any]) -> None:
+    page = markdown.markdown(gathered)
+    for table in markdown.all_tables(gathered):
+        assert f"## {table.title}" in page
+    assert "54.7" in page
+    assert "**Synthetic speech" in page
+    assert tables.LEAKY_LABEL in page
+    assert "Protocol: elsewhere" in page
+    assert "Warning" not in page
+
+
+def test_worst_speaker_is_named(gathered: dict[str, Any]) -> None:
+    table = protocol_tables.left_out(gathered)
+    assert table is not None
+    cells = dict(zip(table.header, table.rows[0], strict=True))
+    scores = {speaker: float(cells[speaker]) for speaker in ("anna", "bert", "clara")}
+    assert cells["Worst speaker"] == f"{min(scores, key=scores.__getitem__)} {min(scores.values())}"
+    mean = float(cells["Mean macro-F1 %"].split()[0])
+    assert mean == pytest.approx(sum(scores.values()) / 3, abs=0.06)
+
+
+def test_few_labels_stand_beside_the_whole_split(gathered: dict[str, Any]) -> None:
+    table = protocol_tables.label_efficiency(gathered)
+    assert table is not None
+    assert table.header[1:] == (
+        *(f"{n} per class and speaker" for n in (1, 5, 10, 50)),
+        "one labelled speaker",
+    )
+    assert [row[0] for row in table.rows] == ["Temporal CNN", "SimCLR, probe"]
+    headline = tables.headline(gathered)
+    assert headline is not None
+    assert table.rows[0][4].split()[0] == headline.rows[1][2].split()[0]
+
+
+def test_leaky_control_is_marked(gathered: dict[str, Any]) -> None:
+    table = protocol_tables.leaky_control(gathered)
+    assert table is not None
+    assert table.is_control
+    assert "not a result" in table.title
+    _, sound, leaky, difference = table.rows[0]
+    assert float(difference) == pytest.approx(float(leaky.split()[0]) - float(sound.split()[0]), abs=0.11)
+
+
+def test_real_data_has_no_warning(make_row: Callable[..., Path], tmp_path: Path) -> None:
+    make_row(tmp_path, "published", "temporal_cnn", 1, data="real")
+    assert markdown.synthetic_note(results.collect(tmp_path, {})) is None
+    make_row(tmp_path, "published", "temporal_cnn", 2, data="synthetic")
+    assert "Partly synthetic" in (markdown.synthetic_note(results.collect(tmp_path, {})) or "")
+
+
+def test_detailed_row_is_the_recipes_choice(gathered: dict[str, Any]) -> None:
+    assert tables.detailed_row(gathered) == "temporal_cnn"
+    unknown = gathered | {
+        "about": {"best": "not_run", "rows": {"temporal_cnn": "T", "linear_classifier": "L"}}
+    }
+    assert tables.detailed_row(unknown) == "simclr_probe"
+
+
+def test_mixed_settings_are_told(make_row: Callable[..., Path], tmp_path: Path) -> None:
+    for seed in (1, 2):
+        folder = make_row(tmp_path, "published", "temporal_cnn", seed)
+        row = json.loads((folder / "metrics.json").read_text())
+        (folder / "metrics.json").write_text(json.dumps(row | {"config_hash": f"hash{seed}"}))
+    assert "Warning: the seeds of temporal_cnn" in markdown.markdown(results.collect(tmp_path, {}))
+
+
+def test_broken_rows_are_named(make_row: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"rows: expected metrics.json"):
+        results.collect(tmp_path, {})
+    folder = make_row(tmp_path, "published", "temporal_cnn", 1)
+    (folder / "metrics.json").write_text("{")
+    with pytest.raises(ValueError, match=r"seed1/metrics.json: expected JSON"):
+        results.collect(tmp_path, {})
+    (folder / "metrics.json").write_text('{"row": "x"}')
+    with pytest.raises(ValueError, match=r"found none for \['protocol'"):
+        results.collect(tmp_path, {})
+
+
+def test_the_same_row_twice_is_refused(make_row: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_row(tmp_path, "published", "temporal_cnn", 1)
+    shutil.copytree(folder, tmp_path / "rows" / "again")
+    with pytest.raises(ValueError, match="twice"):
+        results.collect(tmp_path, {})
+
+
+def test_stale_page_is_found(make_row: Callable[..., Path], tmp_path: Path) -> None:
+    make_row(tmp_path, "published", "temporal_cnn", 1)
+    results.write_results(tmp_path, {})
+    page = tmp_path / "RESULTS.md"
+    page.write_text(re.sub(r"\d\d\.\d", "99.9", page.read_text(), count=1))
+    found = results.stale_results_page(tmp_path)
+    assert found is not None
+    assert "tools/report.py --markdown" in found
+    results.rewrite_markdown(tmp_path)
+    assert results.stale_results_page(tmp_path) is None
+
+
+def test_json_has_one_row_per_line(gathered: dict[str, Any]) -> None:
+    text = results.dumps(gathered)
+    assert json.loads(text) == gathered
+    assert sum(line.startswith('  {"row"') for line in text.splitlines()) == len(gathered["rows"])
+
+
+@pytest.mark.parametrize(
+    "page", sorted(REPOSITORY.glob("recipes/*/RESULTS.md")), ids=lambda page: page.parent.name
+)
+def test_committed_results_follow_from_their_json(page: Path) -> None:
+    if not (page.parent / "results.json").is_file():
+        pytest.skip("a page without results yet")
+    assert results.stale_results_page(page.parent) is None
+    assert results.read_results(page.parent / "results.json")["data"] == "real"
