@@ -36,7 +36,7 @@ def test_broken_tables_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"p.tsv:1: .*rerun tools/evaluate.py"):
         predictions.read_predictions(path)
     path.write_text("id\tspeaker\ttarget\tprediction\tscore_a\nx\ty\ta\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="p.tsv:2"):
+    with pytest.raises(ValueError, match=r"p\.tsv:2"):
         predictions.read_predictions(path)
     path.write_text("id\tspeaker\ttarget\tprediction\tscore_a\nx\ty\tb\ta\t1\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"found \['b'\]"):
