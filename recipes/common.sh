@@ -133,6 +133,18 @@ train() {
   echo $((SECONDS - began)) >"$dir/done.tmp" && mv "$dir/done.tmp" "$dir/done"
 }
 
+# A line for train_all: row, config, protocol, seed, overrides. Without a valid split there is no learning curve to draw.
+training() {
+  local line
+  line=$(printf '%s\t' "$@")
+  [ -f "$out/manifests/$3/valid.tsv" ] || line+=$'dataset.disable_validation=true\t'
+  ! $smoke || line+=$'+size=smoke\t'
+  printf '%s\n' "${line%$'\t'}"
+}
+
+# real or synthetic: what every result says of its recordings.
+origin() { if [ -f "$out/corpus.link/SYNTHETIC.txt" ]; then echo synthetic; else echo real; fi; }
+
 train_line() {
   local words
   IFS=$'\t' read -ra words <<<"$1"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-PUBLISHED, ONE_SPEAKER, ONE_LABELLED = "published", "one_speaker", "one_labelled_speaker"
+PUBLISHED, ONE_SPEAKER, ONE_LABELLED = "published", "one_speaker", "one_speaker"
 LEFT_OUT, LABELS, LEAKY, INNER = "loso/", "labels/", "leaky/", "inner/"
 COLUMN_NAMES = {
     "accuracy": "Accuracy",

@@ -5,7 +5,6 @@ stages=(data manifests check train pretrain finetune evaluate report)
 rows=(linear rnn lstm temporal_cnn conv2d) # conf/ROW.yaml each
 best=conv2d                                # chosen inside the training speakers, see README.md
 parts=supervised,one_speaker,loso,leaky,simclr,labels
-few=(1 2 5 10) # labelled recordings per digit and speaker; all 50 are the published split itself
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
@@ -37,15 +36,6 @@ protocols() {
   mapfile -t folders < <(compgen -G "$out/manifests/$1" | sort)
   $smoke && folders=("${folders[0]}")
   printf '%s\n' "${folders[@]#"$out/manifests/"}"
-}
-
-# A line for train_all: row, config, protocol, seed, overrides. Without `valid` there is no learning curve to draw.
-training() {
-  local line
-  line=$(printf '%s\t' "$@")
-  [ -f "$out/manifests/$3/valid.tsv" ] || line+=$'dataset.disable_validation=true\t'
-  ! $smoke || line+=$'+size=smoke\t'
-  printf '%s\n' "${line%$'\t'}"
 }
 
 stage_data() {
@@ -126,9 +116,8 @@ stage_finetune() {
 }
 
 stage_evaluate() {
-  local origin=real seed probe
-  [ -f "$out/corpus.link/SYNTHETIC.txt" ] && origin=synthetic
-  python "$repo/tools/evaluate.py" --run "$out" --origin $origin
+  local seed probe
+  python "$repo/tools/evaluate.py" --run "$out" --origin "$(origin)"
   wants simclr || return 0
   local data=("published=$out/manifests/published" "one_speaker=$out/manifests/one_speaker") protocol
   if wants labels; then
@@ -136,7 +125,7 @@ stage_evaluate() {
   fi
   for ((seed = 1; seed <= seeds; seed++)); do
     probe=(python "$repo/tools/probe.py" --checkpoint "$(pretrained "$seed")" --label digit --rows "$out/rows"
-      --origin $origin --seed "$seed" --data "${data[@]}")
+    --origin "$(origin)" --seed "$seed" --data "${data[@]}")
     "${probe[@]}" --row simclr_probe
     "${probe[@]}" --row untrained_probe --untrained
   done
