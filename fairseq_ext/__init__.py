@@ -7,6 +7,7 @@ floor 0, standard library and numpy:
     manifest      the Utterance record; tsv, label streams, sidecar and dictionaries, streamed and atomic
     line_index    random access to the rows of a manifest without holding them in memory
     splits        speaker-disjoint splits and the check that they are
+    download      files over HTTP, resumable
     corpora       one reader per corpus: a folder in, Utterance records out
     text          scoring of transcripts and bootstrap intervals
 floor 1, and torch, soundfile, PyAV:
