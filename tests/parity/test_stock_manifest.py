@@ -39,7 +39,7 @@ def test_stock_hubert_labels_leak_into_the_next_row_and_ours_do_not(tmp_path: Pa
         str(tmp_path / "train.tsv"),
         16000,
         [str(path)],
-        -1,
+        [-1.0],
         [1],
         [2],
         label_processors=None,
