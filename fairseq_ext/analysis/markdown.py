@@ -12,7 +12,6 @@ from .tables import (
     LABELS,
     LEAKY,
     LEFT_OUT,
-    ONE_LABELLED,
     ONE_SPEAKER,
     PUBLISHED,
     Results,
@@ -46,7 +45,7 @@ def other_protocols(results: Results) -> list[Table]:
     Returns:
         The tables, in alphabetical order.
     """
-    shown = (PUBLISHED, ONE_SPEAKER, ONE_LABELLED)
+    shown = (PUBLISHED, ONE_SPEAKER)
     families = (LEFT_OUT, LABELS, LEAKY, INNER)
     protocols = {s["protocol"] for s in results["summary"]}
     rest = sorted(p for p in protocols if p not in shown and not p.startswith(families))

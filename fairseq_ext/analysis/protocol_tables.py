@@ -13,7 +13,7 @@ from .tables import (
     LEAKY,
     LEAKY_LABEL,
     LEFT_OUT,
-    ONE_LABELLED,
+    ONE_SPEAKER,
     PUBLISHED,
     Results,
     Table,
@@ -130,8 +130,7 @@ def labelled_systems(results: Results) -> list[str]:
     Returns:
         Row names, in the recipe's order.
     """
-    few = [s["row"] for s in (*summaries(results, LABELS), *summaries(results, ONE_LABELLED))]
-    return in_order(results, few)
+    return in_order(results, [s["row"] for s in summaries(results, LABELS)])
 
 
 def label_efficiency(results: Results) -> Table | None:
@@ -144,10 +143,10 @@ def label_efficiency(results: Results) -> Table | None:
         The table, or None.
     """
     columns = {f"{n} per class and speaker": protocol for n, protocol in label_protocols(results).items()}
-    if summaries(results, ONE_LABELLED):
-        columns["one labelled speaker"] = ONE_LABELLED
     if not columns:
         return None
+    if summaries(results, ONE_SPEAKER):
+        columns["one speaker, all of it"] = ONE_SPEAKER
     cells = {(s["row"], s["protocol"]): s["metrics"]["accuracy"] for s in results["summary"]}
     lines = []
     for name in labelled_systems(results):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-PUBLISHED, ONE_SPEAKER, ONE_LABELLED = "published", "one_speaker", "one_speaker"
+PUBLISHED, ONE_SPEAKER = "published", "one_speaker"
 LEFT_OUT, LABELS, LEAKY, INNER = "loso/", "labels/", "leaky/", "inner/"
 COLUMN_NAMES = {
     "accuracy": "Accuracy",
@@ -227,7 +227,7 @@ def one_speaker(results: Results) -> Table | None:
     Returns:
         The table, or None.
     """
-    title = "Trained on one speaker, tested on unseen speakers"
+    title = "Labels of one speaker only, tested on unseen speakers"
     return scores_table(results, ONE_SPEAKER, "one-speaker", title)
 
 

@@ -38,10 +38,9 @@ ABOUT = {
 SKILL = {"linear_classifier": 0.8, "temporal_cnn": 2.2, "simclr_probe": 1.6}
 PROTOCOLS = {
     "published": list(SKILL),
-    "one_speaker": ["temporal_cnn"],
+    "one_speaker": ["temporal_cnn", "simclr_probe"],
     **{f"loso/{speaker}": ["temporal_cnn"] for speaker in SPEAKERS},
     **{f"labels/{n}": ["temporal_cnn", "simclr_probe"] for n in (1, 5, 10)},
-    "one_labelled_speaker": ["temporal_cnn", "simclr_probe"],
     "leaky/0": ["temporal_cnn"],
     "leaky/1": ["temporal_cnn"],
     "elsewhere": ["linear_classifier"],

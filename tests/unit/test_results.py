@@ -77,7 +77,7 @@ def test_few_labels_stand_beside_the_whole_split(gathered: dict[str, Any]) -> No
     assert table is not None
     assert table.header[1:] == (
         *(f"{n} per class and speaker" for n in (1, 5, 10, 50)),
-        "one labelled speaker",
+        "one speaker, all of it",
     )
     assert [row[0] for row in table.rows] == ["Temporal CNN", "SimCLR, probe"]
     headline = tables.headline(gathered)
