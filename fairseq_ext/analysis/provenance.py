@@ -137,7 +137,10 @@ def _number(value: Any) -> Any:
 
 
 def training_seconds(path: Path) -> float | None:
-    """Seconds spent in training updates, from the log's per-epoch `train_wall`.
+    """Seconds that a training took, validation included.
+
+    The log's `train_wall` counts from the start of the process, so it falls where a killed run was resumed: the
+    last value before each fall is added.
 
     Args:
         path: train.log.
@@ -147,5 +150,6 @@ def training_seconds(path: Path) -> float | None:
     """
     if not Path(path).is_file():
         return None
-    walls = [entry["train_train_wall"] for entry in read_log(path) if "train_train_wall" in entry]
-    return float(sum(walls)) if walls else None
+    walls = [float(entry["train_wall"]) for entry in _json_lines(path) if "train_wall" in entry]
+    ends = [now for now, after in zip(walls, [*walls[1:], 0.0], strict=True) if after < now]
+    return sum(ends) if walls else None

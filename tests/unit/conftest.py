@@ -113,7 +113,7 @@ def write_log(path: Path) -> None:
             "train_loss": f"{2 / epoch:.3f}",
             "train_accuracy": f"{100 - 60 / epoch:.2f}",
         }
-        train |= {"train_num_updates": str(40 * epoch), "train_train_wall": "2"}
+        train |= {"train_num_updates": str(40 * epoch), "train_wall": str(2 * epoch)}
         valid = {
             "epoch": epoch,
             "valid_loss": f"{2.2 / epoch:.3f}",

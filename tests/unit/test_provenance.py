@@ -65,5 +65,11 @@ def test_last_line_of_a_resumed_update_counts(tmp_path: Path) -> None:
     assert provenance.read_log(path) == [{"train_num_updates": 8.0, "train_loss": 1.0}]
 
 
+def test_time_of_a_resumed_run_adds_up(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    path.write_text("".join(f'{{"train_wall": "{wall}"}}\n' for wall in (3, 3, 7, 2, 5, 5)))
+    assert provenance.training_seconds(path) == 12
+
+
 def test_absent_log_says_nothing(tmp_path: Path) -> None:
     assert provenance.training_seconds(tmp_path / "none.log") is None
