@@ -32,7 +32,9 @@ setup(
     name="fairseq-ext",
     version="0.1.0",
     description="Speech tasks, models, criterions and recipes for fairseq on languages with few resources",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8")
+    if (HERE / "README.md").exists()
+    else "",
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11,<3.13",

@@ -11,7 +11,6 @@ import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 MIN_TORCH = (2, 6)
 INSTALL = "run 'make env' in the checkout, or: pip install 'fairseq-fixed>=0.12.3.1,<0.13'"
@@ -35,7 +34,9 @@ def check_versions() -> None:
         raise ImportError(f"fairseq: expected to be installed, found: {error}; {INSTALL}") from error
     version = metadata.version("torch")
     if tuple(int(part) for part in version.split(".")[:2]) < MIN_TORCH:
-        raise ImportError(f"torch: expected {MIN_TORCH[0]}.{MIN_TORCH[1]} or newer, found {version}; upgrade torch")
+        raise ImportError(
+            f"torch: expected {MIN_TORCH[0]}.{MIN_TORCH[1]} or newer, found {version}; upgrade torch"
+        )
 
 
 def refuse_silent_copies() -> None:
@@ -73,7 +74,9 @@ def allow_checkpoint_types() -> None:
 
     scalar = np.float64(0).__reduce__()[0]
     dtypes = [type(np.dtype(code)) for code in ("f4", "f8", "i4", "i8", "b1")]
-    torch.serialization.add_safe_globals([Dictionary, argparse.Namespace, scalar, np.dtype, np.ndarray, *dtypes])
+    torch.serialization.add_safe_globals(
+        [Dictionary, argparse.Namespace, scalar, np.dtype, np.ndarray, *dtypes]
+    )
 
 
 def copy_checkpoints_atomically() -> None:
@@ -116,7 +119,6 @@ def apply() -> None:
     quiet_logs()
     allow_checkpoint_types()
     copy_checkpoints_atomically()
-
 
 
 apply()

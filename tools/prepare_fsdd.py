@@ -9,7 +9,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="folder that holds recordings/")
     parser.add_argument("--out", type=Path, required=True, help="a folder per protocol is written below it")
-    parser.add_argument("--seed", type=int, default=1, help="of the label subsets and leaky folds (default: 1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the label subsets and leaky folds (default: 1)"
+    )
     return parser.parse_args()
 
 

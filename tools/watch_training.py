@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -12,10 +13,15 @@ from tqdm import tqdm
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("list", type=Path, help="trainings, one a line: row, config, protocol, seed, ... (tabs)")
+    parser.add_argument(
+        "list", type=Path, help="trainings, one a line: row, config, protocol, seed, ... (tabs)"
+    )
     parser.add_argument("train_dir", type=Path, help="folder of the trainings: PROTOCOL/ROW/seedN below it")
     parser.add_argument("--pid", type=int, required=True, help="stop when this process is gone")
-    parser.add_argument("--every-s", type=float, default=2.0, help="seconds between looks (default: %(default)s)")
+    often = 2.0 if sys.stderr.isatty() else 30.0  # a log file wants a line now and then
+    parser.add_argument(
+        "--every-s", type=float, default=often, help="seconds between lines (default: %(default)s)"
+    )
     return parser.parse_args()
 
 
@@ -59,15 +65,16 @@ def main() -> None:
     """Follow until all are done or the run is gone."""
     args = parse_args()
     wanted = folders(args.list, args.train_dir)
-    with tqdm(total=len(wanted), unit="training", smoothing=0.1) as bar:
+    with tqdm(total=len(wanted), unit="training", smoothing=0.1, mininterval=args.every_s) as bar:
         while alive(args.pid):
             done = [(folder / "done").exists() for folder in wanted]
-            bar.update(sum(done) - bar.n)
+            bar.n = sum(done)
+            running = [last_update(f) for f, finished in zip(wanted, done, strict=True) if not finished]
+            bar.set_postfix_str(" | ".join(filter(None, running))[:100], refresh=False)
+            bar.update(0)
             if all(done):
                 return
-            running = [last_update(f) for f, finished in zip(wanted, done, strict=True) if not finished]
-            bar.set_postfix_str(" | ".join(filter(None, running))[:100])
-            time.sleep(args.every_s)
+            time.sleep(1.0)
 
 
 if __name__ == "__main__":

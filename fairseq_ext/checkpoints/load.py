@@ -46,7 +46,9 @@ class LoadedModel:
             ValueError: the model has no classifier.
         """
         if not self.labels:
-            raise ValueError("classify: a model with classes expected, found a pre-trained one; fine-tune it first")
+            raise ValueError(
+                "classify: a model with classes expected, found a pre-trained one; fine-tune it first"
+            )
         device = next(self.model.parameters()).device
         logits = self.model(torch.from_numpy(waveform)[None].to(device))["logits"]
         probabilities = logits.float().softmax(1)[0].tolist()
@@ -70,7 +72,9 @@ def load_model(path: str | Path, device: str = "cpu", *, untrained: bool = False
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: a checkpoint expected, found no file; train first or check the path")
+        raise FileNotFoundError(
+            f"{path}: a checkpoint expected, found no file; train first or check the path"
+        )
     state = _read(path)
     cfg = OmegaConf.create(state["cfg"])
     names = list((state.get("task_state") or {}).get("class_names", []))
@@ -85,7 +89,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"{path}: a fairseq checkpoint expected, found one that cannot be read: {error}") from error
+        raise ValueError(
+            f"{path}: a fairseq checkpoint expected, found one that cannot be read: {error}"
+        ) from error
     if not isinstance(state, dict) or state.get("cfg") is None or "model" not in state:
         raise ValueError(f"{path}: a fairseq checkpoint with its configuration expected, found another file")
     return state
@@ -110,5 +116,3 @@ class _TaskFacts:
 
     num_classes: int
     sample_rate_hz: int
-
-

@@ -2,8 +2,8 @@
 
 `published`             the published speaker-independent split: 4 speakers train, 2 unseen speakers valid and test.
 `one_speaker`           the same, trained on george alone.
-`labels/N`              the same, N labelled recordings per digit and training speaker; labels/1 is part of labels/2, ...
-`loso/SPEAKER`          leave one speaker out, over all six.
+`one_speaker`           the same, trained on george alone.
+`labels/N`              the same, N labelled recordings per digit and training speaker; labels/2 holds labels/1, ...
 `inner/SPEAKER`         leave one speaker out among the four that train in `published`: where every choice is made,
                         so that the speakers of `published` valid and test decide nothing.
 `leaky/FOLD`            random folds over all recordings, the speakers shared: a control that shows what leakage
@@ -54,7 +54,8 @@ def protocols(utterances: Sequence[Utterance], seed: int = 1) -> Iterator[Protoc
         seed: of the label subsets and of the leaky folds.
     """
     published = {
-        name: [u for u in utterances if fsdd.published_split(u) == name] for name in ("train", "valid", "test")
+        name: [u for u in utterances if fsdd.published_split(u) == name]
+        for name in ("train", "valid", "test")
     }
     train, valid, test = published["train"], published["valid"], published["test"]
     yield Protocol("published", train, test, valid)

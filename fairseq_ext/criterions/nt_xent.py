@@ -21,7 +21,9 @@ from torch import Tensor
 class NtXentConfig(FairseqDataclass):
     """Keys of the criterion."""
 
-    temperature: float = field(default=0.1, metadata={"help": "divides the cosines; Chen et al. 2020, table 5: 0.1"})
+    temperature: float = field(
+        default=0.1, metadata={"help": "divides the cosines; Chen et al. 2020, table 5: 0.1"}
+    )
 
 
 def nt_xent(projection: Tensor, temperature: float) -> tuple[Tensor, Tensor]:

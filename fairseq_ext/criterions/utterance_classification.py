@@ -40,7 +40,9 @@ class UtteranceClassificationCriterion(FairseqCriterion):
     def __init__(self, task: Any, label_smoothing: float) -> None:
         super().__init__(task)
         if not 0.0 <= label_smoothing < 1.0:
-            raise ValueError(f"criterion.label_smoothing: 0 <= x < 1 expected, found {label_smoothing}; change it")
+            raise ValueError(
+                f"criterion.label_smoothing: 0 <= x < 1 expected, found {label_smoothing}; change it"
+            )
         self.label_smoothing = label_smoothing
 
     def forward(
@@ -89,5 +91,3 @@ class UtteranceClassificationCriterion(FairseqCriterion):
     def logging_outputs_can_be_summed() -> bool:
         """Yes: sums and counts."""
         return True
-
-

@@ -150,8 +150,8 @@ class AudioDataset(FairseqDataset):
             samples: B items.
 
         Returns:
-            "id" (B,), "net_input": {"source": (V B, S), "padding_mask": (V B, S) bool, True = padding}, V = `num_views`,
-            the first views of all items first; "target" (B,) when there are labels; "nsentences", "ntokens".
+            "id" (B,), "net_input": {"source": (V B, S), "padding_mask": (V B, S) bool, True = padding},
+            V = `num_views`, the first views of all items first; "target" (B,) when there are labels; "nsentences", "ntokens".
         """
         items = [item for item in samples if item.views]
         if not items:

@@ -33,7 +33,8 @@ class AudioTaskConfig(FairseqDataclass):
         default=False, metadata={"help": "keep decoded recordings in memory; for corpora of a few hours"}
     )
     seed: int = field(
-        default=1, metadata={"help": "of the mixture of batches and the augmentation; set it with common.seed"}
+        default=1,
+        metadata={"help": "of the mixture of batches and the augmentation; set it with common.seed"},
     )
     augment: WaveformAugmentConfig = field(default_factory=WaveformAugmentConfig)
 

@@ -2,8 +2,8 @@
 # Spoken digits: from recordings to a scored, plotted report. `run.sh --help` lists options and stages.
 recipe=spoken_digits
 stages=(data manifests check train pretrain finetune evaluate report)
-rows=(linear rnn lstm temporal_cnn conv2d) # conf/ROW.yaml each
-best=conv2d                                # chosen inside the training speakers, see README.md
+rows=(linear rnn lstm temporal_cnn spectral_cnn) # conf/ROW.yaml each
+best=spectral_cnn                                # chosen inside the training speakers, see README.md
 parts=supervised,one_speaker,loso,leaky,simclr,labels
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
