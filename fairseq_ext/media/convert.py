@@ -1,0 +1,147 @@
+"""Converts a folder of recordings to mono FLAC at one rate: read quickly, sought exactly, checked once.
+
+Training then meets no damaged file and no slow seek. The conversion is resumable: what is there already is
+kept.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ..manifest import atomic_path, atomic_write
+from .audio import AudioError, load
+
+SUFFIXES = frozenset({
+    ".aac", ".aif", ".aiff", ".amr", ".au", ".avi", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3", ".mp4",
+    ".mpg", ".oga", ".ogg", ".opus", ".sph", ".wav", ".webm", ".wma",
+})  # fmt: skip
+
+
+@dataclass(slots=True)
+class Conversion:
+    """What became of the recordings of a folder.
+
+    Attributes:
+        num_converted: written by this call.
+        num_kept: there already.
+        problems: (path relative to the source, why it was skipped), sorted.
+    """
+
+    num_converted: int = 0
+    num_kept: int = 0
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+def recordings(source: str | os.PathLike[str]) -> list[str]:
+    """Lists the media files of a folder and of those below it.
+
+    Args:
+        source: the folder.
+
+    Returns:
+        Paths relative to it, sorted.
+    """
+    root = Path(source)
+    return sorted(
+        str(p.relative_to(root)) for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
+    )
+
+
+def convert_file(source: Path, target: Path, sample_rate_hz: int) -> None:
+    """Converts one recording to 16-bit mono FLAC; louder samples than full scale are clipped.
+
+    Args:
+        source: any file that `media.audio` reads.
+        target: the FLAC file; it appears when it is whole.
+        sample_rate_hz: its rate.
+
+    Raises:
+        AudioError: when the recording cannot be used.
+    """
+    waveform = np.clip(load(source, sample_rate_hz=sample_rate_hz), -1.0, 1.0)
+    with atomic_path(target) as temporary, open(temporary, "wb") as file:
+        soundfile.write(file, waveform, sample_rate_hz, format="FLAC", subtype="PCM_16")
+
+
+def convert_folder(
+    source: str | os.PathLike[str],
+    dest: str | os.PathLike[str],
+    *,
+    sample_rate_hz: int,
+    num_workers: int = 1,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Conversion:
+    """Converts every recording of a folder; `a/b.mp3` becomes `a/b.flac`.
+
+    A recording that cannot be used is skipped, counted and listed in `dest/problems.tsv` (path, reason).
+
+    Args:
+        source: folder of recordings; not changed.
+        dest: folder of the FLAC files, in the same tree; those that are there already are kept.
+        sample_rate_hz: their rate.
+        num_workers: processes.
+        on_progress: called with the number of recordings done and the number of all.
+
+    Returns:
+        What was converted, kept and skipped.
+
+    Raises:
+        ValueError: for no recording, two that would get one name, or a destination within the source.
+    """
+    root, target_root = Path(source).resolve(), Path(dest).resolve()
+    if target_root.is_relative_to(root):
+        raise ValueError(f"{dest}: a folder outside {source} expected, found one within; choose another")
+    targets = _targets(recordings(root), root)
+    result = Conversion()
+    todo = [(p, t) for p, t in targets.items() if not (target_root / t).exists()]
+    result.num_kept = len(targets) - len(todo)
+    jobs = [(root / p, target_root / t, sample_rate_hz) for p, t in todo]
+    for done, (index, problem) in enumerate(_run(jobs, num_workers), result.num_kept + 1):
+        if problem is None:
+            result.num_converted += 1
+        else:
+            result.problems.append((todo[index][0], problem))
+        if on_progress is not None:
+            on_progress(done, len(targets))
+    result.problems.sort()
+    with atomic_write(target_root / "problems.tsv") as file:
+        file.writelines(f"{path}\t{' '.join(problem.split())}\n" for path, problem in result.problems)
+    return result
+
+
+def _targets(paths: Iterable[str], root: Path) -> dict[str, str]:
+    targets = {path: str(Path(path).with_suffix(".flac")) for path in paths}
+    first: dict[str, str] = {}
+    for path, target in targets.items():
+        if first.setdefault(target, path) != path:
+            raise ValueError(
+                f"{root}: one {target} expected, found {first[target]} and {path}; rename one of them"
+            )
+    if not targets:
+        raise ValueError(f"{root}: recordings expected, found none; pass the folder that holds them")
+    return targets
+
+
+def _run(jobs: list[tuple[Path, Path, int]], num_workers: int) -> Iterator[tuple[int, str | None]]:
+    """Yields (index of the job, why it failed or None) as the jobs end."""
+    if num_workers <= 1:
+        yield from ((index, _attempt(*job)) for index, job in enumerate(jobs))
+        return
+    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+        index_of = {pool.submit(_attempt, *job): index for index, job in enumerate(jobs)}
+        for future in as_completed(index_of):
+            yield index_of[future], future.result()
+
+
+def _attempt(source: Path, target: Path, sample_rate_hz: int) -> str | None:
+    try:
+        convert_file(source, target, sample_rate_hz)
+    except AudioError as error:
+        return str(error)
+    return None

@@ -1,0 +1,96 @@
+"""Conversion of folders: every recording ends as FLAC or in the list of problems; runs can be resumed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from fairseq_ext.media.audio import load, probe
+from fairseq_ext.media.convert import convert_folder, recordings
+
+
+def tone(num_samples: int, rate: int) -> np.ndarray:
+    return (0.4 * np.sin(2 * np.pi * 300 * np.arange(num_samples) / rate)).astype(np.float32)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "veus"
+    (folder / "niça").mkdir(parents=True)
+    soundfile.write(folder / "a.wav", tone(8000, 8000), 8000)
+    soundfile.write(folder / "niça" / "allà.OGG", tone(44100, 44100), 44100, format="OGG")
+    soundfile.write(folder / "stereo.flac", np.stack([tone(16000, 16000)] * 2, axis=1), 16000)
+    (folder / "broken.wav").write_bytes((folder / "a.wav").read_bytes()[:4000])
+    (folder / "empty.mp3").write_bytes(b"")
+    (folder / "notes.txt").write_text("not a recording")
+    return folder
+
+
+def test_all_become_flac_or_a_problem(source: Path, tmp_path: Path) -> None:
+    dest, seen = tmp_path / "flac", []
+    result = convert_folder(source, dest, sample_rate_hz=16000, on_progress=lambda *x: seen.append(x))
+    assert (result.num_converted, result.num_kept) == (3, 0)
+    assert [path for path, _ in result.problems] == ["broken.wav", "empty.mp3"]
+    assert seen == [(i, 5) for i in range(1, 6)]
+    assert recordings(dest) == ["a.flac", "niça/allà.flac", "stereo.flac"]
+    for name in recordings(dest):
+        info = probe(dest / name)
+        assert (info.sample_rate_hz, info.num_samples, info.num_channels) == (16000, 16000, 1)
+    rows = [line.split("\t") for line in (dest / "problems.tsv").read_text(encoding="utf-8").splitlines()]
+    assert [row[0] for row in rows] == ["broken.wav", "empty.mp3"]
+    assert all("expected, found" in row[1] for row in rows)
+
+
+def test_several_processes_do_the_same(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(3):
+        soundfile.write(tmp_path / "in" / f"{i}.wav", tone(400 + i, 16000), 16000)
+    (tmp_path / "in" / "empty.mp3").write_bytes(b"")
+    result = convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=16000, num_workers=2)
+    assert (result.num_converted, [path for path, _ in result.problems]) == (3, ["empty.mp3"])
+    assert [probe(tmp_path / "out" / f"{i}.flac").num_samples for i in range(3)] == [400, 401, 402]
+
+
+def test_the_sound_is_that_of_load(source: Path, tmp_path: Path) -> None:
+    convert_folder(source, tmp_path / "flac", sample_rate_hz=16000)
+    np.testing.assert_allclose(
+        load(tmp_path / "flac" / "a.flac", sample_rate_hz=16000),
+        load(source / "a.wav", sample_rate_hz=16000),
+        atol=1 / 32768,
+    )
+
+
+def test_a_second_run_keeps_what_is_there_and_tries_the_rest(source: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "flac"
+    convert_folder(source, dest, sample_rate_hz=16000)
+    before = (dest / "a.flac").stat().st_mtime_ns
+    (dest / "stereo.flac").unlink()
+    soundfile.write(source / "broken.wav", tone(800, 8000), 8000)
+    result = convert_folder(source, dest, sample_rate_hz=16000)
+    assert (result.num_converted, result.num_kept) == (2, 2)
+    assert [path for path, _ in result.problems] == ["empty.mp3"]
+    assert (dest / "a.flac").stat().st_mtime_ns == before
+    assert [p for p in dest.rglob("*") if p.name.startswith(".")] == []
+
+
+def test_too_loud_is_clipped_and_not_wrapped(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    soundfile.write(tmp_path / "in" / "loud.wav", 3 * tone(800, 8000), 8000, subtype="FLOAT")
+    convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=8000)
+    written = load(tmp_path / "out" / "loud.flac", sample_rate_hz=8000)
+    np.testing.assert_allclose(written, np.clip(3 * tone(800, 8000), -1, 1), atol=1e-4)
+
+
+def test_two_recordings_of_one_name(source: Path, tmp_path: Path) -> None:
+    (source / "a.mp3").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"one a\.flac expected, found a\.mp3 and a\.wav; rename"):
+        convert_folder(source, tmp_path / "flac", sample_rate_hz=16000)
+
+
+def test_nothing_to_do_and_a_destination_within_the_source(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(ValueError, match="recordings expected, found none"):
+        convert_folder(tmp_path / "nothing", tmp_path / "flac", sample_rate_hz=16000)
+    with pytest.raises(ValueError, match="a folder outside"):
+        convert_folder(source, source / "flac", sample_rate_hz=16000)
