@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..features.spectral import valid_mask
 from ..modules.pooling import AttentiveStatisticsPooling
+from ..modules.residual import ResidualBlock1d
 from ..modules.utterance_model import UtteranceModel, UtteranceModelConfig
 
 
@@ -26,41 +27,6 @@ class TemporalCnnConfig(UtteranceModelConfig):
     num_blocks: int = field(default=3, metadata={"help": "residual blocks; block i has dilation 2 ** i"})
     stride: int = field(default=2, metadata={"help": "step of the first convolution, frames"})
     encoder_dropout: float = field(default=0.1, metadata={"help": "dropout inside each block; a probability"})
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions, batch-normalised, added to their input.
-
-    Args:
-        width: W.
-        kernel_size: taps, odd.
-        dilation: steps between taps of the first convolution.
-        dropout: between the two; a probability.
-    """
-
-    def __init__(self, width: int, kernel_size: int, dilation: int, dropout: float) -> None:
-        super().__init__()
-        padding = (kernel_size // 2) * dilation
-        self.body = nn.Sequential(
-            nn.Conv1d(width, width, kernel_size, padding=padding, dilation=dilation, bias=False),
-            nn.BatchNorm1d(width),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Conv1d(width, width, 1, bias=False),
-            nn.BatchNorm1d(width),
-        )
-
-    def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """Apply the block; padding stays 0, as the zeros around an unpadded clip.
-
-        Args:
-            frames: (B, W, T), 0 on padding.
-            valid: (B, 1, T) bool.
-
-        Returns:
-            (B, W, T), 0 on padding.
-        """
-        return torch.relu(frames + self.body(frames)) * valid
 
 
 class TemporalCnnEncoder(nn.Module):
@@ -83,7 +49,7 @@ class TemporalCnnEncoder(nn.Module):
             nn.ReLU(),
         )
         self.blocks = nn.ModuleList(
-            ResidualBlock(width, config.kernel_size, 2**i, config.encoder_dropout)
+            ResidualBlock1d(width, config.kernel_size, 2**i, config.encoder_dropout)
             for i in range(config.num_blocks)
         )
         self.pooling = AttentiveStatisticsPooling(width)

@@ -21,6 +21,8 @@ NORMALIZATIONS = ("none", "clip", "clip_std", "band", "band_std")
 DB_PER_UNIT = 10.0
 # Vocal tract factors are drawn from a grid, so that the filter banks are built once; over +-16%, 1% apart.
 NUM_WARPS = 33
+# Batches come in few sizes: convolutions are prepared anew for every size, which costs time and memory.
+FRAME_MULTIPLE = 8
 
 
 @dataclass
@@ -175,7 +177,7 @@ class FrontEnd(nn.Module):
         if self.training and cfg.stretch > 0:
             rate = _uniform(lengths, len(lengths), 1.0 - cfg.stretch, 1.0 + cfg.stretch)
             new_lengths = torch.where(lengths > 0, (lengths * rate).round().long().clamp(min=1), lengths)
-        size = int(new_lengths.max().clamp(min=1))
+        size = -(-int(new_lengths.max().clamp(min=1)) // FRAME_MULTIPLE) * FRAME_MULTIPLE
         share = torch.arange(size, device=lengths.device)[None, :] / (new_lengths - 1).clamp(min=1)[:, None]
         if self.training and cfg.time_warp > 0:
             share = bend(share, _uniform(lengths, len(lengths), -cfg.time_warp, cfg.time_warp))

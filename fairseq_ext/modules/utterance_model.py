@@ -82,6 +82,7 @@ class UtteranceModel(BaseFairseqModel):
             nn.Sequential(nn.Dropout(config.dropout), nn.Linear(dim, num_classes)) if num_classes else None
         )
         self.projector = _projector(dim, config.projection_dim) if config.projection_dim else None
+        _count_batches_in_float(self)
         if config.pretrained_path:
             load_pretrained(self, config.pretrained_path)
         if config.freeze_encoder:
@@ -197,6 +198,13 @@ class UtteranceModel(BaseFairseqModel):
                 "class probabilities: expected a model with classes, found num_classes = 0; add labels"
             )
         return logits.float().log_softmax(1) if log_probs else logits.float().softmax(1)
+
+
+def _count_batches_in_float(model: nn.Module) -> None:
+    """Let fairseq average the model (EMA): it scales every buffer, which fails on batch norm's integer counter."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.num_batches_tracked is not None:
+            module.num_batches_tracked = module.num_batches_tracked.float()
 
 
 def _projector(dim: int, projection_dim: int) -> nn.Module:
