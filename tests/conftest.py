@@ -1,0 +1,134 @@
+"""Corpora for the tests, and the real training command."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# Set before torch is imported, and inherited by every subprocess: small networks lose time to threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+os.environ["HYDRA_FULL_ERROR"] = "1"
+
+Command = Callable[[Path, Sequence[str]], list[str]]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training: its folder, what it printed, and the exit status."""
+
+    folder: Path
+    output: str
+    status: int
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of its JSON log."""
+        lines = (self.folder / "train.log").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line[line.index("{") :]) for line in lines if '{"epoch"' in line]
+
+    @property
+    def updates(self) -> dict[int, float]:
+        """Training loss by update, of what was logged inside the epochs."""
+        return {int(row["num_updates"]): float(row["loss"]) for row in self.log if "num_updates" in row}
+
+    def checkpoint(self, name: str = "checkpoint_last.pt") -> dict[str, Any]:
+        """A checkpoint as torch reads it."""
+        import torch
+
+        from fairseq_ext import compat
+
+        compat.apply()
+        state: dict[str, Any] = torch.load(self.folder / name, map_location="cpu", weights_only=True)
+        return state
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def fsdd_root() -> Path:
+    """The real Free Spoken Digit Dataset: the folder that holds `recordings/`."""
+    root = REPOSITORY.parent / "shared" / "data" / "fsdd"
+    if not (root / "recordings").is_dir():
+        pytest.skip(f"the real recordings are not here: {root}/recordings")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifests of the published split of a synthetic corpus: 160 train, 40 valid, 40 test, 8 kHz, stream "digit"."""
+    from fairseq_ext.corpora import fsdd, fsdd_protocols
+    from fairseq_ext.synthetic import fsdd as synthetic
+
+    root = tmp_path_factory.mktemp("corpus")
+    synthetic.write(root, num_per_digit=4, progress=False)
+    published = next(fsdd_protocols.protocols(list(fsdd.read(root))))
+    folder = tmp_path_factory.mktemp("manifests") / published.name
+    fsdd_protocols.write(published, folder, fsdd.recordings_folder(root))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def training_command(tiny_corpus: Path) -> Command:
+    """Arguments of fairseq-hydra-train: 20 updates of the linear baseline on the tiny corpus, unless overridden."""
+
+    def command(folder: Path, overrides: Sequence[str]) -> list[str]:
+        given = {override.split("=")[0].lstrip("+") for override in overrides}
+        settings = {
+            "common.user_dir": REPOSITORY / "fairseq_ext",
+            "common.cpu": "true",
+            "common.log_interval": 1,
+            "common.log_file": folder / "train.log",
+            "task.data": tiny_corpus,
+            "checkpoint.save_dir": folder,
+            "hydra.run.dir": folder,
+            "dataset.batch_size": 16,
+            "dataset.disable_validation": "true",
+            "optimization.max_update": 20,
+            "lr_scheduler.warmup_updates": 4,
+        }
+        defaults = [f"{key}={value}" for key, value in settings.items() if key not in given]
+        conf = REPOSITORY / "recipes" / "spoken_digits" / "conf"
+        config = next((o.split("=")[1] for o in overrides if o.startswith("config=")), "linear")
+        rest = [override for override in overrides if not override.startswith("config=")]
+        program = Path(sys.executable).with_name("fairseq-hydra-train")
+        return [str(program), "--config-dir", str(conf), "--config-name", config, *defaults, *rest]
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def train(training_command: Command) -> Callable[..., Training]:
+    """Run fairseq-hydra-train to its end; an exit other than 0 raises, with the log's tail, unless `fails` is set."""
+
+    def run(
+        folder: Path, *overrides: str, fails: bool = False, environment: Mapping[str, str] | None = None
+    ) -> Training:
+        folder.mkdir(parents=True, exist_ok=True)
+        result = subprocess.run(
+            training_command(folder, overrides),
+            env={**os.environ, **(environment or {})},
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if (result.returncode != 0) != fails:
+            tail = "\n".join(result.stdout.splitlines()[-25:])
+            raise AssertionError(f"exit status {result.returncode} of the training in {folder}:\n{tail}")
+        return Training(folder, result.stdout, result.returncode)
+
+    return run
