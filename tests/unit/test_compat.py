@@ -1,0 +1,125 @@
+"""The mends: copies that are whole or absent, checkpoints that load, launches that are refused."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fairseq.data import Dictionary
+from fairseq.file_io import PathManager
+
+from fairseq_ext import compat
+
+
+@pytest.fixture(autouse=True)
+def _applied() -> None:
+    compat.apply()
+
+
+def test_copy_holds_the_whole_file(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.pt", tmp_path / "b.pt"
+    source.write_bytes(b"new" * 1000)
+    target.write_bytes(b"old")
+    assert PathManager.copy(str(source), str(target), overwrite=True)
+    assert target.read_bytes() == source.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pt", "b.pt"]
+
+
+def test_copy_that_fails_leaves_the_destination_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "a.pt", tmp_path / "b.pt"
+    source.write_bytes(b"new")
+    target.write_bytes(b"old")
+
+    def dies_half_way(src: str, dst: Path) -> None:
+        Path(dst).write_bytes(b"n")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(compat.shutil, "copyfile", dies_half_way)
+    with pytest.raises(OSError, match="no space"):
+        compat.copy_atomically(str(source), str(target), overwrite=True)
+    assert target.read_bytes() == b"old"
+
+
+def test_copy_refuses_to_overwrite_unless_told(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        PathManager.copy(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert (tmp_path / "b").read_text() == "b"
+
+
+def test_what_fairseq_stores_loads_with_weights_only(tmp_path: Path) -> None:
+    dictionary = Dictionary()
+    for symbol in ("ç", "à", "ŀl"):
+        dictionary.add_symbol(symbol)
+    state = {
+        "task_state": {"target_dictionary": dictionary},
+        "args": argparse.Namespace(lr=0.1),
+        "best_loss": np.float64(1.5),
+        "counts": np.arange(3, dtype=np.int64),
+    }
+    torch.save(state, tmp_path / "checkpoint.pt")
+    loaded = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert loaded["task_state"]["target_dictionary"].symbols == dictionary.symbols
+    assert loaded["args"].lr == 0.1
+    assert loaded["best_loss"] == 1.5
+    assert loaded["counts"].tolist() == [0, 1, 2]
+
+
+def test_checkpoint_written_with_numpy_1_loads(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    state = {"best": np.float64(1.5), "counts": np.arange(3)}
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes().replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    loaded = torch.load(path, weights_only=True)
+    assert (loaded["best"], loaded["counts"].tolist()) == (1.5, [0, 1, 2])
+
+
+class Foreign:
+    """Any class that is not of a checkpoint."""
+
+
+def test_other_classes_stay_refused(tmp_path: Path) -> None:
+    torch.save({"model": Foreign()}, tmp_path / "checkpoint.pt")
+    with pytest.raises(Exception, match="[Ww]eights.only"):
+        torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+
+
+def test_launch_that_fairseq_overlooks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(ValueError, match="distributed_world_size=4"):
+        compat.refuse_silent_copies()
+
+
+@pytest.mark.parametrize("size", [None, "1"])
+def test_single_process_is_not_refused(monkeypatch: pytest.MonkeyPatch, size: str | None) -> None:
+    if size is None:
+        monkeypatch.delenv("WORLD_SIZE", raising=False)
+    else:
+        monkeypatch.setenv("WORLD_SIZE", size)
+    compat.refuse_silent_copies()
+
+
+def test_old_torch_is_refused_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compat.metadata, "version", lambda _: "2.5.1+cu124")
+    with pytest.raises(ImportError, match=r"2\.6 or newer, found 2\.5\.1"):
+        compat.check_versions()
+
+
+def test_logs_are_quiet_and_a_chosen_level_is_kept() -> None:
+    root = logging.getLogger()
+    before = root.level
+    try:
+        root.setLevel(logging.DEBUG)
+        compat.quiet_logs()
+        assert root.level == logging.INFO
+        assert logging.getLogger("numba").getEffectiveLevel() == logging.WARNING
+        root.setLevel(logging.ERROR)
+        compat.quiet_logs()
+        assert root.level == logging.ERROR
+    finally:
+        root.setLevel(before)

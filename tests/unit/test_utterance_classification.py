@@ -1,0 +1,82 @@
+"""The classification criterion against torch, and its logs."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from fairseq.logging import metrics
+
+from fairseq_ext.criterions.utterance_classification import UtteranceClassificationCriterion
+
+LOGITS = torch.randn(20, 7, generator=torch.Generator().manual_seed(1))
+TARGET = torch.randint(7, (20,), generator=torch.Generator().manual_seed(2))
+
+
+def score(
+    criterion: Any, rows: slice, logits: torch.Tensor = LOGITS
+) -> tuple[torch.Tensor, int, dict[str, Any]]:
+    """Score some rows of the batch."""
+    part = logits[rows]
+    batch = {"net_input": {}, "target": TARGET[rows], "ntokens": 10 * len(part)}
+    result: tuple[torch.Tensor, int, dict[str, Any]] = criterion(lambda **_: {"logits": part}, batch)
+    return result
+
+
+def logged_values(criterion: Any, outputs: list[dict[str, Any]]) -> dict[str, float]:
+    """What fairseq's log would show."""
+    with metrics.aggregate(new_root=True) as meters:
+        criterion.reduce_metrics(outputs)
+    return {key: float(value) for key, value in meters.get_smoothed_values().items()}
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_loss_is_that_of_torch_smoothed_in_training_only(smoothing: float) -> None:
+    criterion = UtteranceClassificationCriterion(None, smoothing)
+    for training, share in ((True, smoothing), (False, 0.0)):
+        loss, size, _ = score(criterion.train(training), slice(None))
+        expected = F.cross_entropy(LOGITS, TARGET, label_smoothing=share, reduction="sum")
+        assert float(loss) == pytest.approx(float(expected))
+        assert size == 20
+
+
+def test_log_shows_bits_and_percent() -> None:
+    criterion = UtteranceClassificationCriterion(None, 0.0)
+    _, _, logged = score(criterion, slice(None))
+    values = logged_values(criterion, [logged])
+    assert values["loss"] == pytest.approx(float(F.cross_entropy(LOGITS, TARGET)) / math.log(2), abs=1e-4)
+    right = (LOGITS.argmax(1) == TARGET).float().mean()
+    assert values["accuracy"] == pytest.approx(100 * float(right), abs=1e-3)
+
+
+def test_logs_of_parts_add_up_to_those_of_the_whole() -> None:
+    criterion = UtteranceClassificationCriterion(None, 0.1)
+    whole = score(criterion, slice(None))
+    parts = [score(criterion, slice(*ends)) for ends in ((0, 3), (3, 11), (11, 20))]
+    assert sum(float(part[0]) for part in parts) == pytest.approx(float(whole[0]))
+    for key in whole[2]:
+        assert sum(float(part[2][key]) for part in parts) == pytest.approx(float(whole[2][key]))
+    expected = logged_values(criterion, [whole[2]])
+    assert logged_values(criterion, [part[2] for part in parts]) == pytest.approx(expected)
+    assert criterion.logging_outputs_can_be_summed()
+
+
+def test_rank_without_recordings_logs_nothing() -> None:
+    criterion = UtteranceClassificationCriterion(None, 0.0)
+    assert logged_values(criterion, [{}]) == {}
+    full = score(criterion, slice(None))[2]
+    assert logged_values(criterion, [full, {}]) == logged_values(criterion, [full])
+
+
+def test_gradient_is_that_of_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    criterion = UtteranceClassificationCriterion(None, 0.1)
+    logits = LOGITS[:4].double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: score(criterion, slice(0, 4), x)[0], logits)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
+def test_smoothing_is_a_share(smoothing: float) -> None:
+    with pytest.raises(ValueError, match="label_smoothing"):
+        UtteranceClassificationCriterion(None, smoothing)
