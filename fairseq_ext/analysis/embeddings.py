@@ -161,7 +161,8 @@ def extract(
     failures: list[tuple[int, str]] = []
     embeddings: list[torch.Tensor] = []
     logits: list[torch.Tensor] = []
-    with torch.no_grad(), tqdm(total=len(entries), desc="embeddings", unit="clip", leave=False) as progress:
+    progress = tqdm(total=len(entries), desc="embeddings", unit="clip", leave=False, disable=None)
+    with torch.no_grad(), progress:
         for start in range(0, len(by_length), batch_size):
             batch = by_length[start : start + batch_size]
             waveforms = dict(_waveforms(entries, batch, sample_rate_hz, failures))
@@ -258,9 +259,11 @@ def project(embedding: NDArray[np.float32], method: str, *, seed: int = 0) -> ND
 
 def _tsne(points: NDArray[np.float32], seed: int) -> Any:
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     perplexity = min(30.0, (len(points) - 1) / 3)
-    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
+    with threadpool_limits(1):  # small sets: threads would wait for each other
+        return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
 
 
 def _umap(points: NDArray[np.float32], seed: int) -> Any:

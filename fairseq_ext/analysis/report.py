@@ -34,7 +34,7 @@ def render(run: Run, sections: Sequence[Section] = SECTIONS) -> str:
 
 
 def _made(run: Run, sections: Sequence[Section]) -> Iterator[tuple[str, str, str]]:
-    for section in (progress := tqdm(sections, desc="report", unit="section")):
+    for section in (progress := tqdm(sections, desc="report", unit="section", disable=None)):
         progress.set_postfix_str(section.key)
         if html := section.make(run):
             yield section.key, section.title, html

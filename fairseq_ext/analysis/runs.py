@@ -74,7 +74,7 @@ def evaluate_all(jobs: list[Job], load_model: Load, *, force: bool = False, **op
     Yields:
         A line about each, for the terminal.
     """
-    for job in tqdm(jobs, desc="evaluate", unit="row", disable=len(jobs) < 2):
+    for job in tqdm(jobs, desc="evaluate", unit="row", disable=None if len(jobs) > 1 else True):
         name = f"{job.row.protocol}/{job.row.row} seed {job.row.seed}"
         if is_scored(job.out) and not force:
             yield f"{name}: scored before"

@@ -295,7 +295,7 @@ def examples(run: Run) -> str | None:
     rate = _sample_rate_hz(folder)
     budget = MAX_AUDIO_BYTES
     cards = []
-    for i in tqdm(shown, desc="players", unit="clip", leave=False):
+    for i in tqdm(shown, desc="players", unit="clip", leave=False, disable=None):
         sound = _sound(locations.get(answers.ids[i]), rate, f"recording {answers.ids[i]}", budget)
         budget -= len(sound)
         cards.append(_card(answers, i, words, sound))
