@@ -5,24 +5,26 @@ Legend: S samples, T frames, F mel bands.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from ..augment import WaveformAugment, WaveformAugmentConfig
+from .. import augment
 
-# Strengths for the picture only, a little above what trains well, so that the eye sees what each one does.
-FRONT_END_EXAMPLES: Mapping[str, Mapping[str, float | int]] = {
-    "time warp": {"time_warp": 0.2},
-    "vocal tract": {"vtlp": 0.15},
+PLAIN, AS_TRAINED = "no augmentation", "as trained"
+# Strengths for the picture only, mostly above what trains well, so that the eye sees what each one does.
+MASKS_AND_WARPS: Mapping[str, Mapping[str, float | int]] = {
+    "time warp": {"time_warp": 0.3},
     "time masks": {"time_masks": 2, "time_mask_share": 0.2},
     "frequency masks": {"frequency_masks": 2, "frequency_mask_bands": 6},
 }
-FRONT_END_SWITCHES = (
-    *(
+# All distortions of the front-end; one is switched on at a time.
+OFF = dict.fromkeys(
+    (
         "vtlp",
         "stretch",
         "time_warp",
@@ -32,15 +34,16 @@ FRONT_END_SWITCHES = (
         "time_masks",
         "frequency_masks",
     ),
+    0,
 )
-PLAIN, AS_TRAINED = "no augmentation", "as trained"
+VOCAL_TRACT = 1.15
 
 
 def spectrograms(
     front_end: Any,
     waveform: NDArray[np.float32],
     sample_rate_hz: int,
-    augment: Mapping[str, Any],
+    settings: Mapping[str, Any],
     *,
     seed: int = 0,
     num_draws: int = 3,
@@ -51,54 +54,54 @@ def spectrograms(
         front_end: the network's; has `config`, and maps (B, S) to features (B, T, F) and lengths (B,).
         waveform: (S,).
         sample_rate_hz: of the waveform.
-        augment: keys of `WaveformAugmentConfig` that the training used.
+        settings: keys of `WaveformAugmentConfig` that the training used.
         seed: of every draw.
         num_draws: how many training draws to show.
 
     Returns:
         Name of the view -> features, (T, F).
     """
-    import torch
-
-    views: dict[str, NDArray[np.float32]] = {}
     clip = torch.from_numpy(waveform)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        views[PLAIN] = _features(front_end, clip, training=False)
-        for name, config in _waveform_examples():
-            generator = torch.Generator().manual_seed(seed)
-            distorted = WaveformAugment(config)(clip, sample_rate_hz, generator)
-            views[name] = _features(front_end, distorted, training=False)
-        for name, changes in FRONT_END_EXAMPLES.items():
+        views = {PLAIN: _features(front_end, clip)}
+        for name, distorted in _distorted(clip, sample_rate_hz, torch.Generator().manual_seed(seed)).items():
+            views[name] = _features(front_end, distorted)
+        views[f"vocal tract 1/{VOCAL_TRACT}"] = _features(front_end, clip, warp=torch.tensor([VOCAL_TRACT]))
+        for name, changes in MASKS_AND_WARPS.items():
             views[name] = _features(_with_only(front_end, changes, sample_rate_hz), clip, training=True)
-        trained = WaveformAugment(WaveformAugmentConfig(**augment))
+        distort = augment.WaveformAugment(augment.WaveformAugmentConfig(**settings))
         for draw in range(1, num_draws + 1):
-            generator = torch.Generator().manual_seed(seed + draw)
-            distorted = trained(clip, sample_rate_hz, generator)
+            distorted = distort(clip, sample_rate_hz, torch.Generator().manual_seed(seed + draw))
             views[f"{AS_TRAINED} {draw}"] = _features(front_end, distorted, training=True)
     return views
 
 
-def _features(front_end: Any, waveform: Any, *, training: bool) -> NDArray[np.float32]:
+def _distorted(clip: torch.Tensor, rate: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """Each distortion of the waveform alone, at a strength that is seen."""
+    return {
+        "speed × 1.2": augment.change_speed(clip, 1.2),
+        "pitch + 3 semitones": augment.shift_pitch(clip, 3.0, rate),
+        "stretch × 1.25": augment.stretch(clip, 1.25, rate),
+        "equaliser ± 12 dB": augment.equalize(clip, 12.0, generator),
+        "room, 0.4 s": augment.reverberate(clip, 0.4, rate, generator),
+        "noise at 10 dB": augment.add_noise(clip, 10.0, generator),
+        "shift by 0.1 s": augment.shift_time(clip, rate // 10),
+        "gain − 12 dB": clip * 10.0 ** (-12.0 / 20.0),
+    }
+
+
+def _features(front_end: Any, waveform: torch.Tensor, *, training: bool = False, **options: Any) -> Any:
     before = front_end.training
     front_end.train(training)
-    features, lengths = front_end(waveform[None])
+    features, lengths = front_end(waveform[None], **options)
     front_end.train(before)
-    return np.asarray(features[0, : int(lengths[0])].float().numpy(), dtype=np.float32)
-
-
-def _waveform_examples() -> Iterator[tuple[str, WaveformAugmentConfig]]:
-    """Each distortion of the waveform alone, always on, at its default range."""
-    for field in dataclasses.fields(WaveformAugmentConfig):
-        if field.name.endswith("_prob"):
-            yield field.name.removesuffix("_prob"), WaveformAugmentConfig(**{field.name: 1.0})
+    return features[0, : int(lengths[0])].float().numpy()  # (T, F)
 
 
 def _with_only(front_end: Any, changes: Mapping[str, float | int], sample_rate_hz: int) -> Any:
     """The same front-end with one of its distortions on and all others off."""
-    import copy
-
     config = copy.deepcopy(front_end.config)
-    for name, value in (dict.fromkeys(FRONT_END_SWITCHES, 0) | dict(changes)).items():
+    for name, value in (OFF | dict(changes)).items():
         setattr(config, name, value)
     return type(front_end)(config, sample_rate_hz)

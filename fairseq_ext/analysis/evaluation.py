@@ -162,8 +162,8 @@ def _write_spectrograms(path: Path, loaded: Loaded, data: Path, split: str = "tr
     except (AudioError, OSError):
         return  # a picture less; the row's scores do not depend on it
     settings = provenance.plain(loaded.cfg.task).get("augment") or {}
-    augment = {key: value for key, value in settings.items() if not key.startswith("_")}
-    views = spectrograms(front_end.cpu(), waveform, loaded.sample_rate_hz, augment)
+    settings = {key: value for key, value in settings.items() if not key.startswith("_")}
+    views = spectrograms(front_end.cpu(), waveform, loaded.sample_rate_hz, settings)
     arrays: dict[str, Any] = {f"view_{i}": view for i, view in enumerate(views.values())}
     facts: dict[str, Any] = {"names": list(views), "clip": clip, "hop_ms": float(front_end.config.hop_ms)}
     with atomic_path(path) as temporary, temporary.open("wb") as file:

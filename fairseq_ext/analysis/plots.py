@@ -118,7 +118,8 @@ def _curve(axes: Axes, lines: Sequence[Mapping[str, Any]], prefix: str, name: st
         if isinstance(line.get(f"{prefix}{name}"), float) and f"{prefix}num_updates" in line
     ]
     if points:
-        axes.plot(*zip(*points, strict=True), **style)
+        marker = "o" if len(points) < 5 else ""  # a line through one point is not seen
+        axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, **style)
 
 
 def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str) -> Figure:
@@ -222,7 +223,7 @@ def efficiency(curves: Mapping[str, Mapping[int, Mapping[str, float]]]) -> Figur
         The figure.
     """
     with mpl.rc_context(STYLE):
-        figure, (axes,) = _figure(1, 1, 7.2, 4.0)
+        figure, (axes,) = _figure(1, 1, 8.0, 4.2 + 0.12 * len(curves))
         for i, (name, points) in enumerate(curves.items()):
             counts = sorted(points)
             columns = [[100 * points[n][key] for n in counts] for key in ("mean", "low", "high")]
@@ -240,7 +241,7 @@ def efficiency(curves: Mapping[str, Mapping[int, Mapping[str, float]]]) -> Figur
             xlabel="labelled recordings per class and speaker",
             ylabel="accuracy, %",
         )
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        figure.legend(loc="outside lower center", ncols=2)
         return figure
 
 

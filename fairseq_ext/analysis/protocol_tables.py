@@ -189,9 +189,11 @@ def leaky_control(results: Results) -> Table | None:
         "Random folds put the same speakers in training and test, so this figure says nothing about new "
         "speakers. It is shown only for comparison with figures measured that way elsewhere."
     )
+    num_folds = len({s["protocol"] for s in found})
+    folds = "1 fold" if num_folds == 1 else f"{num_folds} folds"
     return Table(
         "leaky",
-        f"Leaky control: not a result ({len({s['protocol'] for s in found})} folds)",
+        f"Leaky control: not a result ({folds})",
         header,
         tuple(lines),
         note,

@@ -268,8 +268,9 @@ def augmentation(run: Run) -> str | None:
     drawing = plots.png(plots.spectrogram_grid(views, hop_ms))
     words = f"Log-mel spectrograms of recording {clip}: {', '.join(views)}."
     caption = (
-        f"Recording {clip} through the front-end of {tables.row_title(run.results, name)}. Each augmentation "
-        "alone is drawn strong enough to be seen; 'as trained' shows draws with the training's settings."
+        f"Recording {clip} through the front-end of {tables.row_title(run.results, name)}, which trims the ends "
+        "and takes the level out, so shift and gain hardly show. 'As trained' shows draws with the training's "
+        "settings."
     )
     return page.figure(drawing, words, caption, wide=True)
 

@@ -107,7 +107,7 @@ def test_evaluation_writes_the_whole_row(manifests: Path, tmp_path: Path) -> Non
     assert read_embeddings(out / "embeddings.npz")["embedding"].shape == (40, 40)
     with np.load(out / "spectrograms.npz") as views:
         names = views["names"].tolist()
-        assert {"no augmentation", "noise", "time masks", "as trained 1"} <= set(names)
+        assert {"no augmentation", "noise at 10 dB", "time masks", "as trained 1"} <= set(names)
         plain, trained = (views[f"view_{names.index(n)}"] for n in ("no augmentation", "as trained 1"))
     assert plain.shape[1] == 40
     assert plain.shape != trained.shape or not np.allclose(plain, trained)
