@@ -72,10 +72,12 @@ def allow_checkpoint_types() -> None:
     import torch
     from fairseq.data import Dictionary
 
-    scalar = np.float64(0).__reduce__()[0]
-    dtypes = [type(np.dtype(code)) for code in ("f4", "f8", "i4", "i8", "b1")]
+    dtypes = [type(np.dtype(code)) for code in ("f2", "f4", "f8", "i4", "i8", "u1", "u8", "b1")]
+    # what rebuilds a numpy scalar and an array; files of numpy 1 name the same functions by their old module
+    rebuilders = [np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]]
+    older = [(function, f"numpy.core.multiarray.{function.__name__}") for function in rebuilders]
     torch.serialization.add_safe_globals(
-        [Dictionary, argparse.Namespace, scalar, np.dtype, np.ndarray, *dtypes]
+        [Dictionary, argparse.Namespace, np.dtype, np.ndarray, *dtypes, *rebuilders, *older]
     )
 
 
