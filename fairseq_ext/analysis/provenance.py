@@ -139,7 +139,7 @@ def _number(value: Any) -> Any:
 def training_seconds(path: Path) -> float | None:
     """Seconds that a training took, validation included.
 
-    The log's `train_wall` counts from the start of the process, so it falls where a killed run was resumed: the
+    An epoch's `train_wall` counts from the start of the process, so it falls where a killed run was resumed: the
     last value before each fall is added.
 
     Args:
@@ -150,6 +150,8 @@ def training_seconds(path: Path) -> float | None:
     """
     if not Path(path).is_file():
         return None
-    walls = [float(entry["train_wall"]) for entry in _json_lines(path) if "train_wall" in entry]
+    # Lines within an epoch have a `train_wall` of another meaning: the seconds since the line before.
+    epochs = [entry for entry in _json_lines(path) if "train_num_updates" in entry]
+    walls = [float(entry["train_wall"]) for entry in epochs if "train_wall" in entry]
     ends = [now for now, after in zip(walls, [*walls[1:], 0.0], strict=True) if after < now]
     return sum(ends) if walls else None

@@ -67,7 +67,9 @@ def test_last_line_of_a_resumed_update_counts(tmp_path: Path) -> None:
 
 def test_time_of_a_resumed_run_adds_up(tmp_path: Path) -> None:
     path = tmp_path / "train.log"
-    path.write_text("".join(f'{{"train_wall": "{wall}"}}\n' for wall in (3, 3, 7, 2, 5, 5)))
+    epochs = [{"train_num_updates": "1", "train_wall": str(wall)} for wall in (3, 3, 7, 2, 5, 5)]
+    lines = [line for epoch in epochs for line in (epoch, {"num_updates": "1", "train_wall": "1"})]
+    path.write_text("\n".join(map(json.dumps, lines)))
     assert provenance.training_seconds(path) == 12
 
 
