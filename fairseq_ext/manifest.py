@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from itertools import zip_longest
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 
@@ -53,8 +54,7 @@ class Utterance:
 
 
 SIDECAR_COLUMNS = ("id", *(f.name for f in fields(Utterance) if f.name not in {"id", "path", "num_samples"}))
-_PARSERS: dict[str, Callable[[str], Any]] = {"num_frames": int, "start_s": float, "end_s": float}
-_SIDECAR_FIELDS = [(name, _PARSERS.get(name, str)) for name in SIDECAR_COLUMNS]
+_sidecar_values = attrgetter(*SIDECAR_COLUMNS)
 
 # Fairseq adds these four to every dictionary; a file that lists one is rejected by it.
 _RESERVED_SYMBOLS = {"<s>", "<pad>", "</s>", "<unk>"}
@@ -235,15 +235,14 @@ def _sidecar_row(utterance: Utterance) -> str:
         raise ValueError(
             f"{utterance.path}: an id expected, found an empty one; give each utterance its own id"
         )
-    values = [getattr(utterance, name) for name in SIDECAR_COLUMNS]
-    cells = ["" if value is None else str(value) for value in values]
-    for name, cell in zip(SIDECAR_COLUMNS, cells, strict=True):
-        if _UNSAFE.search(cell):
-            raise ValueError(
-                f"utterance {utterance.id!r}: {name} without tabs and line ends expected, found {cell!r}; "
-                "normalise it"
-            )
-    return "\t".join(cells) + "\n"
+    cells = ["" if value is None else str(value) for value in _sidecar_values(utterance)]
+    row = "\t".join(cells)
+    if row.count("\t") != len(cells) - 1 or _UNSAFE_LABEL.search(row):
+        name, cell = next((n, c) for n, c in zip(SIDECAR_COLUMNS, cells, strict=True) if _UNSAFE.search(c))
+        raise ValueError(
+            f"utterance {utterance.id!r}: {name} without tabs and line ends expected, found {cell!r}; normalise it"
+        )
+    return row + "\n"
 
 
 def _label_row(label: str, utterance_id: str, name: str) -> str:
@@ -330,7 +329,7 @@ def parse_audio_path(text: str) -> tuple[str, int, int | None]:
     Returns:
         Path, first sample, and number of samples (None for a whole file).
     """
-    match = _SEGMENT.fullmatch(text)
+    match = _SEGMENT.fullmatch(text) if ":" in text else None
     if match is None:
         return text, 0, None
     return match[1], int(match[2]), int(match[3])
@@ -365,8 +364,8 @@ def read_manifest(folder: str | os.PathLike[str], split: str) -> Iterator[Uttera
             raise ValueError(
                 f"{short}: as many rows as in {long.name} expected, found {number - 2}; write both again"
             )
-        duplicates.add(facts["id"])
-        yield Utterance(path=parse_audio_path(audio[0])[0], num_samples=audio[1], **facts)
+        duplicates.add(facts[0])
+        yield _utterance(audio[0], audio[1], facts, sidecar_path, number)
     duplicates.finish(lambda: _column(sidecar_path, 0), sidecar_path, first_line=2)
 
 
@@ -400,7 +399,7 @@ def _read_tsv(path: Path) -> Iterator[tuple[str, int]]:
         yield audio_path, int(size)
 
 
-def _read_sidecar(path: Path) -> Iterator[dict[str, Any]]:
+def _read_sidecar(path: Path) -> Iterator[list[str]]:
     lines = read_lines(path)
     header = tuple(next(lines, "").split("\t"))
     if header != SIDECAR_COLUMNS:
@@ -408,15 +407,43 @@ def _read_sidecar(path: Path) -> Iterator[dict[str, Any]]:
             f"{path}:1: the header {SIDECAR_COLUMNS} expected, found {header}; write the manifest again"
         )
     for number, line in enumerate(lines, 2):
-        cells = split_row(line, len(SIDECAR_COLUMNS), f"{path}:{number}")
-        try:
-            yield {
-                name: parse(c) if c else None for (name, parse), c in zip(_SIDECAR_FIELDS, cells, strict=True)
-            }
-        except ValueError as error:
-            raise ValueError(
-                f"{path}:{number}: a number expected, found {error}; write the manifest again"
-            ) from error
+        yield split_row(line, len(SIDECAR_COLUMNS), f"{path}:{number}")
+
+
+def _utterance(audio_path: str, num_samples: int, cells: list[str], sidecar: Path, line: int) -> Utterance:
+    (
+        utterance_id,
+        num_frames,
+        transcript,
+        speaker,
+        language,
+        accent,
+        gender,
+        emotion,
+        split,
+        start_s,
+        end_s,
+    ) = cells
+    try:
+        return Utterance(
+            utterance_id,
+            parse_audio_path(audio_path)[0],
+            num_samples,
+            int(num_frames) if num_frames else None,
+            transcript or None,
+            speaker or None,
+            language or None,
+            accent or None,
+            gender or None,
+            emotion or None,
+            split or None,
+            float(start_s) if start_s else None,
+            float(end_s) if end_s else None,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{sidecar}:{line}: a number expected, found {error}; write the manifest again"
+        ) from error
 
 
 def read_labels(folder: str | os.PathLike[str], split: str, name: str) -> Iterator[str]:
