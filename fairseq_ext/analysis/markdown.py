@@ -84,6 +84,18 @@ def synthetic_note(results: Results) -> str | None:
     )
 
 
+def short_commit(commit: str) -> str:
+    """Shortens a commit's hash and keeps the mark of a changed checkout.
+
+    Args:
+        commit: from metrics.json.
+
+    Returns:
+        12 digits, with `-dirty` where the checkout had changes.
+    """
+    return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
+
+
 def provenance(results: Results) -> list[str]:
     """Where the figures come from, in a few lines.
 
@@ -95,9 +107,7 @@ def provenance(results: Results) -> list[str]:
     """
     rows = results["rows"]
     seeds = sorted({row["seed"] for row in rows})
-    commits = sorted(
-        {row["commit"][:12] + ("-dirty" if row["commit"].endswith("-dirty") else "") for row in rows}
-    )
+    commits = sorted({short_commit(row["commit"]) for row in rows})
     devices = sorted({row.get("device", "unknown") for row in rows})
     return [
         f"Data: {results['data']}. Rows: {len(rows)}. Seeds: {', '.join(map(str, seeds))}.",
