@@ -4,6 +4,7 @@ Importing this package is light: it loads nothing of torch or fairseq. `common.u
 the installed package; fairseq then imports `tasks/` and `models/` itself.
 
 floor 0, standard library and numpy:
+    files         text files: atomic writing, strict UTF-8 reading
     manifest      the Utterance record; tsv, label streams, sidecar and dictionaries, streamed and atomic
     line_index    random access to the rows of a manifest without holding them in memory
     splits        speaker-disjoint splits and the check that they are

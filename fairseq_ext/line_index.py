@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .manifest import parse_audio_path, read_lines, read_root, split_row
+from .files import read_lines, split_row
+from .manifest import parse_audio_path, read_root
 
 _CHUNK_BYTES = 1 << 20  # 1 MB: past this the scan gets no faster, only its peak memory grows
 _BLOCK_BYTES = 4096  # one page: a smaller read costs the same

@@ -12,17 +12,34 @@ Everything streams: neither readers nor writers hold the rows. `manifests/README
 
 import os
 import re
-import secrets
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from itertools import zip_longest
 from operator import attrgetter
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
+
+from .files import atomic_path, atomic_write, read_lines, split_row
+
+# Those of `files` are handed on: whoever writes beside a manifest needs no second import.
+__all__ = [
+    "SIDECAR_COLUMNS",
+    "Utterance",
+    "atomic_path",
+    "atomic_write",
+    "parse_audio_path",
+    "read_dictionary",
+    "read_labels",
+    "read_lines",
+    "read_manifest",
+    "read_root",
+    "split_row",
+    "write_dictionary",
+    "write_manifest",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,54 +79,6 @@ _RESERVED_SYMBOLS = {"<s>", "<pad>", "</s>", "<unk>"}
 _UNSAFE = re.compile("[\t\n\r\0\ud800-\udfff]")
 _UNSAFE_LABEL = re.compile("[\n\r\0\ud800-\udfff]")
 _SEGMENT = re.compile(r"(.+):(\d+):(\d+)", re.ASCII)
-
-
-@contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields a temporary path in the same folder and moves it onto `path` when the block succeeds.
-
-    Whoever looks at `path` sees the old content or the new, never a part. On an exception the temporary file
-    is removed and `path` stays as it was. Hand an open file to writers that add a suffix to a path
-    (`numpy.savez`).
-
-    Args:
-        path: the file to appear; its folder is created.
-
-    Yields:
-        The path to write to.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        yield temporary
-        _flush_to_disk(temporary)
-        os.replace(temporary, target)
-        _flush_to_disk(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[TextIO]:
-    """Opens a text file (UTF-8, "\\n" line ends) that appears under its name only when the block succeeds.
-
-    Args:
-        path: the file to appear; its folder is created.
-
-    Yields:
-        The open text file.
-    """
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        yield file
 
 
 class _DuplicateCheck:
@@ -251,65 +220,6 @@ def _label_row(label: str, utterance_id: str, name: str) -> str:
             f"utterance {utterance_id!r}: one line of {name} expected, found {label!r}; normalise the text"
         )
     return label + "\n"
-
-
-def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Streams the lines of a UTF-8 file without their line ends; only "\\n" ends a line.
-
-    Args:
-        path: the file.
-
-    Yields:
-        The lines.
-
-    Raises:
-        ValueError: naming file and line, for a line that is not UTF-8, ends as on Windows, or starts with a
-            byte-order mark.
-    """
-    with open(path, "rb") as file:
-        for number, raw in enumerate(file, 1):
-            yield _decode_line(raw, path, number)
-
-
-def _decode_line(raw: bytes, path: str | os.PathLike[str], number: int) -> str:
-    if b"\r" in raw:
-        raise ValueError(
-            f"{path}:{number}: \\n line ends expected, found a carriage return; run sed -i 's/\\r$//' {path}"
-        )
-    try:
-        line = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}:{number}: UTF-8 text expected, found {error}; convert it with iconv"
-        ) from error
-    if number == 1 and line.startswith("\ufeff"):
-        raise ValueError(
-            f"{path}:1: plain UTF-8 expected, found a byte-order mark; run sed -i '1s/^\\xEF\\xBB\\xBF//'"
-        )
-    return line.removesuffix("\n")
-
-
-def split_row(line: str, num_columns: int, where: str) -> list[str]:
-    """Splits a row at its tabs.
-
-    Args:
-        line: the row without its line end.
-        num_columns: how many columns it must have.
-        where: "file:line" for the message.
-
-    Returns:
-        The cells.
-
-    Raises:
-        ValueError: for another number of columns.
-    """
-    cells = line.split("\t")
-    if len(cells) != num_columns:
-        raise ValueError(
-            f"{where}: {num_columns} tab-separated columns expected, found {len(cells)}; "
-            "write the manifest again"
-        )
-    return cells
 
 
 def _column(path: Path, index: int) -> Iterator[str]:

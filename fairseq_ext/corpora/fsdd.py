@@ -25,7 +25,8 @@ from functools import cache
 from pathlib import Path
 
 from ..download import fetch
-from ..manifest import Utterance, read_lines, split_row
+from ..files import read_lines, split_row
+from ..manifest import Utterance
 
 log = logging.getLogger(__name__)
 

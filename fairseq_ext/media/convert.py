@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ..manifest import atomic_path, atomic_write
+from ..files import atomic_path, atomic_write
 from .audio import AudioError, load
 
 SUFFIXES = frozenset({
