@@ -2,7 +2,6 @@
 
 `published`             the published speaker-independent split: 4 speakers train, 2 unseen speakers valid and test.
 `one_speaker`           the same, trained on george alone.
-`one_speaker`           the same, trained on george alone.
 `labels/N`              the same, N labelled recordings per digit and training speaker; labels/2 holds labels/1, ...
 `inner/SPEAKER`         leave one speaker out among the four that train in `published`: where every choice is made,
                         so that the speakers of `published` valid and test decide nothing.
