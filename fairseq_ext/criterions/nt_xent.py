@@ -86,21 +86,22 @@ class NtXentCriterion(FairseqCriterion):
             Loss, number of views it sums over, and what is logged.
         """
         projection = model(**sample["net_input"])["projection"]
-        if len(projection) < 4:
-            # The last batch of an epoch may hold one recording: nothing to contrast, so it has no weight.
-            return projection.sum() * 0.0, 0, {"sample_size": 0, "nsentences": 0, "ntokens": 0}
-        losses, correct = nt_xent(projection, self.temperature)
+        # The last batch of an epoch may hold one recording, or none that can be read: nothing to contrast.
+        weight = 1 if sample["nsentences"] > 1 else 0
+        losses, correct = nt_xent(projection if weight else projection.repeat(2, 1), self.temperature)
         unit = F.normalize(projection.detach().float(), dim=1)
+        loss, count = weight * losses.sum(), weight * len(losses)
+        # The same entries whatever the weight: the ranks' outputs are added entry by entry.
         logged = {
-            "loss": losses.detach().sum(),
-            "num_correct": correct.sum(),
+            "loss": loss.detach(),
+            "num_correct": weight * correct.sum(),
             # 0 when all recordings are projected to one point, about 1 / sqrt(P) when they fill the sphere.
-            "spread": unit.std(dim=0).mean() * len(losses),
-            "nsentences": sample["nsentences"],
-            "ntokens": sample["ntokens"],
-            "sample_size": len(losses),
+            "spread": count * unit.std(dim=0).mean(),
+            "nsentences": weight * sample["nsentences"],
+            "ntokens": weight * sample["ntokens"],
+            "sample_size": count,
         }
-        return losses.sum(), len(losses), logged
+        return loss, count, logged
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
@@ -110,15 +111,16 @@ class NtXentCriterion(FairseqCriterion):
             logging_outputs: what `forward` logged, a mapping per rank.
         """
         count = sum(float(output.get("sample_size", 0)) for output in logging_outputs)
-        if count == 0:
-            return
         total = {
             name: sum(float(output.get(name, 0)) for output in logging_outputs)
             for name in ("loss", "num_correct", "spread")
         }
-        metrics.log_scalar("loss", total["loss"] / count / math.log(2), count, round=4)
-        metrics.log_scalar("contrastive_accuracy", 100.0 * total["num_correct"] / count, count, round=3)
-        metrics.log_scalar("spread", total["spread"] / count, count, round=4)
+        # Logged with weight 0 when there was nothing: fairseq would put a loss of -1 in its place.
+        metrics.log_scalar("loss", total["loss"] / max(count, 1) / math.log(2), count, round=4)
+        metrics.log_scalar(
+            "contrastive_accuracy", 100.0 * total["num_correct"] / max(count, 1), count, round=3
+        )
+        metrics.log_scalar("spread", total["spread"] / max(count, 1), count, round=4)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

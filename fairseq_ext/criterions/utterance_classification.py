@@ -62,7 +62,7 @@ class UtteranceClassificationCriterion(FairseqCriterion):
         target = sample["target"]  # (B,)
         smoothing = self.label_smoothing if self.training else 0.0
         loss = F.cross_entropy(logits, target, label_smoothing=smoothing, reduction="sum")
-        count = len(target)
+        count = int(sample["nsentences"])  # 0 for a batch that could not be read: its targets are ignored
         logged = {
             "loss": loss.detach(),
             "num_correct": (logits.argmax(1) == target).sum(),
@@ -80,12 +80,11 @@ class UtteranceClassificationCriterion(FairseqCriterion):
             logging_outputs: what `forward` logged, a mapping per rank.
         """
         count = sum(float(output.get("sample_size", 0)) for output in logging_outputs)
-        if count == 0:
-            return
         loss = sum(float(output.get("loss", 0)) for output in logging_outputs)
         correct = sum(float(output.get("num_correct", 0)) for output in logging_outputs)
-        metrics.log_scalar("loss", loss / count / math.log(2), count, round=4)
-        metrics.log_scalar("accuracy", 100.0 * correct / count, count, round=3)
+        # Logged with weight 0 when nothing was read: fairseq would put a loss of -1 in its place.
+        metrics.log_scalar("loss", loss / max(count, 1) / math.log(2), count, round=4)
+        metrics.log_scalar("accuracy", 100.0 * correct / max(count, 1), count, round=3)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

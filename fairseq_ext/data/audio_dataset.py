@@ -1,7 +1,7 @@
 """Recordings of a manifest as a fairseq dataset: decoded and augmented on demand, with a class label or none.
 
 What an item is depends on (seed, epoch, row) alone: not on the workers, nor on where a job was resumed. A recording
-that cannot be read is reported once, counted, and left out of its batch.
+that cannot be read is reported once, counted, and left out of its batch; a batch without any has no weight.
 """
 
 import logging
@@ -26,6 +26,13 @@ Augment = Callable[[Tensor, int, Generator], Tensor]
 
 # Recordings within this ratio of length share a batch: little padding, and still another mixture at each epoch.
 BUCKET_RATIO = 1.15
+# A few damaged files are left out; when nothing can be read, the folder is wrong and training on must stop.
+GIVE_UP_AFTER = 100
+# Fairseq's trainer stops at an empty batch (when the first one is) or takes its weight from the others (with
+# update_freq), so a batch of which nothing could be read holds noise that no loss counts.
+NUM_WEIGHTLESS = 2
+WEIGHTLESS_S = 0.5
+WEIGHTLESS_LABEL = -100  # `ignore_index` of torch's losses
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class AudioDataset(FairseqDataset):
             None = whole.
         shuffle: batches of another mixture at each epoch; off = sorted by length.
         seed: of shuffling, cutting and augmentation.
-        cache: keep decoded recordings in memory (small corpora).
+        cache: keep decoded recordings in memory (small corpora, no worker processes: each would have its own).
 
     Raises:
         ValueError: the numbers of labels and rows differ.
@@ -81,8 +88,9 @@ class AudioDataset(FairseqDataset):
         self.augment, self.num_views = augment, num_views
         self.min_samples, self.max_samples = min_samples, max_samples
         self.shuffle, self.seed, self.epoch = shuffle, seed, 1
-        self.num_unreadable = 0
-        self._reported: set[int] = set()
+        # in memory that worker processes share, so that each path is reported once and the count is the job's
+        self._unreadable = torch.zeros(len(index), dtype=torch.bool).share_memory_()
+        self._failed_in_a_row = 0
         self._cache: dict[int, Tensor] | None = {} if cache else None
         limit = np.iinfo(index.sizes.dtype).max if max_samples is None else max_samples
         self.sizes: NDArray[Any] = np.minimum(index.sizes, limit)
@@ -108,6 +116,7 @@ class AudioDataset(FairseqDataset):
         except (audio.AudioError, OSError) as error:
             self._report_unreadable(row, error)
             return Item(row, (), label)
+        self._failed_in_a_row = 0
         return Item(row, tuple(self._view(waveform, row, view) for view in range(self.num_views)), label)
 
     def _waveform(self, row: int) -> Tensor:
@@ -137,36 +146,60 @@ class AudioDataset(FairseqDataset):
             waveform = waveform[start : start + self.max_samples]
         return waveform if self.augment is None else self.augment(waveform, self.sample_rate_hz, generator)
 
+    @property
+    def num_unreadable(self) -> int:
+        """Recordings that could not be read so far."""
+        return int(self._unreadable.sum())
+
     def _report_unreadable(self, row: int, error: Exception) -> None:
-        if row not in self._reported:
-            self._reported.add(row)
-            self.num_unreadable += 1
+        if not self._unreadable[row]:
+            self._unreadable[row] = True
             logger.warning(f"left out, cannot be read ({self.num_unreadable} so far): {error}")
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= GIVE_UP_AFTER:
+            raise audio.AudioError(
+                f"{self.index.root}: recordings expected, found {GIVE_UP_AFTER} in a row that cannot be read, "
+                f"the last: {error}; mount or mend the folder, or write the manifests again"
+            )
 
     def collater(self, samples: Sequence[Item]) -> dict[str, Any]:
-        """Make a batch; {} when none of its recordings could be read, which fairseq's trainer skips.
+        """Make a batch; when none of its recordings could be read, one without weight ("nsentences" 0, noise).
 
         Args:
             samples: B items.
 
         Returns:
             "id" (B,), "net_input": {"source": (V B, S), "padding_mask": (V B, S) bool, True = padding},
-            V = `num_views`, the first views of all items first; "target" (B,) when there are labels; "nsentences", "ntokens".
+            V = `num_views`, the first views of all items first; "target" (B,) when there are labels; "nsentences" B,
+            "ntokens" samples without padding.
         """
         items = [item for item in samples if item.views]
         if not items:
-            return {}
+            return self._weightless_batch()
         waveforms = [item.views[view] for view in range(self.num_views) for item in items]
-        source, padding_mask = pad_waveforms(waveforms)
+        batch = self._batch([item.row for item in items], waveforms, [item.label for item in items])
+        return {**batch, "nsentences": len(items), "ntokens": sum(map(len, waveforms))}
+
+    def _weightless_batch(self) -> dict[str, Any]:
+        """Noise, since silence or nothing at all may be more than a network can take."""
+        size = round(WEIGHTLESS_S * self.sample_rate_hz)
+        noise = 0.01 * torch.randn(
+            NUM_WEIGHTLESS * self.num_views, size, generator=torch.Generator().manual_seed(1)
+        )
+        batch = self._batch([-1] * NUM_WEIGHTLESS, list(noise), [WEIGHTLESS_LABEL] * NUM_WEIGHTLESS)
+        return {**batch, "nsentences": 0, "ntokens": 0}
+
+    def _batch(
+        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | None]
+    ) -> dict[str, Any]:
+        source, padding_mask = pad_waveforms(waveforms)  # (V B, S)
         batch: dict[str, Any] = {
-            "id": torch.tensor([item.row for item in items]),
-            "nsentences": len(items),
-            "ntokens": int((~padding_mask).sum()),
+            "id": torch.tensor(rows),
             "num_views": self.num_views,
             "net_input": {"source": source, "padding_mask": padding_mask},
         }
         if self.labels is not None:
-            batch["target"] = torch.tensor([item.label for item in items])
+            batch["target"] = torch.tensor(labels)
         return batch
 
     def num_tokens(self, index: int) -> int:

@@ -4,65 +4,15 @@ The folder holds `{split}.tsv`, `{split}.<label>` and `dict.<label>.txt`. The cl
 that inference needs no folder.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairseq.dataclass import FairseqDataclass
-from fairseq.tasks import FairseqTask, register_task
-from omegaconf import MISSING
+from fairseq.tasks import register_task
 
-from .. import compat
-from ..augment import WaveformAugment, WaveformAugmentConfig
-from ..data.audio_dataset import AudioDataset
 from ..data.labels import ClassLabels, class_names
-from ..line_index import AudioIndex
-
-
-@dataclass
-class AudioTaskConfig(FairseqDataclass):
-    """Keys of every task that reads recordings."""
-
-    data: str = field(default=MISSING, metadata={"help": "folder of the manifests, absolute"})
-    sample_rate_hz: int = field(default=16000, metadata={"help": "of the manifests and of the waveforms, Hz"})
-    min_duration_s: float = field(default=0.0, metadata={"help": "shorter recordings are left out, s"})
-    max_duration_s: float = field(
-        default=0.0, metadata={"help": "longer recordings are cut, at random in training, s; 0 = whole"}
-    )
-    cache_audio: bool = field(
-        default=False, metadata={"help": "keep decoded recordings in memory; for corpora of a few hours"}
-    )
-    seed: int = field(
-        default=1,
-        metadata={"help": "of the mixture of batches and the augmentation; set it with common.seed"},
-    )
-    augment: WaveformAugmentConfig = field(default_factory=WaveformAugmentConfig)
-
-
-def read_split(cfg: AudioTaskConfig, split: str, *, train: bool, **options: Any) -> AudioDataset:
-    """Open a split; augmentation and random cuts in training only.
-
-    Args:
-        cfg: the task's keys.
-        split: name of the tsv.
-        train: whether it is trained on.
-        options: further arguments of `AudioDataset`.
-
-    Returns:
-        The dataset.
-    """
-    augment = WaveformAugment(WaveformAugmentConfig(**cfg.augment)) if train else None
-    return AudioDataset(
-        AudioIndex(Path(cfg.data) / f"{split}.tsv"),
-        cfg.sample_rate_hz,
-        augment=None if augment is None or augment.is_identity else augment,
-        min_samples=round(cfg.min_duration_s * cfg.sample_rate_hz),
-        max_samples=round(cfg.max_duration_s * cfg.sample_rate_hz) or None,
-        shuffle=train,
-        seed=cfg.seed,
-        cache=cfg.cache_audio,
-        **options,
-    )
+from ._audio import AudioTask, AudioTaskConfig, read_split
 
 
 @dataclass
@@ -73,7 +23,7 @@ class AudioClassificationConfig(AudioTaskConfig):
 
 
 @register_task("ext_audio_classification", dataclass=AudioClassificationConfig)
-class ExtAudioClassificationTask(FairseqTask):
+class ExtAudioClassificationTask(AudioTask):
     """Classify whole recordings.
 
     Args:
@@ -85,7 +35,6 @@ class ExtAudioClassificationTask(FairseqTask):
         super().__init__(cfg)
         # What is in the state travels in the checkpoint.
         self.state.merge_state_dict({"class_names": names})
-        self.sample_rate_hz = cfg.sample_rate_hz
 
     @classmethod
     def setup_task(cls, cfg: AudioClassificationConfig, **kwargs: Any) -> "ExtAudioClassificationTask":
@@ -103,30 +52,34 @@ class ExtAudioClassificationTask(FairseqTask):
         return len(self.class_names)
 
     def load_dataset(self, split: str, combine: bool = False, task_cfg: Any = None, **kwargs: Any) -> None:
-        """Open a split (called by fairseq).
+        """Open a split (called by fairseq); only the one of `dataset.train_subset` is augmented and shuffled.
 
         Args:
-            split: name of the tsv; a name that starts with "train" is augmented.
+            split: name of the tsv.
             combine: not used.
             task_cfg: other keys than the task's own.
             kwargs: not used.
         """
         cfg = task_cfg or self.cfg
         labels = ClassLabels(Path(cfg.data) / f"{split}.{cfg.label}", self.class_names)
-        self.datasets[split] = read_split(cfg, split, train=split.startswith("train"), labels=labels)
+        train = split == cfg.train_subset
+        self.datasets[split] = read_split(cfg, split, train=train, augment=train, labels=labels)
 
-    def max_positions(self) -> None:
-        """No limit: long recordings are cut by `max_duration_s`."""
+    def get_checkpoint_dict(self) -> dict[str, Any]:
+        """Add to a checkpoint what `set_checkpoint_dict` compares (called by fairseq)."""
+        return {type(self).__name__: {"class_names": self.class_names}}
 
-    @property
-    def source_dictionary(self) -> None:
-        """None: the input is sound."""
+    def set_checkpoint_dict(self, state: Mapping[str, Any]) -> None:
+        """Refuse to continue with other classes than before (called by fairseq on resuming).
 
-    @property
-    def target_dictionary(self) -> None:
-        """None: classes are not a fairseq dictionary."""
+        Args:
+            state: what `get_checkpoint_dict` put there.
 
-    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Build the model (called by fairseq), refusing a launch that would train copies of it."""
-        compat.refuse_silent_copies()
-        return super().build_model(cfg, from_checkpoint)
+        Raises:
+            ValueError: the dictionary has changed.
+        """
+        if list(state["class_names"]) != self.class_names:
+            raise ValueError(
+                f"{self.cfg.data}/dict.{self.cfg.label}.txt: the checkpoint's classes {list(state['class_names'])} "
+                f"expected, found {self.class_names}; restore the dictionary or train in another save_dir"
+            )

@@ -18,6 +18,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+import fairseq_ext.models  # noqa: F401 - registers models
 import fairseq_ext.tasks  # noqa: F401 - registers tasks and criterions
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
@@ -70,7 +71,12 @@ def dataclass_of(section: str, name: str) -> Any:
 
 def differences(section: str, keys: dict[str, Any], config: Any) -> list[str]:
     """Keys of the yaml that the dataclass lacks, and keys of the dataclass that the yaml does not list."""
-    fields = {field.name: field for field in dataclasses.fields(config) if field.name != "_name"}
+    # a key whose default is taken from another section is not one to tune
+    fields = {
+        field.name: field
+        for field in dataclasses.fields(config)
+        if field.name != "_name" and not str(field.default).startswith("${")
+    }
     found = [f"{section}.{key}: unknown" for key in keys if key not in fields and key != "_name"]
     found += [f"{section}.{name}: not listed" for name in fields if name not in keys]
     for name, field in fields.items():

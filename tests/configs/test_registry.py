@@ -11,6 +11,7 @@ from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY, MODEL_
 from fairseq.tasks import TASK_DATACLASS_REGISTRY, TASK_REGISTRY
 
 import fairseq_ext
+import fairseq_ext.models  # noqa: F401 - registers models
 import fairseq_ext.tasks  # noqa: F401 - registers tasks and criterions
 
 PACKAGE = Path(fairseq_ext.__file__).parent
@@ -36,8 +37,8 @@ def dataclass_of(kind: str, name: str) -> type:
 
 
 def sources(kind: str) -> list[Path]:
-    """The files of one kind."""
-    return [path for path in sorted((PACKAGE / kind).glob("*.py")) if path.stem != "__init__"]
+    """The files of one kind; what several of them share lies in files that begin with an underscore."""
+    return [path for path in sorted((PACKAGE / kind).glob("*.py")) if not path.stem.startswith("_")]
 
 
 def names_in(path: Path, kind: str) -> list[str]:

@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import pickle
+import random
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,10 +15,11 @@ import torch
 from fairseq.data import FairseqDataset
 
 from fairseq_ext.augment import WaveformAugment, WaveformAugmentConfig
-from fairseq_ext.data.audio_dataset import AudioDataset
+from fairseq_ext.data.audio_dataset import GIVE_UP_AFTER, WEIGHTLESS_LABEL, AudioDataset
 from fairseq_ext.data.labels import ClassLabels
 from fairseq_ext.line_index import AudioIndex
 from fairseq_ext.manifest import Utterance, write_manifest
+from fairseq_ext.media.audio import AudioError
 
 RATE = 8000
 WORDS = ["plaça", "demà", "iŀlusió", "no"]
@@ -101,7 +103,7 @@ def test_any_process_draws_the_same_item(make: Make) -> None:
     dataset.set_epoch(3)
     here = first_view(dataset, 11)
     torch.manual_seed(99)  # the global state plays no part
-    np.random.seed(99)
+    random.seed(99)
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     process = context.Process(target=read_elsewhere, args=(dataset, 11, queue))
@@ -116,11 +118,12 @@ def test_any_process_draws_the_same_item(make: Make) -> None:
 
 def test_reading_draws_nothing_from_the_global_generators(make: Make) -> None:
     dataset = make(augment=noisy)
-    before = torch.get_rng_state(), np.random.get_state()[1].tolist()
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
     dataset.collater([dataset[1], dataset[2]])
     dataset.ordered_indices()
     assert torch.equal(before[0], torch.get_rng_state())
-    assert before[1] == np.random.get_state()[1].tolist()
+    assert before[1] == random.getstate()
+    assert before[2] == np.random.get_state()[1].tolist()  # noqa: NPY002 - what others may use
 
 
 @pytest.mark.parametrize("change", ["epoch", "seed", "row"])
@@ -212,9 +215,40 @@ def test_unreadable_recordings_are_left_out_and_counted_once(
     assert "gravació_7.wav" in reports[1]
 
 
-def test_batch_of_unreadable_recordings_is_empty(make: Make, damaged: list[int]) -> None:
+@pytest.mark.parametrize("num_views", [1, 2])
+def test_batch_of_unreadable_recordings_has_no_weight(make: Make, damaged: list[int], num_views: int) -> None:
+    dataset = make(num_views=num_views)
+    batch = dataset.collater([dataset[row] for row in damaged])
+    assert (batch["nsentences"], batch["ntokens"]) == (0, 0)
+    assert batch["target"].tolist() == [WEIGHTLESS_LABEL] * 2
+    assert len(batch["net_input"]["source"]) == 2 * num_views
+    assert batch["net_input"]["source"].std() > 0
+    full = dataset.collater([dataset[3], dataset[5]])
+    assert batch.keys() == full.keys()  # ranks add their logs entry by entry
+    assert torch.equal(batch["net_input"]["source"], dataset.collater([])["net_input"]["source"])
+
+
+def read_all(dataset: AudioDataset) -> None:
+    """Run in another process."""
+    for row in range(len(dataset)):
+        dataset[row]
+
+
+def test_worker_processes_count_together(make: Make, damaged: list[int]) -> None:
     dataset = make()
-    assert dataset.collater([dataset[row] for row in damaged]) == {}
+    for _ in range(2):
+        process = multiprocessing.get_context("fork").Process(target=read_all, args=(dataset,))
+        process.start()
+        process.join()
+    assert dataset.num_unreadable == len(damaged)
+
+
+def test_folder_in_which_nothing_can_be_read_stops(make: Make, folder: Path, tmp_path: Path) -> None:
+    lines = (folder / "train.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    (tmp_path / "train.tsv").write_text("\n".join([str(tmp_path), *lines]) + "\n", encoding="utf-8")
+    dataset = AudioDataset(AudioIndex(tmp_path / "train.tsv"), RATE)
+    with pytest.raises(AudioError, match=f"found {GIVE_UP_AFTER} in a row that cannot be read"):
+        [dataset[row % NUM_ROWS] for row in range(2 * GIVE_UP_AFTER)]
 
 
 def test_wrong_label_is_not_taken_for_damage(make: Make, folder: Path) -> None:

@@ -97,13 +97,17 @@ def batch_of(projection: torch.Tensor) -> tuple[Any, dict[str, Any]]:
     return (lambda **_: {"projection": projection}), batch
 
 
-def test_single_recording_has_no_weight_and_no_gradient() -> None:
-    projection = draw(1, 3, 1).requires_grad_()
+@pytest.mark.parametrize(("size", "nsentences"), [(1, 1), (2, 0)])
+def test_nothing_to_contrast_has_no_weight_and_no_gradient(size: int, nsentences: int) -> None:
+    projection = draw(size, 3, 1).requires_grad_()
     model, batch = batch_of(projection)
-    loss, size, logged = NtXentCriterion(None, 0.1)(model, batch)
-    assert (float(loss.detach()), size, logged["sample_size"]) == (0.0, 0, 0)
+    loss, weight, logged = NtXentCriterion(None, 0.1)(model, {**batch, "nsentences": nsentences})
+    assert (float(loss.detach()), weight, logged["sample_size"]) == (0.0, 0, 0)
     loss.backward()
+    assert projection.grad is not None
     assert not projection.grad.any()
+    # the same entries as every rank's: fairseq adds them one by one
+    assert logged.keys() == NtXentCriterion(None, 0.1)(*batch_of(draw(4, 3, 1)))[2].keys()
 
 
 def test_logs_of_ranks_add_up() -> None:
@@ -111,11 +115,10 @@ def test_logs_of_ranks_add_up() -> None:
     outputs = []
     for seed, size in ((1, 4), (2, 9), (3, 1)):  # the last has no weight
         outputs.append(criterion(*batch_of(draw(size, 3, seed)))[2])
-    keys = {key for output in outputs for key in output}
-    summed = {key: sum(float(output.get(key, 0)) for output in outputs) for key in keys}
+    summed = {key: sum(float(output[key]) for output in outputs) for key in outputs[0]}
     assert logged_values(criterion, outputs) == pytest.approx(logged_values(criterion, [summed]))
     assert criterion.logging_outputs_can_be_summed()
-    assert logged_values(criterion, outputs[-1:]) == {}
+    assert not any(logged_values(criterion, outputs[-1:]).values())
 
 
 def logged_values(criterion: Any, outputs: list[dict[str, Any]]) -> dict[str, float]:

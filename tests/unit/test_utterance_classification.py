@@ -19,7 +19,12 @@ def score(
 ) -> tuple[torch.Tensor, int, dict[str, Any]]:
     """Score some rows of the batch."""
     part = logits[rows]
-    batch = {"net_input": {}, "target": TARGET[rows], "ntokens": 10 * len(part)}
+    batch = {
+        "net_input": {},
+        "target": TARGET[rows],
+        "nsentences": len(part),
+        "ntokens": 10 * len(part),
+    }
     result: tuple[torch.Tensor, int, dict[str, Any]] = criterion(lambda **_: {"logits": part}, batch)
     return result
 
@@ -62,11 +67,30 @@ def test_logs_of_parts_add_up_to_those_of_the_whole() -> None:
     assert criterion.logging_outputs_can_be_summed()
 
 
-def test_rank_without_recordings_logs_nothing() -> None:
-    criterion = UtteranceClassificationCriterion(None, 0.0)
-    assert logged_values(criterion, [{}]) == {}
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_batch_that_could_not_be_read_has_no_weight(smoothing: float) -> None:
+    criterion = UtteranceClassificationCriterion(None, smoothing)
+    logits = torch.randn(2, 7, requires_grad=True)
+    batch = {"net_input": {}, "target": torch.tensor([-100, -100]), "nsentences": 0, "ntokens": 0}
+    loss, size, logged = criterion(lambda **_: {"logits": logits}, batch)
+    loss.backward()
+    assert (float(loss.detach()), size) == (0.0, 0)
+    assert logits.grad is not None
+    assert not logits.grad.any()
     full = score(criterion, slice(None))[2]
-    assert logged_values(criterion, [full, {}]) == logged_values(criterion, [full])
+    assert logged.keys() == full.keys()
+    assert logged_values(criterion, [full, logged]) == logged_values(criterion, [full])
+    assert logged_values(criterion, [logged]) == {"loss": 0.0, "accuracy": 0.0}
+
+
+def test_update_of_unread_batches_leaves_the_averages_alone() -> None:
+    criterion = UtteranceClassificationCriterion(None, 0.0)
+    full = score(criterion, slice(None))[2]
+    nothing = dict.fromkeys(full, 0.0)
+    with metrics.aggregate(new_root=True) as meters:
+        for output in (full, nothing):
+            criterion.reduce_metrics([output])
+    assert dict(meters.get_smoothed_values()) == logged_values(criterion, [full])
 
 
 def test_gradient_is_that_of_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:

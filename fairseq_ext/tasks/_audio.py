@@ -1,0 +1,105 @@
+"""What the tasks that read recordings share: keys, splits, validation of the averaged weights. Registers nothing."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fairseq.dataclass import FairseqDataclass
+from fairseq.tasks import FairseqTask
+from omegaconf import II, MISSING
+
+from .. import compat
+from ..augment import WaveformAugment, WaveformAugmentConfig
+from ..data.audio_dataset import AudioDataset
+from ..line_index import AudioIndex
+
+
+@dataclass
+class AudioTaskConfig(FairseqDataclass):
+    """Keys of every task that reads recordings."""
+
+    data: str = field(default=MISSING, metadata={"help": "folder of the manifests, absolute"})
+    sample_rate_hz: int = field(default=16000, metadata={"help": "of the manifests and of the waveforms, Hz"})
+    min_duration_s: float = field(default=0.0, metadata={"help": "shorter recordings are left out, s"})
+    max_duration_s: float = field(
+        default=0.0, metadata={"help": "longer recordings are cut, at random in training, s; 0 = whole"}
+    )
+    cache_audio: bool = field(
+        default=False, metadata={"help": "keep decoded recordings in memory; for corpora of a few hours"}
+    )
+    train_subset: str = field(
+        default=II("dataset.train_subset"), metadata={"help": "the split that is augmented and shuffled"}
+    )
+    seed: int = field(
+        default=1,
+        metadata={"help": "of the mixture of batches and the augmentation; set it with common.seed"},
+    )
+    augment: WaveformAugmentConfig = field(default_factory=WaveformAugmentConfig)
+
+
+def read_split(
+    cfg: AudioTaskConfig, split: str, *, train: bool, augment: bool, **options: Any
+) -> AudioDataset:
+    """Open a split. Nothing is left out of a split that is scored, however short.
+
+    Args:
+        cfg: the task's keys.
+        split: name of the tsv.
+        train: whether it is trained on.
+        augment: whether its recordings are distorted.
+        options: further arguments of `AudioDataset`.
+
+    Returns:
+        The dataset.
+    """
+    distort = WaveformAugment(WaveformAugmentConfig(**cfg.augment)) if augment else None
+    return AudioDataset(
+        AudioIndex(Path(cfg.data) / f"{split}.tsv"),
+        cfg.sample_rate_hz,
+        augment=None if distort is None or distort.is_identity else distort,
+        min_samples=round(cfg.min_duration_s * cfg.sample_rate_hz) if train else 0,
+        max_samples=round(cfg.max_duration_s * cfg.sample_rate_hz) or None,
+        shuffle=train,
+        seed=cfg.seed,
+        cache=cfg.cache_audio,
+        **options,
+    )
+
+
+class AudioTask(FairseqTask):
+    """What fairseq calls on every task; a subclass adds `load_dataset` and `num_classes`.
+
+    Args:
+        cfg: see `AudioTaskConfig`.
+    """
+
+    # fairseq then hands the averaged weights to the steps, if `ema.store_ema` is on
+    uses_ema = True
+
+    def __init__(self, cfg: AudioTaskConfig) -> None:
+        super().__init__(cfg)
+        self.sample_rate_hz = cfg.sample_rate_hz
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        """Build the model (called by fairseq), refusing a launch that would train copies of it."""
+        compat.refuse_silent_copies()
+        return super().build_model(cfg, from_checkpoint)
+
+    def train_step(self, *args: Any, ema_model: Any = None, **kwargs: Any) -> Any:
+        """Train on a batch (called by fairseq); the averaged weights take no part."""
+        return super().train_step(*args, **kwargs)
+
+    def valid_step(self, sample: Any, model: Any, criterion: Any, ema_model: Any = None) -> Any:
+        """Score a batch (called by fairseq) with the weights that are used later: the averaged ones, if any."""
+        return super().valid_step(sample, model if ema_model is None else ema_model, criterion)
+
+    def max_positions(self) -> None:
+        """No limit: long recordings are cut by `max_duration_s`."""
+
+    @property
+    def source_dictionary(self) -> None:
+        """None: the input is sound."""
+
+    @property
+    def target_dictionary(self) -> None:
+        """None: classes are not a fairseq dictionary."""
