@@ -6,6 +6,7 @@ is then one `os.pread`, which has no file position: forked and threaded readers 
 count bytes, so any UTF-8 text survives.
 """
 
+import codecs
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -126,7 +127,12 @@ def _chunks(path: Path) -> Iterator[bytes]:
 def _check_text(chunk: bytes, path: Path, first_line: int) -> None:
     position = chunk.find(b"\r")
     what = "\\n line ends expected, found a carriage return; run sed -i 's/\\r$//'"
-    if position < 0 and not chunk.isascii():
+    if first_line == 1 and chunk.startswith(codecs.BOM_UTF8):
+        position, what = (
+            0,
+            "plain UTF-8 expected, found a byte-order mark; run sed -i '1s/^\\xEF\\xBB\\xBF//'",
+        )
+    elif position < 0 and not chunk.isascii():
         try:
             chunk.decode("utf-8")
         except UnicodeDecodeError as error:

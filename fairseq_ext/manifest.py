@@ -75,9 +75,10 @@ _sidecar_values = attrgetter(*SIDECAR_COLUMNS)
 
 # Fairseq adds these four to every dictionary; a file that lists one is rejected by it.
 _RESERVED_SYMBOLS = {"<s>", "<pad>", "</s>", "<unk>"}
-# Characters that would move a row or column, or that have no UTF-8 form (file names that are not UTF-8).
-_UNSAFE = re.compile("[\t\n\r\0\ud800-\udfff]")
-_UNSAFE_LABEL = re.compile("[\n\r\0\ud800-\udfff]")
+# Characters that would move a row or column, that have no UTF-8 form (file names that are not UTF-8), and the
+# byte-order mark, which editors leave in texts and which names another encoding at the start of a file.
+_UNSAFE = re.compile("[\t\n\r\0\ufeff\ud800-\udfff]")
+_UNSAFE_LABEL = re.compile("[\n\r\0\ufeff\ud800-\udfff]")
 _SEGMENT = re.compile(r"(.+):(\d+):(\d+)", re.ASCII)
 
 
@@ -217,7 +218,7 @@ def _sidecar_row(utterance: Utterance) -> str:
 def _label_row(label: str, utterance_id: str, name: str) -> str:
     if _UNSAFE_LABEL.search(label):
         raise ValueError(
-            f"utterance {utterance_id!r}: one line of {name} expected, found {label!r}; normalise the text"
+            f"utterance {utterance_id!r}: one line of {name} in plain UTF-8 expected, found {label!r}; normalise it"
         )
     return label + "\n"
 

@@ -14,7 +14,7 @@ from fairseq_ext import line_index
 from fairseq_ext.line_index import AudioEntry, AudioIndex, LineIndex
 
 UTF8_ROWS = ["plaça", "allà", "col·legi coŀlegi", "café", "niño", "", "日本語", "z"]
-line_text = st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=30)
+line_text = st.text(st.characters(exclude_characters="\n\r\ufeff", exclude_categories=["Cs"]), max_size=30)
 
 
 def write(path: Path, text: str) -> Path:
@@ -92,6 +92,7 @@ def test_file_changed_since_the_scan_is_refused(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"un\ndos\r\n", r"a\.txt:2: \\n line ends expected, found a carriage return"),
+        (b"\xef\xbb\xbfun\n", r"a\.txt:1: plain UTF-8 expected, found a byte-order mark"),
         (b"un\ndos\ncaf\xe9\n", r"a\.txt:3: UTF-8 text expected"),
     ],
 )

@@ -47,7 +47,7 @@ CATALAN = [
 ]
 
 text = st.text(
-    st.characters(exclude_characters="\t\n\r\0", exclude_categories=["Cs"]), min_size=1, max_size=12
+    st.characters(exclude_characters="\t\n\r\0\ufeff", exclude_categories=["Cs"]), min_size=1, max_size=12
 )
 path_text = text.filter(lambda t: t == t.strip() and not t.startswith("/") and ":" not in t)
 seconds = st.floats(0, 1e5, allow_nan=False)
@@ -154,6 +154,7 @@ def test_writer_and_reader_stream(tmp_path: Path) -> None:
         ({"num_samples": 0}, "num_samples >= 1 expected, found 0"),
         ({"speaker": "x\ty"}, "speaker without tabs"),
         ({"transcript": "two\r\nlines"}, "transcript without tabs and line ends"),
+        ({"transcript": "\ufeffbon dia"}, "transcript without tabs and line ends expected, found"),
         ({"start_s": 1.5}, "pass sample_rate_hz="),
     ],
 )
@@ -172,7 +173,7 @@ def test_bad_utterance_is_refused_and_nothing_changes(
 
 
 def test_label_of_two_lines_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'plaça_1': one line of wrd expected"):
+    with pytest.raises(ValueError, match="'plaça_1': one line of wrd in plain UTF-8 expected"):
         write_manifest(tmp_path, "train", CATALAN[:1], root="/c", labels={"wrd": lambda u: "a\nb"})
     assert files_of(tmp_path) == {}
 
@@ -273,7 +274,7 @@ def test_dictionary_keeps_symbols_and_order(
     assert path.read_text(encoding="utf-8") == "".join(f"{s} {n}\n" for s, n in counts.items())
 
 
-@pytest.mark.parametrize("bad", ["a b", "", " ", "<unk>", "a\n", "\u00a0"])
+@pytest.mark.parametrize("bad", ["a b", "", " ", "<unk>", "a\n", "\u00a0", "\ufeffa"])
 def test_dictionary_refuses_what_fairseq_would_split(tmp_path: Path, bad: str) -> None:
     with pytest.raises(ValueError, match=r"dict\.txt: a symbol without spaces"):
         write_dictionary(tmp_path / "dict.txt", {"à": 1, bad: 2})
