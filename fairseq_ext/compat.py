@@ -4,13 +4,21 @@ Each mend says what fails without it. Nothing of fairseq is copied; what is repl
 """
 
 import argparse
+import atexit
+import contextlib
 import functools
 import logging
 import os
+import queue
 import shutil
 import sys
+import threading
+import time
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
 
 MIN_TORCH = (2, 6)
 INSTALL = "run 'make env' in the checkout, or: pip install 'fairseq-fixed>=0.12.3.1,<0.13'"
@@ -114,6 +122,47 @@ def copy_atomically(src_path: str, dst_path: str, overwrite: bool = False) -> bo
     return True
 
 
+def leave_finished_trainings_alone() -> None:
+    """Let a training that is started again after its last update end at once: fairseq would add another update.
+
+    A job killed between its last checkpoint and its exit would come out different from one that was not.
+    """
+    command = sys.modules.get("fairseq_cli.train")
+    if command is None:  # not the training command
+        return
+    train = command.train
+
+    @functools.wraps(train)
+    def train_unless_finished(cfg: Any, trainer: Any, *rest: Any) -> tuple[list[float | None], bool]:
+        limit, done = cfg.optimization.max_update, trainer.get_num_updates()
+        if 0 < limit <= done:
+            logger.info(f"nothing to train: update {done} of {limit} is in the checkpoint")
+            return [None], True
+        result: tuple[list[float | None], bool] = train(cfg, trainer, *rest)
+        return result
+
+    command.train = train_unless_finished
+
+
+def end_readers(patience_s: float = 60.0) -> None:
+    """Stop the threads that read ahead; called at exit.
+
+    A training ends in the middle of an epoch, its reader at work. Python unwinds such a thread through torch's code,
+    which aborts ("terminate called without an active exception") and turns success into exit status 134.
+
+    Args:
+        patience_s: a reader that is stuck for longer is left to its fate, s.
+    """
+    from fairseq.data.iterators import BackgroundConsumer
+
+    give_up = time.monotonic() + patience_s
+    for reader in [thread for thread in threading.enumerate() if isinstance(thread, BackgroundConsumer)]:
+        reader._max_len = 0  # it stops after the batch that it is at
+        while reader.is_alive() and time.monotonic() < give_up:
+            with contextlib.suppress(queue.Empty):  # makes room, should it wait for that
+                reader._queue.get(timeout=0.05)
+
+
 @functools.cache
 def apply() -> None:
     """Apply every mend, once a process."""
@@ -121,6 +170,8 @@ def apply() -> None:
     quiet_logs()
     allow_checkpoint_types()
     copy_checkpoints_atomically()
+    leave_finished_trainings_alone()
+    atexit.register(end_readers)
 
 
 apply()

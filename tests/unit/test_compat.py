@@ -2,13 +2,19 @@
 
 import argparse
 import logging
+import sys
+import time
+import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from fairseq.data import Dictionary
+from fairseq.data.iterators import BufferedIterator
 from fairseq.file_io import PathManager
+from omegaconf import OmegaConf
 
 from fairseq_ext import compat
 
@@ -85,7 +91,7 @@ class Foreign:
 
 def test_other_classes_stay_refused(tmp_path: Path) -> None:
     torch.save({"model": Foreign()}, tmp_path / "checkpoint.pt")
-    with pytest.raises(Exception, match="[Ww]eights.only"):
+    with pytest.raises(Exception, match=r"[Ww]eights.only"):
         torch.load(tmp_path / "checkpoint.pt", weights_only=True)
 
 
@@ -123,3 +129,41 @@ def test_logs_are_quiet_and_a_chosen_level_is_kept() -> None:
         assert root.level == logging.ERROR
     finally:
         root.setLevel(before)
+
+
+def test_readers_are_ended_at_exit() -> None:
+    class Endless:
+        def __len__(self) -> int:
+            return 1_000_000
+
+        def __iter__(self) -> Iterator[torch.Tensor]:
+            while True:
+                time.sleep(0.001)
+                yield torch.zeros(10)
+
+    waiting, working = BufferedIterator(2, Endless()), BufferedIterator(100_000, Endless())
+    for reader in (waiting, working):
+        next(reader)
+    compat.end_readers()
+    for reader in (waiting, working):
+        reader._consumer.join(10)
+        assert not reader._consumer.is_alive()
+
+
+def test_trained_to_the_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    command = types.ModuleType("fairseq_cli.train")
+    command.train = lambda cfg, trainer, task, epoch: calls.append(epoch) or ([0.5], False)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "fairseq_cli.train", command)
+    compat.leave_finished_trainings_alone()
+
+    def train(done: int, limit: int) -> tuple[list[float | None], bool]:
+        cfg = OmegaConf.create({"optimization": {"max_update": limit}})
+        trainer = types.SimpleNamespace(get_num_updates=lambda: done)
+        result: tuple[list[float | None], bool] = command.train(cfg, trainer, None, 1)  # type: ignore[attr-defined]
+        return result
+
+    assert train(20, 20) == ([None], True)
+    assert not calls
+    assert train(19, 20) == train(19, 0) == ([0.5], False)
+    assert len(calls) == 2
