@@ -128,10 +128,8 @@ def _check_text(chunk: bytes, path: Path, first_line: int) -> None:
     position = chunk.find(b"\r")
     what = "\\n line ends expected, found a carriage return; run sed -i 's/\\r$//'"
     if first_line == 1 and chunk.startswith(codecs.BOM_UTF8):
-        position, what = (
-            0,
-            "plain UTF-8 expected, found a byte-order mark; run sed -i '1s/^\\xEF\\xBB\\xBF//'",
-        )
+        position = 0
+        what = "plain UTF-8 expected, found a byte-order mark; run sed -i '1s/^\\xEF\\xBB\\xBF//'"
     elif position < 0 and not chunk.isascii():
         try:
             chunk.decode("utf-8")

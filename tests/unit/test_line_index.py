@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_ext import line_index
@@ -30,6 +30,7 @@ def read_from_child(index: LineIndex, queue: "multiprocessing.Queue[list[str]]")
     queue.put([index[i] for i in reversed(range(len(index)))])
 
 
+@settings(deadline=None)
 @given(rows=st.lists(line_text, max_size=60), chunk_bytes=st.integers(1, 40), block_bytes=st.integers(1, 90))
 def test_line_index_equals_plain_reading_for_any_piece_size(
     tmp_path_factory: pytest.TempPathFactory, rows: list[str], chunk_bytes: int, block_bytes: int
@@ -102,6 +103,7 @@ def test_line_index_refuses_text_that_others_misread(tmp_path: Path, content: by
         LineIndex(tmp_path / "a.txt")
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 10**18 - 1), min_size=1, max_size=50),
     chunk_bytes=st.integers(1, 64),

@@ -6,7 +6,7 @@ import math
 import editdistance
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_ext.text.scoring import (
@@ -26,6 +26,7 @@ from fairseq_ext.text.scoring import (
 tokens = st.lists(st.sampled_from(["la", "plaça", "coŀlegi", "allà", "la "]), max_size=9)
 
 
+@settings(deadline=None)
 @given(reference=tokens, hypothesis=tokens)
 def test_errors_equal_the_edit_distance(reference: list[str], hypothesis: list[str]) -> None:
     counts = count_errors(reference, hypothesis)
@@ -34,6 +35,7 @@ def test_errors_equal_the_edit_distance(reference: list[str], hypothesis: list[s
     assert counts.insertions - counts.deletions == len(hypothesis) - len(reference)
 
 
+@settings(deadline=None)
 @given(reference=tokens, hypothesis=tokens)
 def test_alignment_replays_both_sides(reference: list[str], hypothesis: list[str]) -> None:
     pairs = align(reference, hypothesis)
@@ -42,6 +44,7 @@ def test_alignment_replays_both_sides(reference: list[str], hypothesis: list[str
     assert (None, None) not in pairs
 
 
+@settings(deadline=None)
 @given(reference=tokens)
 def test_equal_texts_have_no_errors(reference: list[str]) -> None:
     assert count_errors(reference, reference) == ErrorCounts(num_reference=len(reference))

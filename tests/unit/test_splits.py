@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_ext.manifest import Utterance
@@ -71,6 +71,7 @@ def test_by_speaker_names_the_utterance_without_one() -> None:
         by_speaker([Utterance("x", "x.wav", 1)])
 
 
+@settings(deadline=None)
 @given(k=st.integers(2, len(CORPUS)), seed=seeds)
 def test_random_folds_partition(k: int, seed: int) -> None:
     folds = list(random_folds(CORPUS, k, seed))
@@ -99,6 +100,7 @@ def test_random_folds_refuse_impossible_k(k: int) -> None:
         list(random_folds(CORPUS, k, 1))
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 6), seed=seeds)
 def test_few_takes_n_of_each_and_nests(n: int, seed: int) -> None:
     chosen = few_per_class_and_speaker(CORPUS, n, digit, seed)
