@@ -63,6 +63,8 @@ parse_options() {
     esac
     shift 2
   done
+  [[ $seeds =~ ^[1-9][0-9]*$ ]] || die "--seeds $seeds: a whole number from 1 expected"
+  [[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs $jobs: a whole number from 1 expected"
 }
 
 # Number of the stage called $1; $1 may be the number already.

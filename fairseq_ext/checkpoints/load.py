@@ -101,13 +101,16 @@ def _build(cfg: DictConfig, num_classes: int) -> torch.nn.Module:
     """Build the network as it was trained; the checkpoint it was started from is not needed any more."""
     from .. import models as _models  # noqa: F401 - registers them
 
-    name = cfg.model._name
-    if name not in models.ARCH_MODEL_REGISTRY and name not in models.MODEL_REGISTRY:
-        raise ValueError(f"model {name!r}: one of ours expected, found a name that is not registered")
+    name = str((cfg.get("model") or {}).get("_name"))
+    if not name.startswith("ext_") or name not in models.MODEL_REGISTRY:
+        raise ValueError(
+            f"model {name!r}: one of fairseq_ext.models expected, found another; load it with fairseq"
+        )
     cfg.model.pretrained_path = ""
-    torch.manual_seed(cfg.common.seed)
     task_like = _TaskFacts(num_classes, int(cfg.task.sample_rate_hz))
-    return models.MODEL_REGISTRY[name].build_model(cfg.model, task_like)
+    with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
+        torch.manual_seed(cfg.common.seed)
+        return models.MODEL_REGISTRY[name].build_model(cfg.model, task_like)
 
 
 @dataclass(frozen=True)

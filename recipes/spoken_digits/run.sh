@@ -5,6 +5,7 @@ stages=(data manifests check train pretrain finetune evaluate report)
 rows=(linear rnn lstm temporal_cnn spectral_cnn) # conf/ROW.yaml each
 best=spectral_cnn                                # chosen inside the training speakers, see README.md
 parts=supervised,one_speaker,loso,leaky,simclr,labels
+all_parts=$parts,selection
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
@@ -23,7 +24,13 @@ TXT
 
 recipe_option() {
   case $1 in
-    --parts) parts=$2 ;;
+    --parts)
+      parts=$2
+      local part
+      for part in ${parts//,/ }; do
+        [[ ,$all_parts, == *,$part,* ]] || die "--parts $part: one or more of $all_parts expected"
+      done
+      ;;
     *) return 1 ;;
   esac
 }

@@ -1,0 +1,230 @@
+"""Every recipe from nothing to its report on the built-in corpus; interrupted; asked for nonsense."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairseq_ext.analysis.results import stale_results_page
+
+pytestmark = pytest.mark.recipe
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RECIPES = sorted(path.parent for path in (REPOSITORY / "recipes").glob("*/run.sh"))
+TOOLS = sorted((REPOSITORY / "tools").glob("*.py"))
+SMOKE = ("--smoke", "--corpus", "synthetic")
+DIGITS = REPOSITORY / "recipes" / "spoken_digits"
+# What a run that was interrupted may say differently.
+CIRCUMSTANCES = ("command", "train_s", "commit")
+
+every_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: str(path.name))
+Run = Callable[..., Path]
+
+
+def launch(recipe: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+    """Start run.sh in a process group of its own."""
+    log = (out.parent / f"{out.name}.log").open("w", encoding="utf-8")
+    return subprocess.Popen(
+        [str(recipe / "run.sh"), "--out", str(out), *options],
+        cwd=out.parent,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait(process: subprocess.Popen[str], timeout_s: float) -> int:
+    """Exit status; what takes too long is killed with its children."""
+    try:
+        return process.wait(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
+def finish(recipe: Path, out: Path, *options: str) -> str:
+    """Run to the end; the output."""
+    status = wait(launch(recipe, out, *options), 580)
+    text = (out.parent / f"{out.name}.log").read_text(encoding="utf-8")
+    assert status == 0, f"exit status {status}:\n{text[-4000:]}"
+    return text
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Folder of a recipe's finished smoke run, made once."""
+    finished: dict[Path, Path] = {}
+
+    def run(recipe: Path) -> Path:
+        if recipe not in finished:
+            out = tmp_path_factory.mktemp(recipe.name) / "run"
+            finish(recipe, out, *SMOKE)
+            finished[recipe] = out
+        return finished[recipe]
+
+    return run
+
+
+def results(out: Path) -> dict[str, Any]:
+    """results.json of a run."""
+    found: dict[str, Any] = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    return found
+
+
+@every_recipe
+def test_smoke_ends_with_results_and_report(recipe: Path, smoke: Run) -> None:
+    out = smoke(recipe)
+    rows = results(out)["rows"]
+    assert rows
+    assert {row["data"] for row in rows} == {"synthetic"}
+    assert stale_results_page(out) is None
+    assert "synthetic" in (out / "RESULTS.md").read_text(encoding="utf-8")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "<html" in page
+    assert not re.findall(
+        r"""(?:src|href)=["']https?://[^"']+\.(?:js|css|png|woff2?)""", page
+    )  # self-contained
+
+
+@every_recipe
+def test_every_training_has_its_row(recipe: Path, smoke: Run) -> None:
+    out = smoke(recipe)
+    trained = {path.parent.relative_to(out / "train") for path in (out / "train").rglob("done")}
+    scored = {path.parent.relative_to(out / "rows") for path in (out / "rows").rglob("metrics.json")}
+    headless = {path for path in trained if path.parts[-2] == "simclr"}  # scored by its probes
+    assert trained - headless <= scored
+    listed = {(row["protocol"], row["row"], row["seed"]) for row in results(out)["rows"]}
+    assert listed == {
+        ("/".join(p.parts[:-2]), p.parts[-2], int(p.parts[-1].removeprefix("seed"))) for p in scored
+    }
+
+
+def test_digits_cover_every_protocol_and_system(smoke: Run) -> None:
+    found = {(row["protocol"].split("/")[0], row["row"]) for row in results(smoke(DIGITS))["rows"]}
+    best = re.search(r"^best=(\w+)", (DIGITS / "run.sh").read_text(encoding="utf-8"), re.MULTILINE)
+    assert best
+    systems = {"linear", "rnn", "lstm", "temporal_cnn", best[1]}
+    expected = {("published", name) for name in systems}
+    expected |= {(protocol, best[1]) for protocol in ("one_speaker", "loso", "labels", "leaky")}
+    for protocol in ("published", "one_speaker", "labels"):
+        expected |= {(protocol, name) for name in ("simclr_probe", "untrained_probe", "simclr_finetune")}
+    assert expected <= found
+
+
+def files_of(out: Path) -> dict[str, int]:
+    """When each checkpoint and row was written."""
+    paths = [*(out / "train").rglob("*.pt"), *(out / "rows").rglob("*")]
+    return {str(path): path.stat().st_mtime_ns for path in paths if path.is_file()}
+
+
+@every_recipe
+def test_finished_run_has_nothing_left_to_do(recipe: Path, smoke: Run) -> None:
+    out = smoke(recipe)
+    before, page = files_of(out), (out / "RESULTS.md").read_bytes()
+    finish(recipe, out, *SMOKE)
+    assert files_of(out) == before
+    assert (out / "RESULTS.md").read_bytes() == page
+
+
+def figures(out: Path, protocol: str) -> list[dict[str, Any]]:
+    """The rows of a protocol that supervised training gives, without what circumstances change."""
+    rows = [row for row in results(out)["rows"] if row["protocol"] == protocol and "sim" not in row["row"]]
+    kept = [row for row in rows if "probe" not in row["row"]]
+    return [{key: value for key, value in row.items() if key not in CIRCUMSTANCES} for row in kept]
+
+
+def kill_while_training(out: Path, *options: str) -> Iterator[str]:
+    """SIGKILL run.sh at some moment of the train stage, more than once."""
+    moment = random.Random(8)
+    for _ in range(2):
+        process = launch(DIGITS, out, *options)
+        log = out.parent / f"{out.name}.log"
+        while "trainings, " not in (log.read_text(encoding="utf-8") if log.exists() else ""):
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(moment.uniform(4, 25))
+        yield "finished" if process.poll() is not None else "killed"
+        process.send_signal(signal.SIGKILL)  # run.sh alone: its trainings must notice by themselves
+        process.wait()
+
+
+def test_killed_run_continues_to_the_same_figures(smoke: Run, tmp_path: Path) -> None:
+    options = (*SMOKE, "--parts", "supervised")
+    assert "killed" in list(kill_while_training(tmp_path / "run", *options))
+    finish(DIGITS, tmp_path / "run", *options)
+    killed = figures(tmp_path / "run", "published")
+    assert len(killed) == 5
+    assert killed == figures(smoke(DIGITS), "published")
+
+
+@every_recipe
+def test_help_tells_options_and_stages(recipe: Path, tmp_path: Path) -> None:
+    text = finish(recipe, tmp_path / "none", "--help")
+    for option in ("--corpus", "--out", "--stage", "--smoke", "--seeds"):
+        assert option in text
+    assert re.search(r"stages: 0 \w+", text)
+    assert not (tmp_path / "none").exists()
+
+
+WRONG = [
+    pytest.param(("--no-such-option", "1"), r"--no-such-option: no such option", id="option"),
+    pytest.param(("--stage", "nowhere"), r"nowhere: no such stage; expected one of: 0 ", id="stage"),
+    pytest.param(("--stop-stage", "99"), r"99: no such stage", id="stop-stage"),
+    pytest.param(("--corpus",), r"--corpus: a value expected", id="value"),
+    pytest.param((), r"--corpus expected", id="no-corpus"),
+    pytest.param(("--corpus", "/no/such/folder"), r"--corpus.*/no/such/folder", id="missing-corpus"),
+    pytest.param((*SMOKE, "--seeds", "many"), r"--seeds many: ", id="seeds"),
+    pytest.param((*SMOKE, "--jobs", "0"), r"--jobs 0: ", id="jobs"),
+]
+
+
+@every_recipe
+@pytest.mark.parametrize(("options", "message"), WRONG)
+def test_nonsense_ends_with_one_line(
+    recipe: Path, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    out = tmp_path / "run"
+    assert wait(launch(recipe, out, *options), 60) != 0
+    lines = (tmp_path / "run.log").read_text(encoding="utf-8").splitlines()
+    complaints = [line for line in lines if not re.match(r"\[\d\d:\d\d\] stage", line)]
+    assert len(complaints) == 1
+    assert re.search(message, complaints[0])
+    assert complaints[0].startswith(f"recipes/{recipe.name}/run.sh: ")
+
+
+def test_unknown_part_is_refused(tmp_path: Path) -> None:
+    process = launch(DIGITS, tmp_path / "run", *SMOKE, "--parts", "supervised,everything")
+    assert wait(process, 60) != 0
+    assert "everything" in (tmp_path / "run.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda path: str(path.name))
+def test_tool_explains_itself_without_fairseq(tool: Path) -> None:
+    program = [sys.executable, "-X", "importtime", str(tool), "--help"]
+    result = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert result.stdout.startswith("usage:")
+    assert not re.findall(r"\| +(fairseq|torch)$", result.stderr, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in (REPOSITORY / "recipes").rglob("results.json")}), ids=str
+)
+def test_committed_results_page_is_what_its_figures_give(folder: Path) -> None:
+    assert stale_results_page(folder) is None
+
+
+@every_recipe
+def test_recipe_is_executable(recipe: Path) -> None:
+    assert os.access(recipe / "run.sh", os.X_OK)
