@@ -84,15 +84,16 @@ list_trainings() {
       for row in "${rows[@]}"; do training "$row" "$row" published "$seed"; done
     fi
     if wants one_speaker; then training "$best" "$best" one_speaker "$seed"; fi
-    if wants labels; then
-      for protocol in $(protocols 'labels/*'); do training "$best" "$best" "$protocol" "$seed"; done
-    fi
     if wants selection; then
       for row in "${rows[@]}"; do
         for protocol in $(protocols 'inner/*'); do training "$row" "$row" "$protocol" "$seed"; done
       done
     fi
   done
+  # One seed: the control and the label curve show an order of magnitude, not a ranking.
+  if wants labels; then
+    for protocol in $(protocols 'labels/*'); do training "$best" "$best" "$protocol" 1; done
+  fi
   if wants leaky; then
     for protocol in $(protocols 'leaky/*'); do training "$best" "$best" "$protocol" 1; done
   fi
@@ -108,10 +109,16 @@ stage_pretrain() {
 
 pretrained() { echo "$out/train/published/simclr/seed$1/checkpoint_last.pt"; }
 
+# What a pre-trained network is fine-tuned and probed on, seed $1.
+labelled_protocols() {
+  echo published one_speaker
+  if [ "$1" = 1 ] && wants labels; then protocols 'labels/*'; fi
+}
+
 list_finetunings() {
   local seed protocol
   for ((seed = 1; seed <= seeds; seed++)); do
-    for protocol in published one_speaker $(wants labels && protocols 'labels/*'); do
+    for protocol in $(labelled_protocols "$seed"); do
       training simclr_finetune finetune "$protocol" "$seed" "model.pretrained_path=$(pretrained "$seed")"
     done
   done
@@ -123,14 +130,12 @@ stage_finetune() {
 }
 
 stage_evaluate() {
-  local seed probe
+  local seed protocol probe data
   python "$repo/tools/evaluate.py" --run "$out" --origin "$(origin)"
   wants simclr || return 0
-  local data=("published=$out/manifests/published" "one_speaker=$out/manifests/one_speaker") protocol
-  if wants labels; then
-    for protocol in $(protocols 'labels/*'); do data+=("$protocol=$out/manifests/$protocol"); done
-  fi
   for ((seed = 1; seed <= seeds; seed++)); do
+    data=()
+    for protocol in $(labelled_protocols "$seed"); do data+=("$protocol=$out/manifests/$protocol"); done
     probe=(python "$repo/tools/probe.py" --checkpoint "$(pretrained "$seed")" --label digit --rows "$out/rows"
     --origin "$(origin)" --seed "$seed" --data "${data[@]}")
     "${probe[@]}" --row simclr_probe
