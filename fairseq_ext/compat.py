@@ -163,6 +163,23 @@ def end_readers(patience_s: float = 60.0) -> None:
                 reader._queue.get(timeout=0.05)
 
 
+def start_optimizers_quickly() -> None:
+    """Spare a training the import of torch's compiler, which is not used: 2.5 of its 8.5 CPU-seconds before update 1.
+
+    The first optimizer imports it only to mark some of its own methods as "not to be compiled"; torch skips that for
+    methods that bear the mark (`torch/_compile.py`; on releases without it, this does nothing).
+    """
+    import torch
+
+    if "fairseq_cli.train" not in sys.modules:  # not the training command
+        return
+    for method in vars(torch.optim.Optimizer).values():
+        inner = getattr(method, "__wrapped__", None)
+        code = getattr(method, "__code__", None)
+        if inner is not None and code is not None and Path(code.co_filename).name == "_compile.py":
+            inner.__dynamo_disable = inner
+
+
 @functools.cache
 def apply() -> None:
     """Apply every mend, once a process."""
@@ -171,6 +188,7 @@ def apply() -> None:
     allow_checkpoint_types()
     copy_checkpoints_atomically()
     leave_finished_trainings_alone()
+    start_optimizers_quickly()
     atexit.register(end_readers)
 
 

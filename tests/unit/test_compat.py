@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import subprocess
 import sys
 import time
 import types
@@ -167,3 +168,26 @@ def test_trained_to_the_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> No
     assert not calls
     assert train(19, 20) == train(19, 0) == ([0.5], False)
     assert len(calls) == 2
+
+
+OPTIMIZER = """
+import sys
+import fairseq_cli.train
+import torch
+from fairseq.optim.adam import Adam
+from fairseq_ext import compat
+weight = torch.nn.Parameter(torch.ones(3))
+optimizer = Adam([weight])
+for _ in range(2):
+    optimizer.zero_grad()
+    (weight * weight).sum().backward()
+    optimizer.step()
+optimizer.load_state_dict(optimizer.state_dict())
+assert float(weight[0]) < 1.0
+sys.exit("torch._dynamo" in sys.modules)
+"""
+
+
+def test_training_starts_without_the_compiler() -> None:
+    # 2.5 CPU-seconds of each start; in a process of its own, as pytest's may have loaded it
+    subprocess.run([sys.executable, "-c", OPTIMIZER], check=True)
