@@ -30,7 +30,7 @@ HEADER = {
     "command": r"run\.sh|fairseq-hydra-train",
     "hardware": r"\b(cores?|CPU|GPUs?|H200|A100)\b",
     "duration": r"\d\s*(s|seconds?|min|minutes?|h|hours?)\b",
-    "expected metric": r"accuracy|F1|WER|CER|loss|EER|MAE|probe",
+    "expected metric": r"expected: [^#]*\d",
 }
 
 
