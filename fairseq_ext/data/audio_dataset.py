@@ -92,8 +92,9 @@ class AudioDataset(FairseqDataset):
         self._unreadable = torch.zeros(len(index), dtype=torch.bool).share_memory_()
         self._failed_in_a_row = 0
         self._cache: dict[int, Tensor] | None = {} if cache else None
-        limit = np.iinfo(index.sizes.dtype).max if max_samples is None else max_samples
-        self.sizes: NDArray[Any] = np.minimum(index.sizes, limit)
+        self.sizes: NDArray[Any] = (
+            index.sizes if max_samples is None else np.minimum(index.sizes, max_samples)
+        )
         self._report_short_rows()
 
     def _report_short_rows(self) -> None:
