@@ -32,7 +32,7 @@ def main() -> None:
         return
     from fairseq_ext.analysis.markdown import summary_text
     from fairseq_ext.analysis.report import write_report
-    from fairseq_ext.analysis.sections import Run
+    from fairseq_ext.analysis.scored_run import Run
 
     about = json.loads(args.about.read_text(encoding="utf-8")) if args.about else {}
     gathered = results.write_results(args.run, about)

@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -19,9 +18,7 @@ from ..media.audio import AudioError, load
 from . import page, tables
 from .embeddings import read_locations
 from .predictions import Predictions, read_predictions
-
-if TYPE_CHECKING:
-    from .sections import Run
+from .scored_run import Run
 
 MAX_CLIPS = 60
 MAX_AUDIO_BYTES = 2_000_000

@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from ..manifest import atomic_write
 from . import markdown, page, tables
-from .sections import SECTIONS, Run, Section
+from .scored_run import Run
+from .sections import SECTIONS, Section
 
 # A page that mail programs and browsers on telephones still take.
 MAX_PAGE_BYTES = 8_000_000

@@ -6,61 +6,23 @@ A recipe of another kind adds its own: write such a function and pass `[*SECTION
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import page, plots, protocol_tables, tables
-from .embeddings import PROJECTIONS, project
+from .embeddings import project
 from .examples import examples
 from .markdown import other_protocols, short_commit
 from .predictions import read_embeddings
 from .provenance import read_log
+from .scored_run import Run
 
 # More points say nothing more to the eye, and t-SNE takes minutes on them.
 MAX_POINTS = 3000
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a section may read.
-
-    Attributes:
-        folder: run folder.
-        results: what results.json holds.
-        projections: which projections of embeddings to draw.
-    """
-
-    folder: Path
-    results: Mapping[str, Any]
-    projections: Sequence[str] = PROJECTIONS
-
-    def row_folder(self, protocol: str, row: str) -> Path | None:
-        """Finds the folder of a row's first seed.
-
-        Args:
-            protocol: such as `published`.
-            row: system.
-
-        Returns:
-            The folder, or None when it was not run or is not here.
-        """
-        seeds = [r["seed"] for r in self.results["rows"] if r["protocol"] == protocol and r["row"] == row]
-        folder = self.folder / "rows" / protocol / row / f"seed{min(seeds)}" if seeds else None
-        return folder if folder and folder.is_dir() else None
-
-    def detailed(self) -> tuple[str, Path | None]:
-        """The system shown in detail.
-
-        Returns:
-            Its row name, and the folder of its first seed on the published split.
-        """
-        name = tables.detailed_row(self.results) or ""
-        return name, self.row_folder(tables.PUBLISHED, name)
 
 
 @dataclass(frozen=True)

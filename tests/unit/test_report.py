@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from fairseq_ext.analysis import page, report, results
-from fairseq_ext.analysis.sections import SECTIONS, Run, Section
+from fairseq_ext.analysis.scored_run import Run
+from fairseq_ext.analysis.sections import SECTIONS, Section
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
