@@ -4,6 +4,7 @@ recipe=spoken_digits
 stages=(data manifests check train pretrain finetune evaluate report)
 rows=(linear rnn lstm temporal_cnn spectral_cnn) # conf/ROW.yaml each
 best=spectral_cnn                                # chosen inside the training speakers, see README.md
+backbone=temporal_cnn                            # what SimCLR pre-trains; conf/{simclr,finetune}.yaml
 parts=supervised,one_speaker,loso,leaky,simclr,labels
 all_parts=$parts,selection
 # shellcheck source=recipes/common.sh
@@ -13,11 +14,11 @@ recipe_help() {
   cat <<TXT
   --parts A,B,...     what to train                               (default: $parts)
                         supervised    every model on the published split
-                        one_speaker   the best model trained on one speaker
+                        one_speaker   the best model and the temporal CNN trained on one speaker
                         loso          the best model, leave one speaker out, all six
                         leaky         control: random folds with shared speakers
-                        simclr        self-supervised pre-training, linear probe, fine-tuning
-                        labels        supervised (and fine-tuned) at 1, 2, 5, 10 labels per digit and speaker
+                        simclr        temporal CNN: self-supervised pre-training, linear probe, fine-tuning
+                        labels        temporal CNN, supervised (and fine-tuned) at 1, 2, 5, 10 labels per digit and speaker
                         selection     every model, leave one training speaker out: what decided the settings
 TXT
 }
@@ -83,7 +84,9 @@ list_trainings() {
     if wants supervised; then
       for row in "${rows[@]}"; do training "$row" "$row" published "$seed"; done
     fi
-    if wants one_speaker; then training "$best" "$best" one_speaker "$seed"; fi
+    if wants one_speaker; then
+      for row in "$backbone" "$best"; do training "$row" "$row" one_speaker "$seed"; done
+    fi
     if wants selection; then
       for row in "${rows[@]}"; do
         for protocol in $(protocols 'inner/*'); do training "$row" "$row" "$protocol" "$seed"; done
@@ -92,7 +95,7 @@ list_trainings() {
   done
   # One seed: the control and the label curve show an order of magnitude, not a ranking.
   if wants labels; then
-    for protocol in $(protocols 'labels/*'); do training "$best" "$best" "$protocol" 1; done
+    for protocol in $(protocols 'labels/*'); do training "$backbone" "$backbone" "$protocol" 1; done
   fi
   if wants leaky; then
     for protocol in $(protocols 'leaky/*'); do training "$best" "$best" "$protocol" 1; done
