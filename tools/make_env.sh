@@ -9,7 +9,7 @@ usage: tools/make_env.sh [--python PYTHON] [--venv DIR]
   --python PYTHON   interpreter to build on, 3.11 or 3.12        (default: python3)
   --venv DIR        where the environment goes                   (default: .venv)
 
-Takes about 8 minutes and 6 GB the first time (CUDA build of torch, fairseq compiled from source) and seconds
+Takes 2 to 8 minutes and 6 GB the first time (CUDA build of torch, fairseq compiled from source) and seconds
 afterwards. Can be interrupted and rerun. Nothing is downloaded before the checks have passed.
 TXT
 }
@@ -60,7 +60,7 @@ build() {
   pinned 'cython|numpy|setuptools|torch|wheel' >"$venv/build-pins.txt"
   "${install[@]}" -r "$venv/build-pins.txt"
   # Built against the torch above: an isolated build would download a second one.
-  echo '[2/3] every pinned package; fairseq is compiled the first time (about 5 minutes)'
+  echo '[2/3] every pinned package; fairseq is compiled the first time (2 to 5 minutes)'
   "${install[@]}" -r requirements.txt --no-build-isolation-package fairseq-fixed
   echo '[3/3] this checkout (pip install -e .)'
   "${install[@]}" --no-deps --no-build-isolation -e .
