@@ -194,7 +194,7 @@ def print_table(args: argparse.Namespace, rounds: dict[str, list[dict[str, float
         for name in ("stock", "ours"):
             values = [found[row] for found in rounds[name]]
             medians.append(statistics.median(values))
-            line += f"{medians[-1]:>10.3f}{f'{min(values):.3f}-{max(values):.3f}':>16}"
+            line += f"{medians[-1]:>10.4g}{f'{min(values):.4g}-{max(values):.4g}':>16}"
         print(f"{line}{medians[0] / medians[1]:>8.2f}x")
 
 
