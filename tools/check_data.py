@@ -23,7 +23,11 @@ def parse_args() -> argparse.Namespace:
     )
     add("--splits", nargs="+", default=[], help="splits that must be there (default: those found)")
     add("--labels", nargs="+", default=[], help="label files that must be there (default: those found)")
-    add("--classes", nargs="+", help="label files with one class per row (default: found out)")
+    add(
+        "--classes",
+        nargs="+",
+        help="label files with one class per row; of several, some may be empty (default: found out)",
+    )
     add("--ctc", nargs="+", default=[], help="label files a CTC model learns: check that frames suffice")
     add("--ctc-stride-samples", type=int, default=320, help="audio samples per encoder frame (default: 320)")
     add(

@@ -4,8 +4,11 @@
 `asr_10min`, `asr_1h`    the same with so much labelled speech, spread over speakers; `asr_1h` holds `asr_10min`.
 `ssl`                    speech to pre-train on, without labels: all but invalidated clips and held-out speakers.
 `accent`, `gender`       one class per clip, of speakers who state one, unseen ones held out; few clips of each speaker.
+`accent_gender`          the clips of both, streams `accent` and `gender` side by side; an empty line = not stated. Its
+                         lines with an accent are the clips of `accent`, split by split, those with a gender the clips
+                         of `gender`: a network with two heads is scored on the clips of those with one.
 `accent_leaky`, ...      the same clips divided at random, the speakers shared: a control that shows what leakage adds,
-                         not a result.
+                         not a result. One division for all three, for the same comparison.
 
 All of them hold out the speakers of one `Division`, so that none is seen in pre-training either.
 """
@@ -17,7 +20,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..manifest import Utterance, write_dictionary, write_manifest
-from ..splits import random_folds
 from ..text.normalize import alphabet, normalize
 from ..text.units import count_units, to_characters
 from .common_voice import VALIDATED
@@ -28,6 +30,7 @@ from .common_voice_splits import (
     few_minutes,
     few_per_speaker,
     overlap,
+    random_rank,
     unlabelled,
     without_overlap,
 )
@@ -41,6 +44,9 @@ SSL_VALID_MINUTES = 10.0
 
 Label = Callable[[Utterance], str]
 Note = Callable[[str], None]
+
+# What speakers state of themselves: stream -> its line.
+STATED: Mapping[str, Label] = {"accent": lambda u: u.accent or "", "gender": lambda u: u.gender or ""}
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class Choices:
         minutes: of labelled speech, one small set each.
         seed: of the small sets and the leaky divisions.
         sample_rate_hz: that `num_samples` counts at.
-        max_per_speaker: clips of each speaker in `accent` and `gender`.
+        max_per_speaker: clips of each speaker in `accent`, `gender` and `accent_gender`.
         keep_shared_sentences: train on sentences that are also in valid or test.
     """
 
@@ -103,11 +109,7 @@ def protocols(
     note = on_note or log.info
     yield from _recognition(utterances, division, choices, note)
     yield _pretraining(utterances, division, choices)
-    validated = [u for u in utterances if u.split in VALIDATED]
-    accents = agreed_accents(validated)
-    yield from _classes("accent", lambda u: u.accent or "", accents, division, choices, note)
-    genders = [u for u in agreed_genders(validated) if u.gender in GENDERS]
-    yield from _classes("gender", lambda u: u.gender or "", genders, division, choices, note)
+    yield from _classes([u for u in utterances if u.split in VALIDATED], division, choices, note)
 
 
 class _Texts:
@@ -188,41 +190,101 @@ def _pretraining(utterances: Sequence[Utterance], division: Division, choices: C
 
 
 def _classes(
-    name: str, label: Label, members: list[Utterance], division: Division, choices: Choices, note: Note
+    validated: Sequence[Utterance], division: Division, choices: Choices, note: Note
 ) -> Iterator[LabelledProtocol]:
-    chosen = few_per_speaker(members, choices.max_per_speaker, seed=choices.seed)
+    chosen = few_per_speaker(_stating(validated), choices.max_per_speaker, seed=choices.seed)
     sides = _by_side(chosen, division.side)
-    classes = {label(u) for u in sides["train"]}
+    names = [name for name in STATED if _can_be_asked(name, sides, note)]
+    leaky = _leaky_sides(sides, names, choices.seed)
+    both = [names] if len(names) > 1 else []
+    for streams in [*([name] for name in names), *both]:
+        held = _held_out(streams, sides)
+        yield held
+        yield _leaky(held, leaky)
+
+
+def _stating(clips: Sequence[Utterance]) -> list[Utterance]:
+    """The clips of speakers who state an accent or a gender, with both; None for what they do not state."""
+    accents = {u.id: u.accent for u in agreed_accents(clips)}
+    genders = {u.id: u.gender for u in agreed_genders(clips) if u.gender in GENDERS}
+    known = (replace(u, accent=accents.get(u.id), gender=genders.get(u.id)) for u in clips)
+    return [u for u in known if u.accent or u.gender]
+
+
+def _can_be_asked(name: str, sides: dict[str, list[Utterance]], note: Note) -> bool:
+    """Whether there is something to learn and to test; classes that nobody in training has become unknown."""
+    label = STATED[name]
+    classes = {label(u) for u in sides["train"]} - {""}
     for side in ("valid", "test"):
-        if unseen := Counter(label(u) for u in sides[side] if label(u) not in classes):
+        if unseen := Counter(label(u) for u in sides[side] if label(u) not in {*classes, ""}):
             note(
                 f"{name}: no training speaker of {', '.join(unseen)}; {unseen.total()} clips of {side} are left out"
             )
-        sides[side] = [u for u in sides[side] if label(u) in classes]
-    train, valid, test = sides["train"], sides["valid"], sides["test"]
-    if len(classes) < 2 or not test:
+            sides[side] = [_without(u, name) if label(u) in unseen else u for u in sides[side]]
+    num_test = sum(bool(label(u)) for u in sides["test"])
+    if len(classes) < 2 or not num_test:
         note(f"{name}: two classes to train on and a clip to test on expected, found {len(classes)} classes and "
-             f"{len(test)} clips; left out")  # fmt: skip
-        return
-    counts = dict(sorted(Counter(map(label, train)).items()))
-    held = LabelledProtocol(name, train, test, valid, labels={name: label}, dictionaries={name: counts})
-    yield held
-    yield _leaky(held, choices.seed)
+             f"{num_test} clips; left out")  # fmt: skip
+        return False
+    return True
 
 
-def _leaky(protocol: LabelledProtocol, seed: int) -> LabelledProtocol:
-    """The same clips divided at random, a test set of much the same size."""
-    everyone = [*protocol.train, *protocol.valid, *protocol.test]
-    num_folds = min(max(3, round(len(everyone) / len(protocol.test))), len(everyone))
-    test, valid, *rest = (fold for _, fold in random_folds(everyone, num_folds, seed))
+def _without(utterance: Utterance, name: str) -> Utterance:
+    return replace(utterance, accent=None) if name == "accent" else replace(utterance, gender=None)
+
+
+def _labelled(clips: Iterable[Utterance], streams: Iterable[str]) -> list[Utterance]:
+    """The clips with a class in one of the streams at least."""
+    return [u for u in clips if any(STATED[name](u) for name in streams)]
+
+
+def _held_out(streams: Sequence[str], sides: Mapping[str, Sequence[Utterance]]) -> LabelledProtocol:
+    train, valid, test = (_labelled(sides[side], streams) for side in SIDES)
+    labels = {name: STATED[name] for name in streams}
+    counts = {name: Counter(label(u) for u in train if label(u)) for name, label in labels.items()}
+    dictionaries = {name: dict(sorted(count.items())) for name, count in counts.items()}
+    return LabelledProtocol("_".join(streams), train, test, valid, labels=labels, dictionaries=dictionaries)
+
+
+def _leaky(protocol: LabelledProtocol, side_of: Mapping[str, str]) -> LabelledProtocol:
+    """The same clips, divided otherwise."""
+    sides = _by_side([*protocol.train, *protocol.valid, *protocol.test], lambda u: side_of[u.id])
     return replace(
         protocol,
         name=f"{protocol.name}_leaky",
-        train=[u for fold in rest for u in fold],
-        valid=valid,
-        test=test,
+        train=sides["train"],
+        valid=sides["valid"],
+        test=sides["test"],
         shares_speakers=True,
     )
+
+
+def _leaky_sides(
+    sides: Mapping[str, Sequence[Utterance]], streams: Sequence[str], seed: int
+) -> dict[str, str]:
+    """Deals the clips out at random, whoever speaks; the test set is of much the same size.
+
+    Those that state both come between those that state one, so that the clips of a stream are neighbours and every
+    side gets its share of each stream.
+
+    Args:
+        sides: side -> clips.
+        streams: one or both of `STATED`, or none.
+        seed: another seed gives another division.
+
+    Returns:
+        Clip's id -> side.
+    """
+    own = {side: _labelled(clips, streams) for side, clips in sides.items()}
+    clips = [u for members in own.values() for u in members]
+    if not clips:
+        return {}
+    fewest = min(len(_labelled(clips, [name])) for name in streams)
+    num_folds = min(max(3, round(len(clips) / len(own["test"]))), fewest)
+    first, last = STATED[streams[0]], STATED[streams[-1]]
+    dealt = sorted(clips, key=lambda u: (bool(last(u)) - bool(first(u)), random_rank(u.id, seed)))
+    named = {0: "test", 1: "valid"}
+    return {u.id: named.get(rank % num_folds, "train") for rank, u in enumerate(dealt)}
 
 
 def describe(protocol: LabelledProtocol, sample_rate_hz: int) -> list[str]:
@@ -233,7 +295,8 @@ def describe(protocol: LabelledProtocol, sample_rate_hz: int) -> list[str]:
         sample_rate_hz: that `num_samples` counts at.
 
     Returns:
-        A line for the protocol and, where it has one stream of classes, a line for each.
+        A line for the protocol; of one stream of classes, a line for each class; of several, a line for each stream,
+        saying in how many clips it is not empty.
     """
     sizes = []
     for side in SIDES:
@@ -246,7 +309,15 @@ def describe(protocol: LabelledProtocol, sample_rate_hz: int) -> list[str]:
             f"{side} {clips} clips {speakers} speakers" for side, (clips, speakers) in counts.items()
         )
         lines.append(f"  {symbol:17} {cells}")
+    if protocol.labels.keys() == protocol.dictionaries.keys() and len(protocol.labels) > 1:
+        lines += [f"  {name:17} {_known(protocol, label)}" for name, label in protocol.labels.items()]
     return lines
+
+
+def _known(protocol: LabelledProtocol, label: Label) -> str:
+    """How many clips of each side have a line that is not empty."""
+    counts = ((side, getattr(protocol, side)) for side in SIDES)
+    return ", ".join(f"{side} {sum(map(bool, map(label, own)))} of {len(own)} clips" for side, own in counts)
 
 
 def balance(protocol: LabelledProtocol) -> dict[str, dict[str, tuple[int, int]]]:

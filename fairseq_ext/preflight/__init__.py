@@ -13,7 +13,7 @@ audio.py      headers of all recordings, decoding of some
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tabulate import tabulate
 from .audio import AudioLimits, check_audio, default_workers
 from .between import check_between
 from .findings import Finding, Findings, Kind, Severity
-from .labels import CtcLimits, LabelCheck, load_dictionary
+from .labels import CtcLimits, LabelCheck, load_dictionary, looks_like_classes
 from .rows import RowLimits, SplitScan, scan_split
 
 __all__ = ["CtcLimits", "Finding", "Findings", "Kind", "Options", "Report", "Severity", "check"]
@@ -39,7 +39,8 @@ class Options:
     Attributes:
         splits: names of splits that must be there; empty takes those found.
         labels: label streams that must be there; empty takes those found, each expected in every split.
-        classes: label streams of one class per row; None finds them by themselves.
+        classes: label streams of one class per row; None finds them by themselves. Of several, an empty line in one
+            says that this class is not known; a row that is empty in all of them is an error.
         ctc: label streams that a CTC model learns (ltr): enough frames are needed.
         ctc_limits: the frames of that model.
         sample_rate_hz: of the manifest and, unless any_rate, of the files; None takes each file's own.
@@ -155,7 +156,7 @@ def check(folder: str | Path, options: Options | None = None) -> Report:
         options.sample_rate_hz,
         options.min_duration_s,
         options.max_duration_s,
-        options.classes,
+        _find_classes(folder, splits, dictionaries, options),
         options.ctc,
         options.ctc_limits,
     )
@@ -182,6 +183,16 @@ def _find_splits(folder: Path, options: Options, findings: Findings) -> list[str
     if not found:
         findings.add(NO_SPLITS, str(folder), "{split}.tsv expected, found none")
     return [name for name in found if not options.splits or name in options.splits]
+
+
+def _find_classes(
+    folder: Path, splits: Sequence[str], dictionaries: Mapping[str, frozenset[str] | None], options: Options
+) -> Sequence[str]:
+    """Label streams of one class per row: those named, or those that look so and have a dictionary."""
+    if options.classes is not None:
+        return options.classes
+    asked = [name for name, symbols in dictionaries.items() if symbols and name not in options.ctc]
+    return [name for name in asked if looks_like_classes(folder / f"{split}.{name}" for split in splits)]
 
 
 def _find_labels(folder: Path, splits: Sequence[str]) -> list[str]:

@@ -1,9 +1,9 @@
 """Checks of one label stream: empty rows, OOV and <unk>, one class per row, classes without rows, CTC."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from ..manifest import read_dictionary
@@ -72,6 +72,7 @@ class LabelCheck:
         name: its suffix.
         is_training: whether the split is trained on: an OOV symbol is an error there.
         is_class: one class per row.
+        may_be_empty: another stream may hold the row's class: an empty line says that this one is not known.
         dictionary: its symbols, or None without one.
         ctc: the frames that must suffice, or None.
         findings: receives the problems.
@@ -87,6 +88,7 @@ class LabelCheck:
     name: str
     is_training: bool
     is_class: bool
+    may_be_empty: bool
     dictionary: frozenset[str] | None
     ctc: CtcLimits | None
     findings: Findings
@@ -109,7 +111,8 @@ class LabelCheck:
         self.num_tokens += len(tokens)
         if not tokens:
             self.num_empty += 1
-            self._found(EMPTY_LABEL, "a label expected, found an empty line")
+            if text or not self.may_be_empty:
+                self._found(EMPTY_LABEL, f"a label expected, found {'blanks' if text else 'an empty line'}")
             return
         if self.is_class:
             self.classes.update(tokens[:1])
@@ -174,16 +177,15 @@ def load_dictionary(folder: Path, name: str, findings: Findings) -> frozenset[st
     return symbols or None
 
 
-def looks_like_classes(path: Path) -> bool:
-    """Tells from the first rows whether a stream holds one class per row.
+def looks_like_classes(paths: Iterable[Path]) -> bool:
+    """Tells from the first rows whether a stream holds one class per row; empty ones do not tell.
 
     Args:
-        path: of the label file.
+        paths: of its label files, a split each.
 
     Returns:
         Whether most of them hold a single symbol.
     """
-    first = [
-        len(line.split()) == 1 for _, line in zip(range(_CLASS_ROWS), tolerant_lines(path), strict=False)
-    ]
+    rows = (row for path in paths for line in tolerant_lines(path) if (row := line.split()))
+    first = [len(row) == 1 for row in islice(rows, _CLASS_ROWS)]
     return sum(first) > len(first) / 2

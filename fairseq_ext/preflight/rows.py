@@ -13,7 +13,7 @@ from typing import Any
 
 from ..manifest import SIDECAR_COLUMNS
 from .findings import Findings, Kind, Severity
-from .labels import CtcLimits, LabelCheck, looks_like_classes
+from .labels import CtcLimits, LabelCheck
 from .lines import BAD_COLUMNS, AudioRow, audio_rows, read_root_folder, tolerant_lines
 
 __all__ = ["RowLimits", "SplitScan", "scan_split"]
@@ -24,6 +24,7 @@ ZERO_LENGTH = Kind("zero-length audio", "leave these recordings out and write th
 TOO_SHORT = Kind("audio shorter than allowed", "leave these recordings out, or lower the limit")
 TOO_LONG = Kind("audio longer than allowed", "cut or leave out these recordings, or raise the limit")
 PARITY = Kind("files of a split differ in their number of rows", "write the manifest and its labels again")
+NO_CLASS = Kind("no class in any label stream", "leave these utterances out or label them")
 NO_LABELS = Kind("label file missing", "write the manifest again, with this label for every split")
 NO_SIDECAR = Kind(
     "no sidecar: ids and speakers cannot be checked",
@@ -45,7 +46,7 @@ class RowLimits:
         sample_rate_hz: that num_samples counts at; None leaves durations unchecked.
         min_duration_s: 0 is no limit.
         max_duration_s: 0 is no limit.
-        classes: label streams of one class per row; None finds them by themselves.
+        classes: label streams of one class per row; of several, a row needs a class in one of them at least.
         ctc: label streams that a CTC model learns.
         ctc_limits: the frames of that model.
     """
@@ -53,7 +54,7 @@ class RowLimits:
     sample_rate_hz: int | None = None
     min_duration_s: float = 0.0
     max_duration_s: float = 0.0
-    classes: Sequence[str] | None = None
+    classes: Sequence[str] = ()
     ctc: Sequence[str] = ()
     ctc_limits: CtcLimits = field(default_factory=CtcLimits)
 
@@ -131,6 +132,7 @@ def scan_split(
         for label, text in zip(scan.labels, texts, strict=True):
             if text is not None:
                 label.add(text, row and row.num_samples)
+        _check_some_class(scan.labels, texts, findings)
     _check_totals(scan, sidecar, tsv_path, findings)
     return scan
 
@@ -157,12 +159,20 @@ def _label_check(
     limits: RowLimits,
     findings: Findings,
 ) -> LabelCheck:
-    if limits.classes is None:
-        is_class = dictionary is not None and name not in limits.ctc and looks_like_classes(path)
-    else:
-        is_class = name in limits.classes
+    is_class = name in limits.classes
+    may_be_empty = is_class and len(limits.classes) > 1
     ctc = limits.ctc_limits if name in limits.ctc else None
-    return LabelCheck(path, name, is_training(split), is_class, dictionary, ctc, findings)
+    return LabelCheck(path, name, is_training(split), is_class, may_be_empty, dictionary, ctc, findings)
+
+
+def _check_some_class(labels: Sequence[LabelCheck], texts: Sequence[str | None], findings: Findings) -> None:
+    """Each stream may have a gap, but a row that is empty in all of them teaches and tests nothing."""
+    asked = [(label, text) for label, text in zip(labels, texts, strict=True) if label.may_be_empty]
+    if not asked or any(text is None or text.strip() for _, text in asked):
+        return
+    first, names = asked[0][0], " or ".join(label.name for label, _ in asked)
+    detail = f"a class in {names} expected, found empty lines"
+    findings.add(NO_CLASS, f"{first.path}:{first.num_rows}", detail)
 
 
 def _check_row(row: AudioRow, path: Path, scan: SplitScan, limits: RowLimits, findings: Findings) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,13 +73,15 @@ def test_one_set_of_held_out_speakers_for_everything(is_official: bool) -> None:
         "accent_leaky",
         "gender",
         "gender_leaky",
+        "accent_gender",
+        "accent_gender_leaky",
     ]
     honest = [p for p in found.values() if not p.shares_speakers]
     train = {u.speaker for p in honest for u in p.train}
     assert_disjoint(
         {"train": train, "valid and test": {u.speaker for p in honest for u in [*p.valid, *p.test]}}
     )
-    for name in ("accent_leaky", "gender_leaky"):
+    for name in ("accent_leaky", "gender_leaky", "accent_gender_leaky"):
         leaky, held = found[name], found[name.removesuffix("_leaky")]
         assert {u.speaker for u in leaky.train} & {u.speaker for u in leaky.test}
         clips = [sorted(u.id for u in [*p.train, *p.valid, *p.test]) for p in (leaky, held)]
@@ -131,6 +134,101 @@ def test_classes_are_those_the_speaker_states_once() -> None:
     genders = balance(found["gender"])
     assert sum(row["train"][0] for row in genders.values()) == 36
     assert max(Counter(u.speaker for u in found["gender"].train).values()) == 3
+
+
+def with_gaps() -> list[Utterance]:
+    """`corpus`, where 0, 1, 12 and 14 state no accent, 2, 3 and 15 no gender, 5 another and 7 two; 9 states nothing."""
+    unstated = {**dict.fromkeys(("speaker0", "speaker1", "speaker12", "speaker14", "speaker9"), "accent")}
+    clips = [replace(u, accent=None) if u.speaker in unstated else u for u in corpus()]
+    genders: dict[str, str | None] = {f"speaker{number}": None for number in (2, 3, 9, 15)}
+    genders["speaker5"] = "other"
+    clips = [replace(u, gender=genders[u.speaker]) if u.speaker in genders else u for u in clips]
+    return [
+        replace(u, gender="female" if u.id[-1] == "2" else "male") if u.speaker == "speaker7" else u
+        for u in clips
+    ]
+
+
+def sides_of(protocol: LabelledProtocol, stream: str = "") -> dict[str, list[str]]:
+    """Side -> ids, of the clips with a class in the stream; of all without one."""
+    sides = {"train": protocol.train, "valid": protocol.valid, "test": protocol.test}
+    return {
+        side: [u.id for u in own if not stream or protocol.labels[stream](u)] for side, own in sides.items()
+    }
+
+
+@pytest.mark.parametrize("suffix", ["", "_leaky"])
+@pytest.mark.parametrize("is_official", [True, False])
+def test_both_streams_hold_the_clips_of_each(suffix: str, is_official: bool) -> None:
+    found, _ = made(with_gaps(), Choices("ca", minutes=(), max_per_speaker=3), is_official=is_official)
+    both = found[f"accent_gender{suffix}"]
+    for stream in ("accent", "gender"):
+        alone = found[stream + suffix]
+        assert sides_of(both, stream) == sides_of(alone), stream
+        assert both.dictionaries[stream] == alone.dictionaries[stream]
+        assert alone.train
+        assert alone.test
+    lines = {
+        u.speaker: [label(u) for label in both.labels.values()]
+        for u in [*both.train, *both.valid, *both.test]
+    }
+    assert lines["speaker0"] == ["", "male"]
+    assert lines["speaker3"] == lines["speaker5"] == lines["speaker7"] == ["valencià", ""]
+    assert lines["speaker4"] == ["central", "male"]
+    assert "speaker9" not in lines
+    clips = Counter(u.speaker for u in [*both.train, *both.valid, *both.test])
+    assert set(clips.values()) == {3}
+
+
+def test_control_with_shared_speakers_deals_every_stream_out_evenly() -> None:
+    clips = [
+        replace(u, accent=u.accent if int(u.speaker[7:]) < 4 or u.split != "train" else None)
+        for u in corpus()
+    ]
+    found, _ = made(clips, Choices("ca", minutes=()))
+    for name in ("accent", "gender", "accent_gender"):
+        sizes = {side: len(ids) for side, ids in sides_of(found[f"{name}_leaky"]).items()}
+        assert abs(sizes["test"] - sizes["valid"]) <= 1, (name, sizes)
+        total = sum(sizes.values())
+        assert abs(sizes["test"] - total / 8) <= 1, (name, sizes)  # 8 folds: 2 of 16 speakers are in the test
+
+
+def test_class_without_a_training_speaker_is_not_known_beside_one_that_is() -> None:
+    clips = [replace(u, accent="balear") if u.speaker == "speaker14" and u.accent else u for u in corpus()]
+    found, notes = made(clips, Choices("ca", minutes=()))
+    assert "accent: no training speaker of balear; 5 clips of test are left out" in notes
+    both = found["accent_gender"]
+    assert {(label(u)) for u in both.test if u.speaker == "speaker14" for label in both.labels.values()} == {
+        "",
+        "female",
+    }
+    assert sides_of(both, "accent") == sides_of(found["accent"])
+
+
+def test_one_stream_alone_is_not_set_beside_another() -> None:
+    found, notes = made([replace(u, gender="female") for u in corpus()], Choices("ca", minutes=()))
+    assert [name for name in found if "accent" in name or "gender" in name] == ["accent", "accent_leaky"]
+    assert (
+        "gender: two classes to train on and a clip to test on expected, found 1 classes and 11 clips; left out"
+        in notes
+    )
+    found, _ = made([replace(u, accent=None, gender=None) for u in corpus()], Choices("ca", minutes=()))
+    assert list(found) == ["asr", "ssl"]
+
+
+def test_empty_line_where_a_class_is_not_stated(tmp_path: Path) -> None:
+    found, _ = made(with_gaps(), Choices("ca", minutes=(), max_per_speaker=1))
+    both = found["accent_gender"]
+    write(both, tmp_path, tmp_path)
+    rows = [read_labels(tmp_path, "test", "accent"), read_labels(tmp_path, "test", "gender")]
+    assert list(zip(*rows, strict=True)) == [("", "female"), ("valencià", "")]
+    assert [u.speaker for u in read_manifest(tmp_path, "test")] == ["speaker14", "speaker15"]
+    assert read_dictionary(tmp_path / "dict.accent.txt") == ["central", "valencià"]
+    assert read_dictionary(tmp_path / "dict.gender.txt") == ["female", "male"]
+    assert describe(both, 16000)[1:] == [
+        "  accent            train 9 of 11 clips, valid 1 of 2 clips, test 1 of 2 clips",
+        "  gender            train 7 of 11 clips, valid 2 of 2 clips, test 1 of 2 clips",
+    ]
 
 
 def test_files_of_catalan_byte_for_byte(tmp_path: Path) -> None:
