@@ -24,9 +24,13 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ..features.spectral import valid_mask
+from .gabor import gabor_filters
 from .products import add_product_, product, set_product_
 
 MODES = ("default", "layer_norm")
+INITS = ("random", "gabor")
+# Samples from which on the covariance under a kernel costs more than a pass over the frames; by far more at 320.
+WIDE_KERNEL = 64
 # Frames per product when the covariance is summed.
 MOMENT_FRAMES = 64
 ConvLayers = list[tuple[int, int, int]]
@@ -188,7 +192,8 @@ class NormalizedConv(nn.ModuleDict):
 
     Mean and variance over a clip's frames follow from the mean and covariance of the K samples under the kernel, so
     that norm and convolution are one product with K weights per clip and channel, and padding never counts. In double
-    precision, since speech has little power at high frequencies, where many filters look.
+    precision, since speech has little power at high frequencies, where many filters look. A wide kernel, whose
+    covariance would cost more than the norm, is convolved and normalised one after the other.
 
     Args:
         out_channels: O.
@@ -215,6 +220,8 @@ class NormalizedConv(nn.ModuleDict):
         Returns:
             (Q, O) rows, Q = B S / stride.
         """
+        if self["0"].kernel > WIDE_KERNEL:
+            return self._normalize(self._convolve(source), lengths)
         conv, norm = self["0"], self["2"]
         beyond = F.pad(source.double(), (0, max(conv.kernel - conv.stride, 0)))
         windows = beyond.unfold(1, conv.kernel, conv.stride)  # (B, S / stride, K)
@@ -229,6 +236,21 @@ class NormalizedConv(nn.ModuleDict):
         inputs = F.pad(F.pad(centred.to(conv.weight), (0, 1), value=1.0), (0, rest))
         shift = norm.bias.to(conv.weight).expand(len(folded), 1, -1)
         return F.gelu(inputs @ F.pad(torch.cat([folded, shift], dim=1), (0, 0, 0, rest))).flatten(0, 1)
+
+    def _convolve(self, source: Tensor) -> Tensor:
+        """(B, S / stride, O); what looks beyond a clip's end is not valid."""
+        conv = self["0"]
+        beyond = F.pad(source.flatten(), (0, max(conv.kernel - conv.stride, 0)))
+        return conv(beyond[:, None]).unflatten(0, (len(source), -1))
+
+    def _normalize(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Group norm over each clip's valid frames, GELU: (Q, O)."""
+        norm, count = self["2"], lengths.clamp(min=1)[:, None, None]
+        valid = valid_mask(lengths, frames.shape[1])[:, :, None]
+        centred = frames.float() - (frames * valid).float().sum(1, keepdim=True) / count
+        variance = (centred * valid).square().sum(1, keepdim=True) / count
+        normalized = centred * (norm.weight * (variance + norm.eps).rsqrt()) + norm.bias
+        return F.gelu(normalized.to(frames)).flatten(0, 1)
 
 
 def _moments(windows: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -282,15 +304,20 @@ class ConvExtractor(nn.Module):
         layers: (channels, kernel, stride) per layer.
         mode: "default" = group norm after the first layer; "layer_norm" = layer norm after each.
         bias: whether the convolutions have one.
+        init: of the first layer, "random" or "gabor".
 
     Raises:
-        ValueError: another mode.
+        ValueError: another mode or init.
     """
 
-    def __init__(self, layers: ConvLayers, mode: str = "default", bias: bool = False) -> None:
+    def __init__(
+        self, layers: ConvLayers, mode: str = "default", bias: bool = False, init: str = "random"
+    ) -> None:
         super().__init__()
         if mode not in MODES:
             raise ValueError(f"extractor_mode: one of {', '.join(MODES)} expected, found {mode!r}; change it")
+        if init not in INITS:
+            raise ValueError(f"extractor_init: one of {', '.join(INITS)} expected, found {init!r}; change it")
         self.layers = layers
         channels = [1, *(channels for channels, _, _ in layers)]
         blocks: list[nn.Module] = [
@@ -300,6 +327,9 @@ class ConvExtractor(nn.Module):
         if mode == "default":
             blocks[0] = NormalizedConv(*layers[0], bias=bias)
         self.conv_layers = nn.ModuleList(blocks)
+        if init == "gabor":
+            with torch.no_grad():
+                self.conv_layers[0]["0"].weight.copy_(gabor_filters(*layers[0][:2])[:, None])
 
     def forward(self, source: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Extract.

@@ -31,6 +31,10 @@ class SpeechEncoderConfig(TransformerConfig):
         metadata={"help": "(channels, kernel, stride) of each convolution, as a Python list"},
     )
     conv_bias: bool = field(default=False, metadata={"help": "whether the convolutions have a bias"})
+    extractor_init: str = field(
+        default="random",
+        metadata={"help": "gabor = the first convolution starts as a filterbank on the mel scale; random"},
+    )
     dropout_input: float = field(
         default=0.0, metadata={"help": "of what enters the transformer; a probability"}
     )
@@ -70,7 +74,9 @@ class SpeechEncoder(nn.Module):
         layers = parse_conv_layers(config.conv_feature_layers)
         self.conv_dim, self.out_dim = layers[-1][0], config.encoder_embed_dim
         self.feature_grad_mult = config.feature_grad_mult
-        self.feature_extractor = ConvExtractor(layers, config.extractor_mode, config.conv_bias)
+        self.feature_extractor = ConvExtractor(
+            layers, config.extractor_mode, config.conv_bias, config.extractor_init
+        )
         self.layer_norm = nn.LayerNorm(self.conv_dim)
         self.post_extract_proj = (
             Linear(self.conv_dim, self.out_dim) if self.conv_dim != self.out_dim else None

@@ -26,6 +26,7 @@ CONFIGS = {
         SMALL, relative_position_embedding=True, gru_rel_pos=True, num_buckets=16, max_distance=40
     ),
     "kernels": replace(SMALL, conv_feature_layers="[(24, 7, 4), (16, 2, 3), (24, 5, 3), (24, 3, 1)]"),
+    "gabor": replace(SMALL, conv_feature_layers="[(24, 320, 20)] + [(24, 3, 2)]", extractor_init="gabor"),
 }
 
 

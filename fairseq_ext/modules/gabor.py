@@ -1,0 +1,57 @@
+"""A first convolution that hears like an ear from the start: Gabor filters on the mel scale, learnt from there on.
+
+Zeghidour et al. 2018, "Learning Filterbanks from Raw Speech for Phone Recognition", section 2: filters in pairs of a
+quarter period's difference, whose rectified outputs add up to a band's energy. With random filters most of a short
+training is spent on finding what a filterbank knows.
+
+Shapes: O filters, K kernel in samples.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+# Frequencies depend on the rate; models of speech hear 16 kHz.
+SAMPLE_RATE_HZ = 16_000
+LOWEST_HZ, HIGHEST_HZ = 60.0, 7_800.0
+# Of a Gaussian in a kernel: what lies beyond is below 5 % of the peak.
+MOST_DEVIATIONS = 2.5
+
+
+def gabor_filters(num_filters: int, kernel: int) -> Tensor:
+    """Make the filters, each of unit energy.
+
+    Args:
+        num_filters: O, even: half of them lag a quarter period behind the others.
+        kernel: K, samples.
+
+    Returns:
+        (O, K), frequencies rising, the two of a pair side by side.
+
+    Raises:
+        ValueError: an odd number of filters.
+    """
+    if num_filters % 2:
+        raise ValueError(
+            f"conv_feature_layers: an even number of channels in the first layer expected for extractor_init=gabor, "
+            f"found {num_filters}; change one of them"
+        )
+    edges = _hz(torch.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), num_filters // 2 + 2))
+    centre = edges[1:-1] / SAMPLE_RATE_HZ  # cycles per sample
+    width = (edges[2:] - edges[:-2]) / 2 / SAMPLE_RATE_HZ
+    # Half of the peak where the neighbour's centre lies, but no longer than the kernel.
+    deviation = (math.sqrt(2 * math.log(2)) / (2 * math.pi * width)).clamp(max=kernel / 2 / MOST_DEVIATIONS)
+    time = torch.arange(kernel) - (kernel - 1) / 2
+    envelope = (-0.5 * (time / deviation[:, None]).square()).exp()
+    phase = 2 * math.pi * centre[:, None] * time
+    filters = torch.stack([envelope * phase.cos(), envelope * phase.sin()], dim=1).flatten(0, 1)
+    return filters / filters.norm(dim=1, keepdim=True)
+
+
+def _mel(frequency_hz: float) -> float:
+    return 2595.0 * math.log10(1.0 + frequency_hz / 700.0)
+
+
+def _hz(mel: Tensor) -> Tensor:
+    return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
