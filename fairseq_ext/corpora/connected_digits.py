@@ -4,9 +4,11 @@ The speech is as real as the corpus, its continuity is not: nobody said these se
 and speakers stay where the published split of `fsdd` has them, so no recording is on two sides, and the speakers
 of valid and test are unknown to train.
 
-`connected`  train: george, jackson, nicolas, theo; valid and test: lucas and yweweler, other recordings each.
-`labels/N`   the same, N minutes of train that count as transcribed, spread over its speakers; labels/5 holds
-             labels/1. The dictionary is that of `connected`.
+Protocols, named as those of Common Voice:
+`asr`        train: george, jackson, nicolas, theo; valid and test: lucas and yweweler, other recordings each.
+`asr_1min`   the same, so much of train transcribed, spread over its speakers; asr_5min holds asr_1min. The
+             dictionary is that of `asr`.
+`ssl`        train and valid of `asr` without transcripts.
 
 Layout of what `write` makes: `audio/{split}/{id}.flac`; in the folder of each protocol `{split}.tsv`, `.wrd`, `.ltr`,
 `.meta.tsv` and `dict.ltr.txt` as in manifests/README.md, and `{split}.times.tsv` with the span of each recording
@@ -177,11 +179,14 @@ def write(
         utterances[name].append(_utterance(joint, path, num_samples, name))
         if on_progress is not None:
             on_progress(done, total)
-    protocols = {"connected": utterances}
+    protocols = {"asr": utterances}
     for minutes in label_minutes:
-        protocols[f"labels/{minutes:g}"] = utterances | {"train": label_subset(utterances["train"], minutes)}
+        protocols[f"asr_{minutes:g}min"] = utterances | {"train": label_subset(utterances["train"], minutes)}
     for protocol, members in protocols.items():
         _write_protocol(out / protocol, members, out / "audio", utterances["train"], spans)
+    protocols["ssl"] = {split: utterances[split] for split in ("train", "valid")}
+    for split, unlabelled in protocols["ssl"].items():
+        write_manifest(out / "ssl", split, unlabelled, root=out / "audio", sample_rate_hz=SAMPLE_RATE_HZ)
     return protocols
 
 

@@ -100,7 +100,7 @@ def written(small: list[Utterance], fsdd_root: Path, tmp_path_factory: pytest.Te
 def test_manifests_and_audio_agree(written: Path, small: list[Utterance]) -> None:
     speakers = {"train": {"george", "jackson", "nicolas", "theo"}}
     for split in ("train", "valid", "test"):
-        folder = written / "connected"
+        folder = written / "asr"
         utterances = list(read_manifest(folder, split))
         assert {u.speaker for u in utterances} == speakers.get(split, {"lucas", "yweweler"})
         words = list(read_labels(folder, split, "wrd"))
@@ -115,17 +115,17 @@ def test_manifests_and_audio_agree(written: Path, small: list[Utterance]) -> Non
             assert (info.samplerate, info.frames) == (16_000, utterance.num_samples)
     of_split = Counter(fsdd.published_split(u) for u in small)
     for split in ("train", "valid", "test"):
-        num_words = sum(len(t.split()) for t in read_labels(written / "connected", split, "wrd"))
+        num_words = sum(len(t.split()) for t in read_labels(written / "asr", split, "wrd"))
         assert num_words == of_split[split] * USES[split]
 
 
 def test_times_are_those_of_the_recordings(written: Path, small: list[Utterance]) -> None:
-    lines = (written / "connected" / "test.times.tsv").read_text().splitlines()
+    lines = (written / "asr" / "test.times.tsv").read_text().splitlines()
     assert lines[0].split("\t") == ["id", "word_number", "word", "start_s", "end_s"]
     rows = [line.split("\t") for line in lines[1:]]
     lengths = Counter(u.num_samples for u in small if fsdd.published_split(u) == "test")
     assert Counter(round((float(row[4]) - float(row[3])) * 8000) for row in rows) == lengths
-    utterances = {u.id: u for u in read_manifest(written / "connected", "test")}
+    utterances = {u.id: u for u in read_manifest(written / "asr", "test")}
     for name, number, word, start_s, end_s in rows:
         assert (utterances[name].transcript or "").split()[int(number)] == word
         assert 0.05 <= float(start_s) < float(end_s) < utterances[name].num_samples / 16_000
@@ -133,13 +133,13 @@ def test_times_are_those_of_the_recordings(written: Path, small: list[Utterance]
 
 def test_label_protocols_share_test_and_dictionary(written: Path) -> None:
     ids = {}
-    for protocol in ("connected", "labels/5", "labels/1"):
+    for protocol in ("asr", "asr_5min", "asr_1min"):
         folder = written / protocol
         ids[protocol] = [u.id for u in read_manifest(folder, "train")]
         for name in ("test.tsv", "test.ltr", "valid.tsv", "dict.ltr.txt", "test.times.tsv"):
-            assert (folder / name).read_bytes() == (written / "connected" / name).read_bytes()
-    assert set(ids["labels/1"]) < set(ids["labels/5"]) < set(ids["connected"])
-    assert len({name.split("_")[1] for name in ids["labels/1"]}) == 4
+            assert (folder / name).read_bytes() == (written / "asr" / name).read_bytes()
+    assert set(ids["asr_1min"]) < set(ids["asr_5min"]) < set(ids["asr"])
+    assert len({name.split("_")[1] for name in ids["asr_1min"]}) == 4
 
 
 def test_it_is_continued_and_repeats(
@@ -200,5 +200,5 @@ def test_the_command_reads_a_synthetic_corpus_and_says_so(tmp_path: Path) -> Non
         cwd=repository,
     )
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["connected", "labels/0.5", "labels/1"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["asr", "asr_0.5min", "asr_1min", "ssl"]
     assert (tmp_path / "out" / "SYNTHETIC.txt").exists()
