@@ -68,8 +68,8 @@ class GumbelQuantizer(nn.Module):
         self.num_codes, self.num_groups = num_codes, num_groups
         self.temperature_start, self.temperature_end, self.temperature_factor = temperature
         self.temperature = self.temperature_start
-        # Around 0, where fairseq starts them in the unit cube: there all are much alike, and a small model spends hundreds
-        # of updates on telling them apart.
+        # Around 0, where fairseq starts them in the unit cube: there all are much alike, and a small model spends
+        # hundreds of updates on telling them apart.
         self.vars = nn.Parameter(torch.randn(1, num_groups * num_codes, out_dim // num_groups))
         self.weight_proj = nn.Linear(in_dim, num_groups * num_codes)
         # As fairseq starts it: wide logits on normalised frames, so that many codes are in use from the first update.

@@ -47,7 +47,7 @@ def test_first_layer_starts_there() -> None:
 def test_unknown_starts_and_odd_widths_are_refused() -> None:
     with pytest.raises(ValueError, match="extractor_init: one of random, gabor expected, found 'mel'"):
         ConvExtractor([(16, 10, 5)], init="mel")
-    with pytest.raises(ValueError, match="an even number of channels .* found 15"):
+    with pytest.raises(ValueError, match=r"an even number of channels .* found 15"):
         ConvExtractor([(15, 10, 5)], init="gabor")
 
 
