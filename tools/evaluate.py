@@ -4,6 +4,9 @@ One checkpoint:  tools/evaluate.py --checkpoint C --data MANIFESTS --row NAME --
 A whole run:     tools/evaluate.py --run RUN --origin real
                  every RUN/train/<protocol>/<row>/seed<k>/checkpoint_last.pt, with RUN/manifests/<protocol>,
                  into RUN/rows/<protocol>/<row>/seed<k>
+Several heads:   tools/evaluate.py --run RUN --origin real --protocols accent_gender --heads accent=accent gender=gender
+                 each head of RUN/train/accent_gender/<row>/seed<k> into RUN/rows/{accent,gender}/<row>/seed<k>,
+                 beside the systems with one head; both are scored on the same clips, or this stops
 
 Rows that have their metrics.json are skipped unless --force is given.
 """
@@ -11,9 +14,16 @@ Rows that have their metrics.json are skipped unless --force is given.
 import argparse
 import shlex
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
+
+
+def head(text: str) -> tuple[str, str]:
+    """A value of --heads: label stream and protocol."""
+    stream, _, protocol = text.partition("=")
+    if not stream or not protocol:
+        raise argparse.ArgumentTypeError(f"STREAM=PROTOCOL expected, found {text!r}")
+    return stream, protocol
 
 
 def parse() -> argparse.Namespace:
@@ -25,6 +35,14 @@ def parse() -> argparse.Namespace:
     what.add_argument("--run", type=Path, help="a run folder: score everything that it trained")
     parser.add_argument("--origin", choices=["real", "synthetic"], required=True, help="of the recordings")
     parser.add_argument("--protocols", nargs="+", default=["*"], metavar="PATTERN", help="with --run: which")
+    parser.add_argument(
+        "--heads",
+        type=head,
+        nargs="+",
+        default=[],
+        metavar="STREAM=PROTOCOL",
+        help="with --run: label streams of networks with several, and the protocol that each is scored in",
+    )
     parser.add_argument("--data", type=Path, help="manifest folder (with --checkpoint)")
     parser.add_argument("--row", help="name of the system (with --checkpoint)")
     parser.add_argument("--protocol", default="published", help="trained on and tested on whom")
@@ -41,6 +59,8 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     if args.checkpoint and not (args.data and args.row and args.out):
         parser.error("--checkpoint needs --data, --row and --out")
+    if args.heads and (args.checkpoint or args.label):
+        parser.error("--heads goes with --run and without --label")
     return args
 
 
@@ -54,17 +74,20 @@ def main() -> None:
     args = parse()
     from tqdm import tqdm
 
+    from fairseq_ext.analysis.heads import per_head
     from fairseq_ext.analysis.rows import Row
     from fairseq_ext.analysis.runs import Job, evaluate_all, jobs_of_run
 
     command = shlex.join(["tools/evaluate.py", *sys.argv[1:]])
     if args.run:
         jobs = jobs_of_run(args.run, args.origin, command, args.protocols)
+        if args.heads:
+            jobs = per_head(jobs, dict(args.heads), args.run, args.split)
     else:
         row = Row(args.row, args.protocol, args.seed, args.origin, command)
         jobs = [Job(args.checkpoint, args.data, row, args.out)]
     options = {"split": args.split, "label": args.label, "device": args.device, "over": args.intervals_over}
-    for line in evaluate_all(jobs, partial(load, label=args.label), force=args.force, **options):
+    for line in evaluate_all(jobs, load, force=args.force, **options):
         tqdm.write(line)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from tqdm import tqdm
 
@@ -25,6 +25,13 @@ DONE = "done"
 Load = Callable[[str], Loaded]
 
 
+class LoadHead(Protocol):
+    """How a classifier is loaded: its path, and which of its label streams is asked for; empty = the only one."""
+
+    def __call__(self, path: str, /, *, label: str) -> Loaded:
+        """Load it."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One checkpoint to be scored.
@@ -34,12 +41,14 @@ class Job:
         data: manifest folder.
         row: name of the result.
         out: folder of the result.
+        label: label stream to score, of a network with several; empty = the only one.
     """
 
     checkpoint: Path
     data: Path
     row: Row
     out: Path
+    label: str = ""
 
 
 def jobs_of_run(
@@ -70,13 +79,16 @@ def jobs_of_run(
     return jobs
 
 
-def evaluate_all(jobs: list[Job], load_model: Load, *, force: bool = False, **options: Any) -> Iterator[str]:
+def evaluate_all(
+    jobs: list[Job], load_model: LoadHead, *, force: bool = False, label: str = "", **options: Any
+) -> Iterator[str]:
     """Scores checkpoints one after another.
 
     Args:
         jobs: what to score.
-        load_model: path -> loaded network.
+        load_model: path and label stream -> loaded network.
         force: score again what was scored.
+        label: label stream of the jobs that name none.
         options: of `evaluation.evaluate`.
 
     Yields:
@@ -87,12 +99,13 @@ def evaluate_all(jobs: list[Job], load_model: Load, *, force: bool = False, **op
         if is_scored(job.out) and not force:
             yield f"{name}: scored before"
             continue
-        loaded = load_model(str(job.checkpoint))
+        stream = job.label or label
+        loaded = load_model(str(job.checkpoint), label=stream)
         if not loaded.labels:
             yield f"{name}: no classifier; tools/probe.py scores its embeddings"
             continue
         log = job.checkpoint.parent / "train.log"
-        result = evaluate(loaded, job.row, job.out, data=job.data, train_log=log, **options)
+        result = evaluate(loaded, job.row, job.out, data=job.data, label=stream, train_log=log, **options)
         yield f"{name}: {_figures(result)}"
 
 

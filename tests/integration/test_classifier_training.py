@@ -179,6 +179,28 @@ def test_each_stream_is_scored_by_the_command(
     assert "expected the name of one label stream, found 'accent,gender'" in failed.stderr
 
 
+def test_heads_of_a_run_stand_in_the_protocols_of_their_streams(
+    trained: Any, voices: Path, tmp_path: Path, repository: Path
+) -> None:
+    done = tmp_path / "train" / "accent_gender" / "joint_head" / "seed1"
+    done.mkdir(parents=True)
+    (done / "checkpoint_last.pt").symlink_to(trained.folder / "checkpoint_last.pt")
+    (done / "done").touch()
+    (tmp_path / "manifests").mkdir()
+    for protocol in ("accent_gender", "accent", "gender"):
+        (tmp_path / "manifests" / protocol).symlink_to(voices)
+    command = [sys.executable, str(repository / "tools" / "evaluate.py"), "--origin", "synthetic"]
+    options = ["--run", str(tmp_path), "--protocols", "accent_gender", "--intervals-over", "speakers"]
+    heads = ["--heads", "accent=accent", "gender=gender"]
+    subprocess.run([*command, *options, *heads], check=True, capture_output=True)
+    for label, names, count in (("accent", ACCENTS_HZ, 22), ("gender", GENDERS_HZ, 18)):
+        row = tmp_path / "rows" / label / "joint_head" / "seed1" / "metrics.json"
+        result = json.loads(row.read_text(encoding="utf-8"))
+        assert (result["protocol"], result["labels"], result["n"]) == (label, list(names), count)
+        assert np.sum(result["confusion"]) == count
+        assert result["metrics"]["macro_f1"]["value"] > 0.8
+
+
 def test_frozen_encoder_is_saved_as_it_came(train: Train, options: tuple[str, ...], tmp_path: Path) -> None:
     source = write_source(tmp_path / "source.pt")
     training = train(

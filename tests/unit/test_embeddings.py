@@ -146,7 +146,7 @@ def test_probe_is_fitted_on_views_and_scored_without(manifests: Path, tmp_path: 
     assert len(read_predictions(row.folder(tmp_path) / "predictions.tsv").ids) == 40
 
 
-def never(path: str) -> Any:
+def never(path: str, /, *, label: str) -> Any:
     raise AssertionError(f"{path} was loaded although there was nothing to do")
 
 
@@ -161,10 +161,10 @@ def test_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
     (tmp_path / "manifests" / "published").symlink_to(manifests)
     jobs = runs.jobs_of_run(tmp_path, "synthetic", "x")
     assert [(job.row.protocol, job.row.row, job.row.seed) for job in jobs] == [("published", "spectra", 1)]
-    assert "accuracy" in next(runs.evaluate_all(jobs, lambda _: loaded()))
+    assert "accuracy" in next(runs.evaluate_all(jobs, lambda _, label: loaded()))
     assert "scored before" in next(runs.evaluate_all(jobs, never))
-    assert "accuracy" in next(runs.evaluate_all(jobs, lambda _: loaded(), force=True))
-    assert "probe" in next(runs.evaluate_all(jobs, lambda _: loaded(0), force=True))
+    assert "accuracy" in next(runs.evaluate_all(jobs, lambda _, label: loaded(), force=True))
+    assert "probe" in next(runs.evaluate_all(jobs, lambda _, label: loaded(0), force=True))
 
 
 def clusters() -> tuple[np.ndarray, np.ndarray]:
