@@ -16,7 +16,7 @@ floor 1, and torch, soundfile, PyAV:
     features      spectrograms; augment: waveform augmentation; synthetic: corpora made by a speech synthesiser
     preflight     checks of prepared data before training
     decoding      log-probabilities to text: CTC search, n-gram language models, alignment, long audio, subtitles
-    analysis      metrics, embeddings, plots and the report page; analysis.attribution: what a classifier listens to
+    analysis      metrics, embeddings, plots and the report page; analysis.attribution: what a network listens to
 floor 2, and fairseq:
     compat        the few mends the stack needs; data: datasets and batches
 floor 3:

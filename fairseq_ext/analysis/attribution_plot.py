@@ -28,6 +28,7 @@ NAMES = {
     "occlusion": "Occlusion",
     "integrated_gradients": "Integrated gradients",
     "integrated_gradients_layer": "Integrated gradients, layer",
+    "alignment": "CTC alignment alone",
 }
 # What is drawn of a spectrogram, below its loudest point: enough for speech, without the room.
 RANGE_DB = 60.0

@@ -117,6 +117,37 @@ def timed_words(
     Returns:
         The words, each from the start of its first letter to the end of its last.
     """
+    return [_timed_word(word, hop_s, start_s) for word in aligned_words(spans, symbols)]
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedWord:
+    """A word and the frames that say it.
+
+    Attributes:
+        letters: of each symbol, without marks of word boundaries; never empty.
+        spans: of each symbol.
+    """
+
+    letters: tuple[str, ...]
+    spans: tuple[TokenSpan, ...]
+
+    @property
+    def text(self) -> str:
+        """The word."""
+        return "".join(self.letters)
+
+
+def aligned_words(spans: Sequence[TokenSpan], symbols: Sequence[str]) -> list[AlignedWord]:
+    """Gathers symbols into words, characters and pieces alike.
+
+    Args:
+        spans: from `align` or `greedy_spans`.
+        symbols: (V,) fairseq's order.
+
+    Returns:
+        The words; marks of word boundaries that stand alone belong to none.
+    """
     words: list[list[tuple[str, TokenSpan]]] = [[]]
     for span in spans:
         symbol = symbols[span.token]
@@ -125,14 +156,18 @@ def timed_words(
         letters = "" if symbol == WORD_END else symbol.removeprefix(WORD_START)
         if letters:
             words[-1].append((letters, span))
-    return [_timed_word(word, hop_s, start_s) for word in words if word]
+    return [
+        AlignedWord(tuple(text for text, _ in word), tuple(span for _, span in word))
+        for word in words
+        if word
+    ]
 
 
-def _timed_word(word: list[tuple[str, TokenSpan]], hop_s: float, start_s: float) -> TimedWord:
-    spans = [span for _, span in word]
+def _timed_word(word: AlignedWord, hop_s: float, start_s: float) -> TimedWord:
+    spans = word.spans
     num_frames = sum(span.end - span.start for span in spans)
     return TimedWord(
-        "".join(letters for letters, _ in word),
+        word.text,
         start_s + spans[0].start * hop_s,
         start_s + spans[-1].end * hop_s,
         math.exp(min(0.0, sum(span.log_prob for span in spans) / num_frames)),

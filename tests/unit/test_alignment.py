@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fairseq_ext.decoding.alignment import TokenSpan, align, greedy_spans, timed_words
+from fairseq_ext.decoding.alignment import TokenSpan, align, aligned_words, greedy_spans, timed_words
 from fairseq_ext.decoding.ctc import greedy
 
 SYMBOLS = ["<s>", "<pad>", "</s>", "<unk>", "|", "à", "ŀ"]
@@ -75,6 +75,9 @@ def test_words_of_pieces_begin_at_their_mark() -> None:
     ]
     assert words[0].confidence == pytest.approx(math.exp(-0.1))
     assert timed_words([], PIECES, 0.5) == []
+    assert [word.text for word in aligned_words(spans, PIECES)] == [word.text for word in words]
+    assert sum(len(word.letters) for word in aligned_words(spans, PIECES)) <= len(spans)
+    assert all(len(word.letters) == len(word.spans) for word in aligned_words(spans, PIECES))
 
 
 def test_greedy_spans_say_what_greedy_decoding_says() -> None:

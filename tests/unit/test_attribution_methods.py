@@ -13,7 +13,7 @@ from fairseq_ext.analysis.attribution.background import background_noise
 from fairseq_ext.analysis.attribution.cam import gradcam, hirescam
 from fairseq_ext.analysis.attribution.integrated import integrated_gradients, time_frequency
 from fairseq_ext.analysis.attribution.maps import FrameGrid
-from fairseq_ext.analysis.attribution.methods import attribute
+from fairseq_ext.analysis.attribution.methods import METHODS, attribute, attribute_each
 from fairseq_ext.analysis.attribution.network import Network
 from fairseq_ext.analysis.attribution.occlusion import occlusion
 from fairseq_ext.analysis.attribution.path import integrate_path
@@ -129,6 +129,21 @@ def test_parameters_may_be_frozen_and_gradients_off(model: Frames, waveform: Ten
     with torch.no_grad():
         np.testing.assert_array_equal(hirescam(network, waveform, target).values, expected.values)
     assert np.flatnonzero(expected.values).tolist() == [2, 3]  # this head works frame by frame
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_scores_explained_together_have_the_maps_of_each_alone(
+    model: Frames, waveform: Tensor, method: str
+) -> None:
+    network = Network(model.ctc, model.encoder, 1, GRID, RATE)
+    targets = [TokenTarget(str(i), (TokenSpan(i, 2 * i, 2 * i + 2, 0.0),)) for i in (1, 2, 3)]
+    together = attribute_each(network, waveform, targets, method)
+    for target, found in zip(targets, together, strict=True):
+        alone = attribute(network, waveform, target, method)
+        assert (found.method, found.target, found.grid) == (alone.method, alone.target, alone.grid)
+        np.testing.assert_allclose(found.values, alone.values, rtol=1e-5, atol=1e-7)
+    with pytest.raises(ValueError, match="expected a method among"):
+        attribute_each(network, waveform, targets, "magic")
 
 
 # Integration along a path

@@ -11,6 +11,12 @@ integrated.py integrated gradients over the waveform, a layer, or time and frequ
 methods.py    `attribute`: a method by name
 pointing.py   the pointing game: does the peak lie where the word was spoken?
 sanity.py     randomised weights must change the map
+spoken.py     when each word was spoken, where a corpus knows it
+clips.py      recordings with known word boundaries, aligned by a recogniser
+game.py       the game of a recogniser: the layer chosen on one split, the methods scored on another
+
+Beside this folder: attribution_plot.py draws, attribution_clip.py explains one recording, attribution_row.py and
+attribution_table.py leave a recogniser's game in a run's folder for the report.
 
 Which method to trust was measured on networks whose answer was known. Grad-CAM averages gradients over time
 before it weighs channels; the score of one character of a CTC network has its gradient in a few frames, so

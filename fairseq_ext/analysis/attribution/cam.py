@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
 from torch import Tensor
 
 from .maps import AttributionMap
 from .network import Network
 from .targets import Target
+
+# From activations and gradient, (T, D) each, to the map (T,).
+CAMS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
+    {
+        "hirescam": lambda activations, gradient: (activations * gradient).sum(1),
+        "gradcam": lambda activations, gradient: (activations * gradient.mean(0)).sum(1).relu(),
+    }
+)
 
 
 def hirescam(network: Network, waveform: Tensor, target: Target) -> AttributionMap:
@@ -23,8 +34,7 @@ def hirescam(network: Network, waveform: Tensor, target: Target) -> AttributionM
     Returns:
         The map at the layer's frames; signed.
     """
-    activations, gradient = network.layer_gradient(waveform, target)
-    return _map(network, target, "hirescam", (activations * gradient).sum(1))
+    return cams(network, waveform, [target], ["hirescam"])["hirescam"][0]
 
 
 def gradcam(network: Network, waveform: Tensor, target: Target) -> AttributionMap:
@@ -42,9 +52,28 @@ def gradcam(network: Network, waveform: Tensor, target: Target) -> AttributionMa
     Returns:
         The map at the layer's frames; >= 0.
     """
-    activations, gradient = network.layer_gradient(waveform, target)
-    return _map(network, target, "gradcam", (activations * gradient.mean(0)).sum(1).relu())
+    return cams(network, waveform, [target], ["gradcam"])["gradcam"][0]
 
 
-def _map(network: Network, target: Target, method: str, values: Tensor) -> AttributionMap:
-    return AttributionMap(method, target.name, values.float().cpu().numpy(), network.grid)
+def cams(
+    network: Network, waveform: Tensor, targets: Sequence[Target], methods: Sequence[str] = tuple(CAMS)
+) -> dict[str, list[AttributionMap]]:
+    """Several scores of a clip by several methods, from one forward and a gradient per score.
+
+    Args:
+        network: the network and its layer.
+        waveform: (1, S).
+        targets: the scores.
+        methods: keys of `CAMS`.
+
+    Returns:
+        Method -> a map per target.
+    """
+    activations, gradients = network.layer_gradients(waveform, targets)
+    return {
+        method: [
+            AttributionMap(method, t.name, CAMS[method](activations, g).float().cpu().numpy(), network.grid)
+            for t, g in zip(targets, gradients, strict=True)
+        ]
+        for method in methods
+    }

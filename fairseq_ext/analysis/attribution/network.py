@@ -5,7 +5,7 @@ Legend: B clips, S samples, T frames of the layer, D its width, V vocabulary, C 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -99,9 +99,26 @@ class Network:
         Returns:
             Activations and gradient, (T, D) each.
         """
+        activations, gradients = self.layer_gradients(waveform, [target])
+        return activations, gradients[0]
+
+    def layer_gradients(self, waveform: Tensor, targets: Sequence[Target]) -> tuple[Tensor, list[Tensor]]:
+        """Reads the layer and the gradients of several scores there, from one forward.
+
+        Args:
+            waveform: (1, S).
+            targets: the scores.
+
+        Returns:
+            Activations (T, D), and for each target the gradient (T, D).
+        """
         activations = self.activations(waveform)
-        _, gradient = self.scores_with_layer(waveform, activations, target)
-        return activations[0], gradient[0]
+        check_waveform(waveform, one=True)
+        with torch.enable_grad():
+            leaf, output = self._with_layer(waveform, activations)
+            # The graph serves the other targets too.
+            gradients = [score_gradient(target(output), leaf, target, keep=True) for target in targets]
+        return activations[0], [self._frames_first(gradient)[0] for gradient in gradients]
 
     def scores_with_layer(
         self, waveform: Tensor, activations: Tensor, target: Target
@@ -117,14 +134,18 @@ class Network:
             Scores (B,) and their gradients (B, T, D) with respect to `activations`.
         """
         check_waveform(waveform, one=True)
-        placed = activations if self.time_axis == 1 else activations.transpose(1, 2)
-        # A leaf of its own: works for frozen parameters too, and what lies below the layer is not kept.
-        leaf = placed.detach().clone().requires_grad_()
         with torch.enable_grad():
-            output = self._run(waveform.expand(len(leaf), -1), lambda _: leaf.clone())
+            leaf, output = self._with_layer(waveform, activations)
             scores = target(output)
             gradient = score_gradient(scores, leaf, target)
         return scores.detach(), self._frames_first(gradient)
+
+    def _with_layer(self, waveform: Tensor, activations: Tensor) -> tuple[Tensor, Tensor]:
+        """The leaf that stands in the layer's place, and the output made from it."""
+        placed = activations if self.time_axis == 1 else activations.transpose(1, 2)
+        # A leaf of its own: works for frozen parameters too, and what lies below the layer is not kept.
+        leaf = placed.detach().clone().requires_grad_()
+        return leaf, self._run(waveform.expand(len(leaf), -1), lambda _: leaf.clone())
 
     def _run(self, waveform: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
         """Forward with the layer's output passed through `change`."""
@@ -173,13 +194,14 @@ class Network:
         return values if self.time_axis == 1 else values.transpose(1, 2)
 
 
-def score_gradient(scores: Tensor, leaf: Tensor, target: Target) -> Tensor:
+def score_gradient(scores: Tensor, leaf: Tensor, target: Target, *, keep: bool = False) -> Tensor:
     """Differentiates scores of independent clips.
 
     Args:
         scores: (B,).
         leaf: (B, ...), what they were made from.
         target: for the message.
+        keep: the graph, for other scores.
 
     Returns:
         The leaf's shape.
@@ -189,7 +211,7 @@ def score_gradient(scores: Tensor, leaf: Tensor, target: Target) -> Tensor:
     """
     gradient = None
     if scores.requires_grad:
-        (gradient,) = torch.autograd.grad(scores.sum(), leaf, allow_unused=True)
+        (gradient,) = torch.autograd.grad(scores.sum(), leaf, allow_unused=True, retain_graph=keep)
     if gradient is None:
         raise ValueError(
             f"target {target.name!r}: expected a score that depends on the layer, found no gradient; name a layer "

@@ -6,6 +6,7 @@ Legend: B clips, S samples, N cells of the map, W windows, k cells in a window.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -52,6 +53,38 @@ def occlusion(
     Raises:
         ValueError: an unknown fill, or a window below the step.
     """
+    return occlusions(
+        network, waveform, [target], window_s=window_s, step_s=step_s, fill=fill, batch_size=batch_size
+    )[0]
+
+
+def occlusions(
+    network: Network,
+    waveform: Tensor,
+    targets: Sequence[Target],
+    *,
+    window_s: float = 0.08,
+    step_s: float = 0.02,
+    fill: str = "noise",
+    batch_size: int = 16,
+) -> list[AttributionMap]:
+    """`occlusion` of several scores of a clip, which share the network's answers to the windows.
+
+    Args:
+        network: see `occlusion`.
+        waveform: (1, S).
+        targets: the scores.
+        window_s: see `occlusion`.
+        step_s: see `occlusion`.
+        fill: see `occlusion`.
+        batch_size: see `occlusion`.
+
+    Returns:
+        A map per target.
+
+    Raises:
+        ValueError: see `occlusion`.
+    """
     check_waveform(waveform, one=True)
     step = round(step_s * network.sample_rate_hz)
     per_window = round(window_s / step_s) if step_s > 0 else 0
@@ -69,12 +102,17 @@ def occlusion(
     scores = []
     for part in torch.split(starts, batch_size):
         keep = _keep(part, step * per_window, waveform.shape[1], ramp)
-        covered = filler + (waveform - filler) * keep  # (B, S)
-        scores.append(target(network.output(covered)).float())
-    lost = (target(network.output(waveform)).float() - torch.cat(scores)).cpu().numpy()  # (W,)
-    values = np.convolve(lost, np.full(per_window, 1 / per_window), mode="valid").astype(np.float32)  # (N,)
+        scores.append(_scores(network.output(filler + (waveform - filler) * keep), targets))  # (B, S) in
+    lost = (_scores(network.output(waveform), targets) - torch.cat(scores)).cpu().numpy()  # (W, targets)
     grid = FrameGrid(step / network.sample_rate_hz, step / network.sample_rate_hz / 2)
-    return AttributionMap("occlusion", target.name, values, grid)
+    mean = np.full(per_window, 1 / per_window)
+    values = [np.convolve(row, mean, mode="valid").astype(np.float32) for row in lost.T]  # (N,) each
+    return [AttributionMap("occlusion", t.name, v, grid) for t, v in zip(targets, values, strict=True)]
+
+
+def _scores(output: Tensor, targets: Sequence[Target]) -> Tensor:
+    """(B, targets)."""
+    return torch.stack([target(output).float() for target in targets], dim=1)
 
 
 def _keep(starts: Tensor, size: int, num_samples: int, ramp: int) -> Tensor:

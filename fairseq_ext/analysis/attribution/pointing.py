@@ -69,7 +69,7 @@ def pointing_game(
         )
     inside = [_inside(m, span, tolerance_s) for m, span in zip(maps, spans_s, strict=True)]
     flat = np.array([m.peak_s is None for m in maps])
-    hits = np.array([where[m.values.argmax()] for m, where in zip(maps, inside, strict=True)]) & ~flat
+    hits = np.array([is_hit(m, span, tolerance_s) for m, span in zip(maps, spans_s, strict=True)])
     mass = np.array([_share(m.positive, where) for m, where in zip(maps, inside, strict=True)])
 
     def interval(figures: NDArray[np.float64]) -> Interval:
@@ -83,6 +83,21 @@ def pointing_game(
         num_cases=len(maps),
         num_flat=int(flat.sum()),
     )
+
+
+def is_hit(found: AttributionMap, span_s: Span, tolerance_s: float) -> bool:
+    """Says whether a map's peak lies in the true span.
+
+    Args:
+        found: the map.
+        span_s: start and end, s.
+        tolerance_s: widens the span at either side, s.
+
+    Returns:
+        False too where nothing speaks for the target.
+    """
+    inside = _inside(found, span_s, tolerance_s)
+    return found.peak_s is not None and bool(inside[found.values.argmax()])
 
 
 def _inside(found: AttributionMap, span_s: Span, tolerance_s: float) -> NDArray[np.bool_]:
