@@ -103,6 +103,11 @@ def _about_hits(game: Game, played: Played) -> list[str]:
         f"either side; {played.in_words}, over whom the intervals are.",
         f"Chance: {tables.percent(alone.words.chance)} %.",
         f"Greedy decoding hears {num_heard} of the words.",
+        *(
+            f"{NAMES[method]} finds nothing for {score.words.num_flat} words, which count as missed."
+            for method, score in game.scores.items()
+            if score.words.num_flat
+        ),
         f"{NAMES[ALIGNMENT]}: the middle of the word's aligned frames, without any attribution.",
     ]
 

@@ -16,12 +16,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from fairseq_ext.analysis import extras
+from fairseq_ext.analysis.attribution import game as game_module
 from fairseq_ext.analysis.attribution.clips import Clip, choose_utterances, read_clips
 from fairseq_ext.analysis.attribution.game import ALIGNMENT, Settings, play, words_of
 from fairseq_ext.analysis.attribution.maps import FrameGrid
 from fairseq_ext.analysis.attribution.network import Network
+from fairseq_ext.analysis.attribution.path import IncompleteError
 from fairseq_ext.analysis.attribution.spoken import find_word_times, read_word_times
 from fairseq_ext.analysis.attribution_row import Options, explain_all, recognition_jobs
+from fairseq_ext.analysis.attribution_table import Played, table
 from fairseq_ext.analysis.rows import Row
 from fairseq_ext.analysis.runs import Job
 from fairseq_ext.manifest import Utterance, write_manifest
@@ -33,7 +36,7 @@ GRID = FrameGrid(HOP / RATE, HOP / 2 / RATE)
 # A frame holds one of these shapes: orthogonal, so that the network tells them apart.
 SHAPES = np.stack([np.cos(math.pi * (k + 2) * (np.arange(HOP) + 0.5) / HOP) for k in range(len(SYMBOLS))])
 LATE = 8  # frames
-SENTENCES = ("ab ça", "b ac bç", "çab", "a bç ab")
+SENTENCES = ("ab ça", "b ac bç", "çab", "ab ac")
 HEADER = "\tword_number\tword\tstart_s\tend_s\n"
 
 
@@ -204,6 +207,14 @@ def test_times_of_another_corpus_are_refused(data: Path) -> None:
         read_clips(FakeRecognizer(), data, "valid", times, max_utterances=9)
 
 
+def test_recordings_that_cannot_be_aligned_are_left_out(data: Path) -> None:
+    """Those with a letter that the recogniser lacks."""
+    times = read_word_times([data / "test.times.tsv"])
+    known = FakeRecognizer(symbols=[*SYMBOLS[:-1], "x"])
+    found = read_clips(known, data, "test", times, max_utterances=9)
+    assert {clip.transcript for clip in found} == {text for text in SENTENCES if "ç" not in text}
+
+
 # The game
 
 
@@ -217,10 +228,10 @@ def test_game_chooses_the_layer_on_dev_and_the_default_hits(data: Path) -> None:
     assert game.scores["occlusion"].layer == ""
     for method in ("hirescam", "occlusion", ALIGNMENT):
         assert game.scores[method].words.hit_rate.value == 1.0
-        assert game.scores[method].words.num_cases == game.num_dev == 9
+        assert game.scores[method].words.num_cases == game.num_dev == 8
     heard = game.scores["hirescam"].heard
     assert heard is not None
-    assert heard.num_cases == 9
+    assert heard.num_cases == 8
     random = game.scores["hirescam"].randomised
     assert random is not None
     assert random.value < 0.5
@@ -246,6 +257,25 @@ def test_test_split_has_no_say_in_the_layer(data: Path) -> None:
     assert game.scores["hirescam"].randomised is None
 
 
+def test_integrated_gradients_that_do_not_add_up_are_misses(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def incomplete(*_: Any) -> Any:
+        raise IncompleteError
+
+    monkeypatch.setattr(game_module, "attribute", incomplete)
+    ready = explained(FakeRecognizer())
+    found = clips(data, "test", 2)
+    settings = Settings(methods=("integrated_gradients",))
+    game = play(ready.model, ready.networks, found, found, settings)
+    score = game.scores["integrated_gradients"].words
+    assert score.num_flat == score.num_cases > 0
+    assert score.hit_rate.value == 0.0
+    played = Played("test", "valid", found, settings.tolerance_s)
+    made = table(game, Row("x", "asr", 1, "real", ""), played)
+    assert f"Integrated gradients finds nothing for {score.num_flat} words" in made["note"]
+
+
 # Files
 
 
@@ -265,12 +295,12 @@ def refuse(_path: str) -> Any:
 def test_report_reads_what_a_game_leaves(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "attribution"
     (line,) = explain_all([job(data, out)], load, Options())
-    assert line.startswith("asr/ctc_random seed 1: HiRes-CAM 100.0% of 9 words, chance ")
+    assert line.startswith("asr/ctc_random seed 1: HiRes-CAM 100.0% of 8 words, chance ")
     (table,) = extras.read_tables(tmp_path)
     assert table["title"] == "Attribution: pointing game, ctc random, asr, seed 1"
     assert table["rows"][0][:3] == ["HiRes-CAM", "right", "100.0"]
     assert table["rows"][-1][0] == "CTC alignment alone"
-    for said in ("20 ms of tolerance", "4 recordings of test by 2 speakers", "chosen on valid (9 words)"):
+    for said in ("20 ms of tolerance", "4 recordings of test by 2 speakers", "chosen on valid (8 words)"):
         assert said in table["note"]
     assert "95.0 % hits, reached; a correlation of 0.5 at most, reached." in table["note"]
     names = sorted(path.name for path in out.iterdir())

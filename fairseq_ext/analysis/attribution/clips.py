@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, pairwise, zip_longest
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -98,7 +97,13 @@ def read_clips(
             "times of this split"
         )
     recognizer.model.to(device).eval()
-    return list(_aligned(recognizer, speech, units, times, chosen, device))
+    clips = list(_aligned(recognizer, speech, units, times, chosen, device))
+    if not clips:
+        raise ValueError(
+            f"{data}/{split}: recordings that can be read and aligned expected, found none of {len(chosen)}; run "
+            "tools/check_data.py, and compare the recogniser's symbols with the labels"
+        )
+    return clips
 
 
 def choose_utterances(utterances: Sequence[Utterance], times: WordTimes, at_most: int) -> list[int]:
@@ -134,7 +139,11 @@ def _aligned(
         utterance, row = speech.utterances[i], units[i].split()
         if not all(unit in numbers for unit in row):  # nothing that the network could have said
             continue
-        words, is_heard = align_words(recognizer, samples, [numbers[unit] for unit in row])
+        log_probs, lengths = recognizer.log_probs([samples])
+        tokens = [numbers[unit] for unit in row]
+        if int(lengths[0]) < len(tokens) + sum(a == b for a, b in pairwise(tokens)):  # too fast to be aligned
+            continue
+        words, is_heard = align_words(recognizer, log_probs[:, : int(lengths[0])], tokens)
         known = times[utterance.id]
         _check_words(utterance.id, words, known)
         cases = [
@@ -148,23 +157,23 @@ def _aligned(
 
 
 def align_words(
-    recognizer: Recognizer, samples: NDArray[np.float32], tokens: Sequence[int]
+    recognizer: Recognizer, log_probs: Tensor, tokens: Sequence[int]
 ) -> tuple[list[AlignedWord], list[bool]]:
     """Aligns a transcript, and says which of its words greedy decoding finds.
 
     Args:
         recognizer: the recogniser.
-        samples: (S,).
+        log_probs: (1, T, V) of a recording.
         tokens: U.
 
     Returns:
         The words on their frames, and for each whether it was heard.
 
     Raises:
-        ValueError: more tokens than the recording has frames for.
+        ValueError: more tokens than T frames can say.
     """
-    log_probs, lengths = recognizer.log_probs([samples])
-    words = aligned_words(align(log_probs[0, : int(lengths[0])], tokens), recognizer.symbols)
+    words = aligned_words(align(log_probs[0], tokens), recognizer.symbols)
+    lengths = torch.tensor([log_probs.shape[1]])
     heard = greedy(log_probs, lengths, recognizer.symbols)[0].text.split()
     pairs = scoring.align([word.text for word in words], heard)
     return words, [said == found for said, found in pairs if said is not None]

@@ -17,8 +17,9 @@ from ...text.scoring import Interval, bootstrap_interval
 from .cam import CAMS, cams
 from .clips import Clip, Word
 from .maps import AttributionMap
-from .methods import DEFAULT_METHOD, attribute_each
+from .methods import DEFAULT_METHOD, attribute, attribute_each
 from .network import Network
+from .path import IncompleteError
 from .pointing import PointingScore, pointing_game
 from .sanity import map_correlation, randomised_weights
 
@@ -139,7 +140,21 @@ def explain(network: Network, clips: Sequence[Clip], method: str) -> list[Attrib
     """
     maps = []
     for clip in tqdm(clips, method, unit="clip", leave=False, disable=None):
-        maps += attribute_each(network, clip.waveform, [word.target for word in clip.words], method)
+        maps += _explain_clip(network, clip, method)
+    return maps
+
+
+def _explain_clip(network: Network, clip: Clip, method: str) -> list[AttributionMap]:
+    """A word whose integrated gradients do not add up has a flat map, which counts as a miss."""
+    targets = [word.target for word in clip.words]
+    if method != "integrated_gradients":
+        return attribute_each(network, clip.waveform, targets, method)
+    maps = []
+    for target in targets:
+        try:
+            maps.append(attribute(network, clip.waveform, target, method))
+        except IncompleteError:
+            maps.append(AttributionMap(method, target.name, np.zeros(1, dtype=np.float32), network.grid))
     return maps
 
 

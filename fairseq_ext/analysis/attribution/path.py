@@ -27,6 +27,10 @@ LEAST_DIFFERENCE = 0.1
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
+class IncompleteError(ValueError):
+    """The values do not add up to the difference of scores, however finely the path was divided."""
+
+
 @dataclass(frozen=True)
 class PathIntegral:
     """The gradient's mean along a path.
@@ -72,7 +76,7 @@ def integrate_path(
         The integral.
 
     Raises:
-        ValueError: completeness is not reached.
+        IncompleteError: completeness is not reached.
     """
     line = _Line(evaluate, start, end - start)
     pieces = line.pieces(np.linspace(0.0, 1.0, NUM_PIECES + 1))
@@ -86,7 +90,7 @@ def integrate_path(
     values = gradient * line.delta
     residual = abs(float(values.double().sum()) - difference) / scale
     if not residual <= tolerance:
-        raise ValueError(
+        raise IncompleteError(
             f"integrated gradients: expected values that add up to the difference of scores {difference:.4g} "
             f"within {tolerance:.0%}, found {residual:.1%} off after {line.num_points} points; raise max_points, "
             "or integrate at a layer"
