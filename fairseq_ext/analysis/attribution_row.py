@@ -1,6 +1,6 @@
 """A recogniser's pointing game as files: a table that the report reads, its figure, and examples.
 
-Files, in RUN/attribution, with NAME = protocol-row-seedN: `NAME-exampleK.{png,json}`, `NAME-hit_rates.png`, and last
+Files, in RUN/attribution, with NAME = protocol-row-seedN: `NAME-wordK.{png,json}`, `NAME-hit_rates.png`, and last
 `NAME-hit_rates.json`, whose presence means that the row is complete. Their layout: `extras`; `scores` and `facts`
 hold the figures for machines.
 """
@@ -184,13 +184,13 @@ def explain_row(
 
 def _write_examples(job: Job, network: Network, game: Game, test: Sequence[Clip], settings: Settings) -> None:
     name = stem(job.row)
-    for stale in job.out.glob(f"{name}-example*"):
+    for stale in job.out.glob(f"{name}-word*"):
         stale.unlink()
     clips = [clip for clip in test for _ in clip.words]
     for number, (case, why) in enumerate(_examples(game, test, settings), 1):
         maps = [game.maps[method][case] for method in settings.methods]
         clip, word = clips[case], words_of(test)[case]
-        path = job.out / f"{name}-example{number}.png"
+        path = job.out / f"{name}-word{number}.png"
         _write_png(path, _fewer_colours(png(_picture(network, clip, word, maps))))
         peaks = "; ".join(_peak(found, word.spoken_s, settings.tolerance_s) for found in maps)
         content = {

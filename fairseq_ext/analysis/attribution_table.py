@@ -104,7 +104,7 @@ def _about_hits(game: Game, played: Played) -> list[str]:
         f"Chance: {tables.percent(alone.words.chance)} %.",
         f"Greedy decoding hears {num_heard} of the words.",
         *(
-            f"{NAMES[method]} finds nothing for {score.words.num_flat} words, which count as missed."
+            f"{NAMES[method]} finds nothing for {score.words.num_flat} of the words, which count as missed."
             for method, score in game.scores.items()
             if score.words.num_flat
         ),

@@ -273,7 +273,7 @@ def test_integrated_gradients_that_do_not_add_up_are_misses(
     assert score.hit_rate.value == 0.0
     played = Played("test", "valid", found, settings.tolerance_s)
     made = table(game, Row("x", "asr", 1, "real", ""), played)
-    assert f"Integrated gradients finds nothing for {score.num_flat} words" in made["note"]
+    assert f"Integrated gradients finds nothing for {score.num_flat} of the words" in made["note"]
 
 
 # Files
@@ -316,12 +316,12 @@ def test_report_reads_what_a_game_leaves(data: Path, tmp_path: Path) -> None:
 def test_complete_rows_are_skipped_unless_forced(data: Path, tmp_path: Path) -> None:
     options = Options(game=Settings(methods=("hirescam",), max_randomised=0))
     list(explain_all([job(data, tmp_path)], load, options))
-    (tmp_path / "asr-ctc_random-seed1-example9.png").touch()
+    (tmp_path / "asr-ctc_random-seed1-word9.png").touch()
     assert list(explain_all([job(data, tmp_path)], refuse, options)) == [
         "asr/ctc_random seed 1: explained before"
     ]
     list(explain_all([job(data, tmp_path)], load, options, force=True))
-    assert not (tmp_path / "asr-ctc_random-seed1-example9.png").exists()
+    assert not (tmp_path / "asr-ctc_random-seed1-word9.png").exists()
 
 
 def test_without_word_times_nothing_is_played(tmp_path: Path) -> None:
