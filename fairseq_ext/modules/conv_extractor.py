@@ -328,8 +328,17 @@ class ConvExtractor(nn.Module):
             blocks[0] = NormalizedConv(*layers[0], bias=bias)
         self.conv_layers = nn.ModuleList(blocks)
         if init == "gabor":
-            with torch.no_grad():
-                self.conv_layers[0]["0"].weight.copy_(gabor_filters(*layers[0][:2])[:, None])
+            self._start_as_filterbank()
+
+    @torch.no_grad()
+    def _start_as_filterbank(self) -> None:
+        """Bands in the first layer, whose rectified outputs the layers of the same width then average over time."""
+        self.conv_layers[0]["0"].weight.copy_(gabor_filters(*self.layers[0][:2])[:, None])
+        for (before, _, _), (channels, kernel, _), block in zip(
+            self.layers, self.layers[1:], self.conv_layers[1:], strict=False
+        ):
+            if channels == before:
+                block["0"].weight.copy_(torch.eye(channels)[:, :, None].expand(-1, -1, kernel) / kernel)
 
     def forward(self, source: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Extract.

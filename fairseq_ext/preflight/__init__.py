@@ -27,6 +27,7 @@ from .rows import RowLimits, SplitScan, scan_split
 
 __all__ = ["CtcLimits", "Finding", "Findings", "Kind", "Options", "Report", "Severity", "check"]
 
+NOT_SPLITS = (".meta.tsv", ".times.tsv")  # what lies beside {split}.tsv
 NO_SPLITS = Kind("no manifest", "write one first: fairseq_ext.manifest.write_manifest, or the recipe's tools")
 NO_SPLIT = Kind("split missing", "write the manifest again, with this split")
 NO_DICTIONARY = Kind("dictionary missing", "write it with fairseq_ext.manifest.write_dictionary")
@@ -173,7 +174,7 @@ def _find_splits(folder: Path, options: Options, findings: Findings) -> list[str
         (
             path.name.removesuffix(".tsv")
             for path in folder.glob("*.tsv")
-            if not path.name.endswith(".meta.tsv")
+            if not path.name.endswith(NOT_SPLITS)
         ),
         key=lambda name: (not name.startswith("train"), not name.startswith("valid"), name),
     )

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Catalan from Common Voice: pre-training without labels, recognition, accents. `run.sh --help` lists options and stages.
 recipe=catalan_ssl
-stages=(data audio manifests check pretrain finetune lm heads evaluate report)
+stages=(data audio manifests check pretrain finetune lm heads evaluate attribution report)
 locale=ca size='' pretrained='' settings=()
 heads=(accent gender)
+joint=accent_gender # both heads on one encoder
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
@@ -60,18 +61,24 @@ stage_data() {
   local sizes=(--train-minutes 20)
   ! $smoke || sizes=(--train-speakers 8 --dev-speakers 8 --test-speakers 8 --other-speakers 4 --train-minutes 0.8
     --dev-minutes 0.5 --test-minutes 0.5 --other-minutes 0.4 --num-unread 50)
-  [ -n "$corpus" ] || die "--corpus expected: an unpacked cv-corpus-*, its folder of a language, or 'synthetic'"
+  [ -n "$corpus" ] ||
+    die "--corpus expected: an unpacked cv-corpus-*, its folder of a language, a folder with recordings/, or 'synthetic'"
   if [ "$corpus" = synthetic ]; then
     corpus=$out/corpus
     python "$repo/tools/make_synthetic.py" common_voice --locale "$locale" --out "$corpus" --workers "$jobs" "${sizes[@]}"
   fi
-  [ -f "$corpus/validated.tsv" ] || corpus=$corpus/$locale
-  [ -f "$corpus/validated.tsv" ] || die "--corpus: a folder with validated.tsv and clips/ expected, found none in $corpus"
+  [ -f "$corpus/validated.tsv" ] || [ -d "$corpus/recordings" ] || corpus=$corpus/$locale
+  [ -f "$corpus/validated.tsv" ] || [ -d "$corpus/recordings" ] ||
+    die "--corpus: a folder with validated.tsv and clips/, or with recordings/, expected, found neither in $corpus"
   keep_settings
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
 }
 
+# Spoken digits, joined to utterances, instead of Common Voice: real speech that fits on a laptop.
+is_digits() { [ -d "$out/corpus.link/recordings" ]; }
+
 stage_audio() {
+  is_digits && return
   python "$repo/tools/prepare_audio.py" --source "$out/corpus.link/clips" --out "$out/audio" --workers "$jobs"
 }
 
@@ -79,6 +86,12 @@ stage_manifests() {
   [ ! -f "$out/manifests/done" ] || return 0
   local minutes=(10 60)
   ! $smoke || minutes=(0.3)
+  if is_digits; then
+    $smoke || minutes=(1 5)
+    python "$repo/tools/join_digits.py" --corpus "$out/corpus.link" --out "$out/manifests" --label-minutes "${minutes[@]}"
+    touch "$out/manifests/done"
+    return
+  fi
   python "$repo/tools/prepare_common_voice.py" --corpus "$out/corpus.link" --language "$locale" --audio "$out/audio" \
     --minutes "${minutes[@]}" --out "$out/manifests"
   touch "$out/manifests/done"
@@ -97,8 +110,8 @@ recognition_protocols() { if $smoke; then echo asr; else protocols asr 'asr_*'; 
 stage_check() {
   [ ! -f "$out/check.txt" ] || return 0
   local check=(python "$repo/tools/check_data.py" --sample-rate-hz 16000 --quiet) found=$out/check.unfinished.txt
-  mapfile -t sound < <(protocols asr 'asr_*' ssl "${heads[@]}")
-  mapfile -t leaky < <(protocols "${heads[@]/%/_leaky}")
+  mapfile -t sound < <(protocols asr 'asr_*' ssl "${heads[@]}" "$joint")
+  mapfile -t leaky < <(protocols "${heads[@]/%/_leaky}" "${joint}_leaky")
   "${check[@]}" "${sound[@]/#/$out/manifests/}" >"$found" ||
     { cat "$found" && die "the manifests have errors; mend what the table names"; }
   [ ${#leaky[@]} = 0 ] || "${check[@]}" --allow-shared-speakers "${leaky[@]/#/$out/manifests/}" >>"$found" ||
@@ -136,6 +149,7 @@ stage_finetune() {
 }
 
 stage_lm() {
+  is_digits && return # digits follow each other at random
   [ ! -f "$out/lm.arpa" ] || return 0
   local texts=("$out/manifests/asr/train.wrd")
   [ ! -f "$out/corpus.link/validated_sentences.tsv" ] || texts+=("$out/corpus.link/validated_sentences.tsv")
@@ -149,11 +163,20 @@ list_heads() {
     for label in $(protocols "${heads[@]}"); do
       sized_training encoder_head heads "$label" "$seed" "task.label=$label" "model.pretrained_path=$(encoder "$seed")"
     done
+    for label in $(protocols "$joint"); do
+      sized_training joint_head heads "$label" "$seed" "task.label='accent,gender'" "model.pretrained_path=$(encoder "$seed")"
+    done
   done
   # One seed: the control shows an order of magnitude.
   for label in $(protocols "${heads[@]}"); do
     sized_training encoder_head heads "${label}_leaky" 1 "task.label=$label" "model.pretrained_path=$(encoder 1)"
   done
+}
+
+# What the joint training says of each of its labels, beside the heads that learnt one.
+score_joint() {
+  python "$repo/tools/evaluate.py" --run "$out" --origin "$1" --protocols "$joint" --heads accent=accent gender=gender \
+    --intervals-over speakers
 }
 
 stage_heads() {
@@ -165,8 +188,8 @@ stage_evaluate() {
   local label origin search=()
   origin=$(origin)
   ! $smoke || search=(--alphas 0.5 --betas 1 --beam 4)
-  python "$repo/tools/evaluate_recognition.py" --run "$out" --origin "$origin" --protocols asr 'asr_*' \
-    --lm "$out/lm.arpa" "${search[@]}"
+  is_digits || search+=(--lm "$out/lm.arpa")
+  python "$repo/tools/evaluate_recognition.py" --run "$out" --origin "$origin" --protocols asr 'asr_*' "${search[@]}"
   [ -n "$pretrained" ] || python "$repo/tools/gather_pretraining.py" "$out" --protocols ssl --origin "$origin"
   for label in $(protocols "${heads[@]}"); do
     [ ! -f "$out/rows/${label}_leaky/majority/seed1/metrics.json" ] || continue
@@ -175,6 +198,13 @@ stage_evaluate() {
   done
   python "$repo/tools/evaluate.py" --run "$out" --origin "$origin" --protocols "${heads[@]}" "${heads[@]/%/_leaky}" \
     --intervals-over speakers
+  [ -z "$(protocols "$joint")" ] || score_joint "$origin"
+}
+
+stage_attribution() {
+  local limits=()
+  ! $smoke || limits=(--max-utterances 2 --method hirescam gradcam)
+  python "$repo/tools/attribute.py" --run "$out" --origin "$(origin)" --protocols asr "${limits[@]}"
 }
 
 stage_report() {

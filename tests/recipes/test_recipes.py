@@ -106,8 +106,11 @@ def test_every_training_has_its_row(recipe: Path, smoke: Run) -> None:
     out = smoke(recipe)
     trained = {path.parent.relative_to(out / "train") for path in (out / "train").rglob("done")}
     scored = {path.parent.relative_to(out / "rows") for path in (out / "rows").rglob("metrics.json")}
-    headless = {path for path in trained if path.parts[-2] == "simclr"}  # scored by its probes
-    assert trained - headless <= scored
+    elsewhere = {path for path in trained if path.parts[-2] == "simclr"}  # scored by its probes
+    elsewhere |= {
+        path for path in trained if path.parts[0] == "accent_gender"
+    }  # scored as accent and as gender
+    assert trained - elsewhere <= scored
     listed = {(row["protocol"], row["row"], row["seed"]) for row in results(out)["rows"]}
     assert listed == {
         ("/".join(p.parts[:-2]), p.parts[-2], int(p.parts[-1].removeprefix("seed"))) for p in scored
@@ -132,6 +135,7 @@ def test_catalan_covers_every_system(smoke: Run) -> None:
     expected = {("ssl", "wav2vec2"), ("asr", "ctc_pretrained"), ("asr", "ctc_random")}
     for protocol in ("accent", "gender", "accent_leaky", "gender_leaky"):
         expected |= {(protocol, "encoder_head"), (protocol, "majority")}
+    expected |= {("accent", "joint_head"), ("gender", "joint_head")}
     assert found == expected
 
 
@@ -140,6 +144,13 @@ def test_catalan_compares_at_equal_updates_with_and_without_language_model(smoke
     assert len({row["num_updates"] for row in rows}) == 1
     assert len({row["num_parameters"] for row in rows}) == 1
     assert all(set(row["decoders"]) == {"greedy", "lm"} for row in rows)
+
+
+def test_catalan_explains_both_recognisers(smoke: Run) -> None:
+    out = smoke(CATALAN)
+    for row in ("ctc_pretrained", "ctc_random"):
+        assert (out / "attribution" / f"asr-{row}-seed1-hit_rates.json").exists()
+    assert "pointing" in (out / "RESULTS.md").read_text(encoding="utf-8").lower()
 
 
 def speakers(out: Path, protocol: str, *splits: str) -> set[str]:

@@ -335,6 +335,13 @@ def test_a_healthy_folder_passes_without_a_word(healthy: Path) -> None:
     assert "OK: 0 errors, 0 warnings" in report.text()
 
 
+def test_word_times_beside_a_split_are_no_split(planted: Path) -> None:
+    (planted / "manifest" / "train.times.tsv").write_text("id\tword_number\tword\tstart_s\tend_s\n")
+    report = preflight.check(planted / "manifest", OPTIONS)
+    assert report.ok
+    assert [scan.name for scan in report.scans] == ["train", "valid", "test"]
+
+
 @pytest.mark.parametrize("name", ERRORS)
 def test_a_planted_error_is_found_named_counted_and_fails(name: str, planted: Path) -> None:
     defect, words, where, count = ERRORS[name]
