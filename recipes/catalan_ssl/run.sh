@@ -2,7 +2,7 @@
 # Catalan from Common Voice: pre-training without labels, recognition, accents. `run.sh --help` lists options and stages.
 recipe=catalan_ssl
 stages=(data audio manifests check pretrain finetune lm heads evaluate attribution report)
-locale=ca size='' pretrained='' settings=()
+locale=ca size='' pretrained='' starts=() settings=()
 heads=(accent gender)
 joint=accent_gender # both heads on one encoder
 # shellcheck source=recipes/common.sh
@@ -14,6 +14,8 @@ recipe_help() {
   --size NAME         overlay conf/size/NAME.yaml of every training, such as base (default: small, for CPU cores)
   --pretrained FILE   fine-tune this checkpoint instead of pre-training one; tools/convert_checkpoint.py makes one
                       from a Hugging Face folder
+  --start NAME=FROM   fine-tune from another language's pre-training too, for comparison: FROM is a checkpoint or the
+                      folder of a run of this recipe, the row is ctc_from_NAME; may be given several times
   --set CONFIG.KEY=V  a key of conf/{pretrain,finetune,heads}.yaml, such as pretrain.optimization.max_update=9000;
                       may be given several times
 TXT
@@ -30,6 +32,11 @@ recipe_option() {
       [ -f "$2" ] || die "--pretrained $2: a checkpoint expected, found no file"
       pretrained=$(realpath "$2")
       ;;
+    --start)
+      [[ $2 =~ ^[a-z0-9_]+=. ]] || die "--start $2: NAME=FROM expected, NAME of a-z, 0-9 and _"
+      [ -e "${2#*=}" ] || die "--start $2: a checkpoint or the folder of a run expected, found neither"
+      starts+=("${2%%=*}=$(realpath "${2#*=}")")
+      ;;
     --set)
       [[ $2 =~ ^(pretrain|finetune|heads)\.[^=]+= ]] || die "--set $2: CONFIG.KEY=VALUE expected; see --help"
       settings+=("$2")
@@ -40,7 +47,7 @@ recipe_option() {
 
 # A finished training is not repeated, so a folder holds one choice of settings.
 keep_settings() {
-  local now="locale=$locale size=$size pretrained=$pretrained smoke=$smoke ${settings[*]}"
+  local now="locale=$locale size=$size pretrained=$pretrained smoke=$smoke ${starts[*]} ${settings[*]}"
   [ -f "$out/settings.txt" ] || printf '%s\n' "$now" >"$out/settings.txt"
   local before
   before=$(cat "$out/settings.txt")
@@ -133,18 +140,31 @@ stage_pretrain() {
 # The encoder that seed $1 starts from.
 encoder() { echo "${pretrained:-$out/train/ssl/wav2vec2/seed$1/checkpoint_last.pt}"; }
 
+# Where seed $2 of a --start $1 comes from.
+start_of() {
+  local from=${1#*=}
+  [ ! -d "$from" ] || from=$from/train/ssl/wav2vec2/seed$2/checkpoint_last.pt
+  [ -f "$from" ] || die "--start $1: $from expected, found no such file; pre-train as many --seeds there"
+  echo "$from"
+}
+
 list_finetunings() {
-  local seed protocol
+  local seed protocol start from
   for ((seed = 1; seed <= seeds; seed++)); do
     for protocol in $(recognition_protocols); do
       sized_training ctc_pretrained finetune "$protocol" "$seed" "model.pretrained_path=$(encoder "$seed")"
       sized_training ctc_random finetune "$protocol" "$seed"
+      for start in "${starts[@]}"; do
+        from=$(start_of "$start" "$seed")
+        sized_training "ctc_from_${start%%=*}" finetune "$protocol" "$seed" "model.pretrained_path=$from"
+      done
     done
   done
 }
 
 stage_finetune() {
   keep_settings
+  list_finetunings >/dev/null # a --start may lack a seed
   list_finetunings | train_all
 }
 
@@ -208,9 +228,10 @@ stage_attribution() {
 }
 
 stage_report() {
-  local umap=()
+  local umap=() about=report
   ! $smoke || umap=(--no-umap)
-  python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report.json" "${umap[@]}"
+  ! is_digits || about=report_digits
+  python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/$about.json" "${umap[@]}"
 }
 
 run_recipe "$@"
