@@ -163,12 +163,16 @@ train_all() {
   local total
   total=$(wc -l <"$list")
   log "$total trainings, $jobs side by side; each one's log: $out/train/*/*/*/stdout.log"
+  # Fewer trainings than jobs: each has the cores of several. By the list, not by what is left, or a rerun would round
+  # differently.
+  local threads=$OMP_NUM_THREADS
+  [ "$total" = 0 ] || [ "$total" -ge "$jobs" ] || threads=$((threads * jobs / total))
   python "$repo/tools/watch_training.py" "$list" "$out/train" --pid $$ 9>&- &
   local watcher=$!
   export -f train train_line
   local status=0
   # shellcheck disable=SC2016  # for the inner shell to expand
-  xargs -d '\n' -P "$jobs" -I{} bash -c 'set -uo pipefail; train_line "$1"' _ {} <"$list" || status=$?
+  OMP_NUM_THREADS=$threads MKL_NUM_THREADS=$threads xargs -d '\n' -P "$jobs" -I{} bash -c 'set -uo pipefail; train_line "$1"' _ {} <"$list" || status=$?
   [ $status = 0 ] || kill "$watcher" 2>/dev/null || true
   wait "$watcher" || true
   [ $status = 0 ] || die "a training failed; mend what its log names and give the same command again"
