@@ -19,7 +19,7 @@ $(VENV)/.ready: requirements.txt setup.py tools/make_env.sh
 	tools/make_env.sh --python $(PYTHON) --venv $(VENV)
 
 demo: env ## the main recipe on the built-in corpus: ends with the results table and the report's path
-	recipes/spoken_digits/run.sh --corpus synthetic --parts supervised,simclr --out runs/demo
+	recipes/catalan_ssl/run.sh --corpus synthetic --labels asr_10min --jobs $(JOBS) --out runs/demo
 
 test: lint floors types unit ## everything CI runs
 

@@ -3,6 +3,7 @@
 recipe=catalan_ssl
 stages=(data audio manifests check pretrain finetune lm heads evaluate attribution report)
 locale=ca size='' pretrained='' starts=() settings=()
+labels=asr,'asr_*' # how much transcribed speech: protocols, see README.md
 heads=(accent gender)
 joint=accent_gender # both heads on one encoder
 # shellcheck source=recipes/common.sh
@@ -14,6 +15,8 @@ recipe_help() {
   --size NAME         overlay conf/size/NAME.yaml of every training, such as base (default: small, for CPU cores)
   --pretrained FILE   fine-tune this checkpoint instead of pre-training one; tools/convert_checkpoint.py makes one
                       from a Hugging Face folder
+  --labels A,B,...    fine-tune on these amounts of transcribed speech, such as asr_10min; * stands for any
+                                                                  (default: $labels)
   --start NAME=FROM   fine-tune from another language's pre-training too, for comparison: FROM is a checkpoint or the
                       folder of a run of this recipe, the row is ctc_from_NAME; may be given several times
   --set CONFIG.KEY=V  a key of conf/{pretrain,finetune,heads}.yaml, such as pretrain.optimization.max_update=9000;
@@ -32,6 +35,7 @@ recipe_option() {
       [ -f "$2" ] || die "--pretrained $2: a checkpoint expected, found no file"
       pretrained=$(realpath "$2")
       ;;
+    --labels) labels=$2 ;;
     --start)
       [[ $2 =~ ^[a-z0-9_]+=. ]] || die "--start $2: NAME=FROM expected, NAME of a-z, 0-9 and _"
       [ -e "${2#*=}" ] || die "--start $2: a checkpoint or the folder of a run expected, found neither"
@@ -65,7 +69,7 @@ sized_training() {
 }
 
 stage_data() {
-  local sizes=(--train-minutes 20)
+  local sizes=(--train-minutes 20 --other-speakers 32 --other-minutes 45)
   ! $smoke || sizes=(--train-speakers 8 --dev-speakers 8 --test-speakers 8 --other-speakers 4 --train-minutes 0.8
     --dev-minutes 0.5 --test-minutes 0.5 --other-minutes 0.4 --num-unread 50)
   [ -n "$corpus" ] ||
@@ -112,7 +116,13 @@ protocols() {
   done
 }
 
-recognition_protocols() { if $smoke; then echo asr; else protocols asr 'asr_*'; fi; }
+recognition_protocols() {
+  local patterns
+  IFS=, read -ra patterns <<<"$($smoke && echo asr || echo "$labels")"
+  mapfile -t patterns < <(protocols "${patterns[@]}")
+  [ ${#patterns[@]} -gt 0 ] || die "--labels $labels: some of $(protocols asr 'asr_*' | xargs) expected"
+  printf '%s\n' "${patterns[@]}"
+}
 
 stage_check() {
   [ ! -f "$out/check.txt" ] || return 0
@@ -205,11 +215,12 @@ stage_heads() {
 }
 
 stage_evaluate() {
-  local label origin search=()
+  local label origin search=() recognised
   origin=$(origin)
+  mapfile -t recognised < <(recognition_protocols)
   ! $smoke || search=(--alphas 0.5 --betas 1 --beam 4)
   is_digits || search+=(--lm "$out/lm.arpa")
-  python "$repo/tools/evaluate_recognition.py" --run "$out" --origin "$origin" --protocols asr 'asr_*' "${search[@]}"
+  python "$repo/tools/evaluate_recognition.py" --run "$out" --origin "$origin" --protocols "${recognised[@]}" "${search[@]}"
   [ -n "$pretrained" ] || python "$repo/tools/gather_pretraining.py" "$out" --protocols ssl --origin "$origin"
   for label in $(protocols "${heads[@]}"); do
     [ ! -f "$out/rows/${label}_leaky/majority/seed1/metrics.json" ] || continue
@@ -222,9 +233,10 @@ stage_evaluate() {
 }
 
 stage_attribution() {
-  local limits=()
+  local limits=() first
   ! $smoke || limits=(--max-utterances 2 --method hirescam gradcam)
-  python "$repo/tools/attribute.py" --run "$out" --origin "$(origin)" --protocols asr "${limits[@]}"
+  first=$(recognition_protocols | head -n 1) # most labels
+  python "$repo/tools/attribute.py" --run "$out" --origin "$(origin)" --protocols "$first" "${limits[@]}"
 }
 
 stage_report() {
