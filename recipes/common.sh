@@ -108,33 +108,6 @@ run_recipe() {
   log "done"
 }
 
-# Runs fairseq-hydra-train once: train CONFIG PROTOCOL SEED [OVERRIDE...]. Skips what is finished, continues what was
-# killed (fairseq picks up checkpoint_last.pt), and dies with its run.sh. Checkpoints: $out/train/PROTOCOL/ROW/seedN.
-train() {
-  local row=$1 config=$2 protocol=$3 seed=$4 began=$SECONDS
-  shift 4
-  local dir=$out/train/$protocol/$row/seed$seed
-  [ -f "$dir/done" ] && return
-  kill -0 "$run_pid" 2>/dev/null || return 255
-  mkdir -p "$dir"
-  fairseq-hydra-train --config-dir "$conf" --config-name "$config" \
-    common.user_dir="$user_dir" common.seed="$seed" common.log_file="$dir/train.log" \
-    task.data="$out/manifests/$protocol" checkpoint.save_dir="$dir" hydra.run.dir="$dir" "$@" \
-    >"$dir/stdout.log" 2>&1 &
-  local trainer=$!
-  (while kill -0 "$run_pid" 2>/dev/null; do sleep 1; done && kill "$trainer" 2>/dev/null) 9>&- &
-  local watch=$!
-  local status=0
-  wait "$trainer" || status=$?
-  kill "$watch" 2>/dev/null || true
-  if [ $status != 0 ]; then
-    tail -n 15 "$dir/stdout.log" >&2
-    echo "training $protocol/$row seed $seed failed (exit $status); the whole log: $dir/stdout.log" >&2
-    return 255 # xargs starts nothing more
-  fi
-  echo $((SECONDS - began)) >"$dir/done.tmp" && mv "$dir/done.tmp" "$dir/done"
-}
-
 # A line for train_all: row, config, protocol, seed, overrides. Without a valid split there is no learning curve to draw.
 training() {
   local line
@@ -150,29 +123,19 @@ origin() {
   if [ -f "$out/corpus.link/SYNTHETIC.txt" ] || [ -f "$out/corpus.link/../SYNTHETIC.txt" ]; then echo synthetic; else echo real; fi
 }
 
-train_line() {
-  local words
-  IFS=$'\t' read -ra words <<<"$1"
-  train "${words[@]}"
-}
-
-# Reads trainings from standard input, a line each with train's arguments between tabs, and runs $jobs side by side.
+# Reads trainings from standard input, a line each as of `training`, and runs $jobs side by side. Those that are finished
+# are skipped, those that were killed continue. Checkpoints: $out/train/PROTOCOL/ROW/seedN.
 train_all() {
   local list=$out/.trainings
   cat >"$list"
   local total
   total=$(wc -l <"$list")
   log "$total trainings, $jobs side by side; each one's log: $out/train/*/*/*/stdout.log"
-  # Fewer trainings than jobs: each has the cores of several. By the list, not by what is left, or a rerun would round
-  # differently.
-  local threads=$OMP_NUM_THREADS
-  [ "$total" = 0 ] || [ "$total" -ge "$jobs" ] || threads=$((threads * jobs / total))
   python "$repo/tools/watch_training.py" "$list" "$out/train" --pid $$ 9>&- &
   local watcher=$!
-  export -f train train_line
   local status=0
-  # shellcheck disable=SC2016  # for the inner shell to expand
-  OMP_NUM_THREADS=$threads MKL_NUM_THREADS=$threads xargs -d '\n' -P "$jobs" -I{} bash -c 'set -uo pipefail; train_line "$1"' _ {} <"$list" || status=$?
+  python "$repo/tools/train_all.py" "$list" "$out" --conf "$conf" \
+    --user-dir "$user_dir" --jobs "$jobs" --pid "$run_pid" || status=$?
   [ $status = 0 ] || kill "$watcher" 2>/dev/null || true
   wait "$watcher" || true
   [ $status = 0 ] || die "a training failed; mend what its log names and give the same command again"
