@@ -19,7 +19,9 @@ $(VENV)/.ready: requirements.txt setup.py tools/make_env.sh
 	tools/make_env.sh --python $(PYTHON) --venv $(VENV)
 
 demo: env ## the main recipe on the built-in corpus: ends with the results table and the report's path
-	recipes/catalan_ssl/run.sh --corpus synthetic --labels asr_10min --jobs $(JOBS) --out runs/demo
+	recipes/catalan_ssl/run.sh --corpus synthetic --labels asr_10min --jobs $(JOBS) --out runs/demo \
+	  --set pretrain.optimization.max_update=700 --set finetune.optimization.max_update=500 \
+	  --set heads.optimization.max_update=100
 
 test: lint floors types unit ## everything CI runs
 

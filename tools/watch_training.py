@@ -65,7 +65,7 @@ def main() -> None:
     """Follow until all are done or the run is gone."""
     args = parse_args()
     wanted = folders(args.list, args.train_dir)
-    with tqdm(total=len(wanted), unit="training", smoothing=0.1, mininterval=args.every_s) as bar:
+    with tqdm(total=len(wanted), unit="training", smoothing=0.1, mininterval=args.every_s, miniters=0) as bar:
         while alive(args.pid):
             done = [(folder / "done").exists() for folder in wanted]
             bar.n = sum(done)

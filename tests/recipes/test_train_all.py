@@ -1,0 +1,47 @@
+"""tools/train_all.py: what is finished is skipped, what fails is shown and stops the rest, an orphan ends."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+CONF = REPOSITORY / "recipes" / "spoken_digits" / "conf"
+
+
+def train_all(run: Path, lines: list[str], pid: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs a list of trainings, one at a time."""
+    run.mkdir(exist_ok=True)
+    (run / "list").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    options = ["--conf", CONF, "--user-dir", REPOSITORY / "fairseq_ext", "--pid", str(pid or os.getpid())]
+    command = [sys.executable, REPOSITORY / "tools" / "train_all.py", run / "list", run, *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_finished_trainings_are_skipped(tmp_path: Path) -> None:
+    done = tmp_path / "train" / "published" / "linear" / "seed1" / "done"
+    done.parent.mkdir(parents=True)
+    done.write_text("7\n")
+    assert train_all(tmp_path, ["linear\tlinear\tpublished\t1"]).returncode == 0
+    assert done.read_text() == "7\n"
+
+
+def test_a_failure_is_shown_and_nothing_follows(tmp_path: Path) -> None:
+    found = train_all(tmp_path, [f"{row}\tlinear\tpublished\t1" for row in ("first", "second")])
+    assert found.returncode == 1
+    log = tmp_path / "train" / "published" / "first" / "seed1" / "stdout.log"
+    assert f"training published/first seed 1 failed (exit 1); the whole log: {log}" in found.stderr
+    # what the trainer said: there are no manifests
+    assert str(tmp_path / "manifests" / "published") in found.stderr
+    assert not (log.parent / "done").exists()
+    assert not (tmp_path / "train" / "published" / "second").exists()
+
+
+def test_ends_when_the_run_is_gone(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    began = time.monotonic()
+    assert train_all(tmp_path, ["linear\tlinear\tpublished\t1"], gone.pid).returncode == 1
+    assert time.monotonic() - began < 60
+    assert not (tmp_path / "train" / "published" / "linear" / "seed1" / "done").exists()
