@@ -276,8 +276,9 @@ def hit_rates(scores: Mapping[str, PointingScore], title: str = "Pointing game")
         axes.grid(visible=False, axis="y")
         first = next(iter(scores.values()))
         axes.set(
-            title=f"{title} ({first.num_cases} cases, tolerance {1000 * first.tolerance_s:g} ms)",
-            xlabel="peak inside the true span, % of the cases",
+            title=title,
+            xlabel=f"peak inside the true span ({1000 * first.tolerance_s:g} ms of tolerance), "
+            f"% of {first.num_cases} cases",
             xlim=(0, 110),
             xticks=range(0, 101, 20),
         )

@@ -97,7 +97,8 @@ def test_hit_rates_stand_beside_chance() -> None:
     axes = figure.axes[0]
     assert texts(figure) == ["98.7", "56.0", "30.0"]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["HiRes-CAM", "Grad-CAM", "my_own"]
-    assert axes.get_title(loc="left") == "Pointing game (12 cases, tolerance 10 ms)"
+    assert axes.get_title(loc="left") == "Pointing game"
+    assert axes.get_xlabel() == "peak inside the true span (10 ms of tolerance), % of 12 cases"
     assert any(line.get_xdata()[0] == pytest.approx(31.0) for line in axes.lines)
     assert "chance, 31.0%" in [text.get_text() for text in figure.legends[0].get_texts()]
     assert png(figure) == png(figure)
