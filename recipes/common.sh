@@ -131,12 +131,6 @@ train_all() {
   local total
   total=$(wc -l <"$list")
   log "$total trainings, $jobs side by side; each one's log: $out/train/*/*/*/stdout.log"
-  python "$repo/tools/watch_training.py" "$list" "$out/train" --pid $$ 9>&- &
-  local watcher=$!
-  local status=0
-  python "$repo/tools/train_all.py" "$list" "$out" --conf "$conf" \
-    --user-dir "$user_dir" --jobs "$jobs" --pid "$run_pid" || status=$?
-  [ $status = 0 ] || kill "$watcher" 2>/dev/null || true
-  wait "$watcher" || true
-  [ $status = 0 ] || die "a training failed; mend what its log names and give the same command again"
+  python "$repo/tools/train_all.py" "$list" "$out" --conf "$conf" --user-dir "$user_dir" --jobs "$jobs" --pid "$run_pid" ||
+    die "a training failed; mend what its log names and give the same command again"
 }

@@ -1,19 +1,27 @@
 """Runs trainings side by side, each as `fairseq-hydra-train` runs it, in a fork of a process that has imported fairseq.
 
 Importing fairseq takes 5 to 10 s of a core, longer than many a training of a smoke run. What is finished is skipped,
-what was killed continues (fairseq picks up checkpoint_last.pt), and all of it ends with the run that asked for it.
+what was killed continues (fairseq picks up checkpoint_last.pt), and all of it ends with the run that asked for it. One
+progress bar, with the update and loss of those under way.
 """
 
 import argparse
 import ctypes
+import json
 import os
 import signal
 import sys
 import time
 import traceback
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
+
+from tqdm import tqdm
+
+from fairseq_ext.files import atomic_write
 
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 LINES_OF_A_FAILURE = 15
@@ -25,13 +33,18 @@ class Training:
 
     Attributes:
         name: protocol, row and seed, for messages.
-        folder: of its checkpoints and logs.
+        folder: of its checkpoints and logs; PROTOCOL/ROW/seedN.
         arguments: of fairseq-hydra-train.
     """
 
     name: str
     folder: Path
     arguments: tuple[str, ...]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is finished."""
+        return (self.folder / "done").exists()
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,11 +58,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--user-dir", type=Path, required=True, help="the fairseq_ext to use")
     parser.add_argument("--jobs", type=int, default=1, help="side by side (default: %(default)s)")
     parser.add_argument("--pid", type=int, required=True, help="end when this process is gone")
+    often = 2.0 if sys.stderr.isatty() else 30.0  # a log file wants a line now and then
+    parser.add_argument(
+        "--every-s", type=float, default=often, help="seconds between lines (default: %(default)s)"
+    )
     return parser.parse_args()
 
 
 def read_trainings(args: argparse.Namespace) -> list[Training]:
-    """Those in the list that are not finished."""
+    """Those in the list, in its order."""
     trainings = []
     for line in args.list.read_text(encoding="utf-8").splitlines():
         row, config, protocol, seed, *overrides = line.split("\t")
@@ -60,8 +77,7 @@ def read_trainings(args: argparse.Namespace) -> list[Training]:
             *(f"common.log_file={folder / 'train.log'}", f"task.data={args.run / 'manifests' / protocol}"),
             *(f"checkpoint.save_dir={folder}", f"hydra.run.dir={folder}", *overrides),
         )
-        if not (folder / "done").exists():
-            trainings.append(Training(f"{protocol}/{row} seed {seed}", folder, arguments))
+        trainings.append(Training(f"{protocol}/{row} seed {seed}", folder, arguments))
     return trainings
 
 
@@ -88,6 +104,32 @@ def train(training: Training) -> NoReturn:
     os._exit(status)
 
 
+def last_update(folder: Path) -> str:
+    """`row 120 loss 0.41` from the end of a training's JSON log; empty before its first line."""
+    log = folder / "train.log"
+    if not log.exists():
+        return ""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - 4096))
+        lines = stream.read().decode("utf-8", "replace").splitlines()
+    for line in reversed(lines):
+        start = line.find("{")
+        if start >= 0 and '"num_updates"' in line:
+            try:
+                row = json.loads(line[start:])
+            except json.JSONDecodeError:
+                continue
+            key = next((k for k in ("loss", "train_loss") if k in row), None)
+            update = row.get("num_updates", row.get("train_num_updates"))
+            return f"{folder.parent.name} {update}" + (f" loss {row[key]}" if key else "")
+    return ""
+
+
+def in_short(trainings: Iterable[Training]) -> str:
+    """Where each of them is."""
+    return " | ".join(filter(None, (last_update(training.folder) for training in trainings)))[:100]
+
+
 def alive(pid: int) -> bool:
     """Whether the process exists."""
     try:
@@ -100,28 +142,24 @@ def alive(pid: int) -> bool:
 def finish(training: Training, status: int, seconds: float) -> bool:
     """Notes how a training ended: `done` with its seconds, or the end of its log on the terminal."""
     if status == 0:
-        unfinished = training.folder / "done.tmp"
-        unfinished.write_text(f"{seconds:.0f}\n")
-        unfinished.replace(training.folder / "done")
+        with atomic_write(training.folder / "done") as file:
+            file.write(f"{seconds:.0f}\n")
         return True
     log = training.folder / "stdout.log"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES_OF_A_FAILURE:]
-    print(*lines, sep="\n", file=sys.stderr)
-    print(
-        f"training {training.name} failed (exit {status}); the whole log: {log}", file=sys.stderr, flush=True
-    )
+    said = [*lines, f"training {training.name} failed (exit {status}); the whole log: {log}"]
+    tqdm.write("\n".join(said), file=sys.stderr)
     return False
 
 
-def main() -> None:
-    args = parse_args()
-    waiting = read_trainings(args)
-    if not waiting:
-        return
-    import fairseq_cli.hydra_train  # noqa: F401 - once, for all forks
+def run(waiting: list[Training], args: argparse.Namespace, bar: "tqdm[NoReturn]") -> bool:
+    """Runs trainings; after a failure those under way end, and nothing more begins.
 
+    Returns:
+        Whether all went well. Does not return when the process that asked is gone.
+    """
     running: dict[int, tuple[Training, float]] = {}
-    sound = True
+    sound, shown = True, time.monotonic()
     while running or (waiting and sound):
         while waiting and sound and len(running) < args.jobs:
             training = waiting.pop(0)
@@ -133,11 +171,35 @@ def main() -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid:
             training, began = running.pop(pid)
-            sound &= finish(training, os.waitstatus_to_exitcode(status), time.monotonic() - began)
-        elif alive(args.pid):
-            time.sleep(0.1)
-        else:
+            done = finish(training, os.waitstatus_to_exitcode(status), time.monotonic() - began)
+            bar.update(done)
+            sound &= done
+        elif not alive(args.pid):
             sys.exit(1)  # the trainings end with this process
+        else:
+            time.sleep(0.1)
+        if time.monotonic() - shown >= args.every_s:
+            shown = time.monotonic()
+            bar.set_postfix_str(in_short(training for training, _ in running.values()))
+    return sound
+
+
+def main() -> None:
+    args = parse_args()
+    trainings = read_trainings(args)
+    waiting = [training for training in trainings if not training.is_done]
+    if waiting:
+        with warnings.catch_warnings(action="ignore"):  # of fairseq about Hydra's and its own future
+            import fairseq_cli.hydra_train  # noqa: F401 - once, for all forks
+    tqdm.monitor_interval = 0  # no thread, which a fork could catch with a lock
+    with tqdm(
+        total=len(trainings),
+        initial=len(trainings) - len(waiting),
+        unit="training",
+        smoothing=0.1,
+        mininterval=args.every_s,
+    ) as bar:
+        sound = run(waiting, args, bar)
     sys.exit(0 if sound else 1)
 
 
