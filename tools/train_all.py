@@ -21,8 +21,6 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from fairseq_ext.files import atomic_write
-
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 LINES_OF_A_FAILURE = 15
 
@@ -79,6 +77,18 @@ def read_trainings(args: argparse.Namespace) -> list[Training]:
         )
         trainings.append(Training(f"{protocol}/{row} seed {seed}", folder, arguments))
     return trainings
+
+
+def load_trainer(user_dir: Path) -> None:
+    """Imports fairseq and the plugin, once for all forks.
+
+    Nothing of fairseq_ext may be imported before: fairseq takes a user dir found in `sys.modules` for registered.
+    """
+    with warnings.catch_warnings(action="ignore"):  # of fairseq about Hydra's and its own future
+        import fairseq_cli.hydra_train  # noqa: F401
+        from fairseq.utils import import_user_module
+
+        import_user_module(argparse.Namespace(user_dir=str(user_dir)))
 
 
 def train(training: Training) -> NoReturn:
@@ -142,6 +152,8 @@ def alive(pid: int) -> bool:
 def finish(training: Training, status: int, seconds: float) -> bool:
     """Notes how a training ended: `done` with its seconds, or the end of its log on the terminal."""
     if status == 0:
+        from fairseq_ext.files import atomic_write  # not before load_trainer: see there
+
         with atomic_write(training.folder / "done") as file:
             file.write(f"{seconds:.0f}\n")
         return True
@@ -189,8 +201,7 @@ def main() -> None:
     trainings = read_trainings(args)
     waiting = [training for training in trainings if not training.is_done]
     if waiting:
-        with warnings.catch_warnings(action="ignore"):  # of fairseq about Hydra's and its own future
-            import fairseq_cli.hydra_train  # noqa: F401 - once, for all forks
+        load_trainer(args.user_dir)
     tqdm.monitor_interval = 0  # no thread, which a fork could catch with a lock
     with tqdm(
         total=len(trainings),

@@ -2,7 +2,7 @@
 # Catalan from Common Voice: pre-training without labels, recognition, accents. `run.sh --help` lists options and stages.
 recipe=catalan_ssl
 stages=(data audio manifests check pretrain finetune lm heads evaluate attribution report)
-locale=ca size='' pretrained='' starts=() settings=()
+locale=ca size='' pretrained='' starts=() settings=() recognised=()
 labels=asr,'asr_*' # how much transcribed speech: protocols, see README.md
 heads=(accent gender)
 joint=accent_gender # both heads on one encoder
@@ -116,15 +116,17 @@ protocols() {
   done
 }
 
-recognition_protocols() {
+# What --labels asks for: protocols of recognition in `recognised`, most labels first.
+find_recognised() {
   local patterns
+  [ -f "$out/manifests/done" ] || die "no complete manifests in $out; run stage manifests first"
   IFS=, read -ra patterns <<<"$($smoke && echo asr || echo "$labels")"
-  mapfile -t patterns < <(protocols "${patterns[@]}")
-  [ ${#patterns[@]} -gt 0 ] || die "--labels $labels: some of $(protocols asr 'asr_*' | xargs) expected"
-  printf '%s\n' "${patterns[@]}"
+  mapfile -t recognised < <(protocols "${patterns[@]}")
+  [ ${#recognised[@]} -gt 0 ] || die "--labels $labels: some of $(protocols asr 'asr_*' | xargs) expected, found none"
 }
 
 stage_check() {
+  find_recognised # not after a day of pre-training
   [ ! -f "$out/check.txt" ] || return 0
   local check=(python "$repo/tools/check_data.py" --sample-rate-hz 16000 --quiet) found=$out/check.unfinished.txt
   mapfile -t sound < <(protocols asr 'asr_*' ssl "${heads[@]}" "$joint")
@@ -161,7 +163,7 @@ start_of() {
 list_finetunings() {
   local seed protocol start from
   for ((seed = 1; seed <= seeds; seed++)); do
-    for protocol in $(recognition_protocols); do
+    for protocol in "${recognised[@]}"; do
       sized_training ctc_pretrained finetune "$protocol" "$seed" "model.pretrained_path=$(encoder "$seed")"
       sized_training ctc_random finetune "$protocol" "$seed"
       for start in "${starts[@]}"; do
@@ -174,6 +176,7 @@ list_finetunings() {
 
 stage_finetune() {
   keep_settings
+  find_recognised
   list_finetunings >/dev/null # a --start may lack a seed
   list_finetunings | train_all
 }
@@ -215,9 +218,9 @@ stage_heads() {
 }
 
 stage_evaluate() {
-  local label origin search=() recognised
+  local label origin search=()
   origin=$(origin)
-  mapfile -t recognised < <(recognition_protocols)
+  find_recognised
   ! $smoke || search=(--alphas 0.5 --betas 1 --beam 4)
   is_digits || search+=(--lm "$out/lm.arpa")
   python "$repo/tools/evaluate_recognition.py" --run "$out" --origin "$origin" --protocols "${recognised[@]}" "${search[@]}"
@@ -233,10 +236,10 @@ stage_evaluate() {
 }
 
 stage_attribution() {
-  local limits=() first
+  local limits=()
   ! $smoke || limits=(--max-utterances 2 --method hirescam gradcam)
-  first=$(recognition_protocols | head -n 1) # most labels
-  python "$repo/tools/attribute.py" --run "$out" --origin "$(origin)" --protocols "$first" "${limits[@]}"
+  find_recognised
+  python "$repo/tools/attribute.py" --run "$out" --origin "$(origin)" --protocols "${recognised[0]}" "${limits[@]}"
 }
 
 stage_report() {

@@ -134,21 +134,16 @@ stage_finetune() {
   list_finetunings | train_all
 }
 
-probe_pretrained() {
+stage_evaluate() {
   local seed protocol data
+  python "$repo/tools/evaluate.py" --run "$out" --origin "$(origin)"
+  wants simclr || return 0
   for ((seed = 1; seed <= seeds; seed++)); do
     data=()
     for protocol in $(labelled_protocols "$seed"); do data+=("$protocol=$out/manifests/$protocol"); done
     python "$repo/tools/probe.py" --checkpoint "$(pretrained "$seed")" --label digit --rows "$out/rows" \
       --origin "$(origin)" --seed "$seed" --data "${data[@]}" --row simclr_probe --control untrained_probe
   done
-}
-
-stage_evaluate() {
-  python "$repo/tools/evaluate.py" --run "$out" --origin "$(origin)" &
-  local scoring=$!
-  ! wants simclr || probe_pretrained # beside it, on the other core
-  wait "$scoring"
 }
 
 stage_report() {
