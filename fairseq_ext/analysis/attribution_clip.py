@@ -100,13 +100,14 @@ def draw_word(
     Raises:
         ValueError: no such word or character, or a recording that is too long.
     """
+    kind, which = parse_target(target)
     waveform = _waveform(samples, network, device)
     log_probs = network.output(waveform)[0]
     spans = greedy_spans(log_probs) if text is None else align(log_probs, tokens_of(text, symbols))
-    chosen = _pick(aligned_words(spans, symbols), *parse_target(target))
-    said = " ".join(word.text for word in aligned_words(spans, symbols))
-    heard = "heard" if text is None else "given"
-    title = f"{parse_target(target)[0]} “{chosen.name}” of “{said}” ({heard})"
+    words = aligned_words(spans, symbols)
+    chosen = _pick(words, kind, which)
+    said = " ".join(word.text for word in words)
+    title = f"{kind} “{chosen.name}” of “{said}” ({'heard' if text is None else 'given'})"
     return _draw(network, waveform, chosen, methods, title, aligned_labels(spans, symbols, network.grid))
 
 

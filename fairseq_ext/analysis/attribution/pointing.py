@@ -69,7 +69,7 @@ def pointing_game(
         )
     inside = [_inside(m, span, tolerance_s) for m, span in zip(maps, spans_s, strict=True)]
     flat = np.array([m.peak_s is None for m in maps])
-    hits = np.array([is_hit(m, span, tolerance_s) for m, span in zip(maps, spans_s, strict=True)])
+    hits = np.array([_peaks_in(m, where) for m, where in zip(maps, inside, strict=True)])
     mass = np.array([_share(m.positive, where) for m, where in zip(maps, inside, strict=True)])
 
     def interval(figures: NDArray[np.float64]) -> Interval:
@@ -96,7 +96,10 @@ def is_hit(found: AttributionMap, span_s: Span, tolerance_s: float) -> bool:
     Returns:
         False too where nothing speaks for the target.
     """
-    inside = _inside(found, span_s, tolerance_s)
+    return _peaks_in(found, _inside(found, span_s, tolerance_s))
+
+
+def _peaks_in(found: AttributionMap, inside: NDArray[np.bool_]) -> bool:
     return found.peak_s is not None and bool(inside[found.values.argmax()])
 
 
