@@ -5,6 +5,8 @@ tools/probe.py --checkpoint C --data published=RUN/manifests/published labels/1=
 writes RUN/rows/<protocol>/<row>/seed<k>/{predictions.tsv,embeddings.npz,metrics.json} for each PROTOCOL=DIR.
 
 --control NAME also probes the same network with fresh random weights, as row NAME: what training added.
+--centred-too also probes embeddings less the mean of their speaker's, as rows NAME_centred: what a network tells when
+many recordings of a speaker, without labels, are there at once.
 Rows that have their metrics.json are skipped unless --force is given.
 """
 
@@ -36,6 +38,7 @@ def parse() -> argparse.Namespace:
         "--views", type=int, default=0, help="distorted copies per training recording (default: 0)"
     )
     parser.add_argument("--control", metavar="NAME", help="also a row NAME: the same network, untrained")
+    parser.add_argument("--centred-too", action="store_true", help="also rows less their speakers' means")
     parser.add_argument("--leaky-control", action="store_true", help="allow shared speakers; not a result")
     parser.add_argument("--device", default="cpu", help="torch device")
     parser.add_argument("--force", action="store_true", help="fit again what was fitted")
@@ -61,12 +64,16 @@ def main() -> None:
     systems = {args.row: load}
     if args.control:
         systems[args.control] = partial(load, untrained=True)
+    folders = [item.partition("=")[::2] for item in args.data]
     for name, loader in systems.items():
-        manifests = {}
-        for item in args.data:
-            protocol, _, folder = item.partition("=")
-            manifests[Row(name, protocol, args.seed, args.origin, command)] = Path(folder)
-        for line in probe_checkpoint(args.checkpoint, manifests, args.rows, loader, **options):
+        plain, centred = (
+            {Row(row, protocol, args.seed, args.origin, command): Path(folder) for protocol, folder in folders}
+            for row in (name, f"{name}_centred")
+        )
+        manifests = {**plain, **centred} if args.centred_too else plain
+        for line in probe_checkpoint(
+            args.checkpoint, manifests, args.rows, loader, centred=centred, **options
+        ):
             tqdm.write(line)
 
 

@@ -39,6 +39,24 @@ class Probe:
     leaky: bool
 
 
+def centred(embedding: NDArray[np.float32], speakers: Sequence[str]) -> NDArray[np.float32]:
+    """Subtracts from each embedding the mean of its speaker's, as cepstral means of a speaker are subtracted.
+
+    No label is read, but a speaker's recordings must be there together, and say about the same things.
+
+    Args:
+        embedding: (N, D).
+        speakers: N names.
+
+    Returns:
+        (N, D).
+    """
+    _, number = np.unique(np.asarray(speakers), return_inverse=True)
+    sums = np.zeros((number.max(initial=-1) + 1, embedding.shape[1]))
+    np.add.at(sums, number, embedding)
+    return (embedding - (sums / np.bincount(number)[:, None])[number]).astype(np.float32)
+
+
 def _fitted(embedding: NDArray[np.float32], targets: NDArray[np.int64], strength: float) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

@@ -6,8 +6,8 @@ metrics.json is written last, so its presence means that the row is complete.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +168,7 @@ def probe(
     split: str = "test",
     device: str = "cpu",
     num_views: int = 0,
+    centred: Container[Row] = (),
     leaky_control: bool = False,
     over: str = "recordings",
 ) -> list[Mapping[str, Any]]:
@@ -185,6 +186,7 @@ def probe(
         split: split to score.
         device: torch device.
         num_views: distorted copies of each training recording to fit on besides itself; see `views`.
+        centred: rows whose embeddings are taken less their speaker's mean; see `classifiers.centred`.
         leaky_control: allow the same speakers in both; see `classifiers.linear_probe`.
         over: what the intervals draw, one of `metrics.INTERVALS_OVER`.
 
@@ -201,8 +203,12 @@ def probe(
     )
     results = []
     for row, (train, test) in zip(rows, pairs, strict=True):
-        test_read, test_part = found.of_split(test)
-        fitted, extra, labels = _fit(learnt.of_split(train), (test_read, test_part), leaky_control)
+        learnt_part, tested = learnt.of_split(train), found.of_split(test)
+        if row in centred:
+            learnt_part, tested = _centred(learnt_part), _centred(tested)
+        fitted, extra, labels = _fit(learnt_part, tested, leaky_control)
+        extra["probe"]["centred"] = row in centred
+        test_read, test_part = tested
         targets = class_numbers(test_read.targets, labels, f"{row.protocol}/{split}.{label}")
         answers = Predictions(test_read.ids, test_read.speakers, targets, fitted.scores, labels)
         out = row.folder(rows_folder)
@@ -244,6 +250,11 @@ class _Embedded:
         return asked.subset(repeated), Extracted(
             np.array(repeated, dtype=np.int64), embedding, None, failures
         )
+
+
+def _centred(part: _Part) -> _Part:
+    split, extracted = part
+    return split, replace(extracted, embedding=classifiers.centred(extracted.embedding, split.speakers))
 
 
 def _fit(

@@ -142,7 +142,8 @@ stage_evaluate() {
     data=()
     for protocol in $(labelled_protocols "$seed"); do data+=("$protocol=$out/manifests/$protocol"); done
     python "$repo/tools/probe.py" --checkpoint "$(pretrained "$seed")" --label digit --rows "$out/rows" \
-      --origin "$(origin)" --seed "$seed" --data "${data[@]}" --row simclr_probe --control untrained_probe
+      --origin "$(origin)" --seed "$seed" --data "${data[@]}" --row simclr_probe --control untrained_probe \
+      --centred-too
   done
 }
 

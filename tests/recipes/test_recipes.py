@@ -127,6 +127,7 @@ def test_digits_cover_every_protocol_and_system(smoke: Run) -> None:
     expected |= {(protocol, "temporal_cnn") for protocol in ("one_speaker", "labels")}
     for protocol in ("published", "one_speaker", "labels"):
         expected |= {(protocol, name) for name in ("simclr_probe", "untrained_probe", "simclr_finetune")}
+        expected |= {(protocol, name) for name in ("simclr_probe_centred", "untrained_probe_centred")}
     assert expected <= found
 
 

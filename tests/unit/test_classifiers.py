@@ -68,6 +68,17 @@ def test_class_absent_from_training_is_never_answered() -> None:
     assert np.isneginf(probe.scores[:, 2]).all()
 
 
+def test_centring_takes_off_what_a_speaker_adds() -> None:
+    generator = np.random.default_rng(2)
+    embedding, speakers = generator.normal(size=(9, WIDTH)).astype(np.float32), list("abcabcabb")
+    offset = {name: generator.normal(size=WIDTH) for name in "abc"}
+    shifted = embedding + np.array([offset[name] for name in speakers])
+    found = classifiers.centred(embedding, speakers)
+    assert found == pytest.approx(classifiers.centred(shifted, speakers), abs=1e-5)
+    assert found[:1] == pytest.approx(embedding[:1] - embedding[[0, 3, 6]].mean(axis=0), abs=1e-6)
+    assert classifiers.centred(embedding[:0], []).shape == (0, WIDTH)
+
+
 def test_one_class_is_refused() -> None:
     zeros = np.zeros((4, WIDTH), np.float32)
     with pytest.raises(ValueError, match="at least 2 classes"):
