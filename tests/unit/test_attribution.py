@@ -324,7 +324,8 @@ def test_randomised_weights_change_the_map(
         cases.append((clip.waveform, TokenTarget("x", (found[0],))))
     result = randomisation_test(network, model, cases, method=method, seed=3)
     assert result.correlations.shape == (10,)
-    assert result.mean.value < 0.5
+    # Beyond the few frames that a token's score can depend on, maps of all weights are 0 alike.
+    assert result.mean.value < 0.75
 
 
 def test_randomising_puts_the_weights_back(model: TinyCtc) -> None:

@@ -78,8 +78,19 @@ def test_maps_that_cannot_be_drawn_are_refused(values: list[float]) -> None:
 def test_token_score_is_the_sum_over_its_frames() -> None:
     log_probs = torch.randn(2, 7, 4).log_softmax(2)
     target = TokenTarget("no", (TokenSpan(2, 1, 3, 0.0), TokenSpan(3, 5, 6, 0.0)))
-    expected = log_probs[:, 1, 2] + log_probs[:, 2, 2] + log_probs[:, 5, 3]
+    over_mean = log_probs - log_probs.mean(2, keepdim=True)
+    expected = over_mean[:, 1, 2] + over_mean[:, 2, 2] + over_mean[:, 5, 3]
     torch.testing.assert_close(target(log_probs), expected)
+
+
+def test_token_score_does_not_saturate() -> None:
+    """Where the network is sure of a token, the gradient is that where it is not."""
+    target, gradients = TokenTarget("no", (TokenSpan(2, 0, 1, 0.0),)), []
+    for sureness in (0.0, 40.0):
+        logits = torch.tensor([[[0.0, 0.0, sureness, 0.0]]], requires_grad=True)
+        target(logits.log_softmax(2)).sum().backward()
+        gradients.append(logits.grad)
+    torch.testing.assert_close(*gradients)
 
 
 def test_transcript_score_sums_over_all_paths() -> None:

@@ -30,7 +30,11 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TokenTarget:
-    """Sum of the tokens' log probabilities over their aligned frames: a character, or all those of a word.
+    """Sum of the tokens' scores before the softmax over their aligned frames: a character, or all those of a word.
+
+    As class activation maps take them (Selvaraju et al. 2017, "Grad-CAM", section 3): where a network is sure, the
+    gradient of a log probability is next to nothing, and its sign an accident. A softmax hides what all scores of a
+    frame have in common, so each counts less the frame's mean.
 
     Attributes:
         name: such as `à` or `bon`.
@@ -49,10 +53,10 @@ class TokenTarget:
         """Score log probabilities.
 
         Args:
-            output: (B, T, V).
+            output: (B, T, V), log probabilities.
 
         Returns:
-            (B,), nats.
+            (B,), nats above the mean symbol.
         """
         _check_log_probs(output, f"target {self.name!r}")
         last = max(span.end for span in self.spans)
@@ -61,7 +65,8 @@ class TokenTarget:
                 f"target {self.name!r}: expected {last} frames or more, found {output.shape[1]}; align the "
                 "clip that is explained"
             )
-        return torch.stack([output[:, s.start : s.end, s.token].sum(1) for s in self.spans]).sum(0)
+        scores = output - output.mean(2, keepdim=True)
+        return torch.stack([scores[:, s.start : s.end, s.token].sum(1) for s in self.spans]).sum(0)
 
 
 @dataclass(frozen=True, slots=True)
