@@ -67,7 +67,10 @@ def main() -> None:
     folders = [item.partition("=")[::2] for item in args.data]
     for name, loader in systems.items():
         plain, centred = (
-            {Row(row, protocol, args.seed, args.origin, command): Path(folder) for protocol, folder in folders}
+            {
+                Row(row, protocol, args.seed, args.origin, command): Path(folder)
+                for protocol, folder in folders
+            }
             for row in (name, f"{name}_centred")
         )
         manifests = {**plain, **centred} if args.centred_too else plain
