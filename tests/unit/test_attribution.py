@@ -322,10 +322,10 @@ def test_randomised_weights_change_the_map(
     for clip in clips[:10]:
         found = align(network.output(clip.waveform)[0], clip.tokens)
         cases.append((clip.waveform, TokenTarget("x", (found[0],))))
-    result = randomisation_test(network, model, cases, method=method, seed=3)
-    assert result.correlations.shape == (10,)
-    # Beyond the few frames that a token's score can depend on, maps of all weights are 0 alike.
-    assert result.mean.value < 0.75
+    # Of one shuffling the maps may resemble those that were learnt: the two small layers leave little to chance.
+    results = [randomisation_test(network, model, cases, method=method, seed=seed) for seed in range(5)]
+    assert all(result.correlations.shape == (10,) for result in results)
+    assert np.mean([result.mean.value for result in results]) < 0.5
 
 
 def test_randomising_puts_the_weights_back(model: TinyCtc) -> None:
