@@ -94,7 +94,8 @@ def load_trainer(user_dir: Path) -> None:
 def train(training: Training) -> NoReturn:
     """The training, in a process of its own that ends with its parent; does not return."""
     parent, status = os.getppid(), 1
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if sys.platform == "linux":  # elsewhere nobody ends it when its parent is killed outright
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     with (training.folder / "stdout.log").open("wb") as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
