@@ -1,4 +1,4 @@
-"""Text files as every stage writes and reads them: UTF-8, "\\n" line ends, there whole or not at all."""
+"""Files as every stage writes and reads them: there whole or not at all; text in UTF-8 with "\\n" line ends."""
 
 import os
 import secrets
@@ -40,6 +40,17 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file that appears under its name only when all of it is there.
+
+    Args:
+        path: the file to appear; its folder is created.
+        content: all of it.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ conf=$repo/recipes/$recipe/conf
 corpus='' out='' first='' last='' jobs=2 seeds=1 smoke=false
 started=$SECONDS
 export HYDRA_FULL_ERROR=1 PYTHONUNBUFFERED=1
+# In a log that is no terminal each state of a progress bar is a line of its own: one in ten seconds is enough.
+[ -t 2 ] || export TQDM_MININTERVAL=${TQDM_MININTERVAL:-10}
 # Small networks lose time to threads: the cores go to trainings side by side instead.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
 [ -x "$repo/.venv/bin/python" ] && PATH=$repo/.venv/bin:$PATH

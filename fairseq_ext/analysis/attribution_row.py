@@ -19,7 +19,7 @@ from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
-from ..files import atomic_path
+from ..files import write_bytes
 from . import tables
 from .attribution.clips import Clip, Word, read_clips
 from .attribution.game import Game, Settings, play, words_of
@@ -175,7 +175,7 @@ def explain_row(
     _write_examples(job, next(iter(explained.networks.values())), game, test, options.game)
     scores = {method: score.words for method, score in game.scores.items()}
     path = job.out / f"{stem(job.row)}-hit_rates.json"
-    _write_png(path.with_suffix(".png"), png(hit_rates(scores, f"Pointing game, {row_title(job.row)}")))
+    write_bytes(path.with_suffix(".png"), png(hit_rates(scores, f"Pointing game, {row_title(job.row)}")))
     played = Played(options.split, options.dev_split, test, options.game.tolerance_s)
     facts = job.row.facts(RECOGNITION, recognizer.cfg, device=options.device)
     write_json(path, {**table(game, job.row, played), "facts": facts})
@@ -191,7 +191,7 @@ def _write_examples(job: Job, network: Network, game: Game, test: Sequence[Clip]
         maps = [game.maps[method][case] for method in settings.methods]
         clip, word = clips[case], words_of(test)[case]
         path = job.out / f"{name}-word{number}.png"
-        _write_png(path, _fewer_colours(png(_picture(network, clip, word, maps))))
+        write_bytes(path, _fewer_colours(png(_picture(network, clip, word, maps))))
         peaks = "; ".join(_peak(found, word.spoken_s, settings.tolerance_s) for found in maps)
         content = {
             "title": f"Attribution: the word “{word.target.name}”, {row_title(job.row)}",
@@ -247,7 +247,3 @@ def _fewer_colours(content: bytes) -> bytes:
     image.save(buffer, format="png", optimize=True)
     return buffer.getvalue()
 
-
-def _write_png(path: Path, content: bytes) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)

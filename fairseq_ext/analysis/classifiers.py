@@ -39,6 +39,31 @@ class Probe:
     leaky: bool
 
 
+def without_offsets(
+    embedding: NDArray[np.float32], targets: NDArray[np.int64], speakers: Sequence[str]
+) -> NDArray[np.float32]:
+    """Takes off what a speaker adds to the mean of each class, so that a probe does not learn who says what how.
+
+    Args:
+        embedding: labelled embeddings, (N, D).
+        targets: (N,).
+        speakers: N names.
+
+    Returns:
+        (N, D); unchanged for a single speaker.
+    """
+    beside_class = embedding - _means(embedding, targets)
+    return (embedding - _means(beside_class, np.asarray(speakers))).astype(np.float32)
+
+
+def _means(embedding: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.float64]:
+    """The mean of each row's group, (N, D)."""
+    _, number = np.unique(groups, return_inverse=True)
+    sums = np.zeros((number.max(initial=-1) + 1, embedding.shape[1]))
+    np.add.at(sums, number, embedding)
+    return (sums / np.bincount(number)[:, None])[number]
+
+
 def centred(embedding: NDArray[np.float32], speakers: Sequence[str]) -> NDArray[np.float32]:
     """Subtracts from each embedding the mean of its speaker's, as cepstral means of a speaker are subtracted.
 
@@ -51,13 +76,15 @@ def centred(embedding: NDArray[np.float32], speakers: Sequence[str]) -> NDArray[
     Returns:
         (N, D).
     """
-    _, number = np.unique(np.asarray(speakers), return_inverse=True)
-    sums = np.zeros((number.max(initial=-1) + 1, embedding.shape[1]))
-    np.add.at(sums, number, embedding)
-    return (embedding - (sums / np.bincount(number)[:, None])[number]).astype(np.float32)
+    return (embedding - _means(embedding, np.asarray(speakers))).astype(np.float32)
 
 
-def _fitted(embedding: NDArray[np.float32], targets: NDArray[np.int64], strength: float) -> Any:
+def _fitted(
+    embedding: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    speakers: NDArray[np.str_],
+    strength: float,
+) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -67,7 +94,7 @@ def _fitted(embedding: NDArray[np.float32], targets: NDArray[np.int64], strength
     with warnings.catch_warnings():
         # Weak penalties on separable data approach their optimum for ever; where they stop is good enough.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return pipeline.fit(embedding, targets)
+        return pipeline.fit(without_offsets(embedding, targets, speakers), targets)
 
 
 def choose_strength(
@@ -88,15 +115,19 @@ def choose_strength(
     if len(folds) < 2:
         return {}
     return {
-        strength: float(np.mean([_fold_accuracy(embedding, targets, out, strength) for out in folds]))
+        strength: float(np.mean([_fold_accuracy(embedding, targets, names, out, strength) for out in folds]))
         for strength in STRENGTHS
     }
 
 
 def _fold_accuracy(
-    embedding: NDArray[np.float32], targets: NDArray[np.int64], out: NDArray[np.bool_], strength: float
+    embedding: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    speakers: NDArray[np.str_],
+    out: NDArray[np.bool_],
+    strength: float,
 ) -> float:
-    model = _fitted(embedding[~out], targets[~out], strength)
+    model = _fitted(embedding[~out], targets[~out], speakers[~out], strength)
     return float((model.predict(embedding[out]) == targets[out]).mean())
 
 
@@ -112,8 +143,8 @@ def linear_probe(
 ) -> Probe:
     """Fits a standardised logistic regression and answers for the test utterances.
 
-    Nothing of the test speakers is used: the scaling comes from the training embeddings, and the penalty is
-    chosen by leaving out one training speaker at a time.
+    Nothing of the test speakers is used: the scaling comes from the training embeddings, less what each training
+    speaker adds (`without_offsets`), and the penalty is chosen by leaving out one training speaker at a time.
 
     Args:
         train_embedding: (N_train, D).
@@ -143,7 +174,7 @@ def linear_probe(
         inner = choose_strength(train_embedding, train_targets, train_speakers)
         # Of equal strengths the strongest penalty: `max` keeps the first.
         strength = max(inner, key=lambda key: inner[key]) if inner else DEFAULT_STRENGTH
-        model = _fitted(train_embedding, train_targets, strength)
+        model = _fitted(train_embedding, train_targets, np.asarray(train_speakers), strength)
     scores = np.full((len(test_embedding), num_classes), -np.inf, dtype=np.float32)
     scores[:, model.classes_] = model.predict_log_proba(test_embedding)
     return Probe(scores=scores, strength=strength, inner_accuracy=inner, leaky=leaky_control)

@@ -13,7 +13,7 @@ from ..analysis.attribution.maps import FrameGrid
 from ..analysis.attribution.network import Network
 from ..analysis.attribution_clip import draw_class, draw_word, parse_target
 from ..analysis.plots import png
-from ..files import atomic_path
+from ..files import write_bytes
 from ..media import audio
 from ..models.speech_classifier import SpeechClassifier
 from ..modules.speech_encoder import SpeechEncoder
@@ -141,8 +141,7 @@ def explain_recording(
         samples = audio.load(recording, sample_rate_hz=recognizer.sample_rate_hz)
         symbols = recognizer.symbols
         figure = draw_word(network, samples, symbols, target, methods, text=text, device=device)
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(png(figure))
+    write_bytes(out, png(figure))
 
 
 def candidate_layers(encoder: SpeechEncoder) -> list[str]:

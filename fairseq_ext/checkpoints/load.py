@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from fairseq import models
+from fairseq.dataclass.utils import merge_with_parent
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
@@ -127,10 +128,12 @@ def _build(cfg: DictConfig, streams: Mapping[str, list[str]]) -> torch.nn.Module
             "checkpoints.recognizer.load_recognizer"
         )
     cfg.model.pretrained_path = ""
+    # keys that came after the checkpoint was written have their defaults
+    config = merge_with_parent(models.MODEL_DATACLASS_REGISTRY[name](), cfg.model)
     task_like = _TaskFacts(streams, int(cfg.task.sample_rate_hz))
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
         torch.manual_seed(cfg.common.seed)
-        return models.MODEL_REGISTRY[name].build_model(cfg.model, task_like)
+        return models.MODEL_REGISTRY[name].build_model(config, task_like)
 
 
 @dataclass(frozen=True)

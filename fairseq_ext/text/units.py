@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import atomic_path
+from ..files import write_bytes
 
 # fairseq's and wav2letter's mark after each word of a row of characters.
 WORD_END = "|"
@@ -115,8 +115,7 @@ class SentencePieces:
         Args:
             path: the `.model` file to appear.
         """
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(self.model)
+        write_bytes(path, self.model)
 
     @property
     def symbols(self) -> list[str]:

@@ -79,6 +79,21 @@ def test_centring_takes_off_what_a_speaker_adds() -> None:
     assert classifiers.centred(embedding[:0], []).shape == (0, WIDTH)
 
 
+def test_offsets_of_training_speakers_do_not_matter() -> None:
+    """Even where each speaker says another class most often, whose mean is then not theirs."""
+    generator = np.random.default_rng(3)
+    speakers = list("aaaaaabbbbbbcccccc")
+    targets = np.array([0, 0, 0, 0, 1, 2, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2, 0, 1])
+    embedding = 3 * np.eye(3, WIDTH)[targets] + 0.01 * generator.normal(size=(len(targets), WIDTH))
+    offset = {name: generator.normal(size=WIDTH) for name in "abc"}
+    embedding = (embedding + np.array([offset[name] for name in speakers])).astype(np.float32)
+    found = classifiers.without_offsets(embedding, targets, speakers)
+    within = [found[targets == target].std(axis=0).max() for target in range(3)]
+    assert max(within) < 0.5 * min(embedding[targets == target].std(axis=0).max() for target in range(3))
+    alone = embedding[:6]
+    assert classifiers.without_offsets(alone, targets[:6], speakers[:6]) == pytest.approx(alone, abs=1e-5)
+
+
 def test_one_class_is_refused() -> None:
     zeros = np.zeros((4, WIDTH), np.float32)
     with pytest.raises(ValueError, match="at least 2 classes"):
