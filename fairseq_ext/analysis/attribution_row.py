@@ -246,4 +246,3 @@ def _fewer_colours(content: bytes) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
     return buffer.getvalue()
-
