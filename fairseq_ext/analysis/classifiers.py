@@ -40,7 +40,9 @@ class Probe:
 
 
 def without_offsets(
-    embedding: NDArray[np.float32], targets: NDArray[np.int64], speakers: Sequence[str]
+    embedding: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    speakers: Sequence[str] | NDArray[np.str_],
 ) -> NDArray[np.float32]:
     """Takes off what a speaker adds to the mean of each class, so that a probe does not learn who says what how.
 
