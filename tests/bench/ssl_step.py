@@ -1,6 +1,7 @@
 """Seconds per update and peak memory of wav2vec 2.0 pre-training: stock fairseq's model and criterion against ours.
 
     python tests/bench/ssl_step.py                                         CPU, small model, batches of 320,000 samples
+    python tests/bench/ssl_step.py --size recipe                           what recipes/catalan_ssl trains on a CPU
     python tests/bench/ssl_step.py --device cuda --size base --dtype bf16   GPU, wav2vec 2.0 base, 1.4 million samples
 
 Both systems get the same configuration, the same waveforms and the same optimiser (torch's fused Adam), each in a
@@ -21,6 +22,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 SIZES: dict[str, dict[str, Any]] = {
     "small": {
@@ -31,6 +33,27 @@ SIZES: dict[str, dict[str, Any]] = {
         "encoder_attention_heads": 4,
         "latent_vars": 320,
         "final_dim": 256,
+    },
+    # recipes/catalan_ssl/conf/pretrain.yaml
+    "recipe": {
+        "conv_feature_layers": "[(128, 320, 80)] + [(128, 4, 2)] * 3",
+        "encoder_layers": 4,
+        "encoder_embed_dim": 192,
+        "encoder_ffn_embed_dim": 768,
+        "encoder_attention_heads": 4,
+        "conv_pos": 16,
+        "conv_pos_groups": 16,
+        "latent_vars": 100,
+        "final_dim": 128,
+        "num_negatives": 50,
+        "mask_prob": 0.5,
+        "mask_length": 2,
+        "feature_grad_mult": 0.0,
+        "encoder_layerdrop": 0.0,
+        "dropout": 0.0,
+        "attention_dropout": 0.0,
+        "dropout_input": 0.0,
+        "dropout_features": 0.0,
     },
     "base": {
         "conv_feature_layers": "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] * 2",
@@ -99,7 +122,7 @@ def build_ours(sizes: dict[str, Any]) -> tuple[torch.nn.Module, Any]:
 def stepper(name: str, args: argparse.Namespace) -> Step:
     """A function that makes an update on a batch and returns the loss per target."""
     torch.manual_seed(1)
-    model, criterion = {"stock": build_stock, "ours": build_ours}[name]({**SIZES[args.size], **RECIPE})
+    model, criterion = {"stock": build_stock, "ours": build_ours}[name]({**RECIPE, **SIZES[args.size]})
     model.to(args.device, DTYPES[args.dtype]).train()
     criterion.train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
@@ -209,10 +232,35 @@ def print_profile(args: argparse.Namespace) -> None:
         step(data[1])
         synchronize(args.device)
     key = "self_cuda_time_total" if args.device == "cuda" else "self_cpu_time_total"
+    for by_shape in (True, False):
+        table = profile.key_averages(group_by_input_shape=by_shape)
+        print(table.table(sort_by=key, row_limit=30, max_name_column_width=60))
+    print_limit(args)
+
+
+def print_limit(args: argparse.Namespace) -> None:
+    """What an update costs in products, how long they would take at the machine's best, and how long an update takes."""
+    from fairseq_ext.modules import products
+
+    seconds = measure("ours", args)["s"]
+    side = 2048 if args.device == "cpu" else 8192
+    left, right = (torch.randn(side, side, device=args.device, dtype=DTYPES[args.dtype]) for _ in range(2))
+    best = float("inf")
+    for _ in range(10):
+        synchronize(args.device)
+        start = time.perf_counter()
+        products.product(left, right)
+        synchronize(args.device)
+        best = min(best, time.perf_counter() - start)
+    rate = 2 * side**3 / best
+    products.has_slow_mkl = lambda: False  # torch counts its own products only
+    step, data = stepper("ours", args), batches(args)
+    with FlopCounterMode(display=False) as counter:
+        step(data[0])
+    total = counter.get_total_flops()
     print(
-        profile.key_averages(group_by_input_shape=True).table(
-            sort_by=key, row_limit=30, max_name_column_width=60
-        )
+        f"products of an update: {total / 1e9:.0f} GFLOP; a product of {side} x {side} matrices runs at {rate / 1e9:.0f} "
+        f"GFLOP/s, so they would take {total / rate:.3f} s; an update takes {seconds:.3f} s"
     )
 
 
