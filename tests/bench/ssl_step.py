@@ -239,7 +239,7 @@ def print_profile(args: argparse.Namespace) -> None:
 
 
 def print_limit(args: argparse.Namespace) -> None:
-    """What an update costs in products, how long they would take at the machine's best, and how long an update takes."""
+    """What an update costs in products, how long they would take at the machine's best, and how long it takes."""
     from fairseq_ext.modules import products
 
     seconds = measure("ours", args)["s"]
@@ -259,8 +259,8 @@ def print_limit(args: argparse.Namespace) -> None:
         step(data[0])
     total = counter.get_total_flops()
     print(
-        f"products of an update: {total / 1e9:.0f} GFLOP; a product of {side} x {side} matrices runs at {rate / 1e9:.0f} "
-        f"GFLOP/s, so they would take {total / rate:.3f} s; an update takes {seconds:.3f} s"
+        f"products of an update: {total / 1e9:.0f} GFLOP; a product of {side} x {side} matrices runs at "
+        f"{rate / 1e9:.0f} GFLOP/s, so they would take {total / rate:.3f} s; an update takes {seconds:.3f} s"
     )
 
 
