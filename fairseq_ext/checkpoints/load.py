@@ -127,9 +127,10 @@ def _build(cfg: DictConfig, streams: Mapping[str, list[str]]) -> torch.nn.Module
             "model 'ext_ctc': a classifier or a pre-trained model expected, found a recogniser; load it with "
             "checkpoints.recognizer.load_recognizer"
         )
-    cfg.model.pretrained_path = ""
     # keys that came after the checkpoint was written have their defaults
     config = merge_with_parent(models.MODEL_DATACLASS_REGISTRY[name](), cfg.model)
+    if "pretrained_path" in config:
+        config.pretrained_path = ""
     task_like = _TaskFacts(streams, int(cfg.task.sample_rate_hz))
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
         torch.manual_seed(cfg.common.seed)
