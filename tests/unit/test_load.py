@@ -70,6 +70,13 @@ def test_needs_nothing_but_the_file(checkpoint: Path, tmp_path: Path) -> None:
     assert load_model(str(moved)).labels == LABELS
 
 
+def test_key_that_came_after_the_training_has_its_default(checkpoint: Path, tmp_path: Path) -> None:
+    state = state_of(LABELS)
+    del state["cfg"]["model"]["test_views"]
+    torch.save(state, tmp_path / "older.pt")
+    assert load_model(tmp_path / "older.pt").model.test_views == load_model(checkpoint).model.test_views
+
+
 def test_averaged_weights_are_preferred(tmp_path: Path) -> None:
     state = state_of(LABELS)
     averaged = {name: value + 1 for name, value in state["model"].items()}
