@@ -55,12 +55,12 @@ def without_offsets(
         (N, D); unchanged for a single speaker.
     """
     beside_class = embedding - _means(embedding, targets)
-    return (embedding - _means(beside_class, np.asarray(speakers))).astype(np.float32)
+    return (embedding - _means(beside_class, speakers)).astype(np.float32)
 
 
-def _means(embedding: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.float64]:
+def _means(embedding: NDArray[Any], groups: Sequence[str] | NDArray[Any]) -> NDArray[np.float64]:
     """The mean of each row's group, (N, D)."""
-    _, number = np.unique(groups, return_inverse=True)
+    _, number = np.unique(np.asarray(groups), return_inverse=True)
     sums = np.zeros((number.max(initial=-1) + 1, embedding.shape[1]))
     np.add.at(sums, number, embedding)
     return (sums / np.bincount(number)[:, None])[number]
@@ -78,15 +78,10 @@ def centred(embedding: NDArray[np.float32], speakers: Sequence[str]) -> NDArray[
     Returns:
         (N, D).
     """
-    return (embedding - _means(embedding, np.asarray(speakers))).astype(np.float32)
+    return (embedding - _means(embedding, speakers)).astype(np.float32)
 
 
-def _fitted(
-    embedding: NDArray[np.float32],
-    targets: NDArray[np.int64],
-    speakers: NDArray[np.str_],
-    strength: float,
-) -> Any:
+def _fitted(embedding: NDArray[np.float32], targets: NDArray[np.int64], strength: float) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -96,7 +91,7 @@ def _fitted(
     with warnings.catch_warnings():
         # Weak penalties on separable data approach their optimum for ever; where they stop is good enough.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return pipeline.fit(without_offsets(embedding, targets, speakers), targets)
+        return pipeline.fit(embedding, targets)
 
 
 def choose_strength(
@@ -116,21 +111,23 @@ def choose_strength(
     folds = [names == speaker for speaker in sorted(set(speakers))]
     if len(folds) < 2:
         return {}
+    accuracies = [_fold_accuracies(embedding, targets, names, out) for out in folds]
     return {
-        strength: float(np.mean([_fold_accuracy(embedding, targets, names, out, strength) for out in folds]))
-        for strength in STRENGTHS
+        strength: float(np.mean(of_folds))
+        for strength, of_folds in zip(STRENGTHS, zip(*accuracies, strict=True), strict=True)
     }
 
 
-def _fold_accuracy(
+def _fold_accuracies(
     embedding: NDArray[np.float32],
     targets: NDArray[np.int64],
     speakers: NDArray[np.str_],
     out: NDArray[np.bool_],
-    strength: float,
-) -> float:
-    model = _fitted(embedding[~out], targets[~out], speakers[~out], strength)
-    return float((model.predict(embedding[out]) == targets[out]).mean())
+) -> list[float]:
+    """Of each penalty, on the speaker left out."""
+    learnt = without_offsets(embedding[~out], targets[~out], speakers[~out])
+    models = (_fitted(learnt, targets[~out], strength) for strength in STRENGTHS)
+    return [float((model.predict(embedding[out]) == targets[out]).mean()) for model in models]
 
 
 def linear_probe(
@@ -176,7 +173,8 @@ def linear_probe(
         inner = choose_strength(train_embedding, train_targets, train_speakers)
         # Of equal strengths the strongest penalty: `max` keeps the first.
         strength = max(inner, key=lambda key: inner[key]) if inner else DEFAULT_STRENGTH
-        model = _fitted(train_embedding, train_targets, np.asarray(train_speakers), strength)
+        learnt = without_offsets(train_embedding, train_targets, train_speakers)
+        model = _fitted(learnt, train_targets, strength)
     scores = np.full((len(test_embedding), num_classes), -np.inf, dtype=np.float32)
     scores[:, model.classes_] = model.predict_log_proba(test_embedding)
     return Probe(scores=scores, strength=strength, inner_accuracy=inner, leaky=leaky_control)
