@@ -15,6 +15,12 @@ EXTRAS = {
         "scikit-learn>=1.5",
         "umap-learn>=0.5.7",
     ],
+    # Faces and mouths in videos. Later versions of mediapipe no longer bundle the models.
+    "video": ["mediapipe>=0.10.14,<0.10.22", "opencv-python-headless>=4.8"],
+    # Languages and transcripts of recordings that have none.
+    "whisper": ["faster-whisper>=1.1", "openai-whisper>=20240930"],
+    # Work spread over a Slurm cluster.
+    "slurm": ["submitit>=1.5"],
     # Hugging Face checkpoints, read and written by tools/convert_checkpoint.py.
     "hf": ["safetensors>=0.4", "transformers>=4.40"],
     "dev": [

@@ -64,7 +64,7 @@ build() {
   "${install[@]}" -r requirements.txt --no-build-isolation-package fairseq-fixed
   echo '[3/3] this checkout (pip install -e .)'
   "${install[@]}" --no-deps --no-build-isolation -e .
-  "$venv/bin/python" -c 'import fairseq_ext, torch, torchaudio, soundfile, av'
+  "$venv/bin/python" -c 'import fairseq_ext, torch, torchaudio, soundfile, av, cv2, mediapipe'
 }
 
 check_machine
