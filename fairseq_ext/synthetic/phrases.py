@@ -1,0 +1,113 @@
+"""Short phrases of few words in five languages, for corpora of talking faces: who does what to how many of which, when.
+
+Lips show less than sound does (p, b and m look alike), so a grammar of some thirty words is what a small lip reader,
+and a small Whisper, can learn. Each language has as many phrases as its slots have combinations, 12,000 and more; a
+digest of its words puts a phrase on one side for good (`sentences.side_of`).
+"""
+
+import math
+import random
+from itertools import count as count_from
+
+from .sentences import SIDES, Sentence, side_of
+
+__all__ = ["LANGUAGES", "draw", "vocabulary"]
+
+# The words of each slot, in the order in which the language says them. Nouns are feminine plurals throughout, so that
+# any number and any colour agrees with any noun.
+_SLOTS = {
+    "en": (
+        "anna paul mary luke",
+        "buys sells brings finds washes",
+        "two three five six ten",
+        "red blue green black white",
+        "apples chairs flowers lamps shirts boxes",
+        "tomorrow today now always",
+    ),
+    "es": (
+        "ana pablo maría luis",
+        "compra vende lleva busca lava",
+        "dos tres cinco seis diez",
+        "manzanas sillas flores lámparas faldas cajas",
+        "rojas azules verdes negras blancas",
+        "mañana hoy ahora siempre",
+    ),
+    "fr": (
+        "anne paul marie louis",
+        "achète vend porte cherche lave",
+        "deux trois cinq six dix",
+        "pommes chaises fleurs lampes robes montres",
+        "rouges bleues vertes noires blanches",
+        "demain ici maintenant souvent",
+    ),
+    "it": (
+        "anna paolo maria luca",
+        "compra vende porta cerca lava",
+        "due tre cinque sei dieci",
+        "mele sedie chiavi lampade gonne scarpe",
+        "rosse verdi nere bianche gialle",
+        "domani oggi adesso spesso",
+    ),
+    "pt": (
+        "ana paulo maria luís",
+        "compra vende leva procura lava",
+        "duas três cinco seis dez",
+        "maçãs cadeiras flores janelas saias caixas",
+        "azuis verdes pretas brancas amarelas",
+        "amanhã hoje agora sempre",
+    ),
+}
+LANGUAGES = tuple(_SLOTS)
+
+
+def draw(language: str, side: str, num_phrases: int, *, seed: int) -> list[Sentence]:
+    """Makes different phrases; the first of many are the same as fewer.
+
+    Args:
+        language: one of `LANGUAGES`.
+        side: "train", "dev" or "test"; no phrase is on two.
+        num_phrases: how many.
+        seed: another seed gives other phrases.
+
+    Returns:
+        The phrases, with a capital letter and a full stop.
+
+    Raises:
+        ValueError: for an unknown language or side, or more phrases than there are.
+    """
+    slots = _slots(language)
+    most = math.prod(map(len, slots)) // 10  # a side has an eighth at least, less a margin for its digests
+    if side not in SIDES or not 0 <= num_phrases <= most:
+        raise ValueError(
+            f"phrases: a side of {SIDES} and 0 to {most} expected, found {side!r} and {num_phrases}; ask for fewer"
+        )
+    found: dict[tuple[str, ...], Sentence] = {}
+    for number in count_from():
+        if len(found) == num_phrases:
+            break
+        rng = random.Random(f"{language} {seed} {number}")
+        words = tuple(rng.choice(slot) for slot in slots)
+        if side_of(words) == side:
+            found.setdefault(words, Sentence(f"{' '.join(words).capitalize()}.", words))
+    return list(found.values())
+
+
+def vocabulary(language: str) -> frozenset[str]:
+    """All words of a language's phrases.
+
+    Args:
+        language: one of `LANGUAGES`.
+
+    Returns:
+        Words in lower case.
+
+    Raises:
+        ValueError: for an unknown language.
+    """
+    return frozenset(word for slot in _slots(language) for word in slot)
+
+
+def _slots(language: str) -> list[list[str]]:
+    if language not in _SLOTS:
+        raise ValueError(f"phrases: a language of {LANGUAGES} expected, found {language!r}")
+    return [slot.split() for slot in _SLOTS[language]]

@@ -1,0 +1,31 @@
+"""Phrases for talking faces: disjoint sides, reproducible, of a small vocabulary."""
+
+import pytest
+
+from fairseq_ext.synthetic.phrases import LANGUAGES, draw, vocabulary
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_sides_share_no_phrase_and_all_words_are_known(language: str) -> None:
+    sides = {side: {p.words for p in draw(language, side, 300, seed=3)} for side in ("train", "dev", "test")}
+    assert [len(phrases) for phrases in sides.values()] == [300] * 3
+    assert not sides["train"] & sides["dev"]
+    assert not sides["train"] & sides["test"]
+    assert not sides["dev"] & sides["test"]
+    assert {word for words in sides["train"] for word in words} == vocabulary(language)
+
+
+def test_fewer_are_the_first_of_many_and_seeds_differ() -> None:
+    assert draw("fr", "dev", 5, seed=1) == draw("fr", "dev", 50, seed=1)[:5]
+    assert draw("fr", "dev", 5, seed=1) != draw("fr", "dev", 5, seed=2)
+
+
+def test_all_that_is_promised_can_be_drawn() -> None:
+    assert len(draw("en", "test", 1200, seed=0)) == 1200
+
+
+def test_nonsense_is_refused() -> None:
+    with pytest.raises(ValueError, match="a language of"):
+        draw("xx", "train", 1, seed=0)
+    with pytest.raises(ValueError, match="ask for fewer"):
+        draw("it", "train", 10**6, seed=0)
