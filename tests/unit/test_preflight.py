@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import tracemalloc
 import wave
 from collections.abc import Callable
 from dataclasses import replace
@@ -415,100 +414,6 @@ def test_segments_are_checked_against_their_file(tmp_path: Path) -> None:
     assert find(report, "shorter than its row").count == 1
 
 
-ACCENTS = ["central"] * 40 + ["balear"] * 20 + [""] * 240
-GENDERS = ["", "female", "male", "female", "male", "male"] * 50
-
-
-@pytest.fixture
-def stated(tmp_path: Path) -> Path:
-    """Two streams of classes side by side: 240 of 300 rows lack an accent."""
-    for split, num_samples in (("train", 800), ("test", 801)):
-        write_wav(tmp_path / f"{split}.wav", 300 * num_samples)
-        rows = [
-            Utterance(f"{split}{i}", f"{split}.wav", num_samples, speaker=f"{split}{i % 3}", accent=accent,
-                      gender=GENDERS[i], start_s=i * num_samples / RATE_HZ)
-            for i, accent in enumerate(ACCENTS)
-        ]  # fmt: skip
-        labels = {"accent": lambda u: u.accent or "", "gender": lambda u: u.gender or "female"}
-        write_manifest(tmp_path / "m", split, rows, root=tmp_path, labels=labels, sample_rate_hz=RATE_HZ)
-    write_dictionary(tmp_path / "m" / "dict.accent.txt", {"balear": 20, "central": 40})
-    write_dictionary(tmp_path / "m" / "dict.gender.txt", {"female": 1, "male": 1})
-    return tmp_path / "m"
-
-
-def empty_lines(report: preflight.Report) -> dict[tuple[str, str], str]:
-    """(split, stream) -> last column of the table of labels."""
-    rows = [line.split() for line in report.text().split("\n\n")[1].split("\n")[2:]]
-    return {(row[0], row[1]): row[-1] for row in rows}
-
-
-PLAIN = preflight.Options(sample_rate_hz=RATE_HZ, num_decode=0)
-
-
-def test_gap_in_one_of_several_streams_is_counted(stated: Path) -> None:
-    report = preflight.check(stated, PLAIN)
-    assert report.ok, report.text()
-    assert not list(report.findings), report.text()
-    expected = {("train", "accent"): "240", ("train", "gender"): "0"}
-    assert empty_lines(report) == expected | {("test", name): count for (_, name), count in expected.items()}
-
-
-def test_row_without_any_class_is_an_error(stated: Path) -> None:
-    (stated / "test.gender").write_text("".join(f"{name}\n" for name in GENDERS), encoding="utf-8")
-    report = preflight.check(stated, PLAIN)
-    found = find(report, "no class in any label stream")
-    assert (found.count, report.ok) == (40, False)
-    assert found.examples[0].endswith(
-        "test.accent:61: a class in accent or gender expected, found empty lines"
-    )
-    assert [finding.kind.problem for finding in report.findings] == [found.kind.problem]
-
-
-def test_gap_in_the_only_stream_of_classes_is_an_error(stated: Path) -> None:
-    for options in (replace(PLAIN, labels=("accent",)), replace(PLAIN, classes=("accent",))):
-        report = preflight.check(stated, options)
-        assert find(report, "empty label").count == 480
-        assert not report.ok
-
-
-def test_blanks_are_no_gap(stated: Path) -> None:
-    path = stated / "train.accent"
-    path.write_text("".join(f"{name or ' '}\n" for name in ACCENTS), encoding="utf-8")
-    report = preflight.check(stated, PLAIN)
-    assert find(report, "empty label").count == 240
-    assert "train.accent:61: a label expected, found blanks" in find(report, "empty label").examples[0]
-
-
-def test_stream_with_nothing_but_gaps_in_a_split_stays_a_stream_of_classes(stated: Path) -> None:
-    (stated / "test.accent").write_text("\n" * 300, encoding="utf-8")
-    report = preflight.check(stated, PLAIN)
-    assert report.ok, report.text()
-    assert find(report, "class without examples in a held-out split").count == 2
-    assert empty_lines(report)["test", "accent"] == "300"
-    (stated / "train.accent").write_text("\n" * 300, encoding="utf-8")
-    assert not preflight.check(stated, PLAIN).ok
-    assert (
-        find(preflight.check(stated, replace(PLAIN, classes=("accent", "gender"))), "in training").count == 2
-    )
-
-
-@pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3"])
-def test_compressed_recordings_pass(tmp_path: Path, suffix: str) -> None:
-    import soundfile
-
-    from fairseq_ext.media.audio import num_samples_at, probe
-
-    path = tmp_path / f"a.{suffix}"
-    soundfile.write(path, np.sin(np.arange(48_000) * 0.1) * 0.3, 48_000)
-    utterance = Utterance("a", path.name, num_samples_at(probe(path), 16_000), speaker="anna")
-    write_manifest(tmp_path, "train", [utterance], root=tmp_path)
-    report = preflight.check(
-        tmp_path, preflight.Options(sample_rate_hz=16_000, any_rate=True, num_decode=None)
-    )
-    assert report.ok, report.text()
-    assert {finding.kind.severity for finding in report.findings} == {preflight.Severity.WARNING}
-
-
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(["train.tsv", "train.meta.tsv", "test.digit", "train.ltr", "dict.ltr.txt"]),
@@ -523,43 +428,6 @@ def test_no_content_stops_the_check(healthy: Path, name: str, data: bytes, at: i
         preflight.check(healthy / "manifest", OPTIONS).text()
     finally:
         path.write_bytes(original)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.integers(0, 5000), st.integers(1, 400), st.integers(0, 800), st.integers(0, 30))
-def test_frames_are_those_of_a_convolution(num_samples: int, stride: int, field: int, extra: int) -> None:
-    limits = preflight.CtcLimits(stride, field)
-    seen = field or stride
-    starts = [start for start in range(0, num_samples, stride) if start + seen <= num_samples]
-    assert limits.num_frames(num_samples) == len(starts)
-    assert limits.num_frames(num_samples + extra) >= limits.num_frames(num_samples)
-
-
-def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
-    def peak_bytes(num_rows: int) -> int:
-        folder = tmp_path / str(num_rows)
-        utterances = (
-            Utterance(
-                f"speaker{i % 50}-{i:08d}", f"speaker{i % 50}/{i:08d}.wav", 9000 + i, speaker=f"s{i % 50}"
-            )
-            for i in range(num_rows)
-        )
-        write_manifest(folder, "train", utterances, root=folder / "none", labels={"ltr": lambda u: "a b c |"})
-        tracemalloc.start()
-        report = preflight.check(folder, preflight.Options(labels=("ltr",)))
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert report.scans[0].num_rows == num_rows
-        return peak
-
-    assert peak_bytes(40_000) - peak_bytes(10_000) < 30_000 * 50
-
-
-def test_options_that_would_check_nothing_are_refused() -> None:
-    with pytest.raises(ValueError, match="sample_rate_hz"):
-        preflight.Options(max_duration_s=3)
-    with pytest.raises(ValueError, match="stride"):
-        preflight.Options(ctc_limits=preflight.CtcLimits(stride_samples=0))
 
 
 def run_command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -586,38 +454,3 @@ def test_the_command_refuses_limits_it_cannot_apply(healthy: Path) -> None:
     assert done.returncode == 1
     assert "sample_rate_hz" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_the_real_digits_pass(fsdd_root: Path, tmp_path: Path) -> None:
-    from fairseq_ext.corpora import fsdd, fsdd_protocols
-
-    published = next(fsdd_protocols.protocols(list(fsdd.read(fsdd_root))))
-    fsdd_protocols.write(published, tmp_path, fsdd.recordings_folder(fsdd_root))
-    report = preflight.check(tmp_path, preflight.Options(sample_rate_hz=8000, num_decode=None))
-    assert report.ok
-    assert sum(scan.num_rows for scan in report.scans) == sum(report.rates.values()) == 3000
-    assert [finding.kind.problem for finding in report.findings] == ["speaker in two held-out splits"]
-
-
-def test_damaged_copies_of_real_digits_are_counted_and_named(fsdd_root: Path, tmp_path: Path) -> None:
-    from fairseq_ext.corpora import fsdd
-
-    corpus, folder = tmp_path / "corpus", tmp_path / "manifest"
-    corpus.mkdir()
-    utterances = [u for u in fsdd.read(fsdd_root) if u.id.endswith("_7")]
-    for utterance in utterances:
-        shutil.copyfile(fsdd.recordings_folder(fsdd_root) / utterance.path, corpus / utterance.path)
-    write_manifest(folder, "train", utterances, root=corpus, labels={"digit": fsdd.digit})
-    options = preflight.Options(sample_rate_hz=8000, num_decode=None)
-    assert preflight.check(folder, options).ok
-    victims = np.random.default_rng(1).permutation(len(utterances))[:9]
-    for rank, victim in enumerate(victims):
-        path = corpus / utterances[victim].path
-        data = path.read_bytes()
-        path.write_bytes((data[: len(data) // 2], data[:20], bytes(len(data)))[rank % 3])
-    report = preflight.check(folder, options)
-    finding = find(report, "unreadable")
-    assert finding.count == report.findings.count(preflight.Severity.ERROR) == 9, report.text()
-    first = min(victims)
-    assert f"train.tsv:{first + 2}" in finding.examples[0]
-    assert utterances[first].path in finding.examples[0]
