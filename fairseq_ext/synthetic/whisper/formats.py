@@ -1,0 +1,225 @@
+"""A tiny Whisper in the formats of the real ones: Hugging Face, CTranslate2 and openai-whisper.
+
+Synthetic, for demonstration and tests only: what is written here loads like a real Whisper and hears nothing.
+"""
+
+import io
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ...files import write_bytes
+from .packages import need
+from .tokenizer import (
+    END,
+    NO_TIMESTAMPS,
+    NUM_TOKENS,
+    START,
+    TRANSCRIBE,
+    TRANSLATE,
+    language_tokens,
+    write_tokenizer,
+)
+
+__all__ = ["new_model", "write", "write_random"]
+
+NUM_MELS = 80
+MAX_POSITIONS = 1_500  # of the encoder: 30 s, 20 ms each
+MAX_TOKENS = 448
+_SPACE = 220  # real ones may not start with it, nor with the end (openai-whisper, `SuppressBlank`)
+
+# Names of the parts in the state dictionaries of Hugging Face and of openai-whisper; others are the same.
+_OPENAI_NAMES = {
+    "layers": "blocks",
+    "self_attn": "attn",
+    "encoder_attn": "cross_attn",
+    "q_proj": "query",
+    "k_proj": "key",
+    "v_proj": "value",
+    "out_proj": "out",
+    "self_attn_layer_norm": "attn_ln",
+    "encoder_attn_layer_norm": "cross_attn_ln",
+    "fc1": "mlp.0",
+    "fc2": "mlp.2",
+    "final_layer_norm": "mlp_ln",
+    "embed_tokens": "token_embedding",
+}
+_OPENAI_LAST = {
+    "encoder.layer_norm": "encoder.ln_post",
+    "decoder.layer_norm": "decoder.ln",
+    "encoder.embed_positions.weight": "encoder.positional_embedding",
+    "decoder.embed_positions.weight": "decoder.positional_embedding",
+}
+
+
+def write_random(
+    folder: str | os.PathLike[str], *, seed: int = 0, d_model: int = 64, layers: int = 2, heads: int = 2
+) -> None:
+    """Writes a Whisper of random weights in three formats; it needs no network and takes a few seconds.
+
+    - `folder/hf`: `transformers.WhisperForConditionalGeneration.from_pretrained` and `WhisperProcessor`
+    - `folder/ct2`: `faster_whisper.WhisperModel(..., local_files_only=True)`, `ctranslate2.models.Whisper`
+    - `folder/openai.pt`: `whisper.load_model`
+
+    For tests of the code around a Whisper: its transcripts are noise. Random weights rarely end a transcript, so
+    cap the new tokens and keep to temperature 0. Equal arguments give equal bytes on one machine.
+
+    Args:
+        folder: where; what is there under these names is replaced.
+        seed: another seed gives other weights.
+        d_model: width; a multiple of `heads`.
+        layers: of the encoder, and of the decoder.
+        heads: of each attention.
+
+    Raises:
+        ValueError: when the width is no multiple of the heads.
+        ImportError: when a package is not installed.
+    """
+    write(new_model(seed=seed, d_model=d_model, layers=layers, heads=heads), folder)
+
+
+def new_model(*, seed: int, d_model: int, layers: int, heads: int) -> Any:
+    """A Whisper of random weights, with the settings that its formats need.
+
+    Args:
+        seed: of the weights; torch's own generator is left as it was.
+        d_model: width; a multiple of `heads`.
+        layers: of the encoder, and of the decoder.
+        heads: of each attention.
+
+    Returns:
+        A `transformers.WhisperForConditionalGeneration` of 51,865 tokens and 80 mel bands, in evaluation mode.
+
+    Raises:
+        ValueError: when the width is no multiple of the heads.
+        ImportError: when a package is not installed.
+    """
+    import torch
+
+    if d_model % (2 * heads):
+        raise ValueError(
+            f"tiny Whisper: an even width for each head expected, found {d_model} for {heads}; change d_model"
+        )
+    transformers = need("transformers")
+    config = transformers.WhisperConfig(
+        vocab_size=NUM_TOKENS,
+        num_mel_bins=NUM_MELS,
+        d_model=d_model,
+        encoder_layers=layers,
+        decoder_layers=layers,
+        encoder_attention_heads=heads,
+        decoder_attention_heads=heads,
+        encoder_ffn_dim=4 * d_model,
+        decoder_ffn_dim=4 * d_model,
+        max_source_positions=MAX_POSITIONS,
+        max_target_positions=MAX_TOKENS,
+        decoder_start_token_id=START,
+        bos_token_id=END,
+        eos_token_id=END,
+        pad_token_id=END,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = transformers.WhisperForConditionalGeneration(config).eval()
+    model.generation_config = _generation_config(layers, heads)
+    return model
+
+
+def _generation_config(layers: int, heads: int) -> Any:
+    # A fresh one: what the model derives from its own config is not saved, and CTranslate2 would then learn of no
+    # language.
+    config = need("transformers").GenerationConfig()
+    settings = {
+        "is_multilingual": True,
+        "lang_to_id": {f"<|{name}|>": token for name, token in language_tokens().items()},
+        "task_to_id": {"transcribe": TRANSCRIBE, "translate": TRANSLATE},
+        "no_timestamps_token_id": NO_TIMESTAMPS,
+        "max_initial_timestamp_index": 50,
+        "return_timestamps": False,
+        "suppress_tokens": [],
+        "begin_suppress_tokens": [_SPACE, END],
+        # As in openai-whisper: all heads of the upper half.
+        "alignment_heads": [[layer, head] for layer in range(layers // 2, layers) for head in range(heads)],
+        "max_length": MAX_TOKENS,
+        "decoder_start_token_id": START,
+        "bos_token_id": END,
+        "eos_token_id": END,
+        "pad_token_id": END,
+    }
+    for name, value in settings.items():
+        setattr(config, name, value)
+    return config
+
+
+def write(model: Any, folder: str | os.PathLike[str]) -> None:
+    """Writes a Whisper in three formats: `folder/hf`, `folder/ct2` and `folder/openai.pt`.
+
+    Each appears when it is complete; a run that was killed leaves `folder/.unfinished`, which the next replaces.
+
+    Args:
+        model: of `new_model`.
+        folder: where; what is there under these names is replaced.
+
+    Raises:
+        ImportError: when a package is not installed.
+    """
+    target = Path(folder)
+    work = target / ".unfinished"
+    shutil.rmtree(work, ignore_errors=True)
+    _write_hugging_face(model, work / "hf")
+    _write_ctranslate2(work / "hf", work / "ct2")
+    for name in ("hf", "ct2"):
+        shutil.rmtree(target / name, ignore_errors=True)
+        os.replace(work / name, target / name)
+    work.rmdir()
+    write_bytes(target / "openai.pt", _openai_checkpoint(model))
+
+
+def _write_hugging_face(model: Any, folder: Path) -> None:
+    transformers = need("transformers")
+    folder.mkdir(parents=True)
+    model.save_pretrained(folder)
+    transformers.WhisperFeatureExtractor(feature_size=NUM_MELS).save_pretrained(folder)
+    write_tokenizer(folder / "tokenizer.json")
+    ends = dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), "<|endoftext|>")
+    file = str(folder / "tokenizer.json")
+    transformers.PreTrainedTokenizerFast(tokenizer_file=file, **ends).save_pretrained(folder)
+
+
+def _write_ctranslate2(source: Path, target: Path) -> None:
+    """The runtime's own converter reads the Hugging Face folder; weights stay float32."""
+    converters = need("ctranslate2.converters")
+    copies = ["tokenizer.json", "preprocessor_config.json"]
+    converters.TransformersConverter(str(source), copy_files=copies).convert(str(target))
+
+
+def _openai_checkpoint(model: Any) -> bytes:
+    import torch
+
+    config = model.config
+    sizes = {
+        "n_mels": config.num_mel_bins,
+        "n_audio_ctx": config.max_source_positions,
+        "n_audio_state": config.d_model,
+        "n_audio_head": config.encoder_attention_heads,
+        "n_audio_layer": config.encoder_layers,
+        "n_vocab": config.vocab_size,
+        "n_text_ctx": config.max_target_positions,
+        "n_text_state": config.d_model,
+        "n_text_head": config.decoder_attention_heads,
+        "n_text_layer": config.decoder_layers,
+    }
+    weights = {_openai_key(key): value for key, value in model.model.state_dict().items()}
+    # Through memory: torch writes the file's name into the file.
+    buffer = io.BytesIO()
+    torch.save({"dims": sizes, "model_state_dict": weights}, buffer)
+    return buffer.getvalue()
+
+
+def _openai_key(key: str) -> str:
+    """Hugging Face's name of a tensor, without the leading `model.`, as openai-whisper has it."""
+    stem = next((stem for stem in _OPENAI_LAST if key == stem or key.startswith(f"{stem}.")), None)
+    if stem is not None:
+        return _OPENAI_LAST[stem] + key.removeprefix(stem)
+    return ".".join(_OPENAI_NAMES.get(part, part) for part in key.split("."))
