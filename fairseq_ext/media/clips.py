@@ -1,0 +1,132 @@
+"""What to cut from which video: the input of `media.mouth`, made by a corpus reader or from a folder of videos."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..manifest import Utterance
+
+SUFFIXES = frozenset({
+    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
+    ".vob", ".webm", ".wmv",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a video that becomes one clip.
+
+    Attributes:
+        id: unique among the clips; the name of its files, so it may hold "/".
+        start_s: in the file's time, which starts at 0; None: the start of the file.
+        end_s: in the file's time; None: the end of the file.
+    """
+
+    id: str
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFile:
+    """A video and the clips to cut from it in one pass.
+
+    Attributes:
+        path: relative to the corpus's root.
+        segments: in any order; they may overlap.
+        audio: a file with the sound, relative to the root; None: the video has it.
+        face_at: where the speaker's face is in the first frame, (x, y) from 0 to 1; None: not known.
+    """
+
+    path: str
+    segments: tuple[Segment, ...]
+    audio: str | None = None
+    face_at: tuple[float, float] | None = None
+
+
+def check_id(clip_id: str, where: str) -> str:
+    """Checks that an id can name files within a folder.
+
+    Args:
+        clip_id: the id.
+        where: for the message.
+
+    Returns:
+        The id.
+
+    Raises:
+        ValueError: for an empty one and one that leaves the folder or holds characters that a table cannot.
+    """
+    parts = clip_id.split("/")
+    if (
+        any(part in {"", ".", ".."} or part.startswith(".partial") for part in parts)
+        or not clip_id.isprintable()
+    ):
+        raise ValueError(
+            f"{where}: an id expected that names a file (a/b_1), found {clip_id!r}; give the clip another"
+        )
+    return clip_id
+
+
+def videos_in(source: str | os.PathLike[str]) -> list[VideoFile]:
+    """Lists the videos of a folder and of those below it; each is one clip, named after its path.
+
+    Args:
+        source: the folder.
+
+    Returns:
+        Videos sorted by path.
+
+    Raises:
+        ValueError: for no video, or two of one name that differ in their suffix.
+    """
+    root = Path(source)
+    found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    return whole_files(root, sorted(p.relative_to(root).as_posix() for p in found))
+
+
+def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[VideoFile]:
+    """Makes every video one clip, named after its path without the suffix.
+
+    Args:
+        source: their root, for messages.
+        paths: relative to it.
+
+    Returns:
+        Videos in the order given.
+
+    Raises:
+        ValueError: for no video, or two that would get one name.
+    """
+    first: dict[str, str] = {}
+    for path in paths:
+        clip_id = check_id(str(PurePosixPath(path).with_suffix("")), f"{source}: {path}")
+        if first.setdefault(clip_id, path) != path:
+            raise ValueError(
+                f"{source}: one {clip_id} expected, found {first[clip_id]} and {path}; rename one"
+            )
+    if not first:
+        raise ValueError(f"{source}: videos expected, found none; pass the folder that holds them")
+    return [VideoFile(path, (Segment(clip_id),)) for clip_id, path in first.items()]
+
+
+def from_utterances(utterances: Iterable[Utterance], suffix: str = "") -> list[VideoFile]:
+    """Groups utterances by their file, so that every file is decoded once.
+
+    Args:
+        utterances: of a corpus reader; their paths are videos.
+        suffix: put in place of the paths' own (".mp4" where a corpus lists its audio); "": leave them.
+
+    Returns:
+        Videos sorted by path, segments by start.
+    """
+    files: dict[str, list[Segment]] = defaultdict(list)
+    for u in utterances:
+        path = str(PurePosixPath(u.path).with_suffix(suffix)) if suffix else u.path
+        files[path].append(Segment(check_id(u.id, u.path), u.start_s, u.end_s))
+    return [
+        VideoFile(path, tuple(sorted(segments, key=lambda s: (s.start_s or 0.0, s.id))))
+        for path, segments in sorted(files.items())
+    ]

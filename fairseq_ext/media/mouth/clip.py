@@ -1,0 +1,181 @@
+"""One clip, from the pictures and sounds of its file that stream by to its files and its row."""
+
+import math
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...files import write_bytes
+from ..clips import Segment
+from ..video import SAMPLE_RATE_HZ, MediaReader, Picture, Sound
+from .clock import FrameClock
+from .crops import Crop, Crops, jpeg
+from .judge import judged
+from .settings import FRAMES_PER_S, MouthSettings
+from .table import ClipRow
+from .warp import thumbnail
+from .writer import ClipFiles
+
+SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // FRAMES_PER_S
+REJECTED = "rejected"  # folder of the source frames of rejected clips
+_THUMBNAIL_PX = 320
+_MAX_EARLY = 30 * SAMPLE_RATE_HZ  # samples kept before the first picture comes
+_SOUND_AFTER_S = 0.1  # sound this far behind the end says that all of the clip's was there
+
+
+def rejected_image(clips: str | os.PathLike[str], clip_id: str) -> Path:
+    """Names the file with a source frame of a rejected clip.
+
+    Args:
+        clips: the folder of prepared clips.
+        clip_id: of the clip.
+
+    Returns:
+        Its path; there is none where no frame was decoded.
+    """
+    return Path(clips) / REJECTED / f"{clip_id}.jpg"
+
+
+class Clip:
+    """A clip in the making.
+
+    Attributes:
+        start_s: of its segment, in the file's time.
+        end_s: of its segment; infinite for a whole file.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        segment: Segment,
+        out: str | os.PathLike[str],
+        settings: MouthSettings,
+        crops: Crops,
+        reader: MediaReader,
+    ) -> None:
+        """Starts with nothing.
+
+        Args:
+            source: the video's path, for the row.
+            segment: what to cut.
+            out: the folder of all clips.
+            settings: of the preparation.
+            crops: makes a crop of each frame.
+            reader: of the file.
+        """
+        self.start_s = segment.start_s or 0.0
+        self.end_s = math.inf if segment.end_s is None else segment.end_s
+        self._row = ClipRow(segment.id, source, segment.start_s, segment.end_s)
+        self._settings, self._out, self._crops, self._reader = settings, out, crops, reader
+        self._num_bad_before = reader.num_bad_packets, reader.num_bad_audio_packets
+        self._clock = FrameClock(segment.start_s, segment.end_s)
+        self._files = ClipFiles(out, segment.id, settings.crf)
+        self._early: list[Sound] = []  # before the origin is known
+        self._sound_until_s = 0.0
+        self._thumbnail: NDArray[np.uint8] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing that is still to come belongs to it."""
+        has_sound = not self._reader.has_audio or self._sound_until_s >= self.end_s + _SOUND_AFTER_S
+        return self._clock.done and has_sound
+
+    def add(self, event: Picture | Sound) -> None:
+        """Takes what comes next in the file.
+
+        Args:
+            event: a picture or a stretch of sound.
+        """
+        if isinstance(event, Sound):
+            self._sound_until_s = event.time_s
+            self._add_sound(event)
+        elif not self._clock.done:
+            for picture in self._clock.add(event):
+                self._take(picture)
+
+    def finish(self) -> ClipRow:
+        """Writes the files, or removes them when the clip is rejected.
+
+        Returns:
+            The row.
+        """
+        for picture in self._clock.finish():
+            self._take(picture)
+        self._write(self._crops.finish())
+        if self._clock.origin_s is not None:
+            self._write_sound(self._early)
+        row = judged(
+            self._crops.measured(self._measured()),
+            self._settings,
+            problem=self._crops.problem,
+            gap_s=self._clock.gap_s,
+        )
+        rejected_image(self._out, row.id).unlink(missing_ok=True)
+        if row.status == "ok":
+            self._files.commit(row.num_samples, self._crops.landmarks())
+        elif self._thumbnail is not None:
+            write_bytes(rejected_image(self._out, row.id), jpeg(self._thumbnail))
+        self.close()
+        return row
+
+    def close(self) -> None:
+        """Removes what is not finished and gives back what was borrowed."""
+        self._crops.close()
+        self._files.close()
+
+    def _take(self, picture: Picture) -> None:
+        if self._clock.gap_s > self._settings.max_gap_s:
+            return  # it is rejected, and hours may be missing
+        before = self._crops.problem
+        self._write(self._crops.add(picture))
+        if self._thumbnail is None or self._crops.problem[0] != before[0]:  # the frame that shows the trouble
+            self._thumbnail = thumbnail(picture, _THUMBNAIL_PX)
+
+    def _write(self, crops: list[Crop]) -> None:
+        for crop in crops:
+            self._files.add(crop)
+
+    def _add_sound(self, sound: Sound) -> None:
+        self._early.append(sound)
+        if self._clock.origin_s is not None:
+            self._write_sound(self._early)
+            self._early = []
+        elif sum(len(s.samples) for s in self._early) > _MAX_EARLY:
+            self._early.pop(0)
+
+    def _write_sound(self, sounds: list[Sound]) -> None:
+        assert self._clock.origin_s is not None
+        wanted = self._clock.wanted
+        limit = None if wanted is None else wanted * SAMPLES_PER_FRAME
+        for sound in sounds:
+            self._files.sound.add(sound, round(self._clock.origin_s * SAMPLE_RATE_HZ), limit)
+
+    def _measured(self) -> ClipRow:
+        """What picture and sound say, whatever the crops show."""
+        clock, reader = self._clock, self._reader
+        num_samples = clock.num_frames * SAMPLES_PER_FRAME
+        difference_s = (self._files.sound.end_sample - num_samples) / SAMPLE_RATE_HZ
+        return replace(
+            self._row,
+            num_frames=clock.num_frames,
+            num_samples=num_samples,
+            av_difference_s=round(difference_s, 4) if reader.has_audio else None,
+            missing_s=round(self._missing_s(), 3),
+            num_bad_packets=reader.num_bad_packets - self._num_bad_before[0],
+            audio=self._state_of_sound(),
+        )
+
+    def _missing_s(self) -> float:
+        if self._clock.wanted is not None:
+            return (self._clock.wanted - self._clock.num_frames) / FRAMES_PER_S
+        return max(0.0, (self._reader.duration_s or 0.0) - self._clock.end_s)
+
+    def _state_of_sound(self) -> str:
+        if not self._reader.has_audio:
+            return "none"
+        if self._reader.num_bad_audio_packets > self._num_bad_before[1]:
+            return "damaged"
+        return "ok" if self._files.sound.peak else "silent"

@@ -1,0 +1,86 @@
+"""25 frames per second from pictures with time stamps at any rate, even or not."""
+
+from collections.abc import Iterator
+
+from ..video import Picture
+from .settings import FRAMES_PER_S
+
+_PERIOD_S = 1 / FRAMES_PER_S
+_TOLERANCE_S = _PERIOD_S / 4  # a last picture need not last longer to be shown
+
+
+class FrameClock:
+    """Says which picture is the nearest at each tick of the clip.
+
+    Attributes:
+        origin_s: time of the first frame, in the file's time; None before it is known.
+        num_frames: ticks so far.
+        gap_s: longest time between two pictures.
+        end_s: until when the last picture is shown, in the file's time.
+    """
+
+    def __init__(self, start_s: float | None, end_s: float | None) -> None:
+        """Sets the stretch.
+
+        Args:
+            start_s: in the file's time; None: at the first picture.
+            end_s: in the file's time; None: at the last picture's end.
+        """
+        self.origin_s: float | None = None
+        self.num_frames = 0
+        self.gap_s = 0.0
+        self.end_s = 0.0
+        self._start_s = start_s
+        length = None if end_s is None else end_s - (start_s or 0.0)
+        self.wanted = None if length is None else max(1, round(length * FRAMES_PER_S))
+        self._last: Picture | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether all frames of the stretch are there."""
+        return self.wanted is not None and self.num_frames >= self.wanted
+
+    def add(self, picture: Picture) -> Iterator[Picture]:
+        """Takes the next picture.
+
+        Args:
+            picture: later than the one before.
+
+        Yields:
+            The picture of each tick that is settled by now; one may come twice or not at all.
+        """
+        last, self._last = self._last, picture
+        if self.origin_s is None:
+            self._set_origin(last, picture)
+        elif last is not None:
+            self.gap_s = max(self.gap_s, picture.time_s - last.time_s)
+        self.end_s = picture.time_s + picture.duration_s
+        if self.origin_s is not None and last is not None:
+            yield from self._until(last, (last.time_s + picture.time_s) / 2)
+
+    def finish(self) -> Iterator[Picture]:
+        """Says that there is no further picture.
+
+        Yields:
+            The last picture at the ticks that it lasts.
+        """
+        if self._last is not None:
+            if self.origin_s is None and self.wanted is not None:
+                return  # the file ends before the stretch
+            yield from self._until(self._last, self.end_s - _TOLERANCE_S)
+
+    def _set_origin(self, last: Picture | None, picture: Picture) -> None:
+        """Starts at the picture nearest to the start, so that no tick falls between two pictures where rounded
+        time stamps would make it waver; where that is half a frame away, at the start itself."""
+        start_s = self._start_s
+        if start_s is None or (picture.time_s >= start_s and last is None):
+            self.origin_s = picture.time_s
+        elif picture.time_s >= start_s and last is not None:
+            nearest = min(last.time_s, picture.time_s, key=lambda t: abs(t - start_s))
+            self.origin_s = nearest if abs(nearest - start_s) <= _PERIOD_S / 2 else start_s
+
+    def _until(self, picture: Picture, end_s: float) -> Iterator[Picture]:
+        assert self.origin_s is not None
+        while not self.done and self.origin_s + self.num_frames * _PERIOD_S < end_s:
+            self.num_frames += 1
+            yield picture

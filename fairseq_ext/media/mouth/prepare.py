@@ -1,0 +1,186 @@
+"""A video file to its clips in one pass; and the same as work for `fairseq_ext.jobs`."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..clips import Segment, VideoFile, check_id
+from ..video import MediaReader, VideoError
+from .clip import Clip
+from .crops import Crops, FaceCrops, MouthCrops
+from .landmarker import Landmarker
+from .settings import MouthSettings
+from .table import ClipRow
+
+if TYPE_CHECKING:
+    from ...jobs import Item, Outcome, Work
+
+_START_BEFORE_S = 0.5  # the first frame may be from before the segment
+
+
+def prepare_file(
+    root: str | os.PathLike[str],
+    video: VideoFile,
+    out: str | os.PathLike[str],
+    settings: MouthSettings,
+    landmarker: Landmarker,
+) -> list[ClipRow]:
+    """Makes the clips of a video: one decoding, pictures and sound together, in bounded memory.
+
+    Args:
+        root: of the paths.
+        video: what to cut.
+        out: the folder of all clips; those that are accepted get their files there.
+        settings: of the preparation.
+        landmarker: the models of this process.
+
+    Returns:
+        A row per segment, in the order given; a file that cannot be used has its reason in all of them.
+    """
+    try:
+        audio = None if video.audio is None else Path(root) / video.audio
+        with MediaReader(Path(root) / video.path, audio) as reader:
+            if not reader.has_video:
+                return _all_rejected(video, "no_video", "no stream of moving pictures")
+            rows = {row.id: row for row in _rows(video, reader, out, settings, landmarker)}
+    except VideoError as error:
+        return _all_rejected(video, "unreadable", str(error))
+    return [rows[segment.id] for segment in video.segments]
+
+
+def _all_rejected(video: VideoFile, reason: str, detail: str) -> list[ClipRow]:
+    return [
+        ClipRow(s.id, video.path, s.start_s, s.end_s, status="rejected", reason=reason, detail=detail)
+        for s in video.segments
+    ]
+
+
+def _rows(
+    video: VideoFile,
+    reader: MediaReader,
+    out: str | os.PathLike[str],
+    settings: MouthSettings,
+    landmarker: Landmarker,
+) -> Iterator[ClipRow]:
+    """Starts each clip shortly before its segment and finishes it when all of it has come."""
+
+    def start(segment: Segment) -> Clip:
+        crops: Crops = (
+            MouthCrops() if settings.input == "mouth" else FaceCrops(landmarker, settings, video.face_at)
+        )
+        return Clip(video.path, segment, out, settings, crops, reader)
+
+    waiting = sorted(video.segments, key=lambda s: s.start_s or 0.0)
+    spans = [(s.start_s or 0.0, float("inf") if s.end_s is None else s.end_s) for s in waiting]
+    active: list[Clip] = []
+    try:
+        for event in reader.events(spans):
+            while waiting and event.time_s >= (waiting[0].start_s or 0.0) - _START_BEFORE_S:
+                active.append(start(waiting.pop(0)))
+            for clip in active:
+                clip.add(event)
+            yield from (clip.finish() for clip in active if clip.done)
+            active = [clip for clip in active if not clip.done]
+            if not active and not waiting:
+                return
+        active += map(start, waiting)
+        yield from (clip.finish() for clip in active)
+    finally:
+        for clip in active:
+            clip.close()
+
+
+def items(videos: Iterable[VideoFile]) -> Iterator["Item"]:
+    """Makes an item of work per video.
+
+    Args:
+        videos: what to cut.
+
+    Yields:
+        Items whose id is the video's path.
+
+    Raises:
+        ValueError: for an id that cannot name files.
+    """
+    from ...jobs import Item
+
+    for video in videos:
+        for segment in video.segments:
+            check_id(segment.id, video.path)
+        yield Item(video.path, asdict(video))
+
+
+class MouthWork:
+    """Makes the clips of one video per item; one of these per process, with its own models."""
+
+    def __init__(self, root: str, out: str, settings: MouthSettings) -> None:
+        """Sets folders and settings; models are loaded with the first video.
+
+        Args:
+            root: of the videos.
+            out: the folder of all clips.
+            settings: of the preparation.
+        """
+        self._prepare = partial(prepare_file, root, out=out, settings=settings, landmarker=Landmarker())
+
+    def __call__(self, item: "Item") -> dict[str, Any]:
+        """Prepares a video.
+
+        Args:
+            item: of `items`.
+
+        Returns:
+            `clips`: the rows.
+
+        Raises:
+            Rejected: with the rows, when all clips of the video are rejected.
+        """
+        from ...jobs import Rejected
+
+        rows = self._prepare(_video(item.data))
+        result = {"clips": [row.to_json() for row in rows]}
+        if all(row.status == "rejected" for row in rows):
+            raise Rejected(rows[0].reason, rows[0].detail, result)
+        return result
+
+
+def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
+    """Makes the work of one process; `functools.partial` of this is what `jobs.run` wants.
+
+    Args:
+        root: of the videos.
+        out: the folder of all clips.
+        settings: of the preparation.
+
+    Returns:
+        Work of one video per item.
+    """
+    from ...jobs import one_by_one
+
+    return one_by_one(MouthWork(root, out, settings))
+
+
+def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
+    """Collects the rows of all videos.
+
+    Args:
+        outcomes: of the job, in the order of the plan.
+
+    Yields:
+        Rows; a video that made the work fail has one, rejected as `failed`, for each of its clips.
+    """
+    for outcome in outcomes:
+        for values in outcome.result.get("clips", ()):
+            yield ClipRow.from_json(values)
+        if "clips" not in outcome.result:
+            detail = f"{outcome.reason} {outcome.detail}".strip()
+            yield ClipRow(outcome.id, outcome.id, status="rejected", reason="failed", detail=detail)
+
+
+def _video(data: Mapping[str, Any]) -> VideoFile:
+    segments = tuple(Segment(**segment) for segment in data["segments"])
+    at = data["face_at"]
+    return VideoFile(data["path"], segments, data["audio"], None if at is None else (at[0], at[1]))

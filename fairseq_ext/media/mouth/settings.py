@@ -1,0 +1,81 @@
+"""What can be set about mouth clips, each with its unit; the defaults are measured in `tests/bench/mouth.py`."""
+
+import argparse
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+FRAMES_PER_S = 25
+SIZE_PX = 96
+INPUTS = ("face", "mouth")
+
+
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, slots=True)
+class MouthSettings:
+    """Settings of a preparation; the help of each is in its metadata."""
+
+    input: str = _setting("face", "face: find the mouth; mouth: the videos are mouth crops already")
+    detect_every: int = _setting(
+        3, "frames from one detection to the next; between them the face is interpolated"
+    )
+    smoothing_frames: int = _setting(6, "frames on either side whose mean steadies the crop; 0: none")
+    mouth_scale: float = _setting(
+        1.0, "above 1: closer to the mouth; 1: 96 px are 1.2 times the eyes' outer corners"
+    )
+    min_detection_rate: float = _setting(0.8, "least share of the looks in which the face was found, 0 to 1")
+    max_gap_s: float = _setting(1.0, "longest stretch without the face that is bridged, in seconds")
+    min_face_px: float = _setting(32.0, "narrowest face in the source, in pixels")
+    max_yaw_deg: float = _setting(
+        90.0, "farthest turn of the head to the side (median over the clip), in degrees"
+    )
+    min_frames: int = _setting(10, "shortest clip, in frames at 25 per second")
+    max_missing_s: float = _setting(
+        0.5, "most of a segment that may be missing at the end of its file, in seconds"
+    )
+    max_av_difference_s: float = _setting(
+        1.0, "most by which sound and picture may differ in length, in seconds"
+    )
+    crf: int = _setting(18, "quality of the H.264 clips (lower is better and larger)")
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if self.input not in INPUTS:
+            raise ValueError(f"input: one of {', '.join(INPUTS)} expected, found {self.input!r}; choose one")
+        least = {"detect_every": 1, "smoothing_frames": 0, "min_frames": 1, "crf": 0, "max_gap_s": 0.0}
+        for name, smallest in least.items():
+            if getattr(self, name) < smallest:
+                raise ValueError(
+                    f"{name}: {smallest} or more expected, found {getattr(self, name)}; raise it"
+                )
+        if not 0.1 <= self.mouth_scale <= 10:
+            raise ValueError(f"mouth_scale: 0.1 to 10 expected, found {self.mouth_scale}; 1 is usual")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds an option per setting.
+
+    Args:
+        parser: gets `--detect-every` and so on.
+    """
+    group = parser.add_argument_group("clips")
+    for item in fields(MouthSettings):
+        kind, text = type(item.default), f"{item.metadata['help']} (default: {item.default})"
+        choices = INPUTS if item.name == "input" else None
+        group.add_argument(
+            f"--{item.name.replace('_', '-')}", type=kind, default=item.default, help=text, choices=choices
+        )
+
+
+def from_args(args: argparse.Namespace) -> MouthSettings:
+    """Takes the settings out of a parsed command line.
+
+    Args:
+        args: of a parser that `add_arguments` saw.
+
+    Returns:
+        The settings.
+    """
+    return MouthSettings(**{item.name: getattr(args, item.name) for item in fields(MouthSettings)})

@@ -1,0 +1,170 @@
+"""From looks at some frames to a steady pose for every frame, while the frames stream by.
+
+Shapes: `marks` are (P, 2) float64, points `template.KEPT` in pixels of the upright picture.
+
+Frames wait until the looks on both sides are known, so interpolation and smoothing may be centred and the crop never
+lags behind the face. Neither reaches across a scene cut. At most `max_gap` frames and the smoothing window wait, so
+memory does not grow with the clip.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..video import Picture
+from .template import ANCHORS, Points
+
+_NUM_ANCHORS = len(ANCHORS)
+
+
+@dataclass(slots=True)
+class Frame:
+    """A frame of the clip on its way.
+
+    Attributes:
+        picture: what it shows.
+        marks: (P, 2), seen or interpolated; None while not known.
+        seen: whether the marks are of a look at this very frame.
+        scene: counts the cuts before it.
+        pose: (6, 2) anchors and the mouth's centre.
+        steady: (6, 2) smoothed pose, filled before the frame is handed out.
+    """
+
+    picture: Picture
+    marks: Points | None
+    seen: bool
+    scene: int
+    pose: Points | None = None
+    steady: Points | None = None
+
+
+def pose_of(marks: Points) -> Points:
+    """Reduces the marks to what the crop follows.
+
+    Args:
+        marks: (P, 2).
+
+    Returns:
+        (6, 2): the anchors and the mean of the lips.
+    """
+    return np.concatenate([marks[:_NUM_ANCHORS], marks[_NUM_ANCHORS:].mean(axis=0, keepdims=True)])
+
+
+class Steadier:
+    """Takes frames in order and gives them back in order, with their poses.
+
+    Attributes:
+        longest_gap: frames of the longest stretch without a look that found the face, so far.
+        too_long: whether a gap was too long; nothing is handed out from then on.
+    """
+
+    def __init__(self, half_window: int, max_gap: int) -> None:
+        """Starts empty.
+
+        Args:
+            half_window: frames on either side that are averaged.
+            max_gap: longest stretch in frames that is bridged.
+        """
+        self.longest_gap = 0
+        self.too_long = False
+        self._half, self._max_gap = half_window, max_gap
+        self._unknown: deque[Frame] = deque()  # frames after the last look
+        self._last: Points | None = None  # marks of the last look, in this scene
+        self._known: list[Frame] = []  # with marks; frames already handed out stay while a window needs them
+        self._next = 0  # index in `_known` of the next to hand out
+        self._scene = 0
+
+    def add(self, picture: Picture, marks: Points | None) -> Iterator[Frame]:
+        """Takes the next frame.
+
+        Args:
+            picture: what it shows.
+            marks: (P, 2) where it was looked at and the face found, else None.
+
+        Yields:
+            Frames whose pose is settled by now.
+        """
+        if self.too_long:
+            return
+        self._unknown.append(Frame(picture, marks, marks is not None, self._scene))
+        self._check_gap(marks is not None)
+        if marks is not None and not self.too_long:
+            self._settle(marks)
+            yield from self._ready(False)
+
+    def end_scene(self) -> Iterator[Frame]:
+        """Says that the next frame is of another scene, or that there is none.
+
+        Yields:
+            All frames that waited, unless no look of the scene found the face.
+        """
+        self._check_gap(False)
+        if not self.too_long and self._last is not None:
+            for frame in self._unknown:
+                frame.marks = self._last
+                self._keep(frame)
+            self._unknown.clear()
+            yield from self._ready(True)
+            self._known, self._next, self._last = [], 0, None
+        elif self._unknown:
+            self.too_long = True  # a scene without a face
+        self._scene += 1
+
+    def look_back(self, marks: Points | None) -> None:
+        """Adds the marks of a late look at the last frame.
+
+        Args:
+            marks: (P, 2), or None where the face was not found.
+        """
+        if marks is not None and self._unknown and not self.too_long:
+            self._unknown[-1].marks, self._unknown[-1].seen = marks, True
+            self._settle(marks)
+
+    def waiting(self) -> Picture | None:
+        """Gives the last frame when its marks are not known.
+
+        Returns:
+            Its picture, or None.
+        """
+        return self._unknown[-1].picture if self._unknown else None
+
+    def _check_gap(self, found: bool) -> None:
+        self.longest_gap = max(self.longest_gap, len(self._unknown) - found)
+        if self.longest_gap > self._max_gap:
+            self.too_long = True
+            self._unknown.clear()
+            self._known.clear()
+
+    def _settle(self, marks: Points) -> None:
+        """Interpolates up to a look; what comes before the first look of a scene gets its marks."""
+        steps = len(self._unknown)
+        start = marks if self._last is None else self._last
+        for step, frame in enumerate(self._unknown, 1):
+            if not frame.seen:
+                frame.marks = start + (marks - start) * (step / steps)
+            self._keep(frame)
+        self._unknown.clear()
+        self._last = marks
+
+    def _keep(self, frame: Frame) -> None:
+        assert frame.marks is not None
+        frame.pose = pose_of(frame.marks)
+        self._known.append(frame)
+
+    def _ready(self, complete: bool) -> Iterator[Frame]:
+        """Hands out frames with a full window after them; near either end of a scene the window shrinks on both
+        sides alike, so that it stays centred."""
+        last = len(self._known) if complete else len(self._known) - self._half
+        while self._next < last:
+            half = min(self._half, self._next, len(self._known) - 1 - self._next)
+            window = self._known[self._next - half : self._next + half + 1]
+            frame = self._known[self._next]
+            frame.steady = np.mean([f.pose for f in window if f.pose is not None], axis=0)
+            yield frame
+            self._next += 1
+        surplus = self._next - self._half
+        if surplus > 0:
+            del self._known[:surplus]
+            self._next = self._half

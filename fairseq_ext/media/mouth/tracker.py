@@ -1,0 +1,279 @@
+"""Follows one face through a clip, looking at one frame in a few; says where scenes are cut.
+
+Shapes: boxes (4,) and meshes (468, 3) as in `landmarker`.
+
+A look costs least where the face was seen before: a window about it goes to the mesh. Lost, the detector searches the
+whole frame, and at longer and longer intervals the tiles of a wide shot. A face that comes back is taken for the same
+when it overlaps the last place; after a second, or after a cut, the choice is made anew.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..video import Picture
+from .landmarker import WINDOW_PX, Box, Face, Landmarker, area, overlap
+from .settings import FRAMES_PER_S
+from .template import Points, similarity
+
+_FACE_IN_WINDOW = (
+    0.5  # width of the mesh by that of the window; the detector inside the mesh wants some margin
+)
+_RETRY_FACE_IN_WINDOW = 0.75  # where a neighbour was taken
+_DRIFT = (
+    0.08  # of the window: the window stays put until the face has moved this far, which keeps the mesh steady
+)
+_GROWTH = 1.15  # or grown or shrunk by this
+_SAME_FACE = 0.3  # overlap (IoU) from look to look
+_STILL_THERE = 0.5  # overlap that makes a face the same after what looks like a cut: a flash, a light
+_FORGET_AFTER = 1 * FRAMES_PER_S  # frames after which any face may be taken
+_CHECK_EVERY = 4 * FRAMES_PER_S  # frames: the detector confirms that what is followed is a face
+_FIRST_TILES_AFTER, _TILES_AT_MOST_EVERY = 1, 10 * FRAMES_PER_S
+_NEAR_FACE_AT = 1.0  # of the face's width: how far from the given place the speaker may be
+_CUT_SAMPLES = (18, 32)  # places of a picture that are compared
+_CUT_DIFFERENCE = 24.0  # mean difference of them, of 255; speakers that move stay below 10
+_CUT_RATIO = 4.0  # and this often the usual difference
+
+
+@dataclass(slots=True)
+class Choice:
+    """How the face was chosen.
+
+    Attributes:
+        num_faces: most faces seen at once.
+        rule: "only", "largest" (of several), "nearest" (to the place the corpus gives), or "" for none yet.
+        num_resets: how often the choice was made anew: cuts and losses.
+        num_cuts: scene cuts.
+    """
+
+    num_faces: int = 0
+    rule: str = ""
+    num_resets: int = 0
+    num_cuts: int = 0
+
+
+class CutDetector:
+    """Compares each picture with the one before at a few hundred places."""
+
+    def __init__(self) -> None:
+        self._last: NDArray[np.int16] | None = None
+        self._usual = 0.0
+
+    def is_cut(self, picture: Picture) -> bool:
+        """Whether a scene starts here.
+
+        Args:
+            picture: the next one.
+
+        Returns:
+            True for the first picture of a new scene.
+        """
+        height, width = picture.luma.shape
+        rows, columns = max(1, height // _CUT_SAMPLES[0]), max(1, width // _CUT_SAMPLES[1])
+        samples = picture.luma[rows // 2 :: rows, columns // 2 :: columns].astype(np.int16)
+        last, self._last = self._last, samples
+        if last is None:
+            return False
+        if last.shape != samples.shape:  # another size
+            return True
+        difference = float(np.abs(samples - last).mean())
+        if difference > max(_CUT_DIFFERENCE, _CUT_RATIO * self._usual):
+            self._usual = 0.0
+            return True
+        self._usual += 0.2 * (difference - self._usual)
+        return False
+
+
+class Tracker:
+    """One face of one clip.
+
+    Attributes:
+        choice: how it was chosen.
+    """
+
+    def __init__(self, landmarker: Landmarker, face_at: tuple[float, float] | None = None) -> None:
+        """Starts without a face.
+
+        Args:
+            landmarker: the models.
+            face_at: where the face is, (x, y) from 0 to 1; None: take the largest.
+        """
+        self.choice = Choice()
+        self._landmarker = landmarker
+        self._mesh = landmarker.borrow()
+        self._face_at = face_at
+        self._window: NDArray[np.float64] | None = None  # (2, 3) to the mesh's window; None: no face
+        self._box: Box | None = None  # last place
+        self._after_cut = False
+        self._last_seen = 0
+        self._next_tiles = 0
+        self._tiles_after = _FIRST_TILES_AFTER
+        self._next_check = _CHECK_EVERY
+
+    def cut(self) -> None:
+        """Says that the next look is at another scene."""
+        self.choice.num_cuts += 1
+        self._lose()
+        self._after_cut = True
+        self._next_tiles = 0
+        self._tiles_after = _FIRST_TILES_AFTER
+
+    def look(self, picture: Picture, frame: int) -> NDArray[np.float64] | None:
+        """Finds the face.
+
+        Args:
+            picture: a frame.
+            frame: its index, growing from look to look.
+
+        Returns:
+            (468, 3) mesh, or None where the face is not to be seen.
+        """
+        mesh = self._follow(picture, frame)
+        if mesh is None:
+            mesh = self._search(picture, frame)
+        if mesh is not None:
+            self._box, self._last_seen = _box_of(mesh), frame
+            self._next_tiles, self._tiles_after = frame, _FIRST_TILES_AFTER
+        return mesh
+
+    def close(self) -> None:
+        """Gives the mesh back."""
+        self._mesh.close()
+
+    def _follow(self, picture: Picture, frame: int) -> NDArray[np.float64] | None:
+        if self._window is None or self._box is None:
+            return None
+        mesh = self._mesh.points(picture, self._window)
+        if (
+            mesh is None
+            or overlap(_box_of(mesh), self._box) < _SAME_FACE
+            or not self._confirmed(picture, frame, mesh)
+        ):
+            self._lose()
+            return None
+        self._move_window(mesh)
+        return mesh
+
+    def _confirmed(self, picture: Picture, frame: int, mesh: NDArray[np.float64]) -> bool:
+        """Now and then asks the detector, which counts the faces too; a wide shot's face it need not see."""
+        if frame < self._next_check:
+            return True
+        self._next_check = frame + _CHECK_EVERY
+        faces = self._landmarker.faces(picture)
+        self.choice.num_faces = max(self.choice.num_faces, len(faces))
+        return not faces or any(overlap(f.box, _box_of(mesh)) > 0.1 for f in faces)
+
+    def _lose(self) -> None:
+        self._window = None
+
+    def _search(self, picture: Picture, frame: int) -> NDArray[np.float64] | None:
+        mesh = self._take(picture, frame, self._landmarker.faces(picture))
+        if mesh is None and frame >= self._next_tiles:
+            self._next_tiles = frame + self._tiles_after
+            self._tiles_after = min(max(2 * self._tiles_after, FRAMES_PER_S), _TILES_AT_MOST_EVERY)
+            mesh = self._take(picture, frame, self._landmarker.small_faces(picture))
+        return mesh
+
+    def _take(self, picture: Picture, frame: int, faces: list[Face]) -> NDArray[np.float64] | None:
+        """Takes the first of the acceptable faces in which the mesh agrees with the detector."""
+        self.choice.num_faces = max(self.choice.num_faces, len(faces))
+        for face, rule in self._acceptable(picture, frame, faces):
+            mesh = self._mesh_of(picture, face)
+            if mesh is not None:
+                self.choice.num_resets += rule != "same" and self._box is not None
+                if rule != "same":
+                    self.choice.rule = rule
+                self._after_cut = False
+                self._next_check = frame + _CHECK_EVERY
+                self._move_window(mesh)
+                return mesh
+        return None
+
+    def _acceptable(self, picture: Picture, frame: int, faces: list[Face]) -> list[tuple[Face, str]]:
+        """Orders the faces that may be taken, each with the rule that allows it."""
+        box = self._box
+        if box is not None:
+            least = _STILL_THERE if self._after_cut else _SAME_FACE / 2
+            same = sorted(
+                (f for f in faces if overlap(f.box, box) > least), key=lambda f: -overlap(f.box, box)
+            )
+            if same or not (self._after_cut or frame - self._last_seen > _FORGET_AFTER):
+                return [(f, "same") for f in same]
+        if self._face_at is not None:
+            return self._near(picture, faces, self._face_at)
+        return [(f, "largest" if len(faces) > 1 else "only") for f in faces]
+
+    def _near(self, picture: Picture, faces: list[Face], at: tuple[float, float]) -> list[tuple[Face, str]]:
+        place = np.array([at[0] * picture.width, at[1] * picture.height])
+
+        def distance(face: Face) -> float:
+            """In widths of the face."""
+            return float(np.hypot(*(_centre(face.box) - place)) / (face.box[2] - face.box[0]))
+
+        near = [f for f in faces if distance(f) < _NEAR_FACE_AT]
+        return [(f, "nearest" if len(faces) > 1 else "only") for f in sorted(near, key=distance)]
+
+    def _mesh_of(self, picture: Picture, face: Face) -> NDArray[np.float64] | None:
+        for share in (_FACE_IN_WINDOW, _RETRY_FACE_IN_WINDOW):
+            self._mesh.forget()
+            window = _window(_centre(face.box), float(face.box[2] - face.box[0]) / share, face.tilt_rad)
+            mesh = self._mesh.points(picture, window)
+            if mesh is not None and overlap(_box_of(mesh), face.box) > _SAME_FACE:
+                self._window = window
+                return mesh
+        return None
+
+    def _move_window(self, mesh: NDArray[np.float64]) -> None:
+        """Puts the window about the face again when it has moved or grown."""
+        assert self._window is not None
+        box = _box_of(mesh)
+        width, centre = float(box[2] - box[0]), _centre(box)
+        scale = float(np.sqrt(np.linalg.det(self._window[:, :2])))
+        at = self._window[:, :2] @ centre + self._window[:, 2]
+        grown = scale * width / (_FACE_IN_WINDOW * WINDOW_PX)
+        moved = np.abs(at - (WINDOW_PX - 1) / 2).max() / WINDOW_PX
+        if moved > _DRIFT or not 1 / _GROWTH < grown < _GROWTH:
+            eyes = mesh[263, :2] - mesh[33, :2]
+            self._window = _window(centre, width / _FACE_IN_WINDOW, float(np.arctan2(eyes[1], eyes[0])))
+
+
+def _window(centre: Points, side: float, tilt_rad: float) -> NDArray[np.float64]:
+    """Matrix to the mesh's window that shows `side` pixels about `centre`, turned upright."""
+    along = np.array([np.cos(tilt_rad), np.sin(tilt_rad)]) * side / 2
+    middle = (WINDOW_PX - 1) / 2
+    target = np.array([(middle - WINDOW_PX / 2, middle), (middle + WINDOW_PX / 2, middle)])
+    return similarity(np.stack([centre - along, centre + along]), target)
+
+
+def _box_of(mesh: NDArray[np.float64]) -> Box:
+    return np.concatenate([mesh[:, :2].min(axis=0), mesh[:, :2].max(axis=0)])
+
+
+def _centre(box: Box) -> Points:
+    return (box[:2] + box[2:]) / 2
+
+
+def face_size(mesh: NDArray[np.float64]) -> float:
+    """Gives the size of a face.
+
+    Args:
+        mesh: (468, 3).
+
+    Returns:
+        Square root of its box's area, in pixels of the upright picture.
+    """
+    return float(np.sqrt(area(_box_of(mesh))))
+
+
+def yaw_deg(mesh: NDArray[np.float64]) -> float:
+    """Gives how far the head is turned to the side, from the depth of the outer corners of the eyes.
+
+    Args:
+        mesh: (468, 3).
+
+    Returns:
+        Degrees; 0 faces the camera, above 0 the face's left eye is the farther one.
+    """
+    eyes = mesh[263] - mesh[33]
+    return float(np.degrees(np.arctan2(eyes[2], np.hypot(eyes[0], eyes[1]))))

@@ -1,0 +1,112 @@
+"""Cuts pieces out of pictures: turn, scale, shift, square pixels and brightness range in one pass over the piece."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..video import Picture
+from .template import compose
+
+_MAX_OVERSAMPLING = 4
+
+
+@cache
+def opencv() -> Any:
+    """Imports OpenCV, with one thread: one process per core is quicker.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: saying what to install.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise ImportError("cv2: OpenCV expected, found none; run pip install -e .[video]") from error
+    cv2.setNumThreads(1)
+    return cv2
+
+
+def warp(picture: Picture, matrix: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Draws a piece of a picture.
+
+    Where the piece is much smaller than its source it is drawn larger and averaged, so that fine detail does not
+    flicker.
+
+    Args:
+        picture: the source.
+        matrix: (2, 3), from the upright picture to the piece, in pixels.
+        size: (width, height) of the piece.
+
+    Returns:
+        (height, width) uint8, brightness in the source's range; what lies outside repeats the border.
+    """
+    cv2 = opencv()
+    direct = compose(matrix, picture.to_display)
+    shrink = 1 / np.sqrt(abs(np.linalg.det(direct[:, :2])))
+    times = int(np.clip(round(shrink), 1, _MAX_OVERSAMPLING))
+    if times > 1:
+        direct = direct * times
+        direct[:, 2] += (times - 1) / 2  # pixel centres are at whole numbers
+    large = (size[0] * times, size[1] * times)
+    piece = cv2.warpAffine(
+        picture.luma, direct, large, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    if times > 1:
+        piece = cv2.resize(piece, size, interpolation=cv2.INTER_AREA)
+    result: NDArray[np.uint8] = piece
+    return result
+
+
+def to_full_range(piece: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint8]:
+    """Spreads 16..235 over 0..255 where the source has that range.
+
+    Args:
+        piece: (height, width) cut from the picture.
+        picture: the source.
+
+    Returns:
+        (height, width) uint8 with black at 0 and white at 255.
+    """
+    return piece if picture.full_range else _expansion()[piece]
+
+
+@cache
+def _expansion() -> NDArray[np.uint8]:
+    """ITU-R BT.601: 219 steps from 16 on."""
+    levels = (np.arange(256) - 16) * (255 / 219)
+    table: NDArray[np.uint8] = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return table
+
+
+def thumbnail(picture: Picture, width: int) -> NDArray[np.uint8]:
+    """Draws the whole upright picture small.
+
+    Args:
+        picture: the source.
+        width: of the result, in pixels; a smaller source keeps its own.
+
+    Returns:
+        (height, width) uint8, full range.
+    """
+    scale = min(1.0, width / picture.width)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return to_full_range(warp(picture, scaling(scale), size), picture)
+
+
+def scaling(scale: float, x: float = 0.0, y: float = 0.0) -> NDArray[np.float64]:
+    """Gives the matrix that cuts at (x, y) and scales.
+
+    Args:
+        scale: pixels of the piece per pixel of the source.
+        x: left edge in the source.
+        y: upper edge in the source.
+
+    Returns:
+        (2, 3) matrix.
+    """
+    half = (scale - 1) / 2  # pixel centres are at whole numbers
+    return np.array([[scale, 0, half - scale * x], [0, scale, half - scale * y]])

@@ -1,0 +1,192 @@
+"""The files of a clip, written while it streams by: `video/ID.mp4`, `audio/ID.wav`, `landmarks/ID.npz`.
+
+Shapes: crops are (96, 96) uint8, black 0, white 255; sound is (S,) int16 at 16 kHz.
+
+Until all of a clip is there its files are under `.partial/`, at a place that depends on the id alone: whoever is killed
+leaves nothing that the next attempt does not overwrite. The same crops give the same bytes: x264 runs in one thread and
+no file holds a date.
+"""
+
+import os
+import wave
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from ...files import atomic_path
+from ..video import SAMPLE_RATE_HZ, Sound
+from .settings import FRAMES_PER_S, SIZE_PX
+
+FOLDERS = {"video": ".mp4", "audio": ".wav", "landmarks": ".npz"}
+PARTIAL = ".partial"
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+
+
+class GreyWriter:
+    """An H.264 file of grey pictures in full range (`yuvj420p`: every player and decoder reads it)."""
+
+    def __init__(self, path: Path, crf: int) -> None:
+        """Opens the file.
+
+        Args:
+            path: where; its folder is there.
+            crf: quality.
+        """
+        self._container: Any = av.open(str(path), "w", format="mp4")
+        self._stream: Any = self._container.add_stream("libx264", rate=FRAMES_PER_S)
+        self._stream.width = self._stream.height = SIZE_PX
+        self._stream.pix_fmt = "yuvj420p"
+        self._stream.codec_context.color_range = _FULL_RANGE
+        self._stream.codec_context.thread_count = 1
+        self._stream.options = {"preset": "veryfast", "crf": str(crf)}
+        self._planes = np.full((SIZE_PX * 3 // 2, SIZE_PX), 128, np.uint8)  # Y, then U and V: no colour
+        self._num_frames = 0
+
+    def add(self, crop: NDArray[np.uint8]) -> None:
+        """Appends a picture.
+
+        Args:
+            crop: (96, 96).
+        """
+        self._planes[:SIZE_PX] = crop
+        frame = av.VideoFrame.from_ndarray(self._planes, format="yuvj420p")
+        frame.color_range = _FULL_RANGE
+        frame.pts = self._num_frames
+        self._num_frames += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Writes what is left and the index."""
+        if self._num_frames:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+class SoundWriter:
+    """A sound file in which each stretch goes to its place; what no stretch covers is silence.
+
+    Attributes:
+        end_sample: behind the last sample, from the origin on.
+        peak: largest absolute sample.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens the file.
+
+        Args:
+            path: where; its folder is there.
+        """
+        self.end_sample = 0
+        self.peak = 0
+        self._path = path
+        self._file = open(path, "w+b")  # noqa: SIM115 -- open as long as the clip
+
+    def add(self, sound: Sound, origin_sample: int, limit: int | None) -> None:
+        """Writes a stretch.
+
+        Args:
+            sound: the stretch.
+            origin_sample: of the clip's first sample, in the file's time.
+            limit: samples of the clip; None: not known yet.
+        """
+        start = sound.start_sample - origin_sample
+        samples = sound.samples[max(0, -start) :]
+        start = max(0, start)
+        if limit is not None:
+            samples = samples[: max(0, limit - start)]
+        if len(samples):
+            self._file.seek(2 * start)
+            self._file.write(samples.astype("<i2").tobytes())
+            self.end_sample = max(self.end_sample, start + len(samples))
+            self.peak = max(self.peak, int(np.abs(samples.astype(np.int32)).max()))
+
+    def finish(self, target: Path, num_samples: int) -> None:
+        """Writes the wav file and removes the other.
+
+        Args:
+            target: where.
+            num_samples: its length; missing sound at its end is silence.
+        """
+        self._file.truncate(2 * num_samples)
+        self._file.seek(0)
+        with wave.open(str(target), "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(SAMPLE_RATE_HZ)
+            out.setnframes(num_samples)
+            while block := self._file.read(1 << 20):
+                out.writeframesraw(block)
+        self.discard()
+
+    def discard(self) -> None:
+        """Removes the file."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+class ClipFiles:
+    """The files of one clip.
+
+    Attributes:
+        sound: where its sound goes.
+    """
+
+    def __init__(self, out: str | os.PathLike[str], clip_id: str, crf: int) -> None:
+        """Makes the folders; what an earlier attempt left is overwritten.
+
+        Args:
+            out: the folder of all clips.
+            clip_id: of this one.
+            crf: quality of its video.
+        """
+        self._out, self._id, self._crf = Path(out), clip_id, crf
+        self._partial = self._out / PARTIAL / clip_id
+        self._partial.parent.mkdir(parents=True, exist_ok=True)
+        for folder, suffix in FOLDERS.items():  # of an attempt with other settings
+            (self._out / folder / f"{clip_id}{suffix}").unlink(missing_ok=True)
+        self.sound = SoundWriter(self._at(".pcm"))
+        self._video: GreyWriter | None = None
+
+    def add(self, crop: NDArray[np.uint8]) -> None:
+        """Appends a frame.
+
+        Args:
+            crop: (96, 96).
+        """
+        if self._video is None:
+            self._video = GreyWriter(self._at(".mp4"), self._crf)
+        self._video.add(crop)
+
+    def commit(self, num_samples: int, landmarks: dict[str, Any] | None) -> None:
+        """Moves the files to their places, each whole.
+
+        Args:
+            num_samples: length of the sound.
+            landmarks: arrays by name; None: no file of them.
+        """
+        assert self._video is not None, "a clip has frames"
+        self._video.close()
+        self._video = None
+        self.sound.finish(self._at(".wav"), num_samples)
+        if landmarks is not None:
+            with open(self._at(".npz"), "wb") as file:
+                np.savez_compressed(file, **landmarks)
+        for folder, suffix in FOLDERS.items():
+            if folder != "landmarks" or landmarks is not None:
+                with atomic_path(self._out / folder / f"{self._id}{suffix}") as temporary:
+                    os.replace(self._at(suffix), temporary)
+
+    def close(self) -> None:
+        """Removes what is not in its place yet."""
+        if self._video is not None:
+            self._video.close()
+            self._video = None
+        self.sound.discard()
+        for suffix in FOLDERS.values():
+            self._at(suffix).unlink(missing_ok=True)
+
+    def _at(self, suffix: str) -> Path:
+        return self._partial.with_name(self._partial.name + suffix)
