@@ -1,0 +1,137 @@
+"""One worker's attempt at one chunk: keep what earlier attempts left, do the rest, commit."""
+
+import os
+import secrets
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .committed import commit, parts_folder
+from .faults import WorkError, is_out_of_memory, outcome_of, raise_if_no_room
+from .items import Item, Outcome, Work
+from .leases import Lease
+from .parts import Part, Salvaged, StorageError, salvage
+from .plan import Plan
+
+_END = object()
+
+
+def process(plan: Plan, chunk: int, work: Work, lease: Lease, *, batch_size: int, max_deaths: int) -> None:
+    """Brings every item of a chunk to an outcome and commits them.
+
+    Args:
+        plan: of the run.
+        chunk: its index.
+        work: called with batches of its items.
+        lease: of this chunk, held by this process.
+        batch_size: most items per call.
+        max_deaths: an item at which so many attempts died is quarantined.
+
+    Raises:
+        LeaseLost: when another worker has taken over.
+        StorageError: when the folder of the run, or what the work writes, has no room.
+        WorkError: when the work does not return one result per item.
+    """
+    items = plan.items(chunk)
+    folder = parts_folder(plan, chunk)
+    salvaged = salvage(folder, items)
+    part = Part(folder, f"{os.getpid()}-{secrets.token_hex(6)}")
+    attempt = _Attempt(items, work, lease, part, salvaged.outcomes)
+    try:
+        attempt.quarantine(salvaged, max_deaths)
+        attempt.work_through(_batches(salvaged, len(items), batch_size))
+    except BaseException:
+        part.stop()
+        raise
+    finally:
+        part.close()
+    lease.confirm()
+    commit(plan, chunk, [attempt.outcomes[index] for index in range(len(items))])
+
+
+def _batches(salvaged: Salvaged, num_items: int, batch_size: int) -> list[list[int]]:
+    """What is left to do; items at which a process may have died come last and alone."""
+    left = [index for index in range(num_items) if index not in salvaged.outcomes]
+    fresh = [index for index in left if index not in salvaged.deaths]
+    batches = [fresh[i : i + batch_size] for i in range(0, len(fresh), batch_size)]
+    return batches + [[index] for index in left if index in salvaged.deaths]
+
+
+class _Attempt:
+    """The state of one attempt: outcomes so far, and where they are written at once."""
+
+    def __init__(
+        self, items: Sequence[Item], work: Work, lease: Lease, part: Part, outcomes: dict[int, Outcome]
+    ) -> None:
+        self.items, self.work, self.lease, self.part = items, work, lease, part
+        self.outcomes = outcomes
+
+    def quarantine(self, salvaged: Salvaged, max_deaths: int) -> None:
+        for index, deaths in salvaged.deaths.items():
+            if deaths >= max_deaths:
+                detail = f"{deaths} attempts at this item ended with the death of their process"
+                self._record(index, Outcome(self.items[index].id, "quarantined", "died", detail))
+
+    def work_through(self, batches: list[list[int]]) -> None:
+        queue = deque(batches)
+        limit = max(map(len, batches), default=1)
+        while queue:
+            batch = [index for index in queue.popleft() if index not in self.outcomes]
+            if not batch:
+                continue
+            if len(batch) > limit:
+                queue.extendleft([batch[limit:], batch[:limit]])
+                continue
+            self.lease.check()
+            left, error = self._run(batch)
+            if error is not None and len(batch) > 1 and is_out_of_memory(error):
+                limit = len(batch) // 2  # for the rest of the chunk
+                queue.appendleft(left)
+            elif error is not None and len(left) > 1:
+                queue.extendleft([index] for index in reversed(left))
+            elif error is not None:
+                self._record(left[0], outcome_of(self.items[left[0]], error))
+
+    def _run(self, batch: list[int]) -> tuple[list[int], Exception | None]:
+        """Returns the items without an outcome and what the work raised, or nothing and None."""
+        self.part.start(batch)
+        results = self._results(batch)
+        for position, index in enumerate(batch):
+            try:
+                value = next(results)
+            except (StorageError, WorkError):
+                raise
+            except Exception as error:
+                raise_if_no_room(error)
+                return batch[position:], error
+            self._record(index, outcome_of(self.items[index], value))
+        return [], None
+
+    def _results(self, batch: list[int]) -> Iterator[Any]:
+        """The results of a batch; anything but one per item is an error."""
+        returned = self.work([self.items[index] for index in batch])
+        if isinstance(returned, Sequence) and len(returned) != len(batch):
+            raise WorkError(_contract(len(batch), str(len(returned))))
+        iterator = iter(returned)
+        for position in range(len(batch)):
+            value = next(iterator, _END)
+            if value is _END:
+                raise WorkError(_contract(len(batch), str(position)))
+            if position == len(batch) - 1 and next(iterator, _END) is not _END:
+                raise WorkError(_contract(len(batch), "more"))
+            yield value
+
+    def _record(self, index: int, outcome: Outcome) -> None:
+        self.lease.check()
+        try:
+            self.part.outcome(index, outcome)
+        except (TypeError, ValueError, RecursionError) as error:
+            outcome = outcome_of(
+                self.items[index], TypeError(f"a result that JSON can hold expected, {error}")
+            )
+            self.part.outcome(index, outcome)
+        self.outcomes[index] = outcome
+
+
+def _contract(expected: int, found: str) -> str:
+    return f"work: one result per item, {expected} expected, found {found}; mend the work and run again"

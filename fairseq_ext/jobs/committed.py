@@ -1,0 +1,159 @@
+"""Chunks whose items all have an outcome.
+
+FOLDER/done/CHUNK holds a line of counts by state, then one outcome per item in the order of the plan. It appears
+by a hard link, which fails when the file is there: of two attempts that finish, the first wins, and what is
+there does not change. Only `reopen` takes it away, for items that are to be tried again.
+"""
+
+import os
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .items import Outcome
+from .leases import Lease
+from .parts import Part, as_outcome, as_record
+from .plan import Plan
+from .records import encode, read_whole
+
+_ADVICE = "remove this file and run again, its items are then done anew"
+_TRIED_AGAIN = frozenset({"failed", "quarantined"})
+
+
+def done_path(plan: Plan, chunk: int) -> Path:
+    """Where the outcomes of a chunk appear.
+
+    Args:
+        plan: of the run.
+        chunk: its index.
+
+    Returns:
+        The path.
+    """
+    return plan.folder / "done" / f"{chunk:07d}"
+
+
+def parts_folder(plan: Plan, chunk: int) -> Path:
+    """Where the attempts at a chunk write.
+
+    Args:
+        plan: of the run.
+        chunk: its index.
+
+    Returns:
+        The path.
+    """
+    return plan.folder / "parts" / f"{chunk:07d}"
+
+
+def done_chunks(plan: Plan) -> set[int]:
+    """Lists the chunks whose items all have an outcome.
+
+    Args:
+        plan: of the run.
+
+    Returns:
+        Their indices.
+    """
+    try:
+        names = os.listdir(plan.folder / "done")
+    except FileNotFoundError:
+        return set()
+    return {int(name) for name in names if name.isdigit()}
+
+
+def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome]) -> None:
+    """Writes the outcomes of a chunk, unless another attempt was first, and removes its parts.
+
+    Args:
+        plan: of the run.
+        chunk: its index.
+        outcomes: one per item, in the order of the plan.
+    """
+    path = done_path(plan, chunk)
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    counts = Counter(outcome.state for outcome in outcomes)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(encode({"counts": counts}))
+            file.writelines(encode(as_record(outcome)) for outcome in outcomes)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+    shutil.rmtree(parts_folder(plan, chunk), ignore_errors=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_counts(plan: Plan, chunk: int) -> Counter[str]:
+    """Reads how many items of a done chunk ended in which state.
+
+    Args:
+        plan: of the run.
+        chunk: its index.
+
+    Returns:
+        Number of items by state.
+
+    Raises:
+        ValueError: when the file is damaged.
+    """
+    return Counter(next(read_whole(done_path(plan, chunk), _ADVICE))["counts"])
+
+
+def read_chunk(plan: Plan, chunk: int) -> Iterator[Outcome]:
+    """Reads the outcomes of a done chunk.
+
+    Args:
+        plan: of the run.
+        chunk: its index.
+
+    Yields:
+        One outcome per item, in the order of the plan.
+
+    Raises:
+        ValueError: when the file is damaged.
+    """
+    path = done_path(plan, chunk)
+    records = list(read_whole(path, _ADVICE))[1:]
+    if len(records) != plan.length(chunk):
+        raise ValueError(f"{path}: {plan.length(chunk)} outcomes expected, found {len(records)}; {_ADVICE}")
+    yield from map(as_outcome, records)
+
+
+def reopen(plan: Plan, chunk: int, lease: Lease) -> None:
+    """Makes a done chunk one to be worked on, if items of it failed or were quarantined; the others stay.
+
+    Args:
+        plan: of the run.
+        chunk: its index.
+        lease: of this chunk, held by this process.
+    """
+    if not any(read_counts(plan, chunk)[state] for state in _TRIED_AGAIN):
+        return
+    kept = [(i, o) for i, o in enumerate(read_chunk(plan, chunk)) if o.state not in _TRIED_AGAIN]
+    folder = parts_folder(plan, chunk)
+    # A part of an earlier attempt would bring its failures back. As long as the file in done/ is there, that
+    # is what counts, so this may end anywhere and be done again.
+    shutil.rmtree(folder, ignore_errors=True)
+    part = Part(folder, f"reopened-{secrets.token_hex(6)}")
+    for index, outcome in kept:
+        part.outcome(index, outcome)
+    part.sync()
+    part.close()
+    lease.confirm()
+    done_path(plan, chunk).unlink()

@@ -1,0 +1,236 @@
+"""Who works on which chunk: a file per claim, created exclusively and kept fresh by a thread of its holder.
+
+FOLDER/leases/CHUNK.GENERATION names its holder. A lease is stale when its holder died (seen at once on the same
+machine) or has not touched it for `lease_s`; it is taken over by creating the next generation, which exactly one
+process can do. The holder of an older generation, woken or requeued, notices at its next beat and gives up;
+should it be too late for that, its commit finds the other's in place. So a lease saves work, and correctness
+does not depend on it.
+
+Times are the file server's: the age of a lease is the difference to a file touched just now, never to the clock
+of this machine. Leases are opened before they are looked at, which on NFS asks the server anew (close-to-open
+consistency).
+"""
+
+import os
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .parts import StorageError
+
+_BEATS_PER_LEASE = 6
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class LeaseLost(Exception):
+    """Another worker has taken this chunk over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process, told apart from all others that ever ran.
+
+    Attributes:
+        machine: boot and process namespace; empty where that cannot be known.
+        pid: process number.
+        started: when, in ticks of that machine.
+        token: of one claim.
+    """
+
+    machine: str
+    pid: int
+    started: str
+    token: str
+
+    def text(self) -> str:
+        """What a lease says."""
+        return "\n".join([self.machine, str(self.pid), self.started, self.token])
+
+
+def this_process() -> Holder:
+    """Describes this process, with a new token."""
+    return Holder(_machine(), os.getpid(), _state_and_start(os.getpid())[1], secrets.token_hex(6))
+
+
+def is_dead(text: str) -> bool:
+    """Tells whether the holder of a lease is a process of this machine that is gone.
+
+    Args:
+        text: of the lease; it may be torn.
+
+    Returns:
+        False also where that cannot be known.
+    """
+    machine, _, rest = text.partition("\n")
+    pid, _, rest = rest.partition("\n")
+    started, separator, _ = rest.partition("\n")
+    if not separator or not machine or machine != _machine() or not pid.isdigit():
+        return False
+    state, now_started = _state_and_start(int(pid))
+    return state in {"", "Z", "X"} or now_started != started
+
+
+def _machine() -> str:
+    try:
+        return f"{_BOOT_ID.read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _state_and_start(pid: int) -> tuple[str, str]:
+    """Of a process: its state (empty: there is none) and when it started (`man 5 proc`, fields 3 and 22 of stat)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "", ""
+    return fields[0], fields[19]
+
+
+class Lease:
+    """A chunk held by this process; it is kept fresh until it is released or lost.
+
+    Args:
+        path: of the file just created.
+        holder: this process.
+        lease_s: how long an untouched lease is good for.
+    """
+
+    def __init__(self, path: Path, holder: Holder, lease_s: float) -> None:
+        self._path, self._holder, self._lease_s = path, holder, lease_s
+        self._released = threading.Event()
+        self._beaten_s = time.monotonic()
+        self._lost = False
+        self._thread = threading.Thread(target=self._keep_fresh, daemon=True)
+        self._thread.start()
+
+    def _keep_fresh(self) -> None:
+        while not self._released.wait(self._lease_s / _BEATS_PER_LEASE) and not self._lost:
+            try:
+                self._beat()
+            except OSError:  # the server is away; `check` says so if it stays away
+                continue
+
+    def _beat(self) -> None:
+        try:
+            mine = self._path.read_text() == self._holder.text() and not _next(self._path).exists()
+            if mine:
+                os.utime(self._path)  # without a time: the server puts its own
+        except FileNotFoundError:
+            mine = False
+        self._lost = not mine
+        self._beaten_s = time.monotonic()
+
+    def check(self) -> None:
+        """Makes sure that the chunk is still this process's; asks the disk only when that may have changed.
+
+        Raises:
+            LeaseLost: when it is another's.
+            StorageError: when the disk does not answer.
+        """
+        # A process that was frozen wakes with an old beat.
+        if time.monotonic() - self._beaten_s > self._lease_s / 2:
+            self.confirm()
+        if self._lost:
+            raise LeaseLost(str(self._path))
+
+    def confirm(self) -> None:
+        """Asks the disk whether the chunk is still this process's.
+
+        Raises:
+            LeaseLost: when it is another's.
+            StorageError: when the disk does not answer.
+        """
+        try:
+            self._beat()
+        except OSError as error:
+            raise StorageError(f"{self._path}: {error}") from error
+        if self._lost:
+            raise LeaseLost(str(self._path))
+
+    def release(self) -> None:
+        """Gives the chunk back."""
+        self._released.set()
+        self._thread.join()
+        if self._lost:
+            return
+        generation = int(self._path.suffix[1:])
+        for older in range(generation, -1, -1):
+            self._path.with_suffix(f".{older}").unlink(missing_ok=True)
+
+
+def _next(path: Path) -> Path:
+    return path.with_suffix(f".{int(path.suffix[1:]) + 1}")
+
+
+class Leases:
+    """The leases of a run, as they were when this object was made.
+
+    Args:
+        folder: of the run.
+        lease_s: how long an untouched lease is good for.
+    """
+
+    def __init__(self, folder: Path, lease_s: float) -> None:
+        self._folder, self._lease_s = folder / "leases", lease_s
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._newest: dict[int, int] = {}
+        self._server_ahead_s: float | None = None
+        for name in os.listdir(self._folder):
+            chunk, _, generation = name.partition(".")
+            if chunk:
+                self._newest[int(chunk)] = max(int(generation), self._newest.get(int(chunk), -1))
+
+    def held(self, chunk: int) -> bool:
+        """Tells whether a chunk was leased, fresh or stale.
+
+        Args:
+            chunk: its index.
+
+        Returns:
+            Whether there was a lease.
+        """
+        return chunk in self._newest
+
+    def claim(self, chunk: int) -> Lease | None:
+        """Tries to take a chunk that is free or whose lease is stale.
+
+        Args:
+            chunk: its index.
+
+        Returns:
+            The lease; None when another has it.
+        """
+        newest = self._newest.get(chunk)
+        if newest is not None and not self._is_stale(self._path(chunk, newest)):
+            return None
+        path = self._path(chunk, 0 if newest is None else newest + 1)
+        holder = this_process()
+        try:
+            with open(path, "x") as file:
+                file.write(holder.text())
+        except FileExistsError:
+            return None
+        return Lease(path, holder, self._lease_s)
+
+    def _path(self, chunk: int, generation: int) -> Path:
+        return self._folder / f"{chunk:07d}.{generation}"
+
+    def _is_stale(self, path: Path) -> bool:
+        try:
+            with open(path) as file:
+                text, touched_s = file.read(), os.fstat(file.fileno()).st_mtime
+        except FileNotFoundError:
+            return False  # released just now: it is free at the next look
+        return is_dead(text) or self._server_time_s() - touched_s > self._lease_s
+
+    def _server_time_s(self) -> float:
+        if self._server_ahead_s is None:
+            path = self._folder / f".{secrets.token_hex(6)}"
+            try:
+                with open(path, "x") as file:
+                    self._server_ahead_s = os.fstat(file.fileno()).st_mtime - time.monotonic()
+            finally:
+                path.unlink(missing_ok=True)
+        return time.monotonic() + self._server_ahead_s

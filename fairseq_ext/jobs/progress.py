@@ -1,0 +1,113 @@
+"""How far a run has come, read from its folder, so by anyone: the command itself, or another terminal."""
+
+import os
+from collections import Counter
+from collections.abc import Set
+from pathlib import Path
+from typing import Any
+
+from .committed import done_chunks, parts_folder, read_counts
+from .plan import Plan
+from .records import decode
+
+
+class Scan:
+    """Counts outcomes again and again; reads only what is new.
+
+    Args:
+        plan: of the run.
+        chunks: those that count.
+    """
+
+    def __init__(self, plan: Plan, chunks: Set[int]) -> None:
+        self._plan, self._chunks = plan, chunks
+        self._done: dict[int, Counter[str]] = {}
+        self._offsets: dict[Path, int] = {}
+        self._states: dict[int, dict[int, str]] = {}
+        self.num_items = sum(plan.length(chunk) for chunk in chunks)
+
+    def counts(self) -> Counter[str]:
+        """Looks at the folder.
+
+        Returns:
+            Number of items by state.
+        """
+        done = done_chunks(self._plan) & self._chunks
+        self._done = {chunk: self._counts_of(chunk) for chunk in done}
+        active = self._active() - done
+        self._states = {chunk: self._states_of(chunk) for chunk in active}
+        total: Counter[str] = Counter()
+        for counts in self._done.values():
+            total.update(counts)
+        for states in self._states.values():
+            total.update(states.values())
+        return total
+
+    def _counts_of(self, chunk: int) -> Counter[str]:
+        known = self._done.get(chunk)
+        return read_counts(self._plan, chunk) if known is None else known
+
+    def _active(self) -> set[int]:
+        try:
+            names = os.listdir(self._plan.folder / "parts")
+        except FileNotFoundError:
+            return set()
+        return {int(name) for name in names} & self._chunks
+
+    def _states_of(self, chunk: int) -> dict[int, str]:
+        states = self._states.get(chunk, {})
+        for path in parts_folder(self._plan, chunk).glob("*"):
+            states.update(self._new_states(path))
+        return states
+
+    def _new_states(self, path: Path) -> dict[int, str]:
+        try:
+            with open(path, "rb") as file:
+                file.seek(self._offsets.get(path, 0))
+                lines = file.read().splitlines(keepends=True)
+        except FileNotFoundError:  # committed meanwhile
+            return {}
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()  # being written
+        self._offsets[path] = self._offsets.get(path, 0) + sum(map(len, lines))
+        records = [record for line in lines if (record := decode(line)) is not None]
+        return {record["index"]: record["state"] for record in records if "index" in record}
+
+
+class Bar:
+    """A progress bar over the items of a run.
+
+    Args:
+        plan: of the run.
+        chunks: those that count.
+        shown: False for none.
+    """
+
+    def __init__(self, plan: Plan, chunks: Set[int], *, shown: bool = True) -> None:
+        from tqdm import tqdm
+
+        self._scan = Scan(plan, chunks)
+        self._bar: Any = tqdm(
+            total=self._scan.num_items,
+            initial=self._scan.counts().total(),
+            unit="item",
+            desc=plan.folder.name,
+            disable=not shown,
+        )
+
+    def update(self) -> Counter[str]:
+        """Looks at the folder and redraws.
+
+        Returns:
+            Number of items by state.
+        """
+        counts = self._scan.counts()
+        self._bar.n = counts.total()
+        self._bar.set_postfix_str(
+            ", ".join(f"{n} {state}" for state, n in sorted(counts.items())), refresh=True
+        )
+        return counts
+
+    def close(self) -> None:
+        """Leaves the last state on the screen."""
+        self._bar.close()

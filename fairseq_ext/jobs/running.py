@@ -1,0 +1,141 @@
+"""The one call that commands make: plan, work here or on Slurm, count."""
+
+import os
+import pickle
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from . import slurm
+from .committed import done_chunks
+from .execution import Execution
+from .items import Item, Work
+from .local import Crew, exit_on
+from .plan import Plan, make_plan, open_plan
+from .progress import Bar
+from .summary import Summary, write_summary
+from .worker import Share, reopen_failed, work_through
+
+_LOOK_EVERY_S = 1.0
+_WATCH_EVERY_S = 2.0
+
+
+def run(
+    folder: str | os.PathLike[str],
+    items: Iterable[Item],
+    make_work: Callable[[], Work],
+    *,
+    settings: Mapping[str, Any],
+    execution: Execution,
+    batch_size: int = 1,
+) -> Summary:
+    """Brings every item to exactly one outcome: done, rejected, failed or quarantined.
+
+    May be killed at any moment and called again: what is done is kept. Prints nothing but the progress bar.
+
+    Args:
+        folder: of the run; all that is known about it is there, `outcomes` reads it.
+        items: always the same, in the same order; they are streamed.
+        make_work: called once per process to make the work (load a model, say). A function of an importable
+            module, or a `functools.partial` of one; not a lambda or a function of the script itself.
+        settings: what the outcomes depend on besides the items, as JSON can hold it.
+        execution: where and how.
+        batch_size: most items per call of the work.
+
+    Returns:
+        What became of the items. Those of other shards may be missing.
+
+    Raises:
+        ValueError: for items or settings other than those the folder was made for.
+        WorkerError: when the work cannot be made or breaks its contract, when there is no room to write, or when
+            all jobs of Slurm have ended and items are missing.
+    """
+    if execution.watch:
+        return watch(folder, shown=execution.progress)
+    _check_picklable(make_work, execution)
+    plan = make_plan(folder, items, settings, batch_size)
+    share = _share(execution, batch_size)
+    if execution.retry_failed:
+        reopen_failed(plan, share)
+    with _bar(plan, share, execution) as on_look:
+        if execution.executor == "slurm":
+            slurm.run_array(plan, make_work, share, execution, on_look)
+        elif execution.workers:
+            Crew(plan, make_work, share, execution.workers).run(on_look)
+        else:
+            with exit_on([signal.SIGTERM]):
+                work_through(plan, make_work(), share)
+    return write_summary(plan)
+
+
+def _share(execution: Execution, batch_size: int) -> Share:
+    shards, shard_id = execution.shards, execution.shard_id
+    if execution.executor == "slurm":  # the jobs share out the chunks as they go
+        shards, shard_id = 1, 0
+    return Share(batch_size, shards, shard_id or 0, execution.lease_s, execution.max_deaths)
+
+
+def _check_picklable(make_work: Callable[[], Work], execution: Execution) -> None:
+    if execution.executor == "local" and execution.workers == 0:
+        return
+    module = getattr(getattr(make_work, "func", make_work), "__module__", "")
+    try:
+        pickle.dumps(make_work)
+    except Exception as error:
+        raise ValueError(
+            f"make_work: a function of a module, or a partial of one, expected, found {make_work!r} ({error}); "
+            "move it to the top of a module"
+        ) from error
+    if execution.executor == "slurm" and module == "__main__":
+        raise ValueError(
+            f"make_work: a function that a Slurm job can import expected, found {make_work!r} of the script "
+            "itself; move it into a module"
+        )
+
+
+@contextmanager
+def _bar(plan: Plan, share: Share, execution: Execution) -> Iterator[Callable[[], None]]:
+    if not execution.progress:
+        yield lambda: None
+        return
+    bar = Bar(plan, share.chunks(plan))
+    looked_s = time.monotonic()
+
+    def on_look() -> None:
+        nonlocal looked_s
+        if time.monotonic() - looked_s > _LOOK_EVERY_S:
+            bar.update()
+            looked_s = time.monotonic()
+
+    try:
+        yield on_look
+    finally:
+        bar.update()
+        bar.close()
+
+
+def watch(folder: str | os.PathLike[str], *, shown: bool = True) -> Summary:
+    """Shows the progress of a run that goes on elsewhere, over all its shards, until every item has its outcome.
+
+    Args:
+        folder: of the run.
+        shown: False to wait in silence.
+
+    Returns:
+        What became of the items.
+
+    Raises:
+        ValueError: when there is no plan.
+    """
+    plan = open_plan(folder)
+    bar = Bar(plan, set(range(plan.num_chunks)), shown=shown)
+    try:
+        bar.update()
+        while len(done_chunks(plan)) < plan.num_chunks:
+            time.sleep(_WATCH_EVERY_S)
+            bar.update()
+    finally:
+        bar.close()
+    return write_summary(plan)

@@ -1,0 +1,113 @@
+"""One worker: takes chunk after chunk until all of its share have their outcomes."""
+
+import logging
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .chunk import process
+from .committed import done_chunks, reopen
+from .items import Work
+from .leases import Lease, LeaseLost, Leases
+from .parts import StorageError
+from .plan import Plan, chunks_of_shard
+
+_LOG = logging.getLogger(__name__)
+_POLL_S = 1.0  # while others hold all that is left
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What workers share out among themselves, and how.
+
+    Attributes:
+        batch_size: most items per call of the work.
+        shards: parts of the chunks, each for a command of its own.
+        shard_id: which part, from 0.
+        lease_s: how long a chunk stays with a worker that gives no sign of life.
+        max_deaths: an item at which so many attempts died is quarantined.
+    """
+
+    batch_size: int = 1
+    shards: int = 1
+    shard_id: int = 0
+    lease_s: float = 60.0
+    max_deaths: int = 3
+
+    def chunks(self, plan: Plan) -> set[int]:
+        """Names the chunks of this share.
+
+        Args:
+            plan: of the run.
+
+        Returns:
+            Their indices.
+        """
+        return set(chunks_of_shard(plan, self.shards, self.shard_id))
+
+
+def work_through(plan: Plan, work: Work, share: Share) -> None:
+    """Works until every item of the share has an outcome, waiting for chunks that other workers hold.
+
+    Args:
+        plan: of the run.
+        work: called with batches of items.
+        share: which chunks, and how.
+
+    Raises:
+        StorageError: when there is no room to write.
+        WorkError: when the work does not return one result per item.
+    """
+    for chunk, lease in _claims(plan, share.chunks(plan), share.lease_s):
+        try:
+            process(plan, chunk, work, lease, batch_size=share.batch_size, max_deaths=share.max_deaths)
+        except LeaseLost:
+            _LOG.warning("chunk %d was taken over by another worker; what it has is kept", chunk)
+        except StorageError:
+            # Its folder is gone when another worker has committed the chunk.
+            if chunk not in done_chunks(plan):
+                raise
+        finally:
+            lease.release()
+
+
+def _claims(plan: Plan, todo: set[int], lease_s: float) -> Iterable[tuple[int, Lease]]:
+    while todo := todo - done_chunks(plan):
+        claimed = _claim_one(plan, todo, lease_s)
+        if claimed is None:
+            time.sleep(random.uniform(0.2, 1.0) * min(_POLL_S, lease_s / 4))
+        else:
+            yield claimed
+
+
+def _claim_one(plan: Plan, todo: set[int], lease_s: float) -> tuple[int, Lease] | None:
+    leases = Leases(plan.folder, lease_s)
+    for chunk in sorted(todo, key=lambda chunk: (leases.held(chunk), chunk)):
+        lease = leases.claim(chunk)
+        if lease is None:
+            continue
+        # It may have been done and released between the two looks at the disk.
+        if chunk not in done_chunks(plan):
+            return chunk, lease
+        lease.release()
+    return None
+
+
+def reopen_failed(plan: Plan, share: Share) -> None:
+    """Lets the failed and quarantined items of the share be tried again.
+
+    Args:
+        plan: of the run.
+        share: which chunks.
+    """
+    leases = Leases(plan.folder, share.lease_s)
+    for chunk in sorted(share.chunks(plan) & done_chunks(plan)):
+        lease = leases.claim(chunk)
+        if lease is None:
+            _LOG.warning("chunk %d is held by another worker; its failed items are not tried again", chunk)
+            continue
+        try:
+            reopen(plan, chunk, lease)
+        finally:
+            lease.release()
