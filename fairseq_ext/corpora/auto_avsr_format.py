@@ -1,0 +1,153 @@
+"""Label files of auto_avsr and what is built on it, from and to our manifests; after its instructions.
+
+A csv without header or quotes, `dataset,path,video frames,token ids`: the video is `{root_dir}/{dataset}/{path}`, ids
+are separated by spaces, and the sound, where it is read, lies beside the video as `.wav` (25 frames/s, 16 kHz: 640
+samples a frame). `units.txt` names the ids, `{piece} {id}`: 0 is kept for CTC's blank, 1 is `<unk>`, the last + 1 ends
+sentences.
+
+Prepared clips have their sound in a folder of its own, so a model that reads sound needs links beside the videos.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+
+from ..files import atomic_write, read_lines
+from ..manifest import Utterance, read_root
+from ..text.units import SentencePieces, from_pieces
+from .av_hubert_format import transcribed
+from .clip_layout import VIDEO, audio_path, video_path
+
+UNITS_FILE = "units.txt"
+UNKNOWN, UNKNOWN_ID = "<unk>", 1
+SAMPLES_PER_FRAME = 640
+
+
+def unit_ids(symbols: Sequence[str]) -> dict[str, int]:
+    """Numbers the units as auto_avsr does.
+
+    Args:
+        symbols: pieces of a model in its order, without `<unk>`.
+
+    Returns:
+        Unit -> id, `<unk>` first.
+    """
+    return {symbol: number for number, symbol in enumerate([UNKNOWN, *symbols], UNKNOWN_ID)}
+
+
+def export(
+    manifest: str | os.PathLike[str],
+    split: str,
+    out: str | os.PathLike[str],
+    pieces: SentencePieces,
+    *,
+    dataset: str | None = None,
+) -> int:
+    """Writes `{split}.csv` and `units.txt`.
+
+    Args:
+        manifest: folder of our manifests of prepared clips (`clip_layout`).
+        split: stem of the files.
+        out: folder of the new ones.
+        pieces: cuts the texts into units.
+        dataset: first column; None for the name of the clips' folder, so that `root_dir` is the folder above it.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: for a row that is no prepared clip, lacks its text, or has a comma in its id. No file is changed.
+    """
+    dataset = dataset or read_root(manifest, split).name
+    ids = unit_ids(pieces.symbols)
+    num_rows = 0
+    with ExitStack() as stack:
+        csv = stack.enter_context(atomic_write(Path(out) / f"{split}.csv"))  # entered first, so moved last
+        units = stack.enter_context(atomic_write(Path(out) / UNITS_FILE))
+        units.writelines(f"{unit} {number}\n" for unit, number in ids.items())
+        for utterance, text in transcribed(manifest, split):
+            tokens = [str(ids.get(piece, UNKNOWN_ID)) for piece in pieces.encode(text)]
+            cells = [dataset, video_path(utterance.path), str(utterance.num_frames), " ".join(tokens)]
+            if any("," in cell for cell in cells):
+                raise ValueError(
+                    f"utterance {utterance.id!r}: no commas expected in {cells[:2]}; rename the clip"
+                )
+            print(*cells, sep=",", file=csv)
+            num_rows += 1
+    return num_rows
+
+
+def read_units(path: str | os.PathLike[str]) -> dict[int, str]:
+    """Reads `units.txt`.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Id -> unit.
+
+    Raises:
+        ValueError: for a row that is not `unit id`, and for repeated ids.
+    """
+    units: dict[int, str] = {}
+    for number, line in enumerate(read_lines(path), 1):
+        unit, _, unit_id = line.rpartition(" ")
+        if not unit or not unit_id.isdecimal() or int(unit_id) in units:
+            raise ValueError(
+                f"{path}:{number}: `unit id`, each id once, expected, found {line!r}; export it again"
+            )
+        units[int(unit_id)] = unit
+    return units
+
+
+def read(
+    path: str | os.PathLike[str],
+    units: Mapping[int, str],
+    *,
+    on_problem: Callable[[str], None] | None = None,
+) -> Iterator[Utterance]:
+    """Reads a csv.
+
+    Args:
+        path: the file; its stem is taken as the split.
+        units: of `read_units`.
+        on_problem: receives one line per row with units that are not known, whose text is lost then; without it such
+            a row raises.
+
+    Yields:
+        Utterances whose path is that of the sound relative to the dataset's folder: `audio/{id}.wav` of prepared
+        clips, otherwise beside the video. `num_samples` follows from the frames, 640 each.
+
+    Raises:
+        ValueError: for a row that is not as described.
+    """
+    for number, line in enumerate(read_lines(path), 1):
+        cells = line.split(",")
+        tokens = cells[-1].split()
+        if len(cells) != 4 or not cells[1] or not all(cell.isdecimal() for cell in (cells[2], *tokens)):
+            raise ValueError(
+                f"{path}:{number}: `dataset,path,frames,token ids` expected, found {line!r}; export it again"
+            )
+        found = [units.get(int(token), UNKNOWN) for token in tokens]
+        problem = f"{path}:{number}: ids of known units expected, found {cells[-1]}"
+        if UNKNOWN in found and on_problem is None:
+            raise ValueError(f"{problem}; pass the units.txt that belongs to the file")
+        if UNKNOWN in found and on_problem is not None:
+            on_problem(f"{problem}; skipped")
+            continue
+        yield _utterance(cells[1], int(cells[2]), from_pieces(found), Path(path).stem)
+
+
+def _utterance(video: str, num_frames: int, text: str, split: str) -> Utterance:
+    name = str(PurePosixPath(video).with_suffix(""))
+    is_prepared = name.startswith(f"{VIDEO[0]}/")
+    name = name.removeprefix(f"{VIDEO[0]}/")
+    return Utterance(
+        id=name,
+        path=audio_path(name) if is_prepared else f"{name}.wav",
+        num_samples=num_frames * SAMPLES_PER_FRAME,
+        num_frames=num_frames,
+        transcript=text,
+        split=split,
+    )

@@ -1,0 +1,50 @@
+"""Where the two files of a prepared clip lie: `audio/{id}.wav` and `video/{id}.mp4` under one root."""
+
+AUDIO, VIDEO = ("audio", ".wav"), ("video", ".mp4")
+
+
+def audio_path(clip_id: str) -> str:
+    """Names the sound of a clip.
+
+    Args:
+        clip_id: its id, which may contain slashes.
+
+    Returns:
+        Path relative to the clips' root, as manifests hold it.
+    """
+    return f"{AUDIO[0]}/{clip_id}{AUDIO[1]}"
+
+
+def video_path(audio: str) -> str:
+    """Names the video that belongs to a sound.
+
+    Args:
+        audio: path of the sound relative to the clips' root.
+
+    Returns:
+        Path of the video relative to the same root.
+
+    Raises:
+        ValueError: for a path of another shape.
+    """
+    return f"{VIDEO[0]}/{clip_id(audio)}{VIDEO[1]}"
+
+
+def clip_id(audio: str) -> str:
+    """Inverts `audio_path`.
+
+    Args:
+        audio: path of the sound relative to the clips' root.
+
+    Returns:
+        The clip's id.
+
+    Raises:
+        ValueError: for a path of another shape.
+    """
+    folder, _, name = audio.partition("/")
+    if folder != AUDIO[0] or not name.endswith(AUDIO[1]) or name == AUDIO[1]:
+        raise ValueError(
+            f"{audio}: audio/{{id}}.wav expected, found another name; prepare the clips, or give another root"
+        )
+    return name.removesuffix(AUDIO[1])

@@ -1,0 +1,238 @@
+"""The label lists published for visual speech in languages with little data, and lists in their formats.
+
+Three formats, UTF-8, tab-separated, without header:
+
+mtedx      `0u7tTptBo9I_0004	42.91	45.26	et pourtant on vient tous de locéan`; the Italian training list adds
+           `.mp4` to the segment. Transcripts of the corpus, so written by people: train, valid, test.
+voxceleb2  `dev/mp4/id08977/3ap0QSyN6Vc/00008.mp4	text`; also `test/mp4/...`. By Whisper large-v2: train only.
+avspeech   `enSzPLXxw8I_115.715600_119.986533.mp4	text`. By Whisper likewise.
+
+Rows (train/valid/test of mtedx, then voxceleb2 and avspeech): French 58,426/333/235, 66,943, 69,020; Italian
+26,108/252/309, 19,261, 38,227; Spanish 44,532/403/302, 22,682, 151,173; Portuguese 52,058/532/401, 4,844, 176,601.
+
+The texts are not normalised alike: those of mtedx have lost their apostrophes without a space (`locéan`), those of
+voxceleb2 keep them, and hold digits, emoji, repeated loops and lines in other scripts; normalise and filter both.
+
+Source: the public GitHub repository JeongHun0716/vsr-low (its statistics, and its lists counted), Yeo et al. 2024
+(arXiv:2309.08535). It states no licence.
+"""
+
+import logging
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from ..files import atomic_write
+from ..manifest import Utterance
+from .published_text import Report, as_written, published_lines
+
+log = logging.getLogger(__name__)
+
+KINDS = ("mtedx", "voxceleb2", "avspeech")
+AUTOMATIC = frozenset({"voxceleb2", "avspeech"})  # who wrote their labels is a machine
+SPLITS = ("train", "valid", "test")
+
+# First columns.
+_NAMES: Mapping[str, re.Pattern[str]] = {
+    "mtedx": re.compile(r"([\w-][\w.-]*?)(?:\.mp4)?", re.ASCII),
+    "voxceleb2": re.compile(r"(?:dev|test)/mp4/(id\d{5}/[\w-]+/\d{5})\.mp4", re.ASCII),
+    "avspeech": re.compile(r"([\w-]+_\d+\.\d{6}_\d+\.\d{6})\.mp4", re.ASCII),
+}
+_COLUMNS = {"mtedx": 4, "voxceleb2": 2, "avspeech": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One row of a list.
+
+    Attributes:
+        id: of our clip: `fr/train/0u7tTptBo9I_0004`, `id08977/3ap0QSyN6Vc/00008`, `enSz..._115.715600_119.986533`.
+        start_s: start in the talk; None in lists of clips.
+        end_s: end in the talk.
+        text: as written, double spaces (of dashes left out) included.
+        name: the row's first column, which tells more than the id: the tree of VoxCeleb2, a suffix.
+    """
+
+    id: str
+    start_s: float | None
+    end_s: float | None
+    text: str
+    name: str
+
+
+def check_split(kind: str, split: str) -> None:
+    """Keeps automatic labels out of what results are measured on.
+
+    Args:
+        kind: of `KINDS`.
+        split: where the labels are to go.
+
+    Raises:
+        ValueError: for automatic labels outside of train, and for an unknown kind or split.
+    """
+    if kind not in KINDS or split not in SPLITS:
+        raise ValueError(
+            f"label list: a kind of {KINDS} and a split of {SPLITS} expected, found {kind!r}, {split!r}"
+        )
+    if kind in AUTOMATIC and split != "train":
+        raise ValueError(
+            f"label list of {kind} for {split}: labels written by people expected, found automatic ones, and a score "
+            "against a machine's mistakes is none; use them for train"
+        )
+
+
+def find_kind(path: str | os.PathLike[str]) -> str:
+    """Tells the format of a list by its first row.
+
+    Args:
+        path: the list.
+
+    Returns:
+        One of `KINDS`.
+
+    Raises:
+        ValueError: for a first row of no format.
+    """
+    _, line = next(published_lines(path, lambda _: None), (1, ""))
+    cells = line.split("\t")
+    for kind in ("voxceleb2", "avspeech", "mtedx"):
+        if len(cells) == _COLUMNS[kind] and _NAMES[kind].fullmatch(cells[0].strip()):
+            return kind
+    raise ValueError(f"{path}:1: a row of {', '.join(KINDS)} expected, found {line!r}; name the list's kind")
+
+
+def read_list(
+    path: str | os.PathLike[str],
+    *,
+    split: str,
+    kind: str | None = None,
+    language: str | None = None,
+    on_problem: Report | None = None,
+) -> Iterator[Label]:
+    """Reads a list.
+
+    Args:
+        path: the list.
+        split: train, valid or test; automatic labels are for train.
+        kind: of `KINDS`; None to tell it by the first row.
+        language: ISO 639-1 code of the talks; needed for the ids of mtedx.
+        on_problem: receives one line per row that was skipped; by default it is logged as a warning.
+
+    Yields:
+        Its labels, each id once, in the order of the rows.
+
+    Raises:
+        ValueError: for automatic labels outside of train, an unknown kind, or mtedx without language.
+    """
+    report = on_problem or log.warning
+    kind = kind or find_kind(path)
+    check_split(kind, split)
+    if kind == "mtedx" and not language:
+        raise ValueError(
+            f"{path}: the language of the talks expected, found none; pass language=, for example 'fr'"
+        )
+    prefix = f"{language}/{split}/" if kind == "mtedx" else ""
+    first: dict[str, int] = {}
+    for number, line in published_lines(path, report):
+        try:
+            label = _label(line, kind, prefix)
+            if label.id in first:
+                raise ValueError(
+                    f"{label.id} expected once, found it again (first on line {first[label.id]})"
+                )
+        except ValueError as error:
+            report(f"{path}:{number}: {error}; skipped")
+        else:
+            first[label.id] = number
+            yield label
+
+
+def _label(line: str, kind: str, prefix: str) -> Label:
+    cells = line.split("\t")
+    name = cells[0].strip()
+    match = _NAMES[kind].fullmatch(name)
+    if len(cells) != _COLUMNS[kind] or match is None:
+        raise ValueError(f"{_COLUMNS[kind]} columns of the format {kind} expected, found {line!r}")
+    if not as_written(cells[-1]):
+        raise ValueError(f"a text of {name} expected, found none")
+    start_s, end_s = _times_s(cells[1:3]) if kind == "mtedx" else (None, None)
+    return Label(prefix + match[1], start_s, end_s, cells[-1], name)
+
+
+def _times_s(cells: list[str]) -> tuple[float, float]:
+    try:
+        start_s, end_s = (float(cell) for cell in cells)
+    except ValueError:
+        start_s = end_s = math.nan
+    if not 0 <= start_s < end_s < math.inf:
+        raise ValueError(f"a start and a later end in seconds expected, found {' '.join(cells)!r}")
+    return start_s, end_s
+
+
+def write_list(path: str | os.PathLike[str], labels: Iterable[Label], kind: str) -> int:
+    """Writes a list in its published format; what `read_list` took without complaint comes back byte by byte.
+
+    Args:
+        path: the list to appear.
+        labels: its rows.
+        kind: of `KINDS`.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: for a label that the format cannot hold. No file is changed then.
+    """
+    num_rows = 0
+    with atomic_write(path) as file:
+        for label in labels:
+            times = [] if label.start_s is None else [_time(label.start_s), _time(label.end_s)]
+            row = "\t".join([label.name, *times, label.text])
+            _label(row, kind, "")  # raises
+            if "\n" in row or "\r" in row:
+                raise ValueError(
+                    f"{label.name}: a text of one line expected, found {label.text!r}; normalise it"
+                )
+            file.write(row + "\n")
+            num_rows += 1
+    return num_rows
+
+
+def _time(time_s: float | None) -> str:
+    """Two decimals as published, more where they matter."""
+    text = f"{time_s:.2f}"
+    return text if float(text) == time_s else str(time_s)
+
+
+def apply_labels(
+    utterances: Iterable[Utterance],
+    labels: Iterable[Label],
+    *,
+    split: str,
+    language: str | None = None,
+    on_problem: Report | None = None,
+) -> Iterator[Utterance]:
+    """Gives clips the texts of a list and leaves out those that it does not name.
+
+    Args:
+        utterances: of a reader or of a manifest of prepared clips.
+        labels: of `read_list`; held in memory.
+        split: of `read_list`; that of the results.
+        language: of the labels; None to keep what the utterances say.
+        on_problem: receives one line when labels are left over; by default it is logged as a warning.
+
+    Yields:
+        The utterances named, in their order, with text, split and language.
+    """
+    texts = {label.id: as_written(label.text) for label in labels}
+    num_labels = len(texts)
+    for utterance in utterances:
+        if (text := texts.pop(utterance.id, None)) is not None:
+            yield replace(utterance, transcript=text, split=split, language=language or utterance.language)
+    if texts:
+        (on_problem or log.warning)(
+            f"label list: clips for {num_labels} labels expected, {len(texts)} not found, the first "
+            f"{next(iter(texts))}; they were deleted, not fetched or rejected"
+        )
