@@ -22,7 +22,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import islice, repeat
 from pathlib import Path
 
 from ..manifest import Utterance
@@ -149,14 +149,13 @@ class _Split:
         self, segments: Path, sentences: Path, facts: Path
     ) -> Iterator[tuple[str, str, str, dict[str, str] | None]]:
         """Yields ("file:line", segment, sentence, yaml row) after checking that there are equally many."""
-        rows = [line for _, line in published_lines(segments, self._report)]
-        texts = [line for _, line in published_lines(sentences, self._report)]
-        num_rows = _filled(rows)
-        counts = {sentences: max(min(len(texts), num_rows), _filled(texts))}  # the last ones may be empty
-        yaml_rows: list[dict[str, str] | None] = []
+        num_rows = _count(segments)[1]
+        num_lines, num_texts = _count(sentences)
+        counts = {sentences: max(min(num_lines, num_rows), num_texts)}  # the last ones may be empty
+        yaml_rows: Iterator[dict[str, str] | None] = repeat(None)
         if facts.is_file():
-            yaml_rows = list(flow_mappings(facts, self._report))
-            counts[facts] = len(yaml_rows)
+            counts[facts] = sum(1 for _ in flow_mappings(facts, lambda _: None))
+            yaml_rows = flow_mappings(facts, self._report)
         else:
             self._report(f"{facts}: the file expected, found none; talks are taken as speakers")
         for path, count in counts.items():
@@ -164,8 +163,10 @@ class _Split:
                 raise ValueError(
                     f"{path}: {num_rows} rows, as in {segments.name}, expected, found {count}; unpack the corpus again"
                 )
-        aligned = zip_longest(rows[:num_rows], texts[:num_rows], yaml_rows)
-        for number, (row, text, row_facts) in enumerate(aligned, 1):
+        rows, texts = published_lines(segments, self._report), published_lines(sentences, self._report)
+        for (number, row), (_, text), row_facts in islice(
+            zip(rows, texts, yaml_rows, strict=False), num_rows
+        ):
             yield f"{segments}:{number}", row, text, row_facts
 
     def _utterance(
@@ -273,9 +274,12 @@ def _speaker(facts: dict[str, str] | None, talk: str, start_s: float) -> str | N
     return facts.get("speaker_id")
 
 
-def _filled(lines: Sequence[str]) -> int:
-    """Number of lines without the empty ones at the end."""
-    return next((i for i in range(len(lines), 0, -1) if lines[i - 1].strip()), 0)
+def _count(path: Path) -> tuple[int, int]:
+    """Counts lines, and lines without the empty ones at the end."""
+    num_lines = num_filled = 0
+    for num_lines, line in published_lines(path, lambda _: None):
+        num_filled = num_lines if line.strip() else num_filled
+    return num_lines, num_filled
 
 
 def _flac_length_s(path: Path) -> float:

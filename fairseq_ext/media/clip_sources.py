@@ -1,0 +1,56 @@
+"""The corpora of visual speech as videos to cut clips from, the input of `media.mouth`."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ..corpora import avspeech, mtedx, voxceleb2
+from .clips import Segment, VideoFile, check_id, from_utterances
+
+
+def videos(corpus: str, root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:
+    """Lists the videos of a corpus, each once with all its segments; opens no video.
+
+    Args:
+        corpus: mtedx, voxceleb2 or avspeech.
+        root: as the corpus's reader takes it; paths are relative to its `recordings_folder`.
+        **options: of `mtedx.read`, `voxceleb2.clips` or `avspeech.clips`, for example `languages` and `on_problem`.
+
+    Yields:
+        Videos, in the same order on every machine.
+
+    Raises:
+        ValueError: for an unknown corpus.
+    """
+    if corpus not in _SOURCES:
+        raise ValueError(f"corpus {corpus!r}: one of {sorted(_SOURCES)} expected; change the setting")
+    yield from _SOURCES[corpus](root, **options)
+
+
+def _mtedx(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:
+    """Talks are known from their sound too, which is no use here: only those with a video."""
+    yield from from_utterances(mtedx.read(root, video=True, **options))
+
+
+def _voxceleb2(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:
+    for utterance, sound in voxceleb2.clips(root, **options):
+        yield VideoFile(utterance.path, (Segment(check_id(utterance.id, utterance.path)),), audio=sound)
+
+
+def _avspeech(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:
+    """Of whole videos the place of the face is left out: it holds at the start of a segment, not of the file."""
+    pieces = []
+    for utterance, face in avspeech.clips(root, **options):
+        if utterance.start_s is None:
+            segment = Segment(check_id(utterance.id, utterance.path))
+            yield VideoFile(utterance.path, (segment,), face_at=face)
+        else:
+            pieces.append(utterance)
+    yield from from_utterances(pieces)
+
+
+_SOURCES: Mapping[str, Callable[..., Iterator[VideoFile]]] = {
+    "mtedx": _mtedx,
+    "voxceleb2": _voxceleb2,
+    "avspeech": _avspeech,
+}
