@@ -2,12 +2,14 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ..corpora import avspeech, mtedx, voxceleb2
 from ..manifest import Utterance
 
+CORPORA = ("mtedx", "voxceleb2", "avspeech")
 SUFFIXES = frozenset({
     ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
     ".vob", ".webm", ".wmv",
@@ -112,21 +114,65 @@ def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[Vi
     return [VideoFile(path, (Segment(clip_id),)) for clip_id, path in first.items()]
 
 
-def from_utterances(utterances: Iterable[Utterance], suffix: str = "") -> list[VideoFile]:
+def of_corpus(
+    name: str, root: str | os.PathLike[str], *, on_problem: Callable[[str], None] | None = None
+) -> tuple[Path, list[VideoFile]]:
+    """Lists the videos of a corpus with what its reader knows: times, separate sound, the speaker's place.
+
+    Args:
+        name: of `CORPORA`.
+        root: of the corpus.
+        on_problem: receives one line per clip that is skipped; by default it is logged as a warning.
+
+    Returns:
+        The folder that paths are relative to, and the videos.
+
+    Raises:
+        ValueError: for an unknown name, or a corpus without a video.
+    """
+    if name not in CORPORA:
+        raise ValueError(
+            f"corpus {name!r}: one of {', '.join(CORPORA)} expected; pass --source alone for a folder"
+        )
+    if name == "mtedx":
+        folder = mtedx.recordings_folder(root)
+        videos = from_utterances(mtedx.read(root, video=True, on_problem=on_problem))
+    elif name == "voxceleb2":
+        folder = voxceleb2.recordings_folder(root)
+        videos = [
+            VideoFile(u.path, (_segment(u),), audio)
+            for u, audio in voxceleb2.clips(root, on_problem=on_problem)
+        ]
+    else:  # pieces of one video have different speakers, so each is a video of its own
+        folder = avspeech.recordings_folder(root)
+        videos = [
+            VideoFile(u.path, (_segment(u),), face_at=face)
+            for u, face in avspeech.clips(root, on_problem=on_problem)
+        ]
+    if not videos:
+        raise ValueError(
+            f"{root}: videos of {name} expected, found none; see corpora/{name}.py for the layout"
+        )
+    return folder, videos
+
+
+def from_utterances(utterances: Iterable[Utterance]) -> list[VideoFile]:
     """Groups utterances by their file, so that every file is decoded once.
 
     Args:
         utterances: of a corpus reader; their paths are videos.
-        suffix: put in place of the paths' own (".mp4" where a corpus lists its audio); "": leave them.
 
     Returns:
         Videos sorted by path, segments by start.
     """
     files: dict[str, list[Segment]] = defaultdict(list)
-    for u in utterances:
-        path = str(PurePosixPath(u.path).with_suffix(suffix)) if suffix else u.path
-        files[path].append(Segment(check_id(u.id, u.path), u.start_s, u.end_s))
+    for utterance in utterances:
+        files[utterance.path].append(_segment(utterance))
     return [
         VideoFile(path, tuple(sorted(segments, key=lambda s: (s.start_s or 0.0, s.id))))
         for path, segments in sorted(files.items())
     ]
+
+
+def _segment(utterance: Utterance) -> Segment:
+    return Segment(check_id(utterance.id, utterance.path), utterance.start_s, utterance.end_s)

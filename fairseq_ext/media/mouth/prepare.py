@@ -100,7 +100,7 @@ def items(videos: Iterable[VideoFile]) -> Iterator["Item"]:
         videos: what to cut.
 
     Yields:
-        Items whose id is the video's path.
+        Items whose id is that of the clip, or of a video with several its path.
 
     Raises:
         ValueError: for an id that cannot name files.
@@ -110,7 +110,7 @@ def items(videos: Iterable[VideoFile]) -> Iterator["Item"]:
     for video in videos:
         for segment in video.segments:
             check_id(segment.id, video.path)
-        yield Item(video.path, asdict(video))
+        yield Item(video.segments[0].id if len(video.segments) == 1 else video.path, asdict(video))
 
 
 class MouthWork:
@@ -170,7 +170,7 @@ def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
         outcomes: of the job, in the order of the plan.
 
     Yields:
-        Rows; a video that made the work fail has one, rejected as `failed`, for each of its clips.
+        Rows; a video that made the work fail has one, rejected as `failed`.
     """
     for outcome in outcomes:
         for values in outcome.result.get("clips", ()):

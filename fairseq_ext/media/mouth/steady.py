@@ -27,7 +27,6 @@ class Frame:
         picture: what it shows.
         marks: (P, 2), seen or interpolated; None while not known.
         seen: whether the marks are of a look at this very frame.
-        scene: counts the cuts before it.
         pose: (6, 2) anchors and the mouth's centre.
         steady: (6, 2) smoothed pose, filled before the frame is handed out.
     """
@@ -35,7 +34,6 @@ class Frame:
     picture: Picture
     marks: Points | None
     seen: bool
-    scene: int
     pose: Points | None = None
     steady: Points | None = None
 
@@ -74,7 +72,7 @@ class Steadier:
         self._last: Points | None = None  # marks of the last look, in this scene
         self._known: list[Frame] = []  # with marks; frames already handed out stay while a window needs them
         self._next = 0  # index in `_known` of the next to hand out
-        self._scene = 0
+        self._held: Points | None = None  # marks that the scene before ended with
 
     def add(self, picture: Picture, marks: Points | None) -> Iterator[Frame]:
         """Takes the next frame.
@@ -88,7 +86,7 @@ class Steadier:
         """
         if self.too_long:
             return
-        self._unknown.append(Frame(picture, marks, marks is not None, self._scene))
+        self._unknown.append(Frame(picture, marks, marks is not None))
         self._check_gap(marks is not None)
         if marks is not None and not self.too_long:
             self._settle(marks)
@@ -98,19 +96,18 @@ class Steadier:
         """Says that the next frame is of another scene, or that there is none.
 
         Yields:
-            All frames that waited, unless no look of the scene found the face.
+            All frames that waited. In a scene without the face they get its last place.
         """
         self._check_gap(False)
-        if not self.too_long and self._last is not None:
-            for frame in self._unknown:
-                frame.marks = self._last
-                self._keep(frame)
-            self._unknown.clear()
-            yield from self._ready(True)
-            self._known, self._next, self._last = [], 0, None
-        elif self._unknown:
-            self.too_long = True  # a scene without a face
-        self._scene += 1
+        marks = self._held if self._last is None else self._last
+        if self.too_long or marks is None:  # a first scene without a face waits for the next
+            return
+        for frame in self._unknown:
+            frame.marks = marks
+            self._keep(frame)
+        self._unknown.clear()
+        yield from self._ready(True)
+        self._known, self._next, self._last, self._held = [], 0, None, marks
 
     def look_back(self, marks: Points | None) -> None:
         """Adds the marks of a late look at the last frame.

@@ -25,6 +25,7 @@ REASONS = {
     "face_small": "the face is narrower than --min-face-px",
     "face_turned": "the head is turned farther than --max-yaw-deg",
     "av_mismatch": "sound and picture differ in length by more than --max-av-difference-s",
+    "failed": "the program failed at it: see jobs/problems.tsv, then --retry-failed",
     "not_square": "with --input mouth a square picture is expected; without it the mouth is found in a face",
 }
 
@@ -47,7 +48,7 @@ class ClipRow:
         yaw_deg: median turn of the head to the side, absolute.
         num_faces: most faces seen at once.
         choice: the rule that chose this one: only, largest, nearest.
-        num_resets: how often the choice was made anew.
+        num_resets: how often the face was taken up anew, after a cut or a loss.
         num_cuts: scene cuts.
         av_difference_s: length of the sound less that of the picture, before the sound was fitted.
         missing_s: of the segment (or of the length that the file states), not in the file.
@@ -103,7 +104,7 @@ class ClipRow:
 
 
 COLUMNS = tuple(item.name for item in fields(ClipRow))
-_KINDS = {item.name: str(item.type) for item in fields(ClipRow)}
+_KINDS = {item.name: item.type for item in fields(ClipRow)}  # str, int, float, or one of them and None
 
 
 def write_clips_table(clips: str | os.PathLike[str], rows: Iterable[ClipRow]) -> Counter[str]:
@@ -170,11 +171,11 @@ def _cell(value: object) -> str:
 
 def _value(name: str, cell: str, where: str) -> Any:
     kind = _KINDS[name]
-    if kind == "str":
+    if kind is str:
         return cell
-    if cell == "" and kind.endswith("None"):
+    if cell == "" and kind in {int | None, float | None}:
         return None
     try:
-        return int(cell) if kind.startswith("int") else float(cell)
+        return int(cell) if kind in {int, int | None} else float(cell)
     except ValueError as error:
         raise ValueError(f"{where}: a number as {name} expected, found {cell!r}; prepare it again") from error

@@ -43,7 +43,7 @@ class Choice:
     Attributes:
         num_faces: most faces seen at once.
         rule: "only", "largest" (of several), "nearest" (to the place the corpus gives), or "" for none yet.
-        num_resets: how often the choice was made anew: cuts and losses.
+        num_resets: how often the face was taken up anew, after a cut or a loss.
         num_cuts: scene cuts.
     """
 
@@ -181,7 +181,7 @@ class Tracker:
         for face, rule in self._acceptable(picture, frame, faces):
             mesh = self._mesh_of(picture, face)
             if mesh is not None:
-                self.choice.num_resets += rule != "same" and self._box is not None
+                self.choice.num_resets += self._box is not None
                 if rule != "same":
                     self.choice.rule = rule
                 self._after_cut = False

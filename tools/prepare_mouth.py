@@ -1,0 +1,75 @@
+"""Make mouth clips of a folder of videos: 96x96 grey pictures at 25 per second, 16 kHz sound, landmarks, a table.
+
+OUT then holds video/ID.mp4, audio/ID.wav, landmarks/ID.npz, rejected/ID.jpg (a source frame of each rejected clip),
+clips.tsv (what was measured of every clip) and rejections.tsv (why clips were rejected, and what to do). Killed at any
+moment, the same command goes on where it was. With --shards and --shard-id several machines share the work; the last
+one to finish writes the tables.
+"""
+
+import argparse
+import logging
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fairseq_ext.jobs import Execution, add_arguments, outcomes, run
+from fairseq_ext.media.clips import CORPORA, of_corpus, videos_in, whole_files
+from fairseq_ext.media.mouth import settings as mouth_settings
+from fairseq_ext.media.mouth import write_clips_table
+from fairseq_ext.media.mouth.audit import write_audit
+from fairseq_ext.media.mouth.prepare import items, make_work, rows_of
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", type=Path, required=True, help="folder of videos; it is not changed")
+    parser.add_argument(
+        "--corpus", choices=CORPORA, help="its layout; without it every video becomes one clip"
+    )
+    parser.add_argument("--list", type=Path, help="file with one path per line, relative to --source")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the clips")
+    parser.add_argument(
+        "--audit", action="store_true", help="write OUT/audit/index.html: every clip, worst first"
+    )
+    parser.add_argument("--audit-clips", type=int, help="only so many of them, the worst")
+    mouth_settings.add_arguments(parser)
+    add_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Make the clips, then say what became of them."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    args = parse_args()
+    try:
+        settings, execution = mouth_settings.from_args(args), Execution.from_args(args)
+        root = args.source
+        if args.corpus:
+            root, videos = of_corpus(args.corpus, args.source)
+        elif args.list:
+            videos = whole_files(root, filter(None, args.list.read_text(encoding="utf-8").splitlines()))
+        else:
+            videos = videos_in(root)
+        work = partial(make_work, str(root.resolve()), str(args.out.resolve()), settings)
+        summary = run(args.out / "jobs", items(videos), work, settings=asdict(settings), execution=execution)
+        if not summary.complete:
+            sys.exit(f"prepare_mouth.py: {summary.num_missing} videos are left to the other shards")
+        counts = write_clips_table(args.out, rows_of(outcomes(args.out / "jobs")))
+        print(f"{counts['']} clips, {counts.total() - counts['']} rejected: {args.out / 'clips.tsv'}")
+        for reason, count in counts.most_common():
+            if reason:
+                print(f"  {count} {reason}")
+        if args.audit:
+            with tqdm(total=counts.total(), unit="clip", desc="audit") as bar:
+                page = write_audit(args.out, limit=args.audit_clips, on_progress=lambda *_: bar.update())
+            print(f"to leaf through: {page}")
+    except (ValueError, OSError) as error:
+        sys.exit(f"prepare_mouth.py: {error}")
+
+
+if __name__ == "__main__":
+    main()
