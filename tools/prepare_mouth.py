@@ -9,18 +9,21 @@ one to finish writes the tables.
 import argparse
 import logging
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from tqdm import tqdm
 
+from fairseq_ext.files import read_lines
 from fairseq_ext.jobs import Execution, add_arguments, outcomes, run
-from fairseq_ext.media.clips import CORPORA, of_corpus, videos_in, whole_files
+from fairseq_ext.media import clip_sources
+from fairseq_ext.media.clips import VideoFile, videos_in, whole_files
 from fairseq_ext.media.mouth import settings as mouth_settings
-from fairseq_ext.media.mouth import write_clips_table
 from fairseq_ext.media.mouth.audit import write_audit
-from fairseq_ext.media.mouth.prepare import items, make_work, rows_of
+from fairseq_ext.media.mouth.prepare import items, make_work, merge
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,7 +31,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path, required=True, help="folder of videos; it is not changed")
     parser.add_argument(
-        "--corpus", choices=CORPORA, help="its layout; without it every video becomes one clip"
+        "--corpus",
+        choices=["mtedx", "voxceleb2", "avspeech"],
+        help="its layout; without it every video becomes one clip",
     )
     parser.add_argument("--list", type=Path, help="file with one path per line, relative to --source")
     parser.add_argument("--out", type=Path, required=True, help="folder of the clips")
@@ -41,24 +46,28 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def find_videos(args: argparse.Namespace) -> tuple[Path, Iterable[VideoFile]]:
+    """The root of the videos, and the videos."""
+    if args.corpus:
+        corpus = import_module(f"fairseq_ext.corpora.{args.corpus}")
+        return corpus.recordings_folder(args.source), clip_sources.videos(args.corpus, args.source)
+    if args.list:
+        return args.source, whole_files(args.source, filter(None, read_lines(args.list)))
+    return args.source, videos_in(args.source)
+
+
 def main() -> None:
     """Make the clips, then say what became of them."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     args = parse_args()
     try:
         settings, execution = mouth_settings.from_args(args), Execution.from_args(args)
-        root = args.source
-        if args.corpus:
-            root, videos = of_corpus(args.corpus, args.source)
-        elif args.list:
-            videos = whole_files(root, filter(None, args.list.read_text(encoding="utf-8").splitlines()))
-        else:
-            videos = videos_in(root)
+        root, videos = find_videos(args)
         work = partial(make_work, str(root.resolve()), str(args.out.resolve()), settings)
         summary = run(args.out / "jobs", items(videos), work, settings=asdict(settings), execution=execution)
         if not summary.complete:
             sys.exit(f"prepare_mouth.py: {summary.num_missing} videos are left to the other shards")
-        counts = write_clips_table(args.out, rows_of(outcomes(args.out / "jobs")))
+        counts = merge(args.out, outcomes(args.out / "jobs"))
         print(f"{counts['']} clips, {counts.total() - counts['']} rejected: {args.out / 'clips.tsv'}")
         for reason, count in counts.most_common():
             if reason:

@@ -2,14 +2,12 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..corpora import avspeech, mtedx, voxceleb2
 from ..manifest import Utterance
 
-CORPORA = ("mtedx", "voxceleb2", "avspeech")
 SUFFIXES = frozenset({
     ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
     ".vob", ".webm", ".wmv",
@@ -39,7 +37,8 @@ class VideoFile:
         path: relative to the corpus's root.
         segments: in any order; they may overlap.
         audio: a file with the sound, relative to the root; None: the video has it.
-        face_at: where the speaker's face is in the first frame, (x, y) from 0 to 1; None: not known.
+        face_at: where the speaker's face is when a segment starts, (x, y) from 0 to 1 in the upright picture; None:
+            not known.
     """
 
     path: str
@@ -112,48 +111,6 @@ def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[Vi
     if not first:
         raise ValueError(f"{source}: videos expected, found none; pass the folder that holds them")
     return [VideoFile(path, (Segment(clip_id),)) for clip_id, path in first.items()]
-
-
-def of_corpus(
-    name: str, root: str | os.PathLike[str], *, on_problem: Callable[[str], None] | None = None
-) -> tuple[Path, list[VideoFile]]:
-    """Lists the videos of a corpus with what its reader knows: times, separate sound, the speaker's place.
-
-    Args:
-        name: of `CORPORA`.
-        root: of the corpus.
-        on_problem: receives one line per clip that is skipped; by default it is logged as a warning.
-
-    Returns:
-        The folder that paths are relative to, and the videos.
-
-    Raises:
-        ValueError: for an unknown name, or a corpus without a video.
-    """
-    if name not in CORPORA:
-        raise ValueError(
-            f"corpus {name!r}: one of {', '.join(CORPORA)} expected; pass --source alone for a folder"
-        )
-    if name == "mtedx":
-        folder = mtedx.recordings_folder(root)
-        videos = from_utterances(mtedx.read(root, video=True, on_problem=on_problem))
-    elif name == "voxceleb2":
-        folder = voxceleb2.recordings_folder(root)
-        videos = [
-            VideoFile(u.path, (_segment(u),), audio)
-            for u, audio in voxceleb2.clips(root, on_problem=on_problem)
-        ]
-    else:  # pieces of one video have different speakers, so each is a video of its own
-        folder = avspeech.recordings_folder(root)
-        videos = [
-            VideoFile(u.path, (_segment(u),), face_at=face)
-            for u, face in avspeech.clips(root, on_problem=on_problem)
-        ]
-    if not videos:
-        raise ValueError(
-            f"{root}: videos of {name} expected, found none; see corpora/{name}.py for the layout"
-        )
-    return folder, videos
 
 
 def from_utterances(utterances: Iterable[Utterance]) -> list[VideoFile]:

@@ -1,6 +1,8 @@
 """A video file to its clips in one pass; and the same as work for `fairseq_ext.jobs`."""
 
 import os
+import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -13,7 +15,8 @@ from .clip import Clip
 from .crops import Crops, FaceCrops, MouthCrops
 from .landmarker import Landmarker
 from .settings import MouthSettings
-from .table import ClipRow
+from .table import ClipRow, write_clips_table
+from .writer import PARTIAL
 
 if TYPE_CHECKING:
     from ...jobs import Item, Outcome, Work
@@ -178,6 +181,21 @@ def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
         if "clips" not in outcome.result:
             detail = f"{outcome.reason} {outcome.detail}".strip()
             yield ClipRow(outcome.id, outcome.id, status="rejected", reason="failed", detail=detail)
+
+
+def merge(out: str | os.PathLike[str], outcomes: Iterable["Outcome"]) -> Counter[str]:
+    """Writes the tables of a finished job and removes what killed processes left.
+
+    Args:
+        out: the folder of all clips.
+        outcomes: of the job, in the order of the plan.
+
+    Returns:
+        Clips by reason; "" for those that are ok.
+    """
+    counts = write_clips_table(out, rows_of(outcomes))
+    shutil.rmtree(Path(out) / PARTIAL, ignore_errors=True)
+    return counts
 
 
 def _video(data: Mapping[str, Any]) -> VideoFile:
