@@ -1,0 +1,191 @@
+"""Features of every frame of a manifest's recordings, in files that k-means learns from and labels.
+
+Shapes: S samples, T frames, D features, N frames of a block of rows.
+
+A block of `rows_per_file` rows of a split is one item of work and one file, `OUT/SPLIT/START.npz`: `frames` (N, D)
+float16, `lengths` (rows,) int64, the frames of each row in the manifest's order. A recording that cannot be read has
+length 0 and is named in the outcome of its block. HuBERT (Hsu et al. 2021, section III-B) starts from MFCC with
+their differences, 39 numbers every 10 ms, and goes on with a layer of its own last network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..files import atomic_path
+from ..jobs import Item, Rejected, Work, one_by_one
+from ..line_index import AudioIndex
+from ..media.audio import AudioError, load
+
+ROWS_PER_FILE = 256
+# Kaldi's usual window for differences: two frames to either side (HTK book 3.4, equation 5.16).
+DELTA_REACH = 2
+
+Floats = NDArray[np.float32]
+
+
+class Frames(Protocol):
+    """Turns a waveform into features.
+
+    Attributes:
+        sample_rate_hz: of the waveforms it expects.
+    """
+
+    sample_rate_hz: int
+
+    def __call__(self, waveform: Floats) -> Floats:
+        """(S,) -> (T, D)."""
+        ...
+
+
+class MfccFrames:
+    """13 cepstral coefficients with first and second differences, (T, 39), 100 frames a second."""
+
+    def __init__(self, sample_rate_hz: int = 16000) -> None:
+        from .spectral import Mfcc
+
+        self.sample_rate_hz = sample_rate_hz
+        self._mfcc = Mfcc(sample_rate_hz)
+
+    def __call__(self, waveform: Floats) -> Floats:
+        """Compute the coefficients of a recording.
+
+        Args:
+            waveform: (S,), full scale = 1.
+
+        Returns:
+            (T, 39).
+        """
+        import torch
+
+        with torch.no_grad():
+            coefficients = self._mfcc(torch.from_numpy(waveform)[None])[0][0].numpy()  # (T, 13)
+        first = differences(coefficients)
+        return np.concatenate([coefficients, first, differences(first)], axis=1)
+
+
+def differences(features: Floats) -> Floats:
+    """Slope of each feature over time, by least squares over five frames; the ends are repeated.
+
+    Args:
+        features: (T, D).
+
+    Returns:
+        (T, D), per frame.
+    """
+    padded = np.pad(features, ((DELTA_REACH, DELTA_REACH), (0, 0)), mode="edge")
+    num_frames = len(features)
+    slope = np.zeros_like(features)
+    for reach in range(1, DELTA_REACH + 1):
+        ahead = padded[DELTA_REACH + reach :][:num_frames]
+        slope += reach * (ahead - padded[DELTA_REACH - reach :][:num_frames])
+    return slope / np.float32(2 * sum(reach**2 for reach in range(1, DELTA_REACH + 1)))
+
+
+def blocks(manifest: Path, splits: Sequence[str], rows_per_file: int = ROWS_PER_FILE) -> Iterator[Item]:
+    """The work of dumping splits.
+
+    Args:
+        manifest: folder of `SPLIT.tsv` files.
+        splits: such as `train`.
+        rows_per_file: recordings per file.
+
+    Yields:
+        An item for each block of rows.
+
+    Raises:
+        ValueError: fewer than one row per file.
+    """
+    if rows_per_file < 1:
+        raise ValueError(f"dump: 1 row or more per file expected, found {rows_per_file}; give more")
+    for split in splits:
+        num_rows = len(AudioIndex(manifest / f"{split}.tsv"))
+        for start in range(0, num_rows, rows_per_file):
+            stop = min(start + rows_per_file, num_rows)
+            yield Item(f"{split}/{start:09d}", {"split": split, "start": start, "stop": stop})
+
+
+def dump_work(manifest: Path, out: Path, make_frames: Callable[[], Frames]) -> Work:
+    """What a process needs to dump blocks; hand `functools.partial(dump_work, ...)` to `jobs.run`.
+
+    Args:
+        manifest: folder of `SPLIT.tsv` files.
+        out: where the blocks go.
+        make_frames: what makes features of a waveform; called once.
+
+    Returns:
+        The work.
+    """
+    frames = make_frames()
+    indexes: dict[str, AudioIndex] = {}
+
+    def dump(item: Item) -> Mapping[str, Any]:
+        split = item.data["split"]
+        index = indexes.setdefault(split, AudioIndex(manifest / f"{split}.tsv"))
+        rows, problems = _features(index, range(item.data["start"], item.data["stop"]), frames)
+        if not any(map(len, rows)):
+            raise Rejected("unreadable", f"none of {len(rows)} recordings: {problems[0]}")
+        _write(out / f"{item.id}.npz", rows)
+        return {"num_frames": sum(map(len, rows)), "problems": problems}
+
+    return one_by_one(dump)
+
+
+def _features(index: AudioIndex, rows: range, frames: Frames) -> tuple[list[Floats], list[str]]:
+    """Features of each row, none where the recording cannot be read, and what was wrong with those."""
+    found: list[Floats] = []
+    problems = []
+    for row in rows:
+        entry = index.entry(row)
+        try:
+            waveform = load(
+                entry.path,
+                sample_rate_hz=frames.sample_rate_hz,
+                start_sample=entry.start_sample,
+                num_samples=entry.num_samples,
+            )
+            found.append(frames(waveform))
+        except AudioError as error:
+            problems.append(f"row {row + 1}: {error}")
+            found.append(np.zeros((0, 0), dtype=np.float32))
+    return found, problems
+
+
+def _write(path: Path, rows: list[Floats]) -> None:
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(
+            file,
+            frames=np.concatenate([row for row in rows if len(row)]).astype(np.float16),
+            lengths=np.array([len(row) for row in rows], dtype=np.int64),
+        )
+
+
+def read_block(path: Path) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+    """Reads a block.
+
+    Args:
+        path: `OUT/SPLIT/START.npz`.
+
+    Returns:
+        (N, D) features and (rows,) the frames of each row.
+
+    Raises:
+        ValueError: naming the file, for one that is not a block or whose numbers of frames differ.
+    """
+    try:
+        with np.load(path) as content:
+            frames, lengths = content["frames"], content["lengths"]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise ValueError(
+            f"{path}: a block of features expected, found {error}; delete it and dump again"
+        ) from error
+    if lengths.sum() != len(frames):
+        raise ValueError(
+            f"{path}: {lengths.sum()} frames expected, found {len(frames)}; delete it and dump again"
+        )
+    return frames, lengths

@@ -1,0 +1,123 @@
+"""Features of a manifest to clusters: rows stay aligned, damaged recordings are named, k-means finds what is there."""
+
+import wave
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fairseq_ext import jobs
+from fairseq_ext.analysis import clusters
+from fairseq_ext.features import dump
+from fairseq_ext.manifest import Utterance, write_manifest
+
+RATE_HZ = 16000
+NUM_ROWS = 7
+
+
+def write_wav(path: Path, frequency_hz: float, num_samples: int) -> None:
+    """A tone of 16 bit."""
+    samples = np.sin(2 * np.pi * frequency_hz * np.arange(num_samples) / RATE_HZ) * 8000
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
+        file.writeframes(samples.astype("<i2").tobytes())
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Tones of two heights in turn, of different lengths; the fourth recording is cut short."""
+    rows = []
+    for row in range(NUM_ROWS):
+        num_samples = 3200 + 320 * row
+        write_wav(tmp_path / f"{row}.wav", (300, 3000)[row % 2], num_samples)
+        rows.append(Utterance(str(row), f"{row}.wav", num_samples))
+    damaged = tmp_path / "3.wav"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    write_manifest(tmp_path / "manifest", "train", rows, root=tmp_path)
+    return tmp_path / "manifest"
+
+
+def run(folder: Path, items: list[jobs.Item], work: partial[jobs.Work]) -> list[jobs.Outcome]:
+    """Do the work here and give the outcomes."""
+    jobs.run(folder, items, work, settings={}, execution=jobs.Execution())
+    return list(jobs.outcomes(folder))
+
+
+def test_tones_fall_into_their_clusters_row_by_row(manifest: Path, tmp_path: Path) -> None:
+    features, out = tmp_path / "features", tmp_path / "clusters"
+    items = list(dump.blocks(manifest, ["train"], rows_per_file=3))
+    dumped = run(tmp_path / "j1", items, partial(dump.dump_work, manifest, features, dump.MfccFrames))
+    assert [outcome.state for outcome in dumped] == ["done"] * 3
+    problems = [problem for outcome in dumped for problem in outcome.result["problems"]]
+    assert len(problems) == 1
+    assert problems[0].startswith("row 4: ")
+    assert "3.wav" in problems[0]
+
+    names = clusters.blocks_of(features, ["train"])
+    fit = clusters.Fit(num_clusters=2, share=1.0, num_starts=3, seed=5)
+    (learned,) = run(
+        tmp_path / "j2",
+        [jobs.Item("centroids", {"blocks": names})],
+        partial(clusters.fit_work, features, out, fit),
+    )
+    frames_of = [1 + (3200 + 320 * row) // 160 if row != 3 else 0 for row in range(NUM_ROWS)]
+    assert learned.result["num_frames"] == sum(frames_of)
+    run(
+        tmp_path / "j3",
+        [jobs.Item(name, {}) for name in names],
+        partial(clusters.assign_work, features, out),
+    )
+    assert clusters.join_labels(out, "train") == NUM_ROWS
+    rows = [line.split() for line in (out / "train.km").read_text(encoding="utf-8").split("\n")[:-1]]
+    assert list(map(len, rows)) == frames_of
+    # The middle of a low tone and of a high one, away from the edges of the recordings.
+    middles = [set(row[4:-4]) for row in rows if row]
+    assert all(len(middle) == 1 for middle in middles)
+    assert middles[0] == middles[2] == middles[3] == middles[5]
+    assert middles[1] == middles[4] != middles[0]
+
+
+def test_differences_of_a_ramp_are_its_slope() -> None:
+    ramp = np.arange(20, dtype=np.float32)[:, None] * np.array([[2.0, -3.0]], dtype=np.float32)
+    slopes = dump.differences(ramp)
+    assert slopes.shape == ramp.shape
+    assert np.allclose(slopes[2:-2], [[2.0, -3.0]])
+
+
+def test_block_whose_recordings_are_all_unreadable_is_rejected(manifest: Path, tmp_path: Path) -> None:
+    for path in tmp_path.glob("*.wav"):
+        path.write_bytes(b"")
+    items = list(dump.blocks(manifest, ["train"]))
+    (outcome,) = run(
+        tmp_path / "j", items, partial(dump.dump_work, manifest, tmp_path / "out", dump.MfccFrames)
+    )
+    assert (outcome.state, outcome.reason) == ("rejected", "unreadable")
+    assert not list((tmp_path / "out").rglob("*.npz"))
+
+
+def test_nearest_is_what_distances_say() -> None:
+    rng = np.random.default_rng(3)
+    frames, centroids = rng.normal(size=(9000, 4)), rng.normal(size=(11, 4)).astype(np.float32)
+    distances = ((frames[:, None] - centroids[None]) ** 2).sum(axis=2)
+    assert np.array_equal(clusters.nearest(frames, centroids), distances.argmin(axis=1))
+
+
+def test_same_seed_gives_the_same_clusters() -> None:
+    frames = np.random.default_rng(1).normal(size=(500, 3)).astype(np.float32)
+    fit = clusters.Fit(num_clusters=5, num_starts=2)
+    assert np.array_equal(clusters.learn_clusters(frames, fit)[0], clusters.learn_clusters(frames, fit)[0])
+
+
+def test_broken_block_and_too_few_frames_are_named(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    np.savez(
+        tmp_path / "train" / "000000000.npz", frames=np.zeros((3, 2), np.float16), lengths=np.array([1, 2])
+    )
+    with pytest.raises(ValueError, match="100 frames or more expected, found 3 of 3"):
+        clusters.draw_frames(tmp_path, ["train/000000000"], clusters.Fit(share=1.0))
+    (tmp_path / "train" / "000000000.npz").write_bytes(b"PK not really")
+    with pytest.raises(ValueError, match="delete it and dump again"):
+        dump.read_block(tmp_path / "train" / "000000000.npz")
+    with pytest.raises(ValueError, match=r"run tools/dump_features\.py"):
+        clusters.blocks_of(tmp_path, ["valid"])
