@@ -41,7 +41,7 @@ class Canvas:
         width, height = round((right - left) * pixels_per_unit), round((bottom - top) * pixels_per_unit)
         self.pixels_per_unit = pixels_per_unit
         self.left, self.top = left, top
-        self.x: Floats = (left + (np.arange(width, dtype=np.float32) + 0.5) / pixels_per_unit)
+        self.x: Floats = left + (np.arange(width, dtype=np.float32) + 0.5) / pixels_per_unit
         self.y: Floats = (top + (np.arange(height, dtype=np.float32) + 0.5) / pixels_per_unit)[:, None]
         self.colour: Floats = np.zeros((height, width, 3), np.float32)
         self.alpha: Floats = np.zeros((height, width), np.float32)
@@ -85,7 +85,9 @@ class Canvas:
     def ellipse(self, x: float, y: float, width: float, height: float, soft: float = 0.0) -> Floats:
         """Mask of an ellipse with half axes `width` and `height`; see `outline`."""
         turn = np.linspace(0, 2 * np.pi, 64)
-        return self.outline(np.stack([x + width * np.cos(turn), y + height * np.sin(turn)], 1).astype(np.float32), soft)
+        return self.outline(
+            np.stack([x + width * np.cos(turn), y + height * np.sin(turn)], 1).astype(np.float32), soft
+        )
 
     def tint(self, mask: Floats, colour: Colour | Floats, strength: float = 1.0) -> None:
         """Mix a colour into what is painted; the coverage stays."""

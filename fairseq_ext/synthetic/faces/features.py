@@ -63,7 +63,11 @@ def draw_mouth(image: Image, head: Head, mouth: npt.NDArray[np.float32]) -> None
     inner_bottom = line + 0.84 * gap * arch
     full = (1 - _T**2) ** 0.62
     top_thick = look.upper_lip * (1 + 0.22 * rounded - 0.16 * spread - 2.6 * pressed) * (full - _BOW)
-    bottom_thick = look.lower_lip * (1 + 0.22 * rounded - 0.14 * spread - 2.6 * pressed - 0.55 * tuck) * (1 - np.abs(_T) ** 2.3)
+    bottom_thick = (
+        look.lower_lip
+        * (1 + 0.22 * rounded - 0.14 * spread - 2.6 * pressed - 0.55 * tuck)
+        * (1 - np.abs(_T) ** 2.3)
+    )
     light = _local_light(head, 0.0, look.mouth_y - 0.05)
     lip = np.asarray(look.lip) * light
     if gap > 0.001:
@@ -82,7 +86,14 @@ def draw_mouth(image: Image, head: Head, mouth: npt.NDArray[np.float32]) -> None
 
 
 def _inside(
-    image: Image, head: Head, x: Floats, top: Floats, bottom: Floats, teeth: float, tongue: float, light: Floats
+    image: Image,
+    head: Head,
+    x: Floats,
+    top: Floats,
+    bottom: Floats,
+    teeth: float,
+    tongue: float,
+    light: Floats,
 ) -> None:
     """The dark of the mouth, the tongue below, the upper teeth above."""
     _fill(image, head, x, top, x, bottom, np.asarray((22, 16, 46)) * light)
@@ -91,7 +102,9 @@ def _inside(
         rise = 0.75 * tongue * gap * np.clip(1 - (_T / 0.75) ** 2, 0, None)
         _fill(image, head, x, bottom - rise, x, bottom, np.asarray((92, 84, 178)) * light)
     if teeth > 0.03:
-        tall = np.minimum(0.036 * teeth * np.clip(1 - (_T / 0.9) ** 4, 0, None), (0.40 + 0.52 * teeth**4) * gap)
+        tall = np.minimum(
+            0.036 * teeth * np.clip(1 - (_T / 0.9) ** 4, 0, None), (0.40 + 0.52 * teeth**4) * gap
+        )
         white = np.asarray((205, 222, 230)) * light
         _fill(image, head, x, top, x, top + tall, white * 0.96)
 
@@ -135,7 +148,13 @@ def _draw_eye(image: Image, head: Head, side: int, openness: float, gaze: tuple[
 
 
 def _draw_iris(
-    image: Image, head: Head, side: int, upper: Floats, lower: Floats, gaze: tuple[float, float], light: Floats
+    image: Image,
+    head: Head,
+    side: int,
+    upper: Floats,
+    lower: Floats,
+    gaze: tuple[float, float],
+    light: Floats,
 ) -> None:
     """Iris, pupil and a glint, cut to the opening of the lids."""
     import cv2
@@ -177,7 +196,13 @@ def _points(head: Head, x: Floats, y: Floats) -> npt.NDArray[np.int32]:
 
 
 def _fill(
-    image: Image, head: Head, x_top: Floats, top: Floats, x_bottom: Floats, bottom: Floats, colour: npt.NDArray[Any]
+    image: Image,
+    head: Head,
+    x_top: Floats,
+    top: Floats,
+    x_bottom: Floats,
+    bottom: Floats,
+    colour: npt.NDArray[Any],
 ) -> None:
     """Fill between two curves."""
     import cv2

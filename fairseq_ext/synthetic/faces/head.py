@@ -67,13 +67,23 @@ def make_head(look: Look, light: Light, size: int) -> Head:
     _paint_brows(canvas, look, rng)
     _paint_glasses(canvas, look)
     canvas.scale(np.full((1, 1, 3), np.asarray(light.cast, np.float32) * light.gain))
-    return Head(look, light, canvas.image(), _depth(canvas, look, height), _jaw(canvas, look), shade, canvas.pixels_per_unit)
+    return Head(
+        look,
+        light,
+        canvas.image(),
+        _depth(canvas, look, height),
+        _jaw(canvas, look),
+        shade,
+        canvas.pixels_per_unit,
+    )
 
 
 def face_outline(look: Look) -> Floats:
     """Corners of the face's outline, (N, 2)."""
     top, chin = -0.76, look.chin_y
-    y = np.concatenate([top * np.cos(np.linspace(0, np.pi / 2, 40)), chin * np.sin(np.linspace(0, np.pi / 2, 60))])
+    y = np.concatenate(
+        [top * np.cos(np.linspace(0, np.pi / 2, 40)), chin * np.sin(np.linspace(0, np.pi / 2, 60))]
+    )
     upper = (1 - (np.abs(y) / -top) ** 2.6).clip(0) ** 0.5
     lower = (1 - (np.abs(y) / chin) ** look.jaw_power).clip(0) ** 0.56
     # Cheekbones: widest a little below the eyes.
@@ -154,7 +164,14 @@ def _paint_back_hair(canvas: Canvas, look: Look, light: Light, rng: np.random.Ge
         points[:, 1] = np.minimum(points[:, 1], 0.24)
     mask = canvas.outline(points.astype(np.float32), 0.01)
     if look.hair_style == "long":
-        fall = [(-width, -0.3), (width, -0.3), (width * 1.10, 0.4), (width * 1.06, 0.85), (width * 0.92, 1.03), (0.30, 1.06)]
+        fall = [
+            (-width, -0.3),
+            (width, -0.3),
+            (width * 1.10, 0.4),
+            (width * 1.06, 0.85),
+            (width * 0.92, 1.03),
+            (0.30, 1.06),
+        ]
         fall += [(-0.30, 1.06), (-width * 0.92, 1.03), (-width * 1.06, 0.85), (-width * 1.10, 0.4)]
         mask = np.maximum(mask, canvas.outline(fall, 0.02))
     canvas.fill(mask, _hair_colours(canvas, look, light, rng) * 0.85)
@@ -167,14 +184,18 @@ def _hair_colours(canvas: Canvas, look: Look, light: Light, rng: np.random.Gener
     cells = (5.0, 5.0) if look.hair_style == "curly" else (40.0, 2.2)
     strands = smooth_noise(shape, (cells[0] * scale, cells[1] * scale), rng)
     side = 1 + 0.35 * light.direction[0] * canvas.x - 0.25 * light.direction[1] * -canvas.y
-    bright = np.clip((light.ambient + 0.55) * side + 0.10 * strands + 0.14 * canvas.blob(0.15, -0.62, 0.3, 0.12), 0.3, 1.7)
+    bright = np.clip(
+        (light.ambient + 0.55) * side + 0.10 * strands + 0.14 * canvas.blob(0.15, -0.62, 0.3, 0.12), 0.3, 1.7
+    )
     return np.asarray(look.hair, np.float32) * bright[..., None]
 
 
 def _paint_ears(canvas: Canvas, look: Look, light: Light) -> None:
     skin = np.asarray(look.skin, np.float32)
     for side in (-1, 1):
-        bright = light.ambient + (1 - light.ambient) * np.clip(0.55 + 0.6 * side * light.direction[0], 0.1, 1.2)
+        bright = light.ambient + (1 - light.ambient) * np.clip(
+            0.55 + 0.6 * side * light.direction[0], 0.1, 1.2
+        )
         at = side * (look.face_width + 0.012)
         canvas.fill(canvas.ellipse(at, 0.07, 0.055, 0.125, 0.006), skin * bright * (0.95, 0.92, 1.0))
         canvas.tint(canvas.ellipse(at + side * 0.012, 0.06, 0.026, 0.08, 0.012), skin * bright * 0.66, 0.7)
@@ -189,7 +210,9 @@ def _paint_skin(
     blotches = smooth_noise(shape, (14 * scale, 14 * scale), rng) * 0.022
     pores = smooth_noise(shape, (1.6 * scale, 1.6 * scale), rng) * 0.018
     skin *= (1 + blotches + pores)[..., None]
-    red = 0.45 * sum(canvas.blob(s * 0.25, 0.2, 0.09, 0.08) for s in (-1, 1)) + 0.5 * canvas.blob(0, look.nose_y - 0.04, 0.06, 0.05)
+    red = 0.45 * sum(canvas.blob(s * 0.25, 0.2, 0.09, 0.08) for s in (-1, 1)) + 0.5 * canvas.blob(
+        0, look.nose_y - 0.04, 0.06, 0.05
+    )
     skin *= 1 - red[..., None] * (0.16, 0.13, 0.0)
     sockets = sum(canvas.blob(s * look.eye_x, -0.02, 0.085, 0.05) for s in (-1, 1))
     skin *= 1 - sockets[..., None] * np.asarray((0.14, 0.18, 0.14), np.float32)
@@ -215,17 +238,23 @@ def _paint_features(canvas: Canvas, look: Look, face: Floats, rng: np.random.Gen
     canvas.tint(np.clip(upper * grain, 0, 1), tuple(0.7 * c for c in look.hair), look.moustache)
 
 
-def _paint_front_hair(canvas: Canvas, look: Look, light: Light, face: Floats, rng: np.random.Generator) -> None:
+def _paint_front_hair(
+    canvas: Canvas, look: Look, light: Light, face: Floats, rng: np.random.Generator
+) -> None:
     """Hair over the forehead and the temples."""
     if look.hair_style == "bald":
         canvas.scale(1 - 0.04 * canvas.blob(0, -0.62, 0.4, 0.1))
         return
     x = canvas.x / look.face_width
-    lean = {"parted": 0.10 * np.tanh(4 * (x - 0.3)), "long": 0.05 * np.cos(9 * (x - 0.1))}.get(look.hair_style, 0.0 * x)
+    lean = {"parted": 0.10 * np.tanh(4 * (x - 0.3)), "long": 0.05 * np.cos(9 * (x - 0.1))}.get(
+        look.hair_style, 0.0 * x
+    )
     line = look.hairline_y + 0.13 * x**2 + 0.9 * np.clip(np.abs(x) - 0.80, 0, None) ** 1.0 + lean
     ragged = 0.012 * smooth_noise((1, canvas.alpha.shape[1]), (1, 0.03 * canvas.pixels_per_unit), rng)
     above = 1 / (1 + np.exp(np.clip((canvas.y - line - ragged) / 0.014, -40, 40)))
-    hair = np.asarray(above * np.maximum(face, canvas.alpha / (1 + np.exp((canvas.y + 0.1) / 0.05))), np.float32)
+    hair = np.asarray(
+        above * np.maximum(face, canvas.alpha / (1 + np.exp((canvas.y + 0.1) / 0.05))), np.float32
+    )
     canvas.tint(hair, _hair_colours(canvas, look, light, rng))
     shadow = np.exp(-(((canvas.y - line - 0.035) / 0.03) ** 2)) * face * (1 - above)
     canvas.scale(1 - 0.16 * shadow)
@@ -257,17 +286,29 @@ def _paint_glasses(canvas: Canvas, look: Look) -> None:
     for side in (-1, 1):
         outer, inner = (
             canvas.outline(
-                np.stack([side * look.eye_x + (wide + grow) * ring_x, 0.018 + (high + grow) * ring_y], 1).astype(np.float32),
+                np.stack(
+                    [side * look.eye_x + (wide + grow) * ring_x, 0.018 + (high + grow) * ring_y], 1
+                ).astype(np.float32),
                 0.003,
             )
             for grow in (thick / 2, -thick / 2)
         )
         frame = np.maximum(frame, outer - inner)
         hinge = [(side * (look.eye_x + wide), -0.03), (side * (look.face_width + 0.01), -0.02)]
-        hinge += [(side * (look.face_width + 0.01), -0.02 + thick), (side * (look.eye_x + wide), -0.03 + thick)]
+        hinge += [
+            (side * (look.face_width + 0.01), -0.02 + thick),
+            (side * (look.eye_x + wide), -0.03 + thick),
+        ]
         frame = np.maximum(frame, canvas.outline(hinge, 0.003))
     gap = look.eye_x - wide
-    bridge = [(-gap, -0.02), (0, -0.032), (gap, -0.02), (gap, -0.02 + thick), (0, -0.032 + thick), (-gap, -0.02 + thick)]
+    bridge = [
+        (-gap, -0.02),
+        (0, -0.032),
+        (gap, -0.02),
+        (gap, -0.02 + thick),
+        (0, -0.032 + thick),
+        (-gap, -0.02 + thick),
+    ]
     canvas.tint(np.maximum(frame, canvas.outline(bridge, 0.003)), look.glasses_colour, 0.95)
 
 
@@ -299,12 +340,25 @@ def make_body(look: Look, light: Light, pixels_per_unit: float) -> Image:
     shoulders = [(neck, 0.98), (neck + 0.25, 1.06), (1.15, slope), (1.42, slope + 0.3), (1.55, 2.5)]
     outline = shoulders + [(-x, y) for x, y in shoulders[::-1]]
     cloth = 1 + 0.05 * smooth_noise(canvas.alpha.shape, (0.25 * pixels_per_unit, 0.12 * pixels_per_unit), rng)
-    column = [(neck, 0.32), (neck, 0.9), (neck + 0.16, 1.06), (0, 1.5), (-neck - 0.16, 1.06), (-neck, 0.9), (-neck, 0.32)]
-    canvas.fill(canvas.outline(outline, 0.01), np.asarray(look.clothes, np.float32) * (bright * cloth)[..., None])
-    shadow = 1 - 0.42 * np.exp(-(np.clip(canvas.y - look.chin_y, 0, None) / 0.16) ** 2)
+    column = [
+        (neck, 0.32),
+        (neck, 0.9),
+        (neck + 0.16, 1.06),
+        (0, 1.5),
+        (-neck - 0.16, 1.06),
+        (-neck, 0.9),
+        (-neck, 0.32),
+    ]
+    canvas.fill(
+        canvas.outline(outline, 0.01), np.asarray(look.clothes, np.float32) * (bright * cloth)[..., None]
+    )
+    shadow = 1 - 0.42 * np.exp(-((np.clip(canvas.y - look.chin_y, 0, None) / 0.16) ** 2))
     tendons = 1 - 0.08 * (canvas.blob(0.1, 1.0, 0.03, 0.2) + canvas.blob(-0.1, 1.0, 0.03, 0.2))
     round_neck = 1 - 0.3 * np.clip(np.abs(canvas.x) / (neck * 1.1), 0, 1) ** 3
     skin: Colour = look.skin
-    canvas.fill(canvas.outline(column, 0.008), np.asarray(skin, np.float32) * (bright * shadow * tendons * round_neck)[..., None])
+    canvas.fill(
+        canvas.outline(column, 0.008),
+        np.asarray(skin, np.float32) * (bright * shadow * tendons * round_neck)[..., None],
+    )
     canvas.scale(np.full((1, 1, 3), np.asarray(light.cast, np.float32) * light.gain))
     return canvas.image()

@@ -134,7 +134,9 @@ def draw_look(seed: int, gender: Gender) -> Look:
     hair = _along(_HAIRS, rng.choice([0.0, 0.15, 0.3, 0.45, 0.57, 0.71, 0.86, 1.0]), rng, 8)
     make_up = 0.0 if male else float(rng.choice([0.0, 0.4, 0.9], p=[0.4, 0.3, 0.3]))
     beard, moustache = _facial_hair(rng) if male else (0.0, 0.0)
-    normal = lambda mean, spread: float(np.clip(rng.normal(mean, spread), mean - 2 * spread, mean + 2 * spread))  # noqa: E731
+    normal = lambda mean, spread: float(
+        np.clip(rng.normal(mean, spread), mean - 2 * spread, mean + 2 * spread)
+    )
     return Look(
         seed=seed,
         skin=skin,
@@ -159,7 +161,11 @@ def draw_look(seed: int, gender: Gender) -> Look:
         mouth_width=normal(0.172 if male else 0.162, 0.009),
         upper_lip=normal(0.042 if male else 0.046, 0.005),
         lower_lip=normal(0.054 if male else 0.058, 0.006),
-        hair_style=str(rng.choice(["bald", "short", "short", "parted", "curly"] if male else ["long", "long", "parted", "curly"])),
+        hair_style=str(
+            rng.choice(
+                ["bald", "short", "short", "parted", "curly"] if male else ["long", "long", "parted", "curly"]
+            )
+        ),
         hairline_y=normal(-0.47, 0.035),
         beard=beard,
         moustache=moustache,
@@ -190,7 +196,9 @@ def draw_light(rng: np.random.Generator) -> Light:
     )
 
 
-def _along(colours: tuple[tuple[int, int, int], ...], at: float, rng: np.random.Generator, spread: float) -> Colour:
+def _along(
+    colours: tuple[tuple[int, int, int], ...], at: float, rng: np.random.Generator, spread: float
+) -> Colour:
     """A colour at 0-1 of the way along a list of (red, green, blue), with some scatter."""
     position = at * (len(colours) - 1)
     index = min(int(position), len(colours) - 2)

@@ -166,7 +166,10 @@ def _make_set(shot: Shot, light: Light, rng: np.random.Generator) -> _Set:
         left = round(actor.x * shot.width + BODY[0] * actor.unit_px)
         top = round(actor.y * shot.height + BODY[1] * actor.unit_px)
         _paste(plate, bodies, body, left, top)
-    blobs = [_make_blob(shot, rng) for _ in range(int(rng.integers(0, _MOST_BLOBS + 1)) if rng.uniform() < 0.5 else 0)]
+    blobs = [
+        _make_blob(shot, rng)
+        for _ in range(int(rng.integers(0, _MOST_BLOBS + 1)) if rng.uniform() < 0.5 else 0)
+    ]
     return _Set(plate, bodies, blobs)
 
 
@@ -175,7 +178,12 @@ def _background(shot: Shot, light: Light, rng: np.random.Generator) -> Image:
     import cv2
 
     small = (max(18, shot.height // 8), max(32, shot.width // 8))
-    corners = rng.uniform(40, 200) + rng.normal(0, 14, 3) + rng.normal(0, 18, (2, 2, 1)) + rng.normal(0, 5, (2, 2, 3))
+    corners = (
+        rng.uniform(40, 200)
+        + rng.normal(0, 14, 3)
+        + rng.normal(0, 18, (2, 2, 1))
+        + rng.normal(0, 5, (2, 2, 3))
+    )
     picture = cv2.resize(corners.astype(np.float32), small[::-1], interpolation=cv2.INTER_LINEAR)
     for _ in range(int(rng.integers(0, 9))):
         colour = tuple(float(v) for v in np.clip(rng.uniform(20, 230) + rng.normal(0, 20, 3), 5, 250))
@@ -210,7 +218,9 @@ def _blend(frame: Image, rows: slice, columns: slice, colour: npt.NDArray[Any], 
     import cv2
 
     part = frame[rows, columns]
-    frame[rows, columns] = cv2.blendLinear(np.ascontiguousarray(colour), np.ascontiguousarray(part), alpha, 1 - alpha)
+    frame[rows, columns] = cv2.blendLinear(
+        np.ascontiguousarray(colour), np.ascontiguousarray(part), alpha, 1 - alpha
+    )
 
 
 def _make_blob(shot: Shot, rng: np.random.Generator) -> _Blob:
@@ -222,7 +232,9 @@ def _make_blob(shot: Shot, rng: np.random.Generator) -> _Blob:
     seconds = np.arange(shot.num_frames) / shot.fps
     paths = [rng.uniform(0, 1) + rng.uniform(-0.15, 0.15) * seconds for _ in range(2)]
     x, y = (((path % 1.4) - 0.2) * size for path, size in zip(paths, (shot.width, shot.height), strict=True))
-    return _Blob(np.ascontiguousarray(colour), mask.astype(np.float32), x.astype(np.float32), y.astype(np.float32))
+    return _Blob(
+        np.ascontiguousarray(colour), mask.astype(np.float32), x.astype(np.float32), y.astype(np.float32)
+    )
 
 
 def _draw_blob(frame: Image, bodies: Floats, blob: _Blob, index: int) -> None:
@@ -244,7 +256,12 @@ def _draw_head(frame: Image, actor: Actor, head: Head, motion: Motion, index: in
     layer = head.texture.copy()
     drop_jaw(layer, head, float(mouth[0]))
     draw_mouth(layer, head, mouth)
-    draw_eyes(layer, head, float(motion.lids[index]), (float(motion.gaze_right[index]), float(motion.gaze_down[index])))
+    draw_eyes(
+        layer,
+        head,
+        float(motion.lids[index]),
+        (float(motion.gaze_right[index]), float(motion.gaze_down[index])),
+    )
     unit_px = actor.unit_px * float(motion.scale[index])
     x = actor.x * frame.shape[1] + float(motion.right[index]) * actor.unit_px
     y = actor.y * frame.shape[0] + float(motion.down[index]) * actor.unit_px
@@ -255,13 +272,20 @@ def _draw_head(frame: Image, actor: Actor, head: Head, motion: Motion, index: in
         return
     turn = (float(motion.roll[index]), float(motion.yaw[index]), float(motion.pitch[index]))
     source = _source_map(head, rows, columns, (x, y), unit_px, turn)
-    warped = cv2.remap(layer, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    warped = cv2.remap(
+        layer, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )
     alpha = cv2.extractChannel(warped, 3).astype(np.float32) / 255
     _blend(frame, rows, columns, cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR), alpha)
 
 
 def _source_map(
-    head: Head, rows: slice, columns: slice, centre: tuple[float, float], unit_px: float, turn: tuple[float, float, float]
+    head: Head,
+    rows: slice,
+    columns: slice,
+    centre: tuple[float, float],
+    unit_px: float,
+    turn: tuple[float, float, float],
 ) -> Floats:
     """Where each pixel of the picture comes from on the head's layer, (rows, columns, 2)."""
     import cv2
@@ -276,7 +300,10 @@ def _source_map(
     x, y = right * cos + down * sin, down * cos - right * sin
     to_px, offset = head.pixels_per_unit, EXTENT * head.pixels_per_unit - 0.5
     depth = cv2.remap(
-        head.depth, (x * to_px + offset).astype(np.float32), (y * to_px + offset).astype(np.float32), cv2.INTER_LINEAR
+        head.depth,
+        (x * to_px + offset).astype(np.float32),
+        (y * to_px + offset).astype(np.float32),
+        cv2.INTER_LINEAR,
     )
     x = (x - depth * np.sin(yaw)) / np.cos(yaw)
     y = (y - depth * np.sin(pitch)) / np.cos(pitch)

@@ -48,7 +48,9 @@ def write_media(
     with av.open(str(path), "w", format="mp4", options=options) as container:
         film = None
         if frames is not None:
-            film = container.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": str(quality)})
+            film = container.add_stream(
+                "libx264", rate=fps, options={"preset": "veryfast", "crf": str(quality)}
+            )
             film.height, film.width, film.pix_fmt = *size, "yuv420p"
             film.codec_context.thread_count = 1
         sound = None

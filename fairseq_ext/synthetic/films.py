@@ -1,0 +1,329 @@
+"""Films of synthetic speakers: a voice with a face says sentences, a camera looks on; what the video corpora are made of.
+
+Shapes: N samples; T frames.
+
+A `Film` is a plan, small and picklable: equal films give equal files. `make_film` writes its files, each whole or not
+at all, and tells what was said when.
+"""
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ..files import atomic_path
+from .faces.canvas import Image
+from .faces.look import Look, draw_look
+from .faces.scene import Actor, Shot, render, render_slide
+from .faces.video import write_media
+from .faces.visemes import mouth_track
+from .phrases import draw
+from .speech import Phoneme
+from .voices import Channel, Samples, Voice, record, speak, voice_pool
+
+__all__ = [
+    "TRUTH_COLUMNS",
+    "Film",
+    "Row",
+    "Speaker",
+    "cast",
+    "duration_s",
+    "make_film",
+    "sentences",
+    "youtube_id",
+]
+
+TRUTH_COLUMNS = (
+    *("path", "number", "split", "language", "speaker", "planted", "start_s", "end_s", "text"),
+    *("words", "phonemes"),
+)
+Row = tuple[str, ...]
+
+# Microphone and room come last, over the whole film, so that pauses sound like the rest.
+_CLEAN = Channel(peak_dbfs=-3.0, noise_db=-120.0, noise_tilt_db=0.0, tilt_db=0.0, low_cut_hz=0.0)
+_BEFORE_S, _AFTER_S = 0.15, 0.20  # silence that a segment keeps around its sentence
+_ROUND = 400  # phrases drawn at once; a side has 1,000 and more
+_WIDE = 0.5  # size of a face in a wide shot, relative to the usual shot
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A voice and the face that goes with it."""
+
+    name: str
+    voice: Voice
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """The plan of one film.
+
+    Attributes:
+        name: of the film in the table of truth: the path of its video, whether or not there is one.
+        split: of the corpus.
+        speaker: who speaks.
+        sentences: what is said, with pauses between.
+        seed: of pauses, light, movements and background.
+        video: path of the mp4, relative to the root; None: no video is written.
+        audio: path of the sound on its own (.flac or .m4a); None: the sound is in the video only.
+        is_sound_in_video: the video has a sound track.
+        width: of the picture, pixels.
+        height: of the picture, pixels.
+        fps: frames per second.
+        sample_rate_hz: of the sound.
+        x: place of the face, share of the width (bridge of the nose).
+        y: place of the face, share of the height.
+        unit_px: pixels per head unit; a face is about 0.94 wide and 1.5 high.
+        views: for each sentence "close", "wide" (a small face) or "slide" (no face); empty: all close.
+        pauses_s: shortest and longest pause between sentences; half of it stands at either end.
+        bystanders: silent people: look, x, y and unit_px of each.
+        planted: what is wrong with the film, in words, for the table of truth; "" when nothing is.
+        keep: share of the video's bytes that is kept; below 1 it is cut off.
+        is_fast_start: the video's index stands at the front: what is left of a cut-off video can be read.
+        is_muted: the sound track is digital silence.
+        is_sound_only: the mp4 has no picture.
+    """
+
+    name: str
+    split: str
+    speaker: Speaker
+    sentences: tuple[str, ...]
+    seed: int
+    video: str | None
+    audio: str | None = None
+    is_sound_in_video: bool = True
+    width: int = 224
+    height: int = 224
+    fps: Fraction = Fraction(25)
+    sample_rate_hz: int = 44_100
+    x: float = 0.5
+    y: float = 0.46
+    unit_px: float = 112.0
+    views: tuple[str, ...] = ()
+    pauses_s: tuple[float, float] = (0.4, 1.0)
+    bystanders: tuple[tuple[Look, float, float, float], ...] = ()
+    planted: str = ""
+    keep: float = 1.0
+    is_fast_start: bool = False
+    is_muted: bool = False
+    is_sound_only: bool = False
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths of all files, relative to the root."""
+        return tuple(path for path in (self.video, self.audio) if path is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A sentence in the film's time."""
+
+    text: str
+    start_s: float
+    end_s: float
+    words: tuple[tuple[str, float, float], ...]
+    phonemes: tuple[Phoneme, ...]
+
+
+def cast(corpus: str, language: str, num_speakers: int, *, seed: int) -> list[Speaker]:
+    """Speakers of one corpus and language, whom no other corpus has; the first of many are the same as fewer.
+
+    Args:
+        corpus: its name; another one gives other people.
+        language: of espeak-ng.
+        num_speakers: how many.
+        seed: another one gives other people.
+
+    Returns:
+        The speakers; each has a voice and a face of its own.
+    """
+    own = int.from_bytes(hashlib.sha256(f"{corpus} {language} {seed}".encode()).digest()[:4], "big")
+    voices = voice_pool(language, num_speakers, seed=own)
+    # The name goes into every take of a voice, so it must tell the seed too.
+    return [
+        Speaker(name, replace(voice, speaker=name), draw_look(own + index, voice.gender))
+        for index, voice in enumerate(voices)
+        for name in [f"{corpus}{seed}_{voice.speaker}"]
+    ]
+
+
+def youtube_id(*what: object) -> str:
+    """An id as YouTube gives: 11 letters, digits, "-" and "_", of which some start with "-".
+
+    Args:
+        *what: whose; equal arguments give equal ids.
+
+    Returns:
+        The id.
+    """
+    digest = hashlib.sha256(" ".join(map(str, what)).encode()).digest()
+    return base64.urlsafe_b64encode(digest)[:11].decode()
+
+
+def sentences(language: str, side: str, num_sentences: int, *, seed: int) -> list[str]:
+    """Phrases of a language; after some hundred they may come again.
+
+    Args:
+        language: one of `phrases.LANGUAGES`.
+        side: "train", "dev" or "test"; no phrase is on two.
+        num_sentences: how many.
+        seed: another one gives others.
+
+    Returns:
+        The texts.
+    """
+    rounds = range(math.ceil(num_sentences / _ROUND))
+    texts = [
+        phrase.text for turn in rounds for phrase in draw(language, side, _ROUND, seed=seed * 1000 + turn)
+    ]
+    return texts[:num_sentences]
+
+
+def duration_s(film: Film) -> float:
+    """Length of a film's sound, found by speaking it.
+
+    Args:
+        film: the plan.
+
+    Returns:
+        Seconds.
+    """
+    return len(_perform(film)[0]) / film.sample_rate_hz
+
+
+def make_film(root: Path, film: Film) -> list[Row]:
+    """Write the files of a film.
+
+    Args:
+        root: of the corpus.
+        film: the plan.
+
+    Returns:
+        One row per sentence, columns as in `TRUTH_COLUMNS`; `words` and `phonemes` are JSON lists of
+        [text, start_s, end_s]. All times are in the film's own time.
+    """
+    samples, said = _perform(film)
+    if film.is_muted:
+        samples = np.zeros_like(samples)
+    if film.audio is not None:
+        with atomic_path(root / film.audio) as scratch:
+            _write_sound(scratch, film, samples)
+    if film.video is not None:
+        with atomic_path(root / film.video) as scratch:
+            _write_video(scratch, film, samples, said)
+    return [_row(film, number, sentence) for number, sentence in enumerate(said)]
+
+
+def _perform(film: Film) -> tuple[Samples, list[_Said]]:
+    """All sentences in one recording."""
+    rng, rate = np.random.default_rng([film.seed, 11]), film.sample_rate_hz
+    clean = replace(film.speaker.voice, channel=_CLEAN)
+    pieces: list[Samples] = []
+    said: list[_Said] = []
+    pauses_s = rng.uniform(*film.pauses_s, len(film.sentences) + 1)
+    pauses_s[[0, -1]] /= 2
+    at = _silence(pieces, 0, pauses_s[0], rate)
+    for number, text in enumerate(film.sentences):
+        speech = speak(clean, text, take=film.seed % 100_003 * 64 + number, sample_rate_hz=rate)
+        pieces.append(speech.samples)
+        said.append(_place(text, speech.words, speech.phonemes, at / rate, speech.duration_s))
+        at = _silence(pieces, at + len(speech.samples), pauses_s[number + 1], rate)
+    return record(np.concatenate(pieces), rate, film.speaker.voice.channel, rng), said
+
+
+def _silence(pieces: list[Samples], at: int, duration_s: float, rate: int) -> int:
+    pieces.append(np.zeros(round(duration_s * rate), np.float32))
+    return at + len(pieces[-1])
+
+
+def _place(
+    text: str,
+    words: tuple[tuple[float, float, int], ...],
+    phonemes: tuple[Phoneme, ...],
+    at_s: float,
+    duration_s: float,
+) -> _Said:
+    """Times of a sentence that starts so late; its ends are what a segment shows, in hundredths of a second."""
+    tokens = text.split()
+    start_s = max(at_s + phonemes[0].start_s - _BEFORE_S, 0.0)
+    end_s = at_s + min(phonemes[-1].end_s + _AFTER_S, duration_s)
+    return _Said(
+        text,
+        math.ceil(start_s * 100) / 100,
+        math.floor(end_s * 100) / 100,
+        tuple((tokens[number], at_s + a, at_s + b) for a, b, number in words),
+        tuple(Phoneme(at_s + a, at_s + b, ipa) for a, b, ipa in phonemes),
+    )
+
+
+def _row(film: Film, number: int, said: _Said) -> Row:
+    words = [[word, round(a, 3), round(b, 3)] for word, a, b in said.words]
+    phonemes = [[ipa, round(a, 3), round(b, 3)] for a, b, ipa in said.phonemes]
+    who = (film.split, film.speaker.voice.language, film.speaker.name, film.planted)
+    when = (f"{said.start_s:.2f}", f"{said.end_s:.2f}", said.text)
+    return (
+        film.name,
+        str(number),
+        *who,
+        *when,
+        *(json.dumps(spans, ensure_ascii=False) for spans in (words, phonemes)),
+    )
+
+
+def _write_sound(path: Path, film: Film, samples: Samples) -> None:
+    if str(film.audio).endswith(".flac"):
+        with open(path, "wb") as file:
+            soundfile.write(file, samples, film.sample_rate_hz, format="FLAC", subtype="PCM_16")
+    else:
+        write_media(path, None, samples=samples, sample_rate_hz=film.sample_rate_hz)
+
+
+def _write_video(path: Path, film: Film, samples: Samples, said: list[_Said]) -> None:
+    num_frames = math.floor(len(samples) / film.sample_rate_hz * film.fps)
+    write_media(
+        path,
+        None if film.is_sound_only else _frames(film, said, num_frames),
+        size=(film.height, film.width),
+        fps=film.fps,
+        samples=samples if film.is_sound_in_video else None,
+        sample_rate_hz=film.sample_rate_hz,
+        is_fast_start=film.is_fast_start,
+    )
+    if film.keep < 1.0:
+        with open(path, "r+b") as file:
+            file.truncate(int(path.stat().st_size * film.keep))
+
+
+def _frames(film: Film, said: list[_Said], num_frames: int) -> Iterator[Image]:
+    """The film, shot after shot."""
+    fps = float(film.fps)
+    mouth = mouth_track([phoneme for sentence in said for phoneme in sentence.phonemes], num_frames, fps)
+    for start, stop, view in _shots(film, said, num_frames):
+        size = _WIDE if view == "wide" else 1.0
+        x, y = (0.5 + (film.x - 0.5) * 0.8, film.y - 0.06) if view == "wide" else (film.x, film.y)
+        actors = [Actor(look, at_x, at_y, unit_px * size) for look, at_x, at_y, unit_px in film.bystanders]
+        actors.append(Actor(film.speaker.look, x, y, film.unit_px * size, mouth[start:stop]))
+        shot = Shot(film.width, film.height, fps, stop - start, tuple(actors), film.seed * 97 + len(view))
+        yield from render_slide(shot) if view == "slide" else render(shot)
+
+
+def _shots(film: Film, said: list[_Said], num_frames: int) -> Iterator[tuple[int, int, str]]:
+    """First frame, frame after the last, and view of each shot; cuts are in the pauses."""
+    views = film.views or ("close",) * len(said)
+    cuts = [0]
+    for one, other in zip(said, said[1:], strict=False):
+        cuts.append(round((one.end_s + other.start_s) / 2 * float(film.fps)))
+    cuts.append(num_frames)
+    start = 0
+    for index, view in enumerate(views):
+        if index + 1 == len(views) or views[index + 1] != view:
+            yield start, cuts[index + 1], view
+            start = cuts[index + 1]

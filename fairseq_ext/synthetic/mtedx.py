@@ -1,0 +1,212 @@
+"""A synthetic Multilingual TEDx (mTEDx) with videos, in the published layout of the real one.
+
+Layout (Salesky et al., "The Multilingual TEDx Corpus for Speech Recognition and Translation", Interspeech 2021;
+https://www.openslr.org/100), for each language `l`, with splits train, valid and test:
+
+    {l}-{l}/data/{split}/wav/{talk}.flac       one file per talk; {talk} is its YouTube id
+    {l}-{l}/data/{split}/txt/segments          {talk}_0000 {talk} {start_s} {end_s}, separated by spaces
+    {l}-{l}/data/{split}/txt/{split}.yaml      - {duration: 2.35, offset: 42.91, speaker_id: .., wav: {talk}.wav}
+    {l}-{l}/data/{split}/txt/{split}.{l}       transcripts; line n of the three files is the same segment
+
+The corpus has sound only. Who wants the lips downloads the talks from YouTube; MuAViC (Anwar et al., Interspeech 2023)
+keeps them as `video/{l}/{split}/{talk}.mp4`, and so does this writer. Left out: vtt/ and the translations.
+
+As in the real world, one talk's video is missing (deleted from YouTube), one is cut off, some show a second face, a
+slide for a while, or the speaker from afar; `SYNTHETIC_truth.tsv` tells which. Unlike real talks these are short, and
+no split shares a speaker.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ..files import atomic_write
+from .faces.look import draw_look
+from .film_corpus import claim, write_films
+from .films import TRUTH_COLUMNS, Film, Row, Speaker, cast, sentences, youtube_id
+
+__all__ = ["LANGUAGES", "Sizes", "plan", "write"]
+
+LANGUAGES = ("fr", "it", "es", "pt")
+_SIDES = {"train": "train", "valid": "dev", "test": "test"}
+_SEGMENT_S = 3.3  # of a sentence and the pause after it, on average
+_RATES_HZ = (Fraction(25), Fraction(30000, 1001), Fraction(25), Fraction(24))
+_MISSING, _CUT_OFF = "pt", "it"  # languages whose last train talk has no video, or part of one
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many talks of each language.
+
+    Attributes:
+        train_talks: of train, each by another speaker.
+        valid_talks: of valid.
+        test_talks: of test.
+        segments: sentences of a talk.
+    """
+
+    train_talks: int = 2
+    valid_talks: int = 1
+    test_talks: int = 1
+    segments: int = 4
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a split without a talk or a talk without a sentence."""
+        if min(self.train_talks, self.valid_talks, self.test_talks, self.segments) < 1:
+            raise ValueError(
+                f"synthetic mTEDx: 1 talk and 1 segment or more expected in each split, found {self}"
+            )
+
+    @classmethod
+    def of(cls, speakers: int, minutes: float) -> "Sizes":
+        """Sizes of a wanted amount.
+
+        Args:
+            speakers: of train, in each language; valid and test have a quarter as many each.
+            minutes: of speech in train, in each language, about.
+
+        Returns:
+            The sizes.
+        """
+        others = max(1, speakers // 4)
+        return cls(speakers, others, others, max(1, round(minutes * 60 / _SEGMENT_S / max(speakers, 1))))
+
+
+def write(
+    root: str | Path,
+    *,
+    languages: Sequence[str] = LANGUAGES,
+    sizes: Sizes | None = None,
+    seed: int = 1,
+    num_workers: int = 1,
+    progress: bool = True,
+) -> dict[str, int]:
+    """Write the corpus, or what is missing of it; equal arguments give equal files.
+
+    Args:
+        root: folder of the corpus, created when missing.
+        languages: some of `LANGUAGES`.
+        sizes: talks and segments; by default enough for a demo.
+        seed: another one gives other speakers, sentences and pictures.
+        num_workers: processes.
+        progress: show a progress bar.
+
+    Returns:
+        Number of "talks", "videos" (files that are there) and "segments".
+
+    Raises:
+        ValueError: when an argument is out of range, or the folder holds anything other than this corpus.
+        SpeechError: when the package espeakng-loader is missing.
+        ModuleNotFoundError: when OpenCV is missing.
+    """
+    root, sizes = Path(root), sizes or Sizes()
+    films = plan(languages, sizes, seed)
+    claim(root, {"corpus": "mtedx", "languages": list(languages), "seed": seed, **asdict(sizes)})
+    rows = write_films(root, films, num_workers=num_workers, title="synthetic mTEDx", progress=progress)
+    for language in languages:
+        for split in _SIDES:
+            _write_texts(root / f"{language}-{language}" / "data" / split / "txt", language, split, rows)
+    return {
+        "talks": len(films),
+        "videos": sum(film.video is not None for film in films),
+        "segments": len(rows),
+    }
+
+
+def plan(languages: Sequence[str], sizes: Sizes, seed: int) -> list[Film]:
+    """All talks.
+
+    Args:
+        languages: some of `LANGUAGES`.
+        sizes: of the splits.
+        seed: another one gives other talks.
+
+    Returns:
+        The films, by language and split.
+
+    Raises:
+        ValueError: for an unknown language.
+    """
+    unknown = sorted(set(languages) - set(LANGUAGES))
+    if unknown or not languages:
+        raise ValueError(f"synthetic mTEDx: languages of {LANGUAGES} expected, found {list(languages)}")
+    return [film for language in languages for film in _plan_language(language, sizes, seed)]
+
+
+def _plan_language(language: str, sizes: Sizes, seed: int) -> Iterator[Film]:
+    counts = {"train": sizes.train_talks, "valid": sizes.valid_talks, "test": sizes.test_talks}
+    speakers = iter(cast("mtedx", language, sum(counts.values()), seed=seed))
+    order = LANGUAGES.index(language)
+    for split, num_talks in counts.items():
+        texts = sentences(language, _SIDES[split], num_talks * sizes.segments, seed=seed)
+        for talk in range(num_talks):
+            said = tuple(texts[talk * sizes.segments : (talk + 1) * sizes.segments])
+            film = _plan_talk(language, split, next(speakers), said, seed, turn=order + talk)
+            yield _plant(film, language) if split == "train" and talk + 1 == num_talks else film
+
+
+def _plan_talk(
+    language: str, split: str, speaker: Speaker, said: tuple[str, ...], seed: int, turn: int
+) -> Film:
+    """A talk; every fourth one shows a second face, a slide, or the speaker from afar."""
+    talk = youtube_id("mtedx", speaker.name)
+    rng = np.random.default_rng([seed, *talk.encode()])
+    is_large = turn % 5 == 4
+    unit_px = float(rng.uniform(88, 118)) * (1.9 if is_large else 1.0)
+    film = Film(
+        name=f"video/{language}/{split}/{talk}.mp4",
+        split=split,
+        speaker=speaker,
+        sentences=said,
+        seed=int(rng.integers(2**31)),
+        video=f"video/{language}/{split}/{talk}.mp4",
+        audio=f"{language}-{language}/data/{split}/wav/{talk}.flac",
+        width=1280 if is_large else 640,
+        height=720 if is_large else 360,
+        fps=_RATES_HZ[turn % len(_RATES_HZ)],
+        x=float(rng.uniform(0.42, 0.58)),
+        y=float(rng.uniform(0.38, 0.44)),
+        unit_px=unit_px,
+    )
+    middle = len(said) // 2
+    if turn % 4 == 1:
+        other = draw_look(film.seed, "female" if rng.uniform() < 0.5 else "male")
+        return replace(film, x=0.66, bystanders=((other, 0.22, 0.46, 0.72 * unit_px),), planted="second face")
+    if turn % 4 == 2 and split == "train" and len(said) > 1:
+        views = tuple("slide" if number == middle else "close" for number in range(len(said)))
+        return replace(film, views=views, planted=f"slide in sentence {middle}")
+    if turn % 4 == 3:
+        views = tuple("wide" if number == len(said) - 1 else "close" for number in range(len(said)))
+        return replace(film, views=views, planted=f"wide shot in sentence {len(said) - 1}")
+    return film
+
+
+def _plant(film: Film, language: str) -> Film:
+    """What happens to downloads."""
+    if language == _MISSING:
+        return replace(film, video=None, planted="video missing")
+    if language == _CUT_OFF:
+        both = "; ".join(filter(None, (film.planted, "video cut off after 60% of its bytes")))
+        return replace(film, keep=0.6, is_fast_start=True, planted=both)
+    return film
+
+
+def _write_texts(folder: Path, language: str, split: str, rows: list[Row]) -> None:
+    """The three files whose lines belong together."""
+    prefix = f"video/{language}/{split}/"
+    segments = [dict(zip(TRUTH_COLUMNS, row, strict=True)) for row in rows if row[0].startswith(prefix)]
+    with atomic_write(folder / "segments") as file:
+        for row in segments:
+            talk = Path(row["path"]).stem
+            file.write(f"{talk}_{int(row['number']):04d} {talk} {row['start_s']} {row['end_s']}\n")
+    with atomic_write(folder / f"{split}.yaml") as file:
+        for row in segments:
+            talk = Path(row["path"]).stem
+            length_s = float(row["end_s"]) - float(row["start_s"])
+            times = f"duration: {length_s:.2f}, offset: {row['start_s']}"
+            file.write(f"- {{{times}, speaker_id: {row['speaker']}, wav: {talk}.wav}}\n")
+    with atomic_write(folder / f"{split}.{language}") as file:
+        file.writelines(f"{row['text']}\n" for row in segments)

@@ -1,0 +1,170 @@
+"""A synthetic VoxCeleb2 in the published layout of the real one: many languages, none of them told.
+
+Layout (Chung, Nagrani and Zisserman, "VoxCeleb2: Deep Speaker Recognition", Interspeech 2018;
+https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox2.html), for dev and test:
+
+    {dev,test}/mp4/{speaker}/{video}/{number}.mp4   224 x 224 pixels around the face, 25 frames/s
+    {dev,test}/aac/{speaker}/{video}/{number}.m4a   the sound of the same clip
+    vox2_meta.csv                                   "VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set ", with these spaces
+
+Speakers are id00012 and the like, videos YouTube ids, numbers five digits from 00001. Pictures and sound are two
+downloads; whether the published mp4 hold sound as well we could not settle without the files, and tools that read
+the corpus take it from the m4a: here the mp4 are silent. Left out: the txt files with boxes of the faces. Real clips
+last 4 s or more (8 s on average), these one sentence, about 3 s.
+
+The language and the words of each clip stand in `SYNTHETIC_truth.tsv` only. One mp4 is cut off, and one m4a missing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..files import atomic_write
+from .film_corpus import claim, write_films
+from .films import Film, Speaker, cast, sentences, youtube_id
+
+__all__ = ["LANGUAGES", "Sizes", "plan", "write"]
+
+LANGUAGES = ("fr", "it", "es", "pt", "en")
+_CLIP_S = 3.0  # of a clip, on average
+_CUT_OFF, _NO_SOUND = 3, 8  # numbers of the clips of dev that are damaged
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many speakers and clips.
+
+    Attributes:
+        dev_speakers: languages take turns.
+        test_speakers: others.
+        videos: of each speaker.
+        clips: of each video.
+    """
+
+    dev_speakers: int = 10
+    test_speakers: int = 2
+    videos: int = 1
+    clips: int = 2
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where nobody speaks."""
+        if min(self.dev_speakers, self.test_speakers, self.videos, self.clips) < 1:
+            raise ValueError(f"synthetic VoxCeleb2: 1 or more expected of everything, found {self}")
+
+    @classmethod
+    def of(cls, speakers: int, minutes: float) -> "Sizes":
+        """Sizes of a wanted amount.
+
+        Args:
+            speakers: of dev; test has a tenth as many.
+            minutes: of dev, about.
+
+        Returns:
+            The sizes.
+        """
+        per_speaker = max(1, round(minutes * 60 / _CLIP_S / max(speakers, 1)))
+        videos = max(1, round(per_speaker / 6))
+        return cls(speakers, max(1, speakers // 10), videos, max(1, round(per_speaker / videos)))
+
+
+def write(
+    root: str | Path,
+    *,
+    sizes: Sizes | None = None,
+    seed: int = 1,
+    num_workers: int = 1,
+    progress: bool = True,
+) -> dict[str, int]:
+    """Write the corpus, or what is missing of it; equal arguments give equal files.
+
+    Args:
+        root: folder of the corpus, created when missing.
+        sizes: speakers and clips; by default enough for a demo.
+        seed: another one gives other speakers, sentences and pictures.
+        num_workers: processes.
+        progress: show a progress bar.
+
+    Returns:
+        Number of "speakers" and "clips".
+
+    Raises:
+        ValueError: when an argument is out of range, or the folder holds anything other than this corpus.
+        SpeechError: when the package espeakng-loader is missing.
+        ModuleNotFoundError: when OpenCV is missing.
+    """
+    root, sizes = Path(root), sizes or Sizes()
+    films = plan(sizes, seed)
+    claim(root, {"corpus": "voxceleb2", "seed": seed, **asdict(sizes)})
+    write_films(root, films, num_workers=num_workers, title="synthetic VoxCeleb2", progress=progress)
+    speakers = {Path(film.name).parts[2]: film for film in films}
+    with atomic_write(root / "vox2_meta.csv") as file:
+        file.write("VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set \n")
+        for name, film in speakers.items():
+            gender = film.speaker.voice.gender[0]
+            file.write(f"{name} ,n{name[2:].zfill(6)} ,{gender} ,{film.split} \n")
+    return {"speakers": len(speakers), "clips": len(films)}
+
+
+def plan(sizes: Sizes, seed: int) -> list[Film]:
+    """All clips.
+
+    Args:
+        sizes: of dev and test.
+        seed: another one gives other clips.
+
+    Returns:
+        The films, by speaker; some are damaged.
+    """
+    films = list(_plan_all(sizes, seed))
+    if len(films) > _CUT_OFF:
+        films[_CUT_OFF] = replace(films[_CUT_OFF], keep=0.5, planted="mp4 cut off, unreadable")
+    if len(films) > _NO_SOUND:
+        films[_NO_SOUND] = replace(films[_NO_SOUND], audio=None, planted="m4a missing")
+    return films
+
+
+def _plan_all(sizes: Sizes, seed: int) -> Iterator[Film]:
+    num_speakers = sizes.dev_speakers + sizes.test_speakers
+    each = -(-num_speakers // len(LANGUAGES))
+    casts = {language: cast("voxceleb2", language, each, seed=seed) for language in LANGUAGES}
+    per_speaker = sizes.videos * sizes.clips
+    texts = {
+        language: sentences(language, "train", each * per_speaker, seed=seed + 50) for language in LANGUAGES
+    }
+    for index in range(num_speakers):
+        language, turn = LANGUAGES[index % len(LANGUAGES)], index // len(LANGUAGES)
+        said = texts[language][turn * per_speaker : (turn + 1) * per_speaker]
+        split = "dev" if index < sizes.dev_speakers else "test"
+        # As in the real corpus, numbers have gaps.
+        yield from _plan_speaker(
+            f"id{12 + 3 * index:05d}", split, casts[language][turn], said, sizes.clips, seed
+        )
+
+
+def _plan_speaker(
+    name: str, split: str, speaker: Speaker, said: list[str], num_clips: int, seed: int
+) -> Iterator[Film]:
+    """Clips of one video share size and place of the face, nearly."""
+    rng = np.random.default_rng([seed, *speaker.name.encode()])
+    for number, text in enumerate(said):
+        video, clip = youtube_id("voxceleb2", speaker.name, number // num_clips), number % num_clips + 1
+        if clip == 1:
+            unit_px = float(rng.uniform(88, 118))
+        where = f"{name}/{video}/{clip:05d}"
+        yield Film(
+            name=f"{split}/mp4/{where}.mp4",
+            split=split,
+            speaker=speaker,
+            sentences=(text,),
+            seed=int(rng.integers(2**31)),
+            video=f"{split}/mp4/{where}.mp4",
+            audio=f"{split}/aac/{where}.m4a",
+            is_sound_in_video=False,
+            sample_rate_hz=16_000,
+            x=float(rng.uniform(0.46, 0.54)),
+            y=float(rng.uniform(0.42, 0.47)),
+            unit_px=unit_px,
+            pauses_s=(0.2, 0.9),
+        )
