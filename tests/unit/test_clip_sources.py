@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from fairseq_ext.media.clip_sources import videos
 from fairseq_ext.media.clips import Segment, VideoFile
@@ -23,6 +25,8 @@ def test_mtedx_groups_segments_by_talk(tmp_path: Path) -> None:
     (text / "segments").write_text("b_0 b 1.0 2.0\na_0 a 0.5 1.0\nb_1 b 0.2 1.5\ngone_0 gone 0.0 1.0\n")
     (text / "train.fr").write_text("un\ndeux\ntrois\nquatre\n")
     touch(tmp_path, "video/fr/train/a.mp4", "video/fr/train/b.mp4")
+    (tmp_path / "fr-fr/data/train/wav").mkdir()
+    soundfile.write(tmp_path / "fr-fr/data/train/wav/a.flac", np.zeros(80000), 16000)
     problems: list[str] = []
     found = list(videos("mtedx", tmp_path, languages=["fr"], splits=["train"], on_problem=problems.append))
     assert found == [
