@@ -1,4 +1,4 @@
-"""Films of synthetic speakers: a voice with a face says sentences, a camera looks on; what the video corpora are made of.
+"""Films of synthetic speakers, of which the video corpora consist: a voice with a face speaks, a camera looks on.
 
 Shapes: N samples; T frames.
 
@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -319,7 +320,7 @@ def _shots(film: Film, said: list[_Said], num_frames: int) -> Iterator[tuple[int
     """First frame, frame after the last, and view of each shot; cuts are in the pauses."""
     views = film.views or ("close",) * len(said)
     cuts = [0]
-    for one, other in zip(said, said[1:], strict=False):
+    for one, other in pairwise(said):
         cuts.append(round((one.end_s + other.start_s) / 2 * float(film.fps)))
     cuts.append(num_frames)
     start = 0

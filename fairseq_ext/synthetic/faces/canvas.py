@@ -13,7 +13,7 @@ from .look import Colour
 
 __all__ = ["Canvas", "Floats", "Image", "smooth_noise"]
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 Image = npt.NDArray[np.uint8]
 _SHIFT = 4  # sub-pixel bits of OpenCV's polygons
 
@@ -49,7 +49,7 @@ class Canvas:
     def pixels(self, points: Sequence[tuple[float, float]] | Floats) -> npt.NDArray[np.int32]:
         """Points in head units as fixed-point pixels for OpenCV, (N, 1, 2)."""
         at = (np.asarray(points, np.float32) - (self.left, self.top)) * self.pixels_per_unit - 0.5
-        return np.rint(at * (1 << _SHIFT)).astype(np.int32)[:, None]
+        return np.asarray(np.rint(at * (1 << _SHIFT)), np.int32)[:, None]
 
     def outline(self, points: Sequence[tuple[float, float]] | Floats, soft: float = 0.0) -> Floats:
         """Mask of a closed outline.
@@ -66,7 +66,9 @@ class Canvas:
         mask = np.zeros(self.alpha.shape, np.uint8)
         cv2.fillPoly(mask, [self.pixels(points)], 255, cv2.LINE_AA, _SHIFT)
         out = mask.astype(np.float32) / 255
-        return cv2.GaussianBlur(out, (0, 0), soft * self.pixels_per_unit) if soft else out
+        return np.asarray(
+            cv2.GaussianBlur(out, (0, 0), soft * self.pixels_per_unit) if soft else out, np.float32
+        )
 
     def blob(self, x: float, y: float, width: float, height: float) -> Floats:
         """A Gaussian bump.
@@ -108,7 +110,7 @@ class Canvas:
     def image(self) -> Image:
         """(H, W, 4) uint8: blue, green, red, coverage."""
         out = np.concatenate([self.colour, self.alpha[..., None] * 255], axis=2)
-        return np.clip(np.rint(out), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint(out), 0, 255), np.uint8)
 
 
 def smooth_noise(shape: tuple[int, int], cells: tuple[float, float], rng: np.random.Generator) -> Floats:

@@ -36,9 +36,9 @@ def drop_jaw(image: Image, head: Head, opening: float) -> None:
     if opening <= 0.02:
         return
     top = int((head.look.mouth_y - 0.06 + EXTENT) * head.pixels_per_unit)
-    rows, columns = np.indices(head.jaw[top:].shape, dtype=np.float32)
-    moved = rows - head.jaw[top:] * np.float32(opening * JAW_DROP * head.pixels_per_unit)
-    image[top:] = cv2.remap(image[top:], columns, moved, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    grid = np.asarray(np.indices(head.jaw[top:].shape), np.float32)
+    grid[0] -= head.jaw[top:] * np.float32(opening * JAW_DROP * head.pixels_per_unit)
+    image[top:] = cv2.remap(image[top:], grid[1], grid[0], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def draw_mouth(image: Image, head: Head, mouth: npt.NDArray[np.float32]) -> None:
@@ -165,7 +165,7 @@ def _draw_iris(
     eye = image[top:bottom, left:right]
     iris = np.ascontiguousarray(eye)
     centre = _to_pixels(head, side * look.eye_x + 0.030 * gaze[0], -0.004 + 0.014 * gaze[1]) - (left, top)
-    at = tuple(int(round(float(v) * (1 << _SHIFT))) for v in centre)
+    at = tuple(round(float(v) * (1 << _SHIFT)) for v in centre)
     scale = head.pixels_per_unit * (1 << _SHIFT)
     radius = 0.040
     rings: tuple[tuple[float, npt.NDArray[Any]], ...] = (
@@ -192,7 +192,7 @@ def _to_pixels(head: Head, x: float, y: float) -> npt.NDArray[np.float64]:
 def _points(head: Head, x: Floats, y: Floats) -> npt.NDArray[np.int32]:
     """Fixed-point pixels of a curve, (K, 1, 2)."""
     at = (np.stack([x, y], 1) + EXTENT) * head.pixels_per_unit - 0.5
-    return np.rint(at * (1 << _SHIFT)).astype(np.int32)[:, None]
+    return np.asarray(np.rint(at * (1 << _SHIFT)), np.int32)[:, None]
 
 
 def _fill(

@@ -16,7 +16,7 @@ from .look import Colour, Light, Look
 __all__ = ["EXTENT", "Head", "make_body", "make_head"]
 
 EXTENT = 1.15
-BODY = (-1.9, 0.30, 1.9, 2.4)  # left, top, right, bottom of the body's layer
+BODY = (-1.9, 0.30, 1.9)  # left, top and right of the body's layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _shade(canvas: Canvas, height: Floats, light: Light) -> Floats:
     normal = np.stack([-across, -down, np.ones_like(height)], axis=2)
     normal /= np.linalg.norm(normal, axis=2, keepdims=True)
     facing = np.clip(normal @ np.asarray(light.direction, np.float32), 0, None)
-    halfway = np.asarray(light.direction, np.float32) + (0, 0, 1)
+    halfway = np.add(light.direction, (0, 0, 1), dtype=np.float32)
     gloss = np.clip(normal @ (halfway / np.linalg.norm(halfway)), 0, 1) ** 24
     shade = light.ambient + (1 - light.ambient) * facing / max(light.direction[2], 0.6) + 0.07 * gloss
     return np.asarray(shade, np.float32)
@@ -187,7 +187,7 @@ def _hair_colours(canvas: Canvas, look: Look, light: Light, rng: np.random.Gener
     bright = np.clip(
         (light.ambient + 0.55) * side + 0.10 * strands + 0.14 * canvas.blob(0.15, -0.62, 0.3, 0.12), 0.3, 1.7
     )
-    return np.asarray(look.hair, np.float32) * bright[..., None]
+    return np.asarray(np.asarray(look.hair, np.float32) * bright[..., None])
 
 
 def _paint_ears(canvas: Canvas, look: Look, light: Light) -> None:
@@ -210,11 +210,10 @@ def _paint_skin(
     blotches = smooth_noise(shape, (14 * scale, 14 * scale), rng) * 0.022
     pores = smooth_noise(shape, (1.6 * scale, 1.6 * scale), rng) * 0.018
     skin *= (1 + blotches + pores)[..., None]
-    red = 0.45 * sum(canvas.blob(s * 0.25, 0.2, 0.09, 0.08) for s in (-1, 1)) + 0.5 * canvas.blob(
-        0, look.nose_y - 0.04, 0.06, 0.05
-    )
+    cheeks = canvas.blob(-0.25, 0.2, 0.09, 0.08) + canvas.blob(0.25, 0.2, 0.09, 0.08)
+    red = 0.45 * cheeks + 0.5 * canvas.blob(0, look.nose_y - 0.04, 0.06, 0.05)
     skin *= 1 - red[..., None] * (0.16, 0.13, 0.0)
-    sockets = sum(canvas.blob(s * look.eye_x, -0.02, 0.085, 0.05) for s in (-1, 1))
+    sockets = canvas.blob(-look.eye_x, -0.02, 0.085, 0.05) + canvas.blob(look.eye_x, -0.02, 0.085, 0.05)
     skin *= 1 - sockets[..., None] * np.asarray((0.14, 0.18, 0.14), np.float32)
     canvas.fill(face, skin * shade[..., None])
 
@@ -223,7 +222,7 @@ def _paint_features(canvas: Canvas, look: Look, face: Floats, rng: np.random.Gen
     """What light alone does not give: nostrils, their shadow, beard and stubble, shade below the lip."""
     for side in (-1, 1):
         nostril = canvas.ellipse(side * look.nose_width * 0.42, look.nose_y + 0.002, 0.024, 0.012, 0.007)
-        canvas.tint(nostril, tuple(0.16 * c for c in look.skin), 0.85)
+        canvas.tint(nostril, np.multiply(look.skin, 0.16), 0.85)
         wing = canvas.blob(side * look.nose_width * 1.02, look.nose_y - 0.02, 0.008, 0.022)
         canvas.scale(1 - 0.28 * wing)
     canvas.scale(1 - 0.20 * canvas.blob(0, look.nose_y + 0.028, 0.06, 0.014))
@@ -234,8 +233,8 @@ def _paint_features(canvas: Canvas, look: Look, face: Floats, rng: np.random.Gen
     jaw = (1 / (1 + np.exp(-(canvas.y - 0.30 - 0.55 * (0.40 - np.abs(canvas.x)).clip(0)) / 0.025))) * face
     mouth = canvas.ellipse(0, look.mouth_y, look.mouth_width * 1.22, 0.075, 0.02)
     upper = canvas.blob(0, (look.nose_y + look.mouth_y) / 2 + 0.01, look.mouth_width * 0.62, 0.032)
-    canvas.tint(np.clip(jaw * (1 - mouth) * grain, 0, 1), tuple(0.7 * c for c in look.hair), look.beard)
-    canvas.tint(np.clip(upper * grain, 0, 1), tuple(0.7 * c for c in look.hair), look.moustache)
+    canvas.tint(np.clip(jaw * (1 - mouth) * grain, 0, 1), np.multiply(look.hair, 0.7), look.beard)
+    canvas.tint(np.clip(upper * grain, 0, 1), np.multiply(look.hair, 0.7), look.moustache)
 
 
 def _paint_front_hair(
@@ -317,27 +316,39 @@ def _jaw(canvas: Canvas, look: Look) -> Floats:
     down = np.clip((canvas.y - look.mouth_y + 0.03) / 0.12, 0, 1)
     fade = 1 - np.clip((canvas.y - look.chin_y - 0.10) / (EXTENT - look.chin_y - 0.14), 0, 1)
     across = np.clip((look.face_width * 1.1 - np.abs(canvas.x)) / (look.face_width * 0.75), 0, 1)
-    smooth = lambda v: v * v * (3 - 2 * v)  # noqa: E731
-    return np.asarray(smooth(down) * smooth(fade) * smooth(across), np.float32)
+    return np.asarray(_smooth(down) * _smooth(fade) * _smooth(across), np.float32)
 
 
-def make_body(look: Look, light: Light, pixels_per_unit: float) -> Image:
+def _smooth(share: Floats) -> Floats:
+    """From 0 to 1 without a kink at either end."""
+    return np.asarray(share * share * (3 - 2 * share))
+
+
+def make_body(look: Look, light: Light, pixels_per_unit: float, bottom: float) -> Image:
     """Paint neck and shoulders.
 
     Args:
         look: of the speaker.
         light: of the scene.
         pixels_per_unit: resolution.
+        bottom: how far down to paint, in head units; at least 1.
 
     Returns:
-        (H, W, 4) uint8, covering `BODY`.
+        (H, W, 4) uint8, covering `BODY` down to the bottom.
     """
-    canvas = Canvas(*BODY, pixels_per_unit)
+    canvas = Canvas(*BODY, max(bottom, 1.0), pixels_per_unit)
     rng = np.random.default_rng([look.seed, 19])
     slope, neck = 1.28 + 0.1 * rng.standard_normal(), look.face_width * 0.66
     side = 1 + 0.28 * light.direction[0] * canvas.x / 0.6
     bright = (light.ambient + 0.5 * (1 - light.ambient)) * np.clip(side, 0.5, 1.5)
-    shoulders = [(neck, 0.98), (neck + 0.25, 1.06), (1.15, slope), (1.42, slope + 0.3), (1.55, 2.5)]
+    shoulders = [
+        (neck, 0.98),
+        (neck + 0.25, 1.06),
+        (1.15, slope),
+        (1.42, slope + 0.3),
+        (1.55, 2.4),
+        (1.6, 9.0),
+    ]
     outline = shoulders + [(-x, y) for x, y in shoulders[::-1]]
     cloth = 1 + 0.05 * smooth_noise(canvas.alpha.shape, (0.25 * pixels_per_unit, 0.12 * pixels_per_unit), rng)
     column = [

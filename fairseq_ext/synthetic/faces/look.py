@@ -23,6 +23,7 @@ _HAIRS = (
     *((28, 22, 20), (48, 33, 25), (82, 56, 38), (120, 84, 52)),
     *((178, 138, 84), (140, 70, 40), (150, 146, 142), (205, 200, 194)),
 )
+_HAIR_SHARES = (0.22, 0.20, 0.18, 0.14, 0.10, 0.05, 0.06, 0.05)
 _EYES = ((70, 44, 26), (92, 62, 36), (112, 96, 54), (86, 112, 92), (92, 122, 150), (70, 92, 116))
 _CLOTHES = (
     *((40, 44, 60), (120, 30, 38), (36, 76, 58), (200, 196, 188), (70, 70, 74)),
@@ -131,12 +132,13 @@ def draw_look(seed: int, gender: Gender) -> Look:
     rng = np.random.default_rng([seed, 71])
     male = gender == "male"
     skin = _along(_SKINS, rng.uniform(0, 1) ** 1.2, rng, 6)
-    hair = _along(_HAIRS, rng.choice([0.0, 0.15, 0.3, 0.45, 0.57, 0.71, 0.86, 1.0]), rng, 8)
+    hair = _along(_HAIRS, rng.choice(np.linspace(0, 1, len(_HAIRS)), p=_HAIR_SHARES), rng, 8)
     make_up = 0.0 if male else float(rng.choice([0.0, 0.4, 0.9], p=[0.4, 0.3, 0.3]))
     beard, moustache = _facial_hair(rng) if male else (0.0, 0.0)
-    normal = lambda mean, spread: float(
-        np.clip(rng.normal(mean, spread), mean - 2 * spread, mean + 2 * spread)
-    )
+
+    def normal(mean: float, spread: float) -> float:
+        return float(np.clip(rng.normal(mean, spread), mean - 2 * spread, mean + 2 * spread))
+
     return Look(
         seed=seed,
         skin=skin,

@@ -75,7 +75,7 @@ def _wander(time_s: npt.NDArray[np.float64], period_s: float, rng: np.random.Gen
     periods_s = period_s * rng.uniform(0.7, 4.0, 4)
     phases = rng.uniform(0, 2 * np.pi, 4)
     waves = np.sin(2 * np.pi * time_s[:, None] / periods_s + phases) * np.sqrt(0.5)
-    return np.clip(waves.sum(axis=1), -2.2, 2.2).astype(np.float32)
+    return np.asarray(np.clip(waves.sum(axis=1), -2.2, 2.2), np.float32)
 
 
 def _lids(time_s: npt.NDArray[np.float64], rng: np.random.Generator) -> Floats:

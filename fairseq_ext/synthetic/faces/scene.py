@@ -146,7 +146,7 @@ class _Grain:
     def film(self, frame: Image) -> Image:
         import cv2
 
-        planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420))
+        planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420), np.uint8)
         top, left = self.rng.integers(0, 37), self.rng.integers(0, 41)
         height, width = self.size
         luma = planes[:height]
@@ -162,7 +162,7 @@ def _layer_size(unit_px: float) -> int:
 def _make_set(shot: Shot, light: Light, rng: np.random.Generator) -> _Set:
     plate, bodies = _background(shot, light, rng), np.zeros((shot.height, shot.width), np.float32)
     for actor in shot.actors:
-        body = make_body(actor.look, light, actor.unit_px)
+        body = make_body(actor.look, light, actor.unit_px, (1 - actor.y) * shot.height / actor.unit_px)
         left = round(actor.x * shot.width + BODY[0] * actor.unit_px)
         top = round(actor.y * shot.height + BODY[1] * actor.unit_px)
         _paste(plate, bodies, body, left, top)
@@ -195,8 +195,9 @@ def _background(shot: Shot, light: Light, rng: np.random.Generator) -> Image:
             cv2.circle(picture, at, max(2, (to[0] - at[0]) // 2), colour, -1)
     picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.6, 2.5)))
     full = cv2.resize(picture, (shot.width, shot.height), interpolation=cv2.INTER_CUBIC)
-    full += 2.5 * smooth_noise((shot.height, shot.width), (shot.height / 12, shot.width / 12), rng)[..., None]
-    return np.clip(full * np.asarray(light.cast, np.float32), 0, 255).astype(np.uint8)
+    stains = 2.5 * smooth_noise((shot.height, shot.width), (shot.height / 12, shot.width / 12), rng)
+    lit = (np.asarray(full, np.float32) + stains[..., None]) * np.asarray(light.cast, np.float32)
+    return np.asarray(np.clip(lit, 0, 255), np.uint8)
 
 
 def _paste(plate: Image, cover: Floats, layer: Image, left: int, top: int) -> None:

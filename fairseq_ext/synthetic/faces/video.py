@@ -59,6 +59,7 @@ def write_media(
             sound.bit_rate = 96_000
         spoken, num_frames = 0, 0
         for index, planes in enumerate(frames or ()):
+            assert film is not None, "made above"
             picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             picture.pts, picture.time_base = index, 1 / fps
             container.mux(film.encode(picture))

@@ -144,7 +144,7 @@ def _sounds(phonemes: Sequence[Phoneme]) -> list[_Sound]:
     return found
 
 
-def _blend(sounds: list[_Sound], times_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _blend(sounds: list[_Sound], times_s: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
     """Average of the sounds' values by dominance; rest dominates wherever no sound is near."""
     values = np.array([sound.viseme[:5] for sound in sounds])  # (P, 5)
     weights = np.array([[s.viseme.opening_weight, s.viseme.width_weight, 1.0, 1.0, 1.0] for s in sounds])
@@ -162,7 +162,7 @@ def _blend(sounds: list[_Sound], times_s: npt.NDArray[np.float64]) -> npt.NDArra
     return out
 
 
-def _ceiling(sounds: list[_Sound], times_s: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+def _ceiling(sounds: list[_Sound], times_s: npt.NDArray[np.floating[Any]]) -> npt.NDArray[Any]:
     """The opening that closures allow at each time."""
     ceiling = np.full(len(times_s), 2.0)
     for start_s, end_s, shape in sounds:
