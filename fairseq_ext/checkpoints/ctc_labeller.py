@@ -1,0 +1,135 @@
+"""Our own recogniser as a labeller: a CTC model of one language, fine-tuned on the transcripts that there are.
+
+Whoever labels with it says which language is spoken: it has not learned to tell.
+
+Shapes: B windows, T frames, V symbols.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..decoding.ctc import greedy
+from ..labelling.engine import SAMPLE_RATE_HZ, Hypothesis, Languages, Waveform, check_windows
+from .recognizer import Recognizer, load_recognizer
+
+Heard = tuple[Tensor, Tensor]  # (B, T, V) ln p, (B,) frames
+
+
+class CtcLabeller:
+    """A recogniser with the interface of `labelling.engine.Engine`.
+
+    `avg_logprob` is ln p of the likeliest path per symbol that it writes (spaces included, and one for the end), so
+    that it counts as that of Whisper does; a filter's limit is to be chosen anew all the same.
+
+    Args:
+        recognizer: at 16 kHz.
+        language: that it was trained on.
+        name: for the table of labels.
+        batch_size: windows at once.
+
+    Raises:
+        ValueError: for a recogniser of another rate.
+    """
+
+    def __init__(self, recognizer: Recognizer, language: str, *, name: str, batch_size: int = 8) -> None:
+        if recognizer.sample_rate_hz != SAMPLE_RATE_HZ:
+            raise ValueError(
+                f"{name}: a recogniser at {SAMPLE_RATE_HZ} Hz expected, found one at {recognizer.sample_rate_hz} Hz; "
+                "train one at that rate"
+            )
+        self.name, self.batch_size = name, batch_size
+        self.languages = frozenset({language})
+        self._recognizer, self._language = recognizer, language
+
+    def encode(self, windows: Sequence[Waveform]) -> Heard:
+        """Scores symbols.
+
+        Args:
+            windows: B of up to 30 s, (S,) float32 at 16 kHz.
+
+        Returns:
+            (B, T, V) ln p, (B,) frames.
+        """
+        check_windows(windows)
+        return self._recognizer.log_probs(windows)
+
+    def detect_language(self, heard: Heard) -> list[Languages]:
+        """Gives the language of the training.
+
+        Args:
+            heard: of `encode`.
+
+        Returns:
+            For each window that language alone.
+        """
+        return [[(self._language, 1.0)] for _ in heard[1]]
+
+    def transcribe(self, heard: Heard, languages: Sequence[str | None]) -> list[Hypothesis | None]:
+        """Writes windows down.
+
+        Args:
+            heard: of `encode`.
+            languages: of each window; None: leave it out.
+
+        Returns:
+            B hypotheses, None for those left out.
+
+        Raises:
+            ValueError: for another language than its own.
+        """
+        if other := sorted({code for code in languages if code} - self.languages):
+            raise ValueError(
+                f"{self.name}: language {self._language!r} expected, found {other[0]!r}; take another model"
+            )
+        found = greedy(*heard, self._recognizer.symbols)
+        return [
+            Hypothesis(
+                text=own.text,
+                language=code,
+                avg_logprob=own.score / (len(own.tokens) + 1),
+                no_speech_prob=None,
+                num_tokens=len(own.tokens),
+            )
+            if code
+            else None
+            for own, code in zip(found, languages, strict=True)
+        ]
+
+
+def load_ctc_labeller(
+    path: str | os.PathLike[str],
+    languages: Sequence[str],
+    *,
+    device: str = "auto",
+    batch_size: int = 8,
+    num_threads: int = 1,
+) -> CtcLabeller:
+    """Loads a CTC checkpoint, ours or stock fairseq's.
+
+    Args:
+        path: a checkpoint_*.pt.
+        languages: the one that it was trained on.
+        device: "cpu", "cuda" or "auto".
+        batch_size: windows at once.
+        num_threads: of a CPU.
+
+    Returns:
+        The labeller.
+
+    Raises:
+        ValueError: for a file that is no recogniser, or one of another rate than 16 kHz, and for several languages.
+    """
+    if len(languages) != 1:
+        raise ValueError(
+            f"{path}: the one language that it was trained on expected, found {list(languages)}; "
+            "pass one, such as --languages fr"
+        )
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(num_threads)
+    recognizer = load_recognizer(path, device)
+    return CtcLabeller(recognizer, languages[0], name=Path(path).name, batch_size=batch_size)

@@ -1,0 +1,225 @@
+"""Whisper through CTranslate2 with faster-whisper's parts, in batches that cross files.
+
+faster-whisper's own pipelines batch within one file, give no language per clip, and cut longer windows off with a
+warning (its issues 1179, 1330, 1427, 1468). Here a window is encoded once, for its language and its text; the decoder
+runs over many windows with a prompt of each one's language.
+
+Shapes: B windows, `(B, M, 3000)` log-mel, `(B, 1500, D)` encoded.
+"""
+
+import ctypes
+import glob
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import tokens
+from .engine import Decoding, Hypothesis, Languages, Waveform, check_windows
+from .fallback import with_fallback
+from .log_mel import LogMel
+from .packages import need
+
+FORMAT = ("model.bin", "config.json", "tokenizer.json")
+DEFAULT_TYPES = {"cpu": "int8", "cuda": "float16"}
+_SIDES = {"cublasLt": 12, "cublas": 12}  # the libraries of CUDA 12 that ctranslate2 4 opens, in this order
+
+
+class FasterWhisper:
+    """A Whisper in CTranslate2's format.
+
+    Args:
+        folder: with `model.bin`, `config.json`, `tokenizer.json`.
+        name: for the table of labels.
+        device: "cpu", "cuda", "cuda:1" or "auto".
+        compute_type: "int8", "float16", ...; "auto": int8 on a CPU, float16 on a GPU.
+        batch_size: windows at once.
+        num_threads: of a CPU.
+        decoding: how texts are searched for.
+
+    Raises:
+        ValueError: for a folder or a type that CTranslate2 does not take, and for a GPU without what it needs.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        name: str,
+        device: str = "auto",
+        compute_type: str = "auto",
+        batch_size: int = 8,
+        num_threads: int = 1,
+        decoding: Decoding | None = None,
+    ) -> None:
+        self.name, self.batch_size, self.decoding = name, batch_size, decoding or Decoding()
+        _check_folder(Path(folder))
+        self._ctranslate2 = need("ctranslate2")
+        kind, _, index = device.partition(":")
+        if kind == "auto":
+            kind = "cuda" if self._ctranslate2.get_cuda_device_count() else "cpu"
+        if kind == "cuda":
+            preload_cublas()
+        self._is_cpu = kind == "cpu"
+        self._model = self._load(Path(folder), kind, int(index or 0), compute_type, num_threads)
+        self._vocabulary = need("tokenizers").Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
+        self._tokens = tokens.find(self._vocabulary.token_to_id, self._encode_text)
+        self._log_mel = LogMel(self._model.n_mels)
+        self.languages = self._languages()
+        self._ctranslate2.set_random_seed(self.decoding.seed)
+
+    def _load(self, folder: Path, device: str, index: int, compute_type: str, num_threads: int) -> Any:
+        wanted = DEFAULT_TYPES.get(device, "default") if compute_type == "auto" else compute_type
+        threads = {"intra_threads": num_threads, "inter_threads": 1}
+        try:
+            model = self._ctranslate2.models.Whisper(
+                str(folder), device=device, device_index=index, compute_type=wanted, **threads
+            )
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"{folder}: a Whisper that CTranslate2 loads on {device} as {wanted} expected, found: {error}; "
+                "convert the model again, or change device or type"
+            ) from error
+        if not model.is_multilingual:
+            raise ValueError(f"{folder}: a multilingual Whisper expected, found an English one; take another")
+        return model
+
+    def _languages(self) -> frozenset[str]:
+        codes = {
+            token[2:-2] for token in self._vocabulary.get_vocab() if token[:2] == "<|" and len(token) <= 7
+        }
+        return frozenset(code for code in codes if code.isalpha())
+
+    def _encode_text(self, text: str) -> list[int]:
+        ids: list[int] = self._vocabulary.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def encode(self, windows: Sequence[Waveform]) -> NDArray[Any]:
+        """Runs the encoder.
+
+        Args:
+            windows: B of up to 30 s, (S,) float32 at 16 kHz.
+
+        Returns:
+            (B, 1500, D).
+        """
+        check_windows(windows)
+        mels = [self._log_mel(window) for window in windows]
+        # On a CPU one by one: the attention's scores over 1500 frames of several windows leave the caches.
+        step = 1 if self._is_cpu else len(mels)
+        parts = [self._encode_mels(np.stack(mels[i : i + step])) for i in range(0, len(mels), step)]
+        return np.concatenate(parts)
+
+    def _encode_mels(self, mels: NDArray[np.float32]) -> NDArray[Any]:
+        encoded = self._model.encode(self._view(mels), to_cpu=not self._is_cpu)
+        return np.array(encoded)
+
+    def _view(self, array: NDArray[Any]) -> Any:
+        return self._ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
+
+    def detect_language(self, heard: NDArray[Any]) -> list[Languages]:
+        """Gives languages by probability.
+
+        Args:
+            heard: of `encode`.
+
+        Returns:
+            For each window (code, probability), the likeliest first.
+        """
+        found = self._model.detect_language(self._view(heard))
+        return [[(token[2:-2], float(probability)) for token, probability in row] for row in found]
+
+    def transcribe(self, heard: NDArray[Any], languages: Sequence[str | None]) -> list[Hypothesis | None]:
+        """Writes windows down.
+
+        Args:
+            heard: of `encode`, (B, 1500, D).
+            languages: of each window; None: leave it out.
+
+        Returns:
+            B hypotheses, None for those left out.
+        """
+        codes = [code or "" for code in languages]
+        prompts = [self._tokens.prompt(self._language(code)) if code else [] for code in codes]
+
+        def decode(chosen: Sequence[int], temperature: float) -> list[Hypothesis]:
+            index = list(chosen)
+            found = self._generate(heard[index], [prompts[i] for i in index], temperature)
+            return [self._hypothesis(f, codes[i], temperature) for i, f in zip(index, found, strict=True)]
+
+        wanted = [i for i, code in enumerate(codes) if code]
+        results = with_fallback(decode, wanted, self.decoding)
+        return [results.get(i) for i in range(len(codes))]
+
+    def _language(self, code: str) -> int:
+        token: int | None = self._vocabulary.token_to_id(f"<|{code}|>")
+        if token is None:
+            raise ValueError(f"language {code!r}: one that {self.name} knows expected; change the languages")
+        return token
+
+    def _generate(self, heard: NDArray[Any], prompts: list[list[int]], temperature: float) -> Any:
+        search: dict[str, Any] = {"beam_size": self.decoding.beam_size}
+        if temperature > 0:
+            search = {"beam_size": 1, "num_hypotheses": self.decoding.best_of, "sampling_topk": 0}
+            search["sampling_temperature"] = temperature
+        return self._model.generate(
+            self._view(heard),
+            prompts,
+            max_length=2 * self.decoding.max_tokens,  # it allows half of that for the text
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_blank=True,
+            suppress_tokens=list(self._tokens.never),
+            **search,
+        )
+
+    def _hypothesis(self, result: Any, language: str, temperature: float) -> Hypothesis:
+        ids = result.sequences_ids[0]
+        text_ids = [i for i in ids if i < self._tokens.end]
+        # CTranslate2 divides by the length without the end of the text, openai-whisper by that with it.
+        avg_logprob = float(result.scores[0]) * len(ids) / (len(ids) + 1)
+        text = self._vocabulary.decode(text_ids).strip()
+        return Hypothesis(text, language, avg_logprob, float(result.no_speech_prob), len(ids), temperature)
+
+
+def _check_folder(folder: Path) -> None:
+    for name in FORMAT:
+        if not (folder / name).is_file():
+            raise ValueError(
+                f"{folder}: {', '.join(FORMAT)} expected, found no {name}; convert the model with "
+                "ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json"
+            )
+
+
+def preload_cublas() -> None:
+    """Opens the libraries of CUDA 12 that CTranslate2 wants, before it asks for them at its first window.
+
+    They may come with the package `nvidia-cublas-cu12` beside a PyTorch of another CUDA, where the loader does not
+    look.
+
+    Raises:
+        ValueError: when they are nowhere, saying what to install.
+    """
+    for library, version in _SIDES.items():
+        name = f"lib{library}.so.{version}"
+        for path in [*_installed(name), name]:
+            try:
+                ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
+                break
+            except OSError:
+                continue
+        else:
+            raise ValueError(
+                f"{name}: the library of CUDA {version} expected, found none; run pip install nvidia-cublas-cu12, or "
+                "label on the CPU, or with a Whisper of openai-whisper or transformers"
+            )
+
+
+def _installed(name: str) -> list[str]:
+    spec = importlib.util.find_spec("nvidia")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    return [path for folder in folders for path in sorted(glob.glob(f"{folder}/cublas/lib/{name}"))]

@@ -1,0 +1,137 @@
+"""Which automatic labels to trust. Nothing is decoded again: all that is asked stands in labels.tsv.
+
+The defaults are Whisper's own thresholds (Radford et al. 2022, section 4.5) where it has them; the others keep what
+sentences of the four languages of mTEDx do and refuse what loops and hallucinations do.
+"""
+
+import re
+from dataclasses import dataclass, field, fields
+
+from ..text.normalize import alphabet, normalize
+from .signals import foreign_letters
+from .table import LABELLED, ClipLabel
+from .vote import SURE, Vote, is_other
+
+# What Whisper makes of music and silence: the credits of the subtitles that it was trained on.
+_CREDITS = re.compile(
+    r"amara\.org|sous-titrag|sous-titres? (?:réalisé|fait|par)|sottotitoli (?:creati|e revisione|a cura)"
+    r"|subt[íi]tulos (?:realizados|creados|por)|legend(?:as|ado) (?:pel[ao]|por)|radio-canada",
+    re.IGNORECASE,
+)
+
+# Reason -> what a person may do about it.
+REASONS = {
+    "no_speech": "the detector found nobody speaking, or Whisper heard silence",
+    "other_language": "it is in none of the wanted languages",
+    "unreadable": "its sound cannot be read: prepare the clip again",
+    "failed": "labelling failed: run tools/auto_label.py --retry-failed",
+    "language_of_video": "it is in another language than the rest of its video",
+    "language_unsure": "lower min_language_probability, if its video agrees",
+    "credits": "credits of subtitles, which Whisper writes where it hears music",
+    "unlikely": "lower min_avg_logprob",
+    "compressible": "a loop: raise max_compression_ratio",
+    "loop": "a phrase said again and again: raise max_loop_score",
+    "script": "letters of another script: raise max_foreign_letters",
+    "too_slow": "too little text for the speech: lower min_characters_per_second",
+    "too_fast": "too much text for the speech: raise max_characters_per_second",
+    "little_speech": "lower min_speech_share",
+    "too_few_words": "lower min_words",
+    "held_out": "its speaker or video is in valid or test, or it was meant for them",
+    "no_label": "it is not in labels.tsv: label the clips, all of them",
+    "empty_transcript": "its published transcript has no letter",
+}
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """When a label is trusted."""
+
+    min_language_probability: float = field(
+        default=0.5,
+        metadata={"help": "of the language of the text; of the share of a video's clips when it voted"},
+    )
+    min_avg_logprob: float = field(default=-1.0, metadata={"help": "ln p per token"})
+    max_no_speech_prob: float = field(default=0.6, metadata={"help": "probability of silence"})
+    max_compression_ratio: float = field(
+        default=2.4, metadata={"help": "length by deflated length, in bytes"}
+    )
+    max_loop_score: float = field(
+        default=0.5, metadata={"help": "share of words that repeat those before them"}
+    )
+    max_foreign_letters: float = field(default=0.1, metadata={"help": "share of letters of other scripts"})
+    min_characters_per_second: float = field(default=3.0, metadata={"help": "of speech"})
+    max_characters_per_second: float = field(default=30.0, metadata={"help": "of speech"})
+    min_speech_share: float = field(default=0.2, metadata={"help": "of the clip's length"})
+    min_words: int = field(default=1, metadata={"help": "of the normalised text"})
+    sure_of_language: float = field(
+        default=SURE,
+        metadata={"help": "probability from which a clip is taken at its word against its video"},
+    )
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for limits that nothing can meet."""
+        if not self.min_characters_per_second < self.max_characters_per_second or self.min_words < 1:
+            raise ValueError(
+                "filters: min_characters_per_second below the max and min_words of 1 or more expected, found "
+                f"{self.min_characters_per_second}, {self.max_characters_per_second}, {self.min_words}; change them"
+            )
+
+
+def names() -> tuple[str, ...]:
+    """The settings, for command lines.
+
+    Returns:
+        Their names.
+    """
+    return tuple(item.name for item in fields(FilterSettings))
+
+
+def judge(label: ClipLabel, of_video: Vote | None, settings: FilterSettings) -> str | None:
+    """Decides on a label.
+
+    Args:
+        label: of the table.
+        of_video: the vote of its video; None: nobody voted.
+        settings: the limits.
+
+    Returns:
+        None for one to trust, otherwise the first reason of `REASONS` that applies.
+    """
+    if label.state != LABELLED:
+        return label.state
+    return _on_language(label, of_video, settings) or _on_sound(label, settings) or _on_text(label, settings)
+
+
+def _on_language(label: ClipLabel, of_video: Vote | None, settings: FilterSettings) -> str | None:
+    if of_video is not None and (
+        label.language != of_video.language or is_other(label, of_video, sure=settings.sure_of_language)
+    ):
+        return "language_of_video"
+    voted = of_video.share if of_video is not None and of_video.num_clips > 1 else 0.0
+    if max(label.language_probability, voted) < settings.min_language_probability:
+        return "language_unsure"
+    return None
+
+
+def _on_sound(label: ClipLabel, settings: FilterSettings) -> str | None:
+    if label.no_speech_prob is not None and label.no_speech_prob > settings.max_no_speech_prob:
+        return "no_speech"
+    if label.speech_s < settings.min_speech_share * label.duration_s:
+        return "little_speech"
+    if label.avg_logprob is not None and label.avg_logprob < settings.min_avg_logprob:
+        return "unlikely"
+    return None
+
+
+def _on_text(label: ClipLabel, settings: FilterSettings) -> str | None:
+    rate = label.characters_per_second or 0.0
+    checks = {
+        "credits": _CREDITS.search(label.text) is not None,
+        "compressible": (label.compression_ratio or 0.0) > settings.max_compression_ratio,
+        "loop": (label.loop_score or 0.0) > settings.max_loop_score,
+        "script": foreign_letters(label.text, alphabet(label.language)) > settings.max_foreign_letters,
+        "too_few_words": len(normalize(label.text, label.language).split()) < settings.min_words,
+        "too_slow": rate < settings.min_characters_per_second,
+        "too_fast": rate > settings.max_characters_per_second,
+    }
+    return next((reason for reason, applies in checks.items() if applies), None)

@@ -1,0 +1,26 @@
+"""The packages that run a Whisper, imported where they are used."""
+
+import importlib
+from typing import Any
+
+
+def need(module: str) -> Any:
+    """Imports a module of faster-whisper, ctranslate2, openai-whisper, transformers or tokenizers.
+
+    Args:
+        module: its dotted name.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: saying what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise ImportError(
+            f"{package}: the package expected, found that it cannot be imported ({error}); "
+            "run pip install -e .[whisper]"
+        ) from error

@@ -1,0 +1,87 @@
+"""Label prepared clips: which language is spoken, what is said, and how sure the recogniser is.
+
+    tools/auto_label.py --clips CLIPS --model large-v2 --languages fr,it,es,pt --out LABELS
+    tools/auto_label.py --clips CLIPS --model checkpoint_best.pt --languages fr --out LABELS
+
+--model is a name that faster-whisper downloads, a folder in the format of CTranslate2 or transformers, a .pt of
+openai-whisper, or a CTC checkpoint of ours or fairseq (of one language). LABELS/labels.tsv has a row for every clip;
+tools/merge_labels.py filters them. May be killed at any moment: the same command again goes on where it was.
+"""
+
+import argparse
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    from fairseq_ext.jobs import add_arguments
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clips", type=Path, required=True, help="folder with clips.tsv and audio/")
+    parser.add_argument("--model", required=True, help="name, folder or file")
+    parser.add_argument("--languages", default="fr,it,es,pt", help="that are wanted (default: fr,it,es,pt)")
+    parser.add_argument("--out", type=Path, required=True, help="folder of labels.tsv")
+    parser.add_argument(
+        "--kind",
+        choices=["auto", "faster-whisper", "openai", "transformers", "ctc"],
+        default="auto",
+        help="what runs it (default: told by its files)",
+    )
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
+    parser.add_argument(
+        "--compute-type", default="auto", help="int8, float16, ... (default: int8 on a CPU, float16 on a GPU)"
+    )
+    parser.add_argument("--batch-size", type=int, default=8, help="windows of 30 s at once (default: 8)")
+    parser.add_argument("--threads", type=int, default=1, help="of a CPU, per process (default: 1)")
+    parser.add_argument(
+        "--beam", type=int, default=5, help="hypotheses of the search, 1: greedy (default: 5)"
+    )
+    parser.add_argument("--max-tokens", type=int, default=224, help="longest text of a window (default: 224)")
+    parser.add_argument(
+        "--temperatures",
+        default="0,0.2,0.4,0.6,0.8,1",
+        help="tried in turn while a text is unlikely or a loop; 0: never sample (default: as openai-whisper)",
+    )
+    add_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Label, then say what became of the clips."""
+    args = parse_args()
+    from fairseq_ext.jobs import Execution, WorkerError
+    from fairseq_ext.labelling.engine import Decoding
+    from fairseq_ext.labelling.load import CTC, find_kind, load_engine
+    from fairseq_ext.labelling.run import Labelling, label_clips
+
+    languages = tuple(args.languages.split(","))
+    try:
+        kind = find_kind(args.model) if args.kind == "auto" else args.kind
+        model = str(Path(args.model).resolve()) if Path(args.model).exists() else args.model
+        temperatures = tuple(float(text) for text in args.temperatures.split(","))
+        decoding = Decoding(beam_size=args.beam, max_tokens=args.max_tokens, temperatures=temperatures)
+        hardware = {"device": args.device, "batch_size": args.batch_size, "num_threads": args.threads}
+        if kind == CTC:
+            from fairseq_ext.checkpoints.ctc_labeller import load_ctc_labeller  # imports fairseq
+
+            make_engine = partial(load_ctc_labeller, model, languages, **hardware)
+        else:
+            settings = {"compute_type": args.compute_type, "decoding": decoding}
+            make_engine = partial(load_engine, model, kind, **settings, **hardware)
+        settings = {"model": model, "kind": kind, "compute_type": args.compute_type, **asdict(decoding)}
+        wanted = Labelling(str(args.clips), str(args.out), languages, args.batch_size, settings)
+        summary = label_clips(wanted, make_engine, Execution.from_args(args))
+    except (ValueError, OSError, ImportError, WorkerError) as error:
+        sys.exit(f"auto_label.py: {error}")
+    print(summary)
+    if summary.complete:
+        print(f"labels: {args.out / 'labels.tsv'}")
+
+
+if __name__ == "__main__":
+    main()
