@@ -29,7 +29,7 @@ _SHOWN = (
 )  # fmt: skip
 _STYLE = """body{font:14px system-ui,sans-serif;margin:1em auto;max-width:1040px;padding:0 1em;color:#1a1a1a}
 figure{margin:0 0 1em;border-top:1px solid #ccc;padding-top:.5em}figcaption{margin-bottom:.3em}
-img{display:block;max-width:100%}b.no{color:#a00}span{white-space:nowrap;margin-right:1em;color:#444}
+img{display:block;max-width:100%}b.no{color:#a00}span{display:inline-block;margin-right:1em;color:#444}
 table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #ddd}
 nav{margin:1em 0}nav a{margin-right:.6em}"""
 

@@ -76,6 +76,7 @@ class Clip:
         self._early: list[Sound] = []  # before the origin is known
         self._sound_until_s = 0.0
         self._thumbnail: NDArray[np.uint8] | None = None
+        self._lost_shown = False
 
     @property
     def done(self) -> bool:
@@ -129,10 +130,11 @@ class Clip:
     def _take(self, picture: Picture) -> None:
         if self._clock.gap_s > self._settings.max_gap_s:
             return  # it is rejected, and hours may be missing
-        before = self._crops.problem
         self._write(self._crops.add(picture))
-        if self._thumbnail is None or self._crops.problem[0] != before[0]:  # the frame that shows the trouble
+        first_lost = self._crops.lost and not self._lost_shown
+        if self._thumbnail is None or first_lost:  # the frame that shows the trouble
             self._thumbnail = thumbnail(picture, _THUMBNAIL_PX)
+            self._lost_shown = self._crops.lost
 
     def _write(self, crops: list[Crop]) -> None:
         for crop in crops:

@@ -6,6 +6,7 @@ from ..video import Picture
 from .settings import FRAMES_PER_S
 
 _PERIOD_S = 1 / FRAMES_PER_S
+_NEAR_S = 0.6 * _PERIOD_S  # half a frame, and what stamps in milliseconds or 24 pictures per second add
 _TOLERANCE_S = _PERIOD_S / 4  # a last picture need not last longer to be shown
 
 
@@ -71,13 +72,13 @@ class FrameClock:
 
     def _set_origin(self, last: Picture | None, picture: Picture) -> None:
         """Starts at the picture nearest to the start, so that no tick falls between two pictures where rounded
-        time stamps would make it waver; where that is half a frame away, at the start itself."""
+        time stamps would make it waver; where that is more than half a frame away, at the start itself."""
         start_s = self._start_s
         if start_s is None or (picture.time_s >= start_s and last is None):
             self.origin_s = picture.time_s
         elif picture.time_s >= start_s and last is not None:
             nearest = min(last.time_s, picture.time_s, key=lambda t: abs(t - start_s))
-            self.origin_s = nearest if abs(nearest - start_s) <= _PERIOD_S / 2 else start_s
+            self.origin_s = nearest if abs(nearest - start_s) <= _NEAR_S else start_s
 
     def _until(self, picture: Picture, end_s: float) -> Iterator[Picture]:
         assert self.origin_s is not None

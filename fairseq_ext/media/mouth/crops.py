@@ -32,6 +32,11 @@ class Crops(Protocol):
         """A reason of `table.REASONS` and its detail; two empty texts for none."""
         ...
 
+    @property
+    def lost(self) -> bool:
+        """Whether the last look did not find the face."""
+        ...
+
     def add(self, picture: Picture) -> list[Crop]:
         """Takes the next frame; gives the crops that are settled by now."""
         ...
@@ -55,6 +60,8 @@ class Crops(Protocol):
 
 class MouthCrops:
     """Pictures that are mouth crops already: only size and brightness range change."""
+
+    lost = False
 
     def __init__(self) -> None:
         self.problem = ("", "")
@@ -118,6 +125,10 @@ class FaceCrops:
         if self._steadier.too_long:
             return "face_lost", f"out of sight for {self._steadier.longest_gap / FRAMES_PER_S:.2f} s or more"
         return "", ""
+
+    @property
+    def lost(self) -> bool:
+        return bool(self._looks) and not self._looks[-1]
 
     def add(self, picture: Picture) -> list[Crop]:
         crops: list[Crop] = []

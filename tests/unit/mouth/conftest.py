@@ -47,6 +47,7 @@ def write_video(
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
     sound_starts_s: float = 0.0,
+    pixel_aspect: int = 1,
 ) -> Path:
     """Writes pictures (H, W, 3) or (H, W) at their times, and sound, with the two interleaved."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +55,7 @@ def write_video(
         video: Any = container.add_stream(codec, rate=25)
         video.height, video.width = pictures[0].shape[:2]
         video.pix_fmt = pix_fmt
+        video.codec_context.sample_aspect_ratio = Fraction(pixel_aspect)
         video.codec_context.time_base = Fraction(1, 1000)
         video.codec_context.gop_size = 25
         if codec == "libx264":
