@@ -100,11 +100,11 @@ def clips(
     folder, report = recordings_folder(root), on_problem or log.warning
     files = {split: _files(folder, split) for split in LISTS}
     named: set[str] = set()
+    if not any((folder / name).is_file() for name in LISTS.values()):
+        report(f"{folder}: {' or '.join(LISTS.values())} expected, found neither; faces are not known then")
     for split, name in LISTS.items():
         if (folder / name).is_file():
             yield from _listed(folder / name, split, files[split], named, report)
-        else:
-            report(f"{folder / name}: the list expected, found none; faces of its clips are not known")
     every = {name: file for split in reversed(LISTS) for name, file in files[split].items()}
     for utterance in _unlisted(folder, every, named, report):
         yield utterance, None

@@ -90,7 +90,7 @@ def read(
         languages: ISO 639-1 codes; None for all that are there.
         splits: of train, valid, test.
         video: whether paths are of videos (a talk without one is skipped) or of the flac files; None for videos
-            where a folder of them is there.
+            when any talk of the corpus has one.
         on_problem: receives one line per talk or sentence that was skipped; by default it is logged as a warning.
 
     Yields:
@@ -105,6 +105,8 @@ def read(
     report = on_problem or log.warning
     if absent := sorted(set(languages or ()) - set(found)):
         raise FileNotFoundError(f"{folder}: {absent[0]}-{absent[0]}/data/ expected, found {found}; unpack it")
+    if video is None:
+        video = any(_videos(folder, language, split) for language in found for split in SPLITS)
     for language in languages or found:
         for split in splits:
             if (folder / f"{language}-{language}" / "data" / split).is_dir():
@@ -118,11 +120,10 @@ def read(
 class _Split:
     """One split of one language."""
 
-    def __init__(self, root: Path, language: str, split: str, video: bool | None, report: Report) -> None:
+    def __init__(self, root: Path, language: str, split: str, video: bool, report: Report) -> None:
         self._root, self._language, self._split, self._report = root, language, split, report
         self._data = root / f"{language}-{language}" / "data" / split
-        videos = _videos(root, language, split)
-        self._videos = videos if video or (video is None and videos) else None
+        self._videos = _videos(root, language, split) if video else None
         self._media: dict[str, str | None] = {}
         self._lengths_s: dict[str, float] = {}
         self._ids: dict[str, str] = {}

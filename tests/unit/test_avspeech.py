@@ -95,7 +95,7 @@ def test_clips_without_lists(tmp_path: Path) -> None:
     )
     found, problems = read_all(tmp_path)
     assert [(u.id, u.split, face) for u, face in found] == [(NAMES[0], "test", None), (NAMES[1], None, None)]
-    assert len(problems) == 3  # two lists and a clip that ends before it starts
+    assert len(problems) == 2  # no list, and a clip that ends before it starts
 
 
 @pytest.mark.parametrize(

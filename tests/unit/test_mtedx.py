@@ -107,6 +107,15 @@ def test_videos_are_found_and_deleted_ones_counted(tmp_path: Path, pattern: str)
     assert all(u.path.endswith(".flac") for u in sound)
 
 
+def test_a_language_without_any_video_is_not_taken_from_the_sound_of_others(tmp_path: Path) -> None:
+    write_split(tmp_path)
+    write_split(tmp_path, language="pt")
+    write_videos(tmp_path, ["0u7tTptBo9I", "-dJ_3mboZJQ"], "video/{language}/{split}")
+    utterances, problems = read_all(tmp_path)
+    assert {u.language for u in utterances} == {"fr"}
+    assert "pt-pt/data/train: 2 of 2 talks" in problems[-1]
+
+
 def test_videos_asked_for_and_none_there(tmp_path: Path) -> None:
     write_split(tmp_path)
     utterances, problems = read_all(tmp_path, video=True)
