@@ -1,18 +1,21 @@
 """One worker's attempt at one chunk: keep what earlier attempts left, do the rest, commit."""
 
+import logging
 import os
 import secrets
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from .committed import commit, parts_folder
-from .faults import WorkError, is_out_of_memory, outcome_of, raise_if_no_room
+from .faults import ContractError, is_out_of_memory, outcome_of, raise_if_no_room
 from .items import Item, Outcome, Work
 from .leases import Lease
 from .parts import Part, Salvaged, StorageError, salvage
 from .plan import Plan
 
+_LOG = logging.getLogger(__name__)
 _END = object()
 
 
@@ -30,23 +33,27 @@ def process(plan: Plan, chunk: int, work: Work, lease: Lease, *, batch_size: int
     Raises:
         LeaseLost: when another worker has taken over.
         StorageError: when the folder of the run, or what the work writes, has no room.
-        WorkError: when the work does not return one result per item.
+        ContractError: when the work does not return one result per item.
     """
     items = plan.items(chunk)
     folder = parts_folder(plan, chunk)
     salvaged = salvage(folder, items)
+    if salvaged.num_damaged:
+        _LOG.warning("%s: %d damaged lines, their items are done again", folder, salvaged.num_damaged)
     part = Part(folder, f"{os.getpid()}-{secrets.token_hex(6)}")
     attempt = _Attempt(items, work, lease, part, salvaged.outcomes)
     try:
         attempt.quarantine(salvaged, max_deaths)
         attempt.work_through(_batches(salvaged, len(items), batch_size))
     except BaseException:
-        part.stop()
+        with suppress(StorageError):
+            part.stop()
         raise
     finally:
         part.close()
     lease.confirm()
-    commit(plan, chunk, [attempt.outcomes[index] for index in range(len(items))])
+    outcomes = [attempt.outcomes[index] for index in range(len(items))]
+    commit(plan, chunk, outcomes, [*salvaged.paths, part.path])
 
 
 def _batches(salvaged: Salvaged, num_items: int, batch_size: int) -> list[list[int]]:
@@ -99,7 +106,7 @@ class _Attempt:
         for position, index in enumerate(batch):
             try:
                 value = next(results)
-            except (StorageError, WorkError):
+            except (StorageError, ContractError):
                 raise
             except Exception as error:
                 raise_if_no_room(error)
@@ -111,18 +118,17 @@ class _Attempt:
         """The results of a batch; anything but one per item is an error."""
         returned = self.work([self.items[index] for index in batch])
         if isinstance(returned, Sequence) and len(returned) != len(batch):
-            raise WorkError(_contract(len(batch), str(len(returned))))
+            raise ContractError(_contract(len(batch), str(len(returned))))
         iterator = iter(returned)
         for position in range(len(batch)):
             value = next(iterator, _END)
             if value is _END:
-                raise WorkError(_contract(len(batch), str(position)))
+                raise ContractError(_contract(len(batch), str(position)))
             if position == len(batch) - 1 and next(iterator, _END) is not _END:
-                raise WorkError(_contract(len(batch), "more"))
+                raise ContractError(_contract(len(batch), "more"))
             yield value
 
     def _record(self, index: int, outcome: Outcome) -> None:
-        self.lease.check()
         try:
             self.part.outcome(index, outcome)
         except (TypeError, ValueError, RecursionError) as error:
@@ -131,6 +137,7 @@ class _Attempt:
             )
             self.part.outcome(index, outcome)
         self.outcomes[index] = outcome
+        self.lease.check()
 
 
 def _contract(expected: int, found: str) -> str:

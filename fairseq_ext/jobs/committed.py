@@ -2,24 +2,22 @@
 
 FOLDER/done/CHUNK holds a line of counts by state, then one outcome per item in the order of the plan. It appears
 by a hard link, which fails when the file is there: of two attempts that finish, the first wins, and what is
-there does not change. Only `reopen` takes it away, for items that are to be tried again.
+there does not change. Only `upkeep.reopen_failed` takes it away, for items that are to be tried again.
 """
 
 import os
 import secrets
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from .items import Outcome
-from .leases import Lease
-from .parts import Part, as_outcome, as_record
+from .parts import StorageError, as_outcome, as_record
 from .plan import Plan
 from .records import encode, read_whole
 
 _ADVICE = "remove this file and run again, its items are then done anew"
-_TRIED_AGAIN = frozenset({"failed", "quarantined"})
 
 
 def done_path(plan: Plan, chunk: int) -> Path:
@@ -64,17 +62,21 @@ def done_chunks(plan: Plan) -> set[int]:
     return {int(name) for name in names if name.isdigit()}
 
 
-def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome]) -> None:
-    """Writes the outcomes of a chunk, unless another attempt was first, and removes its parts.
+def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], parts: Iterable[Path]) -> None:
+    """Writes the outcomes of a chunk, unless another attempt was first, and removes the parts they came from.
 
     Args:
         plan: of the run.
         chunk: its index.
         outcomes: one per item, in the order of the plan.
+        parts: the files of the attempts; only these are removed, for others may come.
+
+    Raises:
+        StorageError: when there is no room, or the parts are gone because another attempt was first.
     """
     path = done_path(plan, chunk)
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    temporary = parts_folder(plan, chunk) / f".{secrets.token_hex(6)}"
     counts = Counter(outcome.state for outcome in outcomes)
     try:
         with open(temporary, "wb") as file:
@@ -83,12 +85,17 @@ def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.link(temporary, path)
+        _flush_folder(path.parent)
     except FileExistsError:
         pass
+    except OSError as error:
+        raise StorageError(f"{path}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
-    _flush_folder(path.parent)
-    shutil.rmtree(parts_folder(plan, chunk), ignore_errors=True)
+    for part in parts:
+        part.unlink(missing_ok=True)
+    with suppress(OSError):
+        parts_folder(plan, chunk).rmdir()
 
 
 def _flush_folder(folder: Path) -> None:
@@ -133,27 +140,3 @@ def read_chunk(plan: Plan, chunk: int) -> Iterator[Outcome]:
     if len(records) != plan.length(chunk):
         raise ValueError(f"{path}: {plan.length(chunk)} outcomes expected, found {len(records)}; {_ADVICE}")
     yield from map(as_outcome, records)
-
-
-def reopen(plan: Plan, chunk: int, lease: Lease) -> None:
-    """Makes a done chunk one to be worked on, if items of it failed or were quarantined; the others stay.
-
-    Args:
-        plan: of the run.
-        chunk: its index.
-        lease: of this chunk, held by this process.
-    """
-    if not any(read_counts(plan, chunk)[state] for state in _TRIED_AGAIN):
-        return
-    kept = [(i, o) for i, o in enumerate(read_chunk(plan, chunk)) if o.state not in _TRIED_AGAIN]
-    folder = parts_folder(plan, chunk)
-    # A part of an earlier attempt would bring its failures back. As long as the file in done/ is there, that
-    # is what counts, so this may end anywhere and be done again.
-    shutil.rmtree(folder, ignore_errors=True)
-    part = Part(folder, f"reopened-{secrets.token_hex(6)}")
-    for index, outcome in kept:
-        part.outcome(index, outcome)
-    part.sync()
-    part.close()
-    lease.confirm()
-    done_path(plan, chunk).unlink()

@@ -12,7 +12,7 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _MAX_DETAIL = 2000  # characters
 
 
-class WorkError(Exception):
+class ContractError(Exception):
     """The work does not keep its contract; a fault of the program and of no item."""
 
 
@@ -28,7 +28,7 @@ def outcome_of(item: Item, value: Any) -> Outcome:
 
     Raises:
         StorageError: when the work found no room to write.
-        WorkError: for anything but a mapping or an exception.
+        ContractError: for anything but a mapping or an exception.
     """
     if isinstance(value, Rejected):
         return Outcome(item.id, "rejected", _clean(value.reason), _clean(value.detail), value.result)
@@ -36,7 +36,7 @@ def outcome_of(item: Item, value: Any) -> Outcome:
         raise_if_no_room(value)
         return Outcome(item.id, "failed", type(value).__name__, _clean(f"{value}{_place(value)}"))
     if not isinstance(value, Mapping):
-        raise WorkError(
+        raise ContractError(
             f"work: a mapping for {item.id!r} expected, found {value!r}; mend the work and run again"
         )
     return Outcome(item.id, "done", result=value)

@@ -15,6 +15,7 @@ import os
 import secrets
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,8 +154,11 @@ class Lease:
         """Gives the chunk back."""
         self._released.set()
         self._thread.join()
-        if self._lost:
-            return
+        with suppress(LeaseLost, StorageError):
+            self.confirm()  # or this might remove the lease of another
+            self._remove()
+
+    def _remove(self) -> None:
         generation = int(self._path.suffix[1:])
         for older in range(generation, -1, -1):
             self._path.with_suffix(f".{older}").unlink(missing_ok=True)

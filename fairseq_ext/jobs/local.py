@@ -15,7 +15,9 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from .committed import done_chunks
+from .faults import ContractError
 from .items import Work
+from .parts import StorageError
 from .plan import Plan, open_plan
 from .worker import Share, work_through
 
@@ -53,15 +55,20 @@ def _raise_exit(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _worker_main(reports: Connection, folder: str, make_work: Callable[[], Work], share: Share) -> None:
+def _worker_main(
+    parent: int, reports: Connection, folder: str, make_work: Callable[[], Work], share: Share
+) -> None:
     """The life of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent asks to stop
     with exit_on(_STOPPING):
-        threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_leave_with_parent, args=(parent,), daemon=True).start()
         try:
             work = make_work()
             reports.send("")
             work_through(open_plan(folder), work, share)
+        except (StorageError, ContractError) as error:
+            reports.send(str(error))
+            sys.exit(_FATAL)
         except Exception:
             reports.send(traceback.format_exc())
             sys.exit(_FATAL)
@@ -114,12 +121,13 @@ class Crew:
                     wait([p.sentinel for p in self._workers], timeout=_LOOK_EVERY_S)
                     self._look()
                     on_look()
+                self._join(_GRACE_S)
             finally:
                 self._stop()
 
     def _start(self) -> None:
         reports, theirs = self._context.Pipe(duplex=False)
-        arguments = (theirs, str(self._plan.folder), self._make_work, self._share)
+        arguments = (os.getpid(), theirs, str(self._plan.folder), self._make_work, self._share)
         process = self._context.Process(target=_worker_main, args=arguments)
         process.start()
         theirs.close()
@@ -137,7 +145,7 @@ class Crew:
             while reports.poll():
                 message = reports.recv()
                 if message:
-                    raise WorkerError(f"{self._plan.folder}: a worker gave up:\n{message}")
+                    raise WorkerError(f"{self._plan.folder}: a worker gave up: {message}")
                 self._ready.add(process)
                 self._num_dead_starts = 0
         except EOFError:
@@ -160,11 +168,14 @@ class Crew:
     def _stop(self) -> None:
         for process in self._workers:
             process.terminate()
-        deadline_s = time.monotonic() + _GRACE_S
+        self._join(_GRACE_S)
         for process, reports in self._workers.items():
-            process.join(max(0.0, deadline_s - time.monotonic()))
-            if process.is_alive():
-                process.kill()
-                process.join()
+            process.kill()
+            process.join()
             reports.close()
         self._workers.clear()
+
+    def _join(self, patience_s: float) -> None:
+        deadline_s = time.monotonic() + patience_s
+        for process in self._workers:
+            process.join(max(0.0, deadline_s - time.monotonic()))

@@ -28,16 +28,20 @@ class StorageError(Exception):
 class Part:
     """The file of one attempt at a chunk.
 
+    Attributes:
+        path: of the file.
+
     Args:
         folder: of the parts of the chunk; it is created.
         attempt: name of the file.
     """
 
     def __init__(self, folder: Path, attempt: str) -> None:
+        self.path = folder / attempt
         try:
             folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY
-            self._descriptor = os.open(folder / attempt, flags, 0o666)
+            self._descriptor = os.open(self.path, flags, 0o666)
         except OSError as error:
             raise StorageError(f"{folder}: {error}") from error
         self._synced_s = time.monotonic()
@@ -126,11 +130,25 @@ class Salvaged:
         outcomes: by index of the item in the chunk.
         deaths: by index, how many attempts died at an item that has no outcome.
         num_damaged: lines that are torn or changed; what they said is done again.
+        paths: the files that said so.
     """
 
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     deaths: Counter[int] = field(default_factory=Counter)
     num_damaged: int = 0
+    paths: list[Path] = field(default_factory=list)
+
+
+def attempts(folder: Path) -> list[Path]:
+    """Lists the files of the attempts at a chunk.
+
+    Args:
+        folder: of the parts of the chunk; it need not exist.
+
+    Returns:
+        Their paths, sorted; what is being put together for the commit is none.
+    """
+    return sorted(path for path in folder.glob("*") if not path.name.startswith("."))
 
 
 def salvage(folder: Path, items: Sequence[Item]) -> Salvaged:
@@ -144,7 +162,8 @@ def salvage(folder: Path, items: Sequence[Item]) -> Salvaged:
         Outcomes and deaths.
     """
     found = Salvaged()
-    for path in sorted(folder.glob("*")):
+    for path in attempts(folder):
+        found.paths.append(path)
         _salvage_part(path.read_bytes().splitlines(keepends=True), items, found)
     for index in found.outcomes:
         found.deaths.pop(index, None)

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -22,6 +23,7 @@ from .records import decode, encode
 
 _NUM_CHUNKS = 256  # of a run of middling size: enough to keep dozens of workers busy until the end
 _MAX_CHUNK = 512  # items; what is listed again and again (FOLDER/done) stays short for millions of items
+_ABANDONED_S = 24 * 3600
 _ADVICE = "pass what the first run was given, or use another folder"
 
 
@@ -137,15 +139,16 @@ def make_plan(
         try:
             _write(temporary, items, settings, batch_size)
             os.rename(temporary, root / "plan")
-            return open_plan(root)
         except OSError:
             if not (root / "plan").exists():
                 raise
+            # Another process was first. Items may be such as can be read but once: ours are in the file.
+            items = list(_read_items(temporary))
+        else:
+            _clear_up(root)
+            return open_plan(root)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        # Another process was first. Items that can be read but once cannot be compared with its plan again.
-        if iter(items) is items:
-            return _same_settings(open_plan(root), settings)
     plan = _same_settings(open_plan(root), settings)
     _compare_items(plan, items)
     return plan
@@ -175,6 +178,22 @@ def _write(folder: Path, items: Iterable[Item], settings: Mapping[str, Any], bat
     write_bytes(folder / "header.json", f"{text}\n".encode())
 
 
+def _read_items(folder: Path) -> Iterator[Item]:
+    path = folder / "items.jsonl"
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            yield _item(line, path, number)
+
+
+def _clear_up(root: Path) -> None:
+    """Removes what processes left that were killed while they wrote a plan; by the server's clock."""
+    now_s = (root / "plan").stat().st_ctime
+    for path in root.glob(".plan.*"):
+        with suppress(OSError):
+            if now_s - (path / "items.jsonl").stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(path, ignore_errors=True)
+
+
 def _line(item: Item) -> bytes:
     # In the order of the keys: what is the same must look the same.
     return encode(json.loads(json.dumps(asdict(item), sort_keys=True)))
@@ -194,15 +213,19 @@ def _chunk_size(num_items: int, batch_size: int) -> int:
 
 
 def _same_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
-    planned, found = (_flat(json.loads(json.dumps(s))) for s in (plan.settings, settings))
-    missing = "nothing"
-    for key in sorted(planned.keys() | found.keys()):
-        before, now = planned.get(key, missing), found.get(key, missing)
-        if before != now:
-            raise ValueError(
-                f"{plan.folder}: the settings of its plan expected, {key} = {before!r}, found {now!r}; {_ADVICE}"
-            )
+    change = _first_change(plan.settings, settings)
+    if change is not None:
+        raise ValueError(f"{plan.folder}: the settings of its plan expected, {change}; {_ADVICE}")
     return plan
+
+
+def _first_change(planned: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+    before, now = (_flat(json.loads(json.dumps(dict(values)))) for values in (planned, found))
+    for key in sorted(before.keys() | now.keys()):
+        texts = [repr(values[key]) if key in values else "nothing" for values in (before, now)]
+        if texts[0] != texts[1]:
+            return f"{key} = {texts[0]}, found {texts[1]}"
+    return None
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -227,12 +250,8 @@ def _compare_items(plan: Plan, items: Iterable[Item]) -> None:
 def _difference(folder: Path, number: int, planned: Item, found: Item) -> str:
     if planned.id != found.id:
         return f"{folder}: {planned.id!r} expected as item {number}, found {found.id!r}; {_ADVICE}"
-    before, now = _flat(dict(planned.data)), _flat(json.loads(json.dumps(dict(found.data))))
-    key = next(k for k in sorted(before.keys() | now.keys()) if before.get(k) != now.get(k))
-    return (
-        f"{folder}: item {planned.id!r} as planned expected, {key} = {before.get(key)!r}, "
-        f"found {now.get(key)!r}; {_ADVICE}"
-    )
+    change = _first_change(planned.data, found.data)
+    return f"{folder}: item {planned.id!r} as planned expected, {change}; {_ADVICE}"
 
 
 def chunks_of_shard(plan: Plan, shards: int, shard_id: int) -> Iterator[int]:

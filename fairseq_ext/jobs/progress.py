@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .committed import done_chunks, parts_folder, read_counts
+from .parts import attempts
 from .plan import Plan
 from .records import decode
 
@@ -52,11 +53,11 @@ class Scan:
             names = os.listdir(self._plan.folder / "parts")
         except FileNotFoundError:
             return set()
-        return {int(name) for name in names} & self._chunks
+        return {int(name) for name in names if name.isdigit()} & self._chunks
 
     def _states_of(self, chunk: int) -> dict[int, str]:
         states = self._states.get(chunk, {})
-        for path in parts_folder(self._plan, chunk).glob("*"):
+        for path in attempts(parts_folder(self._plan, chunk)):
             states.update(self._new_states(path))
         return states
 

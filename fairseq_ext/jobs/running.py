@@ -11,12 +11,15 @@ from typing import Any
 from . import slurm
 from .committed import done_chunks
 from .execution import Execution
+from .faults import ContractError
 from .items import Item, Work
-from .local import Crew, exit_on
+from .local import Crew, WorkerError, exit_on
+from .parts import StorageError
 from .plan import Plan, make_plan, open_plan
 from .progress import Bar
 from .summary import Summary, write_summary
-from .worker import Share, reopen_failed, work_through
+from .upkeep import reopen_failed, tidy
+from .worker import Share, work_through
 
 _LOOK_EVERY_S = 1.0
 _WATCH_EVERY_S = 2.0
@@ -65,8 +68,8 @@ def run(
         elif execution.workers:
             Crew(plan, make_work, share, execution.workers).run(on_look)
         else:
-            with exit_on([signal.SIGTERM]):
-                work_through(plan, make_work(), share)
+            _work_here(plan, make_work(), share)
+    tidy(plan, share)
     return write_summary(plan)
 
 
@@ -93,6 +96,14 @@ def _check_picklable(make_work: Callable[[], Work], execution: Execution) -> Non
             f"make_work: a function that a Slurm job can import expected, found {make_work!r} of the script "
             "itself; move it into a module"
         )
+
+
+def _work_here(plan: Plan, work: Work, share: Share) -> None:
+    with exit_on([signal.SIGTERM]):
+        try:
+            work_through(plan, work, share)
+        except (StorageError, ContractError) as error:
+            raise WorkerError(f"{plan.folder}: {error}") from error
 
 
 @contextmanager

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .chunk import process
-from .committed import done_chunks, reopen
+from .committed import done_chunks
 from .items import Work
 from .leases import Lease, LeaseLost, Leases
 from .parts import StorageError
 from .plan import Plan, chunks_of_shard
 
 _LOG = logging.getLogger(__name__)
-_POLL_S = 1.0  # while others hold all that is left
+_POLL_S = 0.5  # while others hold all that is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def work_through(plan: Plan, work: Work, share: Share) -> None:
 
     Raises:
         StorageError: when there is no room to write.
-        WorkError: when the work does not return one result per item.
+        ContractError: when the work does not return one result per item.
     """
     for chunk, lease in _claims(plan, share.chunks(plan), share.lease_s):
         try:
@@ -73,8 +73,8 @@ def work_through(plan: Plan, work: Work, share: Share) -> None:
 
 
 def _claims(plan: Plan, todo: set[int], lease_s: float) -> Iterable[tuple[int, Lease]]:
-    while todo := todo - done_chunks(plan):
-        claimed = _claim_one(plan, todo, lease_s)
+    while left := todo - done_chunks(plan):
+        claimed = _claim_one(plan, left, lease_s)
         if claimed is None:
             time.sleep(random.uniform(0.2, 1.0) * min(_POLL_S, lease_s / 4))
         else:
@@ -92,22 +92,3 @@ def _claim_one(plan: Plan, todo: set[int], lease_s: float) -> tuple[int, Lease] 
             return chunk, lease
         lease.release()
     return None
-
-
-def reopen_failed(plan: Plan, share: Share) -> None:
-    """Lets the failed and quarantined items of the share be tried again.
-
-    Args:
-        plan: of the run.
-        share: which chunks.
-    """
-    leases = Leases(plan.folder, share.lease_s)
-    for chunk in sorted(share.chunks(plan) & done_chunks(plan)):
-        lease = leases.claim(chunk)
-        if lease is None:
-            _LOG.warning("chunk %d is held by another worker; its failed items are not tried again", chunk)
-            continue
-        try:
-            reopen(plan, chunk, lease)
-        finally:
-            lease.release()

@@ -1,0 +1,75 @@
+"""What is done to chunks that are done: opening them again for items that failed, clearing up after killed workers."""
+
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+
+from .committed import done_chunks, done_path, parts_folder, read_chunk, read_counts
+from .leases import Lease, Leases
+from .parts import Part
+from .plan import Plan
+from .worker import Share
+
+_LOG = logging.getLogger(__name__)
+_TRIED_AGAIN = frozenset({"failed", "quarantined"})
+
+
+def reopen_failed(plan: Plan, share: Share) -> None:
+    """Lets the failed and quarantined items of a share be tried again; all others stay.
+
+    Args:
+        plan: of the run.
+        share: which chunks.
+    """
+    done = share.chunks(plan) & done_chunks(plan)
+    failed = [c for c in sorted(done) if any(read_counts(plan, c)[state] for state in _TRIED_AGAIN)]
+    for chunk, lease in _take(plan, failed, share.lease_s):
+        _reopen(plan, chunk, lease)
+
+
+def tidy(plan: Plan, share: Share) -> None:
+    """Removes parts of done chunks, left by a process that was killed right after its commit.
+
+    Args:
+        plan: of the run.
+        share: which chunks.
+    """
+    try:
+        names = os.listdir(plan.folder / "parts")
+    except FileNotFoundError:
+        return
+    left = {int(name) for name in names if name.isdigit()} & share.chunks(plan)
+    for chunk, _ in _take(plan, left, share.lease_s):
+        shutil.rmtree(parts_folder(plan, chunk), ignore_errors=True)
+
+
+def _take(plan: Plan, chunks: Iterable[int], lease_s: float) -> Iterator[tuple[int, Lease]]:
+    """Leases those of the chunks that are done and that nobody holds, one after the other."""
+    leases = Leases(plan.folder, lease_s)
+    for chunk in chunks:
+        lease = leases.claim(chunk)
+        if lease is None:
+            _LOG.warning("%s: chunk %d is held by a worker, it stays as it is", plan.folder, chunk)
+            continue
+        try:
+            if chunk in done_chunks(plan):
+                yield chunk, lease
+        finally:
+            lease.release()
+
+
+def _reopen(plan: Plan, chunk: int, lease: Lease) -> None:
+    kept = [(i, o) for i, o in enumerate(read_chunk(plan, chunk)) if o.state not in _TRIED_AGAIN]
+    folder = parts_folder(plan, chunk)
+    # A part of an earlier attempt would bring its failures back. As long as the file in done/ is there, it is
+    # what counts, so this may end anywhere and be done again.
+    shutil.rmtree(folder, ignore_errors=True)
+    with closing(Part(folder, f"reopened-{secrets.token_hex(6)}")) as part:
+        for index, outcome in kept:
+            part.outcome(index, outcome)
+        part.sync()
+    lease.confirm()
+    done_path(plan, chunk).unlink()

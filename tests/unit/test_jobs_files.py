@@ -1,0 +1,209 @@
+"""The files of a run: damaged lines cost what they said and no more; a lease has one holder, dead ones none."""
+
+import errno
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fairseq_ext.jobs.items import Item, Outcome
+from fairseq_ext.jobs.leases import LeaseLost, Leases, is_dead, this_process
+from fairseq_ext.jobs.parts import Part, StorageError, salvage
+from fairseq_ext.jobs.plan import make_plan
+from fairseq_ext.jobs.records import decode, encode
+
+ITEMS = [Item(f"clip/{i}é") for i in range(8)]
+
+
+def write_part(
+    folder: Path, attempt: str, outcomes: dict[int, str], started: list[int], stop: bool = False
+) -> Path:
+    part = Part(folder, attempt)
+    for index, text in outcomes.items():
+        part.start([index])
+        part.outcome(index, Outcome(ITEMS[index].id, "done", result={"text": text}))
+    if started:
+        part.start(started)
+    if stop:
+        part.stop()
+    part.close()
+    return part.path
+
+
+def test_a_record_survives_and_a_changed_one_is_noticed() -> None:
+    generator = random.Random(7)
+    for record in ({"id": "à\n\u2028\x85", "n": [1, None, 2.5]}, {"id": "\udcff"}, {}):
+        line = encode(record)
+        assert decode(line) == record
+        assert line.count(b"\n") == 1
+        assert all(decode(line[:cut]) is None for cut in range(len(line)))
+        for _ in range(200):
+            changed = bytearray(line)
+            changed[generator.randrange(len(line))] ^= 1 << generator.randrange(8)
+            assert decode(bytes(changed)) is None
+
+
+def test_what_attempts_left_is_put_together(tmp_path: Path) -> None:
+    write_part(tmp_path, "b", {0: "zero", 1: "one"}, started=[2, 3])
+    write_part(tmp_path, "c", {2: "two"}, started=[3])
+    write_part(tmp_path, "d", {}, started=[4, 5], stop=True)
+    (tmp_path / ".being-committed").write_bytes(b"x")
+    found = salvage(tmp_path, ITEMS)
+    assert {i: o.result["text"] for i, o in found.outcomes.items()} == {0: "zero", 1: "one", 2: "two"}
+    assert found.deaths == {3: 2}
+    assert (found.num_damaged, [p.name for p in found.paths]) == (0, ["b", "c", "d"])
+    nothing = salvage(tmp_path / "none", ITEMS)
+    assert (nothing.outcomes, nothing.deaths) == ({}, {})
+
+
+def test_a_part_cut_anywhere_keeps_what_is_before_the_cut(tmp_path: Path) -> None:
+    path = write_part(tmp_path, "a", {i: f"text {i}" for i in range(4)}, started=[4])
+    whole = path.read_bytes()
+    ends = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
+    for cut in range(len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        found = salvage(tmp_path, ITEMS)
+        num_lines = sum(end <= cut for end in ends)
+        assert sorted(found.outcomes) == list(range(num_lines // 2))
+        assert sorted(found.deaths) == ([num_lines // 2] if num_lines % 2 else [])
+        assert found.num_damaged == (0 if cut in {0, *ends} else 1)
+
+
+def test_a_damaged_line_costs_its_item_only(tmp_path: Path) -> None:
+    path = write_part(tmp_path, "a", {i: f"text {i}" for i in range(4)}, started=[])
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3].replace(b"text 1", b"text 7")
+    path.write_bytes(b"\0" * 7 + b"\n" + b"".join(lines))
+    found = salvage(tmp_path, ITEMS)
+    assert sorted(found.outcomes) == [0, 2, 3]
+    assert found.num_damaged == 2
+
+
+def test_a_part_of_other_items_is_not_taken(tmp_path: Path) -> None:
+    write_part(tmp_path, "a", {0: "zero"}, started=[])
+    assert salvage(tmp_path, [Item("another")]).outcomes == {}
+
+
+def test_a_part_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="file"):
+        Part(tmp_path / "file", "a")
+    if Path("/dev/full").exists():
+        os.symlink("/dev/full", tmp_path / "full")
+        part = Part.__new__(Part)
+        part._descriptor = os.open(tmp_path / "full", os.O_WRONLY)
+        with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)):
+            part.start([0])
+        part.close()
+
+
+def test_one_of_many_gets_a_chunk(tmp_path: Path) -> None:
+    looks = [Leases(tmp_path, 60.0) for _ in range(5)]
+    leases = [look.claim(3) for look in looks]
+    assert [lease is not None for lease in leases] == [True, False, False, False, False]
+    assert looks[0].claim(4) is not None
+    assert Leases(tmp_path, 60.0).claim(3) is None
+    held = leases[0]
+    assert held is not None
+    held.check()
+    held.release()
+    again = Leases(tmp_path, 60.0).claim(3)
+    assert again is not None
+    again.release()
+
+
+def age(path: Path, seconds: float) -> None:
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
+
+
+def test_a_stale_lease_is_taken_once_and_its_holder_notices(tmp_path: Path) -> None:
+    first = Leases(tmp_path, 60.0).claim(0)
+    assert first is not None
+    (path,) = (p for p in (tmp_path / "leases").iterdir())
+    age(path, 61)
+    looks = [Leases(tmp_path, 60.0) for _ in range(4)]
+    taken = [lease for look in looks if (lease := look.claim(0)) is not None]
+    assert len(taken) == 1
+    first.check()  # asks no disk: the beat is young
+    with pytest.raises(LeaseLost):
+        first.confirm()
+    with pytest.raises(LeaseLost):
+        first.check()
+    first.release()
+    taken[0].confirm()
+    taken[0].release()
+    assert list((tmp_path / "leases").iterdir()) == []
+
+
+def test_the_lease_of_another_is_not_released(tmp_path: Path) -> None:
+    first = Leases(tmp_path, 60.0).claim(0)
+    assert first is not None
+    (path,) = (p for p in (tmp_path / "leases").iterdir())
+    path.unlink()  # stolen, done and released; then claimed anew, under the same name
+    second = Leases(tmp_path, 60.0).claim(0)
+    assert second is not None
+    first.release()
+    second.confirm()
+    second.release()
+
+
+def test_a_lease_is_kept_fresh(tmp_path: Path) -> None:
+    lease = Leases(tmp_path, 0.6).claim(0)
+    assert lease is not None
+    (path,) = (p for p in (tmp_path / "leases").iterdir())
+    age(path, 1000)
+    deadline = time.monotonic() + 20
+    while Leases(tmp_path, 500).claim(0) is None and time.time() - path.stat().st_mtime > 500:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    lease.release()
+
+
+def test_a_holder_that_died_here_is_known_at_once(tmp_path: Path) -> None:
+    if not this_process().machine:
+        pytest.skip("this system does not tell whether a process lives")
+    program = "from fairseq_ext.jobs.leases import Leases; import sys, os, pathlib\n"
+    program += "assert Leases(pathlib.Path(sys.argv[1]), 3600.0).claim(0); os._exit(9)"
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    (path,) = (tmp_path / "leases").iterdir()
+    text = path.read_text()
+    assert is_dead(text)
+    assert Leases(tmp_path, 3600.0).claim(0) is not None
+
+
+def test_who_is_not_known_to_be_dead() -> None:
+    mine = this_process().text()
+    assert not is_dead(mine)
+    assert all(not is_dead(mine[:cut]) for cut in range(mine.rindex("\n")))
+    assert not is_dead(mine.replace(mine.split("\n")[0], "another machine"))
+    machine, pid, started, token = mine.split("\n")
+    if machine:
+        assert is_dead("\n".join([machine, pid, f"{int(started) - 1}", token]))  # the number was given again
+
+
+def test_of_plans_written_at_once_one_wins(tmp_path: Path) -> None:
+    program = (
+        "import sys; from fairseq_ext.jobs.plan import make_plan; from fairseq_ext.jobs import Item\n"
+        "items = (Item(f'{sys.argv[2]}{i}') for i in range(3000))\n"
+        "try: print(make_plan(sys.argv[1], items, {}, 1).token)\n"
+        "except ValueError as error: print(error)"
+    )
+    commands = [[sys.executable, "-c", program, str(tmp_path), prefix] for prefix in "aaab"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    answers = [process.communicate()[0].strip() for process in running]
+    tokens = [answer for answer in answers if "expected" not in answer]
+    assert len(set(tokens)) == 1
+    refused = [answer for answer in answers if "expected" in answer]
+    assert all("0' expected as item 1, found '" in answer for answer in refused)
+    assert (len(tokens), len(refused)) in {(3, 1), (1, 3)}
+    assert [path.name for path in tmp_path.iterdir()] == ["plan"]
+    plan = make_plan(tmp_path, [Item(f"{'a' if len(tokens) == 3 else 'b'}{i}") for i in range(3000)], {}, 1)
+    assert (plan.num_items, plan.token) == (3000, tokens[0])
+    assert [item.id[1:] for c in range(plan.num_chunks) for item in plan.items(c)] == [
+        str(i) for i in range(3000)
+    ]
