@@ -1,9 +1,16 @@
-"""Write a synthetic corpus in the published layout of a real one: make_synthetic.py fsdd|common_voice --out DIR."""
+"""Write a synthetic corpus in the published layout of a real one: make_synthetic.py CORPUS --out DIR."""
 
 import argparse
 import sys
 from dataclasses import fields
 from pathlib import Path
+
+# Corpora of talking faces: what they are, and whose number and minutes can be chosen.
+FILMS = {
+    "mtedx": ("talks with transcripts in French, Italian, Spanish, Portuguese", "train, per language"),
+    "voxceleb2": ("short clips of faces in five languages, not told", "dev"),
+    "avspeech": ("clips of larger pictures in five languages, one speaker each", ""),
+}
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,13 +34,32 @@ def parse_args() -> argparse.Namespace:
             metavar="N",
             help=f"default: {size.default}",
         )
-    common_voice.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-    for corpus in (fsdd, common_voice):
+    films = [add_films(corpora, name) for name in FILMS]
+    for corpus in (common_voice, *films):
+        corpus.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+    for corpus in (fsdd, common_voice, *films):
         corpus.add_argument(
             "--out", type=Path, required=True, help="folder of the corpus; an interrupted run continues"
         )
         corpus.add_argument("--seed", type=int, default=1, help="another seed gives other takes (default: 1)")
     return parser.parse_args()
+
+
+def add_films(
+    corpora: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str
+) -> argparse.ArgumentParser:
+    """A corpus of talking faces."""
+    about, part = FILMS[name]
+    films = corpora.add_parser(name, help=about)
+    if part:
+        films.add_argument("--speakers", type=int, metavar="N", help=f"of {part} (default: those of a demo)")
+    films.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help=f"of {part or 'all clips'}, about (default: those of a demo)",
+    )
+    return films
 
 
 def write_fsdd(args: argparse.Namespace) -> str:
@@ -53,14 +79,27 @@ def write_common_voice(args: argparse.Namespace) -> str:
     return f"{', '.join(f'{count} {name}' for name, count in rows.items())} in {args.out / args.locale}"
 
 
+def write_films(args: argparse.Namespace) -> str:
+    """Write a corpus of talking faces; returns what there is now."""
+    from importlib import import_module
+
+    corpus = import_module(f"fairseq_ext.synthetic.{args.corpus}")
+    amount = [getattr(args, name) for name in ("speakers", "minutes") if hasattr(args, name)]
+    if None in amount and any(value is not None for value in amount):
+        raise ValueError("--speakers and --minutes go together: both expected, found one; give the other too")
+    sizes = corpus.Sizes() if None in amount else corpus.Sizes.of(*amount)
+    counts = corpus.write(args.out, sizes=sizes, seed=args.seed, num_workers=args.workers)
+    return f"{', '.join(f'{count} {name}' for name, count in counts.items())} in {args.out}"
+
+
 def main() -> None:
     """Write the corpus and say where it is."""
     from fairseq_ext.synthetic.speech import SpeechError
 
     args = parse_args()
     try:
-        print({"fsdd": write_fsdd, "common_voice": write_common_voice}[args.corpus](args))
-    except (ValueError, SpeechError) as error:
+        print({"fsdd": write_fsdd, "common_voice": write_common_voice}.get(args.corpus, write_films)(args))
+    except (ValueError, SpeechError, ModuleNotFoundError) as error:
         sys.exit(f"make_synthetic.py: {error}")
 
 

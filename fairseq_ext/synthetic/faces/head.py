@@ -114,7 +114,7 @@ def _height(canvas: Canvas, look: Look) -> Floats:
     height += 0.050 * canvas.blob(0, look.chin_y - 0.10, 0.10, 0.06)
     height -= 0.022 * canvas.blob(0, look.mouth_y + 0.105, 0.09, 0.026)
     height -= 0.010 * canvas.blob(0, look.nose_y + 0.065, 0.014, 0.04)
-    return height
+    return np.asarray(height, np.float32)
 
 
 def _depth(canvas: Canvas, look: Look, height: Floats) -> Floats:
