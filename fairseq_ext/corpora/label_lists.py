@@ -41,6 +41,8 @@ _NAMES: Mapping[str, re.Pattern[str]] = {
     "avspeech": re.compile(r"([\w-]+_\d+\.\d{6}_\d+\.\d{6})\.mp4", re.ASCII),
 }
 _COLUMNS = {"mtedx": 4, "voxceleb2": 2, "avspeech": 2}
+# What separates the rest of an id from its speaker, and of how many parts it is.
+_AFTER_SPEAKER = {"mtedx": ("_", 1), "voxceleb2": ("/", 2), "avspeech": ("_", 2)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Label:
         end_s: end in the talk.
         text: as written, double spaces (of dashes left out) included.
         name: the row's first column, which tells more than the id: the tree of VoxCeleb2, a suffix.
+        speaker: as the corpus's reader names who speaks: the talk, the person, the video.
     """
 
     id: str
@@ -60,6 +63,7 @@ class Label:
     end_s: float | None
     text: str
     name: str
+    speaker: str | None = None
 
 
 def check_split(kind: str, split: str) -> None:
@@ -158,7 +162,9 @@ def _label(line: str, kind: str, prefix: str) -> Label:
     if not as_written(cells[-1]):
         raise ValueError(f"a text of {name} expected, found none")
     start_s, end_s = _times_s(cells[1:3]) if kind == "mtedx" else (None, None)
-    return Label(prefix + match[1], start_s, end_s, cells[-1], name)
+    separator, num_parts = _AFTER_SPEAKER[kind]
+    speaker = match[1].rsplit(separator, num_parts)[0]
+    return Label(prefix + match[1], start_s, end_s, cells[-1], name, speaker)
 
 
 def _times_s(cells: list[str]) -> tuple[float, float]:
@@ -224,15 +230,22 @@ def apply_labels(
         on_problem: receives one line when labels are left over; by default it is logged as a warning.
 
     Yields:
-        The utterances named, in their order, with text, split and language.
+        The utterances named, in their order, with text, split, language and, where they lack it, speaker.
     """
-    texts = {label.id: as_written(label.text) for label in labels}
-    num_labels = len(texts)
+    wanted = {label.id: (as_written(label.text), label.speaker) for label in labels}
+    num_labels = len(wanted)
     for utterance in utterances:
-        if (text := texts.pop(utterance.id, None)) is not None:
-            yield replace(utterance, transcript=text, split=split, language=language or utterance.language)
-    if texts:
+        if utterance.id in wanted:
+            text, speaker = wanted.pop(utterance.id)
+            yield replace(
+                utterance,
+                transcript=text,
+                split=split,
+                language=language or utterance.language,
+                speaker=utterance.speaker or speaker,
+            )
+    if wanted:
         (on_problem or log.warning)(
-            f"label list: clips for {num_labels} labels expected, {len(texts)} not found, the first "
-            f"{next(iter(texts))}; they were deleted, not fetched or rejected"
+            f"label list: clips for {num_labels} labels expected, {len(wanted)} not found, the first "
+            f"{next(iter(wanted))}; they were deleted, not fetched or rejected"
         )

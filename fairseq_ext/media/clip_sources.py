@@ -1,19 +1,23 @@
 """The corpora of visual speech as videos to cut clips from, the input of `media.mouth`."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..corpora import avspeech, mtedx, voxceleb2
 from .clips import Segment, VideoFile, check_id, from_utterances
 
 
-def videos(corpus: str, root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:
+def videos(
+    corpus: str, root: str | os.PathLike[str], *, only: Container[str] | None = None, **options: Any
+) -> Iterator[VideoFile]:
     """Lists the videos of a corpus, each once with all its segments; opens no video.
 
     Args:
         corpus: mtedx, voxceleb2 or avspeech.
         root: as the corpus's reader takes it; paths are relative to its `recordings_folder`.
+        only: ids of the clips that are wanted, for example those of a label list; None for all.
         **options: of `mtedx.read`, `voxceleb2.clips` or `avspeech.clips`, for example `languages` and `on_problem`.
 
     Yields:
@@ -24,7 +28,10 @@ def videos(corpus: str, root: str | os.PathLike[str], **options: Any) -> Iterato
     """
     if corpus not in _SOURCES:
         raise ValueError(f"corpus {corpus!r}: one of {sorted(_SOURCES)} expected; change the setting")
-    yield from _SOURCES[corpus](root, **options)
+    for video in _SOURCES[corpus](root, **options):
+        segments = tuple(s for s in video.segments if only is None or s.id in only)
+        if segments:
+            yield replace(video, segments=segments)
 
 
 def _mtedx(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:

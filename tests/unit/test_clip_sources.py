@@ -36,6 +36,10 @@ def test_mtedx_groups_segments_by_talk(tmp_path: Path) -> None:
         ),
     ]
     assert any("gone" in problem for problem in problems)
+    one = videos(
+        "mtedx", tmp_path, only={"fr/train/b_0", "fr/train/x_0"}, splits=["train"], on_problem=problems.append
+    )
+    assert list(one) == [VideoFile("video/fr/train/b.mp4", (Segment("fr/train/b_0", 1.0, 2.0),))]
     (tmp_path / "video/fr/train/a.mp4").unlink()
     (tmp_path / "video/fr/train/b.mp4").unlink()
     assert (

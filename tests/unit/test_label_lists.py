@@ -2,6 +2,7 @@
 
 import itertools
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,11 @@ IDS = {
     "voxceleb2": ["id08977/3ap0QSyN6Vc/00008", "id03127/mcAK-RlInLY/00295"],
     "avspeech": ["enSzPLXxw8I_115.715600_119.986533", "-_x_0abcdEF_206.200000_210.000000"],
 }
+SPEAKERS = {
+    "mtedx": ["0u7tTptBo9I", "-dJ3_mboZJQ", "KvBXn35Wr7U"],
+    "voxceleb2": ["id08977", "id03127"],
+    "avspeech": ["enSzPLXxw8I", "-_x_0abcdEF"],
+}
 
 
 def write(folder: Path, text: str) -> Path:
@@ -53,6 +59,7 @@ def test_a_list_as_published_comes_back_byte_by_byte(tmp_path: Path, kind: str) 
     assert problems == []
     assert [label.id for label in labels] == IDS[kind]
     assert [label.text for label in labels] == [line.split("\t")[-1] for line in LISTS[kind].splitlines()]
+    assert [label.speaker for label in labels] == SPEAKERS[kind]
     assert write_list(tmp_path / "out.txt", labels, kind) == len(labels)
     assert (tmp_path / "out.txt").read_bytes() == path.read_bytes()
 
@@ -61,7 +68,7 @@ def test_times_and_spaces(tmp_path: Path) -> None:
     labels, _ = read(write(tmp_path, LISTS["mtedx"]))
     assert (labels[0].start_s, labels[0].end_s) == (42.91, 45.26)
     assert labels[1].text == "la même préoccupation  comment motiver"
-    fine = Label("fr/train/a_1", 1.0, 2.3456, "x", "a_1")
+    fine = Label("fr/train/a_1", 1.0, 2.3456, "x", "a_1", "a")
     write_list(tmp_path / "out.txt", [fine], "mtedx")
     assert (tmp_path / "out.txt").read_text() == "a_1\t1.00\t2.3456\tx\n"
     assert read(tmp_path / "out.txt")[0] == [fine]
@@ -151,7 +158,7 @@ def test_a_text_that_no_row_can_hold_changes_no_file(tmp_path: Path, text: str) 
 def test_labels_choose_clips_and_give_them_texts(tmp_path: Path) -> None:
     labels, _ = read(write(tmp_path, LISTS["voxceleb2"]))
     clips = [
-        Utterance(name, f"audio/{name}.wav", 16000, 25, speaker="s", split="test")
+        Utterance(name, f"audio/{name}.wav", 16000, 25, split="test")
         for name in ["id00001/aaaaaaaaaaa/00001", IDS["voxceleb2"][1]]
     ]
     problems: list[str] = []
@@ -163,10 +170,12 @@ def test_labels_choose_clips_and_give_them_texts(tmp_path: Path) -> None:
             16000,
             25,
             transcript="li 4 vezes… 😂 100%",
-            speaker="s",
+            speaker="id03127",
             language="pt",
             split="train",
         )
     ]
+    again = apply_labels([replace(found[0], speaker="s", language="es")], labels, split="train")
+    assert [(u.speaker, u.language) for u in again] == [("s", "es")]
     assert len(problems) == 1
     assert f"2 labels expected, 1 not found, the first {IDS['voxceleb2'][0]}" in problems[0]

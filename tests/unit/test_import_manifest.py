@@ -1,0 +1,93 @@
+"""tools/import_manifest.py: from a label list, and from what tools/export_manifest.py wrote."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from fairseq_ext.files import read_lines
+from fairseq_ext.manifest import Utterance, read_manifest, write_manifest
+from fairseq_ext.media.mouth.table import ClipRow, write_clips_table
+from fairseq_ext.text.units import train_pieces
+
+TOOLS = Path(__file__).parents[2] / "tools"
+
+
+def run(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(TOOLS / tool), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def write_clips(root: Path, *names: str) -> None:
+    rows = [ClipRow(name, f"{name}.mp4", num_frames=50, num_samples=32000) for name in names]
+    write_clips_table(root, rows)
+
+
+def test_a_label_list(tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips", "fr/test/0u7tTptBo9I_0004", "fr/test/0u7tTptBo9I_0005")
+    source = tmp_path / "test.txt"
+    source.write_text("0u7tTptBo9I_0004\t42.91\t45.26\ton vient  tous\ngone_0000\t1.00\t2.00\tde\n0u7\t2.0\n")
+    common = ("--from", "labels", "--source", source, "--root", tmp_path / "clips", "--out", tmp_path / "m")
+    done = run("import_manifest.py", *common, "--split", "test", "--language", "fr")
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert "test.txt:3: 4 columns" in said[0]
+    assert "2 labels expected, 1 not found, the first fr/test/gone_0000" in said[1]
+    assert said[2] == f"{tmp_path}/m/test.tsv: 1 clips"
+    assert list(read_manifest(tmp_path / "m", "test")) == [
+        Utterance(
+            "fr/test/0u7tTptBo9I_0004",
+            "audio/fr/test/0u7tTptBo9I_0004.wav",
+            32000,
+            50,
+            transcript="on vient tous",
+            speaker="0u7tTptBo9I",
+            language="fr",
+            split="test",
+        )
+    ]
+    assert list(read_lines(tmp_path / "m" / "test.wrd")) == ["on vient tous"]
+
+
+def test_automatic_labels_are_refused_for_test(tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips", "id08977/3ap0QSyN6Vc/00008")
+    source = tmp_path / "train.txt"
+    source.write_text("dev/mp4/id08977/3ap0QSyN6Vc/00008.mp4\tciao\n")
+    common = ("--from", "labels", "--source", source, "--root", tmp_path / "clips", "--out", tmp_path / "m")
+    refused = run("import_manifest.py", *common, "--split", "test")
+    assert refused.returncode == 1
+    assert "labels written by people expected, found automatic ones" in refused.stderr
+    assert not (tmp_path / "m" / "test.tsv").exists()
+    assert run("import_manifest.py", *common, "--split", "train").returncode == 0
+
+
+def test_there_and_back(tmp_path: Path) -> None:
+    utterances = [
+        Utterance(
+            f"a/{i}", f"audio/a/{i}.wav", 640 * (40 + i), 40 + i, transcript=f"un été {i}", split="valid"
+        )
+        for i in range(3)
+    ]
+    write_manifest(tmp_path / "m", "valid", utterances, root=tmp_path / "clips")
+    train_pieces([u.transcript or "" for u in utterances], 20).save(tmp_path / "spm.model")
+    for kind, source in (("av_hubert", "."), ("auto_avsr", "valid.csv")):
+        out = tmp_path / kind
+        options = (
+            "--manifest",
+            tmp_path / "m",
+            "--to",
+            kind,
+            "--pieces",
+            tmp_path / "spm.model",
+            "--out",
+            out,
+        )
+        assert run("export_manifest.py", *options).returncode == 0
+        done = run(
+            "import_manifest.py", "--from", kind, "--source", out / source, "--split", "valid",
+            "--root", tmp_path / "clips", "--out", tmp_path / f"{kind}_back",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert list(read_manifest(tmp_path / f"{kind}_back", "valid")) == utterances
+        assert (tmp_path / f"{kind}_back" / "valid.tsv").read_bytes() == (
+            tmp_path / "m" / "valid.tsv"
+        ).read_bytes()
