@@ -3,8 +3,8 @@
 Shapes: crops are (96, 96) uint8, black 0, white 255; sound is (S,) int16 at 16 kHz.
 
 Until all of a clip is there its files are under `.partial/`, at a place that depends on the id alone: whoever is killed
-leaves nothing that the next attempt does not overwrite. The same crops give the same bytes: x264 runs in one thread and
-no file holds a date.
+leaves nothing that the next attempt does not overwrite. The same crops give the same bytes: x264 runs in one thread
+and no file holds a date.
 """
 
 import os
@@ -23,6 +23,9 @@ from .settings import FRAMES_PER_S, SIZE_PX
 FOLDERS = {"video": ".mp4", "audio": ".wav", "landmarks": ".npz"}
 PARTIAL = ".partial"
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+# x264's macroblock tree uses memory that it never wrote when pictures are this small: with it the bytes change from run
+# to run (seen with MALLOC_PERTURB_ of glibc).
+_SAME_BYTES = {"mbtree": "0"}
 
 
 class GreyWriter:
@@ -41,7 +44,7 @@ class GreyWriter:
         self._stream.pix_fmt = "yuvj420p"
         self._stream.codec_context.color_range = _FULL_RANGE
         self._stream.codec_context.thread_count = 1
-        self._stream.options = {"preset": "veryfast", "crf": str(crf)}
+        self._stream.options = {"preset": "veryfast", "crf": str(crf), **_SAME_BYTES}
         self._planes = np.full((SIZE_PX * 3 // 2, SIZE_PX), 128, np.uint8)  # Y, then U and V: no colour
         self._num_frames = 0
 
