@@ -53,7 +53,7 @@ def draw_mouth(image: Image, head: Head, mouth: npt.NDArray[np.float32]) -> None
 
     look = head.look
     opening, width, teeth, tongue, tuck = (float(value) for value in mouth)
-    gap, pressed = max(opening, 0.0) * MOST_OPEN, max(-opening, 0.0)
+    gap, pressed = max(opening, 0.0) * MOST_OPEN + 0.018 * tuck, max(-opening, 0.0)
     rounded, spread = max(-width, 0.0), max(width, 0.0)
     half = look.mouth_width * (1 + 0.17 * spread - 0.34 * rounded - 0.05 * max(opening, 0.0))
     x = half * _T

@@ -315,7 +315,7 @@ def _jaw(canvas: Canvas, look: Look) -> Floats:
     """The part below the mouth follows the jaw, less towards its joints; nothing above."""
     down = np.clip((canvas.y - look.mouth_y + 0.03) / 0.12, 0, 1)
     fade = 1 - np.clip((canvas.y - look.chin_y - 0.10) / (EXTENT - look.chin_y - 0.14), 0, 1)
-    across = np.clip((look.face_width * 1.1 - np.abs(canvas.x)) / (look.face_width * 0.75), 0, 1)
+    across = np.clip((look.face_width * 1.02 - np.abs(canvas.x)) / (look.face_width * 0.72), 0, 1)
     return np.asarray(_smooth(down) * _smooth(fade) * _smooth(across), np.float32)
 
 

@@ -90,7 +90,7 @@ _CLASS_OF = {sound: name for name, sounds in _SOUNDS.items() for sound in sounds
 
 _DECAY_S = 0.045  # dominance falls to 1/e over this time outside a sound
 _RELEASE_PER_S = 12.0  # how fast lips part after a closure: from closed to open in 80 ms
-_LIP_LEAD_S = 0.0  # the picture is where the sound is
+_REST = 0.35  # dominance of rest, away from any sound
 
 
 class _Sound(NamedTuple):
@@ -123,7 +123,7 @@ def mouth_track(phonemes: Sequence[Phoneme], num_frames: int, fps: float) -> Tra
         (T, 5) float32, columns as in `PARAMETERS`; at rest where nobody speaks.
     """
     sounds = _sounds(phonemes)
-    times_s = (np.arange(num_frames) + 0.5) / fps - _LIP_LEAD_S
+    times_s = (np.arange(num_frames) + 0.5) / fps
     if not sounds:
         return np.zeros((num_frames, len(PARAMETERS)), np.float32)
     track = _blend(sounds, times_s)
@@ -156,7 +156,8 @@ def _blend(sounds: list[_Sound], times_s: npt.NDArray[np.floating[Any]]) -> npt.
         middle, half = spans[near].mean(axis=1), np.diff(spans[near]).ravel() / 2
         away_s = np.maximum(np.abs(time_s - middle) - 0.6 * half, 0.0)
         dominance = weights[near] * np.exp(-away_s / _DECAY_S)[:, None]  # (near, 5)
-        still = rest_weights * 0.02
+        silence_s = max(float(np.min(np.abs(time_s - middle) - half, initial=1.0)), 0.0)
+        still = rest_weights * _REST * (1 - np.exp(-silence_s / _DECAY_S)) + 1e-6
         out[index] = (dominance * values[near]).sum(0) + still * rest
         out[index] /= dominance.sum(0) + still
     return out
