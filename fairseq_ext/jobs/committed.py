@@ -55,8 +55,24 @@ def done_chunks(plan: Plan) -> set[int]:
     Returns:
         Their indices.
     """
+    return _numbers(plan.folder / "done")
+
+
+def chunks_with_parts(plan: Plan) -> set[int]:
+    """Lists the chunks at which attempts are under way or were left.
+
+    Args:
+        plan: of the run.
+
+    Returns:
+        Their indices.
+    """
+    return _numbers(plan.folder / "parts")
+
+
+def _numbers(folder: Path) -> set[int]:
     try:
-        names = os.listdir(plan.folder / "done")
+        names = os.listdir(folder)
     except FileNotFoundError:
         return set()
     return {int(name) for name in names if name.isdigit()}

@@ -118,6 +118,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--retry-failed", action="store_true", help="try failed and quarantined items again")
     group.add_argument("--max-deaths", type=int, default=3, help="processes an item may kill (default: 3)")
+    group.add_argument(
+        "--lease-s", type=float, default=60.0, help="a silent worker's items go to others after (default: 60)"
+    )
     group.add_argument("--partition", help="of Slurm (default: Slurm's)")
     group.add_argument("--gpus", type=int, default=0, help="per Slurm job (default: 0)")
     group.add_argument("--cpus", type=int, default=0, help="per Slurm job (default: one per worker)")

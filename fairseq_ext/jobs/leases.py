@@ -15,6 +15,7 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,16 +187,10 @@ class Leases:
             if chunk:
                 self._newest[int(chunk)] = max(int(generation), self._newest.get(int(chunk), -1))
 
-    def held(self, chunk: int) -> bool:
-        """Tells whether a chunk was leased, fresh or stale.
-
-        Args:
-            chunk: its index.
-
-        Returns:
-            Whether there was a lease.
-        """
-        return chunk in self._newest
+    @property
+    def chunks(self) -> Set[int]:
+        """Those that were leased, fresh or stale."""
+        return self._newest.keys()
 
     def claim(self, chunk: int) -> Lease | None:
         """Tries to take a chunk that is free or whose lease is stale.

@@ -1,12 +1,11 @@
 """How far a run has come, read from its folder, so by anyone: the command itself, or another terminal."""
 
-import os
 from collections import Counter
 from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
-from .committed import done_chunks, parts_folder, read_counts
+from .committed import chunks_with_parts, done_chunks, parts_folder, read_counts
 from .parts import attempts
 from .plan import Plan
 from .records import decode
@@ -35,7 +34,7 @@ class Scan:
         """
         done = done_chunks(self._plan) & self._chunks
         self._done = {chunk: self._counts_of(chunk) for chunk in done}
-        active = self._active() - done
+        active = (chunks_with_parts(self._plan) & self._chunks) - done
         self._states = {chunk: self._states_of(chunk) for chunk in active}
         total: Counter[str] = Counter()
         for counts in self._done.values():
@@ -47,13 +46,6 @@ class Scan:
     def _counts_of(self, chunk: int) -> Counter[str]:
         known = self._done.get(chunk)
         return read_counts(self._plan, chunk) if known is None else known
-
-    def _active(self) -> set[int]:
-        try:
-            names = os.listdir(self._plan.folder / "parts")
-        except FileNotFoundError:
-            return set()
-        return {int(name) for name in names if name.isdigit()} & self._chunks
 
     def _states_of(self, chunk: int) -> dict[int, str]:
         states = self._states.get(chunk, {})

@@ -1,13 +1,12 @@
 """What is done to chunks that are done: opening them again for items that failed, clearing up after killed workers."""
 
 import logging
-import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 
-from .committed import done_chunks, done_path, parts_folder, read_chunk, read_counts
+from .committed import chunks_with_parts, done_chunks, done_path, parts_folder, read_chunk, read_counts
 from .leases import Lease, Leases
 from .parts import Part
 from .plan import Plan
@@ -26,33 +25,31 @@ def reopen_failed(plan: Plan, share: Share) -> None:
     """
     done = share.chunks(plan) & done_chunks(plan)
     failed = [c for c in sorted(done) if any(read_counts(plan, c)[state] for state in _TRIED_AGAIN)]
-    for chunk, lease in _take(plan, failed, share.lease_s):
+    leases = Leases(plan.folder, share.lease_s)
+    for chunk, lease in _take(plan, failed, leases):
         _reopen(plan, chunk, lease)
+    if held := done_chunks(plan) & set(failed):
+        _LOG.warning("%s: the failed items of chunks that a worker holds stay: %s", plan.folder, sorted(held))
 
 
 def tidy(plan: Plan, share: Share) -> None:
-    """Removes parts of done chunks, left by a process that was killed right after its commit.
+    """Removes parts and leases of done chunks, left by processes that were killed right after a commit.
 
     Args:
         plan: of the run.
         share: which chunks.
     """
-    try:
-        names = os.listdir(plan.folder / "parts")
-    except FileNotFoundError:
-        return
-    left = {int(name) for name in names if name.isdigit()} & share.chunks(plan)
-    for chunk, _ in _take(plan, left, share.lease_s):
+    leases = Leases(plan.folder, share.lease_s)
+    left = (leases.chunks | chunks_with_parts(plan)) & share.chunks(plan)
+    for chunk, _ in _take(plan, left, leases):
         shutil.rmtree(parts_folder(plan, chunk), ignore_errors=True)
 
 
-def _take(plan: Plan, chunks: Iterable[int], lease_s: float) -> Iterator[tuple[int, Lease]]:
+def _take(plan: Plan, chunks: Iterable[int], leases: Leases) -> Iterator[tuple[int, Lease]]:
     """Leases those of the chunks that are done and that nobody holds, one after the other."""
-    leases = Leases(plan.folder, lease_s)
     for chunk in chunks:
-        lease = leases.claim(chunk)
+        lease = leases.claim(chunk) if chunk in done_chunks(plan) else None
         if lease is None:
-            _LOG.warning("%s: chunk %d is held by a worker, it stays as it is", plan.folder, chunk)
             continue
         try:
             if chunk in done_chunks(plan):

@@ -132,7 +132,6 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--num-items", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=0.0)
-    parser.add_argument("--lease-s", type=float, default=60.0)
     parser.add_argument("--kills", type=int, nargs="*", default=[])
     add_arguments(parser)
     args = parser.parse_args()
