@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .table import LABELLED, OTHER_LANGUAGE, ClipLabel
 
 # Of a language that is not among a clip's likeliest. No clip may veto alone, however sure it is.
-FLOOR = 1e-3
+FLOOR = 1e-2
 SURE = 0.8  # probability from which a clip is taken at its own word
 
 

@@ -1,0 +1,168 @@
+"""The three ways to run a Whisper load its real formats and say the same; nothing depends on the batch."""
+
+import functools
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fairseq_ext.labelling.engine import MAX_SAMPLES, Decoding, Engine, Hypothesis
+from fairseq_ext.labelling.fallback import with_fallback
+from fairseq_ext.labelling.load import find_kind, load_engine
+from fairseq_ext.labelling.log_mel import LogMel
+
+GREEDY = Decoding(beam_size=1, max_tokens=8, temperatures=(0.0,))
+BEAM = Decoding(beam_size=3, max_tokens=8, temperatures=(0.0,))
+MODELS = {"faster-whisper": "ct2", "openai": "openai.pt", "transformers": "hf"}
+
+
+@functools.cache
+def engine(folder: Path, kind: str, decoding: Decoding = GREEDY, compute_type: str = "float32") -> Engine:
+    model = str(folder / MODELS[kind])
+    return load_engine(model, device="cpu", compute_type=compute_type, decoding=decoding)
+
+
+def windows() -> list[np.ndarray]:
+    """Noises of four lengths, as different as a random network can tell apart."""
+    made = []
+    for i, seconds in enumerate((2.0, 30.0, 0.01, 7.3)):
+        time = np.arange(round(16_000 * seconds))
+        noise = np.random.default_rng(i).normal(size=len(time)) * np.abs(np.sin(time * (i + 1) / 4000))
+        made.append((0.05 * noise).astype(np.float32))
+    return made
+
+
+def labels(found: Engine, batch: list[np.ndarray], languages: list[str | None]) -> tuple[Any, list[Any]]:
+    heard = found.encode(batch)
+    return found.detect_language(heard), found.transcribe(heard, languages)
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_the_format_is_told_by_the_files(whisper: Path, kind: str) -> None:
+    assert find_kind(str(whisper / MODELS[kind])) == kind
+    found = engine(whisper, kind)
+    assert (found.name, len(found.languages)) == (MODELS[kind], 99)
+    assert {"fr", "it", "es", "pt", "haw"} < found.languages
+
+
+@pytest.mark.parametrize("decoding", [GREEDY, BEAM])
+@pytest.mark.parametrize("kind", ["faster-whisper", "transformers"])
+def test_all_say_what_openai_whisper_says(whisper: Path, kind: str, decoding: Decoding) -> None:
+    languages = ["fr", "it", None, "pt"]
+    theirs_heard, theirs = labels(engine(whisper, "openai", decoding), windows(), languages)
+    heard, said = labels(engine(whisper, kind, decoding), windows(), languages)
+    for row, other in zip(heard, theirs_heard, strict=True):
+        assert [code for code, _ in row[:1]] == [code for code, _ in other[:1]]
+        assert dict(row) == pytest.approx(dict(other), abs=1e-5)
+    assert said[2] is None
+    for mine, other in zip(said, theirs, strict=True):
+        if mine is not None:
+            assert (mine.text, mine.language, mine.num_tokens) == (other.text, other.language, 8)
+            assert mine.avg_logprob == pytest.approx(other.avg_logprob, abs=1e-4)
+            assert mine.no_speech_prob == pytest.approx(other.no_speech_prob, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_a_window_does_not_hear_its_neighbours(whisper: Path, kind: str) -> None:
+    found, batch, languages = engine(whisper, kind), windows(), ["fr", "it", "es", "pt"]
+    heard, said = labels(found, batch, languages)
+    for i in (3, 0):
+        alone_heard, alone = labels(found, batch[i : i + 1], languages[i : i + 1])
+        assert alone[0].text == said[i].text
+        assert alone[0].avg_logprob == pytest.approx(said[i].avg_logprob, abs=1e-4)
+        assert dict(alone_heard[0]) == pytest.approx(dict(heard[i]), abs=1e-5)
+
+
+def test_int8_is_near(whisper: Path) -> None:
+    heard, said = labels(engine(whisper, "faster-whisper", compute_type="auto"), windows(), ["fr"] * 4)
+    exact_heard, exact = labels(engine(whisper, "faster-whisper"), windows(), ["fr"] * 4)
+    for i in range(4):
+        assert dict(heard[i]) == pytest.approx(dict(exact_heard[i]), abs=2e-3)
+        assert said[i].avg_logprob == pytest.approx(exact[i].avg_logprob, abs=0.2)
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_an_unlikely_text_is_sampled_again(whisper: Path, kind: str) -> None:
+    tried = Decoding(beam_size=1, max_tokens=8, temperatures=(0.0, 1.0))
+    _, said = labels(engine(whisper, kind, tried), windows()[:2], ["fr", None])
+    assert said[0].temperature == 1.0
+    assert said[1] is None
+    assert -12 < said[0].avg_logprob < -8  # ln of one in 51,865 is -10.9
+    if kind != "faster-whisper":  # whose samples cannot be drawn again
+        _, again = labels(engine(whisper, kind, tried), windows()[:1], ["fr"])
+        assert again[0] == said[0]
+
+
+def test_only_what_failed_is_tried_again() -> None:
+    texts = {
+        0: [("good words here", -0.3, 0.1)],
+        1: [("no " * 60, -0.2, 0.1), ("better words", -0.5, 0.1)],  # a loop
+        2: [("unlikely", -1.5, 0.1), ("still", -1.4, 0.1), ("last", -1.2, 0.1)],
+        3: [("unlikely silence", -1.5, 0.9)],
+    }
+    calls: list[tuple[list[int], float]] = []
+
+    def decode(chosen: Any, temperature: float) -> list[Hypothesis]:
+        calls.append((list(chosen), temperature))
+        return [Hypothesis(t, "fr", p, s, 3, temperature) for t, p, s in (texts[i].pop(0) for i in chosen)]
+
+    found = with_fallback(decode, [0, 1, 2, 3], Decoding(temperatures=(0.0, 0.5, 1.0)))
+    assert calls == [([0, 1, 2, 3], 0.0), ([1, 2], 0.5), ([2], 1.0)]
+    assert [found[i].text for i in range(4)] == [
+        "good words here",
+        "better words",
+        "last",
+        "unlikely silence",
+    ]
+
+
+@pytest.mark.parametrize("num_samples", [1, 4000, 16_001, MAX_SAMPLES - 100, MAX_SAMPLES])
+def test_log_mel_is_that_of_the_window_padded_to_30_s(whisper: Path, num_samples: int) -> None:
+    import whisper as openai
+
+    for scale in (0.3, 1e-4, 0.0):
+        noise = np.random.default_rng(0).normal(scale=scale, size=num_samples).astype(np.float32)
+        padded = openai.log_mel_spectrogram(noise, padding=MAX_SAMPLES)[:, :3000].numpy()
+        np.testing.assert_allclose(LogMel(80)(noise), padded, atol=2e-3)
+
+
+def test_windows_that_would_be_cut_off_are_refused(whisper: Path) -> None:
+    found = engine(whisper, "faster-whisper")
+    with pytest.raises(ValueError, match="from 1 to 480000 expected, found"):
+        found.encode([np.zeros(MAX_SAMPLES + 1, dtype=np.float32)])
+    with pytest.raises(ValueError, match="1 or more expected"):
+        found.encode([])
+    with pytest.raises(ValueError, match="language 'tlh': one that ct2 knows"):
+        found.transcribe(found.encode([np.zeros(100, dtype=np.float32)]), ["tlh"])
+
+
+def test_wrong_models_are_named(whisper: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"model\.bin \(CTranslate2\), or config\.json"):
+        load_engine(str(tmp_path))
+    with pytest.raises(ValueError, match="found nothing there"):
+        load_engine(str(tmp_path / "gone"))
+    torch.save({"cfg": {}, "model": {"w": torch.zeros(2)}}, tmp_path / "checkpoint_best.pt")
+    with pytest.raises(ValueError, match=r"found 'ctc'; use checkpoints\.ctc_labeller"):
+        load_engine(str(tmp_path / "checkpoint_best.pt"))
+    shutil.copytree(whisper / "ct2", tmp_path / "half")
+    (tmp_path / "half" / "tokenizer.json").unlink()
+    with pytest.raises(ValueError, match=r"found no tokenizer\.json"):
+        load_engine(str(tmp_path / "half"))
+    content = (whisper / "ct2" / "model.bin").read_bytes()
+    shutil.copy(whisper / "ct2" / "tokenizer.json", tmp_path / "half")
+    (tmp_path / "half" / "model.bin").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="that CTranslate2 loads on cpu as int8 expected"):
+        load_engine(str(tmp_path / "half"), device="cpu")
+    with pytest.raises(ValueError, match="found 'int8'"):
+        load_engine(str(whisper / "openai.pt"), device="cpu", compute_type="int8")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and perhaps its libraries")
+def test_a_gpu_without_its_libraries_is_told_before_the_first_clip(whisper: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"lib(cublas|cublasLt)\.so\.12.*pip install|that CTranslate2 loads on cuda"
+    ):
+        load_engine(str(whisper / "ct2"), device="cuda")

@@ -1,0 +1,134 @@
+"""Signals, votes and filters, on texts as recognisers really write them."""
+
+import pytest
+
+from fairseq_ext.labelling.filters import REASONS, FilterSettings, judge, names
+from fairseq_ext.labelling.signals import characters_per_second, foreign_letters, loop_score
+from fairseq_ext.labelling.table import ClipLabel
+from fairseq_ext.labelling.videos import video_of
+from fairseq_ext.labelling.vote import Vote, is_other, to_decode_again, vote
+from fairseq_ext.text.normalize import alphabet
+
+GOOD = "Et pourtant, on vient tous de l'océan."
+
+
+def label(text: str = GOOD, name: str = "a", **changes: object) -> ClipLabel:
+    facts: dict[str, object] = {
+        "id": name, "video": "v", "state": "labelled", "language": "fr", "language_probability": 0.9,
+        "languages": "fr:0.9 it:0.05", "text": text, "avg_logprob": -0.3, "no_speech_prob": 0.05,
+        "compression_ratio": 1.0, "loop_score": loop_score(text),
+        "characters_per_second": characters_per_second(text, 2.5), "num_tokens": 9, "temperature": 0.0,
+        "duration_s": 3.0, "speech_s": 2.5, "model": "large-v2",
+    }  # fmt: skip
+    return ClipLabel(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("reason", "found"),
+    [
+        (None, label()),
+        (None, label(" et pourtant on vient tous de locéan")),  # as mTEDx has it
+        (None, label("Il y a 12 personnes en 2018, soit 3,5 % 🌊")),
+        (None, label("Monsieur Ångström a dit: très, très bien!")),
+        ("loop", label("Merci. Merci. Merci. Merci. Merci.")),
+        ("loop", label("on y va on y va on y va on y va")),
+        ("loop", label("Ha" * 20)),
+        ("compressible", label(GOOD, compression_ratio=2.5)),
+        ("script", label("Спасибо за просмотр")),
+        ("script", label("et 我们 都是 来自 海洋 的")),
+        ("too_few_words", label("🎵🎵🎵")),
+        ("too_few_words", label("")),
+        ("too_few_words", label("... ! ?")),
+        ("credits", label("Sous-titres réalisés par la communauté d'Amara.org")),
+        ("credits", label("Sottotitoli creati dalla comunità Amara.org", language="it")),
+        ("credits", label("Subtítulos por la comunidad de Amara.org", language="es")),
+        ("credits", label("Legendas pela comunidade Amara.org", language="pt")),
+        ("unlikely", label(avg_logprob=-1.01)),
+        ("no_speech", label(no_speech_prob=0.61)),
+        (None, label(no_speech_prob=None)),  # of our own recogniser
+        ("no_speech", label(state="no_speech", text="")),
+        ("other_language", label(state="other_language", text="")),
+        ("unreadable", label(state="unreadable", text="")),
+        ("failed", label(state="failed", text="")),
+        ("little_speech", label(speech_s=0.5)),
+        ("language_unsure", label(language_probability=0.49)),
+        ("too_slow", label("oui", characters_per_second=2.9)),
+        ("too_fast", label(characters_per_second=31.0)),
+    ],
+)
+def test_filters(reason: str | None, found: ClipLabel) -> None:
+    alone = None if found.language != "fr" else Vote("fr", 1.0, 1)
+    assert judge(found, alone, FilterSettings()) == reason
+    assert reason is None or reason in REASONS
+
+
+def test_limits_are_settings() -> None:
+    assert judge(label(avg_logprob=-1.5), None, FilterSettings(min_avg_logprob=-2.0)) is None
+    assert judge(label("oui merci"), None, FilterSettings(min_words=3)) == "too_few_words"
+    assert {"min_avg_logprob", "max_loop_score", "min_words"} < set(names())
+    with pytest.raises(ValueError, match="min_characters_per_second below the max"):
+        FilterSettings(min_characters_per_second=40.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("", 0.0), ("no", 0.0), ("no no", 0.5), ("no no no no", 0.75), ("No, no. NO", 2 / 3),
+        ("le chat dort", 0.0), ("le chat le chat le chat dort", 4 / 7), ("a b a c a d", 0.0),
+        ("x" * 30, 29 / 30), ("oui " + "ha" * 20, 38 / 43), ("papa maman", 0.0),
+    ],
+)  # fmt: skip
+def test_loop_score(text: str, score: float) -> None:
+    assert loop_score(text) == pytest.approx(score)
+
+
+def test_foreign_letters() -> None:
+    french = alphabet("fr")
+    assert foreign_letters("L’œuvre d'Ångström: ça va?", french) == 0.0
+    assert foreign_letters("abc где", french) == 0.5
+    assert foreign_letters("12 % 🌊", french) == 0.0
+
+
+def test_a_video_votes_by_all_its_clips() -> None:
+    sure, unsure = "fr:0.95 it:0.03", "it:0.5 fr:0.45"
+    rows = [
+        label(name="a", languages=sure), label(name="b", languages=sure),
+        label(name="c", languages=unsure, language="it"),
+        label(name="d", languages="es:0.99 pt:0.01", language="es", state="other_language"),
+        label(name="e", languages="", state="no_speech"),
+        label(name="f", video="w", languages=unsure, language="it"),
+    ]  # fmt: skip
+    votes = vote(rows)
+    assert votes == {"v": Vote("fr", 0.5, 4), "w": Vote("it", 1.0, 1)}
+    assert [is_other(row, votes["v"]) for row in rows[:4]] == [False, False, False, True]
+    again = to_decode_again(rows, votes, ["fr", "it", "es"])
+    assert [(row.id, code) for row, code in again] == [("c", "fr")]
+    assert to_decode_again(rows, votes, ["it"]) == []
+    judged = [judge(row, votes[row.video], FilterSettings()) for row in rows[:4]]
+    assert judged == [None, None, "language_of_video", "other_language"]
+    # Decoded in the language of the video it is trusted when most of the clips agree.
+    second = label(name="c", languages=unsure, language_probability=0.45)
+    assert judge(second, Vote("fr", 0.75, 4), FilterSettings()) is None
+    assert judge(second, Vote("fr", 0.4, 5), FilterSettings()) == "language_unsure"
+
+
+def test_one_clip_has_no_veto() -> None:
+    rows = [label(name="x", languages="en:1.0000")] + [
+        label(name=f"{i}", languages="fr:0.6 en:0.3") for i in range(9)
+    ]
+    assert vote(rows)["v"].language == "fr"
+
+
+@pytest.mark.parametrize(
+    ("clip", "source", "video"),
+    [
+        ("id08977/3ap0QSyN6Vc/00008", "dev/mp4/id08977/3ap0QSyN6Vc/00008.mp4", "3ap0QSyN6Vc"),
+        ("enSzPLXxw8I_115.715600_119.986533", "clips/enSzPLXxw8I_115.715600_119.986533.mp4", "enSzPLXxw8I"),
+        ("fr/train/0u7tTptBo9I_0004", "video/fr/train/0u7tTptBo9I.mp4", "0u7tTptBo9I"),
+        ("s1/bbaf2n", "s1/bbaf2n.mpg", "s1/bbaf2n"),
+        ("talk_0001", "talks/talk.mp4", "talks/talk"),
+        ("alone", "", "alone"),
+    ],
+)
+def test_the_video_of_a_clip(clip: str, source: str, video: str) -> None:
+    assert video_of(clip, source) == video

@@ -1,0 +1,213 @@
+"""From clips to labels.tsv: with a real Whisper, and with an engine that tells languages by loudness."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairseq_ext.jobs import Execution
+from fairseq_ext.labelling.engine import Decoding, Hypothesis, Waveform
+from fairseq_ext.labelling.label import Labeller, Recording, pooled, with_text
+from fairseq_ext.labelling.load import load_engine
+from fairseq_ext.labelling.run import Labelling, label_clips
+from fairseq_ext.labelling.table import ClipLabel, read_labels, write_labels
+
+RATE = 16_000
+ALONE = Execution(workers=0, progress=False)
+TOOL = Path(__file__).parents[3] / "tools" / "auto_label.py"
+GREEDY = Decoding(beam_size=1, max_tokens=6, temperatures=(0.0,))
+VIDEO = "id00001/abcdefghijk/0000"
+
+
+class Loudness:
+    """An engine: the louder, the surer it is of French; quiet speech is Spanish to it."""
+
+    name, languages, batch_size = "loudness", frozenset({"fr", "es", "en"}), 2
+
+    def __init__(self) -> None:
+        self.asked: list[str | None] = []
+
+    def encode(self, windows: Sequence[Waveform]) -> list[float]:
+        return [float(np.abs(window).max()) for window in windows]
+
+    def detect_language(self, heard: list[float]) -> list[list[tuple[str, float]]]:
+        found = [[("fr", peak), ("es", 1 - peak - 0.01), ("en", 0.01)] for peak in heard]
+        return [sorted(row, key=lambda item: -item[1]) for row in found]
+
+    def transcribe(self, heard: list[float], languages: Sequence[str | None]) -> list[Hypothesis | None]:
+        self.asked += languages
+        return [Hypothesis(f"{code} text", code, -0.5, 0.1, 2) if code else None for code in languages]
+
+
+def scaled(samples: np.ndarray, peak: float) -> np.ndarray:
+    return (samples * (peak / np.abs(samples).max())).astype(np.float32)
+
+
+def labels_of(folder: Path) -> dict[str, ClipLabel]:
+    return {label.id: label for label in read_labels(folder / "labels.tsv")}
+
+
+def test_a_real_whisper_writes_the_table(
+    whisper: Path, spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
+) -> None:
+    silence = np.zeros(2 * RATE, np.float32)
+    clips = {
+        "fr/a": ("a.mp4", spoken["fr"]), "quiet": ("q.mp4", silence), "it/b": ("b.mp4", spoken["it"]),
+        "long": ("l.mp4", np.tile(spoken["es"], 14)), "damaged": ("d.mp4", silence),
+    }  # fmt: skip
+    folder = make_clips(tmp_path / "clips", clips)
+    (folder / "audio" / "damaged.wav").write_bytes(b"RIFF")
+    engine = load_engine(str(whisper / "ct2"), device="cpu", decoding=GREEDY)
+    wanted = Labelling(str(folder), str(tmp_path / "out"), tuple(engine.languages), batch_size=3)
+    summary = label_clips(wanted, lambda: engine, ALONE)
+    assert summary.complete
+    found = labels_of(tmp_path / "out")
+    assert list(found) == list(clips)
+    states = {name: label.state for name, label in found.items()}
+    assert states == {
+        "fr/a": "labelled", "quiet": "no_speech", "it/b": "labelled", "long": "labelled", "damaged": "unreadable",
+    }  # fmt: skip
+    assert found["quiet"].text == found["quiet"].languages == ""
+    assert (found["fr/a"].num_tokens, found["fr/a"].model) == (6, "ct2")
+    assert found["long"].duration_s > 30
+    assert found["long"].num_tokens >= 12  # of two windows at least
+    assert len(found["fr/a"].language_probabilities()) == 5
+    assert -12 < (found["it/b"].avg_logprob or 0) < -8
+    # Alone it is labelled as among the others.
+    (alone,) = Labeller(engine, engine.languages)([Recording("it/b", "b", spoken["it"])])
+    assert (alone.text, alone.languages) == (found["it/b"].text, found["it/b"].languages)
+    assert alone.avg_logprob == pytest.approx(found["it/b"].avg_logprob, abs=1e-3)
+
+
+def test_the_unsure_clips_of_a_video_are_decoded_in_its_language(
+    spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
+) -> None:
+    peaks = {f"{VIDEO}{i}": peak for i, peak in enumerate([0.95, 0.9, 0.4, 0.05])}
+    folder = make_clips(
+        tmp_path / "clips",
+        {name: (f"{name}.mp4", scaled(spoken["fr"], peak)) for name, peak in peaks.items()}
+        | {"other": ("o.mp4", scaled(spoken["fr"], 0.4))},
+    )
+    engine = Loudness()
+    wanted = Labelling(str(folder), str(tmp_path / "out"), ("fr",))
+    label_clips(wanted, lambda: engine, ALONE)
+    found = labels_of(tmp_path / "out")
+    rows = [(label.state, label.language) for label in found.values()]
+    assert rows == [
+        ("labelled", "fr"), ("labelled", "fr"), ("labelled", "fr"),  # the third by the vote
+        ("other_language", "es"),  # sure of itself
+        ("other_language", "es"),  # alone in its video
+    ]  # fmt: skip
+    assert found[f"{VIDEO}2"].language_probability == pytest.approx(0.4, abs=0.01)
+    assert [code for code in engine.asked if code] == ["fr"] * 3
+    engine.asked.clear()
+    label_clips(wanted, lambda: engine, ALONE)  # all is done
+    assert engine.asked == []
+    assert labels_of(tmp_path / "out") == found
+
+
+def test_other_settings_are_refused(
+    spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_clips(tmp_path / "clips", {"a": ("a.mp4", spoken["fr"])})
+    label_clips(Labelling(str(folder), str(tmp_path / "out"), ("fr",)), Loudness, ALONE)
+    with pytest.raises(ValueError, match="languages"):
+        label_clips(Labelling(str(folder), str(tmp_path / "out"), ("fr", "es")), Loudness, ALONE)
+    with pytest.raises(ValueError, match=r"languages: some of .* found \['xx'\]"):
+        Labeller(Loudness(), ["fr", "xx"])
+    empty = make_clips(tmp_path / "none", {})
+    with pytest.raises(ValueError, match="a clip with status ok expected, found none"):
+        label_clips(Labelling(str(empty), str(tmp_path / "other"), ("fr",)), Loudness, ALONE)
+
+
+def test_killed_and_run_again_it_ends_as_if_it_had_not_been(
+    whisper: Path, spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
+) -> None:
+    clips = {f"c{i:02d}": (f"{i}.mp4", scaled(spoken["fr"], 0.2 + 0.01 * i)) for i in range(40)}
+    folder, languages = make_clips(tmp_path / "clips", clips), "fr,it,es,pt"
+    options = ["--clips", folder, "--model", whisper / "ct2", "--languages", languages, "--device", "cpu"]
+    options += "--temperatures 0 --beam 1 --max-tokens 4 --batch-size 1 --workers 0".split()
+    command = [sys.executable, str(TOOL), *map(str, options), "--out"]
+    process = subprocess.Popen([*command, str(tmp_path / "killed")], env=_environment())
+    done = tmp_path / "killed" / "jobs" / "clips" / "done"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and (not done.exists() or len(os.listdir(done)) < 5):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it was done before it could be killed"
+    assert not (tmp_path / "killed" / "labels.tsv").exists()
+    subprocess.run([*command, str(tmp_path / "killed")], env=_environment(), check=True)
+    engine = partial(load_engine, str(whisper / "ct2"), device="cpu", decoding=Decoding(1, 4, (0.0,)))
+    label_clips(
+        Labelling(str(folder), str(tmp_path / "whole"), tuple(languages.split(",")), 1), engine, ALONE
+    )
+    assert (tmp_path / "killed" / "labels.tsv").read_bytes() == (
+        tmp_path / "whole" / "labels.tsv"
+    ).read_bytes()
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(TOOL.parents[1]), "OMP_NUM_THREADS": "1"}
+
+
+def test_windows_of_a_recording_are_joined() -> None:
+    found = pooled([[("fr", 0.5), ("it", 0.3), ("es", 0.2)], [("it", 0.6), ("fr", 0.35), ("es", 0.05)]])
+    assert [code for code, _ in found] == ["it", "fr", "es"]
+    assert sum(p for _, p in found) == pytest.approx(1)
+    assert dict(found)["it"] == pytest.approx(0.18 / (0.18 + 0.175 + 0.01))
+    row = ClipLabel(id="a", video="v", state="labelled", speech_s=2.0)
+    parts = [Hypothesis(" Bonjour à\ttous.", "fr", -0.2, 0.1, 4), Hypothesis("", "fr", -2.0, 0.7, 0, 0.4)]
+    joined = with_text(row, parts)
+    assert joined.text == "Bonjour à tous."
+    assert joined.avg_logprob == pytest.approx((-0.2 * 5 - 2.0) / 6)
+    assert (joined.no_speech_prob, joined.temperature) == (pytest.approx(0.4), 0.4)
+    assert joined.characters_per_second == pytest.approx(12 / 2)
+
+
+def test_the_table_comes_back(tmp_path: Path) -> None:
+    rows = [
+        ClipLabel(
+            id="fr/a", video="v", state="labelled", language="fr", language_probability=0.9125,
+            languages="fr:0.9125 it:0.0500", text="L’été\n🌊 \ud83d ok", avg_logprob=-0.25, num_tokens=7,
+            duration_s=2.5,
+        ),
+        ClipLabel(id="b", video="v", state="no_speech", duration_s=3.0, model="large-v2"),
+    ]  # fmt: skip
+    write_labels(tmp_path / "labels.tsv", rows)
+    first, second = read_labels(tmp_path / "labels.tsv")
+    assert first.text == "L’été 🌊 ? ok"
+    assert (first.avg_logprob, first.num_tokens, first.temperature) == (-0.25, 7, None)
+    assert first.language_probabilities() == {"fr": 0.9125, "it": 0.05}
+    assert second == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("id\t", "name\t", "labels.tsv:1: a column id expected"),
+        ("labelled", "perhaps", "labels.tsv:2: an id and a state of"),
+        ("0.5\t", "half\t", "labels.tsv:2: could not convert"),
+        ("fr:0.5", "fr:many", "labels.tsv:2: could not convert"),
+        ("\tgood", "\tgo\tod", "labels.tsv:2: 17 tab-separated columns expected"),
+    ],
+)
+def test_a_damaged_table_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "labels.tsv"
+    facts: dict[str, Any] = {
+        "language": "fr",
+        "language_probability": 0.5,
+        "languages": "fr:0.5",
+        "text": "good",
+    }
+    write_labels(path, [ClipLabel(id="a", video="v", state="labelled", **facts)])
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(ValueError, match=message):
+        list(read_labels(path))
