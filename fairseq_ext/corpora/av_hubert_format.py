@@ -129,9 +129,10 @@ def read(
         ValueError: for a row that is not as described, and for files of different lengths.
     """
     path = Path(folder) / f"{split}.tsv"
-    base = os.path.abspath(root if root is not None else read_root(folder, split))
+    listed_root = read_root(folder, split)
+    base = os.path.abspath(listed_root if root is None else root)
     lines = read_lines(path)
-    listed_root = next(lines)
+    next(lines)
     text_path = Path(folder) / f"{split}.{TEXT}"
     texts: Iterable[str | None] = read_labels(folder, split, TEXT) if text_path.exists() else ()
     has_texts = text_path.exists()

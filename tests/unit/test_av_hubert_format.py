@@ -98,6 +98,13 @@ def test_a_bad_row_is_refused(tmp_path: Path, row: str, said: str) -> None:
     assert "test.tsv:2: " in str(error.value)
 
 
+@pytest.mark.parametrize("text", ["", "\n", "a\tvideo/a.mp4\taudio/a.wav\t50\t32000\n"])
+def test_a_file_without_root_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "test.tsv").write_text(text)
+    with pytest.raises(ValueError, match=r"test\.tsv:1: the root folder expected"):
+        list(av_hubert_format.read(tmp_path, "test", root="/data"))
+
+
 @pytest.mark.parametrize("lines", [0, 2, 4])
 def test_texts_that_are_not_equally_many(tmp_path: Path, lines: int) -> None:
     folder, _ = write_clips(tmp_path)
