@@ -32,8 +32,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--source", type=Path, required=True, help="folder of videos; it is not changed")
     parser.add_argument(
         "--corpus",
-        choices=["mtedx", "voxceleb2", "avspeech"],
-        help="its layout; without it every video becomes one clip",
+        choices=["mtedx", "voxceleb2", "avspeech", "all"],
+        help="its layout; all: --source holds folders of these names; without it every video becomes one clip",
     )
     parser.add_argument("--list", type=Path, help="file with one path per line, relative to --source")
     parser.add_argument("--out", type=Path, required=True, help="folder of the clips")
@@ -48,6 +48,8 @@ def parse_args() -> argparse.Namespace:
 
 def find_videos(args: argparse.Namespace) -> tuple[Path, Iterable[VideoFile]]:
     """The root of the videos, and the videos."""
+    if args.corpus == "all":
+        return args.source, clip_sources.all_videos(args.source)
     if args.corpus:
         corpus = import_module(f"fairseq_ext.corpora.{args.corpus}")
         return corpus.recordings_folder(args.source), clip_sources.videos(args.corpus, args.source)
@@ -66,7 +68,8 @@ def main() -> None:
         work = partial(make_work, str(root.resolve()), str(args.out.resolve()), settings)
         summary = run(args.out / "jobs", items(videos), work, settings=asdict(settings), execution=execution)
         if not summary.complete:
-            sys.exit(f"prepare_mouth.py: {summary.num_missing} videos are left to the other shards")
+            print(f"{summary}; the tables are written when the other shards have done theirs")
+            return
         counts = merge(args.out, outcomes(args.out / "jobs"))
         print(f"{counts['']} clips, {counts.total() - counts['']} rejected: {args.out / 'clips.tsv'}")
         for reason, count in counts.most_common():
