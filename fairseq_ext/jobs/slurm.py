@@ -87,6 +87,8 @@ def run_array(
             time.sleep(_POLL_S)  # the last files may still be on their way through the file server
             if left := _left(plan):
                 raise WorkerError(_all_ended(plan, left, logs))
+    # Jobs that were queued again would find nothing to do; those that run end by themselves.
+    subprocess.run(["scancel", "--name", name, "--state", "PENDING"], check=False, timeout=60)
 
 
 def _left(plan: Plan) -> set[int]:
@@ -102,9 +104,12 @@ def _submit(task: Task, logs: Path, name: str, execution: Execution) -> None:
         ) from error
     executor = submitit.SlurmExecutor(folder=logs, max_num_timeout=execution.max_requeues)
     executor.update_parameters(**_parameters(name, execution))
-    with executor.batch():
-        for _ in range(execution.shards):
-            executor.submit(task)
+    try:
+        with executor.batch():
+            for _ in range(execution.shards):
+                executor.submit(task)
+    except submitit.core.utils.FailedJobError as error:
+        raise WorkerError(f"sbatch: a job array expected, found {' '.join(str(error).split())}") from error
 
 
 def _parameters(name: str, execution: Execution) -> dict[str, Any]:

@@ -1,0 +1,167 @@
+"""A real Slurm of two nodes: a job array whose jobs are killed, queued again and warned loses nothing."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from fairseq_ext.jobs import Execution, WorkerError, outcomes, run, watch
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+slurm = load(TESTS / "slurm" / "cluster.py")
+pytest.importorskip("submitit", reason="submitit is not installed: pip install -e .[slurm]")
+pytestmark = pytest.mark.skipif(slurm.missing() is not None, reason=slurm.missing() or "")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Path]:
+    """Slurm's configuration, with its daemons up."""
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder, slurm.cluster(Path(folder)) as conf:
+        yield conf
+
+
+@pytest.fixture
+def jobs_work(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module of the work, importable here and in the jobs."""
+    monkeypatch.syspath_prepend(str(TESTS / "unit"))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS / "unit"))
+    import jobs_work
+
+    return jobs_work
+
+
+@pytest.fixture
+def start(jobs_work: ModuleType) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Starts a command that submits an array and waits for it."""
+    started: list[subprocess.Popen[str]] = []
+
+    def command(folder: Path, num_items: int, *arguments: str) -> "subprocess.Popen[str]":
+        program = [sys.executable, "-c", "import jobs_work; jobs_work.main()", str(folder)]
+        program += ["--executor", "slurm", "--num-items", str(num_items), *arguments]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen(program, text=True, **streams))
+        return started[-1]
+
+    yield command
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def tasks(state: str) -> list[str]:
+    """Tasks of the array in a state, as ARRAY_TASK."""
+    return slurm.ask("squeue", "-h", "-r", "-t", state, "-o", "%i").split()
+
+
+def main_process(task: str) -> int:
+    """The process of a task that runs its workers."""
+    array, index = task.split("_")
+    of_task = set(slurm.processes("SLURM_ARRAY_TASK_ID", index)) & set(
+        slurm.processes("SLURM_ARRAY_JOB_ID", array)
+    )
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in of_task}
+    (found,) = [
+        pid for pid, text in commands.items() if b"submitit.core._submit" in text and b"srun" not in text
+    ]
+    return found
+
+
+def workers_of(parent: int) -> list[int]:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def logs(folder: Path) -> str:
+    return "\n".join(path.read_text(errors="replace") for path in (folder / "run" / "slurm").glob("*_log.*"))
+
+
+def test_an_array_through_kills_and_requeues(
+    cluster: Path, tmp_path: Path, jobs_work: ModuleType, start: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    num_items, log = 240, tmp_path / "worked.log"
+    arguments = [
+        "--shards",
+        "4",
+        "--workers",
+        "2",
+        "--seconds",
+        "0.4",
+        "--partition",
+        "cpu",
+        "--timeout-min",
+        "60",
+    ]
+    command = start(tmp_path, num_items, *arguments)
+    slurm.wait_until(
+        lambda: len(tasks("RUNNING")) == 4 and len(jobs_work.noted(log)) > 20, "four tasks at work"
+    )
+    dead, again, warned, hurt = tasks("RUNNING")
+    names = slurm.ask("squeue", "-h", "-o", "%j").split()
+    command.kill()  # it may die, too: the jobs go on, and the next one waits for them
+    os.kill(workers_of(main_process(hurt))[0], signal.SIGKILL)
+    os.kill(main_process(dead), signal.SIGKILL)
+    slurm.ask("scontrol", "requeue", again)
+    slurm.ask("scancel", "--signal=USR2", warned)  # as before the end of the time
+    slurm.wait_until(lambda: dead not in tasks("RUNNING,COMPLETING"), "the end of the killed task")
+    command = start(tmp_path, num_items, *arguments)
+    out, err = command.communicate(timeout=120)
+    assert command.returncode == 0, err
+    found = list(outcomes(tmp_path / "run"))
+    items = jobs_work.make_items(num_items)
+    assert [o.id for o in found] == [i.id for i in items]
+    assert [o.state for o in found] == [jobs_work.expected_state(i) for i in items]
+    assert out == f"{watch(tmp_path / 'run', shown=False)}\n"
+    worked = Counter(jobs_work.noted(log))
+    assert set(worked) == {i.id for i in items}
+    # Those under way in the process that was killed, in its two workers, and in the four that were stopped.
+    assert worked.total() <= num_items + 1 + 2 + 4
+    assert "Requeued job" in logs(tmp_path)
+    assert len(set(names)) == 1
+    slurm.wait_until(lambda: not slurm.ask("squeue", "-h"), "an empty queue")
+    assert len({path.name.split("_")[0] for path in (tmp_path / "run" / "slurm").glob("*_log.err")}) == 1
+
+
+def test_jobs_that_all_die_are_noticed(cluster: Path, tmp_path: Path, jobs_work: ModuleType) -> None:
+    execution = Execution(executor="slurm", shards=2, progress=False, timeout_min=5)
+    with pytest.raises(WorkerError, match=r"all jobs have ended and .* 6 items are unfinished") as caught:
+        run(tmp_path / "run", jobs_work.make_items(6), jobs_work.make_none, settings={}, execution=execution)
+    assert str(tmp_path / "run" / "slurm") in str(caught.value)
+    assert "no such model" in str(caught.value)
+
+
+def test_what_slurm_refuses_is_said(cluster: Path, tmp_path: Path, jobs_work: ModuleType) -> None:
+    execution = Execution(executor="slurm", shards=2, progress=False, partition="none")
+    with pytest.raises(WorkerError, match="invalid partition"):
+        run(tmp_path / "run", jobs_work.make_items(2), jobs_work.make_none, settings={}, execution=execution)
+
+
+def test_work_of_the_script_itself_is_refused(tmp_path: Path, jobs_work: ModuleType) -> None:
+    def make() -> None:
+        raise AssertionError
+
+    make.__module__, make.__qualname__ = "__main__", "make"
+    sys.modules["__main__"].make = make  # type: ignore[attr-defined]
+    try:
+        with pytest.raises(ValueError, match="of the script itself"):
+            run(tmp_path / "run", [], make, settings={}, execution=Execution(executor="slurm"))  # type: ignore[arg-type]
+    finally:
+        del sys.modules["__main__"].make  # type: ignore[attr-defined]
