@@ -134,7 +134,18 @@ def test_killed_and_run_again_it_ends_as_if_it_had_not_been(
     clips = {f"c{i:02d}": (f"{i}.mp4", scaled(spoken["fr"], 0.2 + 0.01 * i)) for i in range(40)}
     folder, languages = make_clips(tmp_path / "clips", clips), "fr,it,es,pt"
     options = ["--clips", folder, "--model", whisper / "ct2", "--languages", languages, "--device", "cpu"]
-    options += "--temperatures 0 --beam 1 --max-tokens 4 --batch-size 1 --workers 0".split()
+    options += [
+        "--temperatures",
+        "0",
+        "--beam",
+        "1",
+        "--max-tokens",
+        "4",
+        "--batch-size",
+        "1",
+        "--workers",
+        "0",
+    ]
     command = [sys.executable, str(TOOL), *map(str, options), "--out"]
     process = subprocess.Popen([*command, str(tmp_path / "killed")], env=_environment())
     done = tmp_path / "killed" / "jobs" / "clips" / "done"

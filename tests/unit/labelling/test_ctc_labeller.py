@@ -1,0 +1,96 @@
+"""Our own recogniser labels through the same interface."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from fairseq_ext.checkpoints.ctc_labeller import CtcLabeller, load_ctc_labeller
+from fairseq_ext.checkpoints.recognizer import load_recognizer
+from fairseq_ext.data.labels import SPECIAL_SYMBOLS
+from fairseq_ext.jobs import Execution
+from fairseq_ext.labelling.load import CTC, find_kind
+from fairseq_ext.labelling.run import Labelling, label_clips
+from fairseq_ext.labelling.table import read_labels
+from fairseq_ext.models.ctc import CtcConfig, ExtCtc
+
+SYMBOLS = [*SPECIAL_SYMBOLS, "|", *"abcéo"]
+SIZES: dict[str, Any] = {
+    "extractor_mode": "layer_norm", "conv_feature_layers": "[(16, 10, 5)] + [(16, 3, 2)] * 4 + [(16, 2, 2)] * 2",
+    "encoder_layers": 2, "encoder_embed_dim": 24, "encoder_ffn_embed_dim": 32, "encoder_attention_heads": 4,
+    "conv_pos": 16, "conv_pos_groups": 4,
+}  # fmt: skip
+
+
+@pytest.fixture
+def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
+    """The writer of a checkpoint as fairseq stores one."""
+
+    def make(rate_hz: int = 16_000) -> Path:
+        torch.manual_seed(4)
+        model = ExtCtc(OmegaConf.structured(CtcConfig(**SIZES)), len(SYMBOLS))
+        with torch.no_grad():
+            model.w2v_encoder.proj.weight.mul_(8.0)
+        network = {**SIZES, "_name": "ext_ctc", "normalize": True, "pretrained_path": "/gone.pt"}
+        task = {"_name": "ext_audio_ctc", "data": "/gone", "sample_rate_hz": rate_hz}
+        state = {
+            "cfg": {"common": {"seed": 1}, "model": network, "task": task}, "model": model.state_dict(),
+            "task_state": {"symbols": SYMBOLS}, "optimizer_history": [{"num_updates": 12}], "extra_state": {},
+        }  # fmt: skip
+        torch.save(state, tmp_path / "checkpoint_best.pt")
+        return tmp_path / "checkpoint_best.pt"
+
+    return make
+
+
+def test_it_says_what_the_recogniser_says(make_checkpoint: Callable[..., Path]) -> None:
+    path = make_checkpoint()
+    assert find_kind(str(path)) == CTC
+    labeller, recognizer = load_ctc_labeller(path, ["fr"]), load_recognizer(path)
+    windows = [
+        np.random.default_rng(i).normal(size=size).astype(np.float32) for i, size in enumerate((9000, 16_000))
+    ]
+    heard = labeller.encode(windows)
+    assert labeller.detect_language(heard) == [[("fr", 1.0)]] * 2
+    first, second = labeller.transcribe(heard, ["fr", None])
+    assert second is None
+    assert first is not None
+    assert first.text == recognizer.transcribe(windows[0])
+    assert first.text
+    log_probs = recognizer.log_probs(windows[:1])[0][0]
+    best = log_probs[:, [0, *range(4, len(SYMBOLS))]].max(-1).values.sum().item()  # no special symbols
+    assert first.avg_logprob * (first.num_tokens + 1) == pytest.approx(best, rel=1e-3)
+    assert first.no_speech_prob is None
+    with pytest.raises(ValueError, match="language 'fr' expected, found 'it'"):
+        labeller.transcribe(heard, ["it", None])
+
+
+def test_clips_are_labelled(
+    make_checkpoint: Callable[..., Path],
+    spoken: dict[str, np.ndarray],
+    make_clips: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    silence = np.zeros(16_000, np.float32)
+    folder = make_clips(tmp_path / "clips", {"a": ("a.mp4", spoken["fr"]), "b": ("b.mp4", silence)})
+    engine = partial(load_ctc_labeller, make_checkpoint(), ["fr"], device="cpu")
+    label_clips(
+        Labelling(str(folder), str(tmp_path / "out"), ("fr",)), engine, Execution(workers=0, progress=False)
+    )
+    first, second = read_labels(tmp_path / "out" / "labels.tsv")
+    assert (first.state, first.language, first.language_probability) == ("labelled", "fr", 1.0)
+    assert (first.model, first.no_speech_prob) == ("checkpoint_best.pt", None)
+    assert (second.state, second.text) == ("no_speech", "")
+
+
+def test_what_it_cannot_be(make_checkpoint: Callable[..., Path]) -> None:
+    with pytest.raises(ValueError, match="the one language that it was trained on expected"):
+        load_ctc_labeller(make_checkpoint(), ["fr", "it"])
+    recognizer = load_recognizer(make_checkpoint(8000))
+    with pytest.raises(ValueError, match="a recogniser at 16000 Hz expected, found one at 8000 Hz"):
+        CtcLabeller(recognizer, "fr", name="x")

@@ -1,0 +1,266 @@
+"""Labels and transcripts to manifests: who may train, who never tests, what was left out."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairseq_ext.labelling import merge as merging
+from fairseq_ext.labelling.filters import FilterSettings
+from fairseq_ext.labelling.merge import HUMAN, Merged, MergeSettings, Row, merge
+from fairseq_ext.labelling.protocols import summary, write_protocols
+from fairseq_ext.labelling.published import read as read_published
+from fairseq_ext.labelling.table import ClipLabel, write_labels
+from fairseq_ext.manifest import Utterance, read_dictionary, read_labels, read_manifest, write_manifest
+from fairseq_ext.media.mouth.table import ClipRow
+from fairseq_ext.splits import assert_disjoint
+
+TOOL = Path(__file__).parents[3] / "tools" / "merge_labels.py"
+SETTINGS = MergeSettings(("fr", "it"))
+TALK, OTHER_TALK, TUBE = "0u7tTptBo9I", "1AbCdEfGhIj", "enSzPLXxw8I"
+
+
+def clip(clip_id: str, source: str = "") -> ClipRow:
+    return ClipRow(clip_id, source or f"{clip_id}.mp4", num_frames=50, num_samples=32_000)
+
+
+def said(clip_id: str, split: str, text: str | None, *, language: str = "fr", speaker: str = "") -> Utterance:
+    talk = clip_id.split("/")[-1].rsplit("_", 1)[0]
+    return Utterance(
+        clip_id, f"video/{talk}.mp4", 1, transcript=text, speaker=speaker or talk, language=language, split=split,
+        start_s=1.0, end_s=3.0,
+    )  # fmt: skip
+
+
+def auto(
+    clip_id: str, text: str = "Oui, l’océan: 12 fois!", *, language: str = "fr", **changes: Any
+) -> ClipLabel:
+    facts: dict[str, Any] = {
+        "id": clip_id, "video": merging.video_of(clip_id, ""), "state": "labelled", "language": language,
+        "language_probability": 0.9, "languages": f"{language}:0.9", "text": text, "avg_logprob": -0.3,
+        "characters_per_second": 12.0, "duration_s": 2.0, "speech_s": 1.8, "model": "large-v2",
+    }  # fmt: skip
+    return ClipLabel(**{**facts, **changes})
+
+
+PUBLISHED = [
+    said(f"fr/train/{TALK}_0001", "train", "Et pourtant on vient tous de locéan"),
+    said("fr/valid/2valid2vali_0001", "valid", "Merci."),
+    said("fr/test/3test3test3_0001", "test", "C’est ça."),
+    said("it/train/4italia4ita_0001", "train", "Perché no?", language="it"),
+    said("it/test/5prova5prov_0001", "test", "Sì.", language="it"),
+    said("fr/train/6nothing6no_0001", "train", "..."),
+    said("de/train/7deutsch7de_0001", "train", "Ja.", language="de"),
+    said("fr/test/8silent8sil_0001", "test", None),
+]
+VOX, AVS, LEAK = "id00001/abcdefghijk/00001", f"{TUBE}_1.000000_3.000000", "3test3test3_5.000000_7.000000"
+LABELS = [
+    auto(VOX), auto(AVS, "Grazie mille a tutti", language="it"), auto(LEAK), auto("bad", "Мир вам всем"),
+    auto("fr/test/8silent8sil_0001"), auto("english", language="en", languages="en:0.99"),
+    auto(f"fr/train/{TALK}_0001", "ce que la machine entend"),
+]  # fmt: skip
+
+
+def everything() -> tuple[list[ClipRow], list[ClipLabel], dict[str, Utterance]]:
+    ids = dict.fromkeys([*(u.id for u in PUBLISHED), *(label.id for label in LABELS), "unlabelled"])
+    return [clip(name) for name in ids], LABELS, {u.id: u for u in PUBLISHED}
+
+
+def test_every_clip_has_a_text_or_a_reason() -> None:
+    clips, labels, published = everything()
+    found = merge(clips, labels, published, SETTINGS)
+    texts = {r.utterance.id: (r.utterance.split, r.source, r.utterance.transcript) for r in found.rows}
+    assert texts == {
+        f"fr/train/{TALK}_0001": ("train", HUMAN, "et pourtant on vient tous de locéan"),
+        "fr/valid/2valid2vali_0001": ("valid", HUMAN, "merci"),
+        "fr/test/3test3test3_0001": ("test", HUMAN, "c'est ça"),
+        "it/train/4italia4ita_0001": ("train", HUMAN, "perché no"),
+        "it/test/5prova5prov_0001": ("test", HUMAN, "sì"),
+        VOX: ("train", "large-v2", "oui l'océan douze fois"),
+        AVS: ("train", "large-v2", "grazie mille a tutti"),
+    }
+    assert found.rejected == Counter({
+        ("fr", "held_out"): 2,  # a video of test, and a clip of test without transcript
+        ("fr", "script"): 1, ("fr", "empty_transcript"): 1, ("de", "other_language"): 1,
+        ("en", "other_language"): 1, ("", "no_label"): 1,
+    })  # fmt: skip
+    assert len(found.rows) + found.rejected.total() == len(clips)
+
+
+def test_clips_are_files_of_their_own() -> None:
+    clips, labels, published = everything()
+    rows = {r.utterance.id: r.utterance for r in merge(clips, labels, published, SETTINGS).rows}
+    talk = rows[f"fr/train/{TALK}_0001"]
+    assert (talk.path, talk.start_s, talk.num_samples, talk.num_frames) == (
+        f"audio/{talk.id}.wav",
+        None,
+        32_000,
+        50,
+    )
+    assert (talk.speaker, rows[VOX].speaker, rows[AVS].speaker) == (TALK, "abcdefghijk", TUBE)
+    assert rows[AVS].language == "it"
+
+
+def test_spelling_is_one_for_all() -> None:
+    clips, labels, published = everything()
+    settings = replace(SETTINGS, keep_apostrophes=False, case="upper")
+    texts = {r.utterance.id: r.utterance.transcript for r in merge(clips, labels, published, settings).rows}
+    assert texts[VOX] == "OUI LOCÉAN DOUZE FOIS"
+    assert texts["fr/test/3test3test3_0001"] == "CEST ÇA"
+
+
+def test_a_held_out_speaker_trains_nowhere() -> None:
+    known = [
+        said("a_1", "test", "un", speaker="anna"), said("b_1", "valid", "deux", speaker="anna"),
+        said("c_1", "train", "trois", speaker="anna"), said("d_1", "train", "quatre", speaker="paul"),
+        said("e_1", "train", None, speaker="anna"),
+    ]  # fmt: skip
+    clips = [clip(u.id) for u in known]
+    found = merge(clips, [auto("e_1")], {u.id: u for u in known}, SETTINGS)
+    assert [r.utterance.id for r in found.rows] == ["a_1", "d_1"]
+    assert found.rejected == Counter({("fr", "held_out"): 3})
+
+
+@pytest.mark.parametrize("side", ["valid", "test"])
+def test_automatic_labels_are_refused_outside_of_train(side: str, tmp_path: Path) -> None:
+    row = Row(said("a_1", side, "un"), "large-v2", "a")
+    with pytest.raises(ValueError, match=f"written by people expected in {side}, found a label of large-v2"):
+        merging.check([row])
+    trains = Row(said("b_1", "train", "deux"), HUMAN, "b")
+    with pytest.raises(ValueError, match="written by people expected"):
+        write_protocols(Merged([row, trains]), tmp_path, tmp_path, ["fr"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_speaker_or_video_on_two_sides_is_refused() -> None:
+    rows = [
+        Row(said("a_1", "train", "un", speaker="x"), HUMAN, "a"),
+        Row(said("b_1", "test", "un"), HUMAN, "b"),
+    ]
+    merging.check(rows)
+    with pytest.raises(ValueError, match="speaker x: one split expected"):
+        merging.check([*rows, Row(said("c_1", "valid", "un", speaker="x"), HUMAN, "c")])
+    with pytest.raises(ValueError, match="of video a: one split expected"):
+        merging.check([*rows, Row(said("c_1", "valid", "un"), HUMAN, "a")])
+    with pytest.raises(ValueError, match="found 'dev'"):
+        merging.check([Row(said("c_1", "dev", "un"), HUMAN, "a")])
+
+
+def test_protocols(tmp_path: Path) -> None:
+    clips, labels, published = everything()
+    merged = merge(clips, labels, published, SETTINGS)
+    (tmp_path / "it").mkdir()
+    (tmp_path / "it" / "valid.tsv").write_text("of an earlier run")
+    sizes = write_protocols(merged, tmp_path, tmp_path / "clips", ["fr", "it", "es"])
+    assert sizes == {
+        "fr": {"train": 2, "valid": 1, "test": 1}, "it": {"train": 2, "test": 1},
+        "multilingual": {"train": 4, "valid": 1, "test": 2},
+    }  # fmt: skip
+    assert not (tmp_path / "it" / "valid.tsv").exists()
+    assert not (tmp_path / "es").exists()
+    for protocol, sides in sizes.items():
+        folder = tmp_path / protocol
+        rows = {side: list(read_manifest(folder, side)) for side in sides}
+        assert_disjoint({side: [u.speaker for u in own] for side, own in rows.items()})
+        letters = set(read_dictionary(folder / "dict.ltr.txt"))
+        for side, own in rows.items():
+            assert list(read_labels(folder, side, "wrd")) == [u.transcript for u in own]
+            spelled = [
+                line.replace(" ", "").replace("|", " ").strip() for line in read_labels(folder, side, "ltr")
+            ]
+            assert spelled == [u.transcript for u in own]
+            sources = list(read_labels(folder, side, "label_source"))
+            assert set(sources) <= ({HUMAN, "large-v2"} if side == "train" else {HUMAN})
+        assert {char for u in rows["train"] for char in (u.transcript or "")} - {" "} == letters - {"|"}
+    sources = dict(
+        zip(
+            (u.id for u in rows["train"]),
+            read_labels(tmp_path / "multilingual", "train", "label_source"),
+            strict=True,
+        )
+    )
+    assert sources[VOX] == "large-v2"
+
+
+def test_summary_accounts_for_every_clip() -> None:
+    clips, labels, published = everything()
+    merged = merge(clips, labels, published, SETTINGS)
+    found = json.loads(json.dumps(summary(merged, SETTINGS)))
+    assert found["num_kept"] + found["num_rejected"] == len(clips)
+    assert sum(reason["clips"] for reason in found["rejected"].values()) == found["num_rejected"]
+    french = found["languages"]["fr"]["train"]
+    assert list(french) == [HUMAN, "large-v2"]
+    assert french["large-v2"] == {
+        "clips": 1,
+        "hours": pytest.approx(2 / 3600, abs=1e-6),
+        "speakers": 1,
+        "videos": 1,
+    }
+    assert found["rejected_by_language"]["unknown"] == {"no_label": 1}
+    assert found["settings"]["filters"]["min_avg_logprob"] == -1.0
+
+
+def test_nothing_to_train_on(tmp_path: Path) -> None:
+    merged = merge([clip("fr/test/3test3test3_0001")], [], {u.id: u for u in PUBLISHED}, SETTINGS)
+    with pytest.raises(ValueError, match="a clip to train on expected"):
+        write_protocols(merged, tmp_path, tmp_path, ["fr"])
+
+
+def test_the_command_filters_without_decoding(make_clips: Callable[..., Path], tmp_path: Path) -> None:
+    ids = [*(u.id for u in PUBLISHED), *(label.id for label in LABELS)]
+    waveform = np.zeros(640, np.float32)
+    folder = make_clips(tmp_path / "clips", {name: (f"{name}.mp4", waveform) for name in dict.fromkeys(ids)})
+    for side in ("train", "valid", "test"):
+        own = [replace(u, start_s=None, end_s=None) for u in PUBLISHED if u.split == side]
+        write_manifest(tmp_path / "corpus", side, own, root=tmp_path)
+    write_labels(tmp_path / "labels" / "labels.tsv", LABELS)
+    command = [sys.executable, str(TOOL), "--clips", str(folder), "--labels", str(tmp_path / "labels")]
+    command += [
+        "--transcribed",
+        str(tmp_path / "corpus"),
+        "--out",
+        str(tmp_path / "out"),
+        "--languages",
+        "fr,it",
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "fr: train 1 clips 0.00 h by human, train 1 clips 0.00 h by large-v2" in done.stdout
+    assert "held_out" in done.stdout
+    stricter = subprocess.run(
+        [*command, "--min-avg-logprob", "-0.1"], check=True, capture_output=True, text=True
+    )
+    assert "unlikely" in stricter.stdout
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert found["rejected"]["unlikely"]["clips"] == 4  # the two that were kept, and two with other faults
+    assert len(list(read_manifest(tmp_path / "out" / "multilingual", "train"))) == 2
+    wrong = subprocess.run([*command, "--corpus", "lrs3=/gone"], check=False, capture_output=True, text=True)
+    assert wrong.returncode == 1
+    assert "NAME=FOLDER with a name of" in wrong.stderr
+
+
+def test_what_is_published(tmp_path: Path) -> None:
+    for side in ("train", "test"):
+        own = [replace(u, start_s=None, end_s=None) for u in PUBLISHED if u.split == side]
+        write_manifest(tmp_path / "a" / "fr", side, own, root=tmp_path)
+    found = read_published([], [tmp_path / "a"])
+    assert found[f"fr/train/{TALK}_0001"].split == "train"
+    write_manifest(
+        tmp_path / "a" / "it", "test", [replace(PUBLISHED[0], start_s=None, end_s=None)], root=tmp_path
+    )
+    with pytest.raises(ValueError, match="in one split expected, found it in"):
+        read_published([], [tmp_path / "a"])
+    with pytest.raises(ValueError, match=r"manifests .* expected, found none"):
+        read_published([], [tmp_path / "gone"])
+
+
+def test_no_filter_but_the_language(tmp_path: Path) -> None:
+    lenient = FilterSettings(max_foreign_letters=1.0)
+    found = merge([clip("bad")], [auto("bad", "Мир oui")], {}, replace(SETTINGS, filters=lenient))
+    assert [r.utterance.transcript for r in found.rows] == ["oui"]
