@@ -162,7 +162,7 @@ def test_mediapipe_finds_the_faces_and_lips_follow(spoken: list[tuple[Any, Any]]
 
     gaps, driven, found, num_frames = [], [], 0, 0
     with face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1) as static:
-        for number, (voice, speech) in enumerate(spoken[:8]):
+        for number, (voice, speech) in enumerate(spoken[:6]):
             mesh.reset()
             count = min(40, int(speech.duration_s * FPS))
             track = mouth_track(speech.phonemes, count, FPS)
