@@ -53,7 +53,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 SlurmctldTimeout=30
 SlurmdTimeout=30
-KillWait=10
+KillWait=3
 MinJobAge=120
 {nodes}
 PartitionName=cpu Nodes={names} Default=YES MaxTime=INFINITE State=UP
