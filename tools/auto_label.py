@@ -27,6 +27,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--languages", default="fr,it,es,pt", help="that are wanted (default: fr,it,es,pt)")
     parser.add_argument("--out", type=Path, required=True, help="folder of labels.tsv")
     parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        help="label clips whose source (of clips.tsv) matches, such as 'voxceleb2/*' (default: all)",
+    )
+    parser.add_argument(
         "--kind",
         choices=["auto", "faster-whisper", "openai", "transformers", "ctc"],
         default="auto",
@@ -74,7 +81,7 @@ def main() -> None:
             settings = {"compute_type": args.compute_type, "decoding": decoding}
             make_engine = partial(load_engine, model, kind, **settings, **hardware)
         settings = {"model": model, "kind": kind, "compute_type": args.compute_type, **asdict(decoding)}
-        wanted = Labelling(str(args.clips), str(args.out), languages, args.batch_size, settings)
+        wanted = Labelling(str(args.clips), str(args.out), languages, args.batch_size, settings, tuple(args.only))
         summary = label_clips(wanted, make_engine, Execution.from_args(args))
     except (ValueError, OSError, ImportError, WorkerError) as error:
         sys.exit(f"auto_label.py: {error}")

@@ -129,7 +129,5 @@ def attribution(run: Run) -> str | None:
     return _section(run, "attribution")
 
 
-SECTIONS: list[Section] = [
-    Section("attribution", FOLDERS["attribution"], attribution),
-    Section("corpus", FOLDERS["corpus"], corpus),
-]
+CORPUS = Section("corpus", FOLDERS["corpus"], corpus)
+ATTRIBUTION = Section("attribution", FOLDERS["attribution"], attribution)

@@ -17,8 +17,9 @@ from .tiles import tiles
 
 # The parts of a page, by kind of rows; those with nothing to show are left out.
 SECTIONS: list[Section] = [
+    extras.CORPUS,
     *recognition_sections.SECTIONS,
-    *extras.SECTIONS,
+    extras.ATTRIBUTION,
     *pretraining_sections.SECTIONS,
     *sections.SECTIONS,
 ]

@@ -9,6 +9,8 @@ from pathlib import Path
 from ..manifest import Utterance, read_manifest
 
 CORPORA = ("mtedx", "voxceleb2", "avspeech")
+# The splits of the others divide speakers or faces for other tasks; all of their clips may train a lip reader.
+_TRANSCRIBED = ("mtedx",)
 _SIDES = ("train", "valid", "test")
 
 
@@ -52,8 +54,9 @@ def _corpus(text: str, on_problem: Callable[[str], None] | None) -> Iterator[Utt
     if name not in CORPORA or not folder:
         raise ValueError(f"corpus {text!r}: NAME=FOLDER with a name of {CORPORA} expected; change the option")
     reader = importlib.import_module(f"..corpora.{name}", __package__)
-    utterances: Iterator[Utterance] = reader.read(folder, on_problem=on_problem)
-    return utterances
+    utterance: Utterance
+    for utterance in reader.read(folder, on_problem=on_problem):
+        yield utterance if name in _TRANSCRIBED else replace(utterance, split="train")
 
 
 def _manifests(folder: Path) -> Iterator[Utterance]:

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class Labelling:
         languages: codes that are wanted.
         batch_size: clips at once.
         settings: what the labels depend on besides: model, decoding.
+        only: patterns such as `voxceleb2/*`; a clip is labelled when its source matches one. None: all.
     """
 
     clips: str
@@ -41,6 +43,7 @@ class Labelling:
     languages: tuple[str, ...]
     batch_size: int = 8
     settings: Mapping[str, Any] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
 
 
 def label_clips(wanted: Labelling, make_engine: MakeEngine, execution: Execution) -> Summary:
@@ -65,7 +68,7 @@ def label_clips(wanted: Labelling, make_engine: MakeEngine, execution: Execution
     }
     work = partial(make_work, make_engine, wanted.clips, wanted.languages)
     options: dict[str, Any] = {"settings": settings, "execution": execution, "batch_size": wanted.batch_size}
-    summary = run(first, clip_items(wanted.clips), work, **options)
+    summary = run(first, clip_items(wanted.clips, wanted.only), work, **options)
     if not summary.complete:
         return summary
     unsure = list(second_items(labels_of(outcomes(first)), wanted.languages))
@@ -80,11 +83,12 @@ def _digest(items: Sequence[Item]) -> str:
     return hashlib.sha256(repr(items).encode()).hexdigest()[:12]
 
 
-def clip_items(clips: str | os.PathLike[str]) -> Iterator[Item]:
+def clip_items(clips: str | os.PathLike[str], only: Sequence[str] = ()) -> Iterator[Item]:
     """Lists the clips that were prepared; those that were rejected have no sound.
 
     Args:
         clips: folder with `clips.tsv`.
+        only: patterns, one of which the source of a clip must match; none: all clips.
 
     Yields:
         Items of `make_work`.
@@ -94,6 +98,8 @@ def clip_items(clips: str | os.PathLike[str]) -> Iterator[Item]:
     """
     row: ClipRow | None = None
     for row in read_clips(clips):
+        if only and not any(fnmatchcase(row.source, pattern) for pattern in only):
+            continue
         yield Item(row.id, {"video": video_of(row.id, row.source)})
     if row is None:
         raise ValueError(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..corpora import avspeech, mtedx, voxceleb2
@@ -34,6 +35,29 @@ def videos(
             yield replace(video, segments=segments)
 
 
+def all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
+    """Lists the videos of several corpora as one: of each folder of `root` that is called as a corpus.
+
+    Args:
+        root: holds some of `mtedx/`, `voxceleb2/` and `avspeech/`; links will do. Paths are relative to it.
+
+    Yields:
+        Videos, corpus by corpus.
+
+    Raises:
+        FileNotFoundError: where it holds none of them.
+    """
+    there = [name for name in _SOURCES if (Path(root) / name).is_dir()]
+    if not there:
+        raise FileNotFoundError(f"{root}: a folder {', '.join(_SOURCES)} expected, found none; move or link one there")
+    for name in there:
+        folder = Path(root) / name
+        prefix = _MODULES[name].recordings_folder(folder).relative_to(root)
+        for video in videos(name, folder):
+            audio = None if video.audio is None else str(prefix / video.audio)
+            yield replace(video, path=str(prefix / video.path), audio=audio)
+
+
 def _mtedx(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:
     """Talks are known from their sound too, which is no use here: only those with a video."""
     yield from from_utterances(mtedx.read(root, video=True, **options))
@@ -56,6 +80,7 @@ def _avspeech(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFil
     yield from from_utterances(pieces)
 
 
+_MODULES = {"mtedx": mtedx, "voxceleb2": voxceleb2, "avspeech": avspeech}
 _SOURCES: Mapping[str, Callable[..., Iterator[VideoFile]]] = {
     "mtedx": _mtedx,
     "voxceleb2": _voxceleb2,

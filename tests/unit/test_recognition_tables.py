@@ -74,7 +74,7 @@ def test_rates_are_those_of_the_rows(gathered: dict[str, Any]) -> None:
     mean = sum(values) / 2
     expected = f"{tables.percent(mean)} ({tables.percent(low)}–{tables.percent(high)})"
     assert (cells["System"], cells["WER %, greedy"], cells["Seeds"]) == ("Pre-trained", expected, "2")
-    assert "18 utterances (0.15 min) of 9 speakers, none of them trained on; 7 with a sentence" in table.note
+    assert "18 utterances (9 s) of 9 speakers, none of them trained on; 7 with a sentence" in table.note
     assert "bootstrap over speakers" in table.note
 
 

@@ -114,8 +114,10 @@ def minutes_text(minutes: float) -> str:
         minutes: the amount.
 
     Returns:
-        Such as `10 min` or `2.5 h`.
+        Such as `8.5 s`, `10 min` or `2.5 h`.
     """
+    if minutes < 1:
+        return f"{60 * minutes:.3g} s"
     return f"{minutes / 60:.3g} h" if minutes >= 120 else f"{minutes:.3g} min"
 
 

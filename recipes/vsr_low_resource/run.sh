@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# From raw videos to labelled mouth clips in French, Italian, Spanish and Portuguese. `run.sh --help` lists options.
+recipe=vsr_low_resource
+stages=(data clips whisper labels)
+corpora=(mtedx voxceleb2 avspeech)
+languages=fr,it,es,pt model='' cluster=()
+# shellcheck source=recipes/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+
+# One drawn face among the videos makes a result synthetic.
+origin() { if compgen -G "$out/corpus.link/*/SYNTHETIC.txt" >/dev/null; then echo synthetic; else echo real; fi; }
+
+recipe_help() {
+  cat <<TXT
+  --languages A,B,... languages that are kept                     (default: $languages)
+  --model NAME|DIR    Whisper: a name to download, or a folder or file of faster-whisper, Hugging Face or OpenAI
+                      (default: large-v2; for the synthetic corpus a tiny one, trained on the way)
+  --cluster OPTIONS   where cropping and labelling run, in one word: '--executor slurm --partition gpu --shards 8'
+                      (default: --jobs processes on this machine; see tools/prepare_mouth.py --help)
+TXT
+}
+
+recipe_option() {
+  case $1 in
+    --languages)
+      [[ $2 =~ ^[a-z]{2}(,[a-z]{2})*$ ]] || die "--languages $2: codes such as fr,it expected"
+      languages=$2
+      ;;
+    --model) model=$2 ;;
+    --cluster) read -ra cluster <<<"$2" ;;
+    *) return 1 ;;
+  esac
+}
+
+# What is done already is kept, so a folder holds one choice of settings.
+keep_settings() {
+  local now="languages=$languages model=$model smoke=$smoke"
+  [ -f "$out/settings.txt" ] || printf '%s\n' "$now" >"$out/settings.txt"
+  local before
+  before=$(cat "$out/settings.txt")
+  [ "$before" = "$now" ] || die "$out: settings '$before' expected, found '$now'; choose another --out"
+}
+
+stage_data() {
+  local name found=()
+  [ -n "$corpus" ] || die "--corpus expected: a folder that holds some of mtedx/, voxceleb2/, avspeech/, or 'synthetic'"
+  if [ "$corpus" = synthetic ]; then
+    corpus=$out/corpus
+    for name in "${corpora[@]}"; do
+      python "$repo/tools/make_synthetic.py" "$name" --out "$corpus/$name" --workers "$jobs"
+    done
+  fi
+  for name in "${corpora[@]}"; do [ ! -d "$corpus/$name" ] || found+=("$name"); done
+  [ ${#found[@]} -gt 0 ] || die "--corpus: a folder that holds some of ${corpora[*]} expected, found none of them in $corpus"
+  keep_settings
+  ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
+}
+
+# Options of the tools that spread their work.
+execution() {
+  if [ ${#cluster[@]} -gt 0 ]; then printf '%s\n' "${cluster[@]}"; else printf '%s\n' --workers "$jobs"; fi
+}
+
+stage_clips() {
+  local options
+  keep_settings
+  mapfile -t options < <(execution)
+  python "$repo/tools/prepare_mouth.py" --source "$out/corpus.link" --corpus all --out "$out/clips" --audit \
+    --audit-clips 1000 "${options[@]}"
+}
+
+is_synthetic() { [ "$(origin)" = synthetic ]; }
+
+# The labeller: what --model says, or a tiny one that knows nothing but the phrases of the synthetic corpora.
+labeller() {
+  if [ -n "$model" ]; then echo "$model"; elif is_synthetic; then echo "$out/whisper/ct2"; else echo large-v2; fi
+}
+
+stage_whisper() {
+  local length=()
+  if [ -n "$model" ] || ! is_synthetic; then
+    log "labels are by $(labeller)"
+    return
+  fi
+  ! $smoke || length=(--updates 20)
+  python "$repo/tools/make_tiny_whisper.py" --out "$out/whisper" "${length[@]}"
+}
+
+# Clips without a transcript, and the validation clips of people's transcripts, which tell how good the labels are.
+stage_labels() {
+  local options name known=()
+  keep_settings
+  mapfile -t options < <(execution)
+  python "$repo/tools/auto_label.py" --clips "$out/clips" --model "$(labeller)" --languages "$languages" \
+    --only 'voxceleb2/*' 'avspeech/*' 'mtedx/*/valid/*' --out "$out/labels" "${options[@]}"
+  for name in "${corpora[@]}"; do
+    [ ! -d "$out/corpus.link/$name" ] || known+=(--corpus "$name=$out/corpus.link/$name")
+  done
+  python "$repo/tools/merge_labels.py" --clips "$out/clips" --labels "$out/labels" "${known[@]}" \
+    --languages "$languages" --out "$out/manifests"
+  check_manifests
+  python "$repo/tools/report_clips.py" --run "$out" --origin "$(origin)" --languages "$languages"
+  python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report.json" --no-umap
+}
+
+check_manifests() {
+  local tables=$out/check.txt
+  python "$repo/tools/check_data.py" --sample-rate-hz 16000 --quiet "$out"/manifests/*/ >"$tables" ||
+    { cat "$tables" && die "the manifests have errors; mend what the table names"; }
+  log "manifests are sound; the tables: $tables"
+}
+
+run_recipe "$@"
