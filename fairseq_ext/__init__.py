@@ -9,11 +9,14 @@ floor 0, standard library and numpy:
     line_index    random access to the rows of a manifest without holding them in memory
     splits        speaker-disjoint splits and the check that they are
     download      files over HTTP, resumable
+    jobs          work on many items that loses nothing: processes, any scheduler's shards, Slurm
     corpora       one reader per corpus: a folder in, Utterance records out
     text          spelling, units of recognisers, text for language models, scoring, bootstrap intervals
 floor 1, and torch, soundfile, PyAV:
-    media         audio of any format to mono float32 at the rate asked for
-    features      spectrograms; augment: waveform augmentation; synthetic: corpora made by a speech synthesiser
+    media         audio of any format to mono float32 at the rate asked for; media.mouth: videos to mouth clips
+    features      spectrograms, dumped features; augment: waveform augmentation
+    synthetic     corpora made by a speech synthesiser, with drawn faces; a tiny Whisper for tests and demonstration
+    labelling     languages and texts of recordings that have none, filters, manifests of what is trusted
     preflight     checks of prepared data before training
     decoding      log-probabilities to text: CTC search, n-gram language models, alignment, long audio, subtitles
     analysis      metrics, embeddings, plots and the report page; analysis.attribution: what a network listens to
