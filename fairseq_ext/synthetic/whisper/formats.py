@@ -6,6 +6,8 @@ Synthetic, for demonstration and tests only: what is written here loads like a r
 import io
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -167,13 +169,27 @@ def write(model: Any, folder: str | os.PathLike[str]) -> None:
     target = Path(folder)
     work = target / ".unfinished"
     shutil.rmtree(work, ignore_errors=True)
-    _write_hugging_face(model, work / "hf")
-    _write_ctranslate2(work / "hf", work / "ct2")
+    with _quiet():
+        _write_hugging_face(model, work / "hf")
+        _write_ctranslate2(work / "hf", work / "ct2")
     for name in ("hf", "ct2"):
         shutil.rmtree(target / name, ignore_errors=True)
         os.replace(work / name, target / name)
     work.rmdir()
     write_bytes(target / "openai.pt", _openai_checkpoint(model))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress bars that transformers shows for a tenth of a second."""
+    logging = need("transformers.utils.logging")
+    before = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if before:
+            logging.enable_progress_bar()
 
 
 def _write_hugging_face(model: Any, folder: Path) -> None:

@@ -21,7 +21,7 @@ from .packages import need, vocabulary_file
 
 __all__ = [
     *("END", "NO_SPEECH", "NO_TIMESTAMPS", "NUM_TOKENS", "START", "TIMESTAMPS", "TIMESTAMP_S", "TRANSCRIBE"),
-    *("TRANSLATE", "language_tokens", "write_tokenizer"),
+    *("TRANSLATE", "language_tokens", "load_tokenizer", "write_tokenizer"),
 ]
 
 NUM_TOKENS = 51_865
@@ -40,7 +40,7 @@ def language_tokens() -> dict[str, int]:
     Returns:
         Token numbers by language, e.g. {"en": 50259, "zh": 50260, ...}.
     """
-    languages = list(need("whisper.tokenizer").LANGUAGES)[:_NUM_LANGUAGES]
+    languages = list(need("transformers.models.whisper.tokenization_whisper").LANGUAGES)[:_NUM_LANGUAGES]
     return {language: START + 1 + i for i, language in enumerate(languages)}
 
 
@@ -50,6 +50,21 @@ def write_tokenizer(path: str | os.PathLike[str]) -> None:
     Args:
         path: the file.
     """
+    with atomic_write(path) as file:
+        file.write(_content())
+
+
+def load_tokenizer() -> Any:
+    """The same tokenizer in memory.
+
+    Returns:
+        A `tokenizers.Tokenizer`.
+    """
+    return need("tokenizers").Tokenizer.from_str(_content())
+
+
+@functools.cache
+def _content() -> str:
     ranks = _ranks(vocabulary_file())
     symbols = _byte_symbols()
 
@@ -85,11 +100,9 @@ def write_tokenizer(path: str | os.PathLike[str]) -> None:
         "decoder": bytes_as_symbols,
         "model": model,
     }
-    with atomic_write(path) as file:
-        json.dump(content, file, ensure_ascii=False)
+    return json.dumps(content, ensure_ascii=False)
 
 
-@functools.cache
 def _ranks(path: Path) -> dict[bytes, int]:
     rows = (line.split() for line in path.read_bytes().splitlines() if line)
     return {base64.b64decode(token): int(rank) for token, rank in rows}

@@ -1,0 +1,213 @@
+"""Whisper's network for training a tiny one quickly: only the tokens in use, and little of the 30 s of padding.
+
+Equal to `transformers.WhisperForConditionalGeneration` in what it computes and in the names of its weights (a test
+compares them), with two economies:
+
+- All tokens that no phrase has share one embedding and one logit; it counts as many times as there are such tokens.
+- Whisper's encoder sees 30 s: a clip of 2 s and 1,400 positions of the same padding. Of these a few stand for all:
+  their attention counts as many times as each of them stands for. Only the position differs between the others.
+
+Shapes: B clips, F mel frames (10 ms), M mel bands, N positions of the encoder (20 ms), K of them padding,
+D width, L tokens, V tokens in use, H heads.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["Network", "Padding"]
+
+_EMBEDDING = "decoder.embed_tokens.weight"
+
+
+class Attention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017, section 3.2); keys without a bias, as in Whisper."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width, bias=False)
+        self.v_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, memory: Tensor, bias: Tensor | None = None, causal: bool = False) -> Tensor:
+        """Attends from x (B, L, D) to memory (B, N, D); `bias` (N,) is added to the scores."""
+        q, k, v = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, L or N, D / H)
+            for part in (self.q_proj(x), self.k_proj(memory), self.v_proj(memory))
+        )
+        mask = None if bias is None else bias.expand(q.shape[2], -1)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        out: Tensor = self.out_proj(y.transpose(1, 2).flatten(-2))
+        return out
+
+
+def _plus_mlp(layer: "EncoderLayer | DecoderLayer", x: Tensor) -> Tensor:
+    y: Tensor = layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x))))
+    return x + y
+
+
+class EncoderLayer(nn.Module):
+    """A layer with its norms first."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.self_attn_layer_norm = nn.LayerNorm(width)
+        self.self_attn = Attention(width, heads)
+        self.final_layer_norm = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """(B, N, D) to the same shape; `bias` (N,) is added to the scores of the positions."""
+        y = self.self_attn_layer_norm(x)
+        x = x + self.self_attn(y, y, bias)
+        return _plus_mlp(self, x)
+
+
+class DecoderLayer(nn.Module):
+    """A layer with its norms first, which looks at the encoder's output in its middle."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.self_attn_layer_norm = nn.LayerNorm(width)
+        self.self_attn = Attention(width, heads)
+        self.encoder_attn_layer_norm = nn.LayerNorm(width)
+        self.encoder_attn = Attention(width, heads)
+        self.final_layer_norm = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, memory: Tensor, bias: Tensor | None) -> Tensor:
+        """(B, L, D) and the encoder's (B, N, D) to (B, L, D)."""
+        y = self.self_attn_layer_norm(x)
+        x = x + self.self_attn(y, y, causal=True)
+        x = x + self.encoder_attn(self.encoder_attn_layer_norm(x), memory, bias)
+        return _plus_mlp(self, x)
+
+
+class Padding:
+    """Which positions stand for the padding up to the encoder's end.
+
+    Attributes:
+        positions: (K,) in order, beyond those of the clips.
+        bias: what is added to their scores: the log of how many each stands for.
+    """
+
+    def __init__(self, start: int, stop: int, num_positions: int, generator: torch.Generator) -> None:
+        """Draws one position from each of `num_positions` equal parts of `start` to `stop`."""
+        share = (stop - start) / num_positions
+        offsets = torch.arange(num_positions) + torch.rand(num_positions, generator=generator)
+        self.positions = (start + offsets * share).long().clamp(max=stop - 1)
+        self.bias = math.log(share)
+
+
+class Encoder(nn.Module):
+    """Two convolutions and the layers."""
+
+    def __init__(self, mels: int, width: int, layers: int, heads: int, max_positions: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(mels, width, 3, padding=1)
+        self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
+        self.embed_positions = nn.Embedding(max_positions, width).requires_grad_(False)
+        self.layers = nn.ModuleList(EncoderLayer(width, heads) for _ in range(layers))
+        self.layer_norm = nn.LayerNorm(width)
+
+    def forward(self, mel: Tensor, padding: Padding | None) -> tuple[Tensor, Tensor | None]:
+        """Log-mel (B, M, F) to (B, N, D) and the bias (N,) of the positions.
+
+        With `padding`, the last two positions of `mel` must be padding; the last but one is what it looks like.
+        """
+        x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)  # (B, F / 2, D)
+        positions, bias = torch.arange(x.shape[1]), None
+        if padding is not None:
+            x, positions = x[:, :-1], positions[:-1]
+            x = torch.cat([x, x[:, -1:].expand(-1, len(padding.positions), -1)], 1)
+            bias = torch.zeros(x.shape[1])
+            bias[len(positions) :] = padding.bias
+            positions = torch.cat([positions, padding.positions])
+        x = x + self.embed_positions(positions)
+        for layer in self.layers:
+            x = layer(x, bias)
+        return self.layer_norm(x), bias
+
+
+class Decoder(nn.Module):
+    """The layers between an embedding and its transpose."""
+
+    def __init__(self, num_tokens: int, width: int, layers: int, heads: int, max_tokens: int) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(num_tokens, width)
+        self.embed_positions = nn.Embedding(max_tokens, width)
+        self.layers = nn.ModuleList(DecoderLayer(width, heads) for _ in range(layers))
+        self.layer_norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor, memory: Tensor, bias: Tensor | None) -> Tensor:
+        """Tokens (B, L), numbers among those in use, to their logits (B, L, V + 1)."""
+        x = self.embed_tokens(tokens) + self.embed_positions.weight[: tokens.shape[1]]
+        for layer in self.layers:
+            x = layer(x, memory, bias)
+        return F.linear(self.layer_norm(x), self.embed_tokens.weight)
+
+
+class Network(nn.Module):
+    """Encoder and decoder, with the weights of a Whisper but for the tokens that are not in use.
+
+    Args:
+        whisper: a `transformers.WhisperForConditionalGeneration`.
+        tokens: those in use; in the network token `tokens[i]` is i, and any other is `len(tokens)`.
+    """
+
+    log_counts: Tensor
+
+    def __init__(self, whisper: Any, tokens: Sequence[int]) -> None:
+        super().__init__()
+        config = whisper.config
+        width, heads, num_tokens = config.d_model, config.encoder_attention_heads, len(tokens)
+        self.encoder = Encoder(
+            config.num_mel_bins, width, config.encoder_layers, heads, config.max_source_positions
+        )
+        self.decoder = Decoder(
+            num_tokens + 1, width, config.decoder_layers, heads, config.max_target_positions
+        )
+        log_counts = torch.zeros(num_tokens + 1)
+        log_counts[-1] = math.log(config.vocab_size - num_tokens)
+        self.register_buffer("log_counts", log_counts, persistent=False)
+        self.tokens = tuple(tokens)
+        weights = dict(whisper.model.state_dict())
+        unused = min(set(range(num_tokens + 1)) - set(tokens))
+        weights[_EMBEDDING] = weights[_EMBEDDING][[*tokens, unused]]
+        self.load_state_dict(weights)
+
+    def forward(self, mel: Tensor, tokens: Tensor, padding: Padding | None = None) -> tuple[Tensor, Tensor]:
+        """Log-mel and the tokens so far to what comes next.
+
+        Args:
+            mel: (B, M, F) with F = 2 N for N positions; with `padding`, its last four frames are padding.
+            tokens: (B, L), numbers of this network.
+            padding: what stands for the rest of the 30 s.
+
+        Returns:
+            Logits (B, L, V + 1) whose softmax gives the last one the share of all unused tokens together, and the
+            encoder's output (B, N - 1 + K, D), or (B, N, D) without padding.
+        """
+        memory, bias = self.encoder(mel, padding)
+        return self.decoder(tokens, memory, bias) + self.log_counts, memory
+
+    def copy_to(self, whisper: Any) -> None:
+        """Writes the weights back.
+
+        Args:
+            whisper: a `transformers.WhisperForConditionalGeneration` of the same size; all unused tokens get the
+                same embedding.
+        """
+        weights = {name: weight.detach() for name, weight in self.state_dict().items()}
+        rows = weights[_EMBEDDING]
+        table = rows[-1].repeat(whisper.config.vocab_size, 1)
+        table[list(self.tokens)] = rows[:-1]
+        whisper.model.load_state_dict({**weights, _EMBEDDING: table})
