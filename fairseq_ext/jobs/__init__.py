@@ -22,7 +22,7 @@ was written before a file is closed is there for whoever opens it later. Clocks 
 from .execution import Execution, add_arguments
 from .items import Item, Outcome, Rejected, Work, one_by_one
 from .local import WorkerError
-from .running import run, watch
+from .running import run, status, watch
 from .summary import Summary, outcomes
 
 __all__ = [
@@ -37,5 +37,6 @@ __all__ = [
     "one_by_one",
     "outcomes",
     "run",
+    "status",
     "watch",
 ]

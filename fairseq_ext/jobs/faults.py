@@ -39,7 +39,7 @@ def outcome_of(item: Item, value: Any) -> Outcome:
         raise ContractError(
             f"work: a mapping for {item.id!r} expected, found {value!r}; mend the work and run again"
         )
-    return Outcome(item.id, "done", result=value)
+    return Outcome(item.id, "done", result=dict(value))
 
 
 def _clean(text: object) -> str:

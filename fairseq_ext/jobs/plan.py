@@ -12,7 +12,7 @@ import shutil
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -195,8 +195,7 @@ def _clear_up(root: Path) -> None:
 
 
 def _line(item: Item) -> bytes:
-    # In the order of the keys: what is the same must look the same.
-    return encode(json.loads(json.dumps(asdict(item), sort_keys=True)))
+    return encode({"id": item.id, "data": dict(item.data)}, sort_keys=True)
 
 
 def _check_id(name: str, seen: set[str]) -> None:

@@ -11,11 +11,12 @@ Record = dict[str, Any]
 _ERRORS = "surrogatepass"
 
 
-def encode(record: Mapping[str, Any]) -> bytes:
+def encode(record: Mapping[str, Any], *, sort_keys: bool = False) -> bytes:
     """Makes the line of a record.
 
     Args:
         record: as JSON can hold it.
+        sort_keys: whether records that are equal shall look the same.
 
     Returns:
         The line with its end.
@@ -23,7 +24,11 @@ def encode(record: Mapping[str, Any]) -> bytes:
     Raises:
         TypeError: for what JSON cannot hold.
     """
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", _ERRORS)
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys)
+    return _line(text.encode("utf-8", _ERRORS))
+
+
+def _line(text: bytes) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 

@@ -127,6 +127,21 @@ def _bar(plan: Plan, share: Share, execution: Execution) -> Iterator[Callable[[]
         bar.close()
 
 
+def status(folder: str | os.PathLike[str]) -> Summary:
+    """Counts what a run has finished so far, wherever it goes on.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        What became of the items; those of chunks under way are missing.
+
+    Raises:
+        ValueError: when there is no plan.
+    """
+    return write_summary(open_plan(folder))
+
+
 def watch(folder: str | os.PathLike[str], *, shown: bool = True) -> Summary:
     """Shows the progress of a run that goes on elsewhere, over all its shards, until every item has its outcome.
 

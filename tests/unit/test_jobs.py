@@ -5,6 +5,8 @@ import errno
 import functools
 import json
 import pickle
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -426,3 +428,23 @@ def test_the_command_line() -> None:
 def test_options_that_do_not_fit_together(arguments: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse(*arguments.split())
+
+
+def test_the_tool_looks_at_a_run(tmp_path: Path, repository: Path) -> None:
+    def tool(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, str(repository / "tools" / "jobs.py"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    items = [Item(f"i{i}") for i in range(6)]
+    execution = replace(HERE, shards=2, shard_id=0)
+    settings: dict[str, Any] = {}
+    call = functools.partial(
+        run, tmp_path / "run", items, lambda: one_by_one(lambda item: {}), settings=settings
+    )
+    call(execution=execution)
+    assert tool("status", str(tmp_path / "run")).stdout.startswith("6 items: 3 done, 3 missing\n")
+    call(execution=HERE)
+    watched = tool("watch", str(tmp_path / "run"))
+    assert watched.stdout.startswith("6 items: 6 done\n")
+    assert "6/6" in watched.stderr
+    assert tool("status", str(tmp_path)).stderr.startswith("jobs.py: ")

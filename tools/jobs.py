@@ -1,0 +1,40 @@
+"""How a run of many items is getting on, over all its shards and jobs: cropping, labelling, features, clusters.
+
+    python tools/jobs.py status FOLDER    the counts of what is finished, and what became of the rest
+    python tools/jobs.py watch FOLDER     a progress bar, until every item has its outcome
+
+FOLDER is the folder of the run. FOLDER/problems.tsv then lists the items that are not done: id, state, reason, detail.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=["status", "watch"], help="look once, or until the end")
+    parser.add_argument("folder", type=Path, help="of the run")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Look, then say what there is."""
+    from fairseq_ext.jobs import status, watch
+
+    args = parse_args()
+    try:
+        summary = watch(args.folder) if args.what == "watch" else status(args.folder)
+    except ValueError as error:
+        sys.exit(f"jobs.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    print(summary)
+    print(f"items that are not done: {args.folder / 'problems.tsv'}")
+
+
+if __name__ == "__main__":
+    main()
