@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -24,6 +24,7 @@ from .worker import Share, work_through
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.5
 _GRACE_S = 10.0  # between being asked to stop and being killed
+_END_S = 1.0  # for workers that pause to notice that all is done
 _MAX_DEAD_STARTS = 3
 _FATAL = 70  # exit status of a worker that has sent word why no item can be worked on (EX_SOFTWARE)
 TERMINATED = 128 + signal.SIGTERM  # exit status after being asked to stop
@@ -56,9 +57,15 @@ def _raise_exit(number: int, frame: FrameType | None) -> None:
 
 
 def _worker_main(
-    parent: int, reports: Connection, folder: str, make_work: Callable[[], Work], share: Share
+    surroundings: Mapping[str, str],
+    parent: int,
+    reports: Connection,
+    folder: str,
+    make_work: Callable[[], Work],
+    share: Share,
 ) -> None:
     """The life of a worker process."""
+    os.environ.update(surroundings)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent asks to stop
     with exit_on(_STOPPING):
         threading.Thread(target=_leave_with_parent, args=(parent,), daemon=True).start()
@@ -72,6 +79,13 @@ def _worker_main(
         except Exception:
             reports.send(traceback.format_exc())
             sys.exit(_FATAL)
+
+
+def _surroundings(number: int, size: int) -> dict[str, str]:
+    """Variables of a worker: which one it is, and its part of the cores unless that was chosen already."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, cores // size)))
+    return {"JOBS_WORKER": str(number), "OMP_NUM_THREADS": threads}
 
 
 def _leave_with_parent(parent: int) -> None:
@@ -100,9 +114,9 @@ class Crew:
         self._plan, self._make_work, self._share, self._size = plan, make_work, share, size
         self._context = multiprocessing.get_context("spawn")
         self._workers: dict[BaseProcess, Connection] = {}
+        self._numbers: dict[BaseProcess, int] = {}
         self._ready: set[BaseProcess] = set()
         self._num_dead_starts = 0
-        self.num_deaths = 0
 
     def run(self, on_look: Callable[[], None]) -> None:
         """Works until all items of the share have outcomes.
@@ -121,17 +135,18 @@ class Crew:
                     wait([p.sentinel for p in self._workers], timeout=_LOOK_EVERY_S)
                     self._look()
                     on_look()
-                self._join(_GRACE_S)
+                self._join(_END_S)
             finally:
                 self._stop()
 
     def _start(self) -> None:
         reports, theirs = self._context.Pipe(duplex=False)
-        arguments = (os.getpid(), theirs, str(self._plan.folder), self._make_work, self._share)
-        process = self._context.Process(target=_worker_main, args=arguments)
+        number = min(set(range(self._size)) - set(self._numbers.values()))
+        arguments = (_surroundings(number, self._size), os.getpid(), theirs, str(self._plan.folder))
+        process = self._context.Process(target=_worker_main, args=(*arguments, self._make_work, self._share))
         process.start()
         theirs.close()
-        self._workers[process] = reports
+        self._workers[process], self._numbers[process] = reports, number
 
     def _look(self) -> None:
         for process, reports in list(self._workers.items()):
@@ -153,9 +168,9 @@ class Crew:
 
     def _bury(self, process: BaseProcess) -> None:
         self._workers.pop(process).close()
+        self._numbers.pop(process)
         if process.exitcode == 0:
             return
-        self.num_deaths += 1
         _LOG.warning("worker %s ended with status %s; another takes its place", process.pid, process.exitcode)
         if process not in self._ready:
             self._num_dead_starts += 1

@@ -42,7 +42,9 @@ def run(
         folder: of the run; all that is known about it is there, `outcomes` reads it.
         items: always the same, in the same order; they are streamed.
         make_work: called once per process to make the work (load a model, say). A function of an importable
-            module, or a `functools.partial` of one; not a lambda or a function of the script itself.
+            module, or a `functools.partial` of one; not a lambda, nor on Slurm a function of the script itself.
+            Of several workers each finds its number in the environment as JOBS_WORKER, to choose its GPU, and
+            OMP_NUM_THREADS set to its part of the cores unless it was set before.
         settings: what the outcomes depend on besides the items, as JSON can hold it.
         execution: where and how.
         batch_size: most items per call of the work.
@@ -68,7 +70,7 @@ def run(
         elif execution.workers:
             Crew(plan, make_work, share, execution.workers).run(on_look)
         else:
-            _work_here(plan, make_work(), share)
+            _work_here(plan, make_work, share, on_look)
     tidy(plan, share)
     return write_summary(plan)
 
@@ -98,10 +100,12 @@ def _check_picklable(make_work: Callable[[], Work], execution: Execution) -> Non
         )
 
 
-def _work_here(plan: Plan, work: Work, share: Share) -> None:
+def _work_here(plan: Plan, make_work: Callable[[], Work], share: Share, on_look: Callable[[], None]) -> None:
+    if share.chunks(plan) <= done_chunks(plan):
+        return
     with exit_on([signal.SIGTERM]):
         try:
-            work_through(plan, work, share)
+            work_through(plan, make_work(), share, on_look)
         except (StorageError, ContractError) as error:
             raise WorkerError(f"{plan.folder}: {error}") from error
 

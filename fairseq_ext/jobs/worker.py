@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .chunk import process
@@ -14,7 +14,7 @@ from .parts import StorageError
 from .plan import Plan, chunks_of_shard
 
 _LOG = logging.getLogger(__name__)
-_POLL_S = 0.5  # while others hold all that is left
+_POLL_S = (0.1, 2.0)  # first and longest pause while others hold all that is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,14 @@ class Share:
         return set(chunks_of_shard(plan, self.shards, self.shard_id))
 
 
-def work_through(plan: Plan, work: Work, share: Share) -> None:
+def work_through(plan: Plan, work: Work, share: Share, on_chunk: Callable[[], None] = lambda: None) -> None:
     """Works until every item of the share has an outcome, waiting for chunks that other workers hold.
 
     Args:
         plan: of the run.
         work: called with batches of items.
         share: which chunks, and how.
+        on_chunk: called after each chunk.
 
     Raises:
         StorageError: when there is no room to write.
@@ -70,15 +71,19 @@ def work_through(plan: Plan, work: Work, share: Share) -> None:
                 raise
         finally:
             lease.release()
+        on_chunk()
 
 
 def _claims(plan: Plan, todo: set[int], lease_s: float) -> Iterable[tuple[int, Lease]]:
+    pause_s = _POLL_S[0]
     while left := todo - done_chunks(plan):
         claimed = _claim_one(plan, left, lease_s)
         if claimed is None:
-            time.sleep(random.uniform(0.2, 1.0) * min(_POLL_S, lease_s / 4))
+            time.sleep(random.uniform(0.5, 1.0) * min(pause_s, lease_s / 4))
+            pause_s = min(2 * pause_s, _POLL_S[1])
         else:
             yield claimed
+            pause_s = _POLL_S[0]
 
 
 def _claim_one(plan: Plan, todo: set[int], lease_s: float) -> tuple[int, Lease] | None:

@@ -103,6 +103,17 @@ def make_wrong(kind: str) -> Work:
     return work
 
 
+def surroundings(item: Item) -> dict[str, Any]:
+    """What a worker finds in its environment; waits so that each of two gets some items."""
+    time.sleep(0.3)
+    return {name: os.environ.get(name) for name in ("JOBS_WORKER", "OMP_NUM_THREADS")}
+
+
+def make_surroundings() -> Work:
+    """Work that says where it runs."""
+    return one_by_one(surroundings)
+
+
 def make_none() -> Work:
     """A model that cannot be loaded."""
     raise FileNotFoundError("no such model")

@@ -370,6 +370,17 @@ def test_work_that_other_processes_cannot_import(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_workers_know_their_number_and_their_part_of_the_cores(
+    tmp_path: Path, jobs_work: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    items = jobs_work.make_items(12)
+    run(tmp_path / "run", items, jobs_work.make_surroundings, settings={}, execution=SPAWNED)
+    found = [o.result for o in outcomes(tmp_path / "run")]
+    assert {r["JOBS_WORKER"] for r in found} <= {"0", "1"}
+    assert {r["OMP_NUM_THREADS"] for r in found} == {"3"}
+
+
 def test_rejections_and_executions_travel_between_processes() -> None:
     rejected = pickle.loads(pickle.dumps(Rejected("no_face", "none", {"rate": 0.0})))
     assert (rejected.reason, rejected.detail, rejected.result, str(rejected)) == (
