@@ -16,6 +16,7 @@ __all__ = ["JAW_DROP", "MOST_OPEN", "draw_eyes", "draw_mouth", "drop_jaw"]
 
 MOST_OPEN = 0.19  # gap between the lips at opening 1
 JAW_DROP = 0.12  # how far the chin sinks then
+_EARLY = 0.45  # lips part sooner than the jaw drops; with it, MediaPipe's lip gap grows in proportion to the opening
 _SHIFT = 5
 _T: Floats = np.linspace(-1, 1, 25, dtype=np.float32)
 _BOW: Floats = np.exp(-((_T / 0.16) ** 2)) * 0.22  # the dip in the middle of the upper lip
@@ -53,7 +54,8 @@ def draw_mouth(image: Image, head: Head, mouth: npt.NDArray[np.float32]) -> None
 
     look = head.look
     opening, width, teeth, tongue, tuck = (float(value) for value in mouth)
-    gap, pressed = max(opening, 0.0) * MOST_OPEN + 0.018 * tuck, max(-opening, 0.0)
+    opened, pressed = max(opening, 0.0), max(-opening, 0.0)
+    gap = opened * (1 + _EARLY * (1 - opened)) * MOST_OPEN + 0.018 * tuck
     rounded, spread = max(-width, 0.0), max(width, 0.0)
     half = look.mouth_width * (1 + 0.17 * spread - 0.34 * rounded - 0.05 * max(opening, 0.0))
     x = half * _T
