@@ -1,0 +1,193 @@
+"""Labelling clips: plain openai-whisper against ours, the same weights and clips in one run.
+
+openai-whisper is called as its page shows, `whisper.transcribe(model, waveform)`, clip by clip; ours is what
+tools/auto_label.py runs: detector of speech, one encoding for language and text, int8 on a CPU, batches. Clips are
+phrases of synthetic voices strung together, a share of them without a word (noise and silence, as in videos from the
+wild). Times are of the CPU, of this process; "right" is the share of clips with speech whose language is right; WER is
+against what was said, after normalisation, over clips with speech; "words" counts those written where nobody spoke.
+
+    tests/bench/label.py                          weights of chance in the size of Whisper base: what it costs
+    tests/bench/label.py --model-folder TRAINED   openai.pt and ct2/ of one that knows the phrases: costs and errors
+
+Weights of chance do not end their texts, so both sides stop after as many tokens as such clips have, and neither
+samples again. A trained one decodes as it likes, with the temperatures of both sides' defaults.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairseq_ext.labelling.engine import Decoding
+from fairseq_ext.labelling.label import Labeller, Recording
+from fairseq_ext.labelling.load import load_engine
+from fairseq_ext.synthetic import phrases, voices
+from fairseq_ext.synthetic.whisper import write_random
+from fairseq_ext.text.normalize import normalize
+from fairseq_ext.text.scoring import count_all, total
+
+RATE = 16_000
+LANGUAGES = ("fr", "it", "es", "pt")
+TOKENS_PER_S = 4.0  # of Whisper's, in sentences of these languages
+SIZES = {
+    "tiny": (384, 4, 6),
+    "base": (512, 6, 8),
+    "small": (768, 12, 12),
+}  # width, layers, heads: Radford et al. 2022
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A waveform and what was said in it; language "" where nobody speaks."""
+
+    waveform: np.ndarray
+    language: str
+    text: str
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model-folder", type=Path, help="with openai.pt and ct2/ (default: weights of chance)"
+    )
+    parser.add_argument(
+        "--size", choices=list(SIZES), default="base", help="of weights of chance (default: base)"
+    )
+    parser.add_argument("--clips", type=int, default=16, help="how many (default: 16)")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of speech per clip, about (default: 6)")
+    parser.add_argument(
+        "--wordless", type=float, default=0.0, help="share of clips without speech (default: 0)"
+    )
+    parser.add_argument("--beams", type=int, nargs="+", default=[1, 5], help="hypotheses (default: 1 5)")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu or cuda; on the latter wall time counts (default: cpu)"
+    )
+    parser.add_argument("--batch-size", type=int, default=8, help="of ours (default: 8)")
+    return parser.parse_args()
+
+
+def make_clips(num: int, seconds: float, wordless: float) -> list[Clip]:
+    """Strings phrases of one voice together; the wordless come last."""
+    num_spoken = num - round(num * wordless)
+    rng = np.random.default_rng(1)
+    clips = []
+    for i in range(num_spoken):
+        language = LANGUAGES[i % len(LANGUAGES)]
+        voice = voices.voice_pool(language, num, seed=77)[i]
+        texts, pieces = [], []
+        for phrase in phrases.draw(language, "test", num * 12, seed=77)[i * 12 :]:
+            texts.append(" ".join(phrase.words))
+            pieces.append(voices.speak(voice, texts[-1], sample_rate_hz=RATE).samples)
+            if sum(map(len, pieces)) >= seconds * RATE:
+                break
+        clips.append(Clip(np.concatenate(pieces).astype(np.float32), language, " ".join(texts)))
+    for i in range(num - num_spoken):
+        noise = rng.normal(scale=(0.0, 0.003, 0.05)[i % 3], size=round(seconds * RATE))
+        clips.append(Clip(noise.astype(np.float32), "", ""))
+    return clips
+
+
+def theirs(folder: Path, args: argparse.Namespace, beam: int, cap: int | None) -> Callable[[list[Clip]], Any]:
+    """openai-whisper, clip by clip."""
+    import whisper
+
+    model = whisper.load_model(str(folder / "openai.pt"), device=args.device)
+    options: dict[str, Any] = {"fp16": args.device != "cpu", "beam_size": beam if beam > 1 else None}
+    if cap:
+        options |= {"temperature": 0.0, "sample_len": cap, "without_timestamps": True}
+        options |= {
+            "logprob_threshold": None,
+            "compression_ratio_threshold": None,
+            "no_speech_threshold": None,
+        }
+
+    def run(clips: list[Clip]) -> list[tuple[str, str]]:
+        found = [whisper.transcribe(model, clip.waveform, **options) for clip in clips]
+        return [(result["language"], result["text"]) for result in found]
+
+    return run
+
+
+def ours(folder: Path, args: argparse.Namespace, beam: int, cap: int | None) -> Callable[[list[Clip]], Any]:
+    """Ours, all clips as one command would."""
+    decoding = Decoding(beam_size=beam, max_tokens=cap or 224)
+    if cap:
+        decoding = replace(decoding, temperatures=(0.0,))
+    settings = {"device": args.device, "batch_size": args.batch_size, "decoding": decoding}
+    engine = load_engine(str(folder / "ct2"), **settings)
+    labeller = Labeller(engine, engine.languages)
+
+    def run(clips: list[Clip]) -> list[tuple[str, str]]:
+        found = []
+        for i in range(0, len(clips), args.batch_size):
+            batch = [Recording(str(i), "", clip.waveform) for clip in clips[i : i + args.batch_size]]
+            found += [(label.language, label.text) for label in labeller(batch)]
+        return found
+
+    return run
+
+
+def row(clips: list[Clip], found: list[tuple[str, str]]) -> str:
+    """Errors, for the table."""
+    spoken = [(clip, *result) for clip, result in zip(clips, found, strict=True) if clip.language]
+    right = sum(language == clip.language for clip, language, _ in spoken) / len(spoken)
+    said = [normalize(clip.text, clip.language) for clip, _, _ in spoken]
+    heard = [normalize(text, clip.language) for clip, _, text in spoken]
+    silent = [text for clip, (_, text) in zip(clips, found, strict=True) if not clip.language]
+    words = sum(len(text.split()) for text in silent)
+    return f"{right:8.0%}{total(count_all(said, heard)).rate:8.1%}{words:8}"
+
+
+def measure(run: Callable[[list[Clip]], Any], clips: list[Clip], on_gpu: bool) -> tuple[float, Any]:
+    """Seconds, after a clip that loads what is loaded once."""
+    run(clips[:1])
+    clock = time.perf_counter if on_gpu else time.process_time
+    start = clock()
+    found = run(clips)
+    return clock() - start, found
+
+
+def main() -> None:
+    """Make the clips, run both, print the table."""
+    import torch
+
+    args = parse_args()
+    torch.set_num_threads(1)
+    clips = make_clips(args.clips, args.seconds, args.wordless)
+    audio_s = sum(len(clip.waveform) for clip in clips) / RATE
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, cap = args.model_folder, None
+        if folder is None:
+            folder, cap = Path(temporary), round(TOKENS_PER_S * audio_s / len(clips))
+            width, layers, heads = SIZES[args.size]
+            write_random(folder, seed=0, d_model=width, layers=layers, heads=heads)
+        clock = "wall" if args.device != "cpu" else "CPU"
+        print(
+            f"{len(clips)} clips, {audio_s:.0f} s, model {args.model_folder or args.size}, texts {cap or 'as they end'}"
+        )
+        print(
+            f"{'':24}{clock + ' s/clip':>12}{'x real time':>13}{'speed-up':>10}{'right':>8}{'WER':>8}{'words':>8}"
+        )
+        for beam in args.beams:
+            reference = 0.0
+            for name, make in (("openai-whisper", theirs), ("ours", ours)):
+                seconds, found = measure(make(folder, args, beam, cap), clips, args.device != "cpu")
+                reference = reference or seconds
+                errors = row(clips, found) if cap is None else ""
+                print(
+                    f"beam {beam}, {name:16}{seconds / len(clips):12.3f}{audio_s / seconds:13.1f}"
+                    f"{reference / seconds:9.1f}x{errors}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
