@@ -173,7 +173,9 @@ def _paint_back_hair(canvas: Canvas, look: Look, light: Light, rng: np.random.Ge
             (0.30, 1.06),
         ]
         fall += [(-0.30, 1.06), (-width * 0.92, 1.03), (-width * 1.06, 0.85), (-width * 1.10, 0.4)]
-        mask = np.maximum(mask, canvas.outline(fall, 0.02))
+        throat = [(-0.22, 0.3), (0.22, 0.3), (0.34, EXTENT), (-0.34, EXTENT)]
+        strands = canvas.outline(fall, 0.02) * (1 - canvas.outline(throat, 0.02))
+        mask = np.maximum(mask * (1 - canvas.outline(throat, 0.02)), strands)
     canvas.fill(mask, _hair_colours(canvas, look, light, rng) * 0.85)
 
 
