@@ -28,6 +28,7 @@ _SEEK_OVER_S = 15.0  # decoding less than this is as quick as seeking
 _INDEXED = ("mov", "matroska")  # containers whose index makes a seek exact
 _AFTER_S = 5.0  # decoded after the last span, for sound that comes late in the file
 _MAX_ERRORS_IN_A_ROW = 20
+_SOUND_BLOCK = 4000  # samples handed over at once, where no gap comes before
 _EIGHT_BIT_LUMA = frozenset({
     "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "yuv411p", "yuv410p", "yuv440p", "yuvj440p",
     "yuva420p", "nv12", "nv21", "nv16", "gray",
@@ -314,7 +315,9 @@ class _Resampler:
         self._start_s = start_s
         self._format: tuple[Any, ...] | None = None
         self._resampler: Any = None
-        self._position = 0  # of the next output sample
+        self._position = 0  # of the first sample in `_pieces`
+        self._pieces: list[NDArray[np.int16]] = []
+        self._num_samples = 0  # in them
         self._next_s: float | None = None  # where the next frame should start
 
     def convert(self, frame: Any) -> Iterator[Sound]:
@@ -340,8 +343,12 @@ class _Resampler:
     def _out(self, frame: Any) -> Iterator[Sound]:
         for converted in self._resampler.resample(frame):
             samples = converted.to_ndarray().reshape(-1)
-            yield Sound(self._position, samples)
-            self._position += len(samples)
+            self._pieces.append(samples)
+            self._num_samples += len(samples)
+        if self._num_samples and (frame is None or self._num_samples >= _SOUND_BLOCK):
+            yield Sound(self._position, np.concatenate(self._pieces))
+            self._position += self._num_samples
+            self._pieces, self._num_samples = [], 0
 
 
 def _open(path: Path) -> Any:

@@ -11,7 +11,7 @@ A folder of prepared clips holds
 - `clips.tsv`: a row per clip (`table.ClipRow`), with what was measured, and `rejections.tsv`: counts by reason.
 
 From file to clip: `..video` decodes, `clock` picks 25 pictures per second, `tracker` follows one face by looks of
-`landmarker` at one frame in three, `steady` interpolates and smooths, `template` aligns, `warp` cuts, `writer` encodes;
+`landmarker` at one frame in four, `steady` interpolates and smooths, `template` aligns, `warp` cuts, `writer` encodes;
 `judge` accepts or rejects, `audit` shows both.
 """
 

@@ -3,6 +3,7 @@
 Shapes: crops are (96, 96) uint8, black 0, white 255.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from statistics import median
@@ -212,8 +213,8 @@ class FaceCrops:
         self._kept["matrix"].append(matrix.astype(np.float32))
         self._seen.append(frame.seen)
         if frame.seen:
-            moved = (frame.pose[:-1] - frame.steady[:-1]).mean(axis=0)
-            self._jitters.append(float(np.hypot(*(matrix[:, :2] @ moved))))
+            moved = (frame.pose[:-1] - frame.steady[:-1]).sum(axis=0) / (len(frame.pose) - 1)
+            self._jitters.append(math.hypot(*(matrix[:, :2] @ moved).tolist()))
         return to_full_range(warp(frame.picture, matrix, (SIZE_PX, SIZE_PX)), frame.picture)
 
 

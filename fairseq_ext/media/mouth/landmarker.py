@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..video import Picture
 from .template import Points, apply, invert
-from .warp import opencv, scaling, warp
+from .warp import opencv, scaling, size_ratio, warp
 
 Box = NDArray[np.float64]
 
@@ -170,7 +170,7 @@ class Mesh:
         mesh = np.array(_coordinates(found[0]), np.float64)[:468] * WINDOW_PX
         back = invert(to_window)
         mesh[:, :2] = apply(back, mesh[:, :2] - 0.5)  # pixel centres are at whole numbers
-        mesh[:, 2] *= np.sqrt(abs(np.linalg.det(back[:, :2])))
+        mesh[:, 2] *= size_ratio(back)
         return mesh
 
     def forget(self) -> None:

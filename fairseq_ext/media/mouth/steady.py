@@ -47,7 +47,8 @@ def pose_of(marks: Points) -> Points:
     Returns:
         (6, 2): the anchors and the mean of the lips.
     """
-    return np.concatenate([marks[:_NUM_ANCHORS], marks[_NUM_ANCHORS:].mean(axis=0, keepdims=True)])
+    lips = marks[_NUM_ANCHORS:]
+    return np.concatenate([marks[:_NUM_ANCHORS], lips.sum(axis=0, keepdims=True) / len(lips)])
 
 
 class Steadier:
@@ -158,7 +159,7 @@ class Steadier:
             half = min(self._half, self._next, len(self._known) - 1 - self._next)
             window = self._known[self._next - half : self._next + half + 1]
             frame = self._known[self._next]
-            frame.steady = np.mean([f.pose for f in window if f.pose is not None], axis=0)
+            frame.steady = np.add.reduce([f.pose for f in window if f.pose is not None]) / len(window)
             yield frame
             self._next += 1
         surplus = self._next - self._half

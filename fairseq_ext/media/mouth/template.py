@@ -43,7 +43,7 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
         (2, 3) matrix from source to target.
     """
     p, q = source[:, 0] + 1j * source[:, 1], target[:, 0] + 1j * target[:, 1]
-    p_mean, q_mean = p.mean(), q.mean()
+    p_mean, q_mean = p.sum() / len(p), q.sum() / len(q)
     p, q = p - p_mean, q - q_mean
     factor = np.vdot(p, q) / np.vdot(p, p).real
     shift = q_mean - factor * p_mean

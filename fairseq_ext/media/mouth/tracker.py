@@ -16,6 +16,7 @@ from ..video import Picture
 from .landmarker import WINDOW_PX, Box, Face, Landmarker, area, overlap
 from .settings import FRAMES_PER_S
 from .template import Points, similarity
+from .warp import size_ratio
 
 _FACE_IN_WINDOW = (
     0.5  # width of the mesh by that of the window; the detector inside the mesh wants some margin
@@ -229,7 +230,7 @@ class Tracker:
         assert self._window is not None
         box = _box_of(mesh)
         width, centre = float(box[2] - box[0]), _centre(box)
-        scale = float(np.sqrt(np.linalg.det(self._window[:, :2])))
+        scale = size_ratio(self._window)
         at = self._window[:, :2] @ centre + self._window[:, 2]
         grown = scale * width / (_FACE_IN_WINDOW * WINDOW_PX)
         moved = np.abs(at - (WINDOW_PX - 1) / 2).max() / WINDOW_PX

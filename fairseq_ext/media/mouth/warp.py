@@ -1,5 +1,6 @@
 """Cuts pieces out of pictures: turn, scale, shift, square pixels and brightness range in one pass over the piece."""
 
+import math
 from functools import cache
 from typing import Any
 
@@ -46,8 +47,7 @@ def warp(picture: Picture, matrix: NDArray[np.float64], size: tuple[int, int]) -
     """
     cv2 = opencv()
     direct = compose(matrix, picture.to_display)
-    shrink = 1 / np.sqrt(abs(np.linalg.det(direct[:, :2])))
-    times = int(np.clip(round(shrink), 1, _MAX_OVERSAMPLING))
+    times = min(max(round(1 / size_ratio(direct)), 1), _MAX_OVERSAMPLING)
     if times > 1:
         direct = direct * times
         direct[:, 2] += (times - 1) / 2  # pixel centres are at whole numbers
@@ -59,6 +59,19 @@ def warp(picture: Picture, matrix: NDArray[np.float64], size: tuple[int, int]) -
         piece = cv2.resize(piece, size, interpolation=cv2.INTER_AREA)
     result: NDArray[np.uint8] = piece
     return result
+
+
+def size_ratio(matrix: NDArray[np.float64]) -> float:
+    """Gives how much larger a matrix draws things.
+
+    Args:
+        matrix: (2, 3).
+
+    Returns:
+        Lengths after it by lengths before it: the root of its determinant.
+    """
+    (a, b, _), (c, d, _) = matrix.tolist()
+    return math.sqrt(abs(a * d - b * c))
 
 
 def to_full_range(piece: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint8]:

@@ -99,7 +99,7 @@ def test_other_settings_are_refused(source: Path, finished: tuple[Path, str, str
         "--source", source, "--out", finished[0], "--detect-every", "5", "--workers", "0"
     )
     assert status == 1
-    assert "detect_every = 3, found 5" in errors
+    assert "detect_every = 4, found 5" in errors
     assert "Traceback" not in errors
 
 

@@ -1,0 +1,196 @@
+"""CPU time and accuracy of mouth clips on real faces: the default settings, every frame looked at, and the stock way.
+
+Each clip of --source is made again as H.264 at 224x224 (the face as VoxCeleb2 has it), at 360x288, and at 1280x720 (the
+face scaled up with the picture), with its sound. `prepare_file` then makes the whole clip: decoding of picture and
+sound, looks, smoothing, warp, x264, wav, landmarks, all files flushed to disk. CPU ms per frame is of the whole process
+with all its threads (getrusage), models loaded before. `stock` is what scripts usually do, on the same files: decode to
+RGB, MediaPipe's full-range detector in every frame, warp, x264; no sound, no landmarks file.
+
+`centre px` is the distance in the crop between the same point of the source as drawn with the default settings and with
+a look at every frame: mean and 99th percentile. `PSNR` is between the two clips as encoded, with the losses of both.
+"""
+
+import argparse
+import resource
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from fairseq_ext.media.clips import Segment, VideoFile, videos_in
+from fairseq_ext.media.mouth.landmarker import Landmarker
+from fairseq_ext.media.mouth.prepare import prepare_file
+from fairseq_ext.media.mouth.settings import MouthSettings
+from fairseq_ext.media.mouth.template import apply, invert
+from fairseq_ext.media.mouth.warp import opencv
+from fairseq_ext.media.mouth.writer import GreyWriter
+
+DEFAULT = MouthSettings().detect_every
+SIZES = {"224x224": (224, 224), "360x288": (360, 288), "1280x720": (1280, 720)}
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data" / "grid"
+    parser.add_argument(
+        "--source", type=Path, default=beside, help="folder of videos (default: the GRID clips)"
+    )
+    parser.add_argument("--clips", type=int, default=5, help="how many of them (default: 5)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="the least CPU time of so many rounds (default: 3)"
+    )
+    return parser.parse_args()
+
+
+def cpu_s() -> float:
+    """CPU seconds of this process and its threads."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def make_version(source: Path, target: Path, size: tuple[int, int]) -> None:
+    """Scales the picture to fill the size, cuts what stands over, and takes the sound along."""
+    cv2 = opencv()
+    with av.open(str(source)) as container, av.open(str(target), "w") as out:
+        video: Any = out.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = *size, "yuv420p"
+        video.options = {"preset": "medium", "crf": "20"}
+        audio: Any = out.add_stream("aac", rate=44100, layout="stereo")
+        pictures, sounds = 0, 0
+        for frame in container.decode():
+            if isinstance(frame, av.VideoFrame):
+                picture = frame.to_ndarray(format="rgb24")
+                scale = max(size[0] / picture.shape[1], size[1] / picture.shape[0])
+                shape = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
+                picture = cv2.resize(
+                    picture, shape, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+                )
+                left, top = (shape[0] - size[0]) // 2, (shape[1] - size[1]) // 2
+                cut = np.ascontiguousarray(picture[top : top + size[1], left : left + size[0]])
+                new = av.VideoFrame.from_ndarray(cut, format="rgb24")
+                new.pts, pictures = pictures, pictures + 1
+                out.mux(video.encode(new))
+            else:
+                frame.pts, frame.time_base = sounds, Fraction(1, 44100)
+                sounds += frame.samples
+                out.mux(audio.encode(frame))
+        for stream in (video, audio):
+            out.mux(stream.encode(None))
+
+
+def ours(
+    folder: Path, videos: Sequence[VideoFile], out: Path, settings: MouthSettings, models: Landmarker
+) -> int:
+    """Makes the clips; returns the number of frames."""
+    rows = [row for video in videos for row in prepare_file(folder, video, out, settings, models)]
+    assert all(row.status == "ok" for row in rows), rows
+    return sum(row.num_frames for row in rows)
+
+
+def stock(folder: Path, videos: Sequence[VideoFile], detector: Any, out: Path) -> int:
+    """The usual script: every frame to RGB, through the detector, cut about the mouth's keypoint, encoded."""
+    cv2 = opencv()
+    num_frames = 0
+    for video in videos:
+        writer, points = GreyWriter(out / "stock.mp4", 18), [(0.4, 0.4), (0.6, 0.4), (0.5, 0.5), (0.5, 0.6)]
+        with av.open(str(folder / video.path)) as container:
+            container.streams.video[0].codec_context.thread_count = 1
+            for frame in container.decode(video=0):
+                rgb = frame.to_ndarray(format="rgb24")
+                height, width = rgb.shape[:2]
+                found = detector.process(rgb).detections
+                if found:  # a face that fills the picture it does not always find
+                    points = [(p.x * width, p.y * height) for p in found[0].location_data.relative_keypoints]
+                eyes, mouth = np.subtract(points[1], points[0]), points[3]
+                scale, turn = 50 / np.hypot(*eyes), np.degrees(np.arctan2(eyes[1], eyes[0]))
+                matrix = cv2.getRotationMatrix2D(mouth, turn, scale)
+                matrix[:, 2] += 48 - np.array(mouth)
+                writer.add(cv2.warpAffine(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), matrix, (96, 96)))
+                num_frames += 1
+        writer.close()
+    return num_frames
+
+
+def least_ms(work: Callable[[], int], rounds: int) -> float:
+    """CPU ms per frame: one round to warm up, then the least of the others."""
+    work()
+    found = []
+    for _ in range(rounds):
+        start = cpu_s()
+        num_frames = work()
+        found.append((cpu_s() - start) / num_frames * 1000)
+    return min(found)
+
+
+def frames_of(path: Path) -> np.ndarray:
+    """All pictures of a clip: (T, 96, 96)."""
+    with av.open(str(path)) as container:
+        planes = [f.planes[0] for f in container.decode(video=0)]
+    return np.stack([np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[:, :96] for p in planes]).astype(
+        float
+    )
+
+
+def compare(one: Path, other: Path, names: Sequence[str]) -> tuple[float, float, float]:
+    """Mean and 99th percentile of the distance of the crops' centres, and PSNR in dB."""
+    distances, errors = [], []
+    for name in names:
+        first, second = (np.load(folder / "landmarks" / f"{name}.npz")["matrix"] for folder in (one, other))
+        for a, b in zip(first.astype(float), second.astype(float), strict=True):
+            centre = np.array([47.5, 47.5])
+            distances.append(np.hypot(*(apply(b, apply(invert(a), centre)) - centre)))
+        difference = frames_of(one / "video" / f"{name}.mp4") - frames_of(other / "video" / f"{name}.mp4")
+        errors.append((difference**2).mean(axis=(1, 2)))
+    psnr = 10 * np.log10(255**2 / np.concatenate(errors).mean())
+    return float(np.mean(distances)), float(np.percentile(distances, 99)), float(psnr)
+
+
+def bench(folder: Path, size: str, models: Landmarker, detector: Any, rounds: int) -> None:
+    """Measures one size and prints its row."""
+    videos = [VideoFile(v.path, (Segment(v.segments[0].id),)) for v in videos_in(folder)]
+    outs = {every: folder / f"every{every}" for every in (1, DEFAULT)}
+    times = {
+        every: least_ms(
+            lambda out=out, k=every: ours(folder, videos, out, MouthSettings(detect_every=k), models), rounds
+        )
+        for every, out in outs.items()
+    }
+    stock_ms = least_ms(lambda: stock(folder, videos, detector, folder), 1)
+    names = [v.segments[0].id for v in videos]
+    mean, tail, psnr = compare(outs[1], outs[DEFAULT], names)
+    figures = f"{times[DEFAULT]:8.2f} {times[1]:8.2f} {stock_ms:8.2f}"
+    print(f"{size:>9} {figures} {mean:8.3f} {tail:8.2f} {psnr:8.1f}", flush=True)
+
+
+def main() -> None:
+    """Make the versions, then measure each."""
+    args = parse_args()
+    from mediapipe.python.solutions import face_detection
+
+    models = Landmarker()
+    detector = face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5)
+    columns = ("size", "default", "every 1", "stock", "centre", "p99 px", "PSNR dB")
+    print(
+        f"CPU ms per frame; default: a look every {DEFAULT} frames\n"
+        + " ".join(f"{c:>{9 if i == 0 else 8}}" for i, c in enumerate(columns))
+    )
+    for name, size in SIZES.items():
+        folder = Path(tempfile.mkdtemp())
+        try:
+            for video in videos_in(args.source)[: args.clips]:
+                make_version(args.source / video.path, folder / f"{Path(video.path).stem}.mp4", size)
+            bench(folder, name, models, detector, args.rounds)
+        finally:
+            shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
