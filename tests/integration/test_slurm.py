@@ -144,6 +144,41 @@ def test_an_array_through_kills_and_requeues(
     assert len({path.name.split("_")[0] for path in (tmp_path / "run" / "slurm").glob("*_log.err")}) == 1
 
 
+def kill_daemon_of(node: str) -> None:
+    for pid in slurm.processes("SLURM_CONF", os.environ["SLURM_CONF"]):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if command[0].endswith(b"slurmd") and node.encode() in command:
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_jobs_queued_again_while_their_first_copies_run_on(
+    tmp_path: Path, jobs_work: ModuleType, start: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    num_items, log = 200, tmp_path / "worked.log"
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder, slurm.cluster(Path(folder)):
+        command = start(tmp_path, num_items, "--shards", "2", "--workers", "2", "--seconds", "0.4")
+        slurm.wait_until(
+            lambda: len(tasks("RUNNING")) == 2 and len(jobs_work.noted(log)) > 8, "two tasks at work"
+        )
+        first = {task: main_process(task) for task in tasks("RUNNING")}
+        nodes = slurm.ask("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%N").split()
+        # Without its daemon a node cannot be told to end what runs on it.
+        kill_daemon_of(nodes[0])
+        slurm.ask("scontrol", "update", f"nodename={nodes[0]}", "state=DOWN", "reason=test")
+        lost = [task for task, node in zip(first, nodes, strict=True) if node == nodes[0]]
+        slurm.wait_until(lambda: set(lost) <= set(tasks("PENDING")), "the tasks in the queue again")
+        for task in lost:
+            slurm.ask("scontrol", "update", f"jobid={task}", "StartTime=now")
+        slurm.wait_until(lambda: set(lost) <= set(tasks("RUNNING")), "the tasks on the other node")
+        assert all(Path(f"/proc/{first[task]}/cmdline").read_bytes() for task in lost)
+        out, err = command.communicate(timeout=120)
+        assert command.returncode == 0, err
+    assert out.startswith(f"{num_items} items: 160 done, 20 rejected")
+    items = jobs_work.make_items(num_items)
+    assert [o.id for o in outcomes(tmp_path / "run")] == [i.id for i in items]
+    assert Counter(jobs_work.noted(log)) == Counter(i.id for i in items)
+
+
 def test_jobs_that_all_die_are_noticed(cluster: Path, tmp_path: Path, jobs_work: ModuleType) -> None:
     execution = Execution(executor="slurm", shards=2, progress=False, timeout_min=5)
     with pytest.raises(WorkerError, match=r"all jobs have ended and .* 6 items are unfinished") as caught:
