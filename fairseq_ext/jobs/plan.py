@@ -133,6 +133,10 @@ def make_plan(
         ValueError: for ids that cannot be used, and for items or settings other than the plan's.
     """
     root = Path(folder)
+    try:
+        json.dumps(settings)
+    except TypeError as error:
+        raise ValueError(f"{root}: settings as JSON can hold them expected, {error}; convert them") from error
     if not (root / "plan").exists():
         root.mkdir(parents=True, exist_ok=True)
         temporary = root / f".plan.{secrets.token_hex(6)}"
@@ -195,7 +199,12 @@ def _clear_up(root: Path) -> None:
 
 
 def _line(item: Item) -> bytes:
-    return encode({"id": item.id, "data": dict(item.data)}, sort_keys=True)
+    try:
+        return encode({"id": item.id, "data": dict(item.data)}, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"item {item.id!r}: data as JSON can hold it expected, {error}; convert it"
+        ) from error
 
 
 def _check_id(name: str, seen: set[str]) -> None:

@@ -175,6 +175,15 @@ def test_ids_that_no_table_can_hold(tmp_path: Path, name: str) -> None:
     assert list((tmp_path / "run").iterdir()) == []
 
 
+def test_items_and_settings_that_json_cannot_hold(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"item 'a': data as JSON can hold it expected, .*Path"):
+        plan_of(tmp_path, [Item("a", {"path": tmp_path})])
+    with pytest.raises(ValueError, match=r"settings as JSON can hold them expected, .*Path"):
+        plan_of(tmp_path, [Item("a")], {"path": tmp_path})
+    plan_of(tmp_path, [Item("a", {"span": (1, 2)})], {"spans": (1, 2)})
+    plan_of(tmp_path, [Item("a", {"span": [1, 2]})], {"spans": [1, 2]})
+
+
 def test_two_items_of_one_id(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="item 'a': one item of this id expected, found two"):
         plan_of(tmp_path, [Item("a"), Item("b"), Item("a")])
