@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..decoding.ctc import greedy
 from ..labelling.engine import SAMPLE_RATE_HZ, Hypothesis, Languages, Waveform, check_windows
+from ..labelling.openai import torch_device
 from .recognizer import Recognizer, load_recognizer
 
 Heard = tuple[Tensor, Tensor]  # (B, T, V) ln p, (B,) frames
@@ -128,8 +129,6 @@ def load_ctc_labeller(
             f"{path}: the one language that it was trained on expected, found {list(languages)}; "
             "pass one, such as --languages fr"
         )
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(num_threads)
-    recognizer = load_recognizer(path, device)
+    recognizer = load_recognizer(path, torch_device(torch, device))
     return CtcLabeller(recognizer, languages[0], name=Path(path).name, batch_size=batch_size)

@@ -22,7 +22,7 @@ from . import tokens
 from .engine import Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
 from .log_mel import LogMel
-from .packages import need
+from .packages import gpu_of_worker, need
 
 FORMAT = ("model.bin", "config.json", "tokenizer.json")
 DEFAULT_TYPES = {"cpu": "int8", "cuda": "float16"}
@@ -64,6 +64,7 @@ class FasterWhisper:
             kind = "cuda" if self._ctranslate2.get_cuda_device_count() else "cpu"
         if kind == "cuda":
             preload_cublas()
+            index = index or str(gpu_of_worker(self._ctranslate2.get_cuda_device_count()))
         self._is_cpu = kind == "cpu"
         self._model = self._load(Path(folder), kind, int(index or 0), compute_type, num_threads)
         self._vocabulary = need("tokenizers").Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))

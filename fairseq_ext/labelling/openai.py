@@ -8,7 +8,7 @@ from typing import Any
 
 from .engine import MAX_SAMPLES, Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
-from .packages import need
+from .packages import gpu_of_worker, need
 
 
 class OpenAiWhisper:
@@ -149,9 +149,12 @@ def torch_device(torch: Any, device: str) -> str:
     Returns:
         The device.
     """
-    if device != "auto":
+    if device not in {"auto", "cuda"}:
         return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    num_gpus = torch.cuda.device_count()
+    if device == "auto" and not num_gpus:
+        return "cpu"
+    return f"cuda:{gpu_of_worker(num_gpus)}"
 
 
 def half_precision(name: str, device: str, compute_type: str) -> bool:

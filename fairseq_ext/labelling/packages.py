@@ -1,6 +1,7 @@
 """The packages that run a Whisper, imported where they are used."""
 
 import importlib
+import os
 from typing import Any
 
 
@@ -24,3 +25,15 @@ def need(module: str) -> Any:
             f"{package}: the package expected, found that it cannot be imported ({error}); "
             "run pip install -e .[whisper]"
         ) from error
+
+
+def gpu_of_worker(num_gpus: int) -> int:
+    """Shares the GPUs of a machine out among the processes of a job.
+
+    Args:
+        num_gpus: that this process sees.
+
+    Returns:
+        The one to use: `jobs` numbers its workers in the environment.
+    """
+    return int(os.environ.get("JOBS_WORKER", "0")) % max(1, num_gpus)

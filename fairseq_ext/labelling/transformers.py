@@ -186,6 +186,7 @@ class TransformersWhisper:
             self._model,
             encoder_outputs=output(last_hidden_state=heard),
             decoder_input_ids=start,
+            attention_mask=self._torch.ones(heard.shape[:2], dtype=self._torch.long, device=heard.device),
             decoder_attention_mask=self._torch.ones_like(start),
             max_new_tokens=self.decoding.max_tokens,
             max_length=None,

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--device", default="cpu", help="cpu or cuda; on the latter wall time counts (default: cpu)"
     )
+    parser.add_argument(
+        "--types", nargs="+", default=["auto"], help="of ours: int8, float32, ... (default: auto)"
+    )
     parser.add_argument("--batch-size", type=int, default=8, help="of ours (default: 8)")
     return parser.parse_args()
 
@@ -78,12 +82,14 @@ def make_clips(num: int, seconds: float, wordless: float) -> list[Clip]:
     """Strings phrases of one voice together; the wordless come last."""
     num_spoken = num - round(num * wordless)
     rng = np.random.default_rng(1)
+    per_language = -(-num // len(LANGUAGES)) * 12
+    drawn = {code: phrases.draw(code, "test", per_language, seed=77) for code in LANGUAGES}
     clips = []
     for i in range(num_spoken):
         language = LANGUAGES[i % len(LANGUAGES)]
         voice = voices.voice_pool(language, num, seed=77)[i]
         texts, pieces = [], []
-        for phrase in phrases.draw(language, "test", num * 12, seed=77)[i * 12 :]:
+        for phrase in drawn[language][i // len(LANGUAGES) * 12 :]:
             texts.append(" ".join(phrase.words))
             pieces.append(voices.speak(voice, texts[-1], sample_rate_hz=RATE).samples)
             if sum(map(len, pieces)) >= seconds * RATE:
@@ -116,13 +122,15 @@ def theirs(folder: Path, args: argparse.Namespace, beam: int, cap: int | None) -
     return run
 
 
-def ours(folder: Path, args: argparse.Namespace, beam: int, cap: int | None) -> Callable[[list[Clip]], Any]:
+def ours(
+    folder: Path, args: argparse.Namespace, beam: int, cap: int | None, compute_type: str
+) -> Callable[[list[Clip]], Any]:
     """Ours, all clips as one command would."""
     decoding = Decoding(beam_size=beam, max_tokens=cap or 224)
     if cap:
         decoding = replace(decoding, temperatures=(0.0,))
-    settings = {"device": args.device, "batch_size": args.batch_size, "decoding": decoding}
-    engine = load_engine(str(folder / "ct2"), **settings)
+    settings = {"device": args.device, "compute_type": compute_type, "batch_size": args.batch_size}
+    engine = load_engine(str(folder / "ct2"), decoding=decoding, **settings)
     labeller = Labeller(engine, engine.languages)
 
     def run(clips: list[Clip]) -> list[tuple[str, str]]:
@@ -178,7 +186,9 @@ def main() -> None:
         )
         for beam in args.beams:
             reference = 0.0
-            for name, make in (("openai-whisper", theirs), ("ours", ours)):
+            systems: dict[str, Callable[..., Any]] = {"openai-whisper": theirs}
+            systems |= {f"ours {kind}": partial(ours, compute_type=kind) for kind in args.types}
+            for name, make in systems.items():
                 seconds, found = measure(make(folder, args, beam, cap), clips, args.device != "cpu")
                 reference = reference or seconds
                 errors = row(clips, found) if cap is None else ""

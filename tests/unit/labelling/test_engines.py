@@ -13,6 +13,7 @@ from fairseq_ext.labelling.engine import MAX_SAMPLES, Decoding, Engine, Hypothes
 from fairseq_ext.labelling.fallback import with_fallback
 from fairseq_ext.labelling.load import find_kind, load_engine
 from fairseq_ext.labelling.log_mel import LogMel
+from fairseq_ext.labelling.packages import gpu_of_worker
 
 GREEDY = Decoding(beam_size=1, max_tokens=8, temperatures=(0.0,))
 BEAM = Decoding(beam_size=3, max_tokens=8, temperatures=(0.0,))
@@ -166,3 +167,9 @@ def test_a_gpu_without_its_libraries_is_told_before_the_first_clip(whisper: Path
         ValueError, match=r"lib(cublas|cublasLt)\.so\.12.*pip install|that CTranslate2 loads on cuda"
     ):
         load_engine(str(whisper / "ct2"), device="cuda")
+
+
+def test_workers_share_the_gpus_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpu_of_worker(4) == 0
+    monkeypatch.setenv("JOBS_WORKER", "5")
+    assert [gpu_of_worker(count) for count in (0, 1, 2, 4)] == [0, 0, 1, 1]
