@@ -27,6 +27,7 @@ Box = NDArray[np.float64]
 
 WINDOW_PX = 256  # side of the picture that the mesh gets
 _DETECTOR_PX = 384  # longer side of what the detector gets, twice its input
+_MAX_SHRINK = 4.0  # of a window, before it is averaged; MediaPipe itself draws the face from any size without
 _MIN_SCORE = 0.5  # MediaPipe's default, for detector and mesh
 _SAME_FACE = 0.3  # overlap above which two boxes are of one face
 _TILES_PX = (720, 360)  # of the cascade for wide shots: 360 finds faces of 40 px in 1280x720
@@ -163,7 +164,7 @@ class Mesh:
             (468, 3) mesh, or None where the window shows no face.
         """
         self._used = True
-        window = warp(picture, to_window, (WINDOW_PX, WINDOW_PX))
+        window = warp(picture, to_window, (WINDOW_PX, WINDOW_PX), max_shrink=_MAX_SHRINK)
         found = self._model.process(_as_rgb(window)).multi_face_landmarks
         if not found:
             return None

@@ -31,7 +31,9 @@ def opencv() -> Any:
     return cv2
 
 
-def warp(picture: Picture, matrix: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.uint8]:
+def warp(
+    picture: Picture, matrix: NDArray[np.float64], size: tuple[int, int], *, max_shrink: float = 1.5
+) -> NDArray[np.uint8]:
     """Draws a piece of a picture.
 
     Where the piece is much smaller than its source it is drawn larger and averaged, so that fine detail does not
@@ -41,13 +43,14 @@ def warp(picture: Picture, matrix: NDArray[np.float64], size: tuple[int, int]) -
         picture: the source.
         matrix: (2, 3), from the upright picture to the piece, in pixels.
         size: (width, height) of the piece.
+        max_shrink: how much smaller it may be before it is drawn larger; more is quicker and will do to find a face.
 
     Returns:
         (height, width) uint8, brightness in the source's range; what lies outside repeats the border.
     """
     cv2 = opencv()
     direct = compose(matrix, picture.to_display)
-    times = min(max(round(1 / size_ratio(direct)), 1), _MAX_OVERSAMPLING)
+    times = min(math.ceil(1 / size_ratio(direct) / max_shrink), _MAX_OVERSAMPLING)
     if times > 1:
         direct = direct * times
         direct[:, 2] += (times - 1) / 2  # pixel centres are at whole numbers
