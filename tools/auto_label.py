@@ -81,7 +81,9 @@ def main() -> None:
             settings = {"compute_type": args.compute_type, "decoding": decoding}
             make_engine = partial(load_engine, model, kind, **settings, **hardware)
         settings = {"model": model, "kind": kind, "compute_type": args.compute_type, **asdict(decoding)}
-        wanted = Labelling(str(args.clips), str(args.out), languages, args.batch_size, settings, tuple(args.only))
+        wanted = Labelling(
+            str(args.clips), str(args.out), languages, args.batch_size, settings, tuple(args.only)
+        )
         summary = label_clips(wanted, make_engine, Execution.from_args(args))
     except (ValueError, OSError, ImportError, WorkerError) as error:
         sys.exit(f"auto_label.py: {error}")
