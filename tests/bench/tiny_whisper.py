@@ -4,6 +4,9 @@ Synthetic throughout: these figures say how good a demonstration's labels are, a
 
     python tools/make_tiny_whisper.py --out MODEL
     python tests/bench/tiny_whisper.py --model MODEL/ct2
+
+`avg_logprob` should tell good from bad (WER of the confident half and of the other), and noise should be found to be
+no speech. nan there: nothing was written at all.
 """
 
 import argparse

@@ -2,11 +2,13 @@
 
 It knows the 29 words of each language of `synthetic.phrases`, as espeak-ng's voices say them, and nothing else: real
 speech gives noise. In its three formats it behaves as a real one, so that labels of synthetic clips mean something.
+One thing it is always told and never learns to say: the task. `generate` of transformers leaves it out unless
+`language` and `task` are given; give them.
 
-Where it learns quickly (figures in `tests/bench/tiny_whisper.py`):
+How it learns quickly (`tests/bench/tiny_whisper.py` measures the result):
 
 - The times of the words are known, so that the encoder is told the word at every position; to find them out from the
-  texts alone (CTC) had not begun after as many updates as this takes altogether.
+  texts alone (CTC) had led nowhere (91 of 100 words wrong) after 700 updates.
 - Words of one phrase and another, and of one speaker and another, make phrases without end (`examples`).
 - Muon instead of AdamW for all matrices (`muon`).
 - Few tokens, and little of the padding to 30 s (`network`).
