@@ -59,6 +59,8 @@ def add_films(
         metavar="M",
         help=f"of {part or 'all clips'}, about (default: those of a demo)",
     )
+    if name == "mtedx":
+        films.add_argument("--languages", nargs="+", metavar="CODE", help="default: fr it es pt")
     return films
 
 
@@ -88,7 +90,8 @@ def write_films(args: argparse.Namespace) -> str:
     if None in amount and any(value is not None for value in amount):
         raise ValueError("--speakers and --minutes go together: both expected, found one; give the other too")
     sizes = corpus.Sizes() if None in amount else corpus.Sizes.of(*amount)
-    counts = corpus.write(args.out, sizes=sizes, seed=args.seed, num_workers=args.workers)
+    chosen = {"languages": args.languages} if getattr(args, "languages", None) else {}
+    counts = corpus.write(args.out, sizes=sizes, seed=args.seed, num_workers=args.workers, **chosen)
     return f"{', '.join(f'{count} {name}' for name, count in counts.items())} in {args.out}"
 
 

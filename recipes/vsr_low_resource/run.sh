@@ -42,12 +42,14 @@ keep_settings() {
 }
 
 stage_data() {
-  local name found=()
+  local name found=() fewer
   [ -n "$corpus" ] || die "--corpus expected: a folder that holds some of mtedx/, voxceleb2/, avspeech/, or 'synthetic'"
   if [ "$corpus" = synthetic ]; then
     corpus=$out/corpus
     for name in "${corpora[@]}"; do
-      python "$repo/tools/make_synthetic.py" "$name" --out "$corpus/$name" --workers "$jobs"
+      fewer=()
+      ! $smoke || [ "$name" != mtedx ] || fewer=(--languages it pt)
+      python "$repo/tools/make_synthetic.py" "$name" --out "$corpus/$name" --workers "$jobs" "${fewer[@]}"
     done
   fi
   for name in "${corpora[@]}"; do [ ! -d "$corpus/$name" ] || found+=("$name"); done
@@ -82,7 +84,7 @@ stage_whisper() {
     log "labels are by $(labeller)"
     return
   fi
-  ! $smoke || length=(--updates 20)
+  ! $smoke || length=(--updates 2 --recordings 4)
   python "$repo/tools/make_tiny_whisper.py" --out "$out/whisper" "${length[@]}"
 }
 

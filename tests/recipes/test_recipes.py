@@ -18,6 +18,7 @@ import pytest
 
 from fairseq_ext.analysis.results import stale_results_page
 from fairseq_ext.manifest import read_manifest
+from fairseq_ext.media.mouth.table import read_clips
 
 pytestmark = pytest.mark.recipe
 
@@ -27,6 +28,8 @@ TOOLS = sorted((REPOSITORY / "tools").glob("*.py"))
 SMOKE = ("--smoke", "--corpus", "synthetic")
 DIGITS = REPOSITORY / "recipes" / "spoken_digits"
 CATALAN = REPOSITORY / "recipes" / "catalan_ssl"
+LIPS = REPOSITORY / "recipes" / "vsr_low_resource"
+CLIP_FILES = {"video": "mp4", "audio": "wav", "landmarks": "npz"}
 # What a run that was interrupted may say differently.
 CIRCUMSTANCES = ("command", "train_s", "commit")
 
@@ -185,6 +188,49 @@ def test_catalan_fine_tunes_a_given_checkpoint(smoke: Run, tmp_path: Path) -> No
     assert not (tmp_path / "run" / "train" / "ssl").exists()
     log = tmp_path / "run" / "train" / "asr" / "ctc_pretrained" / "seed1" / "stdout.log"
     assert str(given) in log.read_text(encoding="utf-8")
+
+
+def clip_rows(out: Path) -> dict[str, Any]:
+    """Rows of clips.tsv by id."""
+    return {row.id: row for row in read_clips(out / "clips", status=None)}
+
+
+def test_lips_clips_are_whole_and_planted_accidents_are_rejected(smoke: Run) -> None:
+    out = smoke(LIPS)
+    rows = clip_rows(out)
+    for name, row in rows.items():
+        made = [(out / "clips" / f"{kind}/{name}.{end}").is_file() for kind, end in CLIP_FILES.items()]
+        assert made == [row.status == "ok"] * 3, name
+    assert {"cut_off", "unreadable", "no_video"} <= {row.reason for row in rows.values()}
+    assert sum(row.status == "ok" for row in rows.values()) > 40
+
+
+def test_lips_automatic_labels_only_train(smoke: Run) -> None:
+    out = smoke(LIPS)
+    for language in ("it", "pt", "multilingual"):
+        folder = out / "manifests" / language
+        for split in ("valid", "test"):
+            sources = (folder / f"{split}.label_source").read_text(encoding="utf-8").split()
+            assert sources
+            assert set(sources) == {"human"}
+        held_out = speakers(out, language, "valid", "test")
+        assert held_out
+        assert not speakers(out, language, "train") & held_out
+
+
+def test_lips_clips_of_a_killed_run_are_the_same(smoke: Run, tmp_path: Path) -> None:
+    done, out = smoke(LIPS), tmp_path / "run"
+    stages = ("--corpus", str(done / "corpus"), "--smoke", "--stop-stage", "clips")
+    process = launch(LIPS, out, *stages)
+    while len(list((out / "clips").rglob("*.mp4"))) < 5:
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    finish(LIPS, out, *stages)
+    assert (out / "clips" / "clips.tsv").read_bytes() == (done / "clips" / "clips.tsv").read_bytes()
+    for path in (done / "clips" / "video").rglob("*.mp4"):
+        assert (out / path.relative_to(done)).read_bytes() == path.read_bytes(), path
 
 
 @pytest.mark.parametrize(
