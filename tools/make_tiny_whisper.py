@@ -2,6 +2,9 @@
 
 For demonstration and tests only: it knows 29 words of each language, as synthetic voices say them, and real speech
 gives noise. Equal options give equal weights on one machine.
+
+800 updates of five languages take 4 minutes of one core and leave 4% of the words of unseen voices wrong; 400 take
+2.4 minutes and leave 25% (tests/bench/tiny_whisper.py).
 """
 
 import argparse
