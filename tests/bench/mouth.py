@@ -10,7 +10,7 @@ RGB, MediaPipe's full-range detector in every frame, warp, x264; no sound, no la
 a look at every frame: mean and 99th percentile. `PSNR` is between the two clips as encoded, with the losses of both.
 
 Measured on the five GRID clips of 75 frames (MediaPipe 0.10.14, a machine of two cores with a load of 5 to 8, so the
-least of 14 interleaved rounds is given, with their median; the models' start for each clip is a tenth of it):
+least of 14 interleaved rounds is given, with their median):
 
     size      CPU ms per frame   every frame   stock   centre px (99th percentile)   PSNR dB
     224x224   2.25 (2.63)        6.2           8.6     0.22 (1.3)                     42.3
