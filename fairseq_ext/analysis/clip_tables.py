@@ -126,8 +126,7 @@ def hours_table(merged: Mapping[str, Any]) -> Json:
     for code, sides in merged["languages"].items():
         for side, amounts in sides.items():
             for source, amount in amounts.items():
-                model = "/".join(Path(source).parts[-2:])
-                who = "published" if source == HUMAN else f"automatic, {model}"
+                who = "published" if source == HUMAN else f"automatic, {source}"
                 length = minutes_text(60 * amount["hours"])
                 lines.append((code, side, who, amount["clips"], length, amount["speakers"], amount["videos"]))
     header = ("Language", "Side", "Text", "Clips", "Length", "Speakers", "Videos")

@@ -100,7 +100,8 @@ def load_engine(
     if kind not in KINDS:
         advice = "use checkpoints.ctc_labeller (--kind ctc)" if kind == CTC else "change the kind"
         raise ValueError(f"{model}: a model of {KINDS} expected, found {kind!r}; {advice}")
-    name = Path(model).resolve().name if Path(model).exists() else model
+    # Many folders are called ct2 or hf: the one above tells which.
+    name = "/".join(Path(model).resolve().parts[-2:]) if Path(model).exists() else model
     if kind == "faster-whisper":
         make: Any = partial(FasterWhisper, _local_folder(model))
     else:

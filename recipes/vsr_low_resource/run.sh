@@ -75,7 +75,7 @@ is_synthetic() { [ "$(origin)" = synthetic ]; }
 
 # The labeller: what --model says, or a tiny one that knows nothing but the phrases of the synthetic corpora.
 labeller() {
-  if [ -n "$model" ]; then echo "$model"; elif is_synthetic; then echo "$out/whisper/ct2"; else echo large-v2; fi
+  if [ -n "$model" ]; then echo "$model"; elif is_synthetic; then echo "$out/tiny-whisper/ct2"; else echo large-v2; fi
 }
 
 stage_whisper() {
@@ -85,7 +85,7 @@ stage_whisper() {
     return
   fi
   ! $smoke || length=(--updates 2 --recordings 4)
-  python "$repo/tools/make_tiny_whisper.py" --out "$out/whisper" "${length[@]}"
+  python "$repo/tools/make_tiny_whisper.py" --out "$out/tiny-whisper" "${length[@]}"
 }
 
 # Clips without a transcript, and the validation clips of people's transcripts, which tell how good the labels are.
