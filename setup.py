@@ -18,7 +18,13 @@ EXTRAS = {
     # Faces and mouths in videos. Later versions of mediapipe no longer bundle the models.
     "video": ["mediapipe>=0.10.14,<0.10.22", "opencv-python-headless>=4.8"],
     # Languages and transcripts of recordings that have none.
-    "whisper": ["faster-whisper>=1.1", "openai-whisper>=20240930"],
+    "whisper": [
+        "ctranslate2>=4.5",
+        "faster-whisper>=1.1",
+        "openai-whisper>=20240930",
+        "tokenizers>=0.19",
+        "transformers>=4.40",
+    ],
     # Work spread over a Slurm cluster.
     "slurm": ["submitit>=1.5"],
     # Hugging Face checkpoints, read and written by tools/convert_checkpoint.py.
