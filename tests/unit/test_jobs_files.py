@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fairseq_ext.jobs.committed import commit, parts_folder, read_chunk
 from fairseq_ext.jobs.items import Item, Outcome
 from fairseq_ext.jobs.leases import LeaseLost, Leases, is_dead, this_process
 from fairseq_ext.jobs.parts import Part, StorageError, salvage
@@ -207,3 +208,12 @@ def test_of_plans_written_at_once_one_wins(tmp_path: Path) -> None:
     assert [item.id[1:] for c in range(plan.num_chunks) for item in plan.items(c)] == [
         str(i) for i in range(3000)
     ]
+
+
+def test_of_two_commits_the_first_stays(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, ITEMS[:1], {}, 1)
+    for text in ("first", "second"):
+        path = write_part(parts_folder(plan, 0), text, {0: text}, started=[])
+        commit(plan, 0, [Outcome(ITEMS[0].id, "done", result={"text": text})], [path])
+        assert [outcome.result for outcome in read_chunk(plan, 0)] == [{"text": "first"}]
+        assert not parts_folder(plan, 0).exists()
