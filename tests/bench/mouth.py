@@ -9,15 +9,16 @@ RGB, MediaPipe's full-range detector in every frame, warp, x264; no sound, no la
 `centre px` is the distance in the crop between the same point of the source as drawn with the default settings and with
 a look at every frame: mean and 99th percentile. `PSNR` is between the two clips as encoded, with the losses of both.
 
-Measured on the five GRID clips of 75 frames (MediaPipe 0.10.14, a machine of two cores with a load of 5 to 8, so the
-least of 14 interleaved rounds is given, with their median):
+Measured on the five GRID clips of 75 frames (MediaPipe 0.10.14, two cores, one idle; the least of 12 rounds, which
+differ by a sixth from run to run):
 
-    size      CPU ms per frame   every frame   stock   centre px (99th percentile)   PSNR dB
-    224x224   2.25 (2.63)        6.2           8.6     0.22 (1.3)                     42.3
-    360x288   2.49 (3.03)        6.3           8.1     0.24 (1.2)                     41.2
-    1280x720  6.64 (7.43)        13.8          11.9    0.27 (1.6)                     40.3
+    size      default   every frame   stock   centre px (99th percentile)   PSNR dB
+    224x224   2.19      6.65          8.52    0.31 (1.5)                     40.7
+    360x288   2.62      7.19          9.74    0.33 (1.4)                     39.5
+    1280x720  6.71      12.21         13.61   0.40 (1.9)                     38.3
 
-The last four columns are of two rounds of this script under the same load. Ten times the length takes 4% more memory.
+With a look every fourth frame instead of the fifth: 2.34 to 2.73, 2.5 to 3.2 and 6.4 to 7.6 ms in three runs, 0.22,
+0.24 and 0.27 px. Ten times the length takes 4% more memory.
 """
 
 import argparse

@@ -19,7 +19,7 @@ class MouthSettings:
 
     input: str = _setting("face", "face: find the mouth; mouth: the videos are mouth crops already")
     detect_every: int = _setting(
-        4, "frames from one detection to the next; between them the face is interpolated"
+        5, "frames from one detection to the next; between them the face is interpolated"
     )
     smoothing_frames: int = _setting(6, "frames on either side whose mean steadies the crop; 0: none")
     mouth_scale: float = _setting(

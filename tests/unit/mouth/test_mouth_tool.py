@@ -96,10 +96,10 @@ def test_killed_and_called_again(source: Path, finished: tuple[Path, str, str], 
 
 def test_other_settings_are_refused(source: Path, finished: tuple[Path, str, str]) -> None:
     status, _, errors = call(
-        "--source", source, "--out", finished[0], "--detect-every", "5", "--workers", "0"
+        "--source", source, "--out", finished[0], "--detect-every", "7", "--workers", "0"
     )
     assert status == 1
-    assert "detect_every = 4, found 5" in errors
+    assert "detect_every = 5, found 7" in errors
     assert "Traceback" not in errors
 
 
