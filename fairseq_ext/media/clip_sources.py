@@ -49,7 +49,9 @@ def all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
     """
     there = [name for name in _SOURCES if (Path(root) / name).is_dir()]
     if not there:
-        raise FileNotFoundError(f"{root}: a folder {', '.join(_SOURCES)} expected, found none; move or link one there")
+        raise FileNotFoundError(
+            f"{root}: a folder {', '.join(_SOURCES)} expected, found none; move or link one there"
+        )
     for name in there:
         folder = Path(root) / name
         prefix = _MODULES[name].recordings_folder(folder).relative_to(root)

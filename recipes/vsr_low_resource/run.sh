@@ -42,14 +42,15 @@ keep_settings() {
 }
 
 stage_data() {
-  local name found=() fewer
+  local name found=() size
   [ -n "$corpus" ] || die "--corpus expected: a folder that holds some of mtedx/, voxceleb2/, avspeech/, or 'synthetic'"
   if [ "$corpus" = synthetic ]; then
     corpus=$out/corpus
     for name in "${corpora[@]}"; do
-      fewer=()
-      ! $smoke || [ "$name" != mtedx ] || fewer=(--languages it pt)
-      python "$repo/tools/make_synthetic.py" "$name" --out "$corpus/$name" --workers "$jobs" "${fewer[@]}"
+      size=()
+      [ "$name" != mtedx ] || size=(--speakers 8 --minutes 2)
+      ! $smoke || [ "$name" != mtedx ] || size=(--languages it pt)
+      python "$repo/tools/make_synthetic.py" "$name" --out "$corpus/$name" --workers "$jobs" "${size[@]}"
     done
   fi
   for name in "${corpora[@]}"; do [ ! -d "$corpus/$name" ] || found+=("$name"); done
