@@ -110,6 +110,14 @@ run_recipe() {
   log "done"
 }
 
+# What is finished is not repeated, so a folder holds one choice of settings: $1, in words.
+keep_choice() {
+  [ -f "$out/settings.txt" ] || printf '%s\n' "$1" >"$out/settings.txt"
+  local before
+  before=$(cat "$out/settings.txt")
+  [ "$before" = "$1" ] || die "$out: settings '$before' expected, found '$1'; choose another --out"
+}
+
 # A line for train_all: row, config, protocol, seed, overrides. Without a valid split there is no learning curve to draw.
 training() {
   local line

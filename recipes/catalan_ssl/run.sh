@@ -49,13 +49,8 @@ recipe_option() {
   esac
 }
 
-# A finished training is not repeated, so a folder holds one choice of settings.
 keep_settings() {
-  local now="locale=$locale size=$size pretrained=$pretrained smoke=$smoke ${starts[*]} ${settings[*]}"
-  [ -f "$out/settings.txt" ] || printf '%s\n' "$now" >"$out/settings.txt"
-  local before
-  before=$(cat "$out/settings.txt")
-  [ "$before" = "$now" ] || die "$out: settings '$before' expected, found '$now'; choose another --out"
+  keep_choice "locale=$locale size=$size pretrained=$pretrained smoke=$smoke ${starts[*]} ${settings[*]}"
 }
 
 # A line for train_all: row, config, protocol, seed, overrides.

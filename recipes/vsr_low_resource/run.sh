@@ -32,14 +32,7 @@ recipe_option() {
   esac
 }
 
-# What is done already is kept, so a folder holds one choice of settings.
-keep_settings() {
-  local now="languages=$languages model=$model smoke=$smoke"
-  [ -f "$out/settings.txt" ] || printf '%s\n' "$now" >"$out/settings.txt"
-  local before
-  before=$(cat "$out/settings.txt")
-  [ "$before" = "$now" ] || die "$out: settings '$before' expected, found '$now'; choose another --out"
-}
+keep_settings() { keep_choice "languages=$languages model=$model smoke=$smoke"; }
 
 stage_data() {
   local name found=() size
