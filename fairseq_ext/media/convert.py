@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,6 +17,7 @@ import soundfile
 
 from ..files import atomic_path, atomic_write
 from .audio import AudioError, load
+from .threads import one_thread
 
 SUFFIXES = frozenset({
     ".aac", ".aif", ".aiff", ".amr", ".au", ".avi", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3", ".mp4",
@@ -134,7 +134,7 @@ def _targets(paths: Iterable[str], root: Path) -> dict[str, str]:
 def _run(jobs: list[tuple[Path, Path, int]], num_workers: int) -> Iterator[tuple[int, str | None]]:
     """Yields (index of the job, why it failed or None) in the order of the jobs."""
     if num_workers <= 1 or not jobs:
-        with _one_thread():
+        with one_thread():
             yield from ((index, _attempt(*job)) for index, job in enumerate(jobs))
         return
     with ProcessPoolExecutor(num_workers, get_context("spawn"), initializer=_start_worker) as pool:
@@ -142,23 +142,10 @@ def _run(jobs: list[tuple[Path, Path, int]], num_workers: int) -> Iterator[tuple
         yield from enumerate(pool.map(_attempt, *zip(*jobs, strict=True), chunksize=_CHUNK))
 
 
-# On a clip of seconds, torch's threads cost four times what they do (200 clips, 2 busy cores).
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _start_worker() -> None:
-    """Torch is not imported for it, which takes seconds: a worker does so when it has to change a rate."""
+    """On a clip of seconds, torch's threads cost four times what they do (200 clips, 2 busy cores).
+
+    Torch is not imported for it, which takes seconds: a worker does so when it has to change a rate."""
     os.environ["OMP_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

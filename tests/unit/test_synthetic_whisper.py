@@ -10,10 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from fairseq_ext.labelling.packages import need
 from fairseq_ext.synthetic.whisper import write_random
 from fairseq_ext.synthetic.whisper.formats import new_model, write
-from fairseq_ext.synthetic.whisper.packages import need, vocabulary_file
-from fairseq_ext.synthetic.whisper.tokenizer import NO_TIMESTAMPS, NUM_TOKENS, START, TIMESTAMPS, TRANSCRIBE
+from fairseq_ext.synthetic.whisper.tokenizer import (
+    NO_TIMESTAMPS,
+    NUM_TOKENS,
+    START,
+    TIMESTAMPS,
+    TRANSCRIBE,
+    vocabulary_file,
+)
 
 whisper = pytest.importorskip("whisper", reason="openai-whisper is not installed: pip install -e .[whisper]")
 ctranslate2 = pytest.importorskip("ctranslate2", reason="pip install -e .[whisper]")
@@ -170,7 +177,7 @@ def test_another_seed_and_size(tmp_path: Path) -> None:
 def test_nonsense_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="an even width for each head expected, found 64 for 3"):
         write_random(tmp_path, heads=3)
-    with pytest.raises(ImportError, match=r"pip install -e \.\[whisper,hf\]"):
+    with pytest.raises(ImportError, match=r"pip install -e \.\[whisper\]"):
         need("fairseq_ext_missing")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"openai-whisper .*pip install"):

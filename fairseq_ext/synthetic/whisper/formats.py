@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import write_bytes
-from .packages import need
+from ...labelling.packages import need
 from .tokenizer import (
     END,
     NO_TIMESTAMPS,

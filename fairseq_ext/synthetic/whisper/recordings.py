@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ...labelling.packages import need
 from .. import phrases
 from ..voices import Voice, speak, voice_pool
-from .packages import need
 
 __all__ = ["Recording", "log_mel", "mel_filters", "mel_power", "record"]
 

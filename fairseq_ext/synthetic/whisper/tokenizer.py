@@ -9,6 +9,7 @@ Numbers: 50,257 ranks (0-50,256; the last one is empty), then 107 special tokens
 
 import base64
 import functools
+import importlib.util
 import json
 import os
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import atomic_write
-from .packages import need, vocabulary_file
+from ...labelling.packages import need
 
 __all__ = [
     *("END", "NO_SPEECH", "NO_TIMESTAMPS", "NUM_TOKENS", "START", "TIMESTAMPS", "TIMESTAMP_S", "TRANSCRIBE"),
@@ -135,3 +136,20 @@ def _added_tokens() -> Iterator[dict[str, Any]]:
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     for number, content in enumerate(special + times, END):
         yield {"id": number, "content": content, **flags, "special": number < TIMESTAMPS.start}
+
+
+def vocabulary_file() -> Path:
+    """The multilingual vocabulary inside openai-whisper, found without the seconds that its import takes.
+
+    Returns:
+        The path of `multilingual.tiktoken`.
+
+    Raises:
+        ImportError: with what to install, when openai-whisper is not there.
+    """
+    spec = importlib.util.find_spec("whisper")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder, "assets", "multilingual.tiktoken")
+        if path.is_file():
+            return path
+    raise ImportError("openai-whisper and its vocabulary expected, found none; run pip install -e .[whisper]")

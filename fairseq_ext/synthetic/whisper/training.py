@@ -19,7 +19,6 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...files import atomic_path, atomic_write
+from ...media.threads import one_thread
 from .. import phrases
 from .examples import IGNORE, Batch, Vocabulary, draw_batch
 from .formats import MAX_POSITIONS, new_model, write
@@ -106,7 +106,7 @@ def train(
             target / _RESULT, json.loads((target / _RESULT).read_text(encoding="utf-8"))["settings"], told
         )
         return
-    with _one_thread():
+    with one_thread():
         recordings = list(_record(settings, on_progress))
         trainer = Trainer(settings, recordings)
         if (target / _CHECKPOINT).exists():
@@ -158,17 +158,6 @@ def _record(settings: Settings, on_progress: Progress | None) -> Iterator[Record
             if on_progress is not None:
                 on_progress("recordings", done, total, float("nan"))
             yield recording
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """With more, sums come out in another order, and the weights with them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Trainer:
