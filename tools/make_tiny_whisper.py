@@ -17,7 +17,7 @@ from tqdm import tqdm
 def parse_args() -> argparse.Namespace:
     """Command line."""
     from fairseq_ext.synthetic.phrases import LANGUAGES
-    from fairseq_ext.synthetic.whisper.training import Settings
+    from fairseq_ext.synthetic.whisper.settings import Settings
 
     default = Settings()
     parser = argparse.ArgumentParser(description=__doc__)
@@ -45,7 +45,8 @@ def main() -> None:
     """Train, and say where the model is."""
     args = parse_args()
     from fairseq_ext.synthetic.speech import SpeechError
-    from fairseq_ext.synthetic.whisper.training import Settings, train
+    from fairseq_ext.synthetic.whisper.settings import Settings
+    from fairseq_ext.synthetic.whisper.training import train
 
     settings = Settings(
         languages=tuple(args.languages), updates=args.updates, recordings=args.recordings, seed=args.seed

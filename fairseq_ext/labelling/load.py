@@ -100,8 +100,9 @@ def load_engine(
     if kind not in KINDS:
         advice = "use checkpoints.ctc_labeller (--kind ctc)" if kind == CTC else "change the kind"
         raise ValueError(f"{model}: a model of {KINDS} expected, found {kind!r}; {advice}")
+    path = Path(model).resolve()
     # Many folders are called ct2 or hf: the one above tells which.
-    name = "/".join(Path(model).resolve().parts[-2:]) if Path(model).exists() else model
+    name = "/".join(path.parts[-2:]) if path.is_dir() else path.name if path.exists() else model
     if kind == "faster-whisper":
         make: Any = partial(FasterWhisper, _local_folder(model))
     else:

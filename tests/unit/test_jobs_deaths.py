@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from types import ModuleType
@@ -45,7 +46,9 @@ def start() -> Iterator[Start]:
         program = [sys.executable, "-c", "import jobs_work; jobs_work.main()", str(folder), *arguments]
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        started.append(subprocess.Popen(program, env=environment, text=True, **streams))
+        # What runs in the background ignores SIGINT, and so would its children.
+        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        started.append(subprocess.Popen(program, env=environment, text=True, preexec_fn=heed, **streams))
         return started[-1]
 
     yield command

@@ -18,7 +18,8 @@ from fairseq_ext.synthetic.whisper.examples import IGNORE, Vocabulary, draw_batc
 from fairseq_ext.synthetic.whisper.muon import Muon, orthogonal
 from fairseq_ext.synthetic.whisper.network import Network, Padding
 from fairseq_ext.synthetic.whisper.recordings import Recording, log_mel, mel_filters, mel_power, record
-from fairseq_ext.synthetic.whisper.training import Settings, Trainer, train
+from fairseq_ext.synthetic.whisper.settings import Settings
+from fairseq_ext.synthetic.whisper.training import Trainer, train
 
 transformers = pytest.importorskip("transformers", reason="pip install -e .[hf]")
 pytest.importorskip("ctranslate2", reason="pip install -e .[whisper]")

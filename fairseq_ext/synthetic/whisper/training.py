@@ -19,7 +19,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from .formats import MAX_POSITIONS, new_model, write
 from .muon import Muon
 from .network import Network, Padding
 from .recordings import Recording, record
+from .settings import Settings
 from .tokenizer import load_tokenizer
 
 __all__ = ["Settings", "Trainer", "train"]
@@ -48,31 +49,6 @@ _MAX_NORM = 1.0
 _LOSS_SPAN = 50  # updates over which the loss shown is averaged
 
 Progress = Callable[[str, int, int, float], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the weights.
-
-    Attributes:
-        languages: some of `phrases.LANGUAGES`.
-        updates: of the weights; on one core of 2020s, about four in a second.
-        batch_size: clips in an update.
-        recordings: per language, each by another voice; 35 ms of CPU time each.
-        seed: of weights, voices, phrases and examples.
-        d_model: width.
-        layers: of the encoder, and of the decoder.
-        heads: of each attention.
-    """
-
-    languages: tuple[str, ...] = phrases.LANGUAGES
-    updates: int = 800
-    batch_size: int = 16
-    recordings: int = 120
-    seed: int = 0
-    d_model: int = 96
-    layers: int = 2
-    heads: int = 3
 
 
 def train(
