@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What in a recording made a network say a word, a character or a class: maps over the log-mel.
 
 One recording:   tools/attribute.py checkpoint_last.pt clip.flac --target word:2 --text 'bon dia' --out word.png

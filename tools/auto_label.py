@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Label prepared clips: which language is spoken, what is said, and how sure the recogniser is.
 
     tools/auto_label.py --clips CLIPS --model large-v2 --languages fr,it,es,pt --out LABELS

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Check manifest folders before training: rows, labels, splits, recordings. Exit code 1 on errors."""
 
 import argparse

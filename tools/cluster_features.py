@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """k-means over features of tools/dump_features.py: OUT/centroids.npy, and OUT/SPLIT.km, the cluster of every frame."""
 
 import argparse

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Convert speech models between Hugging Face (wav2vec 2.0, HuBERT, WavLM) and fairseq; says what became of each weight.
 
 tools/convert_checkpoint.py FOLDER model.pt     Hugging Face -> fairseq: ext_ctc, or ext_wav2vec2 if it has no CTC head

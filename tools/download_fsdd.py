@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Fetch the Free Spoken Digit Dataset from its public home; continues a download that was cut off."""
 
 import argparse

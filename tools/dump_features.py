@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Features of every frame of a manifest's recordings: MFCC with differences, or a layer of a checkpoint's encoder.
 
 A block of rows is one file, OUT/SPLIT/START.npz; recordings that cannot be read are listed in OUT/unreadable.txt.

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Score trained checkpoints: predictions.tsv, embeddings.npz and metrics.json for each.
 
 One checkpoint:  tools/evaluate.py --checkpoint C --data MANIFESTS --row NAME --out DIR --origin real

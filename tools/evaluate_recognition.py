@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Score recognisers: predictions.<decoder>.tsv and metrics.json with WER and CER for each.
 
 One checkpoint:  tools/evaluate_recognition.py --checkpoint C --data MANIFESTS --row NAME --out DIR --origin real

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Write manifests of prepared clips in the formats of AV-HuBERT (tsv, wrd, dict.wrd.txt) or auto_avsr (csv, units.txt).
 
 The clips stay where they are. Texts come from SPLIT.wrd where there is one, else from the sidecar.

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Write a row for each self-supervised training of a run: what its log says at the end.
 
 tools/gather_pretraining.py RUN --protocols ssl 'ssl/*' --origin real

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Write manifests of prepared clips from a published label list, from AV-HuBERT's tsv and wrd, or from auto_avsr's csv.
 
     tools/import_manifest.py --from labels --source French/mTEDx-Fr/test.txt --split test --language fr \\

@@ -1,9 +1,11 @@
+#!/usr/bin/env python3
 """How a run of many items is getting on, over all its shards and jobs: cropping, labelling, features, clusters.
 
     python tools/jobs.py status FOLDER    the counts of what is finished, and what became of the rest
     python tools/jobs.py watch FOLDER     a progress bar, until every item has its outcome
 
-FOLDER is the folder of the run. FOLDER/problems.tsv then lists the items that are not done: id, state, reason, detail.
+FOLDER is the folder of a run or one that holds runs: of clips, of labels. The problems.tsv of each lists the items that
+are not done: id, state, reason, detail.
 """
 
 import argparse
@@ -26,14 +28,15 @@ def main() -> None:
     from fairseq_ext.jobs import status, watch
 
     args = parse_args()
+    runs = sorted(path.parents[1] for path in args.folder.glob("**/plan/header.json")) or [args.folder]
     try:
-        summary = watch(args.folder) if args.what == "watch" else status(args.folder)
+        for folder in runs:
+            summary = watch(folder) if args.what == "watch" else status(folder)
+            print(f"{folder}: {summary}; items that are not done: {folder / 'problems.tsv'}")
     except ValueError as error:
         sys.exit(f"jobs.py: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    print(summary)
-    print(f"items that are not done: {args.folder / 'problems.tsv'}")
 
 
 if __name__ == "__main__":

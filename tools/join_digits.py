@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Join recordings of the Free Spoken Digit Dataset into connected digits, with manifests; resumable."""
 
 import argparse

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Score the answer that hears nothing, the most frequent class of the training split, for each manifest folder.
 
 tools/majority.py --data accent=RUN/manifests/accent --label accent --rows RUN/rows --origin real

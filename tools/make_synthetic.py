@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Write a synthetic corpus in the published layout of a real one: make_synthetic.py CORPUS --out DIR."""
 
 import argparse

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Train a tiny Whisper on synthetic phrases; OUT/{hf,ct2,openai.pt} load like a real one. Resumable.
 
 For demonstration and tests only: it knows 29 words of each language, as synthetic voices say them, and real speech

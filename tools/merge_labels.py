@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Manifests of labelled clips: filters automatic labels, adds published transcripts; nothing is decoded again.
 
     tools/merge_labels.py --clips CLIPS --labels LABELS --corpus mtedx=/data/mtedx --out MANIFESTS
@@ -66,6 +67,8 @@ def main() -> None:
         limits = filters.FilterSettings(**{name: getattr(args, name) for name in filters.names()})
         settings = merge.MergeSettings(languages, limits, args.case, not args.drop_apostrophes)
         labels = list(table.read_labels(table.labels_path(args.labels))) if args.labels else []
+        if not args.transcribed:
+            published.check_given((row.source for row in read_clips(args.clips)), args.corpus)
         known = published.read(args.corpus, args.transcribed, on_problem=problems.append)
         merged = merge.merge(tqdm(read_clips(args.clips), desc="clips", unit="clip"), labels, known, settings)
         found = protocols.summary(merged, settings)

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Convert a folder of recordings of any format to 16-bit mono FLAC at one rate; resumable.
 
 Recordings that cannot be read are skipped, counted, and listed in OUT/problems.tsv.

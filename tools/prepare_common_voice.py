@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Manifests of a Common Voice corpus, a folder for each protocol of corpora/common_voice_protocols.py.
 
 Clips that were not converted or are damaged are left out, counted, and listed in OUT/problems.txt; what speakers say

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Manifests of the Free Spoken Digit Dataset, a folder for each protocol of the spoken-digits recipe."""
 
 import argparse

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Make mouth clips of a folder of videos: 96x96 grey pictures at 25 per second, 16 kHz sound, landmarks, a table.
 
 OUT then holds video/ID.mp4, audio/ID.wav, landmarks/ID.npz, rejected/ID.jpg (a source frame of each rejected clip),
@@ -18,7 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fairseq_ext.files import read_lines
-from fairseq_ext.jobs import Execution, add_arguments, outcomes, run
+from fairseq_ext.jobs import Execution, WorkerError, add_arguments, outcomes, run
 from fairseq_ext.media import clip_sources
 from fairseq_ext.media.clips import VideoFile, videos_in, whole_files
 from fairseq_ext.media.mouth import settings as mouth_settings
@@ -64,6 +65,8 @@ def main() -> None:
     args = parse_args()
     try:
         settings, execution = mouth_settings.from_args(args), Execution.from_args(args)
+        if args.out.resolve().is_relative_to(args.source.resolve()):
+            raise ValueError(f"--out {args.out}: a folder outside of {args.source} expected; choose another")
         root, videos = find_videos(args)
         work = partial(make_work, str(root.resolve()), str(args.out.resolve()), settings)
         summary = run(args.out / "jobs", items(videos), work, settings=asdict(settings), execution=execution)
@@ -79,7 +82,9 @@ def main() -> None:
             with tqdm(total=counts.total(), unit="clip", desc="audit") as bar:
                 page = write_audit(args.out, limit=args.audit_clips, on_progress=lambda *_: bar.update())
             print(f"to leaf through: {page}")
-    except (ValueError, OSError) as error:
+    except KeyboardInterrupt:
+        sys.exit("prepare_mouth.py: interrupted; the same command goes on where it was")
+    except (ValueError, OSError, WorkerError) as error:
         sys.exit(f"prepare_mouth.py: {error}")
 
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Fit linear probes on a checkpoint's frozen embeddings, one for each training manifest, in one start-up.
 
 tools/probe.py --checkpoint C --data published=RUN/manifests/published labels/1=RUN/manifests/labels/1 \\

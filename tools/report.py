@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Gather a run's rows into results.json, RESULTS.md and report.html.
 
 tools/report.py RUN_DIR [--about recipes/<recipe>/report.json]

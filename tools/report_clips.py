@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Count a run's clips and labels: tables and a montage in RUN/corpus/, word error rates of the labels in RUN/rows/.
 
 The labels are scored on the validation clips that people transcribed. tools/report.py makes the page.

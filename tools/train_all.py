@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Runs trainings side by side, each as `fairseq-hydra-train` runs it, in a fork of a process that has imported fairseq.
 
 Importing fairseq takes 5 to 10 s of a core, longer than many a training of a smoke run. What is finished is skipped,

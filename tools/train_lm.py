@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Train an n-gram language model of words for the beam search of recognisers; writes an ARPA file.
 
 tools/train_lm.py --text RUN/manifests/asr/train.wrd validated_sentences.tsv --language ca \\

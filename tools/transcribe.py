@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Transcribe recordings of any format and length with a CTC checkpoint, ours or stock fairseq's.
 
     tools/transcribe.py checkpoint_best.pt interview.mp3

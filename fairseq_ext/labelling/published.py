@@ -49,6 +49,25 @@ def read(
     return found
 
 
+def check_given(sources: Iterable[str], corpora: Iterable[str]) -> None:
+    """Makes sure that the splits of every transcribed corpus are known, lest its held-out talks train.
+
+    Args:
+        sources: of clips, as `prepare_mouth.py --corpus all` writes them: the corpus's name, then the path.
+        corpora: `NAME=FOLDER`, as for `read`.
+
+    Raises:
+        ValueError: for clips of a transcribed corpus that is not given.
+    """
+    unknown = set(_TRANSCRIBED) - {text.partition("=")[0] for text in corpora}
+    for source in sources:
+        if (name := source.partition("/")[0]) in unknown:
+            raise ValueError(
+                f"clip of {source}: --corpus {name}=FOLDER expected, found none; without it nobody knows which talks "
+                "are held out"
+            )
+
+
 def _corpus(text: str, on_problem: Callable[[str], None] | None) -> Iterator[Utterance]:
     name, _, folder = text.partition("=")
     if name not in CORPORA or not folder:

@@ -4,6 +4,8 @@ recipe=vsr_low_resource
 stages=(data clips whisper labels)
 corpora=(mtedx voxceleb2 avspeech)
 languages=fr,it,es,pt model='' cluster=()
+# What faster-whisper downloads by name.
+models=(tiny base small medium large-v1 large-v2 large-v3 large-v3-turbo)
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
@@ -23,16 +25,21 @@ TXT
 recipe_option() {
   case $1 in
     --languages)
-      [[ $2 =~ ^[a-z]{2}(,[a-z]{2})*$ ]] || die "--languages $2: codes such as fr,it expected"
+      [[ $2 =~ ^(fr|it|es|pt)(,(fr|it|es|pt))*$ ]] || die "--languages $2: some of fr,it,es,pt expected"
       languages=$2
       ;;
-    --model) model=$2 ;;
+    --model)
+      [ -e "$2" ] || [[ " ${models[*]} " == *" $2 "* ]] ||
+        die "--model $2: a folder, a file or one of ${models[*]} expected"
+      model=$2
+      ;;
     --cluster) read -ra cluster <<<"$2" ;;
     *) return 1 ;;
   esac
 }
 
-keep_settings() { keep_choice "languages=$languages model=$model smoke=$smoke"; }
+# Of the videos; labels refuse another model or other languages themselves.
+keep_settings() { keep_choice "corpus=$(realpath "$out/corpus.link") smoke=$smoke"; }
 
 stage_data() {
   local name found=() size
@@ -48,8 +55,10 @@ stage_data() {
   fi
   for name in "${corpora[@]}"; do [ ! -d "$corpus/$name" ] || found+=("$name"); done
   [ ${#found[@]} -gt 0 ] || die "--corpus: a folder that holds some of ${corpora[*]} expected, found none of them in $corpus"
+  [ -e "$out/corpus.link" ] || ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
+  [ "$(realpath "$out/corpus.link")" = "$(realpath "$corpus")" ] ||
+    die "$out: made from $(realpath "$out/corpus.link"); choose another --out"
   keep_settings
-  ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
 }
 
 # Options of the tools that spread their work.
@@ -87,6 +96,7 @@ stage_labels() {
   local options name known=()
   keep_settings
   mapfile -t options < <(execution)
+  [ -f "$out/clips/clips.tsv" ] || die "no finished clips in $out; run stage clips, every shard of it, first"
   python "$repo/tools/auto_label.py" --clips "$out/clips" --model "$(labeller)" --languages "$languages" \
     --only 'voxceleb2/*' 'avspeech/*' 'mtedx/*/valid/*' --out "$out/labels" "${options[@]}"
   for name in "${corpora[@]}"; do
@@ -96,6 +106,7 @@ stage_labels() {
     --languages "$languages" --out "$out/manifests"
   check_manifests
   python "$repo/tools/report_clips.py" --run "$out" --origin "$(origin)" --languages "$languages"
+  [ -d "$out/rows" ] || { log "no transcribed validation clips, so no error rates; the tables: $out/corpus" && return; }
   python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report.json" --no-umap
 }
 

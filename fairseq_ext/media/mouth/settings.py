@@ -45,11 +45,15 @@ class MouthSettings:
         if self.input not in INPUTS:
             raise ValueError(f"input: one of {', '.join(INPUTS)} expected, found {self.input!r}; choose one")
         least = {"detect_every": 1, "smoothing_frames": 0, "min_frames": 1, "crf": 0, "max_gap_s": 0.0}
+        most = {"min_detection_rate": 1.0, "crf": 51, "max_yaw_deg": 180.0}
         for name, smallest in least.items():
             if getattr(self, name) < smallest:
                 raise ValueError(
                     f"{name}: {smallest} or more expected, found {getattr(self, name)}; raise it"
                 )
+        for name, largest in most.items():
+            if getattr(self, name) > largest:
+                raise ValueError(f"{name}: {largest} or less expected, found {getattr(self, name)}; lower it")
         if not 0.1 <= self.mouth_scale <= 10:
             raise ValueError(f"mouth_scale: 0.1 to 10 expected, found {self.mouth_scale}; 1 is usual")
 
