@@ -127,9 +127,18 @@ def test_a_list_and_shards(source: Path, finished: tuple[Path, str, str], tmp_pa
 
 
 def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
-    status, _, errors = call("--source", tmp_path, "--out", tmp_path / "out")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    status, _, errors = call("--source", empty, "--out", tmp_path / "out")
     assert status == 1
     assert errors.strip().endswith("videos expected, found none; pass the folder that holds them")
+    status, _, errors = call("--source", tmp_path, "--out", tmp_path / "out")
+    assert status == 1
+    assert errors.strip().endswith("expected; choose another")
+    assert not (tmp_path / "out" / "clips.tsv").exists()
+    status, _, errors = call("--source", empty, "--out", tmp_path / "out", "--min-detection-rate", "80")
+    assert status == 1
+    assert "min_detection_rate: 1.0 or less expected, found 80.0" in errors
 
 
 def test_every_clip_is_on_a_page_the_doubtful_first(finished: tuple[Path, str, str]) -> None:
