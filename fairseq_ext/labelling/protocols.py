@@ -166,7 +166,7 @@ def describe(found: Mapping[str, Any]) -> list[str]:
     lines = []
     for code, sides in found["languages"].items():
         parts = [
-            f"{side} {amount['clips']} clips {amount['hours']:.2f} h by {source}"
+            f"{side} {amount['clips']} clips {60 * amount['hours']:.1f} min by {source}"
             for side, amounts in sides.items()
             for source, amount in amounts.items()
         ]
