@@ -231,7 +231,7 @@ def test_the_command_filters_without_decoding(make_clips: Callable[..., Path], t
         "fr,it",
     ]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "fr: train 1 clips 0.00 h by human, train 1 clips 0.00 h by large-v2" in done.stdout
+    assert "fr: train 1 clips 0.0 min by human, train 1 clips 0.0 min by large-v2" in done.stdout
     assert "held_out" in done.stdout
     stricter = subprocess.run(
         [*command, "--min-avg-logprob", "-0.1"], check=True, capture_output=True, text=True
