@@ -462,9 +462,12 @@ def test_the_tool_looks_at_a_run(tmp_path: Path, repository: Path) -> None:
         run, tmp_path / "run", items, lambda: one_by_one(lambda item: {}), settings=settings
     )
     call(execution=execution)
-    assert tool("status", str(tmp_path / "run")).stdout.startswith("6 items: 3 done, 3 missing\n")
+    half = f"{tmp_path / 'run'}: 6 items: 3 done, 3 missing; "
+    assert tool("status", str(tmp_path / "run")).stdout.startswith(half)
+    assert tool("status", str(tmp_path)).stdout.startswith(half)  # found below the folder
     call(execution=HERE)
     watched = tool("watch", str(tmp_path / "run"))
-    assert watched.stdout.startswith("6 items: 6 done\n")
+    assert watched.stdout.startswith(f"{tmp_path / 'run'}: 6 items: 6 done; ")
     assert "6/6" in watched.stderr
-    assert tool("status", str(tmp_path)).stderr.startswith("jobs.py: ")
+    (tmp_path / "empty").mkdir()
+    assert tool("status", str(tmp_path / "empty")).stderr.startswith("jobs.py: ")
