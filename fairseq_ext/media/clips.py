@@ -1,12 +1,16 @@
 """What to cut from which video: the input of `media.mouth`, made by a corpus reader or from a folder of videos."""
 
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 from ..manifest import Utterance
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = frozenset({
     ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
@@ -72,7 +76,7 @@ def check_id(clip_id: str, where: str) -> str:
 
 
 def videos_in(source: str | os.PathLike[str]) -> list[VideoFile]:
-    """Lists the videos of a folder and of those below it; each is one clip, named after its path.
+    """Lists the videos of a folder and of those below it; each is one clip, named as by `whole_files`.
 
     Args:
         source: the folder.
@@ -81,7 +85,7 @@ def videos_in(source: str | os.PathLike[str]) -> list[VideoFile]:
         Videos sorted by path.
 
     Raises:
-        ValueError: for no video, or two of one name that differ in their suffix.
+        ValueError: for no video.
     """
     root = Path(source)
     found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
@@ -91,26 +95,43 @@ def videos_in(source: str | os.PathLike[str]) -> list[VideoFile]:
 def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[VideoFile]:
     """Makes every video one clip, named after its path without the suffix.
 
+    Of several that differ in their suffix alone the first in sorted order gets this name; the clip of `talk.mkv`
+    beside `talk.avi` is `talk_mkv`. How many there are is logged as a warning.
+
     Args:
         source: their root, for messages.
-        paths: relative to it.
+        paths: relative to it; one that comes again is left out.
 
     Returns:
         Videos in the order given.
 
     Raises:
-        ValueError: for no video, or two that would get one name.
+        ValueError: for no path.
     """
-    first: dict[str, str] = {}
-    for path in paths:
-        clip_id = check_id(str(PurePosixPath(path).with_suffix("")), f"{source}: {path}")
-        if first.setdefault(clip_id, path) != path:
-            raise ValueError(
-                f"{source}: one {clip_id} expected, found {first[clip_id]} and {path}; rename one"
-            )
-    if not first:
+    wanted = list(dict.fromkeys(str(PurePosixPath(path)) for path in paths))
+    if not wanted:
         raise ValueError(f"{source}: videos expected, found none; pass the folder that holds them")
-    return [VideoFile(path, (Segment(clip_id),)) for clip_id, path in first.items()]
+    ids = _clip_ids(source, wanted)
+    return [VideoFile(path, (Segment(ids[path]),)) for path in wanted]
+
+
+def _clip_ids(source: str | os.PathLike[str], paths: Iterable[str]) -> dict[str, str]:
+    """Path -> id of its clip, whatever the order of the paths."""
+    stems = {path: str(PurePosixPath(path).with_suffix("")) for path in sorted(paths)}
+    first: dict[str, str] = {}
+    twins = [path for path, stem in stems.items() if first.setdefault(stem, path) != path]
+    taken = set(first)
+    for path in twins:
+        name = f"{stems[path]}_{PurePosixPath(path).suffix[1:]}"
+        stems[path] = next(n for n in chain([name], (f"{name}_{i}" for i in count(2))) if n not in taken)
+        taken.add(stems[path])
+    if twins:
+        log.warning(
+            "%s: %d videos are called as another but for the suffix, such as %s; its clip is %s (leave one out with "
+            "--list where both show the same)",
+            source, len(twins), twins[0], stems[twins[0]],
+        )  # fmt: skip
+    return {path: check_id(stem, f"{source}: {path}") for path, stem in stems.items()}
 
 
 def from_utterances(utterances: Iterable[Utterance]) -> list[VideoFile]:

@@ -226,10 +226,31 @@ def test_a_folder_of_videos(tmp_path: Path) -> None:
         VideoFile("a.mkv", (Segment("a"),)),
         VideoFile("b/x.MP4", (Segment("b/x"),)),
     ]
-    with pytest.raises(ValueError, match=r"one a expected, found a\.mkv and a\.mp4"):
-        whole_files(tmp_path, ["a.mkv", "a.mp4"])
     with pytest.raises(ValueError, match="videos expected, found none"):
         videos_in(tmp_path / "b" / "nothing")
+
+
+def test_videos_that_differ_in_their_suffix_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The first in sorted order keeps the name, whatever the order of the list, and a name in use is not taken."""
+    paths = ["b.mp4", "a.webm", "a_mp4.mkv", "a.mp4", "a.mkv", "x/a.mp4", "./a.mp4"]
+    for given in (paths, paths[::-1]):
+        caplog.clear()
+        found = whole_files(tmp_path, given)
+        assert {video.path: video.segments[0].id for video in found} == {
+            "a.mkv": "a",
+            "a.mp4": "a_mp4_2",
+            "a.webm": "a_webm",
+            "a_mp4.mkv": "a_mp4",
+            "b.mp4": "b",
+            "x/a.mp4": "x/a",
+        }
+        assert (
+            "2 videos are called as another but for the suffix, such as a.mp4; its clip is a_mp4_2"
+            in caplog.text
+        )
+    assert [video.path for video in found][:2] == ["a.mp4", "x/a.mp4"]
+    whole_files(tmp_path, ["a.mp4", "b.mp4"])
+    assert len(caplog.records) == 1
 
 
 def test_utterances_of_a_file_come_together() -> None:
