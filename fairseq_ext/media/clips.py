@@ -99,18 +99,23 @@ def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[Vi
     beside `talk.avi` is `talk_mkv`. How many there are is logged as a warning.
 
     Args:
-        source: their root, for messages.
+        source: their root.
         paths: relative to it; one that comes again is left out.
 
     Returns:
         Videos in the order given.
 
     Raises:
-        ValueError: for no path.
+        ValueError: for no path, and where none of them is a file.
     """
     wanted = list(dict.fromkeys(str(PurePosixPath(path)) for path in paths))
     if not wanted:
         raise ValueError(f"{source}: videos expected, found none; pass the folder that holds them")
+    if not any((Path(source) / path).is_file() for path in wanted):
+        raise ValueError(
+            f"{source}: {wanted[0]} expected, found neither it nor any other of the {len(wanted)} that are listed; "
+            "pass the folder that their paths start from"
+        )
     ids = _clip_ids(source, wanted)
     return [VideoFile(path, (Segment(ids[path]),)) for path in wanted]
 

@@ -39,6 +39,10 @@ class VideoError(ValueError):
     """A video that cannot be used; the message says which, what was expected and found, and what to do."""
 
 
+class VideoMissingError(VideoError):
+    """A video, or the file with its sound, that is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A decoded picture.
@@ -127,8 +131,8 @@ class MediaReader:
             audio: file with its sound; None: the video itself.
 
         Raises:
-            VideoError: for a missing, empty or unreadable file; one without a moving picture has
-                `has_video` False.
+            VideoError: for an empty or unreadable file; one without a moving picture has `has_video` False.
+            VideoMissingError: for one that is not there.
         """
         self._path = Path(path)
         self._container = _open(self._path)
@@ -353,7 +357,7 @@ class _Resampler:
 
 def _open(path: Path) -> Any:
     if not path.is_file():
-        raise VideoError(f"{path}: a file expected, found none; check the root and the list")
+        raise VideoMissingError(f"{path}: a file expected, found none; check the root and the list")
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: a video expected, found an empty file; copy it again or leave it out")
     try:

@@ -233,6 +233,7 @@ def test_a_folder_of_videos(tmp_path: Path) -> None:
 def test_videos_that_differ_in_their_suffix_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The first in sorted order keeps the name, whatever the order of the list, and a name in use is not taken."""
     paths = ["b.mp4", "a.webm", "a_mp4.mkv", "a.mp4", "a.mkv", "x/a.mp4", "./a.mp4"]
+    (tmp_path / "b.mp4").touch()
     for given in (paths, paths[::-1]):
         caplog.clear()
         found = whole_files(tmp_path, given)
@@ -251,6 +252,14 @@ def test_videos_that_differ_in_their_suffix_alone(tmp_path: Path, caplog: pytest
     assert [video.path for video in found][:2] == ["a.mp4", "x/a.mp4"]
     whole_files(tmp_path, ["a.mp4", "b.mp4"])
     assert len(caplog.records) == 1
+
+
+def test_a_list_of_which_nothing_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(ValueError, match=r"a/x\.mp4 expected, found neither it nor any other of the 3"):
+        whole_files(tmp_path, ["a/x.mp4", "a/y.mp4", "a"])
+    (tmp_path / "a/y.mp4").touch()
+    assert len(whole_files(tmp_path, ["a/x.mp4", "a/y.mp4", "a"])) == 3
 
 
 def test_utterances_of_a_file_come_together() -> None:

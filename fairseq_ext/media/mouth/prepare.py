@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clips import Segment, VideoFile, check_id
-from ..video import MediaReader, VideoError
+from ..video import MediaReader, VideoError, VideoMissingError
 from .clip import Clip
 from .crops import Crops, FaceCrops, MouthCrops
 from .landmarker import Landmarker
@@ -49,6 +49,8 @@ def prepare_file(
             if not reader.has_video:
                 return _all_rejected(video, "no_video", "no stream of moving pictures")
             rows = {row.id: row for row in _rows(video, reader, out, settings, landmarker)}
+    except VideoMissingError as error:
+        return _all_rejected(video, "missing", str(error))
     except VideoError as error:
         return _all_rejected(video, "unreadable", str(error))
     return [rows[segment.id] for segment in video.segments]

@@ -14,6 +14,8 @@ SUMMARY = "rejections.tsv"
 
 # Why a clip is rejected, and what can be done about it.
 REASONS = {
+    "missing": "no such file, or none with its sound: mend the list and add --update, or put the file there and add "
+    "--retry-rejected",
     "unreadable": "FFmpeg cannot open it: copy it again",
     "no_video": "it holds no moving picture: an audio file, or the wrong stream",
     "beyond_end": "the segment starts behind the end of its file: the file was cut off, or the times are of another",

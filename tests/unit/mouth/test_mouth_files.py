@@ -211,10 +211,13 @@ def test_files_without_a_picture(talk: Any, prepare: Prepare, tmp_path: Path) ->
     assert prepare(tmp_path / "only.wav").reason == "no_video"
     (tmp_path / "text.mp4").write_text("not a video")
     (tmp_path / "empty.mp4").write_bytes(b"")
-    for name, found in (("text", "cannot read"), ("empty", "an empty file"), ("gone", "found none")):
+    for name, found in (("text", "cannot read"), ("empty", "an empty file")):
         row = prepare(tmp_path / f"{name}.mp4")
         assert row.reason == "unreadable"
         assert found in row.detail
+    row = prepare(tmp_path / "gone.mp4")
+    assert row.reason == "missing"
+    assert "gone.mp4: a file expected, found none" in row.detail
 
 
 def two_faces(talk: Any, other_talk: Any) -> np.ndarray:
@@ -315,7 +318,7 @@ def test_sound_in_a_file_of_its_own(talk: Any, make_video: Make, prepare: Prepar
     with wave.open(str(tmp_path / "out/audio/mute.wav")) as file:
         samples = np.frombuffer(file.readframes(48000), np.int16)
     np.testing.assert_array_equal(samples[: len(talk.sound)], talk.sound[:48000])
-    assert prepare(path, audio="gone.wav", clip_id="gone").reason == "unreadable"
+    assert prepare(path, audio="gone.wav", clip_id="gone").reason == "missing"
 
 
 def test_mouth_crops_are_taken_as_they_are(

@@ -104,7 +104,7 @@ def test_other_settings_are_refused(source: Path, finished: tuple[Path, str, str
 
 
 def test_a_list_and_shards(source: Path, finished: tuple[Path, str, str], tmp_path: Path) -> None:
-    (tmp_path / "list").write_text("a.mpg\ne.mpg\n")
+    (tmp_path / "list").write_text("a.mpg\ne.mpg\ntypo.mpg\n")
     arguments = (
         "--source",
         source,
@@ -123,7 +123,9 @@ def test_a_list_and_shards(source: Path, finished: tuple[Path, str, str], tmp_pa
     whole = files_of(finished[0])
     for name, content in files_of(tmp_path / "out").items():
         assert name == "clips.tsv" or content == whole[name]
-    assert [r.id for r in read_clips(tmp_path / "out")] == ["a", "e"]
+    rows = [(r.id, r.reason) for r in read_clips(tmp_path / "out", status=None)]
+    assert rows == [("a", ""), ("e", ""), ("typo", "missing")]
+    assert "missing\t1\t0.3333\tno such file" in (tmp_path / "out" / "rejections.tsv").read_text()
 
 
 def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
@@ -136,6 +138,10 @@ def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
     assert status == 1
     assert errors.strip().endswith("expected; choose another")
     assert not (tmp_path / "out" / "clips.tsv").exists()
+    (tmp_path / "list").write_text("typo.mpg\n")
+    status, _, errors = call("--source", empty, "--out", tmp_path / "out", "--list", tmp_path / "list")
+    assert status == 1
+    assert "typo.mpg expected, found neither it nor any other of the 1 that are listed" in errors
     status, _, errors = call("--source", empty, "--out", tmp_path / "out", "--min-detection-rate", "80")
     assert status == 1
     assert "min_detection_rate: 1.0 or less expected, found 80.0" in errors
