@@ -22,6 +22,7 @@ from .settings import SIZE_PX
 from .table import REASONS, ClipRow, read_clips
 
 FOLDER = "audit"
+_DAMAGED = "file cut off or damaged"
 _FRAMES = 10  # of a strip
 _SHOWN = (
     "num_frames", "detection_rate", "longest_gap_s", "face_size_px", "jitter_px", "yaw_deg", "num_faces", "choice",
@@ -51,6 +52,7 @@ def badness(row: ClipRow) -> tuple[bool, str, float]:
         abs(row.av_difference_s or 0.0),
         20 / max(row.face_size_px or 200.0, 1.0),
         0.2 * row.num_resets,
+        1.0 * row.is_damaged,
     )
     return row.status == "ok", row.reason, -sum(parts)
 
@@ -122,19 +124,20 @@ def strip_of(path: str | os.PathLike[str], num_frames: int = _FRAMES) -> NDArray
 
 def _figure(clips: str | os.PathLike[str], row: ClipRow) -> str:
     end = "" if row.end_s is None else f" {row.start_s or 0:.2f}-{row.end_s:.2f} s"
-    verdict = (
-        "ok"
-        if row.status == "ok"
-        else f'<b class="no">{html.escape(row.reason)}</b> {html.escape(row.detail)}'
-    )
     numbers = "".join(
         f"<span>{name} {html.escape(str(getattr(row, name)))}</span>"
         for name in _SHOWN
         if getattr(row, name) not in (None, "")
     )
     source = f"{html.escape(row.source)}{end}"
-    caption = f"<strong>{html.escape(row.id)}</strong> {verdict} <small>{source}</small><br>{numbers}"
+    caption = f"<strong>{html.escape(row.id)}</strong> {_verdict(row)} <small>{source}</small><br>{numbers}"
     return f"<figure><figcaption>{caption}</figcaption>{_picture(clips, row)}</figure>\n"
+
+
+def _verdict(row: ClipRow) -> str:
+    if row.status == "ok":
+        return f'ok <b class="no">{_DAMAGED}</b>' if row.is_damaged else "ok"
+    return f'<b class="no">{html.escape(row.reason)}</b> {html.escape(row.detail)}'
 
 
 def _picture(clips: str | os.PathLike[str], row: ClipRow) -> str:
@@ -152,6 +155,8 @@ def _picture(clips: str | os.PathLike[str], row: ClipRow) -> str:
 def _summary(rows: Sequence[ClipRow]) -> str:
     reasons = Counter(row.reason for row in rows)
     lines = [f"<tr><td>ok</td><td>{reasons.pop('', 0)}</td><td></td></tr>"]
+    if damaged := sum(row.is_damaged for row in rows if row.status == "ok"):
+        lines.append(f"<tr><td>{_DAMAGED}</td><td>{damaged}</td><td>of those that are ok</td></tr>")
     for reason, count in reasons.most_common():
         meaning = html.escape(REASONS.get(reason, ""))
         lines.append(f"<tr><td>{html.escape(reason)}</td><td>{count}</td><td>{meaning}</td></tr>")

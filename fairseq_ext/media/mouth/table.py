@@ -11,6 +11,9 @@ from ...files import atomic_write, read_lines, split_row
 
 TABLE = "clips.tsv"
 SUMMARY = "rejections.tsv"
+_MISSING_S = (
+    0.2  # less is a rounded length, or sound that outlasts the picture (whole files miss 0.07 s at most)
+)
 
 # Why a clip is rejected, and what can be done about it.
 REASONS = {
@@ -83,6 +86,11 @@ class ClipRow:
     status: str = "ok"
     reason: str = ""
     detail: str = ""
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the file is cut off or damaged where the clip is; enough may be left for it to be ok."""
+        return self.missing_s > _MISSING_S or self.num_bad_packets > 0
 
     def to_json(self) -> dict[str, Any]:
         """Gives the row for a record of a job.
@@ -160,6 +168,18 @@ def read_clips(clips: str | os.PathLike[str], *, status: str | None = "ok") -> I
         row = ClipRow(**{name: _value(name, cell, where) for name, cell in zip(COLUMNS, cells, strict=True)})
         if status is None or row.status == status:
             yield row
+
+
+def count_damaged(clips: str | os.PathLike[str]) -> int:
+    """Counts the clips that are ok although their file is cut off or damaged.
+
+    Args:
+        clips: the folder of prepared clips.
+
+    Returns:
+        How many; columns missing_s and num_bad_packets say which.
+    """
+    return sum(row.is_damaged for row in read_clips(clips))
 
 
 def _cell(value: object) -> str:

@@ -170,11 +170,14 @@ def test_cut_off_files(grid: Path, talk: Any, make_video: Make, prepare: Prepare
     content = (grid / "lrwp9a.mpg").read_bytes()
     half.write_bytes(content[: len(content) // 2])
     row = prepare(half)
-    assert row.status == "ok"
+    assert (row.status, row.is_damaged) == ("ok", True)
     assert 25 < row.num_frames < 50
     stated = make_video(tmp_path / "stated.mkv", talk.pictures, TIMES, talk.sound)
+    assert not prepare(stated).is_damaged
     stated.write_bytes(stated.read_bytes()[: stated.stat().st_size // 2])
-    assert prepare(stated).missing_s > 1
+    row = prepare(stated)
+    assert row.missing_s > 1
+    assert (row.status, row.is_damaged) == ("ok", True)
     assert prepare(half, 0.0, 1.0, clip_id="first").status == "ok"
     assert prepare(half, 0.5, 2.9, clip_id="middle").reason == "cut_off"
     assert prepare(half, 2.5, 2.9, clip_id="last").reason == "beyond_end"
@@ -195,6 +198,7 @@ def test_damage_inside_is_passed_over_in_step(grid: Path, prepare: Prepare, tmp_
     damaged, whole = prepare(tmp_path / "damaged.mpg"), prepare(tmp_path / "whole.mpg")
     assert damaged.status == "ok"
     assert damaged.num_bad_packets > 0
+    assert (damaged.is_damaged, whole.is_damaged) == (True, False)
     assert damaged.num_frames == whole.num_frames
     sounds = []
     for row in (damaged, whole):

@@ -13,7 +13,7 @@ import pytest
 from fairseq_ext.media.mouth.clock import FrameClock
 from fairseq_ext.media.mouth.settings import MouthSettings
 from fairseq_ext.media.mouth.steady import Frame, Steadier
-from fairseq_ext.media.mouth.table import COLUMNS, ClipRow, read_clips, write_clips_table
+from fairseq_ext.media.mouth.table import COLUMNS, ClipRow, count_damaged, read_clips, write_clips_table
 from fairseq_ext.media.mouth.template import ANCHORS, KEPT, apply, compose, crop_matrix, invert, similarity
 from fairseq_ext.media.mouth.writer import ClipFiles
 from fairseq_ext.media.video import Picture, Sound, display_matrix
@@ -274,6 +274,18 @@ def test_the_table_comes_back(tmp_path: Path) -> None:
     assert [r.detail for r in read_clips(tmp_path, status="rejected")] == ["two cells and lines"]
     assert "no_face\t1\t0.3333\t" in (tmp_path / "rejections.tsv").read_text(encoding="utf-8")
     assert ClipRow.from_json(rows[0].to_json()) == rows[0]
+
+
+def test_clips_of_damaged_files_are_counted(tmp_path: Path) -> None:
+    rows = [
+        ClipRow("whole", "a.mp4", missing_s=0.066),
+        ClipRow("cut", "b.mp4", missing_s=1.6),
+        ClipRow("bad", "c.mp4", num_bad_packets=1),
+        ClipRow("rejected", "d.mp4", num_bad_packets=1, status="rejected", reason="no_face"),
+    ]
+    write_clips_table(tmp_path, rows)
+    assert count_damaged(tmp_path) == 2
+    assert [row.id for row in rows if row.is_damaged] == ["cut", "bad", "rejected"]
 
 
 def test_a_damaged_table(tmp_path: Path) -> None:

@@ -180,6 +180,18 @@ def test_pages_of_few_and_clips_that_are_gone(tmp_path: Path) -> None:
     assert strip_of(tmp_path / "gone.mp4") is None
 
 
+def test_clips_of_files_that_are_cut_off_are_marked(tmp_path: Path) -> None:
+    measured = {"detection_rate": 1.0, "jitter_px": 0.3, "yaw_deg": 3.0, "face_size_px": 120.0}
+    write_clips_table(
+        tmp_path, [ClipRow("whole", "a.mp4", **measured), ClipRow("cut", "b.mp4", missing_s=1.6, **measured)]
+    )
+    index = write_audit(tmp_path).read_text(encoding="utf-8")
+    assert "<td>file cut off or damaged</td><td>1</td>" in index
+    page = (tmp_path / "audit" / "page0001.html").read_text(encoding="utf-8")
+    assert re.findall(r"<strong>(.*?)</strong> ok <b", page) == ["cut"]
+    assert re.findall(r"<strong>(.*?)</strong>", page) == ["cut", "whole"]
+
+
 def test_worst_first() -> None:
     good = ClipRow("a", "a", detection_rate=1.0, jitter_px=0.3, yaw_deg=3.0, face_size_px=120.0)
     turned = ClipRow("b", "b", detection_rate=1.0, jitter_px=0.3, yaw_deg=50.0, face_size_px=120.0)
