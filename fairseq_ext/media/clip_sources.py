@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..corpora import avspeech, mtedx, voxceleb2
-from .clips import Segment, VideoFile, check_id, from_utterances
+from .clips import VideoFile, from_utterances, segment_of
 
 
 def videos(
@@ -62,24 +62,23 @@ def all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
 
 def _mtedx(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:
     """Talks are known from their sound too, which is no use here: only those with a video."""
-    yield from from_utterances(mtedx.read(root, video=True, **options))
+    yield from from_utterances((utterance, None) for utterance in mtedx.read(root, video=True, **options))
 
 
 def _voxceleb2(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:
     for utterance, sound in voxceleb2.clips(root, **options):
-        yield VideoFile(utterance.path, (Segment(check_id(utterance.id, utterance.path)),), audio=sound)
+        yield VideoFile(utterance.path, (segment_of(utterance),), audio=sound)
 
 
 def _avspeech(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:
-    """Of whole videos the place of the face is left out: it holds at the start of a segment, not of the file."""
-    pieces = []
-    for utterance, face in avspeech.clips(root, **options):
+    """Pieces that were cut out as they are listed, then the whole videos with their pieces."""
+    of_whole_videos = []
+    for utterance, face_at in avspeech.clips(root, **options):
         if utterance.start_s is None:
-            segment = Segment(check_id(utterance.id, utterance.path))
-            yield VideoFile(utterance.path, (segment,), face_at=face)
+            yield VideoFile(utterance.path, (segment_of(utterance, face_at),))
         else:
-            pieces.append(utterance)
-    yield from from_utterances(pieces)
+            of_whole_videos.append((utterance, face_at))
+    yield from from_utterances(of_whole_videos)
 
 
 _MODULES = {"mtedx": mtedx, "voxceleb2": voxceleb2, "avspeech": avspeech}

@@ -26,11 +26,14 @@ class Segment:
         id: unique among the clips; the name of its files, so it may hold "/".
         start_s: in the file's time, which starts at 0; None: the start of the file.
         end_s: in the file's time; None: the end of the file.
+        face_at: where the speaker's face is when the segment starts, (x, y) from 0 to 1 in the upright picture; None:
+            not known.
     """
 
     id: str
     start_s: float | None = None
     end_s: float | None = None
+    face_at: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,11 @@ class VideoFile:
         path: relative to the corpus's root.
         segments: in any order; they may overlap.
         audio: a file with the sound, relative to the root; None: the video has it.
-        face_at: where the speaker's face is when a segment starts, (x, y) from 0 to 1 in the upright picture; None:
-            not known.
     """
 
     path: str
     segments: tuple[Segment, ...]
     audio: str | None = None
-    face_at: tuple[float, float] | None = None
 
 
 def check_id(clip_id: str, where: str) -> str:
@@ -139,23 +139,37 @@ def _clip_ids(source: str | os.PathLike[str], paths: Iterable[str]) -> dict[str,
     return {path: check_id(stem, f"{source}: {path}") for path, stem in stems.items()}
 
 
-def from_utterances(utterances: Iterable[Utterance]) -> list[VideoFile]:
+def from_utterances(
+    utterances: Iterable[tuple[Utterance, tuple[float, float] | None]],
+) -> list[VideoFile]:
     """Groups utterances by their file, so that every file is decoded once.
 
     Args:
-        utterances: of a corpus reader; their paths are videos.
+        utterances: of a corpus reader, their paths are videos; each with the place of its face as in `Segment`.
 
     Returns:
         Videos sorted by path, segments by start.
     """
     files: dict[str, list[Segment]] = defaultdict(list)
-    for utterance in utterances:
-        files[utterance.path].append(_segment(utterance))
+    for utterance, face_at in utterances:
+        files[utterance.path].append(segment_of(utterance, face_at))
     return [
         VideoFile(path, tuple(sorted(segments, key=lambda s: (s.start_s or 0.0, s.id))))
         for path, segments in sorted(files.items())
     ]
 
 
-def _segment(utterance: Utterance) -> Segment:
-    return Segment(check_id(utterance.id, utterance.path), utterance.start_s, utterance.end_s)
+def segment_of(utterance: Utterance, face_at: tuple[float, float] | None = None) -> Segment:
+    """Makes a segment of an utterance.
+
+    Args:
+        utterance: of a corpus reader.
+        face_at: as in `Segment`.
+
+    Returns:
+        The segment.
+
+    Raises:
+        ValueError: for an id that cannot name files.
+    """
+    return Segment(check_id(utterance.id, utterance.path), utterance.start_s, utterance.end_s, face_at)

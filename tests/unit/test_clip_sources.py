@@ -62,11 +62,14 @@ def test_avspeech_tells_where_the_face_is(tmp_path: Path) -> None:
     touch(tmp_path, "train/aaa_1.000000_4.000000.mp4", "video/bbb.mp4", "avspeech_test.csv")
     assert list(videos("avspeech", tmp_path)) == [
         VideoFile(
-            "train/aaa_1.000000_4.000000.mp4", (Segment("aaa_1.000000_4.000000"),), face_at=(0.5, 0.25)
+            "train/aaa_1.000000_4.000000.mp4", (Segment("aaa_1.000000_4.000000", face_at=(0.5, 0.25)),)
         ),
         VideoFile(
             "video/bbb.mp4",
-            (Segment("bbb_1.000000_5.000000", 1.0, 5.0), Segment("bbb_9.000000_12.000000", 9.0, 12.0)),
+            (
+                Segment("bbb_1.000000_5.000000", 1.0, 5.0, (0.3, 0.4)),
+                Segment("bbb_9.000000_12.000000", 9.0, 12.0, (0.1, 0.2)),
+            ),
         ),
     ]
 

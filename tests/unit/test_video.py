@@ -266,11 +266,12 @@ def test_utterances_of_a_file_come_together() -> None:
     said = [
         Utterance(f"t{i}", f"{'ab'[i % 2]}.mp4", 1, start_s=float(9 - i), end_s=9.5 - i) for i in range(4)
     ]
-    files = from_utterances(said)
+    files = from_utterances((utterance, (0.1 * i, 0.5)) for i, utterance in enumerate(said))
     assert [(f.path, [s.id for s in f.segments]) for f in files] == [
         ("a.mp4", ["t2", "t0"]),
         ("b.mp4", ["t3", "t1"]),
     ]
+    assert files[0].segments[1] == Segment("t0", 9.0, 9.5, (0.0, 0.5))
 
 
 @pytest.mark.parametrize("wrong", ["", "/a", "a//b", "../a", "a/.", "a\tb", "a\nb", ".partial/x"])

@@ -74,7 +74,7 @@ def _rows(
 
     def start(segment: Segment) -> Clip:
         crops: Crops = (
-            MouthCrops() if settings.input == "mouth" else FaceCrops(landmarker, settings, video.face_at)
+            MouthCrops() if settings.input == "mouth" else FaceCrops(landmarker, settings, segment.face_at)
         )
         return Clip(video.path, segment, out, settings, crops, reader)
 
@@ -201,6 +201,9 @@ def merge(out: str | os.PathLike[str], outcomes: Iterable["Outcome"]) -> Counter
 
 
 def _video(data: Mapping[str, Any]) -> VideoFile:
-    segments = tuple(Segment(**segment) for segment in data["segments"])
-    at = data["face_at"]
-    return VideoFile(data["path"], segments, data["audio"], None if at is None else (at[0], at[1]))
+    return VideoFile(data["path"], tuple(map(_segment, data["segments"])), data["audio"])
+
+
+def _segment(values: Mapping[str, Any]) -> Segment:
+    at = values["face_at"]
+    return Segment(**{**values, "face_at": None if at is None else (at[0], at[1])})

@@ -159,8 +159,8 @@ def prepare(landmarker: Landmarker, tmp_path: Path) -> Prepare:
         audio: str | None = None,
         **settings: Any,
     ) -> ClipRow:
-        segment = Segment(clip_id or path.stem, start_s, end_s)
-        video = VideoFile(path.name, (segment,), audio, face_at)
+        segment = Segment(clip_id or path.stem, start_s, end_s, face_at)
+        video = VideoFile(path.name, (segment,), audio)
         return prepare_file(path.parent, video, tmp_path / "out", MouthSettings(**settings), landmarker)[0]
 
     return run

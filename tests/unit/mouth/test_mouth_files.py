@@ -1,5 +1,6 @@
 """Real faces in videos as users have them: each gives a centred mouth, or a reason why not."""
 
+import json
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
+from fairseq_ext.jobs import Item
+from fairseq_ext.media.clip_sources import videos
 from fairseq_ext.media.clips import Segment, VideoFile, videos_in
 from fairseq_ext.media.mouth.clip import rejected_image
 from fairseq_ext.media.mouth.landmarker import Landmarker
-from fairseq_ext.media.mouth.prepare import prepare_file
+from fairseq_ext.media.mouth.prepare import MouthWork, items, prepare_file
 from fairseq_ext.media.mouth.settings import MouthSettings
 from fairseq_ext.media.mouth.table import REASONS, ClipRow
 from fairseq_ext.media.mouth.template import KEPT, apply
@@ -245,6 +248,33 @@ def test_two_faces(
     nobody = prepare(path, clip_id="nobody", face_at=(0.5, 0.02))
     assert nobody.reason == "no_face"
     assert "2 faces seen" in nobody.detail
+
+
+def test_each_segment_of_a_whole_video_has_its_own_speaker(
+    talk: Any, other_talk: Any, make_video: Make, prepare: Prepare, tmp_path: Path, clip_of: Any
+) -> None:
+    """As AVSpeech lists them, by way of an item of work; they overlap, and one does not say."""
+    path = make_video(tmp_path / "two.mp4", two_faces(talk, other_talk), TIMES, talk.sound)
+    (tmp_path / "avspeech_train.csv").write_text(
+        "two,0.0,1.6,0.2,0.6\ntwo,1.2,2.8,0.75,0.6\ntwo,0.4,1.4,2,2\n"
+    )
+    (item,) = items(videos("avspeech", tmp_path))
+    work = MouthWork(str(tmp_path), str(tmp_path / "out"), MouthSettings())
+    rows = work(Item(item.id, json.loads(json.dumps(item.data))))["clips"]
+    chosen = {row["id"].split("_")[1]: (row["status"], row["choice"]) for row in rows}
+    assert chosen == {
+        "0.000000": ("ok", "nearest"),
+        "0.400000": ("ok", "largest"),
+        "1.200000": ("ok", "nearest"),
+    }
+    prepare(path, 0.0, 2.8, clip_id="left", face_at=(0.2, 0.6))
+    prepare(path, 0.0, 2.8, clip_id="right", face_at=(0.75, 0.6))
+    faces = {name: clip_of(tmp_path / "out", name).astype(int) for name in ("left", "right")}
+    for start, end, name in ((0, 40, "left"), (10, 35, "right"), (30, 70, "right")):
+        crops = clip_of(tmp_path / "out", f"two_{start / 25:.6f}_{end / 25:.6f}")
+        near = {n: np.abs(crops[8:-8] - face[start:end][8:-8]).mean() for n, face in faces.items()}
+        assert min(near, key=near.__getitem__) == name
+        assert near[name] < 0.5 * max(near.values())
 
 
 def test_a_wide_shot(talk: Any, make_video: Make, prepare: Prepare, tmp_path: Path, clip_of: Any) -> None:
