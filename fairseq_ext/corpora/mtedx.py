@@ -8,7 +8,7 @@ speaker_id: ..., wav: 0u7tTptBo9I.wav}` per line, keys in any order (the file it
 the three belong together by their number. splits: train, valid, test. `vtt/` and the translations are not read.
 
 The archives hold no video. Where the talks' videos were fetched from YouTube they are looked for in `VIDEO_FOLDERS`,
-of which `video/{l}/{split}/{talk}.mp4` is MuAViC's. Many have been deleted since; a talk without video is named once.
+of which `video/{l}/{split}/{talk}.mp4` is MuAViC's. Many have been deleted since; the talks without one are counted.
 
 Size (OpenSLR 100): es 189 h, fr 189 h, pt 164 h, it 107 h, ru 53 h, el 30 h, ar 18 h, de 15 h. Of these train
 (MuAViC, arXiv:2303.00628): es 178 h of 987 speakers, fr 176 h of 948, pt 153 h of 810, it 101 h of 487.
@@ -46,6 +46,7 @@ _FOLDER = re.compile(r"([a-z]{2,3})-\1")
 _NAME = re.compile(r"[\w-][\w.-]*", re.ASCII)  # of a talk or segment; it becomes a path
 # The two files that hold times round them differently; a row further off belongs to another sentence.
 _SAME_TIME_S = 0.5
+_NAMED = 10  # of the talks that are gone; hundreds may be
 
 
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
@@ -91,7 +92,8 @@ def read(
         splits: of train, valid, test.
         video: whether paths are of videos (a talk without one is skipped) or of the flac files; None for videos
             when any talk of the corpus has one.
-        on_problem: receives one line per talk or sentence that was skipped; by default it is logged as a warning.
+        on_problem: receives a line per sentence that was skipped, and one per split about all talks without a
+            recording; by default it is logged as a warning.
 
     Yields:
         Utterances by language, split and row, with ids such as `fr/train/0u7tTptBo9I_0004`; start and end are
@@ -127,7 +129,8 @@ class _Split:
         self._media: dict[str, str | None] = {}
         self._lengths_s: dict[str, float] = {}
         self._ids: dict[str, str] = {}
-        self._lost: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()  # segments by talk
+        self._damage: dict[str, str] = {}  # what is wrong with a talk's flac file
 
     def read(self) -> Iterator[Utterance]:
         text = self._data / "txt"
@@ -141,10 +144,16 @@ class _Split:
                 if utterance is not None:
                     yield utterance
         if self._lost:
-            self._report(
-                f"{self._data}: {len(self._lost)} of {len(self._media)} talks are without a recording, "
-                f"with them {self._lost.total()} segments"
-            )
+            self._report_lost()
+
+    def _report_lost(self) -> None:
+        kind = "flac file" if self._videos is None else "video"
+        talks = [f"{talk}{self._damage.get(talk, '')}" for talk in self._lost]
+        names = [*talks[:_NAMED], *([f"{len(talks) - _NAMED} more"] if len(talks) > _NAMED else [])]
+        self._report(
+            f"{self._data}: a {kind} of each talk expected, found none for {len(talks)} of {len(self._media)} talks, "
+            f"whose {self._lost.total()} segments are skipped: {', '.join(names)}"
+        )
 
     def _rows(
         self, segments: Path, sentences: Path, facts: Path
@@ -173,7 +182,7 @@ class _Split:
     def _utterance(
         self, where: str, line: str, sentence: str, facts: dict[str, str] | None
     ) -> Utterance | None:
-        """None for a segment whose talk was reported; raises ValueError for one that cannot be used."""
+        """None for a segment of a talk without a recording; raises ValueError for one that cannot be used."""
         segment, talk, start_s, end_s = _segment(line)
         speaker = _speaker(facts, talk, start_s)
         path = self._path(talk)
@@ -199,23 +208,17 @@ class _Split:
         )
 
     def _path(self, talk: str) -> str | None:
-        """Finds the talk's recording; reports once where there is none."""
+        """Finds the talk's recording."""
         if talk not in self._media:
             flac = self._data / "wav" / f"{talk}.flac"
-            problem = ""
+            path: str | None = flac.relative_to(self._root).as_posix()
             try:
                 self._lengths_s[talk] = _flac_length_s(flac)
             except (OSError, ValueError) as error:
-                problem = f"{flac}: a flac file expected, found {getattr(error, 'strerror', None) or error}"
-            path: str | None = flac.relative_to(self._root).as_posix()
-            if self._videos is not None:
-                path = self._videos.get(talk)
-                problem = (
-                    f"{self._data}: a video of the talk {talk} expected, found none" if path is None else ""
-                )
-            if problem:
-                self._report(f"{problem}; its segments are skipped")
-            self._media[talk] = None if problem else path
+                path = None
+                if self._videos is None and not isinstance(error, FileNotFoundError):
+                    self._damage[talk] = f" ({getattr(error, 'strerror', None) or error})"
+            self._media[talk] = path if self._videos is None else self._videos.get(talk)
         return self._media[talk]
 
     def _end_s(self, where: str, talk: str, start_s: float, end_s: float) -> float:
@@ -292,7 +295,7 @@ def _flac_length_s(path: Path) -> float:
     with open(path, "rb") as file:
         header = file.read(42)
     if len(header) < 42 or header[:4] != b"fLaC" or header[4] & 0x7F != 0:
-        raise ValueError(f"{header[:4]!r} and {len(header)} bytes of header")
+        raise ValueError(f"{header[:4]!r} and {len(header)} bytes of header found")
     packed = int.from_bytes(header[18:26], "big")  # 20 bits rate, 3 channels, 5 sample size, 36 samples
     rate_hz, num_samples = packed >> 44, packed & ((1 << 36) - 1)
     return num_samples / rate_hz if rate_hz and num_samples else math.inf

@@ -98,10 +98,9 @@ def test_videos_are_found_and_deleted_ones_counted(tmp_path: Path, pattern: str)
     utterances, problems = read_all(tmp_path)
     assert [u.transcript for u in utterances] == ["Merci."]
     assert (tmp_path / utterances[0].path).read_bytes() == b"not read"
-    assert len(problems) == 2, problems  # one line for the talk, not for each segment, and the count
-    assert "0u7tTptBo9I" in problems[0]
-    assert "1 of 2 talks" in problems[1]
-    assert "2 segments" in problems[1]
+    assert len(problems) == 1, problems
+    assert "a video of each talk expected, found none for 1 of 2 talks, whose 2 segments" in problems[0]
+    assert problems[0].endswith("skipped: 0u7tTptBo9I")
     sound, none = read_all(tmp_path, video=False)
     assert (len(sound), none) == (3, [])
     assert all(u.path.endswith(".flac") for u in sound)
@@ -113,21 +112,36 @@ def test_a_language_without_any_video_is_not_taken_from_the_sound_of_others(tmp_
     write_videos(tmp_path, ["0u7tTptBo9I", "-dJ_3mboZJQ"], "video/{language}/{split}")
     utterances, problems = read_all(tmp_path)
     assert {u.language for u in utterances} == {"fr"}
-    assert "pt-pt/data/train: 2 of 2 talks" in problems[-1]
+    assert "pt-pt/data/train: a video of each talk expected, found none for 2 of 2 talks" in problems[-1]
 
 
 def test_videos_asked_for_and_none_there(tmp_path: Path) -> None:
     write_split(tmp_path)
     utterances, problems = read_all(tmp_path, video=True)
     assert utterances == []
-    assert "2 of 2 talks" in problems[-1]
+    assert len(problems) == 1
+    assert "2 of 2 talks" in problems[0]
+
+
+def test_hundreds_of_deleted_talks_are_one_line(tmp_path: Path) -> None:
+    text = write_split(tmp_path) / "txt"
+    (text / "segments").write_text("".join(f"talk{i}_0 talk{i} 1.00 2.00\n" for i in range(300)))
+    (text / "train.fr").write_text("oui\n" * 300)
+    (text / "train.yaml").unlink()
+    write_videos(tmp_path, ["talk7"], mtedx.VIDEO_FOLDERS[0])
+    utterances, problems = read_all(tmp_path)
+    assert [u.id for u in utterances] == ["fr/train/talk7_0"]
+    assert len(problems) == 2  # and that there is no yaml file
+    assert "299 of 300 talks, whose 299 segments are skipped: talk0, talk1, " in problems[1]
+    assert problems[1].endswith("talk10, 289 more")
 
 
 def test_videos_without_the_sound_files(tmp_path: Path) -> None:
     data = write_split(tmp_path)
     for path in (data / "wav").iterdir():
         path.unlink()
-    assert len(read_all(tmp_path)[1]) == 3
+    (problem,) = read_all(tmp_path)[1]
+    assert "a flac file of each talk expected, found none for 2 of 2 talks" in problem
     write_videos(tmp_path, ["0u7tTptBo9I", "-dJ_3mboZJQ"], mtedx.VIDEO_FOLDERS[0])
     utterances, problems = read_all(tmp_path)
     assert (len(utterances), problems) == (3, [])
@@ -250,5 +264,5 @@ def test_a_talk_that_is_no_flac_is_named_once(tmp_path: Path, content: bytes) ->
     (data / "wav" / "0u7tTptBo9I.flac").write_bytes(content)
     utterances, problems = read_all(tmp_path)
     assert [u.transcript for u in utterances] == ["Merci."]
-    assert len(problems) == 2
-    assert "0u7tTptBo9I.flac: a flac file expected" in problems[0]
+    assert len(problems) == 1
+    assert f"1 of 2 talks, whose 2 segments are skipped: 0u7tTptBo9I ({content[:4]!r} and" in problems[0]
