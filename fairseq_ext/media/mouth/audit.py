@@ -84,19 +84,26 @@ def write_audit(
     shown = rows[:limit]
     pages = [shown[i : i + per_page] for i in range(0, len(shown), per_page)]
     folder = Path(clips) / FOLDER
-    for old in folder.glob("page*.html"):
-        old.unlink()
+    _remove(folder.glob(".*.tmp"))  # of a run that was killed
     for number, page in enumerate(pages):
+        figures = []
+        for index, row in enumerate(page, 1):
+            figures.append(_figure(clips, row))
+            if on_progress is not None:
+                on_progress(number * per_page + index, len(shown))
+        links = _links(number, len(pages))
         with atomic_write(folder / _name(number)) as file:
-            file.write(_head(f"Clips, page {number + 1} of {len(pages)}") + _links(number, len(pages)))
-            for index, row in enumerate(page, 1):
-                file.write(_figure(clips, row))
-                if on_progress is not None:
-                    on_progress(number * per_page + index, len(shown))
-            file.write(_links(number, len(pages)))
+            file.writelines([_head(f"Clips, page {number + 1} of {len(pages)}"), links, *figures, links])
     with atomic_write(folder / "index.html") as file:
         file.write(_head("Mouth clips") + _summary(rows) + _contents(pages))
+    now = set(map(_name, range(len(pages))))
+    _remove(path for path in folder.glob("page*.html") if path.name not in now)
     return folder / "index.html"
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def strip_of(path: str | os.PathLike[str], num_frames: int = _FRAMES) -> NDArray[np.uint8] | None:

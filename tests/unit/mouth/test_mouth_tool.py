@@ -180,6 +180,37 @@ def test_pages_of_few_and_clips_that_are_gone(tmp_path: Path) -> None:
     assert strip_of(tmp_path / "gone.mp4") is None
 
 
+WRITE_AUDIT = """
+import os, signal, sys
+from fairseq_ext.media.mouth.audit import write_audit
+replace = os.replace
+def killed(source, target):
+    if target.name == "page0002.html":
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+os.replace = killed
+write_audit(sys.argv[1], per_page=2)
+"""
+
+
+def test_pages_of_a_run_that_was_killed(tmp_path: Path) -> None:
+    """What it left goes away, and until then the pages of before are there."""
+    write_clips_table(tmp_path, [ClipRow(str(i), "a.mp4") for i in range(6)])
+    write_audit(tmp_path, per_page=1)
+    names = sorted(p.name for p in (tmp_path / "audit").iterdir())
+    done = subprocess.run([sys.executable, "-c", WRITE_AUDIT, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    left = sorted(p.name for p in (tmp_path / "audit").iterdir())
+    assert len(left) == len(names) + 1
+    assert set(names) < set(left)
+    write_audit(tmp_path, per_page=3)
+    assert sorted(p.name for p in (tmp_path / "audit").iterdir()) == [
+        "index.html",
+        "page0001.html",
+        "page0002.html",
+    ]
+
+
 def test_clips_of_files_that_are_cut_off_are_marked(tmp_path: Path) -> None:
     measured = {"detection_rate": 1.0, "jitter_px": 0.3, "yaw_deg": 3.0, "face_size_px": 120.0}
     write_clips_table(
