@@ -28,7 +28,7 @@ def main() -> None:
     from fairseq_ext.jobs import status, watch
 
     args = parse_args()
-    runs = sorted(path.parents[1] for path in args.folder.glob("**/plan/header.json")) or [args.folder]
+    runs = sorted(path.parent for path in args.folder.glob("**/plan.json")) or [args.folder]
     try:
         for folder in runs:
             summary = watch(folder) if args.what == "watch" else status(folder)

@@ -8,10 +8,13 @@ Every item ends in exactly one of done, rejected (the input is at fault), failed
 done and goes on. `outcomes` refuses a run that is not finished.
 
 In the folder of a run:
-    plan/          the items and settings, never changed; other ones are refused (`plan.py`)
-    leases/        who works on which chunk of items (`leases.py`)
-    parts/         what workers write while they work, readable after any death (`parts.py`)
-    done/          chunks whose items all have an outcome (`committed.py`)
+    plan.json      the items and settings. Others are refused (`plan.py`), but other items can be asked for: those that
+                   have not changed keep their outcome (`renewal.py`)
+    work-TOKEN/    the work on that plan:
+        items.jsonl, chunks.bin
+        leases/    who works on which chunk of items (`leases.py`)
+        parts/     what workers write while they work, readable after any death (`parts.py`)
+        done/      chunks whose items all have an outcome (`committed.py`)
     slurm/         logs of the jobs
     summary.json, problems.tsv
 

@@ -1,8 +1,8 @@
 """Chunks whose items all have an outcome.
 
-FOLDER/done/CHUNK holds a line of counts by state, then one outcome per item in the order of the plan. It appears
-by a hard link, which fails when the file is there: of two attempts that finish, the first wins, and what is
-there does not change. Only `upkeep.reopen_failed` takes it away, for items that are to be tried again.
+FOLDER/work-TOKEN/done/CHUNK holds a line of counts by state, then one outcome per item in the order of the
+plan. It appears by a hard link, which fails when the file is there: of two attempts that finish, the first wins,
+and what is there does not change. Only `upkeep.reopen` takes it away, for items that are to be tried again.
 """
 
 import os
@@ -30,7 +30,7 @@ def done_path(plan: Plan, chunk: int) -> Path:
     Returns:
         The path.
     """
-    return plan.folder / "done" / f"{chunk:07d}"
+    return plan.work / "done" / f"{chunk:07d}"
 
 
 def parts_folder(plan: Plan, chunk: int) -> Path:
@@ -43,7 +43,7 @@ def parts_folder(plan: Plan, chunk: int) -> Path:
     Returns:
         The path.
     """
-    return plan.folder / "parts" / f"{chunk:07d}"
+    return plan.work / "parts" / f"{chunk:07d}"
 
 
 def done_chunks(plan: Plan) -> set[int]:
@@ -55,7 +55,7 @@ def done_chunks(plan: Plan) -> set[int]:
     Returns:
         Their indices.
     """
-    return _numbers(plan.folder / "done")
+    return _numbers(plan, "done")
 
 
 def chunks_with_parts(plan: Plan) -> set[int]:
@@ -67,14 +67,17 @@ def chunks_with_parts(plan: Plan) -> set[int]:
     Returns:
         Their indices.
     """
-    return _numbers(plan.folder / "parts")
+    return _numbers(plan, "parts")
 
 
-def _numbers(folder: Path) -> set[int]:
+def _numbers(plan: Plan, name: str) -> set[int]:
     try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return set()
+        names = os.listdir(plan.work / name)
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"{plan.work}: the plan that this command began with expected, found it gone: another command has made a "
+            "new one (--update), or the folder was removed; run again"
+        ) from error
     return {int(name) for name in names if name.isdigit()}
 
 
@@ -91,7 +94,6 @@ def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], parts: Iterable[
         StorageError: when there is no room, or the parts are gone because another attempt was first.
     """
     path = done_path(plan, chunk)
-    path.parent.mkdir(exist_ok=True)
     temporary = parts_folder(plan, chunk) / f".{secrets.token_hex(6)}"
     counts = Counter(outcome.state for outcome in outcomes)
     try:

@@ -15,7 +15,9 @@ class Execution:
         workers: processes, on Slurm per job; 0 works in this process, to debug.
         shards: on Slurm, jobs of the array; otherwise parts, each for a command of its own.
         shard_id: which part this command does; from 0, not for Slurm.
+        update: take other items than those of the first run; what has not changed is kept.
         retry_failed: try failed and quarantined items again.
+        retry_rejected: try rejected items again.
         watch: start nothing, show the progress of a run that goes on elsewhere.
         max_deaths: an item at which so many attempts died is quarantined.
         lease_s: how long items stay with a worker that gives no sign of life.
@@ -33,7 +35,9 @@ class Execution:
     workers: int = 1
     shards: int = 1
     shard_id: int | None = None
+    update: bool = False
     retry_failed: bool = False
+    retry_rejected: bool = False
     watch: bool = False
     max_deaths: int = 3
     lease_s: float = 60.0
@@ -115,6 +119,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--watch", action="store_true", help="start nothing, show the progress over all shards"
+    )
+    group.add_argument(
+        "--update", action="store_true", help="take up what was added, changed or removed; the rest is kept"
+    )
+    group.add_argument(
+        "--retry-rejected", action="store_true", help="try rejected items again, whose files were mended"
     )
     group.add_argument("--retry-failed", action="store_true", help="try failed and quarantined items again")
     group.add_argument("--max-deaths", type=int, default=3, help="processes an item may kill (default: 3)")

@@ -1,10 +1,10 @@
 """Who works on which chunk: a file per claim, created exclusively and kept fresh by a thread of its holder.
 
-FOLDER/leases/CHUNK.GENERATION names its holder. A lease is stale when its holder died (seen at once on the same
-machine) or has not touched it for `lease_s`; it is taken over by creating the next generation, which exactly one
-process can do. The holder of an older generation, woken or requeued, notices at its next beat and gives up;
-should it be too late for that, its commit finds the other's in place. So a lease saves work, and correctness
-does not depend on it.
+FOLDER/work-TOKEN/leases/CHUNK.GENERATION names its holder. A lease is stale when its holder died (seen at once
+on the same machine) or has not touched it for `lease_s`; it is taken over by creating the next generation, which
+exactly one process can do. The holder of an older generation, woken or requeued, notices at its next beat and
+gives up; should it be too late for that, its commit finds the other's in place. So a lease saves work, and
+correctness does not depend on it.
 
 Times are the file server's: the age of a lease is the difference to a file touched just now, never to the clock
 of this machine. Leases are opened before they are looked at, which on NFS asks the server anew (close-to-open
@@ -173,13 +173,12 @@ class Leases:
     """The leases of a run, as they were when this object was made.
 
     Args:
-        folder: of the run.
+        work: folder of the plan.
         lease_s: how long an untouched lease is good for.
     """
 
-    def __init__(self, folder: Path, lease_s: float) -> None:
-        self._folder, self._lease_s = folder / "leases", lease_s
-        self._folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, work: Path, lease_s: float) -> None:
+        self._folder, self._lease_s = work / "leases", lease_s
         self._newest: dict[int, int] = {}
         self._server_ahead_s: float | None = None
         for name in os.listdir(self._folder):
@@ -191,6 +190,15 @@ class Leases:
     def chunks(self) -> Set[int]:
         """Those that were leased, fresh or stale."""
         return self._newest.keys()
+
+    def held(self) -> set[int]:
+        """Names the chunks that a worker is busy with.
+
+        Returns:
+            Those whose lease is fresh.
+        """
+        newest = self._newest.items()
+        return {chunk for chunk, number in newest if not self._is_stale(self._path(chunk, number))}
 
     def claim(self, chunk: int) -> Lease | None:
         """Tries to take a chunk that is free or whose lease is stale.

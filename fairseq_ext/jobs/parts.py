@@ -1,8 +1,8 @@
 """What workers write while they work on a chunk: one append-only file per attempt, a checksum per line.
 
-FOLDER/parts/CHUNK/ATTEMPT holds, before each batch, which items it has ("start"), then an outcome per item, and
-"stop" when the worker gave up on its own accord. Items that were started and have neither an outcome nor a
-"stop" after them are those at which the process died.
+FOLDER/work-TOKEN/parts/CHUNK/ATTEMPT holds, before each batch, which items it has ("start"), then an outcome per
+item, and "stop" when the worker gave up on its own accord. Items that were started and have neither an outcome nor
+a "stop" after them are those at which the process died.
 """
 
 import os
@@ -39,7 +39,7 @@ class Part:
     def __init__(self, folder: Path, attempt: str) -> None:
         self.path = folder / attempt
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
             flags = os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY
             self._descriptor = os.open(self.path, flags, 0o666)
         except OSError as error:

@@ -1,8 +1,10 @@
-"""What is to be done, written once and never changed: items in order, in chunks that one worker takes at a time.
+"""What is to be done: items in order, in chunks that one worker takes at a time. A plan never changes.
 
-FOLDER/plan/ holds `header.json` (counts and settings), `items.jsonl` (a record per item, as `records.py` writes
-them) and `chunks.bin` (where each chunk starts in it, 64-bit little-endian, and the end). It appears whole, by
-the renaming of its folder: of several processes that write it at once, one wins and the others compare.
+FOLDER/plan.json says of a plan its token, counts and settings; FOLDER/work-TOKEN/ holds `items.jsonl` (a
+record per item, as `records.py` writes them), `chunks.bin` (where each chunk starts in it, 64-bit little-endian, and
+the end) and all that is done on it. plan.json appears by a hard link, when the rest is there: of several processes
+that plan at once, one wins and the others compare. A plan of other items comes in its place by a file next.json in
+the work folder of the one before (`renewal.py`).
 """
 
 import json
@@ -11,7 +13,7 @@ import secrets
 import shutil
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -25,6 +27,9 @@ _NUM_CHUNKS = 256  # of a run of middling size: enough to keep dozens of workers
 _MAX_CHUNK = 512  # items; what is listed again and again (FOLDER/done) stays short for millions of items
 _ABANDONED_S = 24 * 3600
 _ADVICE = "pass what the first run was given, or use another folder"
+_ADVICE_ITEMS = "pass --update to keep what has not changed and go on with these, or use another folder"
+PLAN = "plan.json"
+NEXT = "next.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,11 @@ class Plan:
         """How many chunks."""
         return -(-self.num_items // self.chunk_size)
 
+    @property
+    def work(self) -> Path:
+        """The folder of this plan within that of the run."""
+        return work_folder(self.folder, self.token)
+
     def length(self, chunk: int) -> int:
         """How many items a chunk has.
 
@@ -73,14 +83,25 @@ class Plan:
         Raises:
             ValueError: when the plan is damaged.
         """
-        with open(self.folder / "plan" / "chunks.bin", "rb") as file:
+        path = self.work / "items.jsonl"
+        lines = enumerate(self.lines(chunk), 1)
+        return [_item(line, path, chunk * self.chunk_size + number) for number, line in lines]
+
+    def lines(self, chunk: int) -> list[bytes]:
+        """Reads the items of a chunk as they were written.
+
+        Args:
+            chunk: its index.
+
+        Returns:
+            A line per item, unchecked.
+        """
+        with open(self.work / "chunks.bin", "rb") as file:
             file.seek(8 * chunk)
             start, end = struct.unpack("<2Q", file.read(16))
-        path = self.folder / "plan" / "items.jsonl"
-        with open(path, "rb") as file:
+        with open(self.work / "items.jsonl", "rb") as file:
             file.seek(start)
-            lines = file.read(end - start).splitlines(keepends=True)
-        return [_item(line, path, chunk * self.chunk_size + number) for number, line in enumerate(lines, 1)]
+            return file.read(end - start).splitlines(keepends=True)
 
 
 def _item(line: bytes, path: Path, number: int) -> Item:
@@ -91,6 +112,19 @@ def _item(line: bytes, path: Path, number: int) -> Item:
             "remove the folder and run again"
         )
     return Item(**record)
+
+
+def work_folder(folder: Path, token: str) -> Path:
+    """Where a plan and what is done on it are.
+
+    Args:
+        folder: of the run.
+        token: of the plan.
+
+    Returns:
+        The path.
+    """
+    return folder / f"work-{token}"
 
 
 def open_plan(folder: str | os.PathLike[str]) -> Plan:
@@ -105,12 +139,19 @@ def open_plan(folder: str | os.PathLike[str]) -> Plan:
     Raises:
         ValueError: when there is none.
     """
-    path = Path(folder) / "plan" / "header.json"
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ValueError(f"{path}: a plan expected, found none; start the run first") from error
-    return Plan(folder=Path(folder), **header)
+    plans = list(_plans(Path(folder)))
+    if not plans:
+        raise ValueError(f"{Path(folder) / PLAN}: a plan expected, found none; start the run first")
+    return plans[-1]
+
+
+def _plans(root: Path) -> Iterator[Plan]:
+    """The first plan of a run and those that came in its place; the last one counts."""
+    path = root / PLAN
+    while path.exists():
+        plan = Plan(folder=root, **json.loads(path.read_text(encoding="utf-8")))
+        yield plan
+        path = plan.work / NEXT
 
 
 def make_plan(
@@ -133,72 +174,137 @@ def make_plan(
         ValueError: for ids that cannot be used, and for items or settings other than the plan's.
     """
     root = Path(folder)
+    if (root / PLAN).exists():
+        plan = same_settings(open_plan(root), settings)
+        _compare_items(plan, items)
+        return plan
+    with written(root, items, settings, batch_size) as fresh:
+        if _is_first(fresh):
+            return fresh
+        # Another process was first. Items may be such as can be read but once: ours are in the file.
+        plan = same_settings(open_plan(root), settings)
+        _compare_items(plan, _read_items(fresh.work))
+        return plan
+
+
+@contextmanager
+def written(
+    root: Path, items: Iterable[Item], settings: Mapping[str, Any], batch_size: int
+) -> Iterator[Plan]:
+    """Writes a plan that does not count yet; unless it does at the end of the block, it is removed.
+
+    Args:
+        root: folder of the run.
+        items: what is to be done.
+        settings: as JSON can hold them.
+        batch_size: chunks are made of whole batches.
+
+    Yields:
+        The plan.
+
+    Raises:
+        ValueError: for ids and settings that cannot be used.
+    """
     try:
         json.dumps(settings)
     except TypeError as error:
         raise ValueError(f"{root}: settings as JSON can hold them expected, {error}; convert them") from error
-    if not (root / "plan").exists():
-        root.mkdir(parents=True, exist_ok=True)
-        temporary = root / f".plan.{secrets.token_hex(6)}"
-        try:
-            _write(temporary, items, settings, batch_size)
-            os.rename(temporary, root / "plan")
-        except OSError:
-            if not (root / "plan").exists():
-                raise
-            # Another process was first. Items may be such as can be read but once: ours are in the file.
-            items = list(_read_items(temporary))
-        else:
+    root.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(6)
+    work = work_folder(root, token)
+    try:
+        num_items, chunk_size = _write(work, items, batch_size)
+        yield Plan(root, token, num_items, chunk_size, settings)
+    finally:
+        if (root / PLAN).exists() and open_plan(root).token == token:
             _clear_up(root)
-            return open_plan(root)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    plan = _same_settings(open_plan(root), settings)
-    _compare_items(plan, items)
-    return plan
+        else:
+            shutil.rmtree(work, ignore_errors=True)
 
 
-def _write(folder: Path, items: Iterable[Item], settings: Mapping[str, Any], batch_size: int) -> None:
-    folder.mkdir()
+def write_header(plan: Plan, path: Path) -> None:
+    """Writes what plan.json says of a plan.
+
+    Args:
+        plan: the plan.
+        path: of the file.
+    """
+    header = {name: getattr(plan, name) for name in ("token", "num_items", "chunk_size", "settings")}
+    write_bytes(path, f"{json.dumps(header, ensure_ascii=False, indent=1)}\n".encode())
+
+
+def _is_first(plan: Plan) -> bool:
+    path = plan.work / PLAN
+    write_header(plan, path)
+    try:
+        os.link(path, plan.folder / PLAN)
+    except FileExistsError:
+        return False
+    finally:
+        path.unlink()
+    return True
+
+
+def _write(work: Path, items: Iterable[Item], batch_size: int) -> tuple[int, int]:
+    """Returns the number of items and the size of the chunks."""
     starts, size, seen = [0], 0, set[str]()
-    with open(folder / "items.jsonl", "wb") as file:
+    work.mkdir()
+    with open(work / "items.jsonl", "wb") as file:
         for item in items:
             _check_id(item.id, seen)
-            size += file.write(_line(item))
+            size += file.write(line_of(item))
             starts.append(size)
         file.flush()
         os.fsync(file.fileno())
     num_items = len(starts) - 1
     chunk_size = _chunk_size(num_items, batch_size)
     bounds = [*starts[:-1:chunk_size], size]
-    write_bytes(folder / "chunks.bin", struct.pack(f"<{len(bounds)}Q", *bounds))
-    header = {
-        "token": secrets.token_hex(6),
-        "num_items": num_items,
-        "chunk_size": chunk_size,
-        "settings": settings,
-    }
-    text = json.dumps(header, ensure_ascii=False, indent=1)
-    write_bytes(folder / "header.json", f"{text}\n".encode())
+    write_bytes(work / "chunks.bin", struct.pack(f"<{len(bounds)}Q", *bounds))
+    for name in ("leases", "parts", "done"):
+        (work / name).mkdir()
+    return num_items, chunk_size
 
 
-def _read_items(folder: Path) -> Iterator[Item]:
-    path = folder / "items.jsonl"
+def _read_items(work: Path) -> Iterator[Item]:
+    path = work / "items.jsonl"
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             yield _item(line, path, number)
 
 
 def _clear_up(root: Path) -> None:
-    """Removes what processes left that were killed while they wrote a plan; by the server's clock."""
-    now_s = (root / "plan").stat().st_ctime
-    for path in root.glob(".plan.*"):
+    """Removes plans that were replaced, and what processes left that were killed while they wrote one."""
+    *replaced, current = (plan.work for plan in _plans(root))
+    for work in replaced:
+        _empty(work)
+    now_s = current.stat().st_ctime  # by the server's clock
+    for path in root.glob("work-*"):
         with suppress(OSError):
-            if now_s - (path / "items.jsonl").stat().st_mtime > _ABANDONED_S:
+            if path not in {*replaced, current} and now_s - path.stat().st_mtime > _ABANDONED_S:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _line(item: Item) -> bytes:
+def _empty(work: Path) -> None:
+    """Leaves only the name of the next plan."""
+    for path in work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != NEXT:
+            path.unlink(missing_ok=True)
+
+
+def line_of(item: Item) -> bytes:
+    """Writes an item; items that are equal look the same.
+
+    Args:
+        item: the item.
+
+    Returns:
+        Its line.
+
+    Raises:
+        ValueError: for data that JSON cannot hold.
+    """
     try:
         return encode({"id": item.id, "data": dict(item.data)}, sort_keys=True)
     except (TypeError, ValueError) as error:
@@ -220,7 +326,19 @@ def _chunk_size(num_items: int, batch_size: int) -> int:
     return batch_size * max(1, -(-wanted // batch_size))
 
 
-def _same_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
+def same_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
+    """Makes sure that a plan is for some settings.
+
+    Args:
+        plan: on disk.
+        settings: that are wanted now.
+
+    Returns:
+        The plan.
+
+    Raises:
+        ValueError: naming the first setting that differs.
+    """
     change = _first_change(plan.settings, settings)
     if change is not None:
         raise ValueError(f"{plan.folder}: the settings of its plan expected, {change}; {_ADVICE}")
@@ -245,21 +363,23 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _compare_items(plan: Plan, items: Iterable[Item]) -> None:
-    path = plan.folder / "plan" / "items.jsonl"
+    path = plan.work / "items.jsonl"
     with open(path, "rb") as file:
         for number, (line, item) in enumerate(zip_longest(file, items), 1):
             if item is None or line is None:
                 found = f"the end after {number - 1}" if item is None else f"one more, {item.id!r}"
-                raise ValueError(f"{plan.folder}: {plan.num_items} items expected, found {found}; {_ADVICE}")
-            if line != _line(item):
+                raise ValueError(
+                    f"{plan.folder}: {plan.num_items} items expected, found {found}; {_ADVICE_ITEMS}"
+                )
+            if line != line_of(item):
                 raise ValueError(_difference(plan.folder, number, _item(line, path, number), item))
 
 
 def _difference(folder: Path, number: int, planned: Item, found: Item) -> str:
     if planned.id != found.id:
-        return f"{folder}: {planned.id!r} expected as item {number}, found {found.id!r}; {_ADVICE}"
+        return f"{folder}: {planned.id!r} expected as item {number}, found {found.id!r}; {_ADVICE_ITEMS}"
     change = _first_change(planned.data, found.data)
-    return f"{folder}: item {planned.id!r} as planned expected, {change}; {_ADVICE}"
+    return f"{folder}: item {planned.id!r} as planned expected, {change}; {_ADVICE_ITEMS}"
 
 
 def chunks_of_shard(plan: Plan, shards: int, shard_id: int) -> Iterator[int]:

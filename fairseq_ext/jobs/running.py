@@ -12,13 +12,14 @@ from . import slurm
 from .committed import done_chunks
 from .execution import Execution
 from .faults import ContractError
-from .items import Item, Work
+from .items import Item, State, Work
 from .local import Crew, WorkerError, exit_on
 from .parts import StorageError
 from .plan import Plan, make_plan, open_plan
 from .progress import Bar
+from .renewal import renew_plan
 from .summary import Summary, write_summary
-from .upkeep import reopen_failed, tidy
+from .upkeep import reopen, tidy
 from .worker import Share, work_through
 
 _LOOK_EVERY_S = 1.0
@@ -40,7 +41,7 @@ def run(
 
     Args:
         folder: of the run; all that is known about it is there, `outcomes` reads it.
-        items: always the same, in the same order; they are streamed.
+        items: always the same, in the same order, but for an update; they are streamed.
         make_work: called once per process to make the work (load a model, say). A function of an importable
             module, or a `functools.partial` of one; not a lambda, nor on Slurm a function of the script itself.
             Of several workers each finds its number in the environment as JOBS_WORKER, to choose its GPU, and
@@ -53,17 +54,28 @@ def run(
         What became of the items. Those of other shards may be missing.
 
     Raises:
-        ValueError: for items or settings other than those the folder was made for.
+        ValueError: for settings other than those the folder was made for, or items unless it is an update.
         WorkerError: when the work cannot be made or breaks its contract, when there is no room to write, or when
             all jobs of Slurm have ended and items are missing.
     """
     if execution.watch:
         return watch(folder, shown=execution.progress)
     _check_picklable(make_work, execution)
-    plan = make_plan(folder, items, settings, batch_size)
     share = _share(execution, batch_size)
-    if execution.retry_failed:
-        reopen_failed(plan, share)
+    if execution.update:
+        lease_s, shown = execution.lease_s, execution.progress
+        plan = renew_plan(folder, items, settings, batch_size, lease_s=lease_s, shown=shown)
+    else:
+        plan = make_plan(folder, items, settings, batch_size)
+    try:
+        return _work(plan, make_work, share, execution)
+    except (StorageError, ContractError) as error:
+        raise WorkerError(f"{plan.folder}: {error}") from error
+
+
+def _work(plan: Plan, make_work: Callable[[], Work], share: Share, execution: Execution) -> Summary:
+    if again := _tried_again(execution):
+        reopen(plan, share, again)
     with _bar(plan, share, execution) as on_look:
         if execution.executor == "slurm":
             slurm.run_array(plan, make_work, share, execution, on_look)
@@ -73,6 +85,11 @@ def run(
             _work_here(plan, make_work, share, on_look)
     tidy(plan, share)
     return write_summary(plan)
+
+
+def _tried_again(execution: Execution) -> set[State]:
+    states: set[State] = {"rejected"} if execution.retry_rejected else set()
+    return states | {"failed", "quarantined"} if execution.retry_failed else states
 
 
 def _share(execution: Execution, batch_size: int) -> Share:
@@ -104,10 +121,7 @@ def _work_here(plan: Plan, make_work: Callable[[], Work], share: Share, on_look:
     if share.chunks(plan) <= done_chunks(plan):
         return
     with exit_on([signal.SIGTERM]):
-        try:
-            work_through(plan, make_work(), share, on_look)
-        except (StorageError, ContractError) as error:
-            raise WorkerError(f"{plan.folder}: {error}") from error
+        work_through(plan, make_work(), share, on_look)
 
 
 @contextmanager

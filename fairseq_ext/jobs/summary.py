@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from ..files import atomic_write
-from .committed import done_chunks, read_chunk
+from .committed import done_chunks, done_path, read_chunk
 from .items import STATES, Outcome
 from .plan import Plan, open_plan
 
@@ -73,7 +73,7 @@ def _all_outcomes(plan: Plan) -> Iterator[Outcome]:
         for item, outcome in zip(plan.items(chunk), read_chunk(plan, chunk), strict=True):
             if item.id != outcome.id:
                 raise ValueError(
-                    f"{plan.folder}/done/{chunk:07d}: {item.id!r} expected, found {outcome.id!r}; remove this file "
+                    f"{done_path(plan, chunk)}: {item.id!r} expected, found {outcome.id!r}; remove this file "
                     "and run again, its items are then done anew"
                 )
             yield outcome

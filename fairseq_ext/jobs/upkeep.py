@@ -1,35 +1,38 @@
-"""What is done to chunks that are done: opening them again for items that failed, clearing up after killed workers."""
+"""What is done to chunks that are done: opening them for items to be tried again, clearing up after killed workers."""
 
 import logging
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import closing
 
 from .committed import chunks_with_parts, done_chunks, done_path, parts_folder, read_chunk, read_counts
+from .items import State
 from .leases import Lease, Leases
 from .parts import Part
 from .plan import Plan
 from .worker import Share
 
 _LOG = logging.getLogger(__name__)
-_TRIED_AGAIN = frozenset({"failed", "quarantined"})
 
 
-def reopen_failed(plan: Plan, share: Share) -> None:
-    """Lets the failed and quarantined items of a share be tried again; all others stay.
+def reopen(plan: Plan, share: Share, states: Set[State]) -> None:
+    """Lets items of a share be tried again; all others stay.
 
     Args:
         plan: of the run.
         share: which chunks.
+        states: that the items are in which are tried again.
     """
     done = share.chunks(plan) & done_chunks(plan)
-    failed = [c for c in sorted(done) if any(read_counts(plan, c)[state] for state in _TRIED_AGAIN)]
-    leases = Leases(plan.folder, share.lease_s)
+    failed = [c for c in sorted(done) if any(read_counts(plan, c)[state] for state in states)]
+    leases = Leases(plan.work, share.lease_s)
     for chunk, lease in _take(plan, failed, leases):
-        _reopen(plan, chunk, lease)
+        _reopen(plan, chunk, lease, states)
     if held := done_chunks(plan) & set(failed):
-        _LOG.warning("%s: the failed items of chunks that a worker holds stay: %s", plan.folder, sorted(held))
+        _LOG.warning(
+            "%s: the items of chunks that a worker holds stay as they are: %s", plan.folder, sorted(held)
+        )
 
 
 def tidy(plan: Plan, share: Share) -> None:
@@ -39,7 +42,7 @@ def tidy(plan: Plan, share: Share) -> None:
         plan: of the run.
         share: which chunks.
     """
-    leases = Leases(plan.folder, share.lease_s)
+    leases = Leases(plan.work, share.lease_s)
     left = (leases.chunks | chunks_with_parts(plan)) & share.chunks(plan)
     for chunk, _ in _take(plan, left, leases):
         shutil.rmtree(parts_folder(plan, chunk), ignore_errors=True)
@@ -58,8 +61,8 @@ def _take(plan: Plan, chunks: Iterable[int], leases: Leases) -> Iterator[tuple[i
             lease.release()
 
 
-def _reopen(plan: Plan, chunk: int, lease: Lease) -> None:
-    kept = [(i, o) for i, o in enumerate(read_chunk(plan, chunk)) if o.state not in _TRIED_AGAIN]
+def _reopen(plan: Plan, chunk: int, lease: Lease, states: Set[State]) -> None:
+    kept = [(i, o) for i, o in enumerate(read_chunk(plan, chunk)) if o.state not in states]
     folder = parts_folder(plan, chunk)
     # A part of an earlier attempt would bring its failures back. As long as the file in done/ is there, it is
     # what counts, so this may end anywhere and be done again.

@@ -87,7 +87,7 @@ def _claims(plan: Plan, todo: set[int], lease_s: float) -> Iterable[tuple[int, L
 
 
 def _claim_one(plan: Plan, todo: set[int], lease_s: float) -> tuple[int, Lease] | None:
-    leases = Leases(plan.folder, lease_s)
+    leases = Leases(plan.work, lease_s)
     for chunk in sorted(todo, key=lambda chunk: (chunk in leases.chunks, chunk)):
         lease = leases.claim(chunk)
         if lease is None:

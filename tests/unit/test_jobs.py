@@ -27,10 +27,15 @@ from fairseq_ext.jobs import (
     run,
     watch,
 )
+from fairseq_ext.jobs.plan import open_plan
 
 HERE = Execution(workers=0, progress=False)
 SPAWNED = Execution(workers=2, progress=False)
 SETTINGS = {"model": {"name": "tiny", "beam": 5}, "rate_hz": 16000}
+
+
+def work_of(tmp_path: Path) -> Path:
+    return open_plan(tmp_path / "run").work
 
 
 @pytest.fixture
@@ -77,19 +82,19 @@ def test_the_lists_of_what_happened(tmp_path: Path, jobs_work: ModuleType) -> No
     assert rows[0] == "id\tstate\treason\tdetail"
     assert rows[1] == "fr/talk0_é/00003\trejected\tno_face\tof 3 frames"
     assert [len(row.split("\t")) for row in rows] == [4, 4, 4]
-    assert list((tmp_path / "run" / "leases").iterdir()) == []
-    assert list((tmp_path / "run" / "parts").iterdir()) == []
+    assert list((work_of(tmp_path) / "leases").iterdir()) == []
+    assert list((work_of(tmp_path) / "parts").iterdir()) == []
 
 
 def test_a_second_call_does_nothing_again(tmp_path: Path, jobs_work: ModuleType) -> None:
     log = tmp_path / "log"
     make = functools.partial(jobs_work.make_squares, log)
     first = run(tmp_path / "run", jobs_work.make_items(20), make, settings=SETTINGS, execution=HERE)
-    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "run" / "done").iterdir()}
+    times = {p: p.stat().st_mtime_ns for p in (work_of(tmp_path) / "done").iterdir()}
     second = run(tmp_path / "run", jobs_work.make_items(20), make, settings=SETTINGS, execution=SPAWNED)
     assert second == first
     assert len(jobs_work.noted(log)) == 20
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run" / "done").iterdir()} == times
+    assert {p: p.stat().st_mtime_ns for p in (work_of(tmp_path) / "done").iterdir()} == times
 
 
 def test_no_items(tmp_path: Path, jobs_work: ModuleType) -> None:
@@ -205,7 +210,7 @@ def test_a_plan_that_is_not_finished_is_none(tmp_path: Path) -> None:
 
 def test_a_flipped_bit_in_the_plan_is_noticed(tmp_path: Path) -> None:
     plan_of(tmp_path, [Item("a"), Item("b")])
-    path = tmp_path / "run" / "plan" / "items.jsonl"
+    path = work_of(tmp_path) / "items.jsonl"
     content = bytearray(path.read_bytes())
     content[len(content) // 2 + 12] ^= 1
     path.write_bytes(content)
@@ -252,7 +257,7 @@ def test_shards_share_all_items(tmp_path: Path, num_items: int, shards: int, bat
 def test_merging_refuses_what_is_damaged_or_gone(tmp_path: Path) -> None:
     items = [Item(f"i{i}") for i in range(4)]
     plan_of(tmp_path, items)
-    path = tmp_path / "run" / "done" / "0000002"
+    path = work_of(tmp_path) / "done" / "0000002"
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"i2", b"i3"))
     with pytest.raises(

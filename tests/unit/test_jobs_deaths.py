@@ -19,6 +19,7 @@ from types import ModuleType
 import pytest
 
 from fairseq_ext.jobs import Execution, outcomes, run, watch
+from fairseq_ext.jobs.plan import open_plan
 
 SPAWNED = Execution(workers=2, progress=False)
 SETTINGS = {"model": {"name": "tiny", "beam": 5}, "rate_hz": 16000}
@@ -80,7 +81,9 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def left_behind(folder: Path) -> list[Path]:
-    return [path for name in ("leases", "parts") for path in (folder / "run" / name).iterdir()]
+    return [
+        path for name in ("leases", "parts") for path in (open_plan(folder / "run").work / name).iterdir()
+    ]
 
 
 def check_all(folder: Path, jobs_work: ModuleType, num_items: int, quarantined: Sequence[int] = ()) -> None:
@@ -159,7 +162,7 @@ def test_a_command_that_is_asked_to_stop_counts_no_death(
         command.send_signal(number)
         command.communicate(timeout=60)
         assert command.returncode == (143 if number == signal.SIGTERM else -2)
-        assert list((tmp_path / "run" / "leases").iterdir()) == []
+        assert list((open_plan(tmp_path / "run").work / "leases").iterdir()) == []
     out, _ = start(tmp_path, *arguments, "--seconds", "0").communicate(timeout=60)
     assert "quarantined" not in out
     check_all(tmp_path, jobs_work, 6)
@@ -183,12 +186,12 @@ def test_a_frozen_worker_is_replaced_and_notices_when_it_wakes(
         execution=replace(SPAWNED, lease_s=1.0),
     )
     assert summary.complete
-    done = {p: p.read_bytes() for p in (tmp_path / "run" / "done").iterdir()}
+    done = {p: p.read_bytes() for p in (open_plan(tmp_path / "run").work / "done").iterdir()}
     for pid in (frozen, first.pid):
         os.kill(pid, signal.SIGCONT)
     out, _ = first.communicate(timeout=60)
     assert out == f"{summary}\n"
-    assert {p: p.read_bytes() for p in (tmp_path / "run" / "done").iterdir()} == done
+    assert {p: p.read_bytes() for p in (open_plan(tmp_path / "run").work / "done").iterdir()} == done
     check_all(tmp_path, jobs_work, 30)
     assert len(jobs_work.noted(log)) <= 31
     assert left_behind(tmp_path) == []
@@ -197,7 +200,7 @@ def test_a_frozen_worker_is_replaced_and_notices_when_it_wakes(
 def test_shards_at_once_and_who_watches(tmp_path: Path, jobs_work: ModuleType, start: Start) -> None:
     arguments = ["--num-items", "50", "--seconds", "0.01", "--shards", "3"]
     shards = [start(tmp_path, *arguments, "--shard-id", str(i)) for i in range(3)]
-    wait_until(lambda: (tmp_path / "run" / "plan").exists())
+    wait_until(lambda: (tmp_path / "run" / "plan.json").exists())
     watcher = start(tmp_path, "--num-items", "50", "--watch")
     summary = watch(tmp_path / "run", shown=False)
     out, err = watcher.communicate(timeout=60)
@@ -246,7 +249,7 @@ class Storm:
     def _tear(self, pid: int) -> None:
         """The end of what the process wrote never reached the disk."""
         time.sleep(0.02)
-        for path in (self.folder / "run" / "parts").glob(f"*/{pid}-*"):
+        for path in (self.folder / "run").glob(f"work-*/parts/*/{pid}-*"):
             with suppress(OSError):
                 size = path.stat().st_size
                 os.truncate(path, max(0, size - self.generator.randrange(1, 60)))

@@ -1,0 +1,207 @@
+"""Items that are added, changed or taken away: the others keep their outcome, however often this is killed."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairseq_ext.jobs import Execution, Item, Rejected, Summary, WorkerError, one_by_one, outcomes, run
+from fairseq_ext.jobs.committed import done_chunks
+from fairseq_ext.jobs.leases import Leases
+from fairseq_ext.jobs.parts import StorageError
+from fairseq_ext.jobs.plan import make_plan, open_plan
+from fairseq_ext.jobs.renewal import renew_plan
+
+HERE = Execution(workers=0, progress=False)
+UPDATE = replace(HERE, update=True)
+
+
+class Log:
+    """Work that says what it was asked to do."""
+
+    def __init__(self, stop_at: str = "") -> None:
+        self.worked: list[str] = []
+        self.stop_at = stop_at
+
+    def work(self, item: Item) -> dict[str, Any]:
+        if item.id == self.stop_at:
+            raise KeyboardInterrupt
+        self.worked.append(item.id)
+        if item.data.get("bad"):
+            raise Rejected("bad")
+        return {"value": item.data["value"]}
+
+
+def make_items(*names: str, **values: int) -> list[Item]:
+    return [Item(name, {"value": values.get(name, 0)}) for name in names]
+
+
+def call(
+    folder: Path, items: list[Item], log: Log, execution: Execution = HERE, batch_size: int = 1
+) -> Summary:
+    make: Callable[[], Any] = lambda: one_by_one(log.work)  # noqa: E731
+    return run(folder, items, make, settings={"size": 3}, execution=execution, batch_size=batch_size)
+
+
+def values_of(folder: Path) -> dict[str, int]:
+    return {o.id: o.result["value"] for o in outcomes(folder)}
+
+
+def test_what_has_not_changed_is_kept(tmp_path: Path) -> None:
+    call(tmp_path, make_items("a", "b", "c", "d"), Log())
+    old = open_plan(tmp_path)
+    wanted = make_items("e", "d", "b", "a", b=5)
+    with pytest.raises(ValueError, match=r"'a' expected as item 1, found 'e'; pass --update"):
+        call(tmp_path, wanted, Log())
+    log = Log()
+    summary = call(tmp_path, wanted, log, UPDATE)
+    assert log.worked == ["e", "b"]
+    assert summary.complete
+    assert values_of(tmp_path) == {"e": 0, "d": 0, "b": 5, "a": 0}
+    assert list(values_of(tmp_path)) == ["e", "d", "b", "a"]
+    assert [path.name for path in old.work.iterdir()] == ["next.json"]
+    again = Log()
+    assert call(tmp_path, wanted, again) == summary == call(tmp_path, wanted, again, UPDATE)
+    assert again.worked == []
+    assert len(list(tmp_path.glob("work-*"))) == 2
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_many_items_in_another_order_and_chunks_of_another_size(tmp_path: Path, batch_size: int) -> None:
+    names = [f"clip{i}" for i in range(700)]
+    call(tmp_path, make_items(*names), Log(), batch_size=7)
+    more = [f"clip{i}" for i in range(699, -200, -1)]
+    log = Log()
+    call(tmp_path, make_items(*more), log, UPDATE, batch_size)
+    assert log.worked == [f"clip{i}" for i in range(-1, -200, -1)]
+    assert list(values_of(tmp_path)) == more
+
+
+def test_what_a_killed_run_had_done_is_kept(tmp_path: Path) -> None:
+    names = [f"clip{i}" for i in range(600)]  # three to a chunk
+    log = Log(stop_at="clip301")
+    with pytest.raises(KeyboardInterrupt):
+        call(tmp_path, make_items(*names), log)
+    assert log.worked == names[:301]
+    rest = Log()
+    call(tmp_path, make_items("new", *names), rest, UPDATE)
+    assert rest.worked == ["new", *names[301:]]
+
+
+def test_rejected_items_keep_their_rejection_until_they_are_retried(tmp_path: Path) -> None:
+    items = [Item("a", {"value": 1}), Item("b", {"value": 1, "bad": True})]
+    call(tmp_path, items, Log())
+    log = Log()
+    summary = call(tmp_path, [*items, Item("c", {"value": 1})], log, UPDATE)
+    assert log.worked == ["c"]
+    assert summary.states["rejected"] == 1
+    retried = Log()
+    call(tmp_path, [*items, Item("c", {"value": 1})], retried, replace(HERE, retry_rejected=True))
+    assert retried.worked == ["b"]
+
+
+def test_other_settings_are_refused_all_the_same(tmp_path: Path) -> None:
+    call(tmp_path, make_items("a"), Log())
+    with pytest.raises(ValueError, match="size = 3, found 4"):
+        renew_plan(tmp_path, make_items("a", "b"), {"size": 4}, 1, lease_s=60.0)
+    assert values_of(tmp_path) == {"a": 0}
+
+
+def test_two_items_of_one_id_change_nothing(tmp_path: Path) -> None:
+    call(tmp_path, make_items("a"), Log())
+    with pytest.raises(ValueError, match="found two"):
+        call(tmp_path, make_items("b", "b"), Log(), UPDATE)
+    assert values_of(tmp_path) == {"a": 0}
+    assert len(list(tmp_path.glob("work-*"))) == 1
+
+
+def test_nothing_changes_under_a_worker(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, make_items("a", "b"), {}, 1)
+    lease = Leases(plan.work, 60.0).claim(1)
+    assert lease is not None
+    with pytest.raises(ValueError, match="no worker expected while its items change, found 1 at work"):
+        renew_plan(tmp_path, make_items("a", "c"), {}, 1, lease_s=60.0)
+    assert open_plan(tmp_path) == plan
+    lease.release()
+    assert renew_plan(tmp_path, make_items("a", "c"), {}, 1, lease_s=60.0, shown=False) == open_plan(tmp_path)
+
+
+def test_who_still_works_on_the_old_plan_is_told(tmp_path: Path) -> None:
+    old = make_plan(tmp_path, make_items("a", "b"), {}, 1)
+    renew_plan(tmp_path, make_items("c"), {}, 1, lease_s=60.0, shown=False)
+    with pytest.raises(StorageError, match="another command has made a new one"):
+        done_chunks(old)
+
+    def work(item: Item) -> dict[str, Any]:
+        renew_plan(
+            tmp_path, make_items("d", item.id), {}, 1, lease_s=1e-9, shown=False
+        )  # too late to stop it
+        return {"value": 1}
+
+    settings: dict[str, Any] = {}
+    make = functools.partial(one_by_one, work)
+    with pytest.raises(WorkerError, match=r"found it gone|No such file"):
+        run(tmp_path, make_items("c"), make, settings=settings, execution=HERE)
+    assert not list(open_plan(tmp_path).work.glob("done/*"))
+
+
+_RENEW = """
+import os, signal, sys
+from pathlib import Path
+from fairseq_ext.jobs import Item, renewal
+function = getattr(renewal, sys.argv[2])
+def killed(*args, **kwargs):
+    if sys.argv[3] == "after":
+        function(*args, **kwargs)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(renewal, sys.argv[2], killed)
+items = [Item(f"i{i}", {"value": 0}) for i in range(300)]
+renewal.renew_plan(sys.argv[1], items, {"size": 3}, 1, lease_s=60.0, shown=False)
+"""
+
+
+@pytest.mark.parametrize("name", ["_carry_over", "_keep", "write_header", "_put_in_place"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_any_moment_it_has_happened_or_not(tmp_path: Path, name: str, when: str) -> None:
+    wanted = make_items(*(f"i{i}" for i in range(300)))
+    call(tmp_path, wanted[:100], Log())
+    killed = subprocess.run([sys.executable, "-c", _RENEW, str(tmp_path), name, when], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    happened = (name, when) == ("_put_in_place", "after")
+    assert open_plan(tmp_path).num_items == (300 if happened else 100)
+    log = Log()
+    call(tmp_path, wanted, log, UPDATE)
+    assert log.worked == [item.id for item in wanted[100:]]
+    assert len(values_of(tmp_path)) == 300
+    for path in tmp_path.glob("work-*"):  # a day later
+        os.utime(path, (0, 0))
+    call(tmp_path, wanted[:50], Log(), UPDATE)
+    left = {path for path in tmp_path.glob("work-*") if (path / "items.jsonl").exists()}
+    assert left == {open_plan(tmp_path).work}
+
+
+def test_of_several_at_once_one_wins(tmp_path: Path) -> None:
+    call(tmp_path, make_items(*(f"i{i}" for i in range(400))), Log())
+    program = (
+        "import sys; from fairseq_ext.jobs import Item\nfrom fairseq_ext.jobs.renewal import renew_plan\n"
+        "items = [Item(f'{sys.argv[2]}{i}', {'value': 0}) for i in range(1000)]\n"
+        "try: print(renew_plan(sys.argv[1], items, {'size': 3}, 1, lease_s=60.0, shown=False).token)\n"
+        "except (ValueError, OSError) as error: print('refused', error)"
+    )
+    commands = [[sys.executable, "-c", program, str(tmp_path), prefix] for prefix in "ijk"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    answers = [process.communicate()[0].strip() for process in running]
+    plan = open_plan(tmp_path)
+    assert plan.token in answers
+    assert plan.num_items == 1000
+    prefix = plan.items(0)[0].id[0]
+    log = Log()
+    call(tmp_path, make_items(*(f"{prefix}{i}" for i in range(1000))), log)
+    assert len(values_of(tmp_path)) == 1000
