@@ -92,6 +92,21 @@ def test_a_decoder_that_was_not_run_is_left_open(
     assert table.rows[1][table.header.index("WER %, with LM")] != "–"
 
 
+def test_what_no_system_has_is_no_column(make_recognition_row: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_recognition_row(tmp_path, "all", "ssl", 1, 10)
+    row = json.loads((folder / "metrics.json").read_text())
+    row.update(num_updates=None, train_s=None, num_speakers=1)
+    for decoder in row["decoders"].values():
+        decoder.update(settings={}, real_time_factor=None)
+    (folder / "metrics.json").write_text(json.dumps(row))
+    gathered = results.collect(tmp_path, {})
+    for table in (recognition.rates(gathered, "all"), recognition.decoding(gathered, "all")):
+        assert "–" not in table.rows[0]
+        assert {len(line) for line in table.rows} == {len(table.header)}
+        assert not {"Updates", "Training s", "Settings", "Seconds per second of audio"} & set(table.header)
+        assert not any(word in table.note for word in ("Training seconds", "alpha", "1 speakers"))
+
+
 def test_comparison_is_paired(gathered: dict[str, Any]) -> None:
     found = comparison.compare(gathered, "ssl", "scratch")
     assert [(c.protocol, c.decoder) for c in found] == [

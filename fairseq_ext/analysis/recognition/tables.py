@@ -34,8 +34,15 @@ from .systems import (
 RATES_NOTE = (
     "Errors per 100 words or characters of the reference, after normalising both sides: lower is better, and it may "
     "exceed 100. Mean over seeds, with the lowest and highest seed in parentheses. {n:,} utterances ({length}) of "
-    "{speakers} speakers{overlap}. Intervals: percentile bootstrap over {resampled}, bounds averaged over seeds. "
-    "Training seconds are those of the last step alone, without pre-training."
+    "{speakers} speaker{plural}{overlap}. Intervals: percentile bootstrap over {resampled}, bounds averaged over seeds."
+)
+TRAINING_NOTE = "Training seconds are those of the last step alone, without pre-training."
+SHARES_NOTE = (
+    "Shares of the reference's words. Raw: both texts compared as they are, case and punctuation of the reference "
+    "included."
+)
+SETTINGS_NOTE = (
+    "alpha and beta were chosen on the split that the settings name; several values: one per seed."
 )
 
 
@@ -54,7 +61,10 @@ def rates(results: Results, protocol: str) -> Table:
     header = ["System", "Seeds"]
     for name in names:
         header += [f"WER %, {decoder_title(name)}", "95 % interval"]
-    header += [f"CER %, {decoder_title(name)}" for name in names] + ["Updates", "Training s"]
+    header += [f"CER %, {decoder_title(name)}" for name in names]
+    # A labeller that somebody else has trained has neither.
+    is_trained = any(s["num_updates"] or s["train_s"] is not None for s in found)
+    header += ["Updates", "Training s"] if is_trained else []
     lines = []
     for s in found:
         cells = [row_title(results, s["row"]), str(len(s["seeds"]))]
@@ -64,16 +74,18 @@ def rates(results: Results, protocol: str) -> Table:
         cells += [
             NOTHING if (cer := metric_of(s, name, "cer")) is None else percent(cer["mean"]) for name in names
         ]
-        lines.append((*cells, updates_text(s["num_updates"]), seconds(s["train_s"])))
+        training = [updates_text(s["num_updates"]), seconds(s["train_s"])] if is_trained else []
+        lines.append((*cells, *training))
     first = found[0]
     facts = {
         "overlap": _overlap(first),
         "n": first["n"],
         "length": minutes_text(60 * first["hours"]),
         "speakers": first["num_speakers"],
+        "plural": "" if first["num_speakers"] == 1 else "s",
     }
     resampled = next(iter(first["decoders"].values()))["resampled"]
-    note = RATES_NOTE.format(**facts, resampled=resampled)
+    note = RATES_NOTE.format(**facts, resampled=resampled) + (f" {TRAINING_NOTE}" if is_trained else "")
     heading = f"Word error rates: {protocol_title(results, protocol).removeprefix('Protocol: ')}"
     return Table(f"wer-{slug(protocol)}", heading, tuple(header), tuple(lines), note)
 
@@ -101,7 +113,11 @@ def decoding(results: Results, protocol: str) -> Table:
     found = summaries(results, protocol, RECOGNITION)
     header: tuple[str, ...] = ("System", "Decoder", "Substituted %", "Left out %", "Put in %")
     header += ("Raw WER %", "Raw CER %")
-    header += ("Settings", "Seconds per second of audio")
+    of_decoders = [of_decoder for s in found for of_decoder in s["decoders"].values()]
+    has_settings = any(any(d["settings"]) for d in of_decoders)
+    is_timed = any(d["real_time_factor"] is not None for d in of_decoders)
+    header += ("Settings",) if has_settings else ()
+    header += ("Seconds per second of audio",) if is_timed else ()
     lines = []
     for s in found:
         for name in decoders([s]):
@@ -111,12 +127,11 @@ def decoding(results: Results, protocol: str) -> Table:
             factor = of_decoder["real_time_factor"]
             cells = (row_title(results, s["row"]), decoder_title(name), *(percent(x) for x in shares))
             raw = (spread_of(s, name, "wer_raw"), spread_of(s, name, "cer_raw"))
-            speed = NOTHING if factor is None else f"{factor:.3g}"
-            lines.append((*cells, *raw, _settings(of_decoder["settings"]), speed))
-    note = (
-        "Shares of the reference's words. Raw: both texts compared as they are, case and punctuation of the reference "
-        "included. alpha and beta were chosen on the split that the settings name; several values: one per seed."
-    )
+            how = [_settings(of_decoder["settings"])] if has_settings else []
+            if is_timed:
+                how.append(NOTHING if factor is None else f"{factor:.3g}")
+            lines.append((*cells, *raw, *how))
+    note = SHARES_NOTE + (f" {SETTINGS_NOTE}" if has_settings else "")
     heading = f"Decoding: {protocol_title(results, protocol).removeprefix('Protocol: ')}"
     return Table(f"decoding-{slug(protocol)}", heading, header, tuple(lines), note)
 
