@@ -105,11 +105,14 @@ class FaceCrops:
         self._tracker: Tracker | None = Tracker(landmarker, face_at)
         self._choice = self._tracker.choice
         self._cuts = CutDetector()
-        max_gap = max(round(settings.max_gap_s * FRAMES_PER_S), settings.detect_every)
-        self._steadier = Steadier(settings.smoothing_frames, max_gap)
+        self._max_gap = round(settings.max_gap_s * FRAMES_PER_S)
+        # The face may be gone from right behind a look that found it.
+        self._steadier = Steadier(settings.smoothing_frames, self._max_gap + settings.detect_every - 1)
         self._frame = self._next_look = 0
         self._last: Picture | None = None
         self._looks: list[bool] = []
+        self._lost_at: int | None = None  # the first of the looks in a row that did not find the face
+        self._longest_gap = 0  # frames, of those that ended
         self._sizes: list[float] = []
         self._yaws: list[float] = []
         self._jitters: list[float] = []
@@ -123,8 +126,8 @@ class FaceCrops:
                 "no_face",
                 f"{self._choice.num_faces} faces seen, none taken" if self._choice.num_faces else "",
             )
-        if self._steadier.too_long:
-            return "face_lost", f"out of sight for {self._steadier.longest_gap / FRAMES_PER_S:.2f} s or more"
+        if self._gap() > self._max_gap or self._steadier.too_long:
+            return "face_lost", f"out of sight for {self._gap() / FRAMES_PER_S:.2f} s"
         return "", ""
 
     @property
@@ -153,7 +156,7 @@ class FaceCrops:
         return replace(
             row,
             detection_rate=round(float(np.mean(self._looks)), 4),
-            longest_gap_s=self._steadier.longest_gap / FRAMES_PER_S,
+            longest_gap_s=self._gap() / FRAMES_PER_S,
             face_size_px=round(median(self._sizes), 1) if self._sizes else None,
             jitter_px=round(float(np.mean(self._jitters)), 3) if self._jitters else None,
             yaw_deg=round(median(self._yaws), 1) if self._yaws else None,
@@ -183,11 +186,19 @@ class FaceCrops:
         mesh = self._tracker.look(picture, frame)
         self._looks.append(mesh is not None)
         if mesh is None:
+            self._lost_at = frame if self._lost_at is None else self._lost_at
             return None
+        self._longest_gap, self._lost_at = self._gap(frame), None
         self._sizes.append(face_size(mesh))
         self._yaws.append(abs(yaw_deg(mesh)))
         marks: Points = mesh[list(KEPT), :2]
         return marks
+
+    def _gap(self, end: int | None = None) -> int:
+        """Frames of the longest stretch without the face, up to frame `end`: from a look that did not find it to the
+        next that did."""
+        end = self._frame if end is None else end
+        return max(self._longest_gap, 0 if self._lost_at is None else end - self._lost_at)
 
     def _end_scene(self) -> list[Crop]:
         """Looks at the last frame too, so that none is extrapolated."""

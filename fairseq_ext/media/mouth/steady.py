@@ -55,8 +55,7 @@ class Steadier:
     """Takes frames in order and gives them back in order, with their poses.
 
     Attributes:
-        longest_gap: frames of the longest stretch without a look that found the face, so far.
-        too_long: whether a gap was too long; nothing is handed out from then on.
+        too_long: whether too many frames waited for a look that finds the face; nothing is handed out from then on.
     """
 
     def __init__(self, half_window: int, max_gap: int) -> None:
@@ -64,9 +63,8 @@ class Steadier:
 
         Args:
             half_window: frames on either side that are averaged.
-            max_gap: longest stretch in frames that is bridged.
+            max_gap: most frames from one look that found the face to the next.
         """
-        self.longest_gap = 0
         self.too_long = False
         self._half, self._max_gap = half_window, max_gap
         self._unknown: deque[Frame] = deque()  # frames after the last look
@@ -129,8 +127,7 @@ class Steadier:
         return self._unknown[-1].picture if self._unknown else None
 
     def _check_gap(self, found: bool) -> None:
-        self.longest_gap = max(self.longest_gap, len(self._unknown) - found)
-        if self.longest_gap > self._max_gap:
+        if len(self._unknown) - found > self._max_gap:
             self.too_long = True
             self._unknown.clear()
             self._known.clear()

@@ -47,7 +47,7 @@ class ClipRow:
         num_frames: at 25 per second.
         num_samples: at 16 kHz; 640 per frame.
         detection_rate: share of looks that found the face.
-        longest_gap_s: longest stretch without it.
+        longest_gap_s: longest stretch without it, from a look in vain to the next that found it.
         face_size_px: median side of the face in the source: the square root of its box.
         jitter_px: mean distance from the face as seen to the smoothed one, in pixels of the crop.
         yaw_deg: median turn of the head to the side, absolute.

@@ -60,6 +60,7 @@ def test_all_grid_clips(
         (row,) = prepare_file(grid, video, tmp_path, MouthSettings(), landmarker)
         check_mouth(tmp_path, row, clip_of(tmp_path, row.id))
         assert (row.num_frames, row.detection_rate, row.num_faces, row.choice) == (75, 1.0, 1, "only")
+        assert row.longest_gap_s == 0.0  # though only one frame in a few is looked at
         assert row.av_difference_s == pytest.approx(-0.022, abs=0.005)
         assert row.jitter_px is not None
         assert row.jitter_px < 1
@@ -300,13 +301,29 @@ def test_no_face_is_rejected_and_shown(talk: Any, make_video: Make, prepare: Pre
 
 
 def test_a_face_that_goes_away(talk: Any, make_video: Make, prepare: Prepare, tmp_path: Path) -> None:
-    for first, last, reason in ((30, 40, ""), (20, 70, "face_lost")):
+    for first, last, reason in ((30, 40, ""), (30, 55, ""), (30, 56, "face_lost"), (20, 70, "face_lost")):
         pictures = talk.pictures.copy()
         pictures[first:last] = 128
-        row = prepare(make_video(tmp_path / f"{first}.mp4", pictures, TIMES, talk.sound))
+        path = make_video(tmp_path / f"{first}-{last}.mp4", pictures, TIMES, talk.sound)
+        row = prepare(path, min_detection_rate=0.0)
         assert row.reason == reason, row
         assert row.num_cuts == 2
-        assert row.longest_gap_s >= min(1.0, (last - first - 1) / 25)
+        assert row.longest_gap_s == (last - first) / 25
+    assert row.detail == "out of sight for 2.00 s"
+
+
+def test_a_face_that_is_covered(talk: Any, make_video: Make, prepare: Prepare, tmp_path: Path) -> None:
+    """No cut says when, so what is known is from the first look in vain to the next that finds it."""
+    pictures = talk.pictures.copy()
+    pictures[31:44, 60:270, 90:280] = 128
+    path = make_video(tmp_path / "covered.mp4", pictures, TIMES, talk.sound)
+    row = prepare(path)
+    assert (row.reason, row.num_cuts, row.num_resets, row.longest_gap_s) == ("", 0, 1, 0.4)
+    assert prepare(path, max_gap_s=0.4).reason == ""
+    assert prepare(path, max_gap_s=0.36).reason == "face_lost"
+    pictures[31:] = pictures[31:32]
+    row = prepare(make_video(tmp_path / "to_the_end.mp4", pictures[:50], TIMES[:50]), min_detection_rate=0.0)
+    assert (row.reason, row.longest_gap_s) == ("", 0.6)
 
 
 def test_a_scene_cut_to_another_speaker(
