@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from ..decoding.ctc import greedy
+from ..labelling.devices import choose_device
 from ..labelling.engine import SAMPLE_RATE_HZ, Hypothesis, Languages, Waveform, check_windows
-from ..labelling.openai import torch_device
+from ..labelling.packages import reason
 from .recognizer import Recognizer, load_recognizer
 
 Heard = tuple[Tensor, Tensor]  # (B, T, V) ln p, (B,) frames
@@ -108,6 +109,7 @@ def load_ctc_labeller(
     device: str = "auto",
     batch_size: int = 8,
     num_threads: int = 1,
+    dictionary: str | os.PathLike[str] | None = None,
 ) -> CtcLabeller:
     """Loads a CTC checkpoint, ours or stock fairseq's.
 
@@ -117,12 +119,14 @@ def load_ctc_labeller(
         device: "cpu", "cuda" or "auto".
         batch_size: windows at once.
         num_threads: of a CPU.
+        dictionary: `dict.ltr.txt` of the training, for a file of fairseq that does not hold it.
 
     Returns:
         The labeller.
 
     Raises:
-        ValueError: for a file that is no recogniser, or one of another rate than 16 kHz, and for several languages.
+        ValueError: for a file that is no recogniser, or one of another rate than 16 kHz, for several languages, and
+            for a device that is not there or too small.
     """
     if len(languages) != 1:
         raise ValueError(
@@ -130,5 +134,11 @@ def load_ctc_labeller(
             "pass one, such as --languages fr"
         )
     torch.set_num_threads(num_threads)
-    recognizer = load_recognizer(path, torch_device(torch, device))
+    chosen = choose_device(device, torch.cuda.device_count())
+    try:
+        recognizer = load_recognizer(path, chosen, dictionary=dictionary)
+    except RuntimeError as error:  # of CUDA
+        raise ValueError(
+            f"{path}: a recogniser that loads on {chosen} expected, found: {reason(error)}; change the device"
+        ) from error
     return CtcLabeller(recognizer, languages[0], name=Path(path).name, batch_size=batch_size)

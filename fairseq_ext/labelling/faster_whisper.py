@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import tokens
+from .devices import choose_device
 from .engine import Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
 from .log_mel import LogMel
-from .packages import gpu_of_worker, need
+from .packages import need, reason
 
 FORMAT = ("model.bin", "config.json", "tokenizer.json")
 DEFAULT_TYPES = {"cpu": "int8", "cuda": "float16"}
@@ -42,7 +43,8 @@ class FasterWhisper:
         decoding: how texts are searched for.
 
     Raises:
-        ValueError: for a folder or a type that CTranslate2 does not take, and for a GPU without what it needs.
+        ValueError: for a folder or a type that CTranslate2 does not take, a GPU that is not there, and one without what
+            it needs.
     """
 
     def __init__(
@@ -59,12 +61,10 @@ class FasterWhisper:
         self.name, self.batch_size, self.decoding = name, batch_size, decoding or Decoding()
         _check_folder(Path(folder))
         self._ctranslate2 = need("ctranslate2")
-        kind, _, index = device.partition(":")
-        if kind == "auto":
-            kind = "cuda" if self._ctranslate2.get_cuda_device_count() else "cpu"
+        count = self._ctranslate2.get_cuda_device_count()
+        kind, _, index = choose_device(device, count).partition(":")
         if kind == "cuda":
             preload_cublas()
-            index = index or str(gpu_of_worker(self._ctranslate2.get_cuda_device_count()))
         self._is_cpu = kind == "cpu"
         self._model = self._load(Path(folder), kind, int(index or 0), compute_type, num_threads)
         self._vocabulary = need("tokenizers").Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
@@ -82,7 +82,7 @@ class FasterWhisper:
             )
         except (RuntimeError, ValueError) as error:
             raise ValueError(
-                f"{folder}: a Whisper that CTranslate2 loads on {device} as {wanted} expected, found: {error}; "
+                f"{folder}: a Whisper that CTranslate2 loads on {device} as {wanted} expected, found: {reason(error)}; "
                 "convert the model again, or change device or type"
             ) from error
         if not model.is_multilingual:

@@ -8,7 +8,7 @@ from typing import Any
 from .engine import Decoding, Engine
 from .faster_whisper import FasterWhisper
 from .openai import OpenAiWhisper
-from .packages import need
+from .packages import need, reason
 from .transformers import TransformersWhisper
 
 KINDS = ("faster-whisper", "openai", "transformers")
@@ -126,7 +126,7 @@ def _local_folder(model: str) -> str:
         folder: str = download(model)
     except Exception as error:  # of the hub, of HTTP, of the network
         raise ValueError(
-            f"{model}: a model that can be downloaded expected, found: {type(error).__name__}: {error}; copy a model's "
-            "folder here and give its path"
+            f"{model}: a folder here, or a name of faster-whisper's that can be downloaded, expected, found neither "
+            f"({reason(error)}); give the path of a model's folder"
         ) from error
     return folder

@@ -6,9 +6,10 @@ Shapes: B windows, `(B, M, 3000)` log-mel, `(B, 1500, D)` encoded.
 from collections.abc import Sequence
 from typing import Any
 
+from .devices import choose_device, half_precision
 from .engine import MAX_SAMPLES, Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
-from .packages import gpu_of_worker, need
+from .packages import need, reason
 
 
 class OpenAiWhisper:
@@ -24,7 +25,7 @@ class OpenAiWhisper:
         decoding: how texts are searched for.
 
     Raises:
-        ValueError: for a file or a type that openai-whisper does not take.
+        ValueError: for a file, a type or a device that openai-whisper does not take.
     """
 
     def __init__(
@@ -40,16 +41,16 @@ class OpenAiWhisper:
     ) -> None:
         self.name, self.batch_size, self.decoding = name, batch_size, decoding or Decoding()
         self._torch, self._whisper = need("torch"), need("whisper")
-        self._device = torch_device(self._torch, device)
+        self._device = choose_device(device, self._torch.cuda.device_count())
         self._half = half_precision(name, self._device, compute_type)
         if num_threads:
             self._torch.set_num_threads(num_threads)
         try:
             self._model = self._whisper.load_model(model, device=self._device)
-        except (RuntimeError, KeyError, TypeError, OSError) as error:
+        except Exception as error:  # of its format, of the download, of CUDA
             raise ValueError(
-                f"{model}: a checkpoint of openai-whisper expected, found: {error}; give its .pt file or a name of "
-                "whisper.available_models()"
+                f"{model}: a checkpoint of openai-whisper that loads on {self._device} expected, found: "
+                f"{reason(error)}; give its .pt file, or a name that can be downloaded"
             ) from error
         if not self._model.is_multilingual:
             raise ValueError(f"{model}: a multilingual Whisper expected, found an English one; take another")
@@ -137,45 +138,3 @@ class OpenAiWhisper:
             )
             for f in found
         ]
-
-
-def torch_device(torch: Any, device: str) -> str:
-    """Chooses a device.
-
-    Args:
-        torch: the module.
-        device: a device of PyTorch, or "auto".
-
-    Returns:
-        The device.
-    """
-    if device not in {"auto", "cuda"}:
-        return device
-    num_gpus = torch.cuda.device_count()
-    if device == "auto" and not num_gpus:
-        return "cpu"
-    return f"cuda:{gpu_of_worker(num_gpus)}"
-
-
-def half_precision(name: str, device: str, compute_type: str) -> bool:
-    """Tells which of the two types PyTorch's Whispers run in.
-
-    Args:
-        name: of the model, for the message.
-        device: where it runs.
-        compute_type: "auto", "float32" or "float16".
-
-    Returns:
-        True for float16.
-
-    Raises:
-        ValueError: for another type, and for float16 on a CPU.
-    """
-    is_cpu = device == "cpu"
-    allowed = ("auto", "float32") if is_cpu else ("auto", "float32", "float16")
-    if compute_type not in allowed:
-        raise ValueError(
-            f"{name}: a type of {allowed} expected for PyTorch on {device}, found {compute_type!r}; "
-            "convert the model for CTranslate2, which has others"
-        )
-    return not is_cpu and compute_type != "float32"

@@ -1,7 +1,6 @@
 """The packages that run a Whisper, imported where they are used."""
 
 import importlib
-import os
 from typing import Any
 
 
@@ -27,13 +26,13 @@ def need(module: str) -> Any:
         ) from error
 
 
-def gpu_of_worker(num_gpus: int) -> int:
-    """Shares the GPUs of a machine out among the processes of a job.
+def reason(error: Exception) -> str:
+    """Shortens what a package says of a failure; those that download models write paragraphs.
 
     Args:
-        num_gpus: that this process sees.
+        error: that it raised.
 
     Returns:
-        The one to use: `jobs` numbers its workers in the environment.
+        Its first line without the full stop, or its kind.
     """
-    return int(os.environ.get("JOBS_WORKER", "0")) % max(1, num_gpus)
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

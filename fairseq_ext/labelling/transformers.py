@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import tokens
+from .devices import choose_device, half_precision
 from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
-from .openai import half_precision, torch_device
-from .packages import need
+from .packages import need, reason
 
 
 class TransformersWhisper:
@@ -27,7 +27,7 @@ class TransformersWhisper:
         decoding: how texts are searched for.
 
     Raises:
-        ValueError: for a model or a type that transformers does not take.
+        ValueError: for a model, a type or a device that transformers does not take.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class TransformersWhisper:
     ) -> None:
         self.name, self.batch_size, self.decoding = name, batch_size, decoding or Decoding()
         self._torch, hf = need("torch"), need("transformers")
-        self._device = torch_device(self._torch, device)
+        self._device = choose_device(device, self._torch.cuda.device_count())
         half = half_precision(name, self._device, compute_type)
         if num_threads:
             self._torch.set_num_threads(num_threads)
@@ -52,12 +52,12 @@ class TransformersWhisper:
             network = hf.WhisperForConditionalGeneration.from_pretrained(model, dtype=self._type)
             self._extract = hf.WhisperFeatureExtractor.from_pretrained(model)
             self._vocabulary = hf.AutoTokenizer.from_pretrained(model)
-        except (OSError, ValueError, KeyError) as error:
+            self._model = network.to(self._device).eval()
+        except Exception as error:  # of its formats, of the hub, of CUDA
             raise ValueError(
-                f"{model}: a Whisper of transformers expected, found: {error}; give a folder with its config, "
-                "weights and tokenizer"
+                f"{model}: a Whisper of transformers that loads on {self._device} expected, found: {reason(error)}; "
+                "give a folder with its config, weights and tokenizer, or a name that can be downloaded"
             ) from error
-        self._model = network.to(self._device).eval()
         languages = getattr(self._model.generation_config, "lang_to_id", None)
         if not languages:
             raise ValueError(

@@ -17,6 +17,7 @@ from fairseq_ext.jobs import Execution
 from fairseq_ext.labelling.load import CTC, find_kind
 from fairseq_ext.labelling.run import Labelling, label_clips
 from fairseq_ext.labelling.table import read_labels
+from fairseq_ext.manifest import write_dictionary
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 
 SYMBOLS = [*SPECIAL_SYMBOLS, "|", *"abcéo"]
@@ -88,9 +89,31 @@ def test_clips_are_labelled(
     assert (second.state, second.text) == ("no_speech", "")
 
 
+def test_a_checkpoint_without_its_alphabet_takes_one(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = make_checkpoint()
+    whole = load_ctc_labeller(path, ["fr"], device="cpu")
+    state = torch.load(path, weights_only=True)
+    state["task_state"] = {}
+    torch.save(state, path)
+    with pytest.raises(ValueError, match=f"{len(SYMBOLS)} symbols expected, .* found 0; give the dict"):
+        load_ctc_labeller(path, ["fr"], device="cpu")
+    write_dictionary(tmp_path / "dict.ltr.txt", dict.fromkeys(SYMBOLS[4:], 1))
+    labeller = load_ctc_labeller(path, ["fr"], device="cpu", dictionary=tmp_path / "dict.ltr.txt")
+    windows = [np.random.default_rng(0).normal(size=9000).astype(np.float32)]
+    heard = labeller.encode(windows)
+    assert labeller.transcribe(heard, ["fr"]) == whole.transcribe(heard, ["fr"])
+    write_dictionary(tmp_path / "dict.ltr.txt", {"a": 1})
+    with pytest.raises(ValueError, match=f"dict.ltr.txt: {len(SYMBOLS)} symbols expected, .* found 5;"):
+        load_ctc_labeller(path, ["fr"], device="cpu", dictionary=tmp_path / "dict.ltr.txt")
+
+
 def test_what_it_cannot_be(make_checkpoint: Callable[..., Path]) -> None:
     with pytest.raises(ValueError, match="the one language that it was trained on expected"):
         load_ctc_labeller(make_checkpoint(), ["fr", "it"])
+    with pytest.raises(ValueError, match="device: cpu, cuda, cuda:N or auto expected, found 'gpu'"):
+        load_ctc_labeller(make_checkpoint(), ["fr"], device="gpu")
     recognizer = load_recognizer(make_checkpoint(8000))
     with pytest.raises(ValueError, match="a recogniser at 16000 Hz expected, found one at 8000 Hz"):
         CtcLabeller(recognizer, "fr", name="x")

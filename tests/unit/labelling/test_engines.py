@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from fairseq_ext.labelling.devices import choose_device, gpu_of_worker
 from fairseq_ext.labelling.engine import MAX_SAMPLES, Decoding, Engine, Hypothesis
 from fairseq_ext.labelling.fallback import with_fallback
+from fairseq_ext.labelling.faster_whisper import preload_cublas
 from fairseq_ext.labelling.load import find_kind, load_engine
 from fairseq_ext.labelling.log_mel import LogMel
-from fairseq_ext.labelling.packages import gpu_of_worker
 
 GREEDY = Decoding(beam_size=1, max_tokens=8, temperatures=(0.0,))
 BEAM = Decoding(beam_size=3, max_tokens=8, temperatures=(0.0,))
@@ -162,12 +163,62 @@ def test_wrong_models_are_named(whisper: Path, tmp_path: Path) -> None:
         load_engine(str(whisper / "openai.pt"), device="cpu", compute_type="int8")
 
 
+def test_files_that_cannot_be_read_are_named_in_one_line(whisper: Path, tmp_path: Path) -> None:
+    shutil.copytree(whisper / "hf", tmp_path / "hf")
+    shutil.copy(whisper / "openai.pt", tmp_path / "openai.pt")
+    for path in [*(tmp_path / "hf").glob("*.safetensors"), tmp_path / "openai.pt"]:
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    for model, kind in (("hf", "transformers"), ("openai.pt", "openai")):
+        with pytest.raises(ValueError, match="that loads on cpu expected, found: ") as caught:
+            load_engine(str(tmp_path / model), kind, device="cpu")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("faster-whisper", "./gone"), ("transformers", "gone/model")])
+def test_a_name_that_cannot_be_downloaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, name: str
+) -> None:
+    pytest.importorskip("transformers", reason="needs pip install -e .[whisper]")
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"{name}: .* expected, found.*give ") as caught:
+        load_engine(name, kind, device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_a_gpu_that_is_not_there_is_told_before_the_first_clip(whisper: Path, kind: str) -> None:
+    for device in ("cuda", "cuda:1"):
+        with pytest.raises(ValueError, match=f"device {device}: a GPU .* found 0 .*; use the device cpu$"):
+            load_engine(str(whisper / MODELS[kind]), device=device)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and perhaps its libraries")
-def test_a_gpu_without_its_libraries_is_told_before_the_first_clip(whisper: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"lib(cublas|cublasLt)\.so\.12.*pip install|that CTranslate2 loads on cuda"
-    ):
-        load_engine(str(whisper / "ct2"), device="cuda")
+def test_a_gpu_without_its_libraries() -> None:
+    with pytest.raises(ValueError, match=r"lib(cublas|cublasLt)\.so\.12.*pip install"):
+        preload_cublas()
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [choose_device(name, 0) for name in ("cpu", "auto")] == ["cpu", "cpu"]
+    assert [choose_device(name, 2) for name in ("cpu", "auto", "cuda", "cuda:1")] == [
+        "cpu",
+        "cuda:0",
+        "cuda:0",
+        "cuda:1",
+    ]
+    monkeypatch.setenv("JOBS_WORKER", "3")
+    assert choose_device("auto", 2) == choose_device("cuda", 2) == "cuda:1"
+    assert choose_device("cuda:0", 2) == "cuda:0"
+    with pytest.raises(ValueError, match=r"device cuda:2: a GPU .* found 2 GPUs .*or cuda:0"):
+        choose_device("cuda:2", 2)
+    for name in ("gpu", "cuda:x", "cuda:", ""):
+        with pytest.raises(ValueError, match=f"device: cpu, cuda, cuda:N or auto expected, found '{name}'"):
+            choose_device(name, 2)
 
 
 def test_workers_share_the_gpus_out(monkeypatch: pytest.MonkeyPatch) -> None:
