@@ -70,15 +70,26 @@ def _worker_main(
     with exit_on(_STOPPING):
         threading.Thread(target=_leave_with_parent, args=(parent,), daemon=True).start()
         try:
-            work = make_work()
+            work = _made(make_work)
             reports.send("")
             work_through(open_plan(folder), work, share)
-        except (StorageError, ContractError) as error:
+        except WorkerError as error:
             reports.send(str(error))
             sys.exit(_FATAL)
-        except Exception:
-            reports.send(traceback.format_exc())
+        except (StorageError, ContractError) as error:
+            reports.send(f"{folder}: a worker gave up: {error}")
             sys.exit(_FATAL)
+        except Exception:
+            reports.send(f"{folder}: a worker gave up: {traceback.format_exc()}")
+            sys.exit(_FATAL)
+
+
+def _made(make_work: Callable[[], Work]) -> Work:
+    try:
+        return make_work()
+    except (ValueError, OSError, ImportError) as error:
+        # These tell a person what is amiss with the model or the machine; others are faults of the program.
+        raise WorkerError(str(error) or repr(error)) from error
 
 
 def _surroundings(number: int, size: int) -> dict[str, str]:
@@ -160,7 +171,7 @@ class Crew:
             while reports.poll():
                 message = reports.recv()
                 if message:
-                    raise WorkerError(f"{self._plan.folder}: a worker gave up: {message}")
+                    raise WorkerError(message)
                 self._ready.add(process)
                 self._num_dead_starts = 0
         except EOFError:

@@ -372,8 +372,10 @@ def test_a_full_disk_ends_the_run_and_fails_no_item(tmp_path: Path) -> None:
 
 
 def test_work_that_cannot_be_made(tmp_path: Path, jobs_work: ModuleType) -> None:
-    with pytest.raises(WorkerError, match="FileNotFoundError: no such model"):
+    with pytest.raises(WorkerError, match="^no such model$"):
         run(tmp_path / "run", jobs_work.make_items(4), jobs_work.make_none, settings={}, execution=SPAWNED)
+    with pytest.raises(WorkerError, match=r"(?s)run: a worker gave up: Traceback .*TypeError: make_wrong"):
+        run(tmp_path / "run", jobs_work.make_items(4), jobs_work.make_wrong, settings={}, execution=SPAWNED)
     with pytest.raises(WorkerError, match="found 3 that died with status 11"):
         run(tmp_path / "run", jobs_work.make_items(4), jobs_work.make_death, settings={}, execution=SPAWNED)
 
