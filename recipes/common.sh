@@ -1,7 +1,8 @@
 # Sourced by every recipe's run.sh: options, named stages, timed log, parallel training.
 #
 # A run.sh sets `recipe` (its folder's name), `stages` (an array of names, each with a function stage_<name>), may define
-# `recipe_option NAME VALUE` for options of its own and `recipe_help` for their text, then calls `run_recipe "$@"`.
+# `recipe_option NAME VALUE` and `recipe_flag NAME` for options of its own and `recipe_help` for their text, then calls
+# `run_recipe "$@"`. `help_of` holds what options mean that are every recipe's.
 # Every step looks for what it already made, so a run that was killed continues where it stopped.
 # shellcheck shell=bash disable=SC2034,SC2154  # run.sh sets and reads these
 set -euo pipefail
@@ -10,6 +11,11 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 conf=$repo/recipes/$recipe/conf
 corpus='' out='' first='' last='' jobs=2 seeds=1 smoke=false
 started=$SECONDS
+declare -A help_of=(
+  [corpus]='DIR|synthetic            the corpus in its published layout, or the built-in one'
+  [seeds]='seeds 1..N for the headline rows            (default: 1)'
+  [jobs]='trainings side by side                      (default: 2)'
+)
 export HYDRA_FULL_ERROR=1 PYTHONUNBUFFERED=1
 # In a log that is no terminal each state of a progress bar is a line of its own: one in ten seconds is enough.
 [ -t 2 ] || export TQDM_MININTERVAL=${TQDM_MININTERVAL:-10}
@@ -28,12 +34,12 @@ usage() {
   cat <<TXT
 usage: recipes/$recipe/run.sh [options]
 
-  --corpus DIR|synthetic|download   the corpus in its published layout, the built-in one, or fetched from its home
+  --corpus ${help_of[corpus]}
   --out DIR           everything the run writes                   (default: runs/$recipe)
   --stage NAME        first stage: name or number                 (default: ${stages[0]})
   --stop-stage NAME   last stage                                  (default: ${stages[-1]})
-  --seeds N           seeds 1..N for the headline rows            (default: 1)
-  --jobs N            trainings side by side                      (default: 2)
+  --seeds N           ${help_of[seeds]}
+  --jobs N            ${help_of[jobs]}
   --smoke             a few updates of everything on a handful of built-in recordings: does it run, not how well
 TXT
   if declare -F recipe_help >/dev/null; then recipe_help; fi
@@ -52,6 +58,7 @@ parse_options() {
     case $1 in
       -h | --help) usage && exit 0 ;;
       --smoke) smoke=true && shift && continue ;;
+      *) ! { declare -F recipe_flag >/dev/null && recipe_flag "$1"; } || { shift && continue; } ;;
     esac
     [ $# -ge 2 ] || die "$1: a value expected, found none; see --help"
     case $1 in
@@ -108,6 +115,12 @@ run_recipe() {
     "stage_${stages[i]}"
   done
   log "done"
+}
+
+# Ends a run in good order before its last stage: what comes next cannot be done yet.
+pause() {
+  log "$*"
+  exit 0
 }
 
 # What is finished is not repeated, so a folder holds one choice of settings: $1, in words.

@@ -6,10 +6,12 @@
 
 --model is a name that faster-whisper downloads, a folder in the format of CTranslate2 or transformers, a .pt of
 openai-whisper, or a CTC checkpoint of ours or fairseq (of one language). LABELS/labels.tsv has a row for every clip;
-tools/merge_labels.py filters them. May be killed at any moment: the same command again goes on where it was.
+tools/merge_labels.py filters them. May be killed at any moment: the same command again goes on where it was, and with
+--update it takes up clips that were added or cut anew.
 """
 
 import argparse
+import logging
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -40,6 +42,7 @@ def parse_args() -> argparse.Namespace:
         default="auto",
         help="what runs it (default: told by its files)",
     )
+    parser.add_argument("--dictionary", type=Path, help="dict.ltr.txt, for a fairseq checkpoint that lacks it")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
     parser.add_argument(
         "--compute-type", default="auto", help="int8, float16, ... (default: int8 on a CPU, float16 on a GPU)"
@@ -61,6 +64,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     """Label, then say what became of the clips."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     args = parse_args()
     from fairseq_ext.jobs import Execution, WorkerError
     from fairseq_ext.labelling.engine import Decoding
@@ -77,6 +81,7 @@ def main() -> None:
         if kind == CTC:
             from fairseq_ext.checkpoints.ctc_labeller import load_ctc_labeller  # imports fairseq
 
+            hardware["dictionary"] = args.dictionary and args.dictionary.resolve()
             make_engine = partial(load_ctc_labeller, model, languages, **hardware)
         else:
             settings = {"compute_type": args.compute_type, "decoding": decoding}

@@ -3,8 +3,8 @@
 
 OUT then holds video/ID.mp4, audio/ID.wav, landmarks/ID.npz, rejected/ID.jpg (a source frame of each rejected clip),
 clips.tsv (what was measured of every clip) and rejections.tsv (why clips were rejected, and what to do). Killed at any
-moment, the same command goes on where it was. With --shards and --shard-id several machines share the work; the last
-one to finish writes the tables.
+moment, the same command goes on where it was; --update takes up videos that were added or removed. With --shards and
+--shard-id several machines share the work; the last one to finish writes the tables.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from fairseq_ext.media.clips import VideoFile, videos_in, whole_files
 from fairseq_ext.media.mouth import settings as mouth_settings
 from fairseq_ext.media.mouth.audit import write_audit
 from fairseq_ext.media.mouth.prepare import items, make_work, merge
+from fairseq_ext.media.mouth.table import count_damaged
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--audit", action="store_true", help="write OUT/audit/index.html: every clip, worst first"
     )
-    parser.add_argument("--audit-clips", type=int, help="only so many of them, the worst")
+    parser.add_argument("--audit-clips", type=int, metavar="N", help="--audit with the N worst clips only")
     mouth_settings.add_arguments(parser)
     add_arguments(parser)
     return parser.parse_args()
@@ -71,6 +72,7 @@ def main() -> None:
         work = partial(make_work, str(root.resolve()), str(args.out.resolve()), settings)
         summary = run(args.out / "jobs", items(videos), work, settings=asdict(settings), execution=execution)
         if not summary.complete:
+            (args.out / "clips.tsv").unlink(missing_ok=True)  # of before --update
             print(f"{summary}; the tables are written when the other shards have done theirs")
             return
         counts = merge(args.out, outcomes(args.out / "jobs"))
@@ -78,7 +80,10 @@ def main() -> None:
         for reason, count in counts.most_common():
             if reason:
                 print(f"  {count} {reason}")
-        if args.audit:
+        if damaged := count_damaged(args.out):
+            print(f"{damaged} clips kept are of files that are cut off or damaged:")
+            print("  columns missing_s and num_bad_packets of clips.tsv say which")
+        if args.audit or args.audit_clips:
             with tqdm(total=counts.total(), unit="clip", desc="audit") as bar:
                 page = write_audit(args.out, limit=args.audit_clips, on_progress=lambda *_: bar.update())
             print(f"to leaf through: {page}")

@@ -4,10 +4,9 @@ Two passes: every clip in the language that it seems to be in; then, once the cl
 that were unsure and lost, in the language of their video.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -69,18 +68,24 @@ def label_clips(wanted: Labelling, make_engine: MakeEngine, execution: Execution
     work = partial(make_work, make_engine, wanted.clips, wanted.languages)
     options: dict[str, Any] = {"settings": settings, "execution": execution, "batch_size": wanted.batch_size}
     summary = run(first, clip_items(wanted.clips, wanted.only), work, **options)
+    if execution.watch:
+        return summary
     if not summary.complete:
+        labels_path(wanted.out).unlink(missing_ok=True)  # of before an update
         return summary
     unsure = list(second_items(labels_of(outcomes(first)), wanted.languages))
-    again = first.with_name(f"again-{_digest(unsure)}") if unsure else None
-    if again is None or run(again, unsure, work, **options).complete:
-        write_labels(labels_path(wanted.out), joined(first, again))
+    again = first.with_name("clips-decoded-again") if unsure else None
+    if again is not None:
+        options["execution"] = _second(execution)
+        run(again, unsure, work, **options)
+    write_labels(labels_path(wanted.out), joined(first, again))
     return summary
 
 
-def _digest(items: Sequence[Item]) -> str:
-    """Names the second pass: clips that failed at first and did not later may change a vote."""
-    return hashlib.sha256(repr(items).encode()).hexdigest()[:12]
+def _second(execution: Execution) -> Execution:
+    """The last shard to finish the first pass does all of the second; clips that failed at first may change a vote."""
+    shards = execution.shards if execution.executor == "slurm" else 1
+    return replace(execution, update=True, shards=shards, shard_id=None)
 
 
 def clip_items(clips: str | os.PathLike[str], only: Sequence[str] = ()) -> Iterator[Item]:
@@ -100,7 +105,8 @@ def clip_items(clips: str | os.PathLike[str], only: Sequence[str] = ()) -> Itera
     for row in read_clips(clips):
         if only and not any(fnmatchcase(row.source, pattern) for pattern in only):
             continue
-        yield Item(row.id, {"video": video_of(row.id, row.source)})
+        # The length: a clip that was cut anew is labelled anew.
+        yield Item(row.id, {"video": video_of(row.id, row.source), "num_samples": row.num_samples})
     if row is None:
         raise ValueError(
             f"{clips}/clips.tsv: a clip with status ok expected, found none; prepare the videos first"
@@ -119,7 +125,7 @@ def second_items(labels: Iterable[ClipLabel], languages: Iterable[str]) -> Itera
     """
     rows = list(labels)
     for label, language in to_decode_again(rows, vote(rows), languages):
-        yield Item(label.id, {"video": label.video, "language": language})
+        yield Item(label.id, {"video": label.video, "language": language, "heard_before": label.text})
 
 
 def make_work(make_engine: MakeEngine, clips: str, languages: Sequence[str]) -> Work:

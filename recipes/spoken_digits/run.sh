@@ -9,6 +9,7 @@ parts=supervised,one_speaker,loso,leaky,simclr,labels
 all_parts=$parts,selection
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+help_of[corpus]='DIR|synthetic|download   the corpus in its published layout, the built-in one, or fetched from its home'
 
 recipe_help() {
   cat <<TXT

@@ -3,11 +3,14 @@
 recipe=vsr_low_resource
 stages=(data clips whisper labels)
 corpora=(mtedx voxceleb2 avspeech)
-languages=fr,it,es,pt model='' cluster=()
+languages=fr,it,es,pt model='' cluster=() crop=() decode=() filters=() again=()
 # What faster-whisper downloads by name.
 models=(tiny base small medium large-v1 large-v2 large-v3 large-v3-turbo)
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+help_of[corpus]='DIR|synthetic   a folder with some of mtedx/, voxceleb2/, avspeech/ as published, or the built-in one'
+help_of[seeds]='of the trainings to come: without effect so far (default: 1)'
+help_of[jobs]='processes that crop and label               (default: 2)'
 
 # One drawn face among the videos makes a result synthetic.
 origin() { if compgen -G "$out/corpus.link/*/SYNTHETIC.txt" >/dev/null; then echo synthetic; else echo real; fi; }
@@ -19,6 +22,11 @@ recipe_help() {
                       (default: large-v2; for the synthetic corpus a tiny one, trained on the way)
   --cluster OPTIONS   where cropping and labelling run, in one word: '--executor slurm --partition gpu --shards 8'
                       (default: --jobs processes on this machine; see tools/prepare_mouth.py --help)
+  --crop OPTIONS      of tools/prepare_mouth.py, in one word: '--look-every 4'
+  --decode OPTIONS    of tools/auto_label.py, in one word: '--beam 1 --device cuda'
+  --filters OPTIONS   of tools/merge_labels.py, in one word: '--min-avg-logprob -0.6'; nothing is decoded again
+  --update            take up videos that were added or removed since the last run; the others are kept
+  --retry-rejected    try rejected videos again, whose files were mended, and failed ones
 TXT
 }
 
@@ -34,6 +42,18 @@ recipe_option() {
       model=$2
       ;;
     --cluster) read -ra cluster <<<"$2" ;;
+    --crop) read -ra crop <<<"$2" ;;
+    --decode) read -ra decode <<<"$2" ;;
+    --filters) read -ra filters <<<"$2" ;;
+    *) return 1 ;;
+  esac
+}
+
+recipe_flag() {
+  case $1 in
+    --update) again+=(--update) ;;
+    # What was rejected may now have other clips.
+    --retry-rejected) again+=(--update --retry-rejected --retry-failed) ;;
     *) return 1 ;;
   esac
 }
@@ -64,14 +84,19 @@ stage_data() {
 # Options of the tools that spread their work.
 execution() {
   if [ ${#cluster[@]} -gt 0 ]; then printf '%s\n' "${cluster[@]}"; else printf '%s\n' --workers "$jobs"; fi
+  [ ${#again[@]} -eq 0 ] || printf "%s\n" "${again[@]}"
 }
+
+# After a tool that did its part: there is no table as long as other shards have not done theirs.
+all_shards() { [ -f "$1" ] || pause "this shard is done; give the command to the others too, the last one goes on"; }
 
 stage_clips() {
   local options
   keep_settings
   mapfile -t options < <(execution)
   python "$repo/tools/prepare_mouth.py" --source "$out/corpus.link" --corpus all --out "$out/clips" --audit \
-    --audit-clips 1000 "${options[@]}"
+    --audit-clips 1000 "${crop[@]}" "${options[@]}"
+  all_shards "$out/clips/clips.tsv"
 }
 
 is_synthetic() { [ "$(origin)" = synthetic ]; }
@@ -98,12 +123,13 @@ stage_labels() {
   mapfile -t options < <(execution)
   [ -f "$out/clips/clips.tsv" ] || die "no finished clips in $out; run stage clips, every shard of it, first"
   python "$repo/tools/auto_label.py" --clips "$out/clips" --model "$(labeller)" --languages "$languages" \
-    --only 'voxceleb2/*' 'avspeech/*' 'mtedx/*/valid/*' --out "$out/labels" "${options[@]}"
+    --only 'voxceleb2/*' 'avspeech/*' 'mtedx/*/valid/*' --out "$out/labels" "${decode[@]}" "${options[@]}"
+  all_shards "$out/labels/labels.tsv"
   for name in "${corpora[@]}"; do
     [ ! -d "$out/corpus.link/$name" ] || known+=(--corpus "$name=$out/corpus.link/$name")
   done
   python "$repo/tools/merge_labels.py" --clips "$out/clips" --labels "$out/labels" "${known[@]}" \
-    --languages "$languages" --out "$out/manifests"
+    --languages "$languages" --out "$out/manifests" "${filters[@]}"
   check_manifests
   python "$repo/tools/report_clips.py" --run "$out" --origin "$(origin)" --languages "$languages"
   [ -d "$out/rows" ] || { log "no transcribed validation clips, so no error rates; the tables: $out/corpus" && return; }

@@ -218,6 +218,21 @@ def test_lips_automatic_labels_only_train(smoke: Run) -> None:
         assert not speakers(out, language, "train") & held_out
 
 
+def test_lips_filters_change_without_decoding(smoke: Run) -> None:
+    out = smoke(LIPS)
+    table, rows = (
+        (out / "labels" / "labels.tsv").read_bytes(),
+        out / "manifests" / "multilingual" / "train.tsv",
+    )
+    before = rows.read_bytes()
+    finish(LIPS, out, *SMOKE, "--stage", "labels", "--filters", "--min-avg-logprob 0")
+    sources = rows.with_suffix(".label_source").read_text(encoding="utf-8").split()
+    assert set(sources) == {"human"}
+    finish(LIPS, out, *SMOKE, "--stage", "labels", "--update")
+    assert rows.read_bytes() == before
+    assert (out / "labels" / "labels.tsv").read_bytes() == table
+
+
 def test_lips_clips_of_a_killed_run_are_the_same(smoke: Run, tmp_path: Path) -> None:
     done, out = smoke(LIPS), tmp_path / "run"
     stages = ("--corpus", str(done / "corpus"), "--smoke", "--stop-stage", "clips")
@@ -227,7 +242,10 @@ def test_lips_clips_of_a_killed_run_are_the_same(smoke: Run, tmp_path: Path) -> 
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    finish(LIPS, out, *stages)
+    shards = [("--cluster", f"--shards 2 --shard-id {i} --workers 1") for i in (0, 1)]
+    assert "this shard is done" in finish(LIPS, out, *stages, *shards[0])
+    assert not (out / "clips" / "clips.tsv").exists()
+    finish(LIPS, out, *stages, *shards[1])
     assert (out / "clips" / "clips.tsv").read_bytes() == (done / "clips" / "clips.tsv").read_bytes()
     for path in (done / "clips" / "video").rglob("*.mp4"):
         assert (out / path.relative_to(done)).read_bytes() == path.read_bytes(), path

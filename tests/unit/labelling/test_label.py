@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,29 @@ def test_the_unsure_clips_of_a_video_are_decoded_in_its_language(
     assert labels_of(tmp_path / "out") == found
 
 
+def test_the_last_shard_decodes_again_and_new_clips_are_taken_up(
+    spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
+) -> None:
+    peaks = {f"{VIDEO}{i}": peak for i, peak in enumerate([0.95, 0.9, 0.4, 0.45])}
+    clips = {name: (f"{name}.mp4", scaled(spoken["fr"], peak)) for name, peak in peaks.items()}
+    wanted = Labelling(
+        str(make_clips(tmp_path / "clips", clips)), str(tmp_path / "out"), ("fr",), batch_size=1
+    )
+    engine = Loudness()
+    for shard_id in (1, 0):
+        assert not (tmp_path / "out" / "labels.tsv").exists()
+        label_clips(wanted, lambda: engine, replace(ALONE, shards=2, shard_id=shard_id))
+    assert [label.language for label in labels_of(tmp_path / "out").values()] == ["fr"] * 4
+
+    make_clips(tmp_path / "clips", clips | {f"{VIDEO}4": ("4.mp4", scaled(spoken["fr"], 0.35))})
+    engine.asked.clear()
+    with pytest.raises(ValueError, match=f"found one more, '{VIDEO}4'; pass --update"):
+        label_clips(wanted, lambda: engine, ALONE)
+    label_clips(wanted, lambda: engine, replace(ALONE, update=True))
+    assert [label.language for label in labels_of(tmp_path / "out").values()] == ["fr"] * 5
+    assert engine.asked == [None, "fr"]  # the new clip, alone and in the language of its video
+
+
 def test_other_settings_are_refused(
     spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -148,9 +172,9 @@ def test_killed_and_run_again_it_ends_as_if_it_had_not_been(
     ]
     command = [sys.executable, str(TOOL), *map(str, options), "--out"]
     process = subprocess.Popen([*command, str(tmp_path / "killed")], env=_environment())
-    done = tmp_path / "killed" / "jobs" / "clips" / "done"
+    done = tmp_path / "killed" / "jobs" / "clips"
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and (not done.exists() or len(os.listdir(done)) < 5):
+    while time.monotonic() < deadline and len(list(done.glob("work-*/done/*"))) < 5:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "it was done before it could be killed"
