@@ -5,6 +5,7 @@
 
 Automatic labels train only: valid and test come from the transcripts of --corpus and --transcribed. OUT has a folder
 per language and one of all (multilingual), and summary.json: hours per language and side, what was rejected and why.
+Another merge takes the place of the one that is there; one that fails leaves it.
 """
 
 import argparse
@@ -72,9 +73,8 @@ def main() -> None:
         known = published.read(args.corpus, args.transcribed, on_problem=problems.append)
         merged = merge.merge(tqdm(read_clips(args.clips), desc="clips", unit="clip"), labels, known, settings)
         found = protocols.summary(merged, settings)
-        protocols.write_summary(args.out / "summary.json", found)
         print("\n".join(protocols.describe(found)))
-        protocols.write_protocols(merged, args.out, args.clips, languages)
+        protocols.write_merged(merged, args.out, args.clips, languages, found)
     except (ValueError, OSError) as error:
         sys.exit(f"merge_labels.py: {error}")
     print(f"{len(problems)} problems of the corpora{': ' if problems else ''}{' | '.join(problems[:3])}")

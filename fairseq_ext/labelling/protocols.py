@@ -5,12 +5,17 @@
     OUT/summary.json
 
 `ltr` and `wrd` are as in the Catalan recipe; `label_source` says who wrote the text, "human" or the model's name.
+
+Another merge takes the place of an earlier one. A process killed on the way leaves files of one merge only, and no
+summary.json unless they are all there.
 """
 
 import json
 import os
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +27,64 @@ from .filters import REASONS
 from .merge import HUMAN, SIDES, Merged, MergeSettings, Row, check
 
 MULTILINGUAL = "multilingual"
+SUMMARY = "summary.json"
 SAMPLE_RATE_HZ = 16_000
+_ASIDE = ".unfinished"
+_DICTIONARY = "dict.ltr.txt"
+_LABELS = ("ltr", "wrd", "label_source")
+# Who wrote a text no other tool says: a folder that has this file is of a merge. It appears first and goes last.
+_MARK = "train.label_source"
+
+
+def write_merged(
+    merged: Merged,
+    folder: str | os.PathLike[str],
+    clips: str | os.PathLike[str],
+    languages: Sequence[str],
+    found: Mapping[str, Any],
+) -> None:
+    """Writes protocols and summary in place of those of an earlier merge; other files stay.
+
+    Args:
+        merged: of `merge.merge`.
+        folder: of the protocols.
+        clips: the folder of prepared clips, root of the manifests.
+        languages: codes.
+        found: of `summary`.
+
+    Raises:
+        ValueError: as `write_protocols`; what was there stays then.
+    """
+    folder = Path(folder)
+    aside = folder / _ASIDE
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        write_protocols(merged, aside, clips, languages)
+        write_summary(aside / SUMMARY, found)
+        (folder / SUMMARY).unlink(missing_ok=True)
+        _remove_earlier(folder)
+        for path in sorted(aside.glob("*/*"), key=_order):
+            target = folder / path.relative_to(aside)
+            target.parent.mkdir(exist_ok=True)
+            path.replace(target)
+        (aside / SUMMARY).replace(folder / SUMMARY)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _order(path: Path) -> tuple[bool, bool, bool]:
+    """Sorts a protocol's files so that a tsv comes after its labels, and that of train last of all."""
+    return path.name != _MARK, path.name in {f"{side}.tsv" for side in SIDES}, path.name == "train.tsv"
+
+
+def _remove_earlier(folder: Path) -> None:
+    suffixes = ("tsv", "meta.tsv", *_LABELS)
+    names = [_DICTIONARY, *(f"{side}.{suffix}" for side in SIDES for suffix in suffixes)]
+    for mark in list(folder.glob(f"*/{_MARK}")):
+        for path in sorted((mark.with_name(name) for name in names), key=_order, reverse=True):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # something else is in it
+            mark.parent.rmdir()
 
 
 def write_protocols(
@@ -32,7 +94,7 @@ def write_protocols(
 
     Args:
         merged: of `merge.merge`.
-        folder: of the protocols.
+        folder: of the protocols, a new one.
         clips: the folder of prepared clips, root of the manifests.
         languages: codes.
 
@@ -46,7 +108,7 @@ def write_protocols(
     trained = [code for code in languages if merged.side("train", [code])]
     if not trained:
         raise ValueError(
-            f"{folder}: a clip to train on expected, found none of {tuple(languages)}; see what was rejected, and why"
+            f"{clips}: a clip to train on expected, found none of {tuple(languages)}; see what was rejected, and why"
         )
     protocols = {code: [code] for code in trained} | {MULTILINGUAL: trained}
     return {name: _write(merged, Path(folder) / name, clips, codes) for name, codes in protocols.items()}
@@ -60,11 +122,8 @@ def _write(
         rows = merged.side(side, languages)
         if rows:
             sizes[side] = write_side(folder, side, rows, clips)
-        else:  # of an earlier run: a side that is no more
-            for path in folder.glob(f"{side}.*"):
-                path.unlink()
     train = merged.side("train", languages)
-    write_dictionary(folder / "dict.ltr.txt", count_units(_characters(row.utterance) for row in train))
+    write_dictionary(folder / _DICTIONARY, count_units(_characters(row.utterance) for row in train))
     return sizes
 
 

@@ -1,6 +1,10 @@
 """Labels and transcripts to manifests: who may train, who never tests, what was left out."""
 
+import itertools
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -15,7 +19,7 @@ import pytest
 from fairseq_ext.labelling import merge as merging
 from fairseq_ext.labelling.filters import FilterSettings
 from fairseq_ext.labelling.merge import HUMAN, Merged, MergeSettings, Row, merge
-from fairseq_ext.labelling.protocols import summary, write_protocols
+from fairseq_ext.labelling.protocols import summary, write_merged, write_protocols
 from fairseq_ext.labelling.published import read as read_published
 from fairseq_ext.labelling.table import ClipLabel, write_labels
 from fairseq_ext.manifest import Utterance, read_dictionary, read_labels, read_manifest, write_manifest
@@ -156,14 +160,11 @@ def test_a_speaker_or_video_on_two_sides_is_refused() -> None:
 def test_protocols(tmp_path: Path) -> None:
     clips, labels, published = everything()
     merged = merge(clips, labels, published, SETTINGS)
-    (tmp_path / "it").mkdir()
-    (tmp_path / "it" / "valid.tsv").write_text("of an earlier run")
     sizes = write_protocols(merged, tmp_path, tmp_path / "clips", ["fr", "it", "es"])
     assert sizes == {
         "fr": {"train": 2, "valid": 1, "test": 1}, "it": {"train": 2, "test": 1},
         "multilingual": {"train": 4, "valid": 1, "test": 2},
     }  # fmt: skip
-    assert not (tmp_path / "it" / "valid.tsv").exists()
     assert not (tmp_path / "es").exists()
     for protocol, sides in sizes.items():
         folder = tmp_path / protocol
@@ -187,6 +188,109 @@ def test_protocols(tmp_path: Path) -> None:
         )
     )
     assert sources[VOX] == "large-v2"
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {str(name): path.read_bytes() for name, path in found.items() if name.parts[0] != ".unfinished"}
+
+
+def two_merges() -> tuple[Callable[[Path], None], Callable[[Path], None]]:
+    """Writers of one in French and Italian with a test, and of one in French alone without."""
+
+    def writer(rows: list[tuple[str, str, str]]) -> Callable[[Path], None]:
+        texts = [replace(said(f"{i}_1", side, text, language=code), start_s=None, end_s=None)
+                 for i, (side, code, text) in enumerate(rows)]  # fmt: skip
+        merged = Merged([Row(u, HUMAN, u.id) for u in texts])
+        found = summary(merged, SETTINGS)
+        return lambda out: write_merged(merged, out, out, SETTINGS.languages, found)
+
+    first = writer([("train", "fr", "un"), ("test", "fr", "deux"), ("train", "it", "tre")])
+    return first, writer([("train", "fr", "quatre")])
+
+
+def test_a_merge_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    first, second = two_merges()
+    second(tmp_path / "alone")
+    first(tmp_path / "out")
+    assert (tmp_path / "out" / "it" / "train.tsv").exists()
+    for name in ("it/spm.model", "es/train.tsv", "notes.txt"):  # of somebody else
+        (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "out" / name).write_text("kept")
+    second(tmp_path / "out")
+    found = files_of(tmp_path / "out")
+    for name in ("it/spm.model", "es/train.tsv", "notes.txt"):
+        assert found.pop(name) == b"kept"
+    roots = {name: str(tmp_path / name).encode() for name in ("alone", "out")}
+    expected = files_of(tmp_path / "alone").items()
+    assert found == {name: content.replace(roots["alone"], roots["out"]) for name, content in expected}
+
+
+def test_a_merge_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
+    first, _ = two_merges()
+    first(tmp_path)
+    before = files_of(tmp_path)
+    row = Row(replace(said("x_1", "train", "un|deux"), start_s=None, end_s=None), HUMAN, "x")
+    for rows in ([], [row]):
+        with pytest.raises(ValueError, match=r"to train on expected|normalise it away"):
+            write_merged(Merged(rows), tmp_path, tmp_path, ["fr"], summary(Merged(rows), SETTINGS))
+        assert files_of(tmp_path) == before
+    assert not (tmp_path / ".unfinished").exists()
+
+
+def killed_at(step: int, call: Callable[[], None]) -> bool:
+    """Whether a process that makes the call is killed at its change number `step` of what is there."""
+    if process := os.fork():
+        return os.waitpid(process, 0)[1] != 0
+    changes = itertools.count(1)
+
+    def hook(event: str, arguments: Any) -> None:
+        if event in {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}:
+            path = str(arguments[1] if event == "os.rename" else arguments[0])
+            if path.startswith("/") and ".unfinished" not in path and next(changes) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    try:
+        call()
+    finally:
+        os._exit(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
+def test_killed_at_any_moment_it_leaves_files_of_one_merge(tmp_path: Path) -> None:
+    first, second = two_merges()
+    out = tmp_path / "out"
+    second(out)
+    new = files_of(out)
+    shutil.rmtree(out)
+    first(out)
+    old = files_of(out)
+    shutil.copytree(out, tmp_path / "copy")
+    seen = set()
+    for step in itertools.count(1):
+        was_killed = killed_at(step, lambda: second(out))
+        found = files_of(out)
+        whole = [each for each in (old, new) if found.items() <= each.items()]
+        assert whole, (step, sorted(found))
+        if "summary.json" in found:
+            assert found in whole
+        for name in found:  # what holds for a split holds for a protocol
+            if name.endswith("train.tsv"):
+                folder = name.removesuffix("train.tsv")
+                assert {n for n in whole[0] if n.startswith(folder)} == {
+                    n for n in found if n.startswith(folder)
+                }
+        seen.add((len(found), found.items() <= new.items()))
+        second(out)
+        assert files_of(out) == new
+        assert not (out / ".unfinished").exists()
+        if not was_killed:
+            break
+        shutil.rmtree(out)
+        shutil.copytree(tmp_path / "copy", out)
+    assert step > 20
+    assert {(len(old), False), (0, True), (len(new), True)} <= seen
 
 
 def test_summary_accounts_for_every_clip() -> None:
