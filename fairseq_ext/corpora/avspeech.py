@@ -10,8 +10,8 @@ counted, not named.
 Size (Ephrat et al. 2018): about 4,700 hours of about 290,000 videos, 150,000 speakers, many languages, no transcripts.
 Who speaks is not told; a video counts as a speaker.
 
-Source: https://looking-to-listen.github.io/avspeech, Ephrat et al. 2018 (arXiv:1804.03619). The lists are Google's; what
-is known of terms is in manifests/avspeech/README.md. The copyright of the videos remains with their owners.
+Source: https://looking-to-listen.github.io/avspeech, Ephrat et al. 2018 (arXiv:1804.03619). The lists are Google's;
+what is known of their terms is in manifests/avspeech/README.md. The copyright of the videos remains with their owners.
 """
 
 import logging

@@ -11,9 +11,9 @@ together, of many languages, without transcripts.
 dev and test are those of speaker verification. The published label lists of visual speech (`label_lists`) train on
 both, since nothing is scored on automatic labels.
 
-Source: https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox2.html, Chung et al. 2018 (arXiv:1806.05622). Licence: the pages
-differ (CC BY 4.0, CC BY-SA 4.0 for the metadata, research only), see manifests/voxceleb2/README.md; the copyright of the
-videos remains with their owners.
+Source: https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox2.html, Chung et al. 2018 (arXiv:1806.05622). Licence: its
+pages differ (CC BY 4.0, CC BY-SA 4.0 for the metadata, research only), see manifests/voxceleb2/README.md; the copyright
+of the videos remains with their owners.
 """
 
 import logging
