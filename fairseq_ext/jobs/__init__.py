@@ -18,8 +18,8 @@ In the folder of a run:
     slurm/         logs of the jobs
     summary.json, problems.tsv
 
-The books cost 60 microseconds of CPU per item, a bare pool of processes 12 (tests/bench/jobs.py: 100,000 items
-without work, one worker).
+The books cost 68 microseconds of CPU per item, an update 74, a bare pool of processes 20 (tests/bench/jobs.py: 100,000
+items without work, one worker, one run on a busy machine).
 
 Assumed of the file system, local or NFS from version 3: exclusive creation, `link` and `rename` are atomic, and what
 was written before a file is closed is there for whoever opens it later. Clocks of machines need not agree.

@@ -2,7 +2,7 @@
 
 All ways write one JSON line per item. `plain` is a loop in one process; `pool` is concurrent.futures with chunks;
 `jobs` is `fairseq_ext.jobs.run`; `again` is the same call once more, which only compares the items with the plan and
-counts.
+counts; `update` is called with one item more, so that all outcomes go into a new plan.
 CPU time is of the process and its children, so that other load on the machine does not count.
 """
 
@@ -72,6 +72,13 @@ def jobs(path: Path, num_items: int, workers: int) -> None:
     assert summary.states["done"] == num_items
 
 
+def update(path: Path, num_items: int, workers: int) -> None:
+    """Ours, with an item more."""
+    execution = Execution(workers=workers, progress=False, update=True)
+    summary = run(path, items(num_items + 1), make_work, settings={}, execution=execution)
+    assert summary.states["done"] == num_items + 1
+
+
 def cpu_s() -> float:
     """Of this process and its ended children."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -94,7 +101,8 @@ def main() -> None:
     print("| way | CPU microseconds per item | wall seconds |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        ways = {"plain": (plain, "a"), "pool": (pool, "b"), "jobs": (jobs, "c"), "again": (jobs, "c")}
+        ways = {"plain": (plain, "a"), "pool": (pool, "b")}
+        ways |= {"jobs": (jobs, "c"), "again": (jobs, "c"), "update": (update, "c")}
         for name, (way, path) in ways.items():
             used_s, wall_s = measure(way, root / path, args.items, args.workers)
             print(f"| {name} | {1e6 * used_s / args.items:.0f} | {wall_s:.1f} |", flush=True)
