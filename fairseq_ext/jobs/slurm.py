@@ -6,10 +6,12 @@ before the end of the time). The waiting command only reads the folder and `sque
 finds the jobs by their name, which holds the token of the plan, and waits on.
 """
 
+import logging
 import re
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,9 @@ from .local import TERMINATED, Crew, WorkerError
 from .plan import Plan, open_plan
 from .worker import Share
 
+_LOG = logging.getLogger(__name__)
 _POLL_S = 5.0
+_ANSWER_S = 60.0  # that squeue and scancel may take
 _DECISION_S = 180.0  # from Slurm's SIGTERM to its SIGKILL; GraceTime and KillWait are seconds to minutes
 _WARNING_S = 90  # before the end of the time, to stop in order
 
@@ -73,22 +77,31 @@ def run_array(
         on_look: called every now and then.
 
     Raises:
-        WorkerError: when the jobs have ended and items have no outcome.
+        WorkerError: when Slurm does not answer at first or refuses the array, or when the jobs have ended and items
+            have no outcome.
     """
     logs = (plan.folder / "slurm").resolve()
     name = f"{re.sub(r'[^A-Za-z0-9_-]', '_', plan.folder.name)}-{plan.token}"
-    if not _num_jobs(name, patient=False) and _left(plan):
+    if not _num_jobs(name) and _left(plan):
         task = Task(str(plan.folder.resolve()), make_work, share, max(1, execution.workers))
         _submit(task, logs, name, execution)
+    is_lost = False
     while _left(plan):
         on_look()
         time.sleep(_POLL_S)
-        if _num_jobs(name, patient=True) == 0 and _left(plan):
+        try:
+            num_jobs, is_lost = _num_jobs(name), False
+        except WorkerError as error:  # the jobs run on without the controller
+            if not is_lost:
+                _LOG.warning("%s. Waiting", error)
+            num_jobs, is_lost = None, True
+        if num_jobs == 0 and _left(plan):
             time.sleep(_POLL_S)  # the last files may still be on their way through the file server
             if left := _left(plan):
                 raise WorkerError(_all_ended(plan, left, logs))
     # Jobs that were queued again would find nothing to do; those that run end by themselves.
-    subprocess.run(["scancel", "--name", name, "--state", "PENDING"], check=False, timeout=60)
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(["scancel", "--name", name, "--state", "PENDING"], check=False, timeout=_ANSWER_S)
 
 
 def _left(plan: Plan) -> set[int]:
@@ -109,7 +122,10 @@ def _submit(task: Task, logs: Path, name: str, execution: Execution) -> None:
             for _ in range(execution.shards):
                 executor.submit(task)
     except submitit.core.utils.FailedJobError as error:
-        raise WorkerError(f"sbatch: a job array expected, found {' '.join(str(error).split())}") from error
+        raise WorkerError(
+            f"sbatch: a job array expected, found: {' '.join(str(error).split())}; change the options of Slurm, or run "
+            "again when it answers"
+        ) from error
 
 
 def _parameters(name: str, execution: Execution) -> dict[str, Any]:
@@ -131,20 +147,27 @@ def _parameters(name: str, execution: Execution) -> dict[str, Any]:
     return parameters
 
 
-def _num_jobs(name: str, *, patient: bool) -> int | None:
-    """How many jobs of this name wait or run; None while Slurm does not answer and we are patient."""
+def _num_jobs(name: str) -> int:
+    """How many jobs of this name wait or run."""
     command = ["squeue", "--noheader", "--name", name, "--format", "%i"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_ANSWER_S)
     except FileNotFoundError as error:
         raise WorkerError(
             "slurm: the command squeue expected, found none; run this where Slurm is"
         ) from error
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        if patient:
-            return None
-        raise WorkerError(f"squeue: an answer of Slurm expected, found {error}; try later") from error
+    except subprocess.CalledProcessError as error:
+        raise WorkerError(_no_answer(error.stderr or f"status {error.returncode}")) from error
+    except subprocess.TimeoutExpired as error:
+        raise WorkerError(_no_answer(f"none in {_ANSWER_S:g} s")) from error
     return len(answer.stdout.split())
+
+
+def _no_answer(found: str) -> str:
+    return (
+        f"squeue: an answer of Slurm expected, found: {' '.join(found.split())}; run again when scontrol ping "
+        "finds the controller up, or work without --executor slurm"
+    )
 
 
 def _all_ended(plan: Plan, left: set[int], logs: Path) -> str:
