@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...files import write_bytes
 from ..clips import Segment
 from ..video import SAMPLE_RATE_HZ, MediaReader, Picture, Sound
 from .clock import FrameClock
@@ -118,7 +117,7 @@ class Clip:
         if row.status == "ok":
             self._files.commit(row.num_samples, self._crops.landmarks())
         elif self._thumbnail is not None:
-            write_bytes(rejected_image(self._out, row.id), jpeg(self._thumbnail))
+            self._files.show(jpeg(self._thumbnail), rejected_image(self._out, row.id))
         self.close()
         return row
 

@@ -2,9 +2,9 @@
 
 Shapes: crops are (96, 96) uint8, black 0, white 255; sound is (S,) int16 at 16 kHz.
 
-Until all of a clip is there its files are under `.partial/`, at a place that depends on the id alone: whoever is killed
-leaves nothing that the next attempt does not overwrite. The same crops give the same bytes: x264 runs in one thread
-and no file holds a date.
+Until it is whole and on the disk every file is under `.partial/`, at a place that depends on the id alone: whoever is
+killed leaves nothing elsewhere, and nothing that the next attempt does not overwrite. The same crops give the same
+bytes: x264 runs in one thread and no file holds a date.
 """
 
 import os
@@ -16,7 +16,6 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from ...files import atomic_path
 from ..video import SAMPLE_RATE_HZ, Sound
 from .settings import FRAMES_PER_S, SIZE_PX
 
@@ -180,8 +179,17 @@ class ClipFiles:
                 np.savez_compressed(file, **landmarks)
         for folder, suffix in FOLDERS.items():
             if folder != "landmarks" or landmarks is not None:
-                with atomic_path(self._out / folder / f"{self._id}{suffix}") as temporary:
-                    os.replace(self._at(suffix), temporary)
+                _put(self._at(suffix), self._out / folder / f"{self._id}{suffix}")
+
+    def show(self, image: bytes, target: Path) -> None:
+        """Writes the picture of a rejected clip.
+
+        Args:
+            image: a JPEG file.
+            target: where.
+        """
+        self._at(".jpg").write_bytes(image)
+        _put(self._at(".jpg"), target)
 
     def close(self) -> None:
         """Removes what is not in its place yet."""
@@ -194,3 +202,19 @@ class ClipFiles:
 
     def _at(self, suffix: str) -> Path:
         return self._partial.with_name(self._partial.name + suffix)
+
+
+def _put(source: Path, target: Path) -> None:
+    """Moves a whole file to its place; it is on the disk before it has its name."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _flush_to_disk(source)
+    os.replace(source, target)
+    _flush_to_disk(target.parent)
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,6 +1,7 @@
 """The parts of mouth cropping that need no face: alignment, 25 frames per second, steadying, files, the table."""
 
 import os
+import signal
 import subprocess
 import sys
 import wave
@@ -249,6 +250,39 @@ def test_the_bytes_do_not_depend_on_what_memory_held(tmp_path: Path) -> None:
         environment = {**os.environ, "MALLOC_PERTURB_": fill}
         found.add(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
     assert len(found) == 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from fairseq_ext.media.mouth.writer import ClipFiles
+calls = 0
+def fsync(descriptor, call=os.fsync):
+    global calls
+    calls += 1
+    if calls == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    call(descriptor)
+os.fsync = fsync
+files = ClipFiles(sys.argv[1], "x", 10)
+files.add(np.zeros((96, 96), np.uint8))
+files.show(b"a picture", Path(sys.argv[1]) / "rejected" / "x.jpg")
+files.commit(640, {"seen": np.ones(1)})
+"""
+
+
+@pytest.mark.parametrize(
+    ("kill_at", "there"),
+    [(1, []), (3, ["rejected/x.jpg"]), (5, ["rejected/x.jpg", "video/x.mp4"])],
+)
+def test_killed_before_a_file_is_on_the_disk(tmp_path: Path, kill_at: int, there: list[str]) -> None:
+    """Two calls of fsync per file, the first before it has its name; nothing is left but in .partial."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(kill_at)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    names = [p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file()]
+    assert sorted(str(n) for n in names if n.parts[0] != ".partial") == there
+    assert any(n.parts[0] == ".partial" for n in names)
 
 
 def test_an_attempt_that_ends_early_leaves_no_clip(tmp_path: Path) -> None:
