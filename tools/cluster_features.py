@@ -42,8 +42,10 @@ def main() -> None:
     settings = {"features": str(features), **asdict(fit)}
     execution = jobs.Execution.from_args(args)
     try:
-        learning = jobs.Item("centroids", {"blocks": clusters.blocks_of(features, args.learn_from)})
-        labelling = [jobs.Item(name, {}) for name in clusters.blocks_of(features, args.splits)]
+        version = clusters.version_of(features)
+        learn_from = clusters.blocks_of(features, args.learn_from)
+        learning = jobs.Item("centroids", {"blocks": learn_from, "version": version})
+        labelling = [jobs.Item(n, {"version": version}) for n in clusters.blocks_of(features, args.splits)]
         for name, items, work in (
             ("learn", [learning], partial(clusters.fit_work, features, out, fit)),
             ("label", labelling, partial(clusters.assign_work, features, out)),
@@ -55,10 +57,11 @@ def main() -> None:
             for outcome in jobs.outcomes(out / "jobs" / name):
                 if outcome.state != "done":
                     sys.exit(f"cluster_features.py: {outcome.id}: {outcome.reason}: {outcome.detail}")
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, jobs.WorkerError) as error:
         sys.exit(f"cluster_features.py: {error}")
     for split in args.splits:
-        print(f"{clusters.join_labels(out, split)} rows in {out / f'{split}.km'}")
+        num_rows = clusters.join_labels(out, split, clusters.blocks_of(features, [split]))
+        print(f"{num_rows} rows in {out / f'{split}.km'}")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def main() -> None:
         if not summary.complete:
             return
         problems = [p for found in jobs.outcomes(out / "jobs") for p in found.result.get("problems", [])]
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, jobs.WorkerError) as error:
         sys.exit(f"dump_features.py: {error}")
     with atomic_write(out / "unreadable.txt") as file:
         file.writelines(f"{problem}\n" for problem in problems)

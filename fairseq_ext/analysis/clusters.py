@@ -8,6 +8,7 @@ HuBERT (Hsu et al. 2021, section IV-B) learns the clusters from a tenth of the f
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 
 from ..features.dump import read_block
 from ..files import atomic_path, atomic_write
-from ..jobs import Item, Work, one_by_one
+from ..jobs import Item, Work, one_by_one, outcomes
+from ..jobs.plan import open_plan
 
 Floats = NDArray[np.float32]
 
 CENTROIDS = "centroids.npy"
+JOBS = "jobs"  # where the features' run is, below their folder
 _CHUNK = 8192  # frames compared with all centroids at once: 16 MB for 500 of them
 
 
@@ -53,24 +56,41 @@ def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
     """Names of the blocks of splits, in the manifest's order.
 
     Args:
-        features: folder of `features.dump`.
+        features: folder of tools/dump_features.py.
         splits: such as `train`.
 
     Returns:
         Such as `train/000000256`.
 
     Raises:
-        ValueError: a split has none.
+        ValueError: a split has none, or one that failed: the rows after it would be taken for others.
     """
     found = []
+    dumped = list(outcomes(features / JOBS))
     for split in splits:
-        names = [f"{split}/{path.stem}" for path in sorted((features / split).glob("*.npz"))]
-        if not names:
+        blocks = [outcome for outcome in dumped if outcome.id.rpartition("/")[0] == split]
+        failed = [o.id for o in blocks if o.state in {"failed", "quarantined"}]
+        if failed or not blocks:
+            what = f"that {failed[0]} has failed" if failed else "none"
             raise ValueError(
-                f"{features}/{split}: blocks of features expected, found none; run tools/dump_features.py"
+                f"{features}/{split}: blocks of features expected, found {what}; run tools/dump_features.py"
+                + (" --retry-failed" if failed else "")
             )
-        found += names
+        found += [outcome.id for outcome in blocks]
     return found
+
+
+def version_of(features: Path) -> str:
+    """Tells features from those that come when a manifest has changed or a recording was mended.
+
+    Args:
+        features: folder of tools/dump_features.py.
+
+    Returns:
+        A digest.
+    """
+    results = [(o.id, o.state, dict(o.result)) for o in outcomes(features / JOBS)]
+    return hashlib.sha256(repr((open_plan(features / JOBS).token, results)).encode()).hexdigest()[:16]
 
 
 def fit_work(features: Path, out: Path, fit: Fit) -> Work:
@@ -113,7 +133,7 @@ def draw_frames(features: Path, names: Sequence[str], fit: Fit) -> Floats:
     total = sum(int(read_block(features / f"{name}.npz")[1].sum()) for name in names)
     share = min(fit.share, fit.max_frames / max(total, 1))
     drawn = [_some(read_block(features / f"{name}.npz")[0], share, rng) for name in names]
-    frames = np.concatenate(drawn).astype(np.float32)
+    frames = np.concatenate([some for some in drawn if len(some)] or drawn).astype(np.float32)
     if len(frames) < fit.num_clusters:
         raise ValueError(
             f"{features}: {fit.num_clusters} frames or more expected, found {len(frames)} of {total}; raise the share "
@@ -196,19 +216,20 @@ def assign_work(features: Path, out: Path) -> Work:
     return one_by_one(assign)
 
 
-def join_labels(out: Path, split: str) -> int:
+def join_labels(out: Path, split: str, names: Sequence[str]) -> int:
     """Joins the blocks of a split to `OUT/SPLIT.km`, row by row as its manifest.
 
     Args:
         out: folder of `assign_work`.
         split: such as `train`.
+        names: of its blocks, of `blocks_of`.
 
     Returns:
         The number of rows.
     """
     num_rows = 0
     with atomic_write(out / f"{split}.km") as file:
-        for line in _lines(sorted((out / split).glob("*.km"))):
+        for line in _lines([out / f"{name}.km" for name in names]):
             file.write(line)
             num_rows += 1
     return num_rows

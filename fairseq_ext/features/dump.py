@@ -4,12 +4,15 @@ Shapes: S samples, T frames, D features, N frames of a block of rows.
 
 A block of `rows_per_file` rows of a split is one item of work and one file, `OUT/SPLIT/START.npz`: `frames` (N, D)
 float16, `lengths` (rows,) int64, the frames of each row in the manifest's order. A recording that cannot be read has
-length 0 and is named in the outcome of its block. HuBERT (Hsu et al. 2021, section III-B) starts from MFCC with
-their differences, 39 numbers every 10 ms, and goes on with a layer of its own last network.
+length 0 and is named in the outcome of its block; a block without any other is rejected, but written all the same.
+
+HuBERT (Hsu et al. 2021, section III-B) starts from MFCC with their differences, 39 numbers every 10 ms, and goes on
+with a layer of its own last network.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -104,10 +107,17 @@ def blocks(manifest: Path, splits: Sequence[str], rows_per_file: int = ROWS_PER_
     if rows_per_file < 1:
         raise ValueError(f"dump: 1 row or more per file expected, found {rows_per_file}; give more")
     for split in splits:
-        num_rows = len(AudioIndex(manifest / f"{split}.tsv"))
+        index = AudioIndex(manifest / f"{split}.tsv")
+        num_rows = len(index)
         for start in range(0, num_rows, rows_per_file):
-            stop = min(start + rows_per_file, num_rows)
-            yield Item(f"{split}/{start:09d}", {"split": split, "start": start, "stop": stop})
+            rows = range(start, min(start + rows_per_file, num_rows))
+            data = {"split": split, "start": rows.start, "stop": rows.stop, "rows": _digest(index, rows)}
+            yield Item(f"{split}/{start:09d}", data)
+
+
+def _digest(index: AudioIndex, rows: range) -> str:
+    """Of the files and lengths, so that a manifest that was written anew is noticed."""
+    return hashlib.sha256("\n".join(str(index.entry(row)) for row in rows).encode()).hexdigest()[:16]
 
 
 def dump_work(manifest: Path, out: Path, make_frames: Callable[[], Frames]) -> Work:
@@ -128,10 +138,11 @@ def dump_work(manifest: Path, out: Path, make_frames: Callable[[], Frames]) -> W
         split = item.data["split"]
         index = indexes.setdefault(split, AudioIndex(manifest / f"{split}.tsv"))
         rows, problems = _features(index, range(item.data["start"], item.data["stop"]), frames)
-        if not any(map(len, rows)):
-            raise Rejected("unreadable", f"none of {len(rows)} recordings: {problems[0]}")
         _write(out / f"{item.id}.npz", rows)
-        return {"num_frames": sum(map(len, rows)), "problems": problems}
+        result = {"num_frames": sum(map(len, rows)), "problems": problems}
+        if not result["num_frames"]:
+            raise Rejected("unreadable", f"none of {len(rows)} recordings: {problems[0]}", result)
+        return result
 
     return one_by_one(dump)
 
@@ -160,7 +171,7 @@ def _write(path: Path, rows: list[Floats]) -> None:
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(
             file,
-            frames=np.concatenate([row for row in rows if len(row)]).astype(np.float16),
+            frames=np.concatenate([row for row in rows if len(row)] or rows).astype(np.float16),
             lengths=np.array([len(row) for row in rows], dtype=np.int64),
         )
 

@@ -1,5 +1,7 @@
 """Features of a manifest to clusters: rows stay aligned, damaged recordings are named, k-means finds what is there."""
 
+import subprocess
+import sys
 import wave
 from functools import partial
 from pathlib import Path
@@ -47,7 +49,9 @@ def run(folder: Path, items: list[jobs.Item], work: partial[jobs.Work]) -> list[
 def test_tones_fall_into_their_clusters_row_by_row(manifest: Path, tmp_path: Path) -> None:
     features, out = tmp_path / "features", tmp_path / "clusters"
     items = list(dump.blocks(manifest, ["train"], rows_per_file=3))
-    dumped = run(tmp_path / "j1", items, partial(dump.dump_work, manifest, features, dump.MfccFrames))
+    dumped = run(
+        features / clusters.JOBS, items, partial(dump.dump_work, manifest, features, dump.MfccFrames)
+    )
     assert [outcome.state for outcome in dumped] == ["done"] * 3
     problems = [problem for outcome in dumped for problem in outcome.result["problems"]]
     assert len(problems) == 1
@@ -68,7 +72,7 @@ def test_tones_fall_into_their_clusters_row_by_row(manifest: Path, tmp_path: Pat
         [jobs.Item(name, {}) for name in names],
         partial(clusters.assign_work, features, out),
     )
-    assert clusters.join_labels(out, "train") == NUM_ROWS
+    assert clusters.join_labels(out, "train", names) == NUM_ROWS
     rows = [line.split() for line in (out / "train.km").read_text(encoding="utf-8").split("\n")[:-1]]
     assert list(map(len, rows)) == frames_of
     # The middle of a low tone and of a high one, away from the edges of the recordings.
@@ -89,11 +93,13 @@ def test_block_whose_recordings_are_all_unreadable_is_rejected(manifest: Path, t
     for path in tmp_path.glob("*.wav"):
         path.write_bytes(b"")
     items = list(dump.blocks(manifest, ["train"]))
-    (outcome,) = run(
-        tmp_path / "j", items, partial(dump.dump_work, manifest, tmp_path / "out", dump.MfccFrames)
-    )
+    out = tmp_path / "out"
+    (outcome,) = run(out / clusters.JOBS, items, partial(dump.dump_work, manifest, out, dump.MfccFrames))
     assert (outcome.state, outcome.reason) == ("rejected", "unreadable")
-    assert not list((tmp_path / "out").rglob("*.npz"))
+    assert len(outcome.result["problems"]) == NUM_ROWS
+    # The rows stay where they are all the same.
+    assert clusters.blocks_of(out, ["train"]) == ["train/000000000"]
+    assert dump.read_block(out / "train" / "000000000.npz")[1].tolist() == [0] * NUM_ROWS
 
 
 def test_nearest_is_what_distances_say() -> None:
@@ -119,5 +125,66 @@ def test_broken_block_and_too_few_frames_are_named(tmp_path: Path) -> None:
     (tmp_path / "train" / "000000000.npz").write_bytes(b"PK not really")
     with pytest.raises(ValueError, match="delete it and dump again"):
         dump.read_block(tmp_path / "train" / "000000000.npz")
-    with pytest.raises(ValueError, match=r"run tools/dump_features\.py"):
-        clusters.blocks_of(tmp_path, ["valid"])
+
+
+TOOLS = Path(__file__).parents[2] / "tools"
+
+
+def call(tool: str, *options: str | Path) -> "subprocess.CompletedProcess[str]":
+    """A tool, in this environment."""
+    command = [sys.executable, str(TOOLS / tool), *map(str, options), "--workers", "0"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_features_and_clusters_follow_a_manifest_that_changed(manifest: Path, tmp_path: Path) -> None:
+    features, out = tmp_path / "features", tmp_path / "clusters"
+    dumping = ("--manifest", manifest, "--splits", "train", "--rows-per-file", "3", "--out", features)
+    clustering = (
+        "--features",
+        features,
+        "--splits",
+        "train",
+        "--out",
+        out,
+        "--num-clusters",
+        "2",
+        "--share",
+        "1",
+    )
+    assert call("dump_features.py", *dumping).returncode == 0
+    assert call("cluster_features.py", *clustering).returncode == 0
+    third = (features / "train" / "000000006.npz").stat().st_mtime_ns
+
+    # Row 2 is another recording of the same length; the damaged row 4 is gone for good.
+    lines = (manifest / "train.tsv").read_text(encoding="utf-8").splitlines()
+    write_wav(tmp_path / "new.wav", 3000, 3200 + 320)
+    lines[2] = lines[2].replace("1.wav", "new.wav")
+    (manifest / "train.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    refused = call("dump_features.py", *dumping)
+    assert refused.returncode == 1
+    assert "'train/000000000' as planned expected, rows = " in refused.stderr
+    assert call("dump_features.py", *dumping, "--update").returncode == 0
+    assert (features / "train" / "000000006.npz").stat().st_mtime_ns == third
+    assert "pass --update" in call("cluster_features.py", *clustering).stderr
+    assert call("cluster_features.py", *clustering, "--update").returncode == 0
+    again = (*clustering[:5], tmp_path / "anew", *clustering[6:])
+    assert call("cluster_features.py", *again).returncode == 0
+    assert (out / "train.km").read_bytes() == (tmp_path / "anew" / "train.km").read_bytes()
+
+    # Fewer rows: what the blocks of before left is not counted.
+    (manifest / "train.tsv").write_text("\n".join(lines[:4]) + "\n", encoding="utf-8")
+    assert call("dump_features.py", *dumping, "--update").returncode == 0
+    assert "3 rows in" in call("cluster_features.py", *clustering, "--update").stdout
+
+
+def test_a_block_that_failed_is_not_left_out_in_silence(manifest: Path, tmp_path: Path) -> None:
+    features = tmp_path / "features"
+    items = [
+        *dump.blocks(manifest, ["train"], rows_per_file=3),
+        jobs.Item("train/000000009", {"split": "train"}),
+    ]
+    run(features / clusters.JOBS, items, partial(dump.dump_work, manifest, features, dump.MfccFrames))
+    with pytest.raises(ValueError, match=r"found that train/000000009 has failed; run .* --retry-failed"):
+        clusters.blocks_of(features, ["train"])
+    with pytest.raises(ValueError, match=r"found none; run tools/dump_features\.py"):
+        clusters.blocks_of(features, ["valid"])
