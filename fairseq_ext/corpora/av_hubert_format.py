@@ -7,7 +7,7 @@ SentencePiece pieces, or words where there is no such model.
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
@@ -18,8 +18,39 @@ from ..text.units import SentencePieces, count_units
 from .clip_layout import video_path
 
 TEXT = "wrd"
+SPLITS = ("train", "valid", "test")
+_NUM_SHOWN = 8  # names in a message
 # In place of these folders and suffixes the video's path has those of the sound.
 _SOUND, _VIDEO = ("audio", ".wav"), ("video", ".mp4")
+
+
+def find_splits(folder: str | os.PathLike[str], wanted: Sequence[str] = ()) -> list[str]:
+    """Makes sure that there are splits to read, ours or AV-HuBERT's.
+
+    Args:
+        folder: of the manifests.
+        wanted: stems of the tsv files; none: those of train, valid and test that are there.
+
+    Returns:
+        The splits.
+
+    Raises:
+        ValueError: saying which are there, or in which folders below.
+    """
+    names = sorted(path.name for path in Path(folder).glob("*.tsv"))
+    there = [name.removesuffix(".tsv") for name in names if not name.endswith(".meta.tsv")]
+    found = list(wanted) or [split for split in SPLITS if split in there]
+    missing = [split for split in found or SPLITS if split not in there]
+    if found and not missing:
+        return found
+    below = sorted({path.parent.name for path in Path(folder).glob("*/*.tsv")})
+    advice = "give one of these" if there else "give the folder that holds the manifests"
+    if below and not there:
+        advice = f"give one of the folders in it, {', '.join(below[:_NUM_SHOWN])}"
+    raise ValueError(
+        f"{folder}: {(' and ' if wanted else ' or ').join(f'{split}.tsv' for split in missing)} expected, found "
+        f"{', '.join(there[:_NUM_SHOWN]) or 'none'}; {advice}"
+    )
 
 
 def transcribed(manifest: str | os.PathLike[str], split: str) -> Iterator[tuple[Utterance, str]]:

@@ -8,7 +8,7 @@ and punctuation are decided by the normaliser, before.
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,9 +168,16 @@ def train_pieces(texts: Iterable[str], num_pieces: int, *, kind: str = "unigram"
     if kind not in {"unigram", "bpe"}:
         raise ValueError(f"SentencePiece: kind unigram or bpe expected, found {kind!r}; change the setting")
     model = io.BytesIO()
+    characters = {WORD_START}
+
+    def seen() -> Iterator[str]:
+        for text in texts:
+            characters.update(*text.split())
+            yield text
+
     try:
         SentencePieceTrainer.train(
-            sentence_iterator=iter(texts),
+            sentence_iterator=seen(),
             model_writer=model,
             model_type=kind,
             vocab_size=num_pieces + 1,
@@ -185,11 +192,20 @@ def train_pieces(texts: Iterable[str], num_pieces: int, *, kind: str = "unigram"
             minloglevel=2,
         )
     except RuntimeError as error:
-        raise ValueError(
-            f"SentencePiece: text and room for all its characters in {num_pieces} pieces expected, found: {error}; "
-            "give texts, or more pieces"
-        ) from error
+        raise ValueError(f"SentencePiece: {_fault(characters, num_pieces, error)}") from error
     return SentencePieces(model.getvalue())
+
+
+def _fault(characters: set[str], num_pieces: int, error: RuntimeError) -> str:
+    """Why there was nothing to learn."""
+    if characters == {WORD_START}:
+        return "sentences with words expected, found none; give texts"
+    if num_pieces < len(characters):
+        return (
+            f"{len(characters)} pieces or more expected, one for each character of the texts, found {num_pieces}; ask "
+            "for more pieces"
+        )
+    return f"texts that it can learn from expected, found: {error}; give other texts"
 
 
 def count_units(rows: Iterable[Iterable[str]]) -> dict[str, int]:

@@ -9,7 +9,7 @@ import pytest
 from fairseq_ext.corpora import av_hubert_format
 from fairseq_ext.corpora.clip_layout import audio_path, clip_id, video_path
 from fairseq_ext.manifest import Utterance, read_dictionary, write_manifest
-from fairseq_ext.text.units import train_pieces
+from fairseq_ext.text.units import SentencePieces, train_pieces
 
 TOOL = Path(__file__).parents[2] / "tools" / "export_manifest.py"
 TEXTS = ["ça va de l'été à noël", "la mer la mer", "un été à la mer"]
@@ -173,4 +173,39 @@ def test_the_tool(tmp_path: Path) -> None:
     refused = run("--to", "av_hubert", "--out", str(folder))
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "another folder" in refused.stderr
-    assert "--pieces expected" in run("--to", "auto_avsr", "--out", str(tmp_path / "a")).stderr
+    refused = run("--to", "auto_avsr", "--out", str(tmp_path / "a"))
+    assert refused.returncode == 2
+    command = f"tools/train_pieces.py --manifest {folder} --out {folder}/spm.model"
+    assert f"a SentencePiece model expected, found none; run {command}\n" in refused.stderr
+    trained = subprocess.run(
+        [sys.executable, TOOL.with_name("train_pieces.py"), *command.split()[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    num_pieces = len(SentencePieces.load(folder / "spm.model").symbols)
+    assert trained.stdout == f"{folder}/spm.model: {num_pieces} pieces of 3 sentences\n"
+    done = run("--to", "auto_avsr", "--out", str(tmp_path / "b"), "--pieces", str(folder / "spm.model"))
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["train.csv", "units.txt", "valid.csv"]
+
+
+def test_splits_that_are_not_there_are_said(tmp_path: Path) -> None:
+    folder, _ = write_clips(tmp_path / "fr")
+    assert av_hubert_format.find_splits(folder) == ["train", "valid"]
+    assert av_hubert_format.find_splits(folder, ["valid"]) == ["valid"]
+    with pytest.raises(
+        ValueError, match=r"manifests: dev\.tsv expected, found train, valid; give one of these"
+    ):
+        av_hubert_format.find_splits(folder, ["train", "dev"])
+    with pytest.raises(
+        ValueError, match=r"/fr: train\.tsv expected, found none; .* folders in it, manifests$"
+    ):
+        av_hubert_format.find_splits(tmp_path / "fr", ["train"])
+    for place in (tmp_path, tmp_path / "gone"):
+        with pytest.raises(ValueError, match=r"train\.tsv and valid\.tsv expected, .* the folder that holds"):
+            av_hubert_format.find_splits(place, ["train", "valid"])
+        with pytest.raises(ValueError, match=r"train\.tsv or valid\.tsv or test\.tsv expected, found none; "):
+            av_hubert_format.find_splits(place)
+    with pytest.raises(ValueError, match=r"none; .* in it, manifests$"):
+        av_hubert_format.find_splits(tmp_path / "fr")

@@ -77,10 +77,15 @@ def test_pieces_train_the_same_twice_and_survive_a_file(pieces: SentencePieces, 
 
 
 def test_bad_pieces_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="text and room"):
-        train_pieces([], 60)
-    with pytest.raises(ValueError, match="in 3 pieces"):
-        train_pieces(SENTENCES, 3)
+    for texts in ([], ["", "  "]):
+        with pytest.raises(ValueError, match="sentences with words expected, found none; give texts"):
+            train_pieces(texts, 60)
+    num_characters = len({"▁", *"".join(SENTENCES)} - {" "})
+    with pytest.raises(
+        ValueError, match=f"{num_characters} pieces or more expected, .* found {num_characters - 1};"
+    ):
+        train_pieces(SENTENCES, num_characters - 1)
+    train_pieces(SENTENCES, num_characters)
     with pytest.raises(ValueError, match="unigram or bpe"):
         train_pieces(SENTENCES, 60, kind="word")
     with pytest.raises(ValueError, match=r"of a \.model file expected"):
