@@ -41,11 +41,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def source(grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three talks, one of them in a folder below, a text that is called a video, and notes."""
+    """Three talks, one of them in a folder below, part of one, a text that is called a video, and notes."""
     folder = tmp_path_factory.mktemp("source")
     for name, target in (("bbaf2n", "a.mpg"), ("lrwp9a", "below/ç d.mpg"), ("lbbc2a", "e.mpg")):
         (folder / target).parent.mkdir(exist_ok=True)
         shutil.copy(grid / f"{name}.mpg", folder / target)
+    whole = (grid / "lbbc2a.mpg").read_bytes()
+    (folder / "cut.mpg").write_bytes(whole[: len(whole) // 2])
     (folder / "broken.mp4").write_text("not a video")
     (folder / "notes.txt").write_text("not a video either")
     return folder
@@ -67,9 +69,11 @@ def test_a_folder_becomes_clips_and_a_table(finished: tuple[Path, str, str]) -> 
         ("a", "ok", ""),
         ("below/ç d", "ok", ""),
         ("broken", "rejected", "unreadable"),
+        ("cut", "ok", ""),
         ("e", "ok", ""),
     ]
-    assert "3 clips, 1 rejected" in printed
+    assert "4 clips, 1 rejected" in printed
+    assert "1 clips kept are of files that are cut off or damaged" in printed
     assert (out / "video/below/ç d.mp4").is_file()
     assert not (out / ".partial").exists()
 
@@ -151,10 +155,10 @@ def test_every_clip_is_on_a_page_the_doubtful_first(finished: tuple[Path, str, s
     folder = finished[0] / "audit"
     page = (folder / "page0001.html").read_text(encoding="utf-8")
     order = re.findall(r"<strong>(.*?)</strong>", page)
-    assert order[0] == "broken"
-    assert sorted(order) == ["a", "below/ç d", "broken", "e"]
+    assert order[:2] == ["broken", "cut"]
+    assert sorted(order) == ["a", "below/ç d", "broken", "cut", "e"]
     pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
-    assert len(pictures) == 3
+    assert len(pictures) == 4
     for data in pictures:
         image = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_GRAYSCALE)
         assert image.shape == (96, 960)
