@@ -43,6 +43,7 @@ def read(args: argparse.Namespace) -> Iterator[Utterance]:
     from fairseq_ext.media.mouth.table import read_clips
 
     if args.kind == "av_hubert":
+        av_hubert_format.find_splits(args.source, [args.split])
         return av_hubert_format.read(args.source, args.split, root=args.root)
     if args.kind == "auto_avsr":
         units = auto_avsr_format.read_units(args.units or args.source.with_name("units.txt"))

@@ -179,8 +179,8 @@ def read(
         relative = [os.path.relpath(os.path.join(listed_root, p), base) for p in (video, sound)]
         if relative[1].startswith("..") or relative[0] not in _videos_of(relative[1]):
             raise ValueError(
-                f"{where}: below {base} audio/x.wav and video/x.mp4 expected, found {sound} and {video}; pass the "
-                "folder that holds audio/ and video/ as root="
+                f"{where}: below {base} audio/x.wav and video/x.mp4 expected, found {sound} and {video}; give the "
+                "folder that holds audio/ and video/ as the root (--root)"
             )
         yield Utterance(name, relative[1], int(num_samples), int(num_frames), transcript=text, split=split)
 

@@ -78,7 +78,7 @@ def check_split(kind: str, split: str) -> None:
     """
     if kind not in KINDS or split not in SPLITS:
         raise ValueError(
-            f"label list: a kind of {KINDS} and a split of {SPLITS} expected, found {kind!r}, {split!r}"
+            f"label list: a kind of {KINDS} and a split of {SPLITS} expected, found {kind!r}, {split!r}; change them"
         )
     if kind in AUTOMATIC and split != "train":
         raise ValueError(
@@ -104,7 +104,9 @@ def find_kind(path: str | os.PathLike[str]) -> str:
     for kind in ("voxceleb2", "avspeech", "mtedx"):
         if len(cells) == _COLUMNS[kind] and _NAMES[kind].fullmatch(cells[0].strip()):
             return kind
-    raise ValueError(f"{path}:1: a row of {', '.join(KINDS)} expected, found {line!r}; name the list's kind")
+    raise ValueError(
+        f"{path}:1: a row of {', '.join(KINDS)} expected, found {line!r}; give one of these lists"
+    )
 
 
 def read_list(
@@ -135,7 +137,7 @@ def read_list(
     check_split(kind, split)
     if kind == "mtedx" and not language:
         raise ValueError(
-            f"{path}: the language of the talks expected, found none; pass language=, for example 'fr'"
+            f"{path}: the language of the talks expected, found none; give its code (--language fr)"
         )
     prefix = f"{language}/{split}/" if kind == "mtedx" else ""
     first: dict[str, int] = {}

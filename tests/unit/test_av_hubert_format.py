@@ -86,9 +86,9 @@ def test_a_manifest_of_others(tmp_path: Path) -> None:
     [
         ("a\tvideo/a.mp4\taudio/a.wav\t50", "5 tab-separated"),
         ("a\tvideo/a.mp4\taudio/a.wav\tmany\t32000", "numbers of frames"),
-        ("a\tmouths/a.mp4\taudio/a.wav\t50\t32000", "pass the folder"),
-        ("a\tvideo/a.mp4\t/elsewhere/audio/a.wav\t50\t32000", "pass the folder"),
-        ("a\tvideo/b.mp4\taudio/a.wav\t50\t32000", "pass the folder"),
+        ("a\tmouths/a.mp4\taudio/a.wav\t50\t32000", "give the folder"),
+        ("a\tvideo/a.mp4\t/elsewhere/audio/a.wav\t50\t32000", "give the folder"),
+        ("a\tvideo/b.mp4\taudio/a.wav\t50\t32000", "give the folder"),
     ],
 )
 def test_a_bad_row_is_refused(tmp_path: Path, row: str, said: str) -> None:

@@ -60,6 +60,20 @@ def test_automatic_labels_are_refused_for_test(tmp_path: Path) -> None:
     assert run("import_manifest.py", *common, "--split", "train").returncode == 0
 
 
+def test_what_is_missing_is_named_as_it_is_given(tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips", "fr/test/0u7tTptBo9I_0004")
+    (tmp_path / "test.txt").write_text("0u7tTptBo9I_0004\t42.91\t45.26\ton vient tous\n")
+    common = ("--split", "test", "--root", tmp_path / "clips", "--out", tmp_path / "m")
+    refused = run("import_manifest.py", "--from", "labels", "--source", tmp_path / "test.txt", *common)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("found none; give its code (--language fr)\n")
+    refused = run("import_manifest.py", "--from", "av_hubert", "--source", tmp_path, *common)
+    assert refused.returncode == 1
+    assert (
+        f"{tmp_path}: test.tsv expected, found none; give one of the folders in it, clips" in refused.stderr
+    )
+
+
 def test_there_and_back(tmp_path: Path) -> None:
     utterances = [
         Utterance(

@@ -94,7 +94,7 @@ def test_transcripts_by_people_may(tmp_path: Path, split: str) -> None:
     [
         ({"split": "dev"}, "a split of"),
         ({"kind": "lrs3"}, "a kind of"),
-        ({"language": None}, "the language of the talks"),
+        ({"language": None}, r"the language of the talks expected, found none; .* \(--language fr\)"),
     ],
 )
 def test_settings_that_are_refused(tmp_path: Path, settings: dict[str, object], said: str) -> None:
