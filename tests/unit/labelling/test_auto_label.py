@@ -1,0 +1,27 @@
+"""tools/auto_label.py says what is amiss in a line, also when a worker process finds it."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TOOL = Path(__file__).parents[3] / "tools" / "auto_label.py"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_keeps_the_model_from_loading(
+    whisper: Path, make_clips: Callable[..., Path], tmp_path: Path, workers: int
+) -> None:
+    clips = make_clips(tmp_path / "clips", {"a": ("a.mp4", np.zeros(640, np.float32))})
+    done = subprocess.run(
+        [sys.executable, TOOL, "--clips", clips, "--out", tmp_path / "out", "--model", whisper / "ct2",
+         "--device", "gpu", "--workers", str(workers)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    found = "device: cpu, cuda, cuda:N or auto expected, found 'gpu'; change the device"
+    assert done.stderr.rpartition("\nauto_label.py: ")[2] == f"{found}\n"
+    assert "Traceback" not in done.stderr
