@@ -46,7 +46,7 @@ def main() -> None:
     manifest, out = args.manifest.resolve(), args.out.resolve()
     try:
         summary = jobs.run(
-            out / "jobs",
+            out / dump.JOBS,
             dump.blocks(manifest, args.splits, args.rows_per_file),
             partial(dump.dump_work, manifest, out, make_frames),
             settings={"manifest": str(manifest), **settings},
@@ -55,7 +55,7 @@ def main() -> None:
         print(summary)
         if not summary.complete:
             return
-        problems = [p for found in jobs.outcomes(out / "jobs") for p in found.result.get("problems", [])]
+        problems = [p for found in jobs.outcomes(out / dump.JOBS) for p in found.result.get("problems", [])]
     except (ValueError, FileNotFoundError, jobs.WorkerError) as error:
         sys.exit(f"dump_features.py: {error}")
     with atomic_write(out / "unreadable.txt") as file:

@@ -70,12 +70,13 @@ def main() -> None:
             raise ValueError(f"--out {args.out}: a folder outside of {args.source} expected; choose another")
         root, videos = find_videos(args)
         work = partial(make_work, str(root.resolve()), str(args.out.resolve()), settings)
-        summary = run(args.out / "jobs", items(videos), work, settings=asdict(settings), execution=execution)
+        books = args.out / "jobs" / "crop"
+        summary = run(books, items(videos), work, settings=asdict(settings), execution=execution)
         if not summary.complete:
             (args.out / "clips.tsv").unlink(missing_ok=True)  # of before --update
             print(f"{summary}; the tables are written when the other shards have done theirs")
             return
-        counts = merge(args.out, outcomes(args.out / "jobs"))
+        counts = merge(args.out, outcomes(books))
         print(f"{counts['']} clips, {counts.total() - counts['']} rejected: {args.out / 'clips.tsv'}")
         for reason, count in counts.most_common():
             if reason:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..features.dump import read_block
+from ..features.dump import JOBS, read_block
 from ..files import atomic_path, atomic_write
 from ..jobs import Item, Work, one_by_one, outcomes
 from ..jobs.plan import open_plan
@@ -25,7 +25,6 @@ from ..jobs.plan import open_plan
 Floats = NDArray[np.float32]
 
 CENTROIDS = "centroids.npy"
-JOBS = "jobs"  # where the features' run is, below their folder
 _CHUNK = 8192  # frames compared with all centroids at once: 16 MB for 500 of them
 
 

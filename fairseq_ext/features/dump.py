@@ -26,6 +26,7 @@ from ..line_index import AudioIndex
 from ..media.audio import AudioError, load
 
 ROWS_PER_FILE = 256
+JOBS = "jobs/features"  # where the run is, below OUT
 # Kaldi's usual window for differences: two frames to either side (HTK book 3.4, equation 5.16).
 DELTA_REACH = 2
 

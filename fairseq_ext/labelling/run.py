@@ -22,6 +22,7 @@ from .videos import video_of
 from .vote import to_decode_again, vote
 
 MakeEngine = Callable[[], Engine]
+_NUM_SOURCES = 4  # named where none matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def label_clips(wanted: Labelling, make_engine: MakeEngine, execution: Execution
     Raises:
         ValueError: for no clip, or other settings than those of an earlier run.
     """
-    first = Path(wanted.out) / "jobs" / "clips"
+    first = Path(wanted.out) / "jobs" / "label"
     settings = {
         **wanted.settings,
         "languages": sorted(wanted.languages),
@@ -74,7 +75,7 @@ def label_clips(wanted: Labelling, make_engine: MakeEngine, execution: Execution
         labels_path(wanted.out).unlink(missing_ok=True)  # of before an update
         return summary
     unsure = list(second_items(labels_of(outcomes(first)), wanted.languages))
-    again = first.with_name("clips-decoded-again") if unsure else None
+    again = first.with_name("label-again") if unsure else None
     if again is not None:
         options["execution"] = _second(execution)
         run(again, unsure, work, **options)
@@ -99,17 +100,26 @@ def clip_items(clips: str | os.PathLike[str], only: Sequence[str] = ()) -> Itera
         Items of `make_work`.
 
     Raises:
-        ValueError: for none.
+        ValueError: for none, and for patterns that match none.
     """
     row: ClipRow | None = None
+    has_matched, sources = False, dict[str, str]()
     for row in read_clips(clips):
         if only and not any(fnmatchcase(row.source, pattern) for pattern in only):
+            if len(sources) < _NUM_SOURCES:  # one per folder
+                sources.setdefault(row.source.partition("/")[0], row.source)
             continue
+        has_matched = True
         # The length: a clip that was cut anew is labelled anew.
         yield Item(row.id, {"video": video_of(row.id, row.source), "num_samples": row.num_samples})
     if row is None:
         raise ValueError(
             f"{clips}/clips.tsv: a clip with status ok expected, found none; prepare the videos first"
+        )
+    if not has_matched:
+        raise ValueError(
+            f"{clips}/clips.tsv: a source that matches {' or '.join(only)} expected, found "
+            f"{', '.join(sources.values())} and the like; change the patterns, * stands for any characters"
         )
 
 

@@ -49,9 +49,7 @@ def run(folder: Path, items: list[jobs.Item], work: partial[jobs.Work]) -> list[
 def test_tones_fall_into_their_clusters_row_by_row(manifest: Path, tmp_path: Path) -> None:
     features, out = tmp_path / "features", tmp_path / "clusters"
     items = list(dump.blocks(manifest, ["train"], rows_per_file=3))
-    dumped = run(
-        features / clusters.JOBS, items, partial(dump.dump_work, manifest, features, dump.MfccFrames)
-    )
+    dumped = run(features / dump.JOBS, items, partial(dump.dump_work, manifest, features, dump.MfccFrames))
     assert [outcome.state for outcome in dumped] == ["done"] * 3
     problems = [problem for outcome in dumped for problem in outcome.result["problems"]]
     assert len(problems) == 1
@@ -94,7 +92,7 @@ def test_block_whose_recordings_are_all_unreadable_is_rejected(manifest: Path, t
         path.write_bytes(b"")
     items = list(dump.blocks(manifest, ["train"]))
     out = tmp_path / "out"
-    (outcome,) = run(out / clusters.JOBS, items, partial(dump.dump_work, manifest, out, dump.MfccFrames))
+    (outcome,) = run(out / dump.JOBS, items, partial(dump.dump_work, manifest, out, dump.MfccFrames))
     assert (outcome.state, outcome.reason) == ("rejected", "unreadable")
     assert len(outcome.result["problems"]) == NUM_ROWS
     # The rows stay where they are all the same.
@@ -183,7 +181,7 @@ def test_a_block_that_failed_is_not_left_out_in_silence(manifest: Path, tmp_path
         *dump.blocks(manifest, ["train"], rows_per_file=3),
         jobs.Item("train/000000009", {"split": "train"}),
     ]
-    run(features / clusters.JOBS, items, partial(dump.dump_work, manifest, features, dump.MfccFrames))
+    run(features / dump.JOBS, items, partial(dump.dump_work, manifest, features, dump.MfccFrames))
     with pytest.raises(ValueError, match=r"found that train/000000009 has failed; run .* --retry-failed"):
         clusters.blocks_of(features, ["train"])
     with pytest.raises(ValueError, match=r"found none; run tools/dump_features\.py"):

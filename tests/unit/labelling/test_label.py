@@ -18,7 +18,7 @@ from fairseq_ext.jobs import Execution
 from fairseq_ext.labelling.engine import Decoding, Hypothesis, Waveform
 from fairseq_ext.labelling.label import Labeller, Recording, pooled, with_text
 from fairseq_ext.labelling.load import load_engine
-from fairseq_ext.labelling.run import Labelling, label_clips
+from fairseq_ext.labelling.run import Labelling, clip_items, label_clips
 from fairseq_ext.labelling.table import ClipLabel, read_labels, write_labels
 
 RATE = 16_000
@@ -138,6 +138,19 @@ def test_the_last_shard_decodes_again_and_new_clips_are_taken_up(
     assert engine.asked == [None, "fr"]  # the new clip, alone and in the language of its video
 
 
+def test_patterns_that_match_no_source_are_named(make_clips: Callable[..., Path], tmp_path: Path) -> None:
+    waveform = np.zeros(640, np.float32)
+    names = {"a": "mtedx/fr/a.mp4", "b": "mtedx/fr/b.mp4", "c": "avspeech/c.mp4"}
+    folder = make_clips(tmp_path / "clips", {name: (source, waveform) for name, source in names.items()})
+    assert [item.id for item in clip_items(folder, ["nothing/*", "*/fr/*"])] == ["a", "b"]
+    assert [item.id for item in clip_items(folder)] == ["a", "b", "c"]
+    expected = (
+        r"matches nothing/\* or none\* expected, found mtedx/fr/a\.mp4, avspeech/c\.mp4 and the like; change"
+    )
+    with pytest.raises(ValueError, match=expected):
+        list(clip_items(folder, ["nothing/*", "none*"]))
+
+
 def test_other_settings_are_refused(
     spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -172,7 +185,7 @@ def test_killed_and_run_again_it_ends_as_if_it_had_not_been(
     ]
     command = [sys.executable, str(TOOL), *map(str, options), "--out"]
     process = subprocess.Popen([*command, str(tmp_path / "killed")], env=_environment())
-    done = tmp_path / "killed" / "jobs" / "clips"
+    done = tmp_path / "killed" / "jobs" / "label"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and len(list(done.glob("work-*/done/*"))) < 5:
         time.sleep(0.02)
