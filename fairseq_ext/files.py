@@ -27,14 +27,19 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
         yield temporary
-        _flush_to_disk(temporary)
+        flush_to_disk(temporary)
         os.replace(temporary, target)
-        _flush_to_disk(target.parent)
+        flush_to_disk(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Waits until the disk has a file, or the names in a folder.
+
+    Args:
+        path: of the file or folder.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

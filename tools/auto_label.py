@@ -36,13 +36,16 @@ def parse_args() -> argparse.Namespace:
         metavar="PATTERN",
         help="label clips whose source (of clips.tsv) matches, such as 'voxceleb2/*' (default: all)",
     )
+    parser.add_argument("--allow-none", action="store_true", help="no clip that --only matches is no error")
     parser.add_argument(
         "--kind",
         choices=["auto", "faster-whisper", "openai", "transformers", "ctc"],
         default="auto",
         help="what runs it (default: told by its files)",
     )
-    parser.add_argument("--dictionary", type=Path, help="dict.ltr.txt, for a fairseq checkpoint that lacks it")
+    parser.add_argument(
+        "--dictionary", type=Path, help="dict.ltr.txt, for a fairseq checkpoint that lacks it"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
     parser.add_argument(
         "--compute-type", default="auto", help="int8, float16, ... (default: int8 on a CPU, float16 on a GPU)"
@@ -87,9 +90,9 @@ def main() -> None:
             settings = {"compute_type": args.compute_type, "decoding": decoding}
             make_engine = partial(load_engine, model, kind, **settings, **hardware)
         settings = {"model": model, "kind": kind, "compute_type": args.compute_type, **asdict(decoding)}
-        wanted = Labelling(
-            str(args.clips), str(args.out), languages, args.batch_size, settings, tuple(args.only)
-        )
+        folders = (str(args.clips), str(args.out))
+        which = {"only": tuple(args.only), "allow_none": args.allow_none}
+        wanted = Labelling(*folders, languages, args.batch_size, settings, **which)
         summary = label_clips(wanted, make_engine, Execution.from_args(args))
     except (ValueError, OSError, ImportError, WorkerError) as error:
         sys.exit(f"auto_label.py: {error}")

@@ -85,12 +85,13 @@ def main() -> None:
             print(f"{damaged} clips kept are of files that are cut off or damaged:")
             print("  columns missing_s and num_bad_packets of clips.tsv say which")
         if args.audit or args.audit_clips:
-            with tqdm(total=counts.total(), unit="clip", desc="audit") as bar:
+            num_shown = min(counts.total(), args.audit_clips or counts.total())
+            with tqdm(total=num_shown, unit="clip", desc="audit") as bar:
                 page = write_audit(args.out, limit=args.audit_clips, on_progress=lambda *_: bar.update())
             print(f"to leaf through: {page}")
     except KeyboardInterrupt:
         sys.exit("prepare_mouth.py: interrupted; the same command goes on where it was")
-    except (ValueError, OSError, WorkerError) as error:
+    except (ValueError, OSError, ImportError, WorkerError) as error:
         sys.exit(f"prepare_mouth.py: {error}")
 
 

@@ -339,13 +339,22 @@ def same_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
     Raises:
         ValueError: naming the first setting that differs.
     """
-    change = _first_change(plan.settings, settings)
+    change = first_change(plan.settings, settings)
     if change is not None:
         raise ValueError(f"{plan.folder}: the settings of its plan expected, {change}; {_ADVICE}")
     return plan
 
 
-def _first_change(planned: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+def first_change(planned: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+    """Compares settings, or the data of items.
+
+    Args:
+        planned: as JSON gave them back.
+        found: as JSON can hold them.
+
+    Returns:
+        The first key that differs with both values, in words; None when all are equal.
+    """
     before, now = (_flat(json.loads(json.dumps(dict(values)))) for values in (planned, found))
     for key in sorted(before.keys() | now.keys()):
         texts = [repr(values[key]) if key in values else "nothing" for values in (before, now)]
@@ -378,7 +387,7 @@ def _compare_items(plan: Plan, items: Iterable[Item]) -> None:
 def _difference(folder: Path, number: int, planned: Item, found: Item) -> str:
     if planned.id != found.id:
         return f"{folder}: {planned.id!r} expected as item {number}, found {found.id!r}; {_ADVICE_ITEMS}"
-    change = _first_change(planned.data, found.data)
+    change = first_change(planned.data, found.data)
     return f"{folder}: item {planned.id!r} as planned expected, {change}; {_ADVICE_ITEMS}"
 
 

@@ -1,5 +1,7 @@
 """Another plan in the place of one: items were added, changed or taken away, the others keep their outcome.
 
+A plan on which nothing was done yet, for want of the right model, say, gives way to other settings too.
+
 The new plan is written beside the old one with what is kept of it, and then named in FOLDER/work-OLD/next.json, by a
 hard link as plan.json is: it counts from then on, killed before that nothing has changed, and of several processes
 that do this at once one wins. Of the old plan nothing but that file stays.
@@ -15,11 +17,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .committed import commit, done_chunks, parts_folder, read_chunk
+from .committed import chunks_with_parts, commit, done_chunks, parts_folder, read_chunk
 from .items import Item, Outcome
 from .leases import Leases
 from .parts import Part, salvage
-from .plan import NEXT, PLAN, Plan, make_plan, open_plan, same_settings, write_header, written
+from .plan import NEXT, PLAN, Plan, first_change, make_plan, open_plan, same_settings, write_header, written
 
 _LOG = logging.getLogger(__name__)
 _OPEN_CHUNKS = 8  # of the old plan: items are mostly in the same order as before
@@ -39,7 +41,7 @@ def renew_plan(
     Args:
         folder: of the run; without a plan this is `make_plan`.
         items: what is to be done from now on.
-        settings: must be those of before.
+        settings: must be those of before, unless nothing has been done.
         batch_size: as for `make_plan`.
         lease_s: how long a chunk stays with a worker that gives no sign of life.
         shown: False for no progress bar.
@@ -54,9 +56,12 @@ def renew_plan(
     root = Path(folder)
     if not (root / PLAN).exists():
         return make_plan(root, items, settings, batch_size)
-    old = same_settings(open_plan(root), settings)
+    old = open_plan(root)
+    if not is_untouched(root):
+        same_settings(old, settings)
     with written(root, items, settings, batch_size) as fresh:
-        if filecmp.cmp(_items(fresh), _items(old), shallow=False):
+        is_same = filecmp.cmp(_items(fresh), _items(old), shallow=False)
+        if is_same and first_change(old.settings, settings) is None:
             return old
         _refuse_while_busy(old, lease_s)
         kept = _carry_over(old, fresh, shown=shown)
@@ -64,6 +69,21 @@ def renew_plan(
     num_items = fresh.num_items
     _LOG.info("%s: %d items instead of %d, %d keep their outcome", root, num_items, old.num_items, kept)
     return fresh
+
+
+def is_untouched(folder: str | os.PathLike[str]) -> bool:
+    """Tells whether no item of a plan has been worked on.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        False also where there is no plan.
+    """
+    if not (Path(folder) / PLAN).exists():
+        return False
+    plan = open_plan(folder)
+    return not done_chunks(plan) and not chunks_with_parts(plan)
 
 
 def _items(plan: Plan) -> Path:

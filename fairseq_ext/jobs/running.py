@@ -17,7 +17,7 @@ from .local import Crew, WorkerError, exit_on
 from .parts import StorageError
 from .plan import Plan, make_plan, open_plan
 from .progress import Bar
-from .renewal import renew_plan
+from .renewal import is_untouched, renew_plan
 from .summary import Summary, write_summary
 from .upkeep import reopen, tidy
 from .worker import Share, work_through
@@ -62,7 +62,7 @@ def run(
         return watch(folder, shown=execution.progress)
     _check_picklable(make_work, execution)
     share = _share(execution, batch_size)
-    if execution.update:
+    if execution.update or is_untouched(folder):
         lease_s, shown = execution.lease_s, execution.progress
         plan = renew_plan(folder, items, settings, batch_size, lease_s=lease_s, shown=shown)
     else:

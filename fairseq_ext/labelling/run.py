@@ -36,6 +36,7 @@ class Labelling:
         batch_size: clips at once.
         settings: what the labels depend on besides: model, decoding.
         only: patterns such as `voxceleb2/*`; a clip is labelled when its source matches one. None: all.
+        allow_none: whether it is no error when no clip's source matches.
     """
 
     clips: str
@@ -44,6 +45,7 @@ class Labelling:
     batch_size: int = 8
     settings: Mapping[str, Any] = field(default_factory=dict)
     only: tuple[str, ...] = ()
+    allow_none: bool = False
 
 
 def label_clips(wanted: Labelling, make_engine: MakeEngine, execution: Execution) -> Summary:
@@ -68,7 +70,8 @@ def label_clips(wanted: Labelling, make_engine: MakeEngine, execution: Execution
     }
     work = partial(make_work, make_engine, wanted.clips, wanted.languages)
     options: dict[str, Any] = {"settings": settings, "execution": execution, "batch_size": wanted.batch_size}
-    summary = run(first, clip_items(wanted.clips, wanted.only), work, **options)
+    items = clip_items(wanted.clips, wanted.only, allow_none=wanted.allow_none)
+    summary = run(first, items, work, **options)
     if execution.watch:
         return summary
     if not summary.complete:
@@ -89,12 +92,15 @@ def _second(execution: Execution) -> Execution:
     return replace(execution, update=True, shards=shards, shard_id=None)
 
 
-def clip_items(clips: str | os.PathLike[str], only: Sequence[str] = ()) -> Iterator[Item]:
+def clip_items(
+    clips: str | os.PathLike[str], only: Sequence[str] = (), *, allow_none: bool = False
+) -> Iterator[Item]:
     """Lists the clips that were prepared; those that were rejected have no sound.
 
     Args:
         clips: folder with `clips.tsv`.
         only: patterns, one of which the source of a clip must match; none: all clips.
+        allow_none: whether it is no error when none does.
 
     Yields:
         Items of `make_work`.
@@ -116,7 +122,7 @@ def clip_items(clips: str | os.PathLike[str], only: Sequence[str] = ()) -> Itera
         raise ValueError(
             f"{clips}/clips.tsv: a clip with status ok expected, found none; prepare the videos first"
         )
-    if not has_matched:
+    if not has_matched and not allow_none:
         raise ValueError(
             f"{clips}/clips.tsv: a source that matches {' or '.join(only)} expected, found "
             f"{', '.join(sources.values())} and the like; change the patterns, * stands for any characters"

@@ -123,7 +123,7 @@ stage_labels() {
   mapfile -t options < <(execution)
   [ -f "$out/clips/clips.tsv" ] || die "no finished clips in $out; run stage clips, every shard of it, first"
   python "$repo/tools/auto_label.py" --clips "$out/clips" --model "$(labeller)" --languages "$languages" \
-    --only 'voxceleb2/*' 'avspeech/*' 'mtedx/*/valid/*' --out "$out/labels" "${decode[@]}" "${options[@]}"
+    --only 'voxceleb2/*' 'avspeech/*' 'mtedx/*/valid/*' --allow-none --out "$out/labels" "${decode[@]}" "${options[@]}"
   all_shards "$out/labels/labels.tsv"
   for name in "${corpora[@]}"; do
     [ ! -d "$out/corpus.link/$name" ] || known+=(--corpus "$name=$out/corpus.link/$name")

@@ -114,6 +114,21 @@ def test_other_settings_are_refused_all_the_same(tmp_path: Path) -> None:
     assert values_of(tmp_path) == {"a": 0}
 
 
+def test_a_plan_on_which_nothing_was_done_gives_way(tmp_path: Path) -> None:
+    wrong: dict[str, Any] = {"model": "smal"}
+
+    def load() -> Any:
+        raise ValueError("no such model")
+
+    with pytest.raises(ValueError, match="no such model"):
+        run(tmp_path, make_items("a", "b"), load, settings=wrong, execution=HERE)
+    log = Log()
+    call(tmp_path, make_items("a", "c"), log)
+    assert log.worked == ["a", "c"]
+    with pytest.raises(ValueError, match="model = nothing, found 'smal'"):
+        run(tmp_path, make_items("a", "c"), load, settings=wrong, execution=HERE)
+
+
 def test_two_items_of_one_id_change_nothing(tmp_path: Path) -> None:
     call(tmp_path, make_items("a"), Log())
     with pytest.raises(ValueError, match="found two"):

@@ -16,6 +16,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ...files import flush_to_disk
 from ..video import SAMPLE_RATE_HZ, Sound
 from .settings import FRAMES_PER_S, SIZE_PX
 
@@ -207,14 +208,6 @@ class ClipFiles:
 def _put(source: Path, target: Path) -> None:
     """Moves a whole file to its place; it is on the disk before it has its name."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    _flush_to_disk(source)
+    flush_to_disk(source)
     os.replace(source, target)
-    _flush_to_disk(target.parent)
-
-
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_to_disk(target.parent)
