@@ -8,8 +8,8 @@ Every item ends in exactly one of done, rejected (the input is at fault), failed
 done and goes on. `outcomes` refuses a run that is not finished.
 
 In the folder of a run:
-    plan.json      the items and settings. Others are refused (`plan.py`), but other items can be asked for: those that
-                   have not changed keep their outcome (`renewal.py`)
+    plan.json      the items and settings (`plan.py`). Others are refused (`planning.py`), but other items can be asked
+                   for: those that have not changed keep their outcome (`renewal.py`)
     work-TOKEN/    the work on that plan:
         items.jsonl, chunks.bin
         leases/    who works on which chunk of items (`leases.py`)

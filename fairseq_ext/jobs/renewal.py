@@ -21,7 +21,8 @@ from .committed import chunks_with_parts, commit, done_chunks, parts_folder, rea
 from .items import Item, Outcome
 from .leases import Leases
 from .parts import Part, salvage
-from .plan import NEXT, PLAN, Plan, first_change, make_plan, open_plan, same_settings, write_header, written
+from .plan import NEXT, PLAN, Plan, open_plan
+from .planning import first_change, make_plan, same_settings, write_header, written
 
 _LOG = logging.getLogger(__name__)
 _OPEN_CHUNKS = 8  # of the old plan: items are mostly in the same order as before

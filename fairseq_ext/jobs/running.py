@@ -15,7 +15,8 @@ from .faults import ContractError
 from .items import Item, State, Work
 from .local import Crew, WorkerError, exit_on
 from .parts import StorageError
-from .plan import Plan, make_plan, open_plan
+from .plan import Plan, open_plan
+from .planning import make_plan
 from .progress import Bar
 from .renewal import is_untouched, renew_plan
 from .summary import Summary, write_summary

@@ -14,7 +14,7 @@ from fairseq_ext.jobs.committed import commit, parts_folder, read_chunk
 from fairseq_ext.jobs.items import Item, Outcome
 from fairseq_ext.jobs.leases import LeaseLost, Leases, is_dead, this_process
 from fairseq_ext.jobs.parts import Part, StorageError, salvage
-from fairseq_ext.jobs.plan import make_plan
+from fairseq_ext.jobs.planning import make_plan
 from fairseq_ext.jobs.records import decode, encode
 
 ITEMS = [Item(f"clip/{i}é") for i in range(8)]
@@ -200,7 +200,7 @@ def test_who_is_not_known_to_be_dead() -> None:
 
 def test_of_plans_written_at_once_one_wins(tmp_path: Path) -> None:
     program = (
-        "import sys; from fairseq_ext.jobs.plan import make_plan; from fairseq_ext.jobs import Item\n"
+        "import sys; from fairseq_ext.jobs.planning import make_plan; from fairseq_ext.jobs import Item\n"
         "items = (Item(f'{sys.argv[2]}{i}') for i in range(3000))\n"
         "try: print(make_plan(sys.argv[1], items, {}, 1).token)\n"
         "except ValueError as error: print(error)"

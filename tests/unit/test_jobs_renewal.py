@@ -16,7 +16,8 @@ from fairseq_ext.jobs import Execution, Item, Rejected, Summary, WorkerError, on
 from fairseq_ext.jobs.committed import done_chunks
 from fairseq_ext.jobs.leases import Leases
 from fairseq_ext.jobs.parts import StorageError
-from fairseq_ext.jobs.plan import make_plan, open_plan
+from fairseq_ext.jobs.plan import open_plan
+from fairseq_ext.jobs.planning import make_plan
 from fairseq_ext.jobs.renewal import renew_plan
 
 HERE = Execution(workers=0, progress=False)
