@@ -179,6 +179,32 @@ def test_jobs_queued_again_while_their_first_copies_run_on(
     assert Counter(jobs_work.noted(log)) == Counter(i.id for i in items)
 
 
+def test_preempted_jobs_go_on_afterwards(
+    cluster: Path, tmp_path: Path, jobs_work: ModuleType, start: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    num_items, log = 120, tmp_path / "worked.log"
+    command = start(tmp_path, num_items, "--shards", "2", "--workers", "2", "--seconds", "0.4")
+    slurm.wait_until(
+        lambda: len(tasks("RUNNING")) == 2 and len(jobs_work.noted(log)) > 8, "two tasks at work"
+    )
+    preempted = set(tasks("RUNNING"))
+    everything = ("--partition", "urgent", "--nodes", "2", "--exclusive")
+    slurm.ask("sbatch", *everything, "--output", str(tmp_path / "urgent.log"), "--wrap", "sleep 3")
+    slurm.wait_until(lambda: preempted <= set(tasks("PENDING")), "both tasks in the queue again")
+    before = len(jobs_work.noted(log))
+    slurm.wait_until(lambda: not slurm.ask("squeue", "-h", "-p", "urgent"), "the end of the urgent job")
+    assert len(jobs_work.noted(log)) == before
+    for task in preempted:
+        slurm.ask("scontrol", "update", f"jobid={task}", "StartTime=now")  # Slurm would wait for two minutes
+    out, err = command.communicate(timeout=120)
+    assert command.returncode == 0, err
+    assert out.startswith(f"{num_items} items: 96 done, 12 rejected")
+    worked = Counter(jobs_work.noted(log))
+    assert set(worked) == {i.id for i in jobs_work.make_items(num_items)}
+    assert worked.total() <= num_items + 4  # those under way in the four workers
+    assert logs(tmp_path).count("Starting with JobEnvironment") == 4
+
+
 def test_jobs_that_all_die_are_noticed(cluster: Path, tmp_path: Path, jobs_work: ModuleType) -> None:
     execution = Execution(executor="slurm", shards=2, progress=False, timeout_min=5)
     with pytest.raises(WorkerError, match=r"all jobs have ended and .* 6 items are unfinished") as caught:

@@ -1,5 +1,7 @@
 """A real Slurm of two nodes on this machine: no root, no munge, no database, free ports, a folder of its own.
 
+Jobs of the partition urgent preempt those of cpu, which are told so four seconds before they are killed.
+
 Run a command in it (needs slurmctld and slurmd, on Debian from the package slurm-wlm):
 
     python tests/slurm/cluster.py COMMAND ARGUMENT...
@@ -55,8 +57,11 @@ SlurmctldTimeout=30
 SlurmdTimeout=30
 KillWait=3
 MinJobAge=120
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 {nodes}
-PartitionName=cpu Nodes={names} Default=YES MaxTime=INFINITE State=UP
+PartitionName=cpu Nodes={names} Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=4
+PartitionName=urgent Nodes={names} MaxTime=INFINITE State=UP PriorityTier=9
 """
 
 
@@ -103,7 +108,8 @@ def cluster(folder: Path, cpus_per_node: int = 4) -> Iterator[Path]:
         daemons.append(_start(folder, "slurmctld"))
         daemons += [_start(folder, "slurmd", "-N", name) for name in NODES]
         wait_until(
-            lambda: ask("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(NODES), "idle nodes"
+            lambda: ask("sinfo", "-h", "-N", "-p", "cpu", "-o", "%T").split() == ["idle"] * len(NODES),
+            "idle nodes",
         )
         yield conf
     finally:
