@@ -84,6 +84,7 @@ class Bar:
             total=self._scan.num_items,
             initial=self._scan.counts().total(),
             unit="item",
+            miniters=0,  # as often as TQDM_MININTERVAL says, also while no item ends
             desc=plan.folder.name,
             disable=not shown,
         )
@@ -95,10 +96,9 @@ class Bar:
             Number of items by state.
         """
         counts = self._scan.counts()
-        self._bar.n = counts.total()
-        self._bar.set_postfix_str(
-            ", ".join(f"{n} {state}" for state, n in sorted(counts.items())), refresh=True
-        )
+        states = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))
+        self._bar.set_postfix_str(states, refresh=False)
+        self._bar.update(counts.total() - self._bar.n)
         return counts
 
     def close(self) -> None:
