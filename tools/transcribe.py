@@ -51,24 +51,22 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if len(args.files) > 1 and args.format != "text" and not args.out:
         parser.error(f"--out is needed to write {args.format} of several recordings")
+    if not args.lm and any(getattr(args, name) != parser.get_default(name) for name in ("alpha", "beta")):
+        parser.error("--alpha and --beta weigh a language model, found none; give --lm too")
     return args
 
 
-def main() -> None:
-    """Load, transcribe, write; then say what could not be read."""
-    args = parse_args()
+def transcribe(args: argparse.Namespace) -> int:
+    """Load, transcribe, write; name what cannot be read and count it."""
     from fairseq_ext.checkpoints import transcription  # fairseq takes seconds to import
     from fairseq_ext.checkpoints.recognizer import load_recognizer
     from fairseq_ext.files import atomic_write
 
     suffix, written = transcription.FORMATS[args.format]
-    try:
-        outputs = transcription.output_paths(args.files, args.out, suffix) if args.out else args.files
-        recognizer = load_recognizer(args.checkpoint, args.device, dictionary=args.dictionary)
-        options = {"beam_size": args.beam, "lm": args.lm, "alpha": args.alpha, "beta": args.beta}
-        search = transcription.make_search(recognizer, **options)
-    except (ValueError, OSError) as error:
-        sys.exit(f"transcribe.py: {error}")
+    outputs = transcription.output_paths(args.files, args.out, suffix) if args.out else args.files
+    recognizer = load_recognizer(args.checkpoint, args.device, dictionary=args.dictionary)
+    options = {"beam_size": args.beam, "lm": args.lm, "alpha": args.alpha, "beta": args.beta}
+    search = transcription.make_search(recognizer, **options)
     num_failed = 0
     windows = {"window_s": args.window_s, "overlap_s": args.overlap_s}
     results = transcription.transcribe_files(recognizer, args.files, search, **windows)
@@ -82,6 +80,16 @@ def main() -> None:
         else:
             name = f"{found.path}\t" if len(args.files) > 1 else ""
             tqdm.write(name + written(found.words), file=sys.stdout, end="")
+    return num_failed
+
+
+def main() -> None:
+    """Transcribe; the exit status says whether everything could be read."""
+    args = parse_args()
+    try:
+        num_failed = transcribe(args)
+    except (ValueError, OSError) as error:
+        sys.exit(f"transcribe.py: {error}")
     if num_failed:
         sys.exit(f"transcribe.py: {num_failed} of {len(args.files)} recordings could not be read")
 

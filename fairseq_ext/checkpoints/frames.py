@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..modules.pretrained_encoder import load_encoder, read_encoder
 from ..modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from ..modules.waveforms import normalize_clips
+from .devices import check_device
 from .recognizer import USUAL_RATE_HZ
 
 
@@ -24,10 +25,11 @@ class EncoderFrames:
         device: torch device.
 
     Raises:
-        ValueError: no such layer, or not an encoder's checkpoint.
+        ValueError: no such layer or device, or not an encoder's checkpoint.
     """
 
     def __init__(self, path: Path, layer: int, device: str = "cpu") -> None:
+        check_device(device)
         source = read_encoder(path)
         self.sample_rate_hz = int(source.sample_rate_hz or USUAL_RATE_HZ)
         self._normalize = source.normalize

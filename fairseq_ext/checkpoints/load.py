@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..modules.pretrained import checkpoint_weights
 from ..modules.pretrained_encoder import read_checkpoint
+from .devices import check_device
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,10 @@ def load_model(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a fairseq checkpoint, of a model that is not ours, or without that label stream.
+        ValueError: not a fairseq checkpoint, of a model that is not ours, or without that label stream; or no such
+            device.
     """
+    check_device(device)
     state = read_checkpoint(path)
     if state.get("cfg") is None:
         raise ValueError(

@@ -8,7 +8,7 @@ Shapes: B recordings, S samples, T frames, V symbols.
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from ..manifest import read_dictionary
 from ..media import audio
 from ..models.ctc import CtcConfig, ExtCtc
 from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder
+from .devices import check_device
 
 logger = logging.getLogger(__name__)
 
@@ -198,13 +199,13 @@ def load_recognizer(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a fairseq checkpoint, without output layer, or without (or with another) dictionary.
+        ValueError: not a fairseq checkpoint, without output layer, or without (or with another) dictionary; or no such
+            device.
     """
+    check_device(device)
     source = read_encoder(Path(path))
     if "weight" not in source.head:
-        raise ValueError(
-            f"{path}: a recogniser expected, found an encoder without output layer; fine-tune it with ext_ctc first"
-        )
+        raise ValueError(f"{path}: a recogniser expected, found {_other_kind(source)}")
     symbols = _symbols(source, dictionary)
     config = OmegaConf.merge(OmegaConf.structured(CtcConfig), source.shape, {"normalize": source.normalize})
     model = ExtCtc(config, len(symbols))
@@ -214,6 +215,15 @@ def load_recognizer(
         dict(source.cfg), flags={"allow_objects": True}
     )  # fairseq's older files hold namespaces
     return Recognizer(model.to(device).eval(), symbols, _rate_hz(source), source.num_updates, cfg)
+
+
+def _other_kind(source: EncoderCheckpoint) -> str:
+    """What has an encoder and is no recogniser, and what to do with it."""
+    model = source.cfg.get("model")
+    name = str(model.get("_name", "")) if isinstance(model, Mapping) else ""
+    if name.endswith("_classifier"):
+        return f"a classifier ({name}); ask it with checkpoints.load.load_model, or give one trained with ext_ctc"
+    return "an encoder without output layer; fine-tune it with ext_ctc first"
 
 
 def _rate_hz(source: EncoderCheckpoint) -> int:

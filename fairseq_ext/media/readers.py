@@ -65,8 +65,12 @@ def open_audio(path: str | os.PathLike[str]) -> Reader:
         AudioError: for a missing, empty, cut-off or unreadable file.
     """
     path = Path(path)
+    if path.is_dir():
+        raise AudioError(f"{path}: an audio file expected, found a folder; name the files in it")
     if not path.is_file():
-        raise AudioError(f"{path}: an audio file expected, found none; check the root of the manifest")
+        raise AudioError(
+            f"{path}: an audio file expected, found none; check the path, or the root of a manifest that names it"
+        )
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: audio expected, found an empty file; copy it again or leave it out")
     try:

@@ -2,6 +2,8 @@
 
 import logging
 import shutil
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,21 @@ def test_long_recording_is_heard_in_windows(recognizer: Recognizer) -> None:
     assert (parts.argmax(1) == whole.argmax(1)).float().mean() > 0.6
 
 
+def test_windows_are_as_long_as_the_longest_recordings_in_training(
+    state: dict[str, Any], recognizer: Recognizer, tmp_path: Path
+) -> None:
+    assert recognizer.window_s == 20.0  # the file does not say
+    for long_s, expected in ((2.25, 2.25), (0.3, 2.0), (40.0, 20.0)):
+        state["task_state"]["long_s"] = long_s
+        torch.save(state, tmp_path / "checkpoint.pt")
+        assert load_recognizer(tmp_path / "checkpoint.pt").window_s == expected
+    state["task_state"]["long_s"] = 2.25
+    torch.save(state, tmp_path / "checkpoint.pt")
+    waveform = np.tile(CLIPS[0], 6)
+    parts = recognizer.log_probs_of_long(waveform, window_s=2.25, overlap_s=0.75)
+    assert torch.equal(load_recognizer(tmp_path / "checkpoint.pt").log_probs_of_long(waveform), parts)
+
+
 @pytest.mark.parametrize("size", [0, 1, 20, 44])
 def test_recording_shorter_than_a_frame_is_empty(recognizer: Recognizer, size: int) -> None:
     assert recognizer.transcribe(np.zeros(size, dtype=np.float32)) == ""
@@ -209,3 +226,43 @@ def test_file_that_says_no_rate_is_taken_for_the_usual_one(
     with caplog.at_level(logging.WARNING):
         assert load_recognizer(path).sample_rate_hz == 16000
     assert "does not say its sample rate: 16000 Hz" in caplog.text
+
+
+def test_a_device_that_is_not_there_is_said_before_the_file_is_read(path: Path) -> None:
+    for device in ("gpu", f"cuda:{torch.cuda.device_count()}"):
+        for load in (load_recognizer, load_model):
+            expected = f"device {device}: one that torch can use .*use the device cpu"
+            with pytest.raises(ValueError, match=expected) as info:
+                load(path.with_name("gone.pt"), device)
+            assert len(str(info.value)) < 300
+
+
+def test_a_classifier_is_called_one(state: dict[str, Any], path: Path) -> None:
+    state["cfg"]["model"]["_name"] = "ext_speech_classifier"
+    state["model"] = {name: value for name, value in state["model"].items() if ".proj." not in name}
+    torch.save(state, path)
+    with pytest.raises(ValueError, match="found a classifier"):
+        load_recognizer(path)
+
+
+def test_command_answers_wrong_settings_and_names_in_a_sentence(path: Path, tmp_path: Path) -> None:
+    tool = [sys.executable, str(Path(__file__).parents[2] / "tools" / "transcribe.py"), str(path)]
+    soundfile.write(tmp_path / "x.wav", CLIPS[0], RATE)
+    wrong = {
+        "window": ["--window-s", "3", "--overlap-s", "4"],
+        "alpha": ["--alpha", "0.7"],
+        "files": [str(tmp_path), str(tmp_path / "gone.wav")],
+    }
+    said = {}
+    for name, options in wrong.items():
+        done = subprocess.run(
+            [*tool, str(tmp_path / "x.wav"), *options], capture_output=True, text=True, check=False
+        )
+        assert done.returncode
+        assert "Traceback" not in done.stderr
+        said[name] = done.stderr
+    assert "an overlap from 0 to less than the window expected" in said["window"]
+    assert "give --lm too" in said["alpha"]
+    assert "found a folder" in said["files"]
+    assert "gone.wav: an audio file expected, found none; check the path" in said["files"]
+    assert "2 of 3 recordings could not be read" in said["files"]
