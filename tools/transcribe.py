@@ -31,18 +31,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--lm", type=Path, help="n-gram model of words, an ARPA file; implies a beam search")
     parser.add_argument("--beam", type=int, default=0, help="hypotheses of the beam search (default: greedy)")
     parser.add_argument(
-        "--alpha", type=float, default=0.5, help="weight of the language model (default: 0.5)"
+        "--alpha",
+        type=float,
+        help="weight of the language model (default: what evaluation chose for it, see lm_weights.json beside the "
+        "checkpoint, else 0.5)",
     )
-    parser.add_argument("--beta", type=float, default=1.0, help="reward per word, with --lm (default: 1)")
+    parser.add_argument("--beta", type=float, help="reward per word, with --lm (default: likewise, else 1)")
     parser.add_argument(
         "--window-s",
         type=float,
-        default=20.0,
-        help="longer recordings are heard in windows of this length, s: about "
-        "that of the longest recordings in training (default: 20)",
+        help="longer recordings are heard in windows of this length, s (default: that of the longest in training, "
+        "20 at most, also when the checkpoint does not say)",
     )
     parser.add_argument(
-        "--overlap-s", type=float, default=4.0, help="of neighbouring windows, s (default: 4)"
+        "--overlap-s", type=float, help="of neighbouring windows, s (default: a third, 4 at most)"
     )
     parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
     parser.add_argument(
@@ -65,7 +67,11 @@ def transcribe(args: argparse.Namespace) -> int:
     suffix, written = transcription.FORMATS[args.format]
     outputs = transcription.output_paths(args.files, args.out, suffix) if args.out else args.files
     recognizer = load_recognizer(args.checkpoint, args.device, dictionary=args.dictionary)
-    options = {"beam_size": args.beam, "lm": args.lm, "alpha": args.alpha, "beta": args.beta}
+    options = {"beam_size": args.beam, "lm": args.lm}
+    if args.lm:
+        alpha, beta = transcription.choose_weights(args.checkpoint, args.lm, args.alpha, args.beta)
+        print(f"transcribe.py: {args.lm} with alpha {alpha:g}, beta {beta:g}", file=sys.stderr)
+        options |= {"alpha": alpha, "beta": beta}
     search = transcription.make_search(recognizer, **options)
     num_failed = 0
     windows = {"window_s": args.window_s, "overlap_s": args.overlap_s}

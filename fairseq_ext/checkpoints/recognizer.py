@@ -24,7 +24,7 @@ from ..data.labels import SPECIAL_SYMBOLS
 from ..decoding.alignment import align, greedy_spans, timed_words
 from ..decoding.ctc import BeamSearch, Hypothesis, greedy
 from ..decoding.subtitles import TimedWord
-from ..decoding.windows import OVERLAP_S, WINDOW_S, log_probs_of_long
+from ..decoding.windows import WINDOW_S, log_probs_of_long, overlap_of, window_of
 from ..manifest import read_dictionary
 from ..media import audio
 from ..models.ctc import CtcConfig, ExtCtc
@@ -48,6 +48,7 @@ class Recognizer:
         sample_rate_hz: of the waveforms it expects, Hz.
         num_updates: how long it was trained.
         cfg: the whole configuration it was trained with.
+        window_s: longer recordings are heard in windows of this length, s: that of the longest in training.
     """
 
     model: ExtCtc
@@ -55,6 +56,7 @@ class Recognizer:
     sample_rate_hz: int
     num_updates: int
     cfg: DictConfig
+    window_s: float = WINDOW_S
 
     @property
     def hop_s(self) -> float:
@@ -85,18 +87,20 @@ class Recognizer:
         return output["logits"].float().log_softmax(2), output["lengths"]
 
     def log_probs_of_long(
-        self, waveform: Waveform, *, window_s: float = WINDOW_S, overlap_s: float = OVERLAP_S
+        self, waveform: Waveform, *, window_s: float | None = None, overlap_s: float | None = None
     ) -> Tensor:
         """Score the symbols at every frame of a recording of any length, by overlapping windows.
 
         Args:
             waveform: (S,) at `sample_rate_hz`.
-            window_s: length of a window, s; a recording up to it is taken whole.
-            overlap_s: what neighbouring windows share, s.
+            window_s: length of a window, s; a recording up to it is taken whole. None: the recogniser's own.
+            overlap_s: what neighbouring windows share, s. None: a third of a window, 4 s at most.
 
         Returns:
             (T, V) ln p, float32, on the model's device.
         """
+        window_s = self.window_s if window_s is None else window_s
+        overlap_s = overlap_of(window_s) if overlap_s is None else overlap_s
 
         def of_window(samples: Tensor) -> Tensor:
             scores, lengths = self.log_probs([samples.numpy()])
@@ -116,17 +120,16 @@ class Recognizer:
         recording: str | os.PathLike[str] | Waveform,
         search: BeamSearch | None = None,
         *,
-        window_s: float = WINDOW_S,
-        overlap_s: float = OVERLAP_S,
+        window_s: float | None = None,
+        overlap_s: float | None = None,
     ) -> str:
         """Write down a recording of any length.
 
         Args:
             recording: path of a file of any format, or a waveform (S,) at `sample_rate_hz`.
             search: beam search with or without a language model; None = greedy.
-            window_s: longer recordings are heard in windows of this length, s; about that of the longest recordings
-                in training.
-            overlap_s: what neighbouring windows share, s.
+            window_s: see `log_probs_of_long`.
+            overlap_s: likewise.
 
         Returns:
             The text.
@@ -141,8 +144,8 @@ class Recognizer:
         recording: str | os.PathLike[str] | Waveform,
         search: BeamSearch | None = None,
         *,
-        window_s: float = WINDOW_S,
-        overlap_s: float = OVERLAP_S,
+        window_s: float | None = None,
+        overlap_s: float | None = None,
     ) -> list[TimedWord]:
         """Write down a recording of any length, word by word.
 
@@ -166,8 +169,8 @@ class Recognizer:
         self,
         recording: str | os.PathLike[str] | Waveform,
         search: BeamSearch | None,
-        window_s: float,
-        overlap_s: float,
+        window_s: float | None,
+        overlap_s: float | None,
     ) -> tuple[Hypothesis, Tensor]:
         """The answer, and the log-probabilities (T, V) that it was read from."""
         waveform = (
@@ -214,7 +217,9 @@ def load_recognizer(
     cfg = OmegaConf.create(
         dict(source.cfg), flags={"allow_objects": True}
     )  # fairseq's older files hold namespaces
-    return Recognizer(model.to(device).eval(), symbols, _rate_hz(source), source.num_updates, cfg)
+    return Recognizer(
+        model.to(device).eval(), symbols, _rate_hz(source), source.num_updates, cfg, window_of(source.long_s)
+    )
 
 
 def _other_kind(source: EncoderCheckpoint) -> str:

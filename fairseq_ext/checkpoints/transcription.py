@@ -6,10 +6,12 @@ from pathlib import Path
 
 from ..decoding.arpa import read_arpa
 from ..decoding.ctc import BeamConfig, BeamSearch
+from ..decoding.lm_weights import read_lm_weights
 from ..decoding.subtitles import TimedWord, to_json, to_srt, to_text
-from ..decoding.windows import OVERLAP_S, WINDOW_S
 from ..media.audio import AudioError
 from .recognizer import Recognizer
+
+USUAL_ALPHA, USUAL_BETA = 0.5, 1.0
 
 # format -> (suffix of its files, writer)
 FORMATS: dict[str, tuple[str, Callable[[Sequence[TimedWord]], str]]] = {
@@ -34,8 +36,34 @@ class Transcription:
     problem: str = ""
 
 
+def choose_weights(
+    checkpoint: Path, lm: Path, alpha: float | None = None, beta: float | None = None
+) -> tuple[float, float]:
+    """Completes the weights of a language model.
+
+    Args:
+        checkpoint: of the recogniser.
+        lm: an ARPA file.
+        alpha: weight of the language model; None: what evaluation chose for these two, else 0.5.
+        beta: reward per word; None: likewise, else 1.
+
+    Returns:
+        Alpha and beta.
+
+    Raises:
+        ValueError: for a damaged lm_weights.json.
+    """
+    chosen = read_lm_weights(checkpoint, lm) or (USUAL_ALPHA, USUAL_BETA)
+    return chosen[0] if alpha is None else alpha, chosen[1] if beta is None else beta
+
+
 def make_search(
-    recognizer: Recognizer, *, beam_size: int = 0, lm: Path | None = None, alpha: float, beta: float
+    recognizer: Recognizer,
+    *,
+    beam_size: int = 0,
+    lm: Path | None = None,
+    alpha: float = USUAL_ALPHA,
+    beta: float = USUAL_BETA,
 ) -> BeamSearch | None:
     """Choose how to decode.
 
@@ -88,8 +116,8 @@ def transcribe_files(
     files: Sequence[Path],
     search: BeamSearch | None = None,
     *,
-    window_s: float = WINDOW_S,
-    overlap_s: float = OVERLAP_S,
+    window_s: float | None = None,
+    overlap_s: float | None = None,
 ) -> Iterator[Transcription]:
     """Transcribe recordings, one after the other.
 

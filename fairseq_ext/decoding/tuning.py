@@ -1,7 +1,11 @@
-"""Choice of the language model's weights on a development set: decode it with every pair, keep the best."""
+"""Choice of the language model's weights on a development set: decode it with every pair, keep the best.
+
+While the best pair lies at an upper end of the grid, the grid grows by its last step.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from torch import Tensor
 
@@ -29,7 +33,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """All trials, in the order of the grid.
+    """All trials, in the order in which they were made.
 
     Attributes:
         trials: at least one.
@@ -50,8 +54,9 @@ def tune(
     *,
     alphas: Sequence[float],
     betas: Sequence[float],
+    most: tuple[float, float] = (5.0, 30.0),
 ) -> Tuning:
-    """Decodes a development set with every pair of weights.
+    """Decodes a development set with every pair of weights, and with larger ones while those are best.
 
     Args:
         search: with a language model; its own alpha and beta do not matter.
@@ -59,6 +64,7 @@ def tune(
         references: its texts, row after row of the batches, normalised as hypotheses are to be scored.
         alphas: weights of the language model to try.
         betas: rewards per word to try.
+        most: where alphas and betas stop to grow; those with one value do not grow.
 
     Returns:
         All trials.
@@ -76,8 +82,24 @@ def tune(
     texts = list(references)
     if not any(text.split() for text in texts):
         raise ValueError("tuning: reference words expected, found none; give the development transcripts")
-    grid = [(alpha, beta) for alpha in alphas for beta in betas]
-    return Tuning(tuple(_trial(search, batches, texts, alpha, beta) for alpha, beta in grid))
+    wider_alphas, wider_betas, trials = sorted(alphas), sorted(betas), dict[tuple[float, float], Trial]()
+    has_grown = True
+    while has_grown:
+        for pair in product(wider_alphas, wider_betas):
+            if pair not in trials:
+                trials[pair] = _trial(search, batches, texts, *pair)
+        best = Tuning(tuple(trials.values())).best
+        grown = [_grow(wider_alphas, best.alpha, most[0]), _grow(wider_betas, best.beta, most[1])]
+        has_grown = any(grown)
+    return Tuning(tuple(trials.values()))
+
+
+def _grow(axis: list[float], best: float, most: float) -> bool:
+    """Adds a value to an axis whose last one is the best; tells whether it did."""
+    if len(axis) < 2 or best < axis[-1] or 2 * axis[-1] - axis[-2] > most:
+        return False
+    axis.append(2 * axis[-1] - axis[-2])
+    return True
 
 
 def _trial(

@@ -12,10 +12,36 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# As long as the longer utterances of read speech corpora, so that no window is longer than what training saw.
+# As long as the longer utterances of read speech corpora: on longer windows than training saw, recognisers babble.
 WINDOW_S = 20.0
 # Half of it, 2 s, is the context that a frame keeps at least: two or three words.
 OVERLAP_S = 4.0
+_LEAST_S = 2.0
+_OVERLAP_SHARE = 1 / 3
+
+
+def window_of(long_s: float | None) -> float:
+    """Chooses the length of the windows.
+
+    Args:
+        long_s: length of the longest recordings in training, s; None: not known.
+
+    Returns:
+        Seconds: so long, from 2 to `WINDOW_S`.
+    """
+    return WINDOW_S if long_s is None else min(max(long_s, _LEAST_S), WINDOW_S)
+
+
+def overlap_of(window_s: float) -> float:
+    """Chooses the overlap of windows.
+
+    Args:
+        window_s: their length, s.
+
+    Returns:
+        Seconds: a third, `OVERLAP_S` at most.
+    """
+    return min(OVERLAP_S, window_s * _OVERLAP_SHARE)
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ fine-tuned checkpoint; WavLM's releases keep it flat in `cfg`.
 
 import argparse
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -46,6 +47,7 @@ class EncoderCheckpoint:
         symbols: what its outputs stand for, fairseq's four first; None = not said.
         num_updates: how long it was trained.
         cfg: the whole configuration in the file.
+        long_s: length of the longest recordings that a recogniser was trained on, s; None = not said.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class EncoderCheckpoint:
     symbols: list[str] | None
     num_updates: int
     cfg: Mapping[str, Any]
+    long_s: float | None = None
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -73,6 +76,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ValueError: another kind of file.
     """
     path = Path(path)
+    if path.is_dir():
+        raise FileNotFoundError(f"{path}: a checkpoint expected, found a folder; {_way_out(path)}")
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: a checkpoint expected, found no file; train first or check the path"
@@ -81,13 +86,40 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
-            f"{path}: a fairseq checkpoint expected, found one that cannot be read: {error}"
+            f"{path}: a fairseq checkpoint expected, found a file that cannot be read ({reason_of(error)}); it is cut "
+            "off or of another kind: copy it again or name another"
         ) from error
     if not isinstance(state, dict) or not isinstance(state.get("model"), Mapping):
         raise ValueError(
             f'{path}: a fairseq checkpoint, with weights under "model", expected, found another file'
         )
     return state
+
+
+def _way_out(folder: Path) -> str:
+    if (folder / "config.json").is_file():
+        return (
+            f"this one is Hugging Face's: convert it with `tools/convert_checkpoint.py {folder} start.pt` and name "
+            "start.pt"
+        )
+    return "name a file in it, such as checkpoint_last.pt"
+
+
+def reason_of(error: Exception) -> str:
+    """Why torch does not read a file; its advice to read it with `weights_only=False`, which runs its code, is cut.
+
+    Args:
+        error: of `torch.load`.
+
+    Returns:
+        Some words.
+    """
+    refused = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+    if refused:
+        return f"it asks for the class {refused[1]}, which a checkpoint of fairseq does not hold"
+    if isinstance(error, PermissionError):
+        return "no permission"
+    return type(error).__name__  # what it says is about torch's innards
 
 
 def read_encoder(path: str | Path) -> EncoderCheckpoint:
@@ -125,6 +157,7 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         },
         head=_head(weights, head_prefix) if prefix else {},
         symbols=_symbols(state.get("task_state") or {}),
+        long_s=(state.get("task_state") or {}).get("long_s"),
         num_updates=int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)),
         cfg=cfg,
     )

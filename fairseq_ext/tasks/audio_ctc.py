@@ -23,6 +23,8 @@ from ..modules.pretrained_encoder import SHAPE_KEYS
 from ._audio import AudioTask, AudioTaskConfig, read_split
 from ._rates import refuse_one_rate
 
+_LONG = 0.99  # of the training recordings are shorter
+
 
 @dataclass
 class AudioCtcConfig(AudioTaskConfig):
@@ -118,6 +120,10 @@ class ExtAudioCtcTask(AudioTask):
             leave_out=train,
             frame_lengths=self.frame_lengths if self._conv_layers else None,
         )
+        if train:
+            # For whoever hears long recordings in windows: a length that the network knows.
+            long_s = float(np.quantile(self.datasets[split].sizes, _LONG)) / cfg.sample_rate_hz
+            self.state.merge_state_dict({"long_s": round(long_s, 2)})
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
         """Step (called by fairseq), unless the optimizer would overlook the layers' learning rates.

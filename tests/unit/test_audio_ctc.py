@@ -112,6 +112,12 @@ def test_long_recordings_are_left_out_of_training_and_never_cut(configure: Confi
     assert len(valid[2].views[0]) == 4000
 
 
+def test_the_checkpoint_says_how_long_the_longest_recordings_were(configure: Configure) -> None:
+    task = tasks.setup_task(configure().task)
+    sizes = np.sort(dataset(task, "few").sizes) / task.cfg.sample_rate_hz
+    assert sizes[-2] <= task.state_dict()["long_s"] <= sizes[-1]
+
+
 def test_units_of_no_dictionary_are_reported(
     configure: Configure, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

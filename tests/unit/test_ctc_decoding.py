@@ -265,10 +265,28 @@ def test_tuning_finds_the_weights_with_the_fewest_errors() -> None:
     batch = batch_of(SENTENCES, CATALAN, sharpness=3.0)
     search = BeamSearch(CATALAN, lm=lm)
     tuning = tune(search, [batch], SENTENCES, alphas=[0.0, 0.5, 1.0], betas=[0.0, 2.0])
-    assert [(t.alpha, t.beta) for t in tuning.trials] == list(itertools.product([0.0, 0.5, 1.0], [0.0, 2.0]))
+    pairs = [(t.alpha, t.beta) for t in tuning.trials]
+    assert pairs[:6] == list(itertools.product([0.0, 0.5, 1.0], [0.0, 2.0]))
+    assert len(pairs) == len(set(pairs))
     assert tuning.best.errors.errors == min(t.errors.errors for t in tuning.trials)
     assert tuning.best.errors.rate < tuning.trials[0].errors.rate
     assert all(t.errors.num_reference == sum(len(text.split()) for text in SENTENCES) for t in tuning.trials)
+
+
+def test_tuning_goes_on_while_the_best_weights_are_at_the_end_of_the_grid() -> None:
+    batch = batch_of(SENTENCES, CATALAN, sharpness=3.5)
+    search = BeamSearch(CATALAN, lm=train(SENTENCES * 2, 3))
+    start = {"alphas": [0.0, 0.1], "betas": [0.0, 0.5]}
+    still = tune(search, [batch], SENTENCES, **start, most=(0.1, 0.5))
+    assert len(still.trials) == 4
+    assert (still.best.alpha, still.best.beta) != (0.0, 0.0)
+    tuning = tune(search, [batch], SENTENCES, **start)
+    assert tuning.best.errors.errors < still.best.errors.errors
+    alphas, betas = ({getattr(t, name) for t in tuning.trials} for name in ("alpha", "beta"))
+    for best, tried, most in ((tuning.best.alpha, alphas, 5.0), (tuning.best.beta, betas, 30.0)):
+        assert best < max(tried) or max(tried) > most - 0.5
+    single = tune(search, [batch], SENTENCES, alphas=[0.1], betas=[0.5])
+    assert len(single.trials) == 1
 
 
 def test_tuning_refuses_what_it_cannot_tune() -> None:

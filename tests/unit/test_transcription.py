@@ -14,6 +14,7 @@ from fairseq_ext.checkpoints.recognizer import Recognizer
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.arpa import write_arpa
 from fairseq_ext.decoding.kneser_ney import train
+from fairseq_ext.decoding.lm_weights import write_lm_weights
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 
 RATE = 8000
@@ -98,6 +99,19 @@ def test_search_is_greedy_unless_asked_for(recognizer: Recognizer, tmp_path: Pat
     assert search.lexicon is not None
     with pytest.raises(FileNotFoundError, match=r"none\.arpa"):
         made(lm=tmp_path / "none.arpa")
+
+
+def test_weights_are_those_that_evaluation_chose_for_this_model(tmp_path: Path) -> None:
+    checkpoint, lm = tmp_path / "checkpoint_best.pt", tmp_path / "lm.arpa"
+    assert transcription.choose_weights(checkpoint, lm) == (0.5, 1.0)
+    settings = {"lm": "lm.arpa", "order": 3, "beam": 32, "alpha": 1.5, "beta": 8.0, "tuned_on": "valid"}
+    write_lm_weights(checkpoint, settings)
+    assert transcription.choose_weights(checkpoint, lm) == (1.5, 8.0)
+    assert transcription.choose_weights(checkpoint, lm, beta=2.0) == (1.5, 2.0)
+    assert transcription.choose_weights(checkpoint, tmp_path / "other.arpa") == (0.5, 1.0)
+    (tmp_path / "lm_weights.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"lm_weights\.json: lm, alpha and beta expected"):
+        transcription.choose_weights(checkpoint, lm)
 
 
 def test_every_format_has_a_suffix_of_its_own() -> None:

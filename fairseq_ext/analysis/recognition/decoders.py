@@ -17,7 +17,7 @@ from ...decoding.tuning import tune
 from .acoustics import Batch
 
 GREEDY, WITH_LM = "greedy", "lm"
-# Grid of weights: from an acoustic model that hardly needs help to one that knows letters only.
+# Grid of weights that tuning starts from: an acoustic model that hardly needs help to one that knows letters only.
 ALPHAS, BETAS = (0.5, 1.0, 1.5, 2.0), (0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ...decoding.lm_weights import write_lm_weights
 from ...manifest import atomic_write
 from ...text.normalize import normalize
 from .. import kinds, provenance
@@ -30,7 +31,7 @@ from .acoustics import (
     read_speech,
     run_network,
 )
-from .decoders import Decoder, LanguageModel, greedy_decoder, tuned_decoder
+from .decoders import WITH_LM, Decoder, LanguageModel, greedy_decoder, tuned_decoder
 from .scores import score_recognition
 from .transcripts import Transcripts, file_name, write_transcripts
 
@@ -82,6 +83,8 @@ def recognise_all(
         recognizer = load_recognizer(str(job.checkpoint))
         log = job.checkpoint.parent / "train.log"
         result = evaluate(recognizer, job.row, job.out, data=job.data, options=options, train_log=log)
+        if WITH_LM in result["decoders"]:
+            write_lm_weights(job.checkpoint, result["decoders"][WITH_LM]["settings"])
         unread = f", {result['num_unreadable']} unreadable" if result["num_unreadable"] else ""
         yield f"{name}: {kinds.figures(result)} of {result['n']} recordings{unread}"
 
