@@ -25,7 +25,10 @@ class AudioTaskConfig(FairseqDataclass):
         default=0.0, metadata={"help": "longer recordings are cut, at random in training, s; 0 = whole"}
     )
     cache_audio: bool = field(
-        default=False, metadata={"help": "keep decoded recordings in memory; for corpora of a few hours"}
+        default=False,
+        metadata={
+            "help": "keep decoded recordings in memory; for corpora of a few hours, with dataset.num_workers 0"
+        },
     )
     train_subset: str = field(
         default=II("dataset.train_subset"), metadata={"help": "the split that is augmented and shuffled"}
@@ -96,6 +99,15 @@ class AudioTask(FairseqTask):
         """Build the model (called by fairseq), refusing a launch that would train copies of it."""
         compat.refuse_silent_copies()
         return super().build_model(cfg, from_checkpoint)
+
+    def get_batch_iterator(self, dataset: Any, *args: Any, num_workers: int = 0, **kwargs: Any) -> Any:
+        """Read batches (called by fairseq), refusing a copy of the recordings in each worker process."""
+        if self.cfg.cache_audio and num_workers > 0:
+            raise ValueError(
+                f"task.cache_audio: dataset.num_workers=0 expected, found {num_workers}, of which each would keep all "
+                "recordings in memory; set task.cache_audio=false, or dataset.num_workers=0"
+            )
+        return super().get_batch_iterator(dataset, *args, num_workers=num_workers, **kwargs)
 
     def train_step(self, *args: Any, ema_model: Any = None, **kwargs: Any) -> Any:
         """Train on a batch (called by fairseq); the averaged weights take no part."""

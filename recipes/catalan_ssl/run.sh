@@ -11,8 +11,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
 recipe_help() {
   cat <<TXT
-  --locale NAME       language of Common Voice                    (default: $locale)
-  --size NAME         overlay conf/size/NAME.yaml of every training, such as base (default: small, for CPU cores)
+  --locale NAME       language of Common Voice; without rules in text/languages.py its letters are kept as they are
+                                                                  (default: $locale)
+  --size NAME         overlay conf/size/NAME.yaml of every training, with conf/{pretrain,finetune}_size/NAME.yaml,
+                      such as base                                (default: small, for CPU cores)
   --pretrained FILE   fine-tune this checkpoint instead of pre-training one; tools/convert_checkpoint.py makes one
                       from a Hugging Face folder
   --labels A,B,...    fine-tune on these amounts of transcribed speech, such as asr_10min; * stands for any
@@ -26,7 +28,10 @@ TXT
 
 recipe_option() {
   case $1 in
-    --locale) locale=$2 ;;
+    --locale)
+      [[ $2 =~ ^[a-zA-Z]{2,8}([-_][a-zA-Z0-9]+)*$ ]] || die "--locale $2: a code such as ca or sv-SE expected"
+      locale=$2
+      ;;
     --size)
       [ -f "$conf/size/$2.yaml" ] || die "--size $2: a file of $conf/size expected, found none"
       size=$2
@@ -53,10 +58,13 @@ keep_settings() {
   keep_choice "locale=$locale size=$size pretrained=$pretrained smoke=$smoke ${starts[*]} ${settings[*]}"
 }
 
-# A line for train_all: row, config, protocol, seed, overrides.
+# A line for train_all: row, config, protocol, seed, overrides. Overlays of a size are for every training, for those of
+# one config, and for one row of it: size/, finetune_size/, finetune_random_size/ for ctc_random.
 sized_training() {
-  local config=$2 chosen=() setting
-  [ -z "$size" ] || $smoke || chosen+=("+size=$size")
+  local config=$2 chosen=() setting overlay
+  for overlay in size "${config}_size" "${config}_${1##*_}_size"; do
+    [ -z "$size" ] || $smoke || [ ! -f "$conf/$overlay/$size.yaml" ] || chosen+=("+$overlay=$size")
+  done
   for setting in "${settings[@]}"; do
     [[ $setting != "$config".* ]] || chosen+=("${setting#"$config".}")
   done

@@ -168,10 +168,16 @@ def test_opens_with_command_hardware_duration_and_expected_metric(path: Path) ->
     assert [what for what, pattern in HEADER.items() if not re.search(pattern, header, re.IGNORECASE)] == []
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: f"{name_of(path)}")
-def test_overlay_fits_every_config_beside_its_folder(overlay: Path) -> None:
-    folder = overlay.parent.parent
-    for path in sorted(folder.glob("*.yaml")):
+def configs_of(overlay: Path) -> list[Path]:
+    """Those that an overlay is for: of pretrain_size/ pretrain.yaml, of finetune_random_size/ finetune.yaml, of size/ all."""
+    beside = sorted(overlay.parent.parent.glob("*.yaml"))
+    own = [path for path in beside if overlay.parent.name.startswith(f"{path.stem}_")]
+    return own or beside
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: f"{name_of(path)}-{path.parent.name}")
+def test_overlay_fits_the_configs_that_it_is_for(overlay: Path) -> None:
+    for path in configs_of(overlay):
         before = copy.deepcopy(composed(path))
         GlobalHydra.instance().clear()
         after = composed(path, f"+{overlay.parent.name}={overlay.stem}")
@@ -179,3 +185,75 @@ def test_overlay_fits_every_config_beside_its_folder(overlay: Path) -> None:
             assert after.optimization.max_update < before.optimization.max_update
         assert set(after) - {overlay.parent.name} == set(before)
         OmegaConf.to_container(after, resolve=True, enum_to_str=True)
+
+
+@every_config
+def test_recordings_are_kept_in_memory_only_without_workers(path: Path) -> None:
+    overlays = [overlay for overlay in OVERLAYS if path in configs_of(overlay)]
+    for chosen in [[], *[[f"+{overlay.parent.name}={overlay.stem}"] for overlay in overlays]]:
+        cfg = composed(path, *chosen)
+        GlobalHydra.instance().clear()
+        assert not (cfg.task.cache_audio and cfg.dataset.num_workers), chosen
+
+
+CATALAN = RECIPES / "catalan_ssl" / "conf"
+# Baevski et al. 2020, section 4.2; fairseq's wav2vec2_base_librispeech.yaml and the defaults of its model.
+BASE_PRETRAINING = {
+    "model": {
+        "encoder_layers": 12, "encoder_embed_dim": 768, "encoder_ffn_embed_dim": 3072, "encoder_attention_heads": 12,
+        "layer_norm_first": False, "conv_pos": 128, "conv_pos_groups": 16, "extractor_mode": "default",
+        "conv_bias": False, "feature_grad_mult": 0.1, "dropout": 0.1, "attention_dropout": 0.1,
+        "activation_dropout": 0.0, "encoder_layerdrop": 0.05, "dropout_input": 0.1, "dropout_features": 0.1,
+        "final_dim": 256, "latent_vars": 320, "latent_groups": 2, "latent_dim": 0, "latent_temp": [2.0, 0.5, 0.999995],
+        "logit_temp": 0.1, "num_negatives": 100, "cross_sample_negatives": 0, "mask_prob": 0.65, "mask_length": 10,
+        "mask_channel_prob": 0.0,
+    },
+    "criterion": {"diversity_weight": 0.1, "penalty_weight": 10.0},
+    "optimization": {"max_update": 400000, "lr": [0.0005], "clip_norm": 0.0, "update_freq": [1]},
+    "optimizer": {"adam_betas": "(0.9,0.98)", "adam_eps": 1e-6, "weight_decay": 0.01},
+    "task": {"cache_audio": False, "min_duration_s": 2.0, "max_duration_s": 15.625, "normalize": False},
+    "dataset": {"max_tokens": 1400000, "num_workers": 6},
+}  # fmt: skip
+# fairseq's base_10m.yaml and base_1h.yaml.
+BASE_FINETUNING = {
+    "model": {
+        "encoder_layers": 12, "encoder_embed_dim": 768, "dropout": 0.0, "attention_dropout": 0.0,
+        "activation_dropout": 0.1, "encoder_layerdrop": 0.1, "dropout_input": 0.0, "final_dropout": 0.0,
+        "feature_grad_mult": 0.0, "freeze_finetune_updates": 10000, "mask_prob": 0.65, "mask_length": 10,
+        "mask_channel_prob": 0.25, "mask_channel_length": 64,
+    },
+    "criterion": {"zero_infinity": True},
+    "optimization": {
+        "max_update": 13000, "lr": [0.00005], "clip_norm": 0.0, "update_freq": [1], "sentence_avg": True,
+    },
+    "optimizer": {"adam_betas": "(0.9,0.98)", "adam_eps": 1e-8, "weight_decay": 0.0},
+    "lr_scheduler": {"phase_ratio": [0.1, 0.4, 0.5], "final_lr_scale": 0.05},
+    "task": {"cache_audio": False},
+    "dataset": {"max_tokens": 3200000, "num_workers": 6},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "published"), [("pretrain", BASE_PRETRAINING), ("finetune", BASE_FINETUNING)]
+)
+def test_catalan_base_is_the_published_one(name: str, published: dict[str, dict[str, Any]]) -> None:
+    cfg = composed(CATALAN / f"{name}.yaml", "+size=base", f"+{name}_size=base")
+    plain: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    assert {
+        section: {key: plain[section][key] for key in keys} for section, keys in published.items()
+    } == published
+    assert {key: p for key, p in plain["task"]["augment"].items() if key.endswith("_prob") and p} == {}
+
+
+def test_catalan_base_trains_random_weights_from_the_first_update() -> None:
+    overlays = ("+size=base", "+finetune_size=base", "+finetune_random_size=base")
+    cfg = composed(CATALAN / "finetune.yaml", *overlays)
+    assert (cfg.model.freeze_finetune_updates, cfg.model.feature_grad_mult) == (0, 1.0)
+    assert cfg.optimization.max_update == BASE_FINETUNING["optimization"]["max_update"]
+
+
+def test_catalan_base_says_how_far_one_gpu_is_from_the_published_batch() -> None:
+    readme = (CATALAN.parent / "README.md").read_text(encoding="utf-8")
+    assert 64 * BASE_PRETRAINING["dataset"]["max_tokens"] == 89_600_000  # 64 GPUs
+    assert "pretrain.optimization.update_freq=[64]" in readme
+    assert "finetune.optimization.update_freq=[8]" in readme  # 2 GPUs, update_freq 4

@@ -85,6 +85,22 @@ def test_nothing_is_left_out_of_a_split_that_is_scored(configure: Configure) -> 
     assert max(train.sizes) == max(valid.sizes) == round(0.4 * RATE)
 
 
+@pytest.mark.parametrize(("cached", "num_workers"), [(True, 0), (False, 2), (True, 2)])
+def test_recordings_are_kept_in_memory_once_or_not_at_all(
+    configure: Configure, cached: bool, num_workers: int
+) -> None:
+    task = tasks.setup_task(configure(cache_audio=cached))
+    few = dataset(task, "few")
+    if cached and num_workers:
+        with pytest.raises(ValueError, match=r"task\.cache_audio: dataset\.num_workers=0 expected, found 2"):
+            task.get_batch_iterator(few, max_tokens=10**6, num_workers=num_workers)
+        return
+    batches = task.get_batch_iterator(few, max_tokens=10**6, num_workers=num_workers).next_epoch_itr(
+        shuffle=False
+    )
+    assert sum(batch["nsentences"] for batch in batches) == len(few.ordered_indices())
+
+
 def test_contrastive_task_reads_no_label(configure: Configure, folder: Path) -> None:
     task = tasks.setup_task(configure("ext_audio_contrastive", augment={"noise_prob": 1.0}))
     assert task.num_classes == 0
