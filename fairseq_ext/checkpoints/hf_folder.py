@@ -6,6 +6,7 @@ Nothing here needs transformers; weights in safetensors need that package.
 import json
 import secrets
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..files import atomic_path, atomic_write
+from ..modules.pretrained_encoder import reason_of
 
 CONFIG = "config.json"
 SAFETENSORS = "model.safetensors"
@@ -123,7 +125,10 @@ def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: 
                 file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
         tensors = {name: value.contiguous().clone() for name, value in weights.items()}
         with atomic_path(partial / SAFETENSORS) as temporary:
+            temporary.touch()
+            mode = temporary.stat().st_mode  # as the umask says; that of safetensors is the owner's alone
             save_file(tensors, temporary, metadata={"format": "pt"})
+            temporary.chmod(stat.S_IMODE(mode))
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -146,7 +151,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except Exception as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, str(error)) from error
     return tensors
 
 
@@ -154,15 +159,15 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, reason_of(error)) from error
     return tensors
 
 
-def _unreadable(path: Path, error: Exception) -> Exception:
+def _unreadable(path: Path, reason: str) -> Exception:
     if not path.is_file():
         return FileNotFoundError(f"{path}: a shard of the weights expected, found no file; download it again")
     return ValueError(
-        f"{path}: whole weights expected, found a file that cannot be read ({error}); download it again"
+        f"{path}: whole weights expected, found a file that cannot be read ({reason}); download it again"
     )
 
 

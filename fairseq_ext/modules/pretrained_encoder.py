@@ -114,9 +114,9 @@ def reason_of(error: Exception) -> str:
     Returns:
         Some words.
     """
-    refused = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+    refused = re.search(r"\bGLOBAL (\S+)", str(error))
     if refused:
-        return f"it asks for the class {refused[1]}, which a checkpoint of fairseq does not hold"
+        return f"it asks for the class {refused[1]}, which is not read since it may run code"
     if isinstance(error, PermissionError):
         return "no permission"
     return type(error).__name__  # what it says is about torch's innards

@@ -1,6 +1,7 @@
 """Conversion of checkpoints: what is wrong with a source is said, and nothing is left behind."""
 
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -138,7 +139,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "pickled code": (
         lambda f: (f / WEIGHTS).unlink() or torch.save({"x": subprocess.Popen}, f / "pytorch_model.bin"),
-        r"pytorch_model\.bin: whole weights expected",
+        r"pytorch_model\.bin: whole weights expected.*the class \w+\.Popen",
     ),
     "no vocabulary": (lambda f: (f / "vocab.json").unlink(), r"vocab\.json expected for a CTC model"),
     "vocabulary of another size": (
@@ -207,6 +208,18 @@ def test_weight_of_unknown_purpose_is_refused(tmp_path: Path) -> None:
     torch.save(state, path)
     with pytest.raises(ValueError, match=r"1 more \['w2v_encoder\.w2v_model\.encoder\.adapter\.weight'\]"):
         convert(path, tmp_path / "theirs")
+
+
+def test_files_are_as_readable_as_the_umask_says(tmp_path: Path) -> None:
+    own_checkpoint(tmp_path / "own.pt")
+    before = os.umask(0o027)
+    try:
+        convert(tmp_path / "own.pt", tmp_path / "theirs")
+    finally:
+        os.umask(before)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "theirs").iterdir()}
+    assert modes == dict.fromkeys(modes, "0o640")
+    assert WEIGHTS in modes
 
 
 def test_nothing_is_written_over(folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """From a checkpoint's path to a model that answers; every wrong file says what it is."""
 
+import pickle
+import re
 import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -120,8 +123,31 @@ def test_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
 def test_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.pt").write_bytes(content)
-    with pytest.raises(ValueError, match=r"bad\.pt"):
+    with pytest.raises(ValueError, match=r"bad\.pt: .*copy it again"):
         load_model(tmp_path / "bad.pt")
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_torch_s_advice_to_run_a_file_s_code_is_not_passed_on(tmp_path: Path, protocol: int) -> None:
+    torch.save({"model": subprocess.Popen}, tmp_path / "bad.pt")
+    (tmp_path / "raw.pt").write_bytes(pickle.dumps({"model": subprocess.Popen}, protocol))
+    for name in ("bad.pt", "raw.pt"):
+        with pytest.raises(ValueError, match=f"{name}: a fairseq checkpoint expected") as info:
+            load_model(tmp_path / name)
+        assert "weights_only" not in str(info.value)
+        assert "safe_globals" not in str(info.value)
+        assert "\n" not in str(info.value)
+    with pytest.raises(ValueError, match=r"the class \w+\.Popen"):
+        load_model(tmp_path / "bad.pt")
+
+
+def test_folder_of_hugging_face_s_is_converted_first(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="found a folder; name a file in it"):
+        load_model(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    command = re.escape(f"tools/convert_checkpoint.py {tmp_path} start.pt")
+    with pytest.raises(FileNotFoundError, match=command):
+        load_model(tmp_path)
 
 
 def test_half_a_checkpoint_is_named(checkpoint: Path) -> None:
