@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Manifests of a Common Voice corpus, a folder for each protocol of corpora/common_voice_protocols.py.
 
-Clips that were not converted or are damaged are left out, counted, and listed in OUT/problems.txt; what speakers say
-of their accent without naming a class is counted in OUT/unmapped_accents.tsv.
+Clips that were not converted or are damaged are left out, counted, and listed in OUT/problems.txt, and so are, of the
+protocols with transcripts, sentences with digits in a language without rules (text/languages.py). What speakers say of
+their accent without naming a class is counted in OUT/unmapped_accents.tsv.
 """
 
 import argparse
@@ -18,7 +19,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--corpus", type=Path, required=True, help="cv-corpus-*/LOCALE, or a folder above it")
     parser.add_argument("--out", type=Path, required=True, help="a folder per protocol is written below it")
     parser.add_argument("--locale", help="which, where the corpus has several")
-    parser.add_argument("--language", help="whose rules normalise the transcripts (default: the locale)")
+    parser.add_argument(
+        "--language",
+        help="whose rules normalise the transcripts, or keep their letters (default: the locale)",
+    )
     parser.add_argument("--case", choices=("lower", "upper"), default="lower", help="of the transcripts")
     parser.add_argument(
         "--audio", type=Path, help="clips/ as converted by prepare_audio.py (default: the mp3)"
@@ -78,7 +82,10 @@ def main() -> None:
         official = args.division == "official"
         division = cv_splits.official(utterances) if official else cv_splits.drawn(utterances, seed=args.seed)
         root = args.audio or folder / "clips"
-        for protocol in cv_protocols.protocols(utterances, division, choices, on_note=print):
+        found = cv_protocols.protocols(
+            utterances, division, choices, on_note=print, on_problem=problems.append
+        )
+        for protocol in found:
             cv_protocols.write(protocol, args.out / protocol.name, root)
             print("\n".join(cv_protocols.describe(protocol, args.sample_rate_hz)))
     except (ValueError, FileNotFoundError) as error:

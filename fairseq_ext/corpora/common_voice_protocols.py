@@ -20,7 +20,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..manifest import Utterance, write_dictionary, write_manifest
-from ..text.normalize import alphabet, normalize
+from ..text.languages import has_rules
+from ..text.normalize import check_choice, is_spelled, normalize
 from ..text.units import count_units, to_characters
 from .common_voice import VALIDATED
 from .common_voice_splits import (
@@ -67,7 +68,7 @@ class Choices:
     """What may differ from one preparation to the next.
 
     Attributes:
-        language: whose rules normalise the transcripts.
+        language: whose rules normalise the transcripts; without rules letters are kept, see `text.plain`.
         case: of the normalised transcripts, "lower" or "upper".
         minutes: of labelled speech, one small set each.
         seed: of the small sets and the leaky divisions.
@@ -85,12 +86,17 @@ class Choices:
     keep_shared_sentences: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a language or case that the normaliser does not know, before anything is read."""
-        alphabet(self.language, case=self.case)
+        """Raise ValueError for a language or case that the normaliser does not take, before anything is read."""
+        check_choice(self.language, self.case)
 
 
 def protocols(
-    utterances: Sequence[Utterance], division: Division, choices: Choices, *, on_note: Note | None = None
+    utterances: Sequence[Utterance],
+    division: Division,
+    choices: Choices,
+    *,
+    on_note: Note | None = None,
+    on_problem: Note | None = None,
 ) -> Iterator[LabelledProtocol]:
     """All protocols over one reading of a locale.
 
@@ -99,6 +105,7 @@ def protocols(
         division: who is held out.
         choices: the settings.
         on_note: receives a line for whatever was left out, and why; by default it is logged.
+        on_problem: receives a line for each clip whose sentence cannot be spelled; by default it is logged.
 
     Yields:
         The protocols of the module's list that the corpus can answer.
@@ -107,7 +114,11 @@ def protocols(
         ValueError: without a clip to train the recogniser on.
     """
     note = on_note or log.info
-    yield from _recognition(utterances, division, choices, note)
+    if not has_rules(choices.language):
+        note(
+            f"no rules for {choices.language!r}: letters are kept as they are, sentences with digits are left out"
+        )
+    yield from _recognition(utterances, division, choices, note, on_problem or log.info)
     yield _pretraining(utterances, division, choices)
     yield from _classes([u for u in utterances if u.split in VALIDATED], division, choices, note)
 
@@ -132,11 +143,17 @@ class _Texts:
 
 
 def _recognition(
-    utterances: Iterable[Utterance], division: Division, choices: Choices, note: Note
+    utterances: Iterable[Utterance], division: Division, choices: Choices, note: Note, problem: Note
 ) -> Iterator[LabelledProtocol]:
     text = _Texts(choices)
     sides = _by_side(utterances, division.labelled_side)
-    for side, members in sides.items():
+    for side, found in sides.items():
+        members = _spelled(found, choices.language, problem)
+        if unspelled := len(found) - len(members):
+            note(
+                f"asr: {unspelled} clips of {side} have digits, which {choices.language!r} has no rules for, and are "
+                "left out"
+            )
         sides[side] = [u for u in members if text(u)]
         if missing := len(members) - len(sides[side]):
             note(f"asr: {missing} clips of {side} have no letter in their transcript and are left out")
@@ -158,6 +175,20 @@ def _recognition(
             continue
         few = few_minutes(train, minutes, seed=choices.seed, sample_rate_hz=choices.sample_rate_hz)
         yield LabelledProtocol(name, few, test, valid, labels=labels, dictionaries=dictionaries)
+
+
+def _spelled(clips: Iterable[Utterance], language: str, problem: Note) -> list[Utterance]:
+    """The clips whose sentence the normaliser can spell."""
+    kept = []
+    for clip in clips:
+        if is_spelled(clip.transcript or "", language):
+            kept.append(clip)
+        else:
+            problem(
+                f"{clip.id}: a sentence without digits expected, since {language!r} has no rules to spell them, found "
+                f"{clip.transcript!r}; left out of asr"
+            )
+    return kept
 
 
 def _by_side(

@@ -4,10 +4,16 @@ Alphabets are those of the current orthographies. Words for numbers come from th
 not know (clock times, feminine forms, signs) is here, its slips are mended in `numbers`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 APOSTROPHE, HYPHEN, MIDDLE_DOT = "'", "-", "·"
+# What is typed for the two.
+SHAPES = str.maketrans({
+    **dict.fromkeys("’‘‛ʼʻ´`′＇", APOSTROPHE),
+    **dict.fromkeys("‐‑﹣－", HYPHEN),  # not the dashes – and —, which separate words
+})  # fmt: skip
 
 _LATIN = "abcdefghijklmnopqrstuvwxyz"
 # Spaces that group the digits of a number: no-break (U+00A0), narrow no-break (U+202F), thin (U+2009).
@@ -217,6 +223,39 @@ LANGUAGES: dict[str, Language] = {
 }  # fmt: skip
 
 
+_CODE = re.compile(r"[a-z]{2,8}([-_][a-z0-9]+)*", re.IGNORECASE)
+
+
+def has_rules(code: str) -> bool:
+    """Tells whether a language is in `LANGUAGES`.
+
+    Args:
+        code: as for `language`.
+
+    Returns:
+        Whether its numbers and signs can be spelled.
+    """
+    return _base(code) in LANGUAGES
+
+
+def check_code(code: str) -> None:
+    """Refuses what is no code of a language, with rules or without.
+
+    Args:
+        code: as for `language`.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if not _CODE.fullmatch(code):
+        raise ValueError(f"language {code!r}: a code such as ca, sv-SE or kmr expected; change the setting")
+
+
+def _base(code: str) -> str:
+    """The language of a code, without its region."""
+    return code.replace("_", "-").split("-")[0].lower()
+
+
 def language(code: str) -> Language:
     """Finds the rules of a language.
 
@@ -229,7 +268,7 @@ def language(code: str) -> Language:
     Raises:
         ValueError: for a language without rules.
     """
-    found = LANGUAGES.get(code.replace("_", "-").split("-")[0].lower())
+    found = LANGUAGES.get(_base(code))
     if found is None:
         raise ValueError(
             f"language {code!r}: one of {', '.join(LANGUAGES)} expected; add its rules to text/languages.py"

@@ -10,6 +10,8 @@ changes nothing. The rules, in order:
    still no letter is dropped: punctuation and signs leave a space, letters of other scripts leave nothing.
 5. Apostrophe and hyphen stay where a letter stands on either side: `d'anar-se'n`, `vint-i-dos`, `nord-occidental`.
    All others are quotes or dashes, and leave a space.
+
+Languages without rules keep the letters of their texts, see `plain`.
 """
 
 import re
@@ -18,13 +20,10 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
-from .languages import APOSTROPHE, COMMON_FOLDS, HYPHEN, MIDDLE_DOT, Language, language
+from .languages import COMMON_FOLDS, MIDDLE_DOT, SHAPES, Language, check_code, has_rules, language
 from .numbers import NumberReader
+from .plain import PlainNormalizer, has_digits
 
-_SHAPES = str.maketrans({
-    **dict.fromkeys("’‘‛ʼʻ´`′＇", APOSTROPHE),
-    **dict.fromkeys("‐‑﹣－", HYPHEN),  # not the dashes – and —, which separate words
-})  # fmt: skip
 _DOTS = "·•‧∙⋅・"
 _VOWELS = "aeiouàèéíïòóúü"
 _GEMINATE = re.compile(
@@ -38,18 +37,47 @@ def normalize(text: str, language_code: str, *, case: str = "lower") -> str:
 
     Args:
         text: as written.
-        language_code: of `languages.LANGUAGES`; a region ("pt-BR") is ignored.
+        language_code: "ca", or with a region, "pt-BR", which is ignored. Not in `languages.LANGUAGES`: see `plain`.
         case: "lower" or "upper".
 
     Returns:
-        Words of `alphabet(language_code, case=case)`, separated by single spaces; empty when nothing is left.
+        Words, of `alphabet(language_code, case=case)` where there are rules, separated by single spaces; empty when
+        nothing is left.
 
     Raises:
-        ValueError: for an unknown language or case.
+        ValueError: for what is no code of a language, and an unknown case.
     """
     _check_case(case)
-    normal = _normalizer(language_code).apply(text)
-    return normal.upper() if case == "upper" else normal
+    normalizer = _normalizer(language_code)
+    normal = normalizer.apply(text)
+    return normalizer.upper(normal) if case == "upper" else normal
+
+
+def is_spelled(text: str, language_code: str) -> bool:
+    """Tells whether `normalize` gives what is said: not where digits stand in a language without rules.
+
+    Args:
+        text: as written.
+        language_code: as for `normalize`.
+
+    Returns:
+        False for a text that has lost its numbers once normalised.
+    """
+    return has_rules(language_code) or not has_digits(text)
+
+
+def check_choice(language_code: str, case: str) -> None:
+    """Refuses what `normalize` would, before anything is read.
+
+    Args:
+        language_code: as for `normalize`.
+        case: as for `normalize`.
+
+    Raises:
+        ValueError: for what is no code of a language, and an unknown case.
+    """
+    check_code(language_code)
+    _check_case(case)
 
 
 def alphabet(language_code: str, *, case: str = "lower") -> frozenset[str]:
@@ -63,7 +91,7 @@ def alphabet(language_code: str, *, case: str = "lower") -> frozenset[str]:
         Letters, joiners and space.
 
     Raises:
-        ValueError: for an unknown language or case.
+        ValueError: for a language without rules, which has no list of letters, and an unknown case.
     """
     _check_case(case)
     rules = language(language_code)
@@ -84,7 +112,7 @@ def dropped(texts: Iterable[str], language_code: str) -> Counter[str]:
         Character -> count.
 
     Raises:
-        ValueError: for an unknown language.
+        ValueError: for what is no code of a language.
     """
     normalizer = _normalizer(language_code)
     return Counter(
@@ -101,8 +129,11 @@ def _check_case(case: str) -> None:
 
 
 @cache
-def _normalizer(code: str) -> "_Normalizer":
-    return _Normalizer(language(code))
+def _normalizer(code: str) -> "_Normalizer | PlainNormalizer":
+    if has_rules(code):
+        return _Normalizer(language(code))
+    check_code(code)
+    return PlainNormalizer(code)
 
 
 class _Normalizer:
@@ -121,7 +152,7 @@ class _Normalizer:
 
     def prepare(self, text: str) -> str:
         """Steps 1 to 3, in lower case."""
-        text = unicodedata.normalize("NFC", text).translate(_SHAPES)
+        text = unicodedata.normalize("NFC", text).translate(SHAPES)
         if self._has_geminate:
             text = _GEMINATE.sub(f"l{MIDDLE_DOT}l", text)
         if not text.isascii():
@@ -137,6 +168,10 @@ class _Normalizer:
         if self._has_geminate:
             text = _LONE_DOT.sub(" ", text)
         return self._numbers.read_centuries(" ".join(text.split()))
+
+    def upper(self, text: str) -> str:
+        """The same in upper case."""
+        return text.upper()
 
 
 def _ascii_digit(character: str) -> str:

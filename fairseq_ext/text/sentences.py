@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..files import read_lines
-from .normalize import normalize
+from .normalize import is_spelled, normalize
 
 # The column of Common Voice's validated_sentences.tsv and of its tables of clips.
 COLUMN = "sentence"
@@ -72,7 +72,7 @@ def training_text(
         ValueError: nothing is left.
     """
     scored = {normalize(text, language, case=case) for text in held_out}
-    spelled = [normalize(text, language, case=case) for text in sentences]
+    spelled = [normalize(text, language, case=case) for text in sentences if is_spelled(text, language)]
     kept = [text for text in spelled if text and text not in scored]
     if not kept:
         raise ValueError(

@@ -169,7 +169,7 @@ def test_opens_with_command_hardware_duration_and_expected_metric(path: Path) ->
 
 
 def configs_of(overlay: Path) -> list[Path]:
-    """Those that an overlay is for: of pretrain_size/ pretrain.yaml, of finetune_random_size/ finetune.yaml, of size/ all."""
+    """Those that an overlay is for: pretrain.yaml of pretrain_size/, finetune.yaml of finetune_random_size/."""
     beside = sorted(overlay.parent.parent.glob("*.yaml"))
     own = [path for path in beside if overlay.parent.name.startswith(f"{path.stem}_")]
     return own or beside

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from fairseq_ext.analysis.recognition.scores import score_recognition
 from fairseq_ext.corpora.common_voice_protocols import (
     Choices,
     LabelledProtocol,
@@ -288,8 +289,8 @@ def test_what_cannot_be_asked_is_left_out_with_a_note() -> None:
 
 
 def test_unknown_language() -> None:
-    with pytest.raises(ValueError, match="language 'xx': one of ca, "):
-        Choices("xx")
+    with pytest.raises(ValueError, match="language 'x!': a code such as ca, "):
+        Choices("x!")
 
 
 def test_upper_case() -> None:
@@ -358,3 +359,63 @@ def test_from_mp3_to_manifests(tmp_path: Path, repository: Path) -> None:
     assert (first.path, first.num_samples, first.accent) == ("clip_0_1.flac", 4800, "central")
     assert next(iter(read_labels(out / "asr", "train", "wrd"))) == "el col·legi de la plaça allà un"
     assert "  valencià" in said
+
+
+BASQUE = ("Ñabar, «etxe-ko» atea", "Gaur 3 gauza", "Bihar ere bai!", "Ez dakit")
+
+
+def write_basque_corpus(folder: Path) -> None:
+    """A locale without rules: four sentences in train, one in dev, two in test of which one has a digit."""
+    (folder / "clips").mkdir(parents=True)
+    tone = (0.3 * np.sin(np.arange(4800) * 0.05)).astype(np.float32)
+    sentences = {"train": BASQUE, "dev": ("Kaixo lagun",), "test": ("Agur, agur", "2 agur")}
+    number, validated = 0, []
+    for split, texts in sentences.items():
+        rows = []
+        for text in texts:
+            number += 1
+            soundfile.write(folder / "clips" / f"common_voice_eu_{number}.wav", tone, 16000)
+            rows.append(f"{split}{number}\tcommon_voice_eu_{number}.mp3\t{text}\teu\n")
+        validated += rows
+        (folder / f"{split}.tsv").write_text("client_id\tpath\tsentence\tlocale\n" + "".join(rows))
+    (folder / "validated.tsv").write_text("client_id\tpath\tsentence\tlocale\n" + "".join(validated))
+    for split in ("other", "invalidated"):
+        (folder / f"{split}.tsv").write_text("client_id\tpath\tsentence\tlocale\n")
+
+
+def test_a_locale_without_rules(tmp_path: Path, repository: Path) -> None:
+    write_basque_corpus(tmp_path / "eu")
+    command = [
+        sys.executable,
+        "tools/prepare_common_voice.py",
+        "--corpus",
+        tmp_path / "eu",
+        "--out",
+        tmp_path / "out",
+    ]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=repository).stdout
+    notice = "no rules for 'eu': letters are kept as they are, sentences with digits are left out"
+    assert said.count(notice) == 1
+    assert "asr: 1 clips of train have digits" in said
+    assert "7 clips read, 2 problems" in said
+    problems = (tmp_path / "out" / "problems.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.split(":")[0] for line in problems] == ["common_voice_eu_2", "common_voice_eu_7"]
+    assert all("sentence without digits expected" in line for line in problems)
+    assert list(read_labels(tmp_path / "out" / "asr", "train", "wrd")) == [
+        "ñabar etxe-ko atea",
+        "bihar ere bai",
+        "ez dakit",
+    ]
+    assert list(read_labels(tmp_path / "out" / "asr", "test", "wrd")) == ["agur agur"]
+    assert {"ñ", "-", "|"} <= set(read_dictionary(tmp_path / "out" / "asr" / "dict.ltr.txt"))
+    # speech is speech: nothing is left out of what is learnt without transcripts
+    assert len(list(read_manifest(tmp_path / "out" / "ssl", "train"))) == 4
+    score = score_recognition(
+        ["agur agur"],
+        ["AGUR; agur."],
+        ["s"],
+        [None],
+        [None],
+        next(read_manifest(tmp_path / "out" / "asr", "test")).language or "",
+    )
+    assert score["metrics"]["wer"]["value"] == 0.0

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fairseq_ext.text.languages import LANGUAGES
-from fairseq_ext.text.normalize import alphabet, dropped, normalize
+from fairseq_ext.text.normalize import alphabet, dropped, is_spelled, normalize
 from fairseq_ext.text.units import from_characters, to_characters
 
 CATALAN = [
@@ -127,8 +127,67 @@ def test_what_is_dropped_is_counted() -> None:
     assert found == Counter({"м": 2, "о": 1, "с": 1, "к": 1, "в": 1, "а": 1, "½": 1})
 
 
-def test_unknown_language_and_case() -> None:
+PLAIN = [
+    ("eu", "Ñabar: «Etxe‑ko» atea, bai?! L’amour d'", "ñabar etxe-ko atea bai l'amour d"),
+    ("se", "Ǥuokte  ŋieida – Čálli", "ǥuokte ŋieida čálli"),
+    ("pl", "Łódź; ŞİŞ", "łódź ş" + "i\u0307ş"),
+    ("de", "Straße, ÄÖÜ & 'so'", "straße äöü so"),
+    ("tr", "Iğdır'da İstanbul", "ığdır'da istanbul"),
+    ("ky", "Ыссык-Көл — Өзгөчө, ҢҮ!", "ыссык-көл өзгөчө ңү"),
+    ("el", "Ὁ ΛΌΓΟΣ· «ναί»", "ὁ λόγος ναί"),
+    ("hi", "हिन्दी में लिखा है। क्या?", "हिन्दी में लिखा है क्या"),
+    ("ta", "தமிழ் மொழி.", "தமிழ் மொழி"),
+    ("zh-CN", "他說:「你好,世界。」〇", "他說 你好 世界 〇"),
+    ("ja", "コーヒー・々", "コーヒー 々"),
+    ("fa", "می\u200cخواهم؟", "میخواهم"),
+    ("uz", "Toshkent togʻ, maʼno", "toshkent togʻ maʼno"),
+    ("ha", "❤\ufe0f a\ufe0f_b|c \u0301d --e- f'-g", "a b c d e f g"),
+]
+
+
+@pytest.mark.parametrize(("code", "text", "expected"), PLAIN)
+def test_languages_without_rules_keep_their_letters(code: str, text: str, expected: str) -> None:
+    assert code.split("-")[0] not in LANGUAGES
+    assert normalize(text, code) == expected
+    assert normalize(unicodedata.normalize("NFD", text), code) == expected
+    assert is_spelled(text, code)
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS, st.sampled_from(["eu", "tr", "hi", "zh-CN"]))
+@example("e\u200d\u0301-\u0301'x", "eu")
+def test_any_text_of_a_language_without_rules_becomes_letters(text: str, code: str) -> None:
+    normal = normalize(text, code)
+    assert normal == " ".join(normal.split())
+    assert normalize(normal, code) == normal
+    assert unicodedata.is_normalized("NFC", normal)
+    for word in normal.split():
+        assert unicodedata.category(word[0])[0] == "L" or word[0] == "〇"
+        assert word[-1] not in "'-"
+        assert {unicodedata.category(c)[0] for c in word if c not in "'-〇"} <= {"L", "M"}
+    assert from_characters(to_characters(normal)) == normal
+
+
+@pytest.mark.parametrize("text", ["3 gauza", "Ⅷ. mendea", "१२ बजे", "m²", "½", "٣"])
+def test_digits_are_not_spelled_without_rules(text: str) -> None:
+    assert not is_spelled(text, "eu")
+    assert is_spelled(text, "ca")
+
+
+def test_upper_case_without_rules() -> None:
+    assert normalize("istanbul'da ılık", "tr", case="upper") == "İSTANBUL'DA ILIK"
+    assert normalize("ñabar istil", "eu", case="upper") == "ÑABAR ISTIL"
+
+
+def test_what_is_dropped_without_rules_is_counted() -> None:
+    assert dropped(["Ñ, + 5 ९ a\u0301"], "eu") == Counter({"+": 1, "5": 1, "९": 1})
+
+
+def test_no_language_and_unknown_case() -> None:
+    for code in ("", "x", "Basque (eu)", "ca;es"):
+        with pytest.raises(ValueError, match="a code such as ca, sv-SE or kmr expected"):
+            normalize("hola", code)
     with pytest.raises(ValueError, match="language 'xx': one of ca, es, en, fr, it, pt expected"):
-        normalize("hola", "xx")
+        alphabet("xx")
     with pytest.raises(ValueError, match="case 'title': lower or upper expected"):
         normalize("hola", "ca", case="title")

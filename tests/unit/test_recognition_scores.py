@@ -124,7 +124,7 @@ def test_interval_covers_the_true_rate() -> None:
     [
         (["x"] * 5, {}, r"\[5, 6, 6, 6\]"),
         (["x"] * 6, {"speakers": ["a"]}, "one hypothesis, speaker"),
-        (["x"] * 6, {"language": "xx"}, "xx"),
+        (["x"] * 6, {"language": "x!"}, "x!"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(

@@ -75,3 +75,7 @@ def test_command_without_text_says_so_and_writes_nothing(tmp_path: Path) -> None
     assert result.returncode == 1
     assert result.stderr.startswith("train_lm.py: language model: ")
     assert not (tmp_path / "lm.arpa").exists()
+
+
+def test_sentences_with_digits_are_left_out_without_rules() -> None:
+    assert training_text(["3 gauza.", "Ñabar bat"], ["ez"], "eu").sentences == ["ñabar bat"]
