@@ -62,7 +62,7 @@ keep_settings() {
 # one config, and for one row of it: size/, finetune_size/, finetune_random_size/ for ctc_random.
 sized_training() {
   local config=$2 chosen=() setting overlay
-  for overlay in size "${config}_size" "${config}_${1##*_}_size"; do
+  for overlay in size "${config}_size" "${config}_${1#*_}_size"; do
     [ -z "$size" ] || $smoke || [ ! -f "$conf/$overlay/$size.yaml" ] || chosen+=("+$overlay=$size")
   done
   for setting in "${settings[@]}"; do

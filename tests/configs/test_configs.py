@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -257,3 +258,33 @@ def test_catalan_base_says_how_far_one_gpu_is_from_the_published_batch() -> None
     assert 64 * BASE_PRETRAINING["dataset"]["max_tokens"] == 89_600_000  # 64 GPUs
     assert "pretrain.optimization.update_freq=[64]" in readme
     assert "finetune.optimization.update_freq=[8]" in readme  # 2 GPUs, update_freq 4
+
+
+@pytest.mark.parametrize("locale", ["x!", "basque (eu)"])
+def test_catalan_refuses_what_is_no_locale_before_it_writes(tmp_path: Path, locale: str) -> None:
+    command = [CATALAN.parent / "run.sh", "--corpus", tmp_path, "--out", tmp_path / "run", "--locale", locale]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert f"--locale {locale}: a code such as ca or sv-SE expected" in found.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "config", "overlays"),
+    [
+        ("wav2vec2", "pretrain", "+size=base +pretrain_size=base"),
+        ("ctc_pretrained", "finetune", "+size=base +finetune_size=base"),
+        ("ctc_from_random", "finetune", "+size=base +finetune_size=base"),  # a --start of that name
+        ("ctc_random", "finetune", "+size=base +finetune_size=base +finetune_random_size=base"),
+        ("joint_head", "heads", "+size=base"),
+    ],
+)
+def test_catalan_gives_each_training_its_overlays(row: str, config: str, overlays: str) -> None:
+    """The function of run.sh, run by itself; what --set gives comes last."""
+    script = (CATALAN.parent / "run.sh").read_text(encoding="utf-8")
+    function = re.search(r"^sized_training\(\) \{.*?^\}", script, re.DOTALL | re.MULTILINE)
+    assert function is not None
+    before = f'training() {{ echo "$@"; }}; conf={CATALAN} size=base smoke=false settings=({config}.a.b=1)\n'
+    command = ["bash", "-c", f"{before}{function[0]}\nsized_training {row} {config} asr 1"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said == f"{row} {config} asr 1 {overlays} a.b=1\n"
