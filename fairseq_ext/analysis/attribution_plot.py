@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..features.spectral import MelSpectrogram, power_to_db
+from .attribution.game import ALIGNMENT
 from .attribution.maps import AttributionMap
 from .attribution.pointing import PointingScore
 from .plots import COLOURS, INK, QUIET, STYLE
@@ -258,6 +259,7 @@ def hit_rates(scores: Mapping[str, PointingScore], title: str = "Pointing game")
             f"hit rates: expected scores of the same cases, found {', '.join(map(str, numbers)) or 'none'} cases; "
             "play the game on the same utterances"
         )
+    first = next(iter(scores.values()))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.0, 1.7 + 0.5 * len(scores)), layout="constrained")
         axes = figure.subplots()
@@ -269,12 +271,12 @@ def hit_rates(scores: Mapping[str, PointingScore], title: str = "Pointing game")
             axes.text(
                 109, row, f"{100 * rate.value:.1f}", va="center", ha="right", fontsize=9, fontweight="bold"
             )
-        chance = 100 * float(np.mean([score.chance for score in scores.values()]))
+        # Of the table beside it: maps of another length have a slightly different one.
+        chance = 100 * scores.get(ALIGNMENT, first).chance
         axes.axvline(chance, color=QUIET, **DASHES)
         axes.set_yticks(range(len(scores)), [NAMES.get(name, name) for name in scores])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        first = next(iter(scores.values()))
         axes.set(
             title=title,
             xlabel=f"peak inside the true span ({1000 * first.tolerance_s:g} ms of tolerance), "

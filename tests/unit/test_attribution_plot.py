@@ -1,6 +1,7 @@
 """Figures of attribution: what stands in them, what they refuse, and that they are drawn."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,15 @@ def test_hit_rates_stand_beside_chance() -> None:
     assert any(line.get_xdata()[0] == pytest.approx(31.0) for line in axes.lines)
     assert "chance, 31.0%" in [text.get_text() for text in figure.legends[0].get_texts()]
     assert png(figure) == png(figure)
+
+
+def test_chance_is_that_of_the_table() -> None:
+    scores = {"hirescam": pointing(0.9), "occlusion": pointing(0.9), "alignment": pointing(0.8)}
+    scores["occlusion"] = replace(scores["occlusion"], chance=0.29)
+    scores["alignment"] = replace(scores["alignment"], chance=0.304)
+    figure = hit_rates(scores)
+    assert "chance, 30.4%" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert any(line.get_xdata()[0] == pytest.approx(30.4) for line in figure.axes[0].lines)
 
 
 def test_hit_rates_of_different_cases_are_not_compared() -> None:
