@@ -13,6 +13,7 @@ tools/merge_labels.py filters them. May be killed at any moment: the same comman
 import argparse
 import logging
 import sys
+from collections import Counter
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -73,6 +74,7 @@ def main() -> None:
     from fairseq_ext.labelling.engine import Decoding
     from fairseq_ext.labelling.load import CTC, find_kind, load_engine
     from fairseq_ext.labelling.run import Labelling, label_clips
+    from fairseq_ext.labelling.table import labels_path, read_labels
 
     languages = tuple(args.languages.split(","))
     try:
@@ -97,8 +99,10 @@ def main() -> None:
     except (ValueError, OSError, ImportError, WorkerError) as error:
         sys.exit(f"auto_label.py: {error}")
     print(summary)
-    if summary.complete:
-        print(f"labels: {args.out / 'labels.tsv'}")
+    path = labels_path(args.out)
+    if path.is_file():
+        states = Counter(label.state for label in read_labels(path))
+        print(f"{path}: {', '.join(f'{n} {state}' for state, n in states.most_common())}")
 
 
 if __name__ == "__main__":

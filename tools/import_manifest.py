@@ -12,6 +12,8 @@ SPLIT.tsv, SPLIT.wrd with the texts as the source writes them, and SPLIT.meta.ts
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from tqdm import tqdm
@@ -57,13 +59,25 @@ def read(args: argparse.Namespace) -> Iterator[Utterance]:
     )
 
 
+def with_language(utterance: Utterance, language: str | None) -> Utterance:
+    """Formats that do not name the language take what the person gave."""
+    return utterance if utterance.language or not language else replace(utterance, language=language)
+
+
 def main() -> None:
     """Write the manifest, then say how many rows."""
     from fairseq_ext.manifest import write_manifest
 
     args = parse_args()
     try:
-        utterances = tqdm(read(args), desc="import", unit="clip")
+        found = read(args)
+        first = next(found, None)
+        if first is None:
+            raise ValueError(
+                f"{args.source}: rows of clips below {args.root} expected, found none; see what was skipped"
+            )
+        utterances = (with_language(u, args.language) for u in chain([first], found))
+        utterances = tqdm(utterances, desc="import", unit="clip", leave=False)
         labels = {"wrd": lambda utterance: utterance.transcript or ""}
         num_rows = write_manifest(args.out, args.split, utterances, root=args.root, labels=labels)
     except (OSError, ValueError) as error:

@@ -32,7 +32,8 @@ def main() -> None:
     try:
         for folder in runs:
             summary = watch(folder) if args.what == "watch" else status(folder)
-            print(f"{folder}: {summary}; items that are not done: {folder / 'problems.tsv'}")
+            rest = "" if summary.states["done"] == summary.num_items else f"; see {folder / 'problems.tsv'}"
+            print(f"{folder}: {summary}{rest}")
     except ValueError as error:
         sys.exit(f"jobs.py: {error}")
     except KeyboardInterrupt:

@@ -3,8 +3,8 @@
 
 OUT then holds video/ID.mp4, audio/ID.wav, landmarks/ID.npz, rejected/ID.jpg (a source frame of each rejected clip),
 clips.tsv (what was measured of every clip) and rejections.tsv (why clips were rejected, and what to do). Killed at any
-moment, the same command goes on where it was; --update takes up videos that were added or removed. With --shards and
---shard-id several machines share the work; the last one to finish writes the tables.
+moment, the same command goes on where it was; --update takes up videos that were added, mended or removed. With
+--shards and --shard-id several machines share the work; the last one to finish writes the tables.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from tqdm import tqdm
 from fairseq_ext.files import read_lines
 from fairseq_ext.jobs import Execution, WorkerError, add_arguments, outcomes, run
 from fairseq_ext.media import clip_sources
-from fairseq_ext.media.clips import VideoFile, videos_in, whole_files
+from fairseq_ext.media.clips import VideoFile, videos_in, whole_files, with_sound_beside
 from fairseq_ext.media.mouth import settings as mouth_settings
 from fairseq_ext.media.mouth.audit import write_audit
 from fairseq_ext.media.mouth.prepare import items, make_work, merge
-from fairseq_ext.media.mouth.table import count_damaged
+from fairseq_ext.media.mouth.table import count_damaged, read_clips
 
 
 def parse_args() -> argparse.Namespace:
@@ -70,8 +70,10 @@ def main() -> None:
             raise ValueError(f"--out {args.out}: a folder outside of {args.source} expected; choose another")
         root, videos = find_videos(args)
         work = partial(make_work, str(root.resolve()), str(args.out.resolve()), settings)
+        if settings.input == "mouth":
+            videos = (with_sound_beside(root, video) for video in videos)
         books = args.out / "jobs" / "crop"
-        summary = run(books, items(videos), work, settings=asdict(settings), execution=execution)
+        summary = run(books, items(root, videos), work, settings=asdict(settings), execution=execution)
         if not summary.complete:
             (args.out / "clips.tsv").unlink(missing_ok=True)  # of before --update
             print(f"{summary}; the tables are written when the other shards have done theirs")
@@ -81,9 +83,13 @@ def main() -> None:
         for reason, count in counts.most_common():
             if reason:
                 print(f"  {count} {reason}")
+        if num_silent := sum(row.audio == "none" for row in read_clips(args.out)):
+            print(f"{num_silent} clips kept have no sound: column audio of clips.tsv")
         if damaged := count_damaged(args.out):
             print(f"{damaged} clips kept are of files that are cut off or damaged:")
-            print("  columns missing_s and num_bad_packets of clips.tsv say which")
+            print(
+                "  columns missing_s and num_bad_packets of clips.tsv say which; mend them and add --update"
+            )
         if args.audit or args.audit_clips:
             num_shown = min(counts.total(), args.audit_clips or counts.total())
             with tqdm(total=num_shown, unit="clip", desc="audit") as bar:

@@ -68,7 +68,8 @@ def renew_plan(
         kept = _carry_over(old, fresh, shown=shown)
         _put_in_place(old, fresh)
     num_items = fresh.num_items
-    _LOG.info("%s: %d items instead of %d, %d keep their outcome", root, num_items, old.num_items, kept)
+    if kept:
+        _LOG.info("%s: %d items instead of %d, %d keep their outcome", root, num_items, old.num_items, kept)
     return fresh
 
 

@@ -55,10 +55,13 @@ def run(
         What became of the items. Those of other shards may be missing.
 
     Raises:
-        ValueError: for settings other than those the folder was made for, or items unless it is an update.
+        ValueError: for an empty batch, for settings other than those the folder was made for, and for other items
+            unless it is an update.
         WorkerError: when the work cannot be made or breaks its contract, when there is no room to write, or when
             all jobs of Slurm have ended and items are missing.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch size: 1 item or more expected, found {batch_size}; raise it")
     if execution.watch:
         return watch(folder, shown=execution.progress)
     _check_picklable(make_work, execution)

@@ -4,6 +4,7 @@ The defaults are Whisper's own thresholds (Radford et al. 2022, section 4.5) whe
 sentences of the four languages of mTEDx do and refuse what loops and hallucinations do.
 """
 
+import math
 import re
 from dataclasses import dataclass, field, fields
 
@@ -26,20 +27,40 @@ REASONS = {
     "unreadable": "its sound cannot be read: prepare the clip again",
     "failed": "labelling failed: run tools/auto_label.py --retry-failed",
     "language_of_video": "it is in another language than the rest of its video",
-    "language_unsure": "lower min_language_probability, if its video agrees",
+    "language_unsure": "lower --min-language-probability, if its video agrees",
     "credits": "credits of subtitles, which Whisper writes where it hears music",
-    "unlikely": "lower min_avg_logprob",
-    "compressible": "a loop: raise max_compression_ratio",
-    "loop": "a phrase said again and again: raise max_loop_score",
-    "script": "letters of another script: raise max_foreign_letters",
-    "too_slow": "too little text for the speech: lower min_characters_per_second",
-    "too_fast": "too much text for the speech: raise max_characters_per_second",
-    "little_speech": "lower min_speech_share",
-    "too_few_words": "lower min_words",
+    "unlikely": "lower --min-avg-logprob",
+    "compressible": "a loop: raise --max-compression-ratio",
+    "loop": "a phrase said again and again: raise --max-loop-score",
+    "script": "letters of another script: raise --max-foreign-letters",
+    "too_slow": "too little text for the speech: lower --min-characters-per-second",
+    "too_fast": "too much text for the speech: raise --max-characters-per-second",
+    "little_speech": "lower --min-speech-share",
+    "too_few_words": "lower --min-words",
     "held_out": "its speaker or video is in valid or test, or it was meant for them",
     "no_label": "it is not in labels.tsv: label the clips, all of them",
     "empty_transcript": "its published transcript has no letter",
 }
+
+
+_SHARES = (
+    "min_language_probability",
+    "max_no_speech_prob",
+    "max_loop_score",
+    "max_foreign_letters",
+    "min_speech_share",
+    "sure_of_language",
+)
+_RANGES = {
+    **dict.fromkeys(_SHARES, (0.0, 1.0)),
+    "min_avg_logprob": (-math.inf, 0.0),
+    "max_compression_ratio": (1.0, math.inf),
+    "min_characters_per_second": (0.0, math.inf),
+}
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
@@ -69,10 +90,15 @@ class FilterSettings:
     )
 
     def __post_init__(self) -> None:
-        """Raise ValueError for limits that nothing can meet."""
+        """Raise ValueError for limits that nothing can meet, and for shares that were meant as percentages."""
+        for name, (least, most) in _RANGES.items():
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(
+                    f"{_option(name)}: {least:g} to {most:g} expected, found {getattr(self, name)}; change it"
+                )
         if not self.min_characters_per_second < self.max_characters_per_second or self.min_words < 1:
             raise ValueError(
-                "filters: min_characters_per_second below the max and min_words of 1 or more expected, found "
+                "filters: --min-characters-per-second below the max and --min-words of 1 or more expected, found "
                 f"{self.min_characters_per_second}, {self.max_characters_per_second}, {self.min_words}; change them"
             )
 

@@ -3,8 +3,8 @@
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
@@ -78,6 +78,9 @@ def check_id(clip_id: str, where: str) -> str:
 def videos_in(source: str | os.PathLike[str]) -> list[VideoFile]:
     """Lists the videos of a folder and of those below it; each is one clip, named as by `whole_files`.
 
+    Links are followed; one that leads nowhere becomes a clip that is rejected. Hidden files are left out. A folder that
+    cannot be entered is logged as a warning.
+
     Args:
         source: the folder.
 
@@ -88,8 +91,40 @@ def videos_in(source: str | os.PathLike[str]) -> list[VideoFile]:
         ValueError: for no video.
     """
     root = Path(source)
-    found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    return whole_files(root, sorted(p.relative_to(root).as_posix() for p in found))
+    return whole_files(root, sorted(path.relative_to(root).as_posix() for path in _videos_below(root)))
+
+
+def _videos_below(root: Path) -> Iterator[Path]:
+    def warn(error: OSError) -> None:
+        log.warning("%s: a folder that can be entered expected, found: %s", error.filename, error.strerror)
+
+    seen: set[str] = set()  # a link may lead to where we are
+    for folder, below, names in os.walk(root, followlinks=True, onerror=warn):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        if os.path.realpath(folder) in seen:
+            below.clear()
+            continue
+        seen.add(os.path.realpath(folder))
+        paths = (Path(folder, name) for name in names if not name.startswith("."))
+        yield from (path for path in paths if path.suffix.lower() in SUFFIXES)
+
+
+def with_sound_beside(source: str | os.PathLike[str], video: VideoFile) -> VideoFile:
+    """Finds the sound of a mouth crop, which is usually a file of its own.
+
+    Args:
+        source: root of the path.
+        video: the crop.
+
+    Returns:
+        The same with `audio` set when there is `X.wav` beside `X.mp4`, or `audio/X.wav` beside `video/X.mp4`.
+    """
+    sound = Path(source, video.path).with_suffix(".wav")
+    parts = sound.absolute().parts
+    places = [i for i, part in enumerate(parts[:-1]) if part == "video"]
+    beside = [Path(*parts[:i], "audio", *parts[i + 1 :]) for i in reversed(places)]
+    found = next((path for path in (sound, *beside) if path.is_file()), None)
+    return video if found is None else replace(video, audio=os.path.relpath(found, source))
 
 
 def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[VideoFile]:

@@ -22,10 +22,10 @@ recipe_help() {
                       (default: large-v2; for the synthetic corpus a tiny one, trained on the way)
   --cluster OPTIONS   where cropping and labelling run, in one word: '--executor slurm --partition gpu --shards 8'
                       (default: --jobs processes on this machine; see tools/prepare_mouth.py --help)
-  --crop OPTIONS      of tools/prepare_mouth.py, in one word: '--look-every 4'
+  --crop OPTIONS      of tools/prepare_mouth.py, in one word: '--detect-every 4'
   --decode OPTIONS    of tools/auto_label.py, in one word: '--beam 1 --device cuda'
   --filters OPTIONS   of tools/merge_labels.py, in one word: '--min-avg-logprob -0.6'; nothing is decoded again
-  --update            take up videos that were added or removed since the last run; the others are kept
+  --update            take up videos that were added, mended or removed since the last run; the others are kept
   --retry-rejected    try rejected videos again, whose files were mended, and failed ones
 TXT
 }
@@ -88,7 +88,7 @@ execution() {
 }
 
 # After a tool that did its part: there is no table as long as other shards have not done theirs.
-all_shards() { [ -f "$1" ] || pause "this shard is done; give the command to the others too, the last one goes on"; }
+all_shards() { [ -f "$1" ] || pause "this shard has done its part of the stage; when all have, give all the command again"; }
 
 stage_clips() {
   local options

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from fairseq_ext.media.clip_sources import videos
-from fairseq_ext.media.clips import Segment, VideoFile
+from fairseq_ext.media.clips import Segment, VideoFile, videos_in, with_sound_beside
 
 
 def touch(root: Path, *paths: str) -> None:
@@ -84,3 +84,31 @@ def test_importing_it_loads_no_media_library() -> None:
     code = f"import sys, {name}; print([m for m in ('av', 'cv2', 'torch', 'mediapipe') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_folder_of_videos_follows_links_and_says_what_it_cannot_enter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    for folder in (root / "below", elsewhere):
+        folder.mkdir(parents=True)
+    for path in (root / "a.mp4", elsewhere / "linked.mkv", root / "._a.mp4", root / "notes.txt"):
+        path.write_bytes(b"x")
+    (root / "below" / "link").symlink_to(elsewhere)
+    (root / "below" / "up").symlink_to(root)
+    (root / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    assert [video.path for video in videos_in(root)] == ["a.mp4", "below/link/linked.mkv", "gone.mp4"]
+    with pytest.raises(ValueError, match="videos expected, found none"):
+        videos_in(tmp_path / "nowhere")
+    assert f"{tmp_path / 'nowhere'}: a folder that can be entered expected" in caplog.text
+
+
+def test_the_sound_of_a_mouth_crop_lies_beside_it(tmp_path: Path) -> None:
+    names = ("video/fr/a.mp4", "audio/fr/a.wav", "video/b.mp4", "video/b.wav", "video/mute.mp4")
+    for path in (tmp_path / name for name in names):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    for root, prefix in ((tmp_path, "video/"), (tmp_path / "video", "")):
+        found = [with_sound_beside(root, VideoFile(f"{prefix}{n}.mp4", ())) for n in ("fr/a", "b", "mute")]
+        expected = [tmp_path / "audio/fr/a.wav", tmp_path / "video/b.wav", None]
+        assert [video.audio and (root / video.audio).resolve() for video in found] == expected

@@ -130,6 +130,12 @@ def test_a_plan_on_which_nothing_was_done_gives_way(tmp_path: Path) -> None:
         run(tmp_path, make_items("a", "c"), load, settings=wrong, execution=HERE)
 
 
+def test_a_batch_of_nothing_is_refused(tmp_path: Path) -> None:
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"1 item or more expected, found {size}"):
+            call(tmp_path, make_items("a"), Log(), batch_size=size)
+
+
 def test_two_items_of_one_id_change_nothing(tmp_path: Path) -> None:
     call(tmp_path, make_items("a"), Log())
     with pytest.raises(ValueError, match="found two"):

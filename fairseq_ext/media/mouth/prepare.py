@@ -98,10 +98,11 @@ def _rows(
             clip.close()
 
 
-def items(videos: Iterable[VideoFile]) -> Iterator["Item"]:
-    """Makes an item of work per video.
+def items(root: str | os.PathLike[str], videos: Iterable[VideoFile]) -> Iterator["Item"]:
+    """Makes an item of work per video; the size of its files tells when one was mended or replaced.
 
     Args:
+        root: of the paths.
         videos: what to cut.
 
     Yields:
@@ -115,7 +116,16 @@ def items(videos: Iterable[VideoFile]) -> Iterator["Item"]:
     for video in videos:
         for segment in video.segments:
             check_id(segment.id, video.path)
-        yield Item(video.segments[0].id if len(video.segments) == 1 else video.path, asdict(video))
+        files = [video.path] if video.audio is None else [video.path, video.audio]
+        data = {**asdict(video), "num_bytes": [_num_bytes(Path(root) / path) for path in files]}
+        yield Item(video.segments[0].id if len(video.segments) == 1 else video.path, data)
+
+
+def _num_bytes(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 class MouthWork:

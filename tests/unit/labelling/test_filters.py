@@ -66,8 +66,17 @@ def test_limits_are_settings() -> None:
     assert judge(label(avg_logprob=-1.5), None, FilterSettings(min_avg_logprob=-2.0)) is None
     assert judge(label("oui merci"), None, FilterSettings(min_words=3)) == "too_few_words"
     assert {"min_avg_logprob", "max_loop_score", "min_words"} < set(names())
-    with pytest.raises(ValueError, match="min_characters_per_second below the max"):
+    with pytest.raises(ValueError, match="--min-characters-per-second below the max"):
         FilterSettings(min_characters_per_second=40.0)
+    for name, value in (
+        ("min_avg_logprob", 3.0),
+        ("min_avg_logprob", float("nan")),
+        ("min_speech_share", 80.0),
+        ("max_no_speech_prob", 7.0),
+        ("max_compression_ratio", 0.0),
+    ):
+        with pytest.raises(ValueError, match=f"--{name.replace('_', '-')}: .* expected, found {value}"):
+            FilterSettings(**{name: value})
 
 
 @pytest.mark.parametrize(

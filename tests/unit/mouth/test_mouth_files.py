@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fairseq_ext.corpora.avspeech import recordings_folder
 from fairseq_ext.jobs import Item
 from fairseq_ext.media.clip_sources import videos
 from fairseq_ext.media.clips import Segment, VideoFile, videos_in
@@ -259,7 +260,7 @@ def test_each_segment_of_a_whole_video_has_its_own_speaker(
     (tmp_path / "avspeech_train.csv").write_text(
         "two,0.0,1.6,0.2,0.6\ntwo,1.2,2.8,0.75,0.6\ntwo,0.4,1.4,2,2\n"
     )
-    (item,) = items(videos("avspeech", tmp_path))
+    (item,) = items(recordings_folder(tmp_path), videos("avspeech", tmp_path))
     work = MouthWork(str(tmp_path), str(tmp_path / "out"), MouthSettings())
     rows = work(Item(item.id, json.loads(json.dumps(item.data))))["clips"]
     chosen = {row["id"].split("_")[1]: (row["status"], row["choice"]) for row in rows}

@@ -52,11 +52,19 @@ def test_only_what_is_new_or_mended_is_done(grid: Path, tmp_path: Path) -> None:
     assert [(r.id, r.reason) for r in read_clips(out, status=None)] == [
         ("a", ""),
         ("b", ""),
-        ("c", "unreadable"),
+        ("c", ""),
     ]
-    assert "3 items instead of 2, 2 keep their outcome" in shard.stderr
+    assert "3 items instead of 2, 1 keep their outcome" in shard.stderr
     assert updated.returncode == 0
     assert call(source, out, "--retry-rejected").returncode == 0
     assert (out / "video" / "b.mp4").stat().st_mtime_ns == kept
     assert call(source, tmp_path / "at once").returncode == 0
     assert files_of(out) == files_of(tmp_path / "at once")
+
+    crops = call(out / "video", tmp_path / "crops", "--input", "mouth")
+    assert "no sound" not in crops.stdout
+    assert {row.audio for row in read_clips(tmp_path / "crops")} == {"ok"}
+    for row in read_clips(out):
+        (out / "audio" / f"{row.id}.wav").unlink()
+    mute = call(out / "video", tmp_path / "mute", "--input", "mouth")
+    assert "3 clips kept have no sound" in mute.stdout
