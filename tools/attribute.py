@@ -76,12 +76,7 @@ def explain_one(args: argparse.Namespace) -> None:
 
     named = ("text", "label", "device")
     options: dict[str, Any] = {name: getattr(args, name) for name in named}
-    try:
-        explain_recording(
-            *args.files, args.target, args.out, methods=args.method, layers=args.layer, **options
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"attribute.py: {error}")
+    explain_recording(*args.files, args.target, args.out, methods=args.method, layers=args.layer, **options)
     print(args.out)
 
 
@@ -91,10 +86,11 @@ def play(args: argparse.Namespace) -> None:
     from fairseq_ext.analysis.attribution.game import Settings
     from fairseq_ext.analysis.attribution_row import Options, explain_all, recognition_jobs
     from fairseq_ext.analysis.rows import Row
-    from fairseq_ext.analysis.runs import Job
+    from fairseq_ext.analysis.runs import Job, check_protocols
 
     command = shlex.join(["tools/attribute.py", *sys.argv[1:]])
     if args.run:
+        check_protocols(args.run, args.protocols)
         jobs = recognition_jobs(args.run, args.origin, command, args.protocols, seed=args.seed)
     else:
         row = Row(args.row, args.protocol, args.seed, args.origin, command)
@@ -115,6 +111,13 @@ def play(args: argparse.Namespace) -> None:
         tqdm.write(line)
 
 
+def main() -> None:
+    args = parse()
+    try:
+        explain_one(args) if args.files else play(args)
+    except (ValueError, OSError) as error:
+        sys.exit(f"attribute.py: {error}")
+
+
 if __name__ == "__main__":
-    arguments = parse()
-    explain_one(arguments) if arguments.files else play(arguments)
+    main()

@@ -15,6 +15,7 @@ Rows that have their metrics.json are skipped unless --force is given.
 import argparse
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,13 @@ def parse() -> argparse.Namespace:
     return args
 
 
-def load(path: str, *, label: str) -> Any:
+def load(path: str, *, device: str, label: str) -> Any:
     from fairseq_ext.checkpoints.load import load_model  # fairseq takes seconds to import
 
-    return load_model(path, label=label)
+    return load_model(path, device, label=label)
 
 
-def main() -> None:
-    args = parse()
+def score(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from fairseq_ext.analysis.heads import per_head
@@ -88,8 +88,16 @@ def main() -> None:
         row = Row(args.row, args.protocol, args.seed, args.origin, command)
         jobs = [Job(args.checkpoint, args.data, row, args.out)]
     options = {"split": args.split, "label": args.label, "device": args.device, "over": args.intervals_over}
-    for line in evaluate_all(jobs, load, force=args.force, **options):
+    for line in evaluate_all(jobs, partial(load, device=args.device), force=args.force, **options):
         tqdm.write(line)
+
+
+def main() -> None:
+    args = parse()
+    try:
+        score(args)
+    except (ValueError, OSError) as error:
+        sys.exit(f"evaluate.py: {error}")
 
 
 if __name__ == "__main__":

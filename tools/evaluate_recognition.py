@@ -13,6 +13,7 @@ Rows that have their metrics.json are skipped unless --force is given.
 import argparse
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,33 +54,43 @@ def parse() -> argparse.Namespace:
     return args
 
 
-def load(path: str) -> Any:
+def load(path: str, device: str) -> Any:
     from fairseq_ext.checkpoints.recognizer import load_recognizer  # fairseq takes seconds to import
 
-    return load_recognizer(path)
+    return load_recognizer(path, device)
 
 
-def main() -> None:
-    args = parse()
+def score(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from fairseq_ext.analysis.recognition.decoders import read_language_model
     from fairseq_ext.analysis.recognition.evaluation import Options, recognise_all
     from fairseq_ext.analysis.rows import Row
-    from fairseq_ext.analysis.runs import Job, jobs_of_run
+    from fairseq_ext.analysis.runs import Job, check_protocols, jobs_of_run
 
     command = shlex.join(["tools/evaluate_recognition.py", *sys.argv[1:]])
     if args.run:
+        check_protocols(args.run, args.protocols)
         jobs = jobs_of_run(args.run, args.origin, command, args.protocols)
     else:
         row = Row(args.row, args.protocol, args.seed, args.origin, command)
         jobs = [Job(args.checkpoint, args.data, row, args.out)]
+    if not jobs:
+        print("no finished training found, so nothing is scored")
     grid = {name: getattr(args, name) for name in ("alphas", "betas") if getattr(args, name)}
     lm = read_language_model(args.lm, beam_size=args.beam, **grid) if args.lm else None
     named = ("split", "dev_split", "language", "max_dev", "batch_size", "device")
     options = Options(lm=lm, **{name: getattr(args, name) for name in named})
-    for line in recognise_all(jobs, load, options, force=args.force):
+    for line in recognise_all(jobs, partial(load, device=args.device), options, force=args.force):
         tqdm.write(line)
+
+
+def main() -> None:
+    args = parse()
+    try:
+        score(args)
+    except (ValueError, OSError) as error:
+        sys.exit(f"evaluate_recognition.py: {error}")
 
 
 if __name__ == "__main__":

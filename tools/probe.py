@@ -46,14 +46,13 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load(path: str, *, untrained: bool = False) -> Any:
+def load(path: str, *, device: str, untrained: bool = False) -> Any:
     from fairseq_ext.checkpoints.load import load_model  # fairseq takes seconds to import
 
-    return load_model(path, untrained=untrained)
+    return load_model(path, device, untrained=untrained)
 
 
-def main() -> None:
-    args = parse()
+def score(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from fairseq_ext.analysis.rows import Row
@@ -62,9 +61,9 @@ def main() -> None:
     command = shlex.join(["tools/probe.py", *sys.argv[1:]])
     options = {"label": args.label, "split": args.split, "device": args.device, "force": args.force}
     options |= {"leaky_control": args.leaky_control, "num_views": args.views, "over": args.intervals_over}
-    systems = {args.row: load}
+    systems = {args.row: partial(load, device=args.device)}
     if args.control:
-        systems[args.control] = partial(load, untrained=True)
+        systems[args.control] = partial(load, device=args.device, untrained=True)
     folders = [item.partition("=")[::2] for item in args.data]
     for name, loader in systems.items():
         plain, centred = (
@@ -79,6 +78,14 @@ def main() -> None:
             args.checkpoint, manifests, args.rows, loader, centred=centred, **options
         ):
             tqdm.write(line)
+
+
+def main() -> None:
+    args = parse()
+    try:
+        score(args)
+    except (ValueError, OSError) as error:
+        sys.exit(f"probe.py: {error}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ tools/report.py --markdown DIR   only writes DIR/RESULTS.md again from DIR/resul
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 
@@ -23,8 +24,7 @@ def parse() -> argparse.Namespace:
     return args
 
 
-def main() -> None:
-    args = parse()
+def report(args: argparse.Namespace) -> None:
     from fairseq_ext.analysis import results
 
     if args.markdown:
@@ -41,6 +41,14 @@ def main() -> None:
     path = write_report(Run(args.run, gathered, projections))
     print(summary_text(gathered))
     print(f"report: {path.resolve()}")
+
+
+def main() -> None:
+    args = parse()
+    try:
+        report(args)
+    except (ValueError, OSError) as error:
+        sys.exit(f"report.py: {error}")
 
 
 if __name__ == "__main__":

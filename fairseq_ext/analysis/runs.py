@@ -79,6 +79,31 @@ def jobs_of_run(
     return jobs
 
 
+def check_protocols(run: Path, protocols: Sequence[str]) -> None:
+    """Tells a mistyped name from a protocol that was not trained, or not yet.
+
+    Args:
+        run: run folder.
+        protocols: patterns, as of `jobs_of_run`.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: a pattern names neither manifests nor a training of it.
+    """
+    if not run.is_dir():
+        raise FileNotFoundError(f"{run}: the folder of a run expected, found none; check --run")
+    manifests, train = run / "manifests", run / "train"
+    known = {path.parent.relative_to(manifests).as_posix() for path in manifests.rglob("*.tsv")}
+    known |= {path.parents[2].relative_to(train).as_posix() for path in train.rglob(f"*/*/{LAST_CHECKPOINT}")}
+    known -= {"."}
+    for pattern in protocols:
+        if not any(fnmatch(name, pattern) for name in known):
+            raise ValueError(
+                f"{run}: a protocol {pattern} expected, found {', '.join(sorted(known)) or 'none'}; check --protocols "
+                "and --run"
+            )
+
+
 def evaluate_all(
     jobs: list[Job], load_model: LoadHead, *, force: bool = False, label: str = "", **options: Any
 ) -> Iterator[str]:

@@ -201,6 +201,40 @@ def test_command_writes_everything(made_up_run: Path, tmp_path: Path, about: dic
     assert {path.name for path in tmp_path.iterdir()} >= {"results.json", "RESULTS.md", "report.html"}
 
 
+def test_what_is_not_there_is_said_in_a_sentence(made_up_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "run" / "manifests" / "asr").mkdir(parents=True)
+    (tmp_path / "run" / "manifests" / "asr" / "train.tsv").touch()
+    one = "--checkpoint nope.pt --data x --row x --out x"
+    for tool, arguments, message in (
+        ("report", "nope", "nope/rows: expected metrics.json files, found none"),
+        (
+            "evaluate_recognition",
+            "--run nope --origin real",
+            "nope: the folder of a run expected, found none",
+        ),
+        (
+            "evaluate_recognition",
+            f"--run {tmp_path}/run --origin real --protocols asr tpyo",
+            "tpyo expected, found asr;",
+        ),
+        ("evaluate_recognition", f"{one} --origin real", "nope.pt: a checkpoint expected, found no file"),
+        ("evaluate_recognition", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
+        ("evaluate", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
+        ("attribute", "--run nope --origin real", "nope: the folder of a run expected, found none"),
+        ("attribute", f"--run {made_up_run} --origin real", "a protocol asr expected, found"),
+    ):
+        done = command(f"tools/{tool}.py", *arguments.split())
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"{tool}.py: ")
+        assert message in done.stderr
+    for tool in ("evaluate_recognition", "attribute"):  # a recipe's stage may have nothing to do
+        done = command(
+            f"tools/{tool}.py", "--run", f"{tmp_path}/run", "--origin", "real", "--protocols", "asr"
+        )
+        assert done.returncode == 0
+        assert "nothing is" in done.stdout
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
 def test_a_browser_shows_it_without_complaint(run: Run, tmp_path: Path, html: str) -> None:
     assert html
