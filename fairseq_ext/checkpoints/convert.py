@@ -28,6 +28,10 @@ _TWO_NORMALISERS = (
     "transformers and fairseq normalise quiet clips differently: below an RMS of 0.02 amplitudes differ by more than "
     "1%, and with them the numbers"
 )
+_GROUP_NORM = (
+    "transformers' group norm counts the padding of a batch: give it one recording at a time, or texts of the shorter "
+    "ones may differ from ours"
+)
 # transformers' own defaults, for a folder without preprocessor_config.json
 _DEFAULT_NORMALIZE, _DEFAULT_RATE_HZ = True, 16000
 
@@ -150,6 +154,8 @@ def write_hugging_face(model: SpeechModel, report: Report, source: Path, folder:
     write_folder(folder, _files(model, config), {names[name]: value for name, value in model.weights.items()})
     report.mapped = {theirs: names[ours] for theirs, ours in report.mapped.items()}
     report.filled = {names[name]: reason for name, reason in filled.items()}
+    if config["feat_extract_norm"] == "group":
+        report.notes.append(_GROUP_NORM)
     if are_pieces(model.symbols or []):
         report.notes.append("transformers joins the pieces as they are: replace ▁ by a space in its texts")
 

@@ -299,6 +299,13 @@ def test_difference_of_the_two_normalisers_is_said(tmp_path: Path) -> None:
         assert any("quiet" in note for note in notes) == normalize
 
 
+def test_padding_that_a_group_norm_counts_is_said(tmp_path: Path) -> None:
+    for mode in ("default", "layer_norm"):
+        source = own_checkpoint(tmp_path / f"{mode}.pt", extractor_mode=mode)
+        notes = convert(source, tmp_path / mode).notes
+        assert any("one recording at a time" in note for note in notes) == (mode == "default")
+
+
 def test_family_can_be_chosen(tmp_path: Path) -> None:
     convert(own_checkpoint(tmp_path / "own.pt"), tmp_path / "theirs", family="hubert")
     config = json.loads((tmp_path / "theirs" / "config.json").read_text())
