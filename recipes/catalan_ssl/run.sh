@@ -37,6 +37,8 @@ recipe_option() {
       size=$2
       ;;
     --pretrained)
+      [ ! -f "$2/config.json" ] ||
+        die "--pretrained $2: a checkpoint expected, found Hugging Face's folder; run tools/convert_checkpoint.py $2 start.pt"
       [ -f "$2" ] || die "--pretrained $2: a checkpoint expected, found no file"
       pretrained=$(realpath "$2")
       ;;
