@@ -70,7 +70,8 @@ def check_id(clip_id: str, where: str) -> str:
         or not clip_id.isprintable()
     ):
         raise ValueError(
-            f"{where}: an id expected that names a file (a/b_1), found {clip_id!r}; give the clip another"
+            f"{where}: an id expected that names a file (a/b_1), found {clip_id!r}; rename the file, or give the clip "
+            "another id"
         )
     return clip_id
 

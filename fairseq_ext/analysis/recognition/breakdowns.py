@@ -61,7 +61,7 @@ def per_group(results: Results, group: str) -> Table | None:
         if "utterances" in by
         else "Intervals resample speakers."
     )
-    heading = f"WER by {GROUPS[group]}: {row_title(results, s['row'])}"
+    heading = f"WER by {GROUPS[group]}: {_whose(results, s)}"
     return Table(f"group-{GROUPS[group]}", heading, tuple(header), tuple(lines), note)
 
 
@@ -93,8 +93,14 @@ def per_speaker(results: Results) -> Table | None:
         rates = [percent(sums[d][speaker][e] / sums[d][speaker][e + 1]) for e in (1, 3) for d in names]
         lines.append((speaker, n, words, *rates))
     note = f"The hardest {len(lines)} of {len(spoken)}, by their WER {decoder_title(names[-1])}; all seeds together."
-    heading = f"WER by speaker: {row_title(results, s['row'])}"
+    heading = f"WER by speaker: {_whose(results, s)}"
     return Table("group-speaker", heading, ("Speaker", "Utterances", "Words", *columns), tuple(lines), note)
+
+
+def _whose(results: Results, summary: Summary) -> str:
+    """The one system and protocol that is taken apart."""
+    protocol = protocol_title(results, summary["protocol"]).removeprefix("Protocol: ")
+    return f"{row_title(results, summary['row'])}, {protocol}"
 
 
 def _speaker_sums(rows: list[Mapping[str, Any]], decoder: str) -> dict[str, list[int]]:
