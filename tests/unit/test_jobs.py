@@ -539,7 +539,7 @@ def test_the_tool_looks_at_a_run(tmp_path: Path, repository: Path) -> None:
     assert tool("status", str(tmp_path)).stdout.startswith(half)  # found below the folder
     call(execution=HERE)
     watched = tool("watch", str(tmp_path / "run"))
-    assert watched.stdout.startswith(f"{tmp_path / 'run'}: 6 items: 6 done; ")
+    assert watched.stdout == f"{tmp_path / 'run'}: 6 items: 6 done\n"
     assert "6/6" in watched.stderr
     (tmp_path / "empty").mkdir()
     assert tool("status", str(tmp_path / "empty")).stderr.startswith("jobs.py: ")
