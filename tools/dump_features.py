@@ -61,6 +61,8 @@ def main() -> None:
     with atomic_write(out / "unreadable.txt") as file:
         file.writelines(f"{problem}\n" for problem in problems)
     print(f"{len(problems)} recordings could not be read ({out / 'unreadable.txt'})")
+    if not summary.states["done"]:
+        sys.exit(f"dump_features.py: {manifest}: recordings that can be read expected, found none")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Features of a manifest to clusters: rows stay aligned, damaged recordings are named, k-means finds what is there."""
 
-import subprocess
+import runpy
 import sys
 import wave
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -42,7 +44,7 @@ def manifest(tmp_path: Path) -> Path:
 
 def run(folder: Path, items: list[jobs.Item], work: partial[jobs.Work]) -> list[jobs.Outcome]:
     """Do the work here and give the outcomes."""
-    jobs.run(folder, items, work, settings={}, execution=jobs.Execution())
+    jobs.run(folder, items, work, settings={}, execution=jobs.Execution(workers=0, progress=False))
     return list(jobs.outcomes(folder))
 
 
@@ -128,13 +130,35 @@ def test_broken_block_and_too_few_frames_are_named(tmp_path: Path) -> None:
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
-def call(tool: str, *options: str | Path) -> "subprocess.CompletedProcess[str]":
-    """A tool, in this environment."""
-    command = [sys.executable, str(TOOLS / tool), *map(str, options), "--workers", "0"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+class Answer(NamedTuple):
+    """What a tool said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def test_features_and_clusters_follow_a_manifest_that_changed(manifest: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """Runs a tool in this process, which has imported torch already."""
+
+    def run_tool(tool: str, *options: str | Path) -> Answer:
+        monkeypatch.setattr(sys, "argv", [tool, *map(str, options), "--workers", "0"])
+        status: Any = 0
+        try:
+            runpy.run_path(str(TOOLS / tool), run_name="__main__")
+        except SystemExit as end:
+            status = end.code
+        printed = capsys.readouterr()
+        message = status if isinstance(status, str) else ""
+        return Answer(1 if message else int(status or 0), printed.out, printed.err + message)
+
+    return run_tool
+
+
+def test_features_and_clusters_follow_a_manifest_that_changed(
+    manifest: Path, tmp_path: Path, call: Callable[..., Answer]
+) -> None:
     features, out = tmp_path / "features", tmp_path / "clusters"
     dumping = ("--manifest", manifest, "--splits", "train", "--rows-per-file", "3", "--out", features)
     clustering = (
@@ -168,6 +192,14 @@ def test_features_and_clusters_follow_a_manifest_that_changed(manifest: Path, tm
     again = (*clustering[:5], tmp_path / "anew", *clustering[6:])
     assert call("cluster_features.py", *again).returncode == 0
     assert (out / "train.km").read_bytes() == (tmp_path / "anew" / "train.km").read_bytes()
+
+    wrong = (
+        *dumping[:-1],
+        tmp_path / "slow",
+        "--sample-rate-hz",
+        "8000",
+    )  # half as many samples as the manifest says
+    assert "found none" in call("dump_features.py", *wrong).stderr
 
     # Fewer rows: what the blocks of before left is not counted.
     (manifest / "train.tsv").write_text("\n".join(lines[:4]) + "\n", encoding="utf-8")
