@@ -53,7 +53,7 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if len(args.files) > 1 and args.format != "text" and not args.out:
         parser.error(f"--out is needed to write {args.format} of several recordings")
-    if not args.lm and any(getattr(args, name) != parser.get_default(name) for name in ("alpha", "beta")):
+    if args.lm is None and (args.alpha, args.beta) != (None, None):
         parser.error("--alpha and --beta weigh a language model, found none; give --lm too")
     return args
 
