@@ -16,6 +16,7 @@ import pytest
 from fairseq_ext.jobs import Execution, WorkerError, outcomes, run, watch
 
 TESTS = Path(__file__).resolve().parents[1]
+WORK = TESTS / "unit" / "jobs"
 
 
 def load(path: Path) -> ModuleType:
@@ -42,8 +43,8 @@ def cluster() -> Iterator[Path]:
 @pytest.fixture
 def jobs_work(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module of the work, importable here and in the jobs."""
-    monkeypatch.syspath_prepend(str(TESTS / "unit"))
-    monkeypatch.setenv("PYTHONPATH", str(TESTS / "unit"))
+    monkeypatch.syspath_prepend(str(WORK))
+    monkeypatch.setenv("PYTHONPATH", str(WORK))
     import jobs_work
 
     return jobs_work

@@ -26,15 +26,6 @@ SETTINGS = {"model": {"name": "tiny", "beam": 5}, "rate_hz": 16000}
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it finds processes in /proc")
 
 
-@pytest.fixture
-def jobs_work(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module of the work, importable here and in worker processes."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    import jobs_work
-
-    return jobs_work
-
-
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
