@@ -25,7 +25,7 @@ def parse() -> argparse.Namespace:
 
 def read(path: str) -> Any:
     from fairseq_ext import compat  # noqa: F401 - lets torch read the file
-    from fairseq_ext.modules.pretrained_encoder import read_checkpoint
+    from fairseq_ext.modules.checkpoint_file import read_checkpoint
 
     return read_checkpoint(path)
 

@@ -16,8 +16,7 @@ from ..files import atomic_path
 from ..manifest import read_dictionary
 from ..models.ctc import CtcConfig
 from ..models.wav2vec2 import Wav2Vec2Config
-from ..modules.pretrained import checkpoint_weights
-from ..modules.pretrained_encoder import read_checkpoint
+from ..modules.checkpoint_file import checkpoint_weights, read_checkpoint
 from .hf_keys import CTC_HEAD, bare_fairseq_name, with_encoder
 from .speech_model import Report, SpeechModel, pick
 

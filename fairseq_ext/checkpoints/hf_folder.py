@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..files import atomic_path, atomic_write
-from ..modules.pretrained_encoder import reason_of
+from ..modules.checkpoint_file import reason_of
 
 CONFIG = "config.json"
 SAFETENSORS = "model.safetensors"
@@ -159,7 +159,7 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise _unreadable(path, reason_of(error)) from error
+        raise _unreadable(path, reason_of(error, path)) from error
     return tensors
 
 

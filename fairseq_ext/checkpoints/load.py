@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from .. import compat  # noqa: F401 - lets torch read the file
-from ..modules.pretrained import checkpoint_weights
-from ..modules.pretrained_encoder import read_checkpoint
+from ..modules.checkpoint_file import checkpoint_weights, read_checkpoint
 from .devices import check_device
 
 

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from .checkpoint_file import checkpoint_weights, read_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +34,10 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
         What was loaded and what was not; it is logged too.
 
     Raises:
-        ValueError: not one entry agrees, which means the wrong file.
+        FileNotFoundError: no such file.
+        ValueError: another kind of file, or not one entry agrees, which means the wrong one.
     """
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    report = copy_matching(model, checkpoint_weights(checkpoint))
+    report = copy_matching(model, checkpoint_weights(read_checkpoint(path)))
     if not report.loaded:
         raise ValueError(
             f"{path}: expected weights of a {type(model).__name__}, found none that agree in name and shape; "
@@ -49,20 +49,6 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
         f"{', '.join(report.unused) or 'none'}"
     )
     return report
-
-
-def checkpoint_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
-    """Return the weights of a loaded fairseq checkpoint, the averaged (EMA) ones when there are any.
-
-    Args:
-        checkpoint: as `torch.load` returns it.
-
-    Returns:
-        The state dict.
-    """
-    averaged = (checkpoint.get("extra_state") or {}).get("ema")
-    weights: Mapping[str, Tensor] = averaged or checkpoint["model"]
-    return weights
 
 
 def copy_matching(model: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:

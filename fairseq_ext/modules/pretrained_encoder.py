@@ -7,16 +7,14 @@ fine-tuned checkpoint; WavLM's releases keep it flat in `cfg`.
 
 import argparse
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from .pretrained import checkpoint_weights
+from .checkpoint_file import checkpoint_weights, read_checkpoint
 from .speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 logger = logging.getLogger(__name__)
@@ -60,66 +58,6 @@ class EncoderCheckpoint:
     num_updates: int
     cfg: Mapping[str, Any]
     long_s: float | None = None
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of fairseq without running code that it may hold.
-
-    Args:
-        path: of the file.
-
-    Returns:
-        Its entries.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: another kind of file.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise FileNotFoundError(f"{path}: a checkpoint expected, found a folder; {_way_out(path)}")
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: a checkpoint expected, found no file; train first or check the path"
-        )
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(
-            f"{path}: a fairseq checkpoint expected, found a file that cannot be read ({reason_of(error)}); it is cut "
-            "off or of another kind: copy it again or name another"
-        ) from error
-    if not isinstance(state, dict) or not isinstance(state.get("model"), Mapping):
-        raise ValueError(
-            f'{path}: a fairseq checkpoint, with weights under "model", expected, found another file'
-        )
-    return state
-
-
-def _way_out(folder: Path) -> str:
-    if (folder / "config.json").is_file():
-        return (
-            f"this one is Hugging Face's: convert it with `tools/convert_checkpoint.py {folder} start.pt` and name "
-            "start.pt"
-        )
-    return "name a file in it, such as checkpoint_last.pt"
-
-
-def reason_of(error: Exception) -> str:
-    """Why torch does not read a file; its advice to read it with `weights_only=False`, which runs its code, is cut.
-
-    Args:
-        error: of `torch.load`.
-
-    Returns:
-        Some words.
-    """
-    refused = re.search(r"\bGLOBAL (\S+)", str(error))
-    if refused:
-        return f"it asks for the class {refused[1]}, which is not read since it may run code"
-    if isinstance(error, PermissionError):
-        return "no permission"
-    return type(error).__name__  # what it says is about torch's innards
 
 
 def read_encoder(path: str | Path) -> EncoderCheckpoint:

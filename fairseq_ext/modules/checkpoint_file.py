@@ -1,0 +1,103 @@
+"""Reads the file of a checkpoint, ours or fairseq's, without running code that it may hold."""
+
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_HEAD_BYTES = 60
+_TEXT_BYTES = frozenset(range(32, 127)) | set(b"\t\r\n")
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of fairseq without running code that it may hold.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Its entries.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: another kind of file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise FileNotFoundError(f"{path}: a checkpoint expected, found a folder; {_way_out(path)}")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: a checkpoint expected, found no file; train first or check the path"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"{path}: a fairseq checkpoint expected, found a file that cannot be read ({reason_of(error, path)}); copy "
+            "it again or name another"
+        ) from error
+    if not isinstance(state, dict) or not isinstance(state.get("model"), Mapping):
+        found = (
+            f"entries {[str(key) for key in state][:6]}" if isinstance(state, dict) else type(state).__name__
+        )
+        raise ValueError(
+            f'{path}: a fairseq checkpoint, with weights under "model", expected, found {found}; name another'
+        )
+    return state
+
+
+def checkpoint_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    """Return the weights of a loaded fairseq checkpoint, the averaged (EMA) ones when there are any.
+
+    Args:
+        checkpoint: of `read_checkpoint`.
+
+    Returns:
+        The state dict.
+    """
+    averaged = (checkpoint.get("extra_state") or {}).get("ema")
+    weights: Mapping[str, Tensor] = averaged or checkpoint["model"]
+    return weights
+
+
+def _way_out(folder: Path) -> str:
+    if (folder / "config.json").is_file():
+        return (
+            f"this one is Hugging Face's: convert it with `tools/convert_checkpoint.py {folder} start.pt` and name "
+            "start.pt"
+        )
+    return "name a file in it, such as checkpoint_last.pt"
+
+
+def reason_of(error: Exception, path: Path) -> str:
+    """Why torch does not read a file; its advice to read it with `weights_only=False`, which runs its code, is cut.
+
+    Args:
+        error: of `torch.load`.
+        path: the file.
+
+    Returns:
+        Some words.
+    """
+    if isinstance(error, OSError):
+        return "no permission" if isinstance(error, PermissionError) else str(error.strerror or error)
+    refused = re.search(r"\bGLOBAL (\S+)", str(error))
+    if refused:
+        return f"it asks for the class {refused[1]}, which is not read since it may run code"
+    with open(path, "rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not head:
+        return "it is empty"
+    if all(
+        byte in _TEXT_BYTES for byte in head
+    ):  # a page of a server's, or Git LFS's note of where the file is
+        return f"it is text, {head.decode().split(chr(10))[0].strip()!r}"
+    if head.startswith(b"PK"):
+        return "it is another zip archive" if zipfile.is_zipfile(path) else "it is cut off"
+    return (
+        f"it is cut off or of another kind: {type(error).__name__}"  # what it says is about torch's innards
+    )
