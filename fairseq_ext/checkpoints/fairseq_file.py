@@ -16,7 +16,7 @@ from ..files import atomic_path
 from ..manifest import read_dictionary
 from ..models.ctc import CtcConfig
 from ..models.wav2vec2 import Wav2Vec2Config
-from ..modules.checkpoint_file import checkpoint_weights, read_checkpoint
+from ..modules.checkpoint_file import checkpoint_weights, kind_of, read_checkpoint
 from .hf_keys import CTC_HEAD, bare_fairseq_name, with_encoder
 from .speech_model import Report, SpeechModel, pick
 
@@ -54,11 +54,7 @@ def read_model(path: Path, dictionary: Path | None = None) -> tuple[SpeechModel,
     """
     state = read_checkpoint(path)
     outer, config, task = _sections(state.get("cfg") or state.get("args") or {})
-    if "encoder_layers" not in config:
-        raise ValueError(
-            f"{path}: a wav2vec 2.0, HuBERT or WavLM model expected, found {outer.get('_name', outer.get('arch'))!r}; "
-            "other architectures cannot be converted"
-        )
+    _check_kind(state, outer, config, path)
     reasons = [*_NOT_IN_THE_NETWORK]
     reasons += [(name, "made up when it was converted") for name in _origin(state).get("made_up", [])]
     report, weights = Report(), {}
@@ -119,6 +115,25 @@ def write_model(
     with atomic_path(path) as temporary:
         torch.save(state, temporary)
     return names
+
+
+def _check_kind(
+    state: Mapping[str, Any], outer: Mapping[str, Any], config: Mapping[str, Any], path: Path
+) -> None:
+    found = kind_of(state)
+    start = outer.get("pretrained_path")
+    if "encoder_layers" not in config:
+        reason = "other architectures cannot be converted"
+    elif found.startswith("a classifier"):
+        reason = "its head has no place there: convert the checkpoint it started from" + (
+            f", {start}" if start else ""
+        )
+    else:
+        return
+    raise ValueError(
+        f"{path}: a wav2vec 2.0, HuBERT or WavLM model, pre-trained or with a CTC head, expected, found {found}; "
+        f"{reason}"
+    )
 
 
 def _sections(cfg: Any) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]:

@@ -87,7 +87,7 @@ def load_model(
         )
     cfg = OmegaConf.create(state["cfg"])
     streams = _streams(state, cfg)
-    model = _build(cfg, streams)
+    model = _build(cfg, streams, path)
     if not untrained:
         model.load_state_dict(dict(checkpoint_weights(state)))
     chosen = _choose(model, streams, label, path)
@@ -115,18 +115,18 @@ def _choose(model: Any, streams: Mapping[str, list[str]], label: str, path: str 
     return chosen
 
 
-def _build(cfg: DictConfig, streams: Mapping[str, list[str]]) -> torch.nn.Module:
+def _build(cfg: DictConfig, streams: Mapping[str, list[str]], path: str | Path) -> torch.nn.Module:
     """Build the network as it was trained; the checkpoint it was started from is not needed any more."""
     from .. import models as _models  # noqa: F401 - registers them
 
     name = str((cfg.get("model") or {}).get("_name"))
     if not name.startswith("ext_") or name not in models.MODEL_REGISTRY:
         raise ValueError(
-            f"model {name!r}: one of fairseq_ext.models expected, found another; load it with fairseq"
+            f"{path}: one of fairseq_ext.models expected, found the model {name!r}; load it with fairseq"
         )
     if name == "ext_ctc":
         raise ValueError(
-            "model 'ext_ctc': a classifier or a pre-trained model expected, found a recogniser; load it with "
+            f"{path}: a classifier or a pre-trained model expected, found a recogniser ({name}); load it with "
             "checkpoints.recognizer.load_recognizer"
         )
     # keys that came after the checkpoint was written have their defaults

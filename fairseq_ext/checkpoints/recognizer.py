@@ -8,7 +8,7 @@ Shapes: B recordings, S samples, T frames, V symbols.
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -224,10 +224,8 @@ def load_recognizer(
 
 def _other_kind(source: EncoderCheckpoint) -> str:
     """What has an encoder and is no recogniser, and what to do with it."""
-    model = source.cfg.get("model")
-    name = str(model.get("_name", "")) if isinstance(model, Mapping) else ""
-    if name.endswith("_classifier"):
-        return f"a classifier ({name}); ask it with checkpoints.load.load_model, or give one trained with ext_ctc"
+    if source.kind.startswith("a classifier"):
+        return f"{source.kind}; ask it with checkpoints.load.load_model, or give one trained with ext_ctc"
     return "an encoder without output layer; fine-tune it with ext_ctc first"
 
 

@@ -1,5 +1,6 @@
 """Reads the file of a checkpoint, ours or fairseq's, without running code that it may hold."""
 
+import argparse
 import re
 import zipfile
 from collections.abc import Mapping
@@ -62,6 +63,25 @@ def checkpoint_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
     averaged = (checkpoint.get("extra_state") or {}).get("ema")
     weights: Mapping[str, Tensor] = averaged or checkpoint["model"]
     return weights
+
+
+def kind_of(checkpoint: Mapping[str, Any]) -> str:
+    """Names what a checkpoint holds, for the message to someone who wanted another kind.
+
+    Args:
+        checkpoint: of `read_checkpoint`.
+
+    Returns:
+        Some words: a classifier and of what, or the model by its name.
+    """
+    cfg = checkpoint.get("cfg") or checkpoint.get("args") or {}
+    cfg = vars(cfg) if isinstance(cfg, argparse.Namespace) else cfg
+    model = cfg["model"] if isinstance(cfg.get("model"), Mapping) else cfg
+    name = str(model.get("_name") or model.get("arch") or "")
+    if (checkpoint.get("task_state") or {}).get("class_names"):
+        label = (cfg.get("task") or {}).get("label")
+        return f"a classifier ({name})" + (f" of {label}" if label else "")
+    return f"a model {name!r}" if name else "weights without a configuration"
 
 
 def _way_out(folder: Path) -> str:

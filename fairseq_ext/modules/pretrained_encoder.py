@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .checkpoint_file import checkpoint_weights, read_checkpoint
+from .checkpoint_file import checkpoint_weights, kind_of, read_checkpoint
 from .speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class EncoderCheckpoint:
         symbols: what its outputs stand for, fairseq's four first; None = not said.
         num_updates: how long it was trained.
         cfg: the whole configuration in the file.
+        kind: what the file holds, in words.
         long_s: length of the longest recordings that a recogniser was trained on, s; None = not said.
     """
 
@@ -57,6 +58,7 @@ class EncoderCheckpoint:
     symbols: list[str] | None
     num_updates: int
     cfg: Mapping[str, Any]
+    kind: str
     long_s: float | None = None
 
 
@@ -81,8 +83,8 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
     if prefix is None or "encoder_layers" not in model:
         missing = f"tensor {FIRST_TENSOR}" if prefix is None else "encoder_layers in its configuration"
         raise ValueError(
-            f"{path}: a wav2vec 2.0, HuBERT or WavLM encoder expected, found no {missing}; give one of fairseq "
-            "or convert one with tools/convert_checkpoint.py"
+            f"{path}: a wav2vec 2.0, HuBERT or WavLM encoder, pre-trained or under a recogniser, expected, found "
+            f"{kind_of(state)} (no {missing}); give one of fairseq or convert one with tools/convert_checkpoint.py"
         )
     head_prefix = prefix.removesuffix("w2v_model.") + "proj."
     return EncoderCheckpoint(
@@ -98,6 +100,7 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         long_s=(state.get("task_state") or {}).get("long_s"),
         num_updates=int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)),
         cfg=cfg,
+        kind=kind_of(state),
     )
 
 

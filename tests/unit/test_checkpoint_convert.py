@@ -194,11 +194,28 @@ def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "lstm.pt"
     torch.save({"cfg": {"model": {"_name": "ext_lstm"}, "task": {}}, "model": {"x": torch.ones(1)}}, path)
     with pytest.raises(
-        ValueError, match=r"lstm\.pt: a wav2vec 2\.0, HuBERT or WavLM model expected, found 'ext_lstm'"
+        ValueError,
+        match=r"lstm\.pt: a wav2vec 2\.0, HuBERT or WavLM model, .*expected, found a model 'ext_lstm'",
     ):
         convert(path, tmp_path / "theirs")
     with pytest.raises(FileNotFoundError, match=r"none\.pt"):
         convert(tmp_path / "none.pt", tmp_path / "theirs")
+
+
+def test_classifier_is_refused_as_such(tmp_path: Path) -> None:
+    path = own_checkpoint(tmp_path / "accents.pt")
+    state = torch.load(path)
+    state["cfg"]["model"] |= {"_name": "ext_speech_classifier", "pretrained_path": "ssl/checkpoint_last.pt"}
+    state["cfg"]["task"]["label"] = "accent"
+    state["task_state"] = {"class_names": ["balear", "central"]}
+    torch.save(state, path)
+    with pytest.raises(
+        ValueError,
+        match=r"accents\.pt: a wav2vec .* or with a CTC head, expected, found a classifier \(ext_speech_classifier\) "
+        r"of accent; its head has no place there: convert the checkpoint it started from, ssl/checkpoint_last\.pt$",
+    ):
+        convert(path, tmp_path / "theirs")
+    assert sorted(tmp_path.iterdir()) == [path]
 
 
 def test_weight_of_unknown_purpose_is_refused(tmp_path: Path) -> None:

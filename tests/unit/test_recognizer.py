@@ -207,6 +207,28 @@ def test_encoder_without_output_layer_is_no_recogniser(state: dict[str, Any], tm
         load_recognizer(tmp_path / "pretrained.pt")
 
 
+def test_classifiers_are_no_recognisers(state: dict[str, Any], tmp_path: Path) -> None:
+    prefix = "w2v_encoder.w2v_model."
+    weights = {
+        k.replace(prefix, "encoder."): v
+        for k, v in state["model"].items()
+        if not k.startswith("w2v_encoder.proj")
+    }
+    task = {"_name": "ext_audio_classification", "label": "accent", "sample_rate_hz": RATE}
+    cases = (
+        ("ext_speech_classifier", weights, "a recogniser expected"),
+        ("ext_lstm", {"classifier.1.bias": torch.zeros(2)}, "encoder, .* under a recogniser, expected"),
+    )
+    for name, model, expected in cases:
+        cfg = {**state["cfg"], "model": {**SIZES, "_name": name}, "task": task}
+        found = {**state, "cfg": cfg, "model": model, "task_state": {"class_names": ["balear", "central"]}}
+        torch.save(found, tmp_path / "accents.pt")
+        with pytest.raises(
+            ValueError, match=rf"accents\.pt: .*{expected}, found a classifier \({name}\) of accent"
+        ):
+            load_recognizer(tmp_path / "accents.pt")
+
+
 def test_dictionary_of_another_size_is_named(path: Path, tmp_path: Path) -> None:
     write_dictionary(tmp_path / "dict.ltr.txt", {"a": 1})
     with pytest.raises(ValueError, match=r"dict\.ltr\.txt: 11 symbols expected, .* found 5"):
@@ -235,14 +257,6 @@ def test_a_device_that_is_not_there_is_said_before_the_file_is_read(path: Path) 
             with pytest.raises(ValueError, match=expected) as info:
                 load(path.with_name("gone.pt"), device)
             assert len(str(info.value)) < 300
-
-
-def test_a_classifier_is_called_one(state: dict[str, Any], path: Path) -> None:
-    state["cfg"]["model"]["_name"] = "ext_speech_classifier"
-    state["model"] = {name: value for name, value in state["model"].items() if ".proj." not in name}
-    torch.save(state, path)
-    with pytest.raises(ValueError, match="found a classifier"):
-        load_recognizer(path)
 
 
 def test_command_answers_wrong_settings_and_names_in_a_sentence(path: Path, tmp_path: Path) -> None:
