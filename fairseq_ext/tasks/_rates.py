@@ -1,25 +1,73 @@
-"""Learning rates per parameter: refuses an optimizer that would overlook them. Registers nothing."""
+"""Learning rates per parameter, with any optimizer and schedule of fairseq. Registers nothing.
 
+A model marks a parameter with `optim_overrides = {"optimizer": {"lr_scale": x}}`, as fairseq's composite optimizer
+reads it too: its rate is x of the schedule's. fairseq's other optimizers have one rate; for the time of a step their
+groups are divided by x here, so that schedules, checkpoints and what else looks at the groups know of one rate.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+Group = dict[str, Any]
 
-def refuse_one_rate(optimizer: Any, model: Any, key: str) -> None:
-    """Stop a training whose model marks parameters for rates of their own, if the optimizer has one for all.
+
+@contextmanager
+def rates_of_their_own(optimizer: Any, model: Any, key: str) -> Iterator[None]:
+    """Give each parameter its share of the learning rate, for one step.
+
+    An optimizer with several rates, such as composite with a schedule for each, is left as it is.
 
     Args:
         optimizer: fairseq's.
         model: its parameters have `optim_overrides` where they are marked.
         key: of the model's configuration, for the message.
 
+    Yields:
+        Once, for the step.
+
     Raises:
-        ValueError: there is one rate.
+        ValueError: the optimizer does not know the parameters apart, or the schedule gives its many groups one rate.
     """
-    inner = getattr(optimizer, "fp32_optimizer", optimizer)  # as half precision wraps it
-    rates = {group["lr"] for group in inner.param_groups}
-    marked = any(hasattr(parameter, "optim_overrides") for parameter in model.parameters())
-    if marked and len(rates) == 1 and rates != {0.0}:
+    rates = {group["lr"] for group in optimizer.param_groups}
+    marked = any(p.requires_grad and _scale(p) != 1.0 for p in model.parameters())
+    if not marked or len(rates) > 1 or rates == {0.0}:
+        yield
+        return
+    inner = getattr(optimizer, "optimizer", optimizer)  # torch's, whatever wraps it for half precision
+    whole: list[Group] | None = getattr(inner, "param_groups", None)
+    if whole is None:
         raise ValueError(
-            f"{key}: learning rates of its own expected, found {rates.pop()} for all parameters; set optimizer._name "
-            "to composite, optimizer.dynamic_groups to true, optimizer.groups.default to the optimizer and scheduler "
-            "you had, and lr_scheduler._name to pass_through"
+            f"{key}: learning rates of its own expected, found {rates.pop()} for all parameters; set "
+            "lr_scheduler._name to pass_through, or take another optimizer than composite"
         )
+    if not any(_scale(p) != 1.0 for group in whole for p in group["params"]):
+        raise ValueError(
+            f"{key}: an optimizer that knows the parameters apart expected, found them in one piece; set "
+            "common.fp16_no_flatten_grads to true"
+        )
+    parts = [_divided(group) for group in whole]
+    inner.param_groups = [part for own in parts for part in own]
+    try:
+        yield
+    finally:
+        inner.param_groups = whole
+        for group, own in zip(whole, parts, strict=True):
+            group |= _without_rate(own[0])  # some count their steps there
+
+
+def _scale(parameter: Any) -> float:
+    overrides: Mapping[str, Any] = getattr(parameter, "optim_overrides", {})
+    return float(overrides.get("optimizer", {}).get("lr_scale", 1.0))
+
+
+def _divided(group: Group) -> list[Group]:
+    """A group for each scale."""
+    members: dict[float, list[Any]] = {}
+    for parameter in group["params"]:
+        members.setdefault(_scale(parameter), []).append(parameter)
+    return [{**group, "params": own, "lr": group["lr"] * scale} for scale, own in members.items()]
+
+
+def _without_rate(group: Group) -> Group:
+    return {key: value for key, value in group.items() if key not in {"params", "lr"}}

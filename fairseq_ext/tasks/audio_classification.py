@@ -15,7 +15,7 @@ from ..data.label_streams import LabelStreams, count_classes, stream_names
 from ..data.labels import class_names
 from ..models.speech_classifier import SpeechClassifier
 from ._audio import AudioTask, AudioTaskConfig, read_split
-from ._rates import refuse_one_rate
+from ._rates import rates_of_their_own
 
 
 @dataclass
@@ -120,15 +120,15 @@ class ExtAudioClassificationTask(AudioTask):
         self.datasets[split] = read_split(cfg, split, train=train, augment=train, labels=labels)
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
-        """Step (called by fairseq), unless the optimizer would overlook the encoder's learning rate.
+        """Step, the encoder at its own learning rate (called by fairseq).
 
         Args:
             optimizer: fairseq's.
-            model: the model.
+            model: says which parameters want rates of their own.
             update_num: how many were made.
         """
-        refuse_one_rate(optimizer, model, "model.encoder_lr_scale")
-        super().optimizer_step(optimizer, model, update_num)
+        with rates_of_their_own(optimizer, model, "model.encoder_lr_scale"):
+            super().optimizer_step(optimizer, model, update_num)
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
         """Add to a checkpoint what `set_checkpoint_dict` compares (called by fairseq)."""

@@ -21,7 +21,7 @@ from ..data.transcribed_dataset import TranscribedDataset
 from ..modules.conv_extractor import conv_lengths, parse_conv_layers
 from ..modules.pretrained_encoder import SHAPE_KEYS
 from ._audio import AudioTask, AudioTaskConfig, read_split
-from ._rates import refuse_one_rate
+from ._rates import rates_of_their_own
 
 _LONG = 0.99  # of the training recordings are shorter
 
@@ -126,18 +126,15 @@ class ExtAudioCtcTask(AudioTask):
             self.state.merge_state_dict({"long_s": round(long_s, 2)})
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
-        """Step (called by fairseq), unless the optimizer would overlook the layers' learning rates.
+        """Step, each layer at its own learning rate (called by fairseq).
 
         Args:
             optimizer: fairseq's.
-            model: says whether its parameters want rates of their own.
+            model: says which parameters want rates of their own.
             update_num: how many were made.
-
-        Raises:
-            ValueError: `model.layer_decay` is set, and all parameters have one rate.
         """
-        refuse_one_rate(optimizer, model, "model.layer_decay")
-        super().optimizer_step(optimizer, model, update_num)
+        with rates_of_their_own(optimizer, model, "model.layer_decay"):
+            super().optimizer_step(optimizer, model, update_num)
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
         """Add to a checkpoint what `set_checkpoint_dict` compares (called by fairseq)."""

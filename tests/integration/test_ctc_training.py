@@ -62,22 +62,7 @@ optimizer: {_name: adam, adam_betas: "(0.9,0.98)"}
 lr_scheduler: {_name: polynomial_decay, warmup_updates: 20, total_num_update: 160, end_learning_rate: 0.0005}
 """
 # The output layer alone for three updates, then every layer at its own rate.
-MANY_RATES = """
-optimizer:
-  _name: composite
-  dynamic_groups: true
-  groups:
-    default:
-      lr_float: 0.005
-      optimizer: {_name: adam, adam_betas: "(0.9,0.98)"}
-      lr_scheduler: {_name: inverse_sqrt, warmup_updates: 4}
-lr_scheduler: {_name: pass_through, warmup_updates: 4}
-"""
-# The last one takes away what `training_command` sets: this schedule has no keys.
-STAGED = (
-    *("config=many_rates", "model.layer_decay=0.5", "model.freeze_finetune_updates=3"),
-    "~lr_scheduler.warmup_updates",
-)
+STAGED = ("model.layer_decay=0.5", "model.freeze_finetune_updates=3")
 # Nothing random but what the clips' seeds decide: batches may then be divided among ranks.
 NO_DROPOUT = ("model.dropout=0", "model.attention_dropout=0")
 NO_MASKS = ("model.mask_prob=0", "model.mask_channel_prob=0")
@@ -114,10 +99,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def options(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    """What names the configurations above, and the corpus."""
+    """What names the configuration above, and the corpus."""
     folder = tmp_path_factory.mktemp("conf")
     (folder / "one_rate.yaml").write_text(CONFIG + ONE_RATE, encoding="utf-8")
-    (folder / "many_rates.yaml").write_text(CONFIG + MANY_RATES, encoding="utf-8")
     # `training_command` sets a batch size, where here the number of samples decides, and a schedule
     return f"conf={folder}", f"task.data={corpus}", "dataset.batch_size=null", "config=one_rate"
 
@@ -234,7 +218,6 @@ def test_fine_tuning_takes_shape_and_weights_and_starts_a_new_output_layer(
     tuned = train(
         tmp_path / "run",
         *options,
-        *("config=many_rates", "~lr_scheduler.warmup_updates"),
         *(f"task.data={tmp_path / 'corpus'}", f"+model.pretrained_path={alone}"),
         *("model.encoder_layers=7", "model.normalize=false", "model.freeze_finetune_updates=9"),
         "optimization.max_update=3",

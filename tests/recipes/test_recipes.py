@@ -184,7 +184,8 @@ def test_catalan_fine_tunes_a_given_checkpoint(smoke: Run, tmp_path: Path) -> No
     shutil.copytree(done / "manifests", tmp_path / "run" / "manifests")
     given = done / "train" / "ssl" / "wav2vec2" / "seed1" / "checkpoint_last.pt"
     stages = ("--stage", "pretrain", "--stop-stage", "finetune")
-    finish(CATALAN, tmp_path / "run", *SMOKE, *stages, "--pretrained", str(given))
+    rates = ("--set", "finetune.model.layer_decay=0.5")
+    finish(CATALAN, tmp_path / "run", *SMOKE, *stages, *rates, "--pretrained", str(given))
     assert not (tmp_path / "run" / "train" / "ssl").exists()
     log = tmp_path / "run" / "train" / "asr" / "ctc_pretrained" / "seed1" / "stdout.log"
     assert str(given) in log.read_text(encoding="utf-8")

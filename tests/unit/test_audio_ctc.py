@@ -183,61 +183,103 @@ ADAM = {
 }
 
 
-def optimizer_for(model: ExtCtc, *, composite: bool) -> Any:
-    """fairseq's optimizer, as the yaml would name it."""
+def optimizer_for(model: ExtCtc, *, kind: str = "adam") -> Any:
+    """fairseq's optimizer, as the yaml would name it, of whole or half precision."""
     cfg: dict[str, Any] = ADAM
-    if composite:
+    if kind == "composite":
         fixed = {"_name": "fixed", "lr": [0.1], "force_anneal": None, "lr_shrink": 0.1, "warmup_updates": 0}
         groups = {"default": {"optimizer": ADAM, "lr_scheduler": fixed, "lr_float": None}}
         cfg = {"_name": "composite", "dynamic_groups": True, "groups": groups}
-    return optim.build_optimizer(OmegaConf.create(cfg), list(model.parameters()))
+    if kind in {"adam", "composite"}:
+        return optim.build_optimizer(OmegaConf.create(cfg), list(model.parameters()))
+    model.half()
+    scale = {
+        "fp16_init_scale": 1,
+        "fp16_scale_window": 100,
+        "min_loss_scale": 0.0,
+        "threshold_loss_scale": None,
+    }
+    common = {**scale, "fp16_scale_tolerance": 0.0, "bf16": False, "fp16_no_flatten_grads": True}
+    alone = {"distributed_world_size": 1, "pipeline_model_parallel": False}
+    both = {
+        "common": common,
+        "optimizer": cfg,
+        "distributed_training": alone,
+        "optimization": {"update_freq": [1]},
+    }
+    whole = optim.MemoryEfficientFP16Optimizer if kind == "memory_efficient" else optim.FP16Optimizer
+    return whole.build_optimizer(OmegaConf.create(both), list(model.parameters()))
 
 
-def test_composite_optimizer_gives_every_layer_its_rate(configure: Configure) -> None:
+@pytest.mark.parametrize("kind", ["adam", "composite", "half", "memory_efficient"])
+def test_every_layer_has_its_rate(configure: Configure, kind: str) -> None:
     cfg = configure(network={**NETWORK, "layer_decay": 0.5})
     task = tasks.setup_task(cfg.task)
     model = task.build_model(cfg.model)
-    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    optimizer = optimizer_for(model, composite=True)
-    for parameter in model.parameters():
-        parameter.grad = torch.ones_like(parameter)
+    optimizer = optimizer_for(model, kind=kind)
+    before = {name: parameter.detach().float().clone() for name, parameter in model.named_parameters()}
+    optimizer.backward(sum(parameter.sum() for parameter in model.parameters()))
     task.optimizer_step(optimizer, model, 0)
     # the first step of Adam is the learning rate, whatever the gradient
     steps = {
-        name: float((before[name] - parameter.detach()).abs().mean())
+        name: float((before[name] - parameter.detach().float()).abs().mean())
         for name, parameter in model.named_parameters()
     }
-    layer = "w2v_encoder.w2v_model.encoder.layers.{}.fc1.weight"
-    assert steps["w2v_encoder.proj.weight"] == pytest.approx(0.1, rel=1e-4)
-    assert steps[layer.format(1)] == pytest.approx(0.05, rel=1e-4)
-    assert steps[layer.format(0)] == pytest.approx(0.025, rel=1e-4)
-    assert steps["w2v_encoder.w2v_model.post_extract_proj.weight"] == pytest.approx(0.0125, rel=1e-4)
+    layer, tolerance = "w2v_encoder.w2v_model.encoder.layers.{}.fc1.weight", 5e-3
+    assert steps["w2v_encoder.proj.weight"] == pytest.approx(0.1, rel=tolerance)
+    assert steps[layer.format(1)] == pytest.approx(0.05, rel=tolerance)
+    assert steps[layer.format(0)] == pytest.approx(0.025, rel=tolerance)
+    assert steps["w2v_encoder.w2v_model.post_extract_proj.weight"] == pytest.approx(0.0125, rel=tolerance)
+    assert optimizer.get_lr() == 0.1  # what schedules and logs see
+
+
+def test_rates_are_those_of_the_composite_optimizer_and_outlive_a_restart(configure: Configure) -> None:
+    cfg = configure(network={**NETWORK, "layer_decay": 0.5})
+    task = tasks.setup_task(cfg.task)
+    ended = []
+    for kind, restarts in (("adam", False), ("composite", False), ("adam", True)):
+        torch.manual_seed(1)
+        model = task.build_model(cfg.model)
+        optimizer = optimizer_for(model, kind=kind)
+        for update in range(4):
+            if restarts and update == 2:
+                state = optimizer.state_dict()
+                optimizer = optimizer_for(model, kind=kind)
+                optimizer.load_state_dict(state)
+            for parameter in model.parameters():
+                parameter.grad = parameter.detach() + update
+            task.optimizer_step(optimizer, model, update)
+        ended.append([parameter.detach() for parameter in model.parameters()])
+    for found in ended[1:]:
+        assert all(map(torch.equal, ended[0], found))
 
 
 def test_optimizer_that_would_overlook_the_rates_is_refused(configure: Configure) -> None:
     cfg = configure(network={**NETWORK, "layer_decay": 0.5})
     task = tasks.setup_task(cfg.task)
     model = task.build_model(cfg.model)
-    with pytest.raises(
-        ValueError, match=r"learning rates of its own expected, found 0\.1 for all parameters"
-    ):
-        task.optimizer_step(optimizer_for(model, composite=False), model, 0)
     # a schedule that knows nothing of the groups gives all of them one rate
-    optimizer = optimizer_for(model, composite=True)
+    optimizer = optimizer_for(model, kind="composite")
     optimizer.set_lr(0.2)
-    with pytest.raises(
-        ValueError, match=r"found 0\.2 for all parameters; .* lr_scheduler\._name to pass_through"
-    ):
+    message = r"learning rates of its own expected, found 0\.2 for all .* lr_scheduler\._name to pass_through"
+    with pytest.raises(ValueError, match=message):
         task.optimizer_step(optimizer, model, 0)
     optimizer.set_lr(0.0)  # as a warm-up begins
     task.optimizer_step(optimizer, model, 0)
+    # half precision on a GPU copies all parameters to one, unless it is told not to
+    flat = torch.nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
+    optimizer = optim.build_optimizer(OmegaConf.create(ADAM), [flat])
+    with pytest.raises(
+        ValueError, match=r"found them in one piece; set common\.fp16_no_flatten_grads to true"
+    ):
+        task.optimizer_step(optimizer, model, 0)
 
 
 def test_any_optimizer_serves_equal_rates(configure: Configure) -> None:
     cfg = configure()
     task = tasks.setup_task(cfg.task)
     model = task.build_model(cfg.model)
-    optimizer = optimizer_for(model, composite=False)
+    optimizer = optimizer_for(model)
     model.w2v_encoder.proj.weight.grad = torch.ones_like(model.w2v_encoder.proj.weight)
     before = model.w2v_encoder.proj.weight.detach().clone()
     task.optimizer_step(optimizer, model, 0)

@@ -199,13 +199,15 @@ def test_model_with_one_output_layer_refuses_several_streams(configure: Configur
         _ = task.num_classes
 
 
-def test_optimizer_that_overlooks_a_learning_rate_is_refused(configure: Configure) -> None:
+def test_parameter_has_its_share_of_the_learning_rate(configure: Configure) -> None:
     task = tasks.setup_task(configure())
     model = Constant(1.0)
-    optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}], step=lambda: None)
+    model.value.grad = torch.tensor(1.0)
+    optimizer = SimpleNamespace(optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    optimizer.param_groups, optimizer.step = optimizer.optimizer.param_groups, optimizer.optimizer.step
     task.optimizer_step(optimizer, model, 1)
+    assert model.value.item() == pytest.approx(0.9)
     model.value.optim_overrides = {"optimizer": {"lr_scale": 0.1}}
-    with pytest.raises(ValueError, match=r"model\.encoder_lr_scale: .* composite"):
-        task.optimizer_step(optimizer, model, 2)
-    optimizer.param_groups = [{"lr": 0.1}, {"lr": 0.01}]
-    task.optimizer_step(optimizer, model, 3)
+    task.optimizer_step(optimizer, model, 2)
+    assert model.value.item() == pytest.approx(0.89)
+    assert optimizer.optimizer.param_groups[0]["lr"] == 0.1
