@@ -6,10 +6,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from preloaded import Preloaded
 
 # What fairseq must be told to join two ranks of torchrun on a CPU.
 JOINED = (
@@ -21,19 +23,17 @@ JOINED = (
 )
 
 
-def _kill_after(command: list[str], folder: Path, update: int) -> None:
+def _kill_after(preloaded: Preloaded, command: list[str], folder: Path, update: int) -> None:
     """Start a training and SIGKILL it once its log shows an update beyond the saved ones."""
-    log = folder / "train.log"
-    with (folder / "killed.log").open("w") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + 200
-        while f'"num_updates": "{update}"' not in (log.read_text() if log.exists() else ""):
-            assert process.poll() is None, (folder / "killed.log").read_text()[-3000:]
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert process.returncode == -signal.SIGKILL
+    log, output = folder / "train.log", folder / "killed.log"
+    process = preloaded.start(command, output, output, cwd=folder)
+    deadline = time.monotonic() + 200
+    while f'"num_updates": "{update}"' not in (log.read_text() if log.exists() else ""):
+        assert process.poll() is None, output.read_text()[-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
 
 
 def _differences(first: Any, second: Any) -> dict[str, float]:
@@ -55,8 +55,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _torchrun(command: list[str], folder: Path, *, joined: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a training as two ranks on this machine; unless `joined`, fairseq is not told of them."""
+def _torchrun(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a training as two ranks on this machine."""
     folder.mkdir(parents=True, exist_ok=True)
     script = 'exec "$@" distributed_training.distributed_rank=$RANK'
     launcher = [
@@ -67,7 +67,7 @@ def _torchrun(command: list[str], folder: Path, *, joined: bool = True) -> subpr
         str(_free_port()),
     ]
     return subprocess.run(
-        [*launcher, "--no-python", "bash", "-c", script, "_", *command, *(JOINED if joined else ())],
+        [*launcher, "--no-python", "bash", "-c", script, "_", *command, *JOINED],
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -78,10 +78,30 @@ def _torchrun(command: list[str], folder: Path, *, joined: bool = True) -> subpr
     )
 
 
+def _two_ranks(
+    preloaded: Preloaded, command: list[str], folder: Path, *, joined: bool = True
+) -> "subprocess.CompletedProcess[str]":
+    """Run a training as two ranks, told what torchrun tells them; unless `joined`, fairseq is not told of them.
+
+    Returns:
+        What both say; its exit status is 0 when both have that.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": "2"}
+    ranks, logs = [], [folder / f"rank{rank}.log" for rank in range(2)]
+    for rank, log in enumerate(logs):
+        options = [*(JOINED if joined else ()), f"distributed_training.distributed_rank={rank}"]
+        env = os.environ | told | {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"}
+        ranks.append(preloaded.start([*command, *options], log, log, cwd=folder, env=env))
+    failed = [status for status in [rank.wait() for rank in ranks] if status]
+    said = "".join(log.read_text(encoding="utf-8") for log in logs)
+    return subprocess.CompletedProcess(command, failed[0] if failed else 0, said)
+
+
 @pytest.fixture(scope="session")
-def kill_after() -> Callable[[list[str], Path, int], None]:
+def kill_after(preloaded: Preloaded) -> Callable[[list[str], Path, int], None]:
     """Start a training and SIGKILL it once its log shows an update."""
-    return _kill_after
+    return partial(_kill_after, preloaded)
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +111,12 @@ def differences() -> Callable[[Any, Any], dict[str, float]]:
 
 
 @pytest.fixture(scope="session")
-def torchrun() -> Callable[..., subprocess.CompletedProcess[str]]:
+def torchrun() -> Callable[[list[str], Path], subprocess.CompletedProcess[str]]:
     """Run a training as two ranks on this machine."""
     return _torchrun
+
+
+@pytest.fixture(scope="session")
+def two_ranks(preloaded: Preloaded) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run a training as two ranks, told what torchrun tells them."""
+    return partial(_two_ranks, preloaded)

@@ -13,7 +13,7 @@ Train = Callable[..., Any]
 Command = Callable[[Path, Sequence[str]], list[str]]
 KillAfter = Callable[[list[str], Path, int], None]
 Differences = Callable[[Any, Any], dict[str, float]]
-Torchrun = Callable[..., subprocess.CompletedProcess[str]]
+TwoRanks = Callable[..., subprocess.CompletedProcess[str]]
 
 CONFIG = """
 common: {seed: 1, user_dir: "???", log_format: json, log_interval: 1, cpu: false}
@@ -143,7 +143,7 @@ def test_killed_training_continues_to_the_same_weights(
 def test_two_ranks_learn_as_one(
     train: Train,
     training_command: Command,
-    torchrun: Torchrun,
+    two_ranks: TwoRanks,
     differences: Differences,
     options: tuple[str, str],
     tmp_path: Path,
@@ -151,7 +151,7 @@ def test_two_ranks_learn_as_one(
     settings = (*options, "dataset.batch_size=null", *BY_SEED)
     one = train(tmp_path / "one", *settings, "optimization.update_freq=[2]")
     folder = tmp_path / "two"
-    result = torchrun(training_command(folder, settings), folder)
+    result = two_ranks(training_command(folder, settings), folder)
     assert result.returncode == 0, result.stdout[-4000:]
     two = type(one)(folder, result.stdout, 0)
     assert sorted(two.updates) == sorted(one.updates) == [1, 2, 3, 4]

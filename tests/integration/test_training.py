@@ -17,7 +17,7 @@ Train = Callable[..., Any]
 Command = Callable[[Path, Sequence[str]], list[str]]
 KillAfter = Callable[[list[str], Path, int], None]
 Differences = Callable[[Any, Any], dict[str, float]]
-Torchrun = Callable[..., subprocess.CompletedProcess[str]]
+TwoRanks = Callable[..., subprocess.CompletedProcess[str]]
 
 # Waveform augmentation, dropout, SpecAugment and batch norm: everything that a resumed training could get wrong.
 STOCHASTIC = (
@@ -40,7 +40,7 @@ DETERMINISTIC = (
 @pytest.fixture(scope="session")
 def uninterrupted(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A training of 20 updates in one go, the plugin named by the checkout's path."""
-    return train(tmp_path_factory.mktemp("uninterrupted"), *STOCHASTIC)
+    return train(tmp_path_factory.mktemp("uninterrupted"), *STOCHASTIC, environment={})
 
 
 def test_checkout_as_user_dir(uninterrupted: Any) -> None:
@@ -102,7 +102,7 @@ def test_what_was_trained_classifies(uninterrupted: Any) -> None:
 
 
 def test_two_ranks_learn_as_one(
-    train: Train, training_command: Command, torchrun: Torchrun, differences: Differences, tmp_path: Path
+    train: Train, training_command: Command, torchrun: TwoRanks, differences: Differences, tmp_path: Path
 ) -> None:
     one = train(tmp_path / "one", *DETERMINISTIC, "dataset.batch_size=8", "optimization.update_freq=[2]")
     folder = tmp_path / "two"
@@ -117,9 +117,9 @@ def test_two_ranks_learn_as_one(
 
 
 def test_two_ranks_that_do_not_know_of_each_other_are_refused(
-    training_command: Command, torchrun: Torchrun, tmp_path: Path
+    training_command: Command, two_ranks: TwoRanks, tmp_path: Path
 ) -> None:
-    result = torchrun(training_command(tmp_path, DETERMINISTIC), tmp_path, joined=False)
+    result = two_ranks(training_command(tmp_path, DETERMINISTIC), tmp_path, joined=False)
     assert result.returncode != 0
     assert "add distributed_training.distributed_world_size=2" in result.stdout
     assert not (tmp_path / "checkpoint_last.pt").exists()
