@@ -2,7 +2,7 @@
 
 libsndfile reads a shortened wav or ogg file as if it had always been that short. Both formats say how long
 they should be: a wav file in its chunk sizes, an ogg file in the sizes of its pages and the time stamp of the
-last one.
+last one. MP3 has `mp3`.
 """
 
 import os
@@ -37,6 +37,21 @@ def check_not_cut_off(path: str | os.PathLike[str], duration_s: float) -> None:
             _check_wav(Path(path), file)
         elif kind == b"OggS":
             _check_ogg(Path(path), file, duration_s)
+
+
+def broken_off(path: Path, found: str) -> AudioError:
+    """Words the error of a file whose sound cannot be had to its end.
+
+    Args:
+        path: the file.
+        found: in words.
+
+    Returns:
+        The error, to be raised.
+    """
+    return AudioError(
+        f"{path}: audio that decodes to its end expected, found {found}; copy it again or leave it out"
+    )
 
 
 def _check_wav(path: Path, file: BinaryIO) -> None:

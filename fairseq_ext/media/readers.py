@@ -17,7 +17,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from .integrity import AudioError, check_not_cut_off
+from . import mp3
+from .integrity import AudioError, broken_off, check_not_cut_off
+from .not_audio import what_else
 
 Samples = NDArray[np.float32]
 
@@ -73,10 +75,7 @@ def open_audio(path: str | os.PathLike[str]) -> Reader:
         )
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: audio expected, found an empty file; copy it again or leave it out")
-    try:
-        reader: Reader = SoundFileReader(path)
-    except soundfile.LibsndfileError as error:
-        reader = ContainerReader(path, str(error))
+    reader = _open(path)
     if not _MIN_RATE_HZ <= reader.sample_rate_hz <= _MAX_RATE_HZ:
         reader.__exit__(None, None, None)
         raise AudioError(
@@ -84,6 +83,17 @@ def open_audio(path: str | os.PathLike[str]) -> Reader:
             f"found {reader.sample_rate_hz} Hz; its header is damaged: copy it again or leave it out"
         )
     return reader
+
+
+def _open(path: Path) -> Reader:
+    try:
+        reader = SoundFileReader(path)
+    except soundfile.LibsndfileError:
+        return ContainerReader(path)
+    if reader.counted is None or reader.counted == reader.num_samples:
+        return reader
+    reader.__exit__(None, None, None)  # libsndfile would stop before the end
+    return ContainerReader(path, reader.counted)
 
 
 class SoundFileReader:
@@ -94,21 +104,24 @@ class SoundFileReader:
         self._file = soundfile.SoundFile(path)
         self.sample_rate_hz = int(self._file.samplerate)
         self.num_channels = int(self._file.channels)
-        self.num_samples: int | None = int(self._file.frames)
+        self._total = int(self._file.frames)
+        self._is_mp3 = self._file.subtype == "MPEG_LAYER_III"
         try:
-            check_not_cut_off(path, self.num_samples / self.sample_rate_hz)
+            check_not_cut_off(path, self._total / self.sample_rate_hz)
+            # of a file whose length libsndfile has guessed
+            self.counted = mp3.unstated_length(path) if self._is_mp3 else None
         except AudioError:
             self._file.close()
             raise
+        if self.counted is not None:
+            self._total = min(self._total, self.counted)
+        self.num_samples: int | None = self._total
 
     def read(self, start: int, stop: int | None) -> Samples:
-        end = self._file.frames if stop is None else min(stop, self._file.frames)
+        end = self._total if stop is None else min(stop, self._total)
         pieces = [np.zeros(0, dtype=np.float32)]
         if start < end:
-            try:
-                pieces += self._pieces(start, end)
-            except soundfile.LibsndfileError as error:
-                raise _broken(self._path, str(error)) from error
+            pieces += self._pieces(start, end)
         return np.concatenate(pieces)
 
     def _pieces(self, start: int, end: int) -> Iterator[Samples]:
@@ -122,12 +135,19 @@ class SoundFileReader:
             self._file.seek(position)
         while position < end:
             wanted = end - position if end - position < 2 * _BLOCK else _BLOCK
-            block: Samples = self._file.read(wanted, dtype="float32", always_2d=True)
+            try:
+                block: Samples = self._file.read(wanted, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise broken_off(self._path, self._damage(position, "damage behind")) from error
             if len(block) < wanted:  # damage, even where the next read would go on: at a lost page of Ogg
-                raise _broken(self._path, f"a gap or end {wanted - len(block)} samples early")
+                raise broken_off(self._path, self._damage(position + len(block), "a gap or the end at"))
             mono: Samples = block.mean(axis=1, dtype=np.float32) if self.num_channels > 1 else block[:, 0]
             yield mono[max(0, start - position) :]
             position += wanted
+
+    def _damage(self, position: int, what: str) -> str:
+        at_s, total_s = position / self.sample_rate_hz, self._total / self.sample_rate_hz
+        return (self._is_mp3 and mp3.where_broken(self._path)) or f"{what} {at_s:.2f} of {total_s:.2f} s"
 
     def _first_to_decode(self, start: int) -> int:
         if self._file.format == "OGG":
@@ -146,15 +166,16 @@ class ContainerReader:
 
     num_samples: int | None = None
 
-    def __init__(self, path: Path, earlier_error: str) -> None:
-        self._path = path
+    def __init__(self, path: Path, counted: int | None = None) -> None:
+        """`counted`: its samples, where the container is known to be wrong about its length and times."""
+        self._path, self._counted = path, counted
         try:
             options = {"protocol_whitelist": "file"}  # a playlist must not reach the network
             self._container: Any = av.open(str(path), metadata_errors="ignore", options=options)
         except (av.error.FFmpegError, ValueError) as error:
             raise AudioError(
-                f"{path}: audio expected, found what neither soundfile ({earlier_error}) "
-                f"nor FFmpeg ({error}) reads; convert it or leave it out"
+                f"{path}: audio that soundfile or FFmpeg reads expected, found {what_else(path)}; copy it again, "
+                "convert it or leave it out"
             ) from error
         if not self._container.streams.audio:
             self._container.close()
@@ -196,7 +217,7 @@ class ContainerReader:
         frames = self._frames()
         first = next(frames, None)
         target = start - _PRE_ROLL
-        if target <= 0 or first is None or first.pts is None or not self._time_stamps_are_exact():
+        if target <= 0 or first is None or first.pts is None or not self._can_seek():
             return 0, chain([] if first is None else [first], frames)
         self._container.seek(first.pts + self._ticks(target), stream=self._stream)
         frames = self._frames()
@@ -212,15 +233,17 @@ class ContainerReader:
             for packet in self._container.demux(self._stream):
                 for frame in packet.decode():
                     if frame.sample_rate != self.sample_rate_hz:
-                        raise _broken(self._path, f"a change of rate to {frame.sample_rate} Hz")
+                        raise broken_off(self._path, f"a change of rate to {frame.sample_rate} Hz")
                     yield frame
         except av.error.FFmpegError as error:
-            raise _broken(self._path, str(error)) from error
+            raise broken_off(self._path, f"damage ({error.strerror})") from error
 
-    def _time_stamps_are_exact(self) -> bool:
+    def _can_seek(self) -> bool:
         """Whether a time stamp names one sample; WebM counts in milliseconds."""
         base = self._stream.time_base
-        return base is not None and (1 / (base * self.sample_rate_hz)).denominator == 1
+        return (
+            self._counted is None and base is not None and (1 / (base * self.sample_rate_hz)).denominator == 1
+        )
 
     def _index(self, frame: Any) -> int:
         return int(frame.pts * self._stream.time_base * self.sample_rate_hz)
@@ -231,22 +254,18 @@ class ContainerReader:
     def _check_duration(self, num_samples: int) -> None:
         """Compares with the length that the file states, where it states that of the audio."""
         stated_s = None
-        if self._stream.duration:
+        if self._counted is not None:
+            stated_s = self._counted / self.sample_rate_hz
+        elif self._stream.duration:
             stated_s = float(self._stream.duration * self._stream.time_base)
         elif self._container.duration and len(self._container.streams) == 1:
             stated_s = self._container.duration / av.time_base
         found_s = num_samples / self.sample_rate_hz
         if stated_s is not None and found_s < stated_s - 0.1:  # coders pad by less
-            raise _broken(self._path, f"{found_s:.2f} of {stated_s:.2f} s")
+            raise broken_off(self._path, f"{found_s:.2f} of {stated_s:.2f} s")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._container.close()
-
-
-def _broken(path: Path, found: str) -> AudioError:
-    return AudioError(
-        f"{path}: audio that decodes to its end expected, found {found}; copy it again or leave it out"
-    )
