@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from unit.preflight.folder import find
 
 from fairseq_ext import preflight
 from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
@@ -31,13 +32,6 @@ def stated(tmp_path: Path) -> Path:
     write_dictionary(tmp_path / "m" / "dict.accent.txt", {"balear": 20, "central": 40})
     write_dictionary(tmp_path / "m" / "dict.gender.txt", {"female": 1, "male": 1})
     return tmp_path / "m"
-
-
-def find(report: preflight.Report, words: str) -> preflight.Finding:
-    """The finding whose problem holds the words."""
-    found = [finding for finding in report.findings if words in finding.kind.problem]
-    assert len(found) == 1, report.text()
-    return found[0]
 
 
 def empty_lines(report: preflight.Report) -> dict[tuple[str, str], str]:
