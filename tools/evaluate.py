@@ -77,16 +77,19 @@ def score(args: argparse.Namespace) -> None:
 
     from fairseq_ext.analysis.heads import per_head
     from fairseq_ext.analysis.rows import Row
-    from fairseq_ext.analysis.runs import Job, evaluate_all, jobs_of_run
+    from fairseq_ext.analysis.runs import Job, check_protocols, evaluate_all, jobs_of_run
 
     command = shlex.join(["tools/evaluate.py", *sys.argv[1:]])
     if args.run:
+        check_protocols(args.run, args.protocols)
         jobs = jobs_of_run(args.run, args.origin, command, args.protocols)
         if args.heads:
             jobs = per_head(jobs, dict(args.heads), args.run, args.split)
     else:
         row = Row(args.row, args.protocol, args.seed, args.origin, command)
         jobs = [Job(args.checkpoint, args.data, row, args.out)]
+    if not jobs:
+        print("no finished training found, so nothing is scored")
     options = {"split": args.split, "label": args.label, "device": args.device, "over": args.intervals_over}
     for line in evaluate_all(jobs, partial(load, device=args.device), force=args.force, **options):
         tqdm.write(line)

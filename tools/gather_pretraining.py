@@ -30,15 +30,25 @@ def read(path: str) -> Any:
     return read_checkpoint(path)
 
 
-def main() -> None:
-    args = parse()
+def gather(args: argparse.Namespace) -> None:
     from fairseq_ext.analysis.pretraining import gather_all
-    from fairseq_ext.analysis.runs import jobs_of_run
+    from fairseq_ext.analysis.runs import check_protocols, jobs_of_run
 
+    check_protocols(args.run, args.protocols)
     command = shlex.join(["tools/gather_pretraining.py", *sys.argv[1:]])
     jobs = jobs_of_run(args.run, args.origin, command, args.protocols)
+    if not jobs:
+        print("no finished training found, so nothing is gathered")
     for line in gather_all(jobs, read, force=args.force):
         print(line)
+
+
+def main() -> None:
+    args = parse()
+    try:
+        gather(args)
+    except (ValueError, OSError) as error:
+        sys.exit(f"gather_pretraining.py: {error}")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def check_protocols(run: Path, protocols: Sequence[str]) -> None:
         ValueError: a pattern names neither manifests nor a training of it.
     """
     if not run.is_dir():
-        raise FileNotFoundError(f"{run}: the folder of a run expected, found none; check --run")
+        raise FileNotFoundError(f"{run}: the folder of a run expected, found none; check its name")
     manifests, train = run / "manifests", run / "train"
     known = {path.parent.relative_to(manifests).as_posix() for path in manifests.rglob("*.tsv")}
     known |= {path.parents[2].relative_to(train).as_posix() for path in train.rglob(f"*/*/{LAST_CHECKPOINT}")}
@@ -100,7 +100,7 @@ def check_protocols(run: Path, protocols: Sequence[str]) -> None:
         if not any(fnmatch(name, pattern) for name in known):
             raise ValueError(
                 f"{run}: a protocol {pattern} expected, found {', '.join(sorted(known)) or 'none'}; check --protocols "
-                "and --run"
+                "and the folder"
             )
 
 

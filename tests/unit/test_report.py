@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -201,7 +202,18 @@ def test_command_writes_everything(made_up_run: Path, tmp_path: Path, about: dic
     assert {path.name for path in tmp_path.iterdir()} >= {"results.json", "RESULTS.md", "report.html"}
 
 
-def test_what_is_not_there_is_said_in_a_sentence(made_up_run: Path, tmp_path: Path) -> None:
+def test_what_is_not_there_is_said_in_a_sentence(
+    made_up_run: Path,
+    tmp_path: Path,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(tool: str, arguments: str) -> None:
+        """In this process: torch and fairseq are imported once."""
+        monkeypatch.setattr(sys, "argv", [tool, *arguments.split()])
+        runpy.run_path(str(repository / "tools" / f"{tool}.py"), run_name="__main__")
+
     (tmp_path / "run" / "manifests" / "asr").mkdir(parents=True)
     (tmp_path / "run" / "manifests" / "asr" / "train.tsv").touch()
     one = "--checkpoint nope.pt --data x --row x --out x"
@@ -220,19 +232,26 @@ def test_what_is_not_there_is_said_in_a_sentence(made_up_run: Path, tmp_path: Pa
         ("evaluate_recognition", f"{one} --origin real", "nope.pt: a checkpoint expected, found no file"),
         ("evaluate_recognition", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
         ("evaluate", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
+        ("evaluate", "--run nope --origin real", "nope: the folder of a run expected, found none"),
+        ("evaluate", f"--run {tmp_path}/run --origin real --protocols tpyo", "tpyo expected, found asr;"),
+        ("gather_pretraining", "nope --origin real --protocols ssl", "nope: the folder of a run expected"),
+        (
+            "gather_pretraining",
+            f"{tmp_path}/run --origin real --protocols asr ssl",
+            "a protocol ssl expected, found asr;",
+        ),
         ("attribute", "--run nope --origin real", "nope: the folder of a run expected, found none"),
         ("attribute", f"--run {made_up_run} --origin real", "a protocol asr expected, found"),
     ):
-        done = command(f"tools/{tool}.py", *arguments.split())
-        assert done.returncode == 1
-        assert done.stderr.startswith(f"{tool}.py: ")
-        assert message in done.stderr
-    for tool in ("evaluate_recognition", "attribute"):  # a recipe's stage may have nothing to do
-        done = command(
-            f"tools/{tool}.py", "--run", f"{tmp_path}/run", "--origin", "real", "--protocols", "asr"
-        )
-        assert done.returncode == 0
-        assert "nothing is" in done.stdout
+        with pytest.raises(SystemExit) as ended:
+            run(tool, arguments)
+        assert str(ended.value.code).startswith(f"{tool}.py: ")
+        assert message in str(ended.value.code)
+    # a recipe's stage may have nothing to do
+    for tool in ("evaluate_recognition", "attribute", "evaluate", "gather_pretraining"):
+        folder = f"{tmp_path}/run" if tool == "gather_pretraining" else f"--run {tmp_path}/run"
+        run(tool, f"{folder} --origin real --protocols asr")
+        assert "nothing is" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
