@@ -3,7 +3,8 @@
 
 Clips that were not converted or are damaged are left out, counted, and listed in OUT/problems.txt, and so are, of the
 protocols with transcripts, sentences with digits in a language without rules (text/languages.py). What speakers say of
-their accent without naming a class is counted in OUT/unmapped_accents.tsv.
+their accent without naming a class is counted in OUT/unmapped_accents.tsv. A language without rules must be that of
+the rows' column locale: a mistyped one is refused.
 """
 
 import argparse
@@ -46,10 +47,13 @@ def parse_args() -> argparse.Namespace:
         "--keep-shared-sentences", action="store_true", help="train on sentences of valid and test"
     )
     parser.add_argument("--seed", type=int, default=1, help="of whatever is drawn (default: 1)")
+    parser.add_argument(
+        "--check", action="store_true", help="look at the options and the language, and write nothing"
+    )
     return parser.parse_args()
 
 
-def main() -> None:
+def prepare(args: argparse.Namespace, problems: list[str]) -> None:
     """Read the corpus once, write every protocol, say what was left out."""
     from fairseq_ext.corpora import common_voice
     from fairseq_ext.corpora import common_voice_protocols as cv_protocols
@@ -58,47 +62,60 @@ def main() -> None:
     from fairseq_ext.media.audio import num_samples_at, probe
     from fairseq_ext.text.normalize import dropped
 
-    args = parse_args()
-    problems: list[str] = []
-    try:
-        folder = common_voice.locale_folder(args.corpus, args.locale)
-        choices = cv_protocols.Choices(
-            language=args.language or folder.resolve().name,
-            case=args.case,
-            minutes=tuple(args.minutes),
-            seed=args.seed,
-            sample_rate_hz=args.sample_rate_hz,
-            max_per_speaker=args.max_per_speaker,
-            keep_shared_sentences=args.keep_shared_sentences,
-        )
-        clips = common_voice.read(
-            folder,
-            on_problem=problems.append,
-            sample_rate_hz=args.sample_rate_hz,
-            audio=args.audio,
-            measure=lambda path: num_samples_at(probe(path), args.sample_rate_hz),
-        )
-        utterances = list(tqdm(clips, desc="clips", unit="clip"))
-        official = args.division == "official"
-        division = cv_splits.official(utterances) if official else cv_splits.drawn(utterances, seed=args.seed)
-        root = args.audio or folder / "clips"
-        found = cv_protocols.protocols(
-            utterances, division, choices, on_note=print, on_problem=problems.append
-        )
-        for protocol in found:
-            cv_protocols.write(protocol, args.out / protocol.name, root)
-            print("\n".join(cv_protocols.describe(protocol, args.sample_rate_hz)))
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"prepare_common_voice.py: {error}")
+    folder = common_voice.locale_folder(args.corpus, args.locale)
+    choices = cv_protocols.Choices(
+        language=args.language or folder.resolve().name,
+        case=args.case,
+        minutes=tuple(args.minutes),
+        seed=args.seed,
+        sample_rate_hz=args.sample_rate_hz,
+        max_per_speaker=args.max_per_speaker,
+        keep_shared_sentences=args.keep_shared_sentences,
+    )
+    cv_protocols.check_language(choices.language, common_voice.stated_locale(folder))
+    if args.check:
+        return
+    clips = common_voice.read(
+        folder,
+        on_problem=problems.append,
+        sample_rate_hz=args.sample_rate_hz,
+        audio=args.audio,
+        measure=lambda path: num_samples_at(probe(path), args.sample_rate_hz),
+    )
+    utterances = list(tqdm(clips, desc="clips", unit="clip"))
+    official = args.division == "official"
+    division = cv_splits.official(utterances) if official else cv_splits.drawn(utterances, seed=args.seed)
+    root = args.audio or folder / "clips"
+    found = cv_protocols.protocols(utterances, division, choices, on_note=print, on_problem=problems.append)
+    for protocol in found:
+        cv_protocols.write(protocol, args.out / protocol.name, root)
+        print("\n".join(cv_protocols.describe(protocol, args.sample_rate_hz)))
     unmapped = common_voice.unmapped_accents(folder).most_common()
-    with atomic_write(args.out / "problems.txt") as file:
-        file.writelines(f"{line}\n" for line in problems)
     with atomic_write(args.out / "unmapped_accents.tsv") as file:
         file.writelines(f"{count}\t{text}\n" for text, count in unmapped)
     lost = dropped((u.transcript or "" for u in utterances), choices.language)
     print(f"letters and signs without a spelling, left out: {dict(lost.most_common(20)) or 'none'}")
     print(f"accents without a class: {sum(count for _, count in unmapped)} clips, {len(unmapped)} wordings")
-    print(f"{len(utterances)} clips read, {len(problems)} problems ({args.out / 'problems.txt'})")
+    print(f"{len(utterances)} clips read, {len(problems)} problems ({write_problems(args.out, problems)})")
+
+
+def write_problems(out: Path, problems: list[str]) -> Path:
+    """The list of what was left out."""
+    from fairseq_ext.files import atomic_write
+
+    with atomic_write(out / "problems.txt") as file:
+        file.writelines(f"{line}\n" for line in problems)
+    return out / "problems.txt"
+
+
+def main() -> None:
+    """Prepare; what stops it ends in a sentence, with what was left out before."""
+    args, problems = parse_args(), list[str]()
+    try:
+        prepare(args, problems)
+    except (ValueError, FileNotFoundError) as error:
+        left_out = f"; {len(problems)} problems: {write_problems(args.out, problems)}" if problems else ""
+        sys.exit(f"prepare_common_voice.py: {error}{left_out}")
 
 
 if __name__ == "__main__":

@@ -152,6 +152,25 @@ def read(
             yield utterance
 
 
+def stated_locale(root: str | os.PathLike[str], *, locale: str | None = None) -> str | None:
+    """Gives the locale that the rows state, which the name of the folder may not be.
+
+    Args:
+        root: as for `locale_folder`.
+        locale: as for `locale_folder`.
+
+    Returns:
+        That of the first row with one; None where no row has one.
+
+    Raises:
+        FileNotFoundError: as `locale_folder`.
+        ValueError: for a tsv without a needed column.
+    """
+    folder = locale_folder(root, locale)
+    rows = (row for split in SPLITS for _, row in _rows(folder / f"{split}.tsv", lambda _: None))
+    return next((row["locale"] for row in rows if row.get("locale")), None)
+
+
 def unmapped_accents(root: str | os.PathLike[str], *, locale: str | None = None) -> Counter[str]:
     """Counts what speakers say of their accent without naming one class: candidates for the table of accents.
 

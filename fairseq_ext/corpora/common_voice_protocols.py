@@ -90,6 +90,27 @@ class Choices:
         check_choice(self.language, self.case)
 
 
+def check_language(language: str, stated: str | None) -> None:
+    """Tells a mistyped language from one without rules. The rules of another are taken for what was meant.
+
+    Args:
+        language: whose rules are asked for.
+        stated: locale of the recordings, `common_voice.stated_locale`; None where it is not known.
+
+    Raises:
+        ValueError: there are no rules for it, and the recordings are of another.
+    """
+    if stated and not has_rules(language) and _language_of(language) != _language_of(stated):
+        raise ValueError(
+            f"language {language!r}: {stated!r} expected, as the rows say in their column locale, or a language with "
+            f"rules, found neither; pass {stated}"
+        )
+
+
+def _language_of(code: str) -> str:
+    return code.replace("_", "-").split("-")[0].lower()
+
+
 def protocols(
     utterances: Sequence[Utterance],
     division: Division,
@@ -162,7 +183,7 @@ def _recognition(
     if not train:
         raise ValueError(
             "asr: a clip to train on expected, found none that shares no speaker and no sentence with valid and "
-            "test; draw another division, or keep shared sentences"
+            "test; draw another division (--division drawn), or keep shared sentences (--keep-shared-sentences)"
         )
     labels: dict[str, Label] = {"ltr": text.characters, "wrd": text}
     dictionaries = {"ltr": count_units(to_characters(text(u)) for u in train)}

@@ -258,6 +258,13 @@ def test_speakers_keep_the_whole_id_when_the_first_digits_are_shared(tmp_path: P
     assert speakers["common_voice_ca_2"] == client("bert")[:12]
 
 
+def test_the_rows_state_their_locale(tmp_path: Path) -> None:
+    assert common_voice.stated_locale(write_locale(tmp_path / "cat")) == "ca"
+    assert common_voice.stated_locale(write_locale(tmp_path / "eu", locale="")) is None
+    columns = [column for column in V11 if column != "locale"]
+    assert common_voice.stated_locale(write_locale(tmp_path / "gl", columns)) is None
+
+
 @pytest.mark.parametrize(
     ("stated", "gender"),
     [

@@ -15,6 +15,7 @@ from fairseq_ext.corpora.common_voice_protocols import (
     Choices,
     LabelledProtocol,
     balance,
+    check_language,
     describe,
     protocols,
     write,
@@ -293,6 +294,13 @@ def test_unknown_language() -> None:
         Choices("x!")
 
 
+def test_mistyped_language_is_not_one_without_rules() -> None:
+    for language, stated in (("ca", "ca"), ("eu", "eu"), ("sv_SE", "sv-SE"), ("es", "ca"), ("eu", None)):
+        check_language(language, stated)
+    with pytest.raises(ValueError, match=r"language 'cat': 'ca' expected, .* column locale"):
+        check_language("cat", "ca")
+
+
 def test_upper_case() -> None:
     found, _ = made(corpus(), Choices("ca", case="upper"))
     labels = found["asr"].labels
@@ -419,3 +427,29 @@ def test_a_locale_without_rules(tmp_path: Path, repository: Path) -> None:
         next(read_manifest(tmp_path / "out" / "asr", "test")).language or "",
     )
     assert score["metrics"]["wer"]["value"] == 0.0
+
+
+def test_what_stops_a_preparation_is_said_with_what_was_left_out(tmp_path: Path, repository: Path) -> None:
+    write_basque_corpus(tmp_path / "eu")
+    out = tmp_path / "out"
+
+    def prepare(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "tools/prepare_common_voice.py", "--corpus", tmp_path / "eu", "--out", out]
+        return subprocess.run(
+            [*command, *options], capture_output=True, text=True, check=False, cwd=repository
+        )
+
+    assert prepare("--check").returncode == 0
+    mistyped = prepare("--language", "eus")
+    assert mistyped.returncode == 1
+    assert "prepare_common_voice.py: language 'eus': 'eu' expected" in mistyped.stderr
+    assert not out.exists()
+    for number in (1, 3, 4):
+        (tmp_path / "eu" / "clips" / f"common_voice_eu_{number}.wav").unlink()
+    stopped = prepare()
+    assert stopped.returncode == 1
+    assert "asr: a clip to train on expected, found none" in stopped.stderr
+    assert f"; 5 problems: {out / 'problems.txt'}\n" in stopped.stderr
+    problems = (out / "problems.txt").read_text(encoding="utf-8").splitlines()
+    assert len(problems) == 5
+    assert sum("a recording of common_voice_eu_" in line for line in problems) == 3
