@@ -2,7 +2,7 @@
 # Catalan from Common Voice: pre-training without labels, recognition, accents. `run.sh --help` lists options and stages.
 recipe=catalan_ssl
 stages=(data audio manifests check pretrain finetune lm heads evaluate attribution report)
-locale=ca size='' pretrained='' starts=() settings=() recognised=()
+locale=ca size='' pretrained='' starts=() settings=() recognised=() division=official keep_shared=false
 labels=asr,'asr_*' # how much transcribed speech: protocols, see README.md
 heads=(accent gender)
 joint=accent_gender # both heads on one encoder
@@ -21,6 +21,10 @@ recipe_help() {
                                                                   (default: $labels)
   --start NAME=FROM   fine-tune from another language's pre-training too, for comparison: FROM is a checkpoint or the
                       folder of a run of this recipe, the row is ctc_from_NAME; may be given several times
+  --division NAME     who is held out: official, by the lists of Common Voice, or drawn, speakers of every accent
+                                                                  (default: official)
+  --keep-shared-sentences
+                      train on sentences of valid and test too, where too little is left without them
   --set CONFIG.KEY=V  a key of conf/{pretrain,finetune,heads}.yaml, such as pretrain.optimization.max_update=9000;
                       may be given several times
 TXT
@@ -48,6 +52,10 @@ recipe_option() {
       [ -e "${2#*=}" ] || die "--start $2: a checkpoint or the folder of a run expected, found neither"
       starts+=("${2%%=*}=$(realpath "${2#*=}")")
       ;;
+    --division)
+      [[ $2 =~ ^(official|drawn)$ ]] || die "--division $2: official or drawn expected"
+      division=$2
+      ;;
     --set)
       [[ $2 =~ ^(pretrain|finetune|heads)\.[^=]+= ]] || die "--set $2: CONFIG.KEY=VALUE expected; see --help"
       settings+=("$2")
@@ -56,8 +64,20 @@ recipe_option() {
   esac
 }
 
+recipe_flag() {
+  [ "$1" = --keep-shared-sentences ] || return 1
+  keep_shared=true
+}
+
+# What is not divided as usual, in words.
+divided() {
+  [ "$division" = official ] || printf ' division=%s' "$division"
+  ! $keep_shared || printf ' keep-shared-sentences'
+}
+
+# Once a stage can go ahead: a command that was refused decides nothing.
 keep_settings() {
-  keep_choice "locale=$locale size=$size pretrained=$pretrained smoke=$smoke ${starts[*]} ${settings[*]}"
+  keep_choice "locale=$locale size=$size pretrained=$pretrained smoke=$smoke ${starts[*]} ${settings[*]}$(divided)"
 }
 
 # A line for train_all: row, config, protocol, seed, overrides. Overlays of a size are for every training, for those of
@@ -86,19 +106,39 @@ stage_data() {
   [ -f "$corpus/validated.tsv" ] || [ -d "$corpus/recordings" ] || corpus=$corpus/$locale
   [ -f "$corpus/validated.tsv" ] || [ -d "$corpus/recordings" ] ||
     die "--corpus: a folder with validated.tsv and clips/, or with recordings/, expected, found neither in $corpus"
+  if [ -f "$corpus/validated.tsv" ]; then
+    prepare "$corpus" --check >/dev/null # not after hours of conversion
+  else
+    [ -z "$(divided)" ] || die "--division, --keep-shared-sentences: Common Voice expected, found recordings/ in $corpus"
+  fi
+  check_starts # not after a day of pre-training
   keep_settings
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
+}
+
+# Manifests of the corpus $1, with what decides about them; options of the tool may follow.
+prepare() {
+  local options=(--corpus "$1" --language "$locale" --division "$division" --out "$out/manifests")
+  ! $keep_shared || options+=(--keep-shared-sentences)
+  python "$repo/tools/prepare_common_voice.py" "${options[@]}" "${@:2}"
 }
 
 # Spoken digits, joined to utterances, instead of Common Voice: real speech that fits on a laptop.
 is_digits() { [ -d "$out/corpus.link/recordings" ]; }
 
+need_corpus() { [ -e "$out/corpus.link" ] || die "no corpus in $out; run stage data first"; }
+
+need_manifests() { [ -f "$out/manifests/done" ] || die "no complete manifests in $out; run stage manifests first"; }
+
 stage_audio() {
+  need_corpus
   is_digits && return
   python "$repo/tools/prepare_audio.py" --source "$out/corpus.link/clips" --out "$out/audio" --workers "$jobs"
 }
 
 stage_manifests() {
+  need_corpus
+  keep_settings
   [ ! -f "$out/manifests/done" ] || return 0
   local minutes=(10 60)
   ! $smoke || minutes=(0.3)
@@ -108,8 +148,7 @@ stage_manifests() {
     touch "$out/manifests/done"
     return
   fi
-  python "$repo/tools/prepare_common_voice.py" --corpus "$out/corpus.link" --language "$locale" --audio "$out/audio" \
-    --minutes "${minutes[@]}" --out "$out/manifests"
+  prepare "$out/corpus.link" --audio "$out/audio" --minutes "${minutes[@]}"
   touch "$out/manifests/done"
 }
 
@@ -124,7 +163,7 @@ protocols() {
 # What --labels asks for: protocols of recognition in `recognised`, most labels first.
 find_recognised() {
   local patterns
-  [ -f "$out/manifests/done" ] || die "no complete manifests in $out; run stage manifests first"
+  need_manifests
   IFS=, read -ra patterns <<<"$($smoke && echo asr || echo "$labels")"
   mapfile -t recognised < <(protocols "${patterns[@]}")
   [ ${#recognised[@]} -gt 0 ] || die "--labels $labels: some of $(protocols asr 'asr_*' | xargs) expected, found none"
@@ -145,6 +184,7 @@ stage_check() {
 }
 
 stage_pretrain() {
+  need_manifests
   keep_settings
   if [ -n "$pretrained" ]; then
     log "pre-trained already: $pretrained"
@@ -165,6 +205,22 @@ start_of() {
   echo "$from"
 }
 
+# A run may have been pre-trained with fewer seeds.
+check_starts() {
+  local start seed
+  for start in "${starts[@]}"; do
+    for ((seed = 1; seed <= seeds; seed++)); do start_of "$start" "$seed" >/dev/null; done
+  done
+}
+
+# The checkpoints that this run starts from.
+need_encoders() {
+  local seed
+  for ((seed = 1; seed <= seeds; seed++)); do
+    [ -f "$(encoder "$seed")" ] || die "$(encoder "$seed") expected, found no such file; run stage pretrain first"
+  done
+}
+
 list_finetunings() {
   local seed protocol start from
   for ((seed = 1; seed <= seeds; seed++)); do
@@ -180,13 +236,15 @@ list_finetunings() {
 }
 
 stage_finetune() {
-  keep_settings
   find_recognised
-  list_finetunings >/dev/null # a --start may lack a seed
+  need_encoders
+  check_starts
+  keep_settings
   list_finetunings | train_all
 }
 
 stage_lm() {
+  need_manifests
   is_digits && return # digits follow each other at random
   [ ! -f "$out/lm.arpa" ] || return 0
   local texts=("$out/manifests/asr/train.wrd")
@@ -218,12 +276,14 @@ score_joint() {
 }
 
 stage_heads() {
+  need_manifests
+  need_encoders
   keep_settings
   [ -z "$(protocols "${heads[@]}")" ] || list_heads | train_all
 }
 
 stage_evaluate() {
-  local label origin search=()
+  local label origin asked search=()
   origin=$(origin)
   find_recognised
   ! $smoke || search=(--alphas 0.5 --betas 1 --beam 4)
@@ -235,8 +295,9 @@ stage_evaluate() {
     python "$repo/tools/majority.py" --data "$label=$out/manifests/$label" "${label}_leaky=$out/manifests/${label}_leaky" \
       --label "$label" --rows "$out/rows" --origin "$origin" --intervals-over speakers
   done
-  python "$repo/tools/evaluate.py" --run "$out" --origin "$origin" --protocols "${heads[@]}" "${heads[@]/%/_leaky}" \
-    --intervals-over speakers
+  mapfile -t asked < <(protocols "${heads[@]}" "${heads[@]/%/_leaky}")
+  [ ${#asked[@]} = 0 ] ||
+    python "$repo/tools/evaluate.py" --run "$out" --origin "$origin" --protocols "${asked[@]}" --intervals-over speakers
   [ -z "$(protocols "$joint")" ] || score_joint "$origin"
 }
 

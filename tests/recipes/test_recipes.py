@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from fairseq_ext.analysis.results import stale_results_page
+from fairseq_ext.files import read_lines
 from fairseq_ext.manifest import read_manifest
 from fairseq_ext.media.mouth.table import read_clips
 
@@ -189,6 +190,41 @@ def test_catalan_fine_tunes_a_given_checkpoint(smoke: Run, tmp_path: Path) -> No
     assert not (tmp_path / "run" / "train" / "ssl").exists()
     log = tmp_path / "run" / "train" / "asr" / "ctc_pretrained" / "seed1" / "stdout.log"
     assert str(given) in log.read_text(encoding="utf-8")
+
+
+def test_catalan_command_that_was_refused_decides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "cv").mkdir()
+    (tmp_path / "cv" / "validated.tsv").write_text("client_id\tpath\tsentence\tlocale\na\tb.mp3\tHola.\tca\n")
+    (tmp_path / "old").mkdir()
+    corpus = ("--corpus", str(tmp_path / "cv"), "--stop-stage", "data")
+    for options, message in (
+        ((*corpus, "--locale", "cat"), "language 'cat': 'ca' expected"),
+        ((*corpus, "--start", f"gl={tmp_path / 'old'}"), "--start gl="),
+        (("--stage", "audio"), "run stage data first"),
+        (("--stage", "manifests"), "run stage data first"),
+        (("--stage", "pretrain"), "run stage manifests first"),
+        (("--stage", "heads"), "run stage manifests first"),
+    ):
+        assert wait(launch(CATALAN, tmp_path / "run", *options), 60) != 0
+        lines = (tmp_path / "run.log").read_text(encoding="utf-8").splitlines()
+        assert message in lines[-1]
+        assert len(lines) == 2  # the stage's name, and why not
+        assert not (tmp_path / "run" / "settings.txt").exists()
+    finish(CATALAN, tmp_path / "run", *corpus)
+    assert wait(launch(CATALAN, tmp_path / "run", "--stage", "manifests", "--division", "drawn"), 60) != 0
+    assert "choose another --out" in (tmp_path / "run.log").read_text(encoding="utf-8")
+
+
+def test_catalan_divides_as_it_is_told(smoke: Run, tmp_path: Path) -> None:
+    done, out = smoke(CATALAN), tmp_path / "run"
+    shutil.copytree(done / "audio", out / "audio")
+    divided = ("--division", "drawn", "--keep-shared-sentences", "--stop-stage", "manifests")
+    finish(CATALAN, out, "--smoke", "--corpus", str(done / "corpus"), *divided)
+    assert "division=drawn keep-shared-sentences" in (out / "settings.txt").read_text(encoding="utf-8")
+    assert speakers(out, "asr", "test")
+    assert speakers(out, "asr", "test") != speakers(done, "asr", "test")
+    sentences = [set(read_lines(out / "manifests" / "asr" / f"{split}.wrd")) for split in ("train", "test")]
+    assert sentences[0] & sentences[1]
 
 
 def clip_rows(out: Path) -> dict[str, Any]:
