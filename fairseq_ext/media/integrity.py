@@ -2,7 +2,7 @@
 
 libsndfile reads a shortened wav or ogg file as if it had always been that short. Both formats say how long
 they should be: a wav file in its chunk sizes, an ogg file in the sizes of its pages and the time stamp of the
-last one. MP3 has `mp3`.
+last one. For MP3 see `mp3`.
 """
 
 import os

@@ -1,0 +1,167 @@
+"""The text and the word times of long recordings: a recogniser whose weights read tones, each tone a letter.
+
+Its convolutions are a filter per tone, its transformer hands on what it gets. So what it says is known beforehand, for
+every place of the seams.
+"""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from fairseq_ext.checkpoints.recognizer import Recognizer, load_recognizer
+from fairseq_ext.checkpoints.transcription import FORMATS, transcribe_files
+from fairseq_ext.data.labels import SPECIAL_SYMBOLS
+from fairseq_ext.decoding.ctc import BeamConfig, BeamSearch
+from fairseq_ext.models.ctc import CtcConfig, ExtCtc
+
+Samples = NDArray[np.float32]
+
+RATE, HOP, REACH = 8000, 160, 200  # Hz; samples from frame to frame, and that a frame hears
+LETTERS = "|abcçdeàlo"
+TONES_HZ = [400 + 300 * i for i in range(len(LETTERS))]
+LETTER, GAP = 800, 480  # samples
+NUM_CLIPS, CLIP = 20, 3 * RATE
+WINDOW_S, OVERLAP_S = 4.0, 1.0
+SIZES: dict[str, Any] = {
+    "extractor_mode": "layer_norm",
+    "conv_feature_layers": f"[({4 * len(LETTERS) + 4}, {REACH}, {HOP})]",
+    "encoder_layers": 1,
+    "encoder_embed_dim": len(LETTERS) + 2,
+    "encoder_ffn_embed_dim": 8,
+    "encoder_attention_heads": 2,
+    "conv_pos": 4,
+    "conv_pos_groups": 2,
+}
+
+
+def tone(letter: str, size: int = LETTER) -> Samples:
+    time_s = np.arange(size) / RATE
+    return (0.3 * np.sin(2 * np.pi * TONES_HZ[LETTERS.index(letter)] * time_s)).astype(np.float32)
+
+
+@torch.no_grad()
+def set_weights(model: ExtCtc) -> None:
+    """Four phases of each tone, summed; silence has a constant, half as large as the weakest tone's answer."""
+    num, encoder = len(LETTERS), model.w2v_encoder.w2v_model
+    for name, value in model.named_parameters():
+        if "norm" not in name and "conv_layers.0.2" not in name and not name.endswith("weight_v"):
+            value.zero_()
+    convolution, norm = encoder.feature_extractor.conv_layers[0].children()
+    turns = torch.arange(REACH) / RATE * torch.tensor(TONES_HZ)[:, None, None] + torch.arange(4)[:, None] / 4
+    filters = torch.cos(2 * np.pi * turns) * torch.hann_window(REACH)
+    convolution.weight[: 4 * num, 0] = 0.001 * filters.flatten(0, 1)
+    norm["1"].bias[4 * num :] = 3.0
+    for i in range(num):
+        encoder.post_extract_proj.weight[i, 4 * i : 4 * i + 4] = 1.0
+    answers = []
+    for i, letter in enumerate(LETTERS):
+        frames, _ = encoder.conv_frames(torch.from_numpy(tone(letter))[None], None)
+        answers.append(frames[0, 1:-1, 4 * i : 4 * i + 4].sum(1).min())
+    constant = torch.nn.functional.gelu(torch.tensor(3.0))
+    encoder.post_extract_proj.weight[num, 4 * num] = min(answers) / 2 / constant
+    head = model.w2v_encoder.proj
+    head.weight[len(SPECIAL_SYMBOLS) :, :num] = 20 * torch.eye(num)
+    head.weight[0, num] = 20.0
+    head.bias[1 : len(SPECIAL_SYMBOLS)] = -100.0
+
+
+@pytest.fixture(scope="module")
+def recognizer(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    """By way of a file."""
+    symbols = [*SPECIAL_SYMBOLS, *LETTERS]
+    model = ExtCtc(CtcConfig(**SIZES), len(symbols))
+    set_weights(model)
+    task = {"_name": "ext_audio_ctc", "data": "", "sample_rate_hz": RATE}
+    state = {
+        "cfg": {"common": {"seed": 1}, "model": {**SIZES, "_name": "ext_ctc"}, "task": task},
+        "model": model.state_dict(),
+        "task_state": {"symbols": symbols},
+    }
+    path = tmp_path_factory.mktemp("tones") / "checkpoint_best.pt"
+    torch.save(state, path)
+    return load_recognizer(path)
+
+
+class Said:
+    """A minute of made-up words in clips of 3 s, with a silence longer than a window in the middle."""
+
+    def __init__(self) -> None:
+        generator = np.random.default_rng(5)
+        self.clips: list[Samples] = []
+        self.texts: list[str] = []
+        self.times: list[tuple[int, int]] = []  # samples, of each word
+        for index in range(NUM_CLIPS):
+            silent = NUM_CLIPS // 2 <= index < NUM_CLIPS // 2 + 3
+            sounds, words, position = [np.zeros(400, np.float32)], [], 400
+            while not silent and position < CLIP - 8 * (LETTER + GAP):
+                letters = generator.choice(list(LETTERS[1:]), size=generator.integers(1, 7))
+                words.append("".join(letters))
+                start = index * CLIP + position
+                for letter in [*letters, "|"]:
+                    sounds += [tone(letter), np.zeros(GAP, np.float32)]
+                position += (len(letters) + 1) * (LETTER + GAP)
+                self.times.append((start, start + len(letters) * (LETTER + GAP) - GAP))
+            self.clips.append(np.concatenate([*sounds, np.zeros(CLIP, np.float32)])[:CLIP])
+            self.texts.append(" ".join(words))
+
+    @property
+    def text(self) -> str:
+        return " ".join(text for text in self.texts if text)
+
+
+@pytest.fixture(scope="module")
+def said() -> Said:
+    return Said()
+
+
+def test_clips_one_by_one(recognizer: Recognizer, said: Said) -> None:
+    assert any(a == b for text in said.texts for a, b in pairwise(text))  # doubled letters
+    assert [recognizer.transcribe(clip) for clip in said.clips] == said.texts
+
+
+@pytest.mark.parametrize("overlap_s", [OVERLAP_S, 0.3])
+def test_no_letter_is_lost_or_doubled_wherever_the_seams_are(
+    recognizer: Recognizer, said: Said, overlap_s: float
+) -> None:
+    waveform = np.concatenate(said.clips)
+    for shift in range(0, round((WINDOW_S - overlap_s) * RATE), 1999):
+        shifted = np.concatenate([np.zeros(shift, np.float32), waveform])
+        words = recognizer.timed_words(shifted, window_s=WINDOW_S, overlap_s=overlap_s)
+        assert " ".join(word.text for word in words) == said.text
+        times = np.array([(word.start_s, word.end_s) for word in words])
+        assert (np.diff(times.ravel()) > 0).all()
+        expected = (np.array(said.times) + shift) / RATE
+        np.testing.assert_allclose(times, expected, rtol=0, atol=REACH / RATE)
+
+
+def test_beam_search_gives_the_same(recognizer: Recognizer, said: Said) -> None:
+    search = BeamSearch(recognizer.symbols, BeamConfig(beam_size=4))
+    waveform = np.concatenate([np.zeros(777, np.float32), *said.clips])
+    words = recognizer.timed_words(waveform, search, window_s=WINDOW_S, overlap_s=OVERLAP_S)
+    assert " ".join(word.text for word in words) == said.text
+    times = np.array([(word.start_s, word.end_s) for word in words])
+    expected = (np.array(said.times) + 777) / RATE
+    np.testing.assert_allclose(times, expected, rtol=0, atol=REACH / RATE)
+
+
+def test_file_of_another_rate_and_two_channels(recognizer: Recognizer, said: Said, tmp_path: Path) -> None:
+    waveform = np.repeat(np.concatenate(said.clips), 6)  # 48 kHz; the images lie above what is kept
+    path = tmp_path / "una minuta à.flac"
+    soundfile.write(path, np.stack([waveform, waveform], axis=1), 6 * RATE)
+    (found,) = transcribe_files(recognizer, [path], window_s=WINDOW_S)
+    assert found.words is not None
+    written = {name: write(found.words) for name, (_, write) in FORMATS.items()}
+    assert written["text"] == said.text + "\n"
+    content = json.loads(written["json"])
+    assert content["text"] == said.text
+    starts = [word["start_s"] for word in content["words"]]
+    np.testing.assert_allclose(starts, [start / RATE for start, _ in said.times], rtol=0, atol=REACH / RATE)
+    cues = [line for block in written["srt"].split("\n\n") for line in block.strip().split("\n")[2:]]
+    assert " ".join(cues) == said.text
