@@ -93,6 +93,14 @@ sized_training() {
   training "$@" "${chosen[@]}"
 }
 
+# One training of each kind, as all of them are set.
+check_settings() {
+  [ ${#settings[@]} -gt 0 ] || return 0
+  { sized_training wav2vec2 pretrain ssl 1 && sized_training ctc_random finetune asr 1 &&
+    sized_training encoder_head heads accent 1; } |
+    python "$repo/tools/check_overrides.py" --conf "$conf" --user-dir "$user_dir"
+}
+
 stage_data() {
   local sizes=(--train-minutes 20 --other-speakers 32 --other-minutes 45)
   ! $smoke || sizes=(--train-speakers 8 --dev-speakers 8 --test-speakers 8 --other-speakers 4 --train-minutes 0.8
@@ -111,7 +119,8 @@ stage_data() {
   else
     [ -z "$(divided)" ] || die "--division, --keep-shared-sentences: Common Voice expected, found recordings/ in $corpus"
   fi
-  check_starts # not after a day of pre-training
+  check_starts # nor after a day of pre-training
+  check_settings
   keep_settings
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
 }
