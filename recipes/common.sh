@@ -103,6 +103,7 @@ run_recipe() {
   local from to i
   from=$(stage_number "${first:-0}")
   to=$(stage_number "${last:-$((${#stages[@]} - 1))}")
+  [ "$from" -le "$to" ] || die "--stop-stage ${stages[to]}: a stage from ${stages[from]} on expected; see --help"
   out=${out:-$repo/runs/$recipe}
   mkdir -p "$out"
   out=$(cd "$out" && pwd)

@@ -86,8 +86,15 @@ class Choices:
     keep_shared_sentences: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a language or case that the normaliser does not take, before anything is read."""
+        """Raise ValueError for what nothing can be made of, before anything is read."""
         check_choice(self.language, self.case)
+        for name in ("sample_rate_hz", "max_per_speaker"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name}: a number from 1 on expected, found {getattr(self, name)}; change it"
+                )
+        if not all(minutes > 0 for minutes in self.minutes):
+            raise ValueError(f"minutes: numbers above 0 expected, found {list(self.minutes)}; change them")
 
 
 def check_language(language: str, stated: str | None) -> None:

@@ -50,6 +50,7 @@ recipe_option() {
     --start)
       [[ $2 =~ ^[a-z0-9_]+=. ]] || die "--start $2: NAME=FROM expected, NAME of a-z, 0-9 and _"
       [ -e "${2#*=}" ] || die "--start $2: a checkpoint or the folder of a run expected, found neither"
+      [[ " ${starts[*]}" != *" ${2%%=*}="* ]] || die "--start $2: another NAME expected, found one that was given before"
       starts+=("${2%%=*}=$(realpath "${2#*=}")")
       ;;
     --division)
@@ -169,13 +170,23 @@ protocols() {
   done
 }
 
-# What --labels asks for: protocols of recognition in `recognised`, most labels first.
+# What --labels asks for: protocols of recognition in `recognised`, each once, in its order.
 find_recognised() {
-  local patterns
+  local patterns pattern name known matching
   need_manifests
   IFS=, read -ra patterns <<<"$($smoke && echo asr || echo "$labels")"
-  mapfile -t recognised < <(protocols "${patterns[@]}")
-  [ ${#recognised[@]} -gt 0 ] || die "--labels $labels: some of $(protocols asr 'asr_*' | xargs) expected, found none"
+  mapfile -t known < <(protocols asr 'asr_*')
+  recognised=()
+  for pattern in "${patterns[@]}"; do
+    matching=()
+    # shellcheck disable=SC2053  # a pattern
+    for name in "${known[@]}"; do [[ $name != $pattern ]] || matching+=("$name"); done
+    # what the corpus is too small for may be missing, unless it is named
+    [ ${#matching[@]} -gt 0 ] || [[ $pattern = *[*?]* ]] ||
+      die "--labels $labels: some of ${known[*]} expected, found $pattern"
+    for name in "${matching[@]}"; do [[ " ${recognised[*]} " = *" $name "* ]] || recognised+=("$name"); done
+  done
+  [ ${#recognised[@]} -gt 0 ] || die "--labels $labels: some of ${known[*]} expected, found none"
 }
 
 stage_check() {

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -292,6 +293,12 @@ def test_what_cannot_be_asked_is_left_out_with_a_note() -> None:
 def test_unknown_language() -> None:
     with pytest.raises(ValueError, match="language 'x!': a code such as ca, "):
         Choices("x!")
+
+
+@pytest.mark.parametrize("wrong", [{"minutes": (10, 0)}, {"max_per_speaker": 0}, {"sample_rate_hz": -1}])
+def test_numbers_of_which_nothing_can_be_made(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"{next(iter(wrong))}: .* expected, found"):
+        Choices("ca", **wrong)
 
 
 def test_mistyped_language_is_not_one_without_rules() -> None:
