@@ -1,8 +1,6 @@
 """Accents and genders with the real commands: two streams with gaps in one training, scored each; the file alone."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import pytest
 import soundfile
 import torch
 from omegaconf import OmegaConf
+from preloaded import Preloaded
 
 from fairseq_ext.checkpoints.load import load_model
 from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
@@ -160,27 +159,27 @@ def test_file_alone_names_accent_and_gender(trained: Any, voices: Path) -> None:
 
 
 def test_each_stream_is_scored_by_the_command(
-    trained: Any, voices: Path, tmp_path: Path, repository: Path
+    trained: Any, voices: Path, tmp_path: Path, repository: Path, preloaded: Preloaded
 ) -> None:
-    command = [sys.executable, str(repository / "tools" / "evaluate.py"), "--origin", "synthetic"]
+    command = [repository / "tools" / "evaluate.py", "--origin", "synthetic"]
     checkpoint = ["--checkpoint", str(trained.folder / "checkpoint_last.pt"), "--data", str(voices)]
     for label, count in (("accent", 22), ("gender", 18)):
         out = tmp_path / label
         row = ["--row", "heads", "--label", label, "--out", str(out), "--intervals-over", "speakers"]
-        subprocess.run([*command, *checkpoint, *row], check=True, capture_output=True)
+        preloaded.run([*command, *checkpoint, *row], check=True)
         result = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
         assert (result["n"], result["n"] + result["num_unlabelled"]) == (count, 24)
         assert (result["num_shared_speakers"], result["intervals_over"]) == (0, "speakers")
         assert result["metrics"]["macro_f1"]["value"] > 0.8
     assert "valencià" in (tmp_path / "accent" / "predictions.tsv").read_text(encoding="utf-8")
     row = ["--row", "heads", "--out", str(tmp_path / "none")]
-    failed = subprocess.run([*command, *checkpoint, *row], capture_output=True, text=True, check=False)
+    failed = preloaded.run([*command, *checkpoint, *row])
     assert failed.returncode != 0
     assert "expected the name of one label stream, found 'accent,gender'" in failed.stderr
 
 
 def test_heads_of_a_run_stand_in_the_protocols_of_their_streams(
-    trained: Any, voices: Path, tmp_path: Path, repository: Path
+    trained: Any, voices: Path, tmp_path: Path, repository: Path, preloaded: Preloaded
 ) -> None:
     done = tmp_path / "train" / "accent_gender" / "joint_head" / "seed1"
     done.mkdir(parents=True)
@@ -189,10 +188,10 @@ def test_heads_of_a_run_stand_in_the_protocols_of_their_streams(
     (tmp_path / "manifests").mkdir()
     for protocol in ("accent_gender", "accent", "gender"):
         (tmp_path / "manifests" / protocol).symlink_to(voices)
-    command = [sys.executable, str(repository / "tools" / "evaluate.py"), "--origin", "synthetic"]
+    command = [repository / "tools" / "evaluate.py", "--origin", "synthetic"]
     options = ["--run", str(tmp_path), "--protocols", "accent_gender", "--intervals-over", "speakers"]
     heads = ["--heads", "accent=accent", "gender=gender"]
-    subprocess.run([*command, *options, *heads], check=True, capture_output=True)
+    preloaded.run([*command, *options, *heads], check=True)
     for label, names, count in (("accent", ACCENTS_HZ, 22), ("gender", GENDERS_HZ, 18)):
         row = tmp_path / "rows" / label / "joint_head" / "seed1" / "metrics.json"
         result = json.loads(row.read_text(encoding="utf-8"))

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from preloaded import Preloaded
 
 from fairseq_ext.checkpoints.recognizer import load_recognizer
 from fairseq_ext.manifest import Utterance, read_labels, write_dictionary, write_manifest
@@ -23,7 +23,7 @@ Train = Callable[..., Any]
 Command = Callable[[Path, Sequence[str]], list[str]]
 KillAfter = Callable[[list[str], Path, int], None]
 Differences = Callable[[Any, Any], dict[str, float]]
-Torchrun = Callable[..., subprocess.CompletedProcess[str]]
+TwoRanks = Callable[..., subprocess.CompletedProcess[str]]
 
 RATE = 8000
 # Each letter is a tone: what is heard is what is written.
@@ -144,7 +144,7 @@ def test_the_file_alone_writes_down_what_the_manifest_says(alone: Path, corpus: 
 
 
 def test_command_transcribes_long_audio_and_says_what_it_cannot_read(
-    alone: Path, corpus: Path, repository: Path, tmp_path: Path
+    alone: Path, corpus: Path, repository: Path, preloaded: Preloaded, tmp_path: Path
 ) -> None:
     texts = list(read_labels(corpus, "train", "wrd"))
     clips = [soundfile.read(corpus / f"{number}.wav")[0] for number in range(24)]
@@ -152,10 +152,8 @@ def test_command_transcribes_long_audio_and_says_what_it_cannot_read(
     soundfile.write(tmp_path / "all.flac", np.concatenate(clips), RATE)
     (tmp_path / "broken.mp3").write_bytes(b"no sound")
     files = [tmp_path / name for name in ("one.ogg", "broken.mp3", "all.flac")]
-    command = [sys.executable, str(repository / "tools" / "transcribe.py"), str(alone), *map(str, files)]
-    said = subprocess.run(
-        [*command, "--format", "json", "--out", str(tmp_path)], capture_output=True, text=True
-    )
+    command = [repository / "tools" / "transcribe.py", alone, *files]
+    said = preloaded.run([*command, "--format", "json", "--out", tmp_path])
     assert said.returncode == 1
     assert "1 of 3 recordings could not be read" in said.stderr
     assert "broken.mp3" in said.stderr
@@ -166,7 +164,7 @@ def test_command_transcribes_long_audio_and_says_what_it_cannot_read(
     assert times == sorted(times)
     assert 20.0 < times[-1] <= sum(map(len, clips)) / RATE
     assert found["text"] == " ".join(word["word"] for word in found["words"])
-    said = subprocess.run(command[:-2], capture_output=True, text=True, check=True)
+    said = preloaded.run(command[:-2], check=True)
     assert said.stdout == texts[3] + "\n"
 
 
@@ -237,7 +235,7 @@ def test_fine_tuning_takes_shape_and_weights_and_starts_a_new_output_layer(
 def test_two_ranks_learn_as_one(
     train: Train,
     training_command: Command,
-    torchrun: Torchrun,
+    two_ranks: TwoRanks,
     differences: Differences,
     options: tuple[str, ...],
     tmp_path: Path,
@@ -245,7 +243,7 @@ def test_two_ranks_learn_as_one(
     settings = (*options, *NO_DROPOUT, "optimization.max_update=4", "dataset.disable_validation=false")
     one = train(tmp_path / "one", *settings, "optimization.update_freq=[2]")
     folder = tmp_path / "two"
-    result = torchrun(training_command(folder, settings), folder)
+    result = two_ranks(training_command(folder, settings), folder)
     assert result.returncode == 0, result.stdout[-4000:]
     two = type(one)(folder, result.stdout, 0)
     assert sorted(two.updates) == sorted(one.updates) == [1, 2, 3, 4]
