@@ -1,0 +1,48 @@
+"""What every recipe's smoke run leaves; each recipe's file of tests imports these, for it makes the run."""
+
+import re
+from pathlib import Path
+
+from recipes.launching import SMOKE, finish, results
+
+from fairseq_ext.analysis.results import stale_results_page
+
+
+def test_smoke_ends_with_results_and_report(smoke: Path) -> None:
+    rows = results(smoke)["rows"]
+    assert rows
+    assert {row["data"] for row in rows} == {"synthetic"}
+    assert stale_results_page(smoke) is None
+    assert "synthetic" in (smoke / "RESULTS.md").read_text(encoding="utf-8")
+    page = (smoke / "report.html").read_text(encoding="utf-8")
+    assert "<html" in page
+    assert not re.findall(
+        r"""(?:src|href)=["']https?://[^"']+\.(?:js|css|png|woff2?)""", page
+    )  # self-contained
+
+
+def test_every_training_has_its_row(smoke: Path) -> None:
+    trained = {path.parent.relative_to(smoke / "train") for path in (smoke / "train").rglob("done")}
+    scored = {path.parent.relative_to(smoke / "rows") for path in (smoke / "rows").rglob("metrics.json")}
+    elsewhere = {path for path in trained if path.parts[-2] == "simclr"}  # scored by its probes
+    elsewhere |= {
+        path for path in trained if path.parts[0] == "accent_gender"
+    }  # scored as accent and as gender
+    assert trained - elsewhere <= scored
+    listed = {(row["protocol"], row["row"], row["seed"]) for row in results(smoke)["rows"]}
+    assert listed == {
+        ("/".join(p.parts[:-2]), p.parts[-2], int(p.parts[-1].removeprefix("seed"))) for p in scored
+    }
+
+
+def files_of(out: Path) -> dict[str, int]:
+    """When each checkpoint and row was written."""
+    paths = [*(out / "train").rglob("*.pt"), *(out / "rows").rglob("*")]
+    return {str(path): path.stat().st_mtime_ns for path in paths if path.is_file()}
+
+
+def test_finished_run_has_nothing_left_to_do(recipe: Path, smoke: Path) -> None:
+    before, page = files_of(smoke), (smoke / "RESULTS.md").read_bytes()
+    finish(recipe, smoke, *SMOKE)
+    assert files_of(smoke) == before
+    assert (smoke / "RESULTS.md").read_bytes() == page

@@ -1,0 +1,57 @@
+"""Starts run.sh of a recipe, and reads what its run left."""
+
+import json
+import os
+import signal
+import subprocess
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from fairseq_ext.manifest import read_manifest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SMOKE = ("--smoke", "--corpus", "synthetic")
+
+
+def launch(recipe: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+    """Start run.sh in a process group of its own."""
+    log = (out.parent / f"{out.name}.log").open("w", encoding="utf-8")
+    return subprocess.Popen(
+        [str(recipe / "run.sh"), "--out", str(out), *options],
+        cwd=out.parent,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait(process: subprocess.Popen[str], timeout_s: float) -> int:
+    """Exit status; what takes too long is killed with its children."""
+    try:
+        return process.wait(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
+def finish(recipe: Path, out: Path, *options: str) -> str:
+    """Run to the end; the output."""
+    status = wait(launch(recipe, out, *options), 580)
+    text = (out.parent / f"{out.name}.log").read_text(encoding="utf-8")
+    assert status == 0, f"exit status {status}:\n{text[-4000:]}"
+    return text
+
+
+def results(out: Path) -> dict[str, Any]:
+    """results.json of a run."""
+    found: dict[str, Any] = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    return found
+
+
+def speakers(out: Path, protocol: str, *splits: str) -> set[str]:
+    """Who is heard in splits of a manifest folder."""
+    read = (read_manifest(out / "manifests" / protocol, split) for split in splits)
+    return {str(utterance.speaker) for utterance in chain.from_iterable(read)}

@@ -1,0 +1,71 @@
+"""Spoken digits from nothing to the report, and killed while it trains."""
+
+import json
+import random
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recipes.every_smoke import *  # noqa: F403 - tests of what every recipe's smoke run leaves
+from recipes.launching import REPOSITORY, SMOKE, finish, launch, results, wait
+
+pytestmark = pytest.mark.recipe
+RECIPE = REPOSITORY / "recipes" / "spoken_digits"
+# What a run that was interrupted may say differently.
+CIRCUMSTANCES = ("command", "train_s", "commit")
+
+
+def test_digits_cover_every_protocol_and_system(smoke: Path) -> None:
+    found = {(row["protocol"].split("/")[0], row["row"]) for row in results(smoke)["rows"]}
+    best = re.search(r"^best=(\w+)", (RECIPE / "run.sh").read_text(encoding="utf-8"), re.MULTILINE)
+    assert best
+    systems = {"linear", "rnn", "lstm", "temporal_cnn", best[1]}
+    expected = {("published", name) for name in systems}
+    expected |= {(protocol, best[1]) for protocol in ("one_speaker", "loso", "leaky")}
+    expected |= {(protocol, "temporal_cnn") for protocol in ("one_speaker", "labels")}
+    for protocol in ("published", "one_speaker", "labels"):
+        expected |= {(protocol, name) for name in ("simclr_probe", "untrained_probe", "simclr_finetune")}
+        expected |= {(protocol, name) for name in ("simclr_probe_centred", "untrained_probe_centred")}
+    assert expected <= found
+
+
+def figures(out: Path, protocol: str) -> list[dict[str, Any]]:
+    """The rows of a protocol that supervised training gives, without what circumstances change."""
+    found = sorted((out / "rows" / protocol).rglob("metrics.json"))
+    rows = [json.loads(path.read_text(encoding="utf-8")) for path in found]
+    kept = [row for row in rows if "sim" not in row["row"] and "probe" not in row["row"]]
+    return [{key: value for key, value in row.items() if key not in CIRCUMSTANCES} for row in kept]
+
+
+def kill_while_training(out: Path, *options: str) -> Iterator[str]:
+    """SIGKILL run.sh at some moment of the train stage, more than once."""
+    moment = random.Random(8)
+    for _ in range(2):
+        process = launch(RECIPE, out, *options)
+        log = out.parent / f"{out.name}.log"
+        while "trainings, " not in (log.read_text(encoding="utf-8") if log.exists() else ""):
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(moment.uniform(4, 25))
+        yield "finished" if process.poll() is not None else "killed"
+        process.send_signal(signal.SIGKILL)  # run.sh alone: its trainings must notice by themselves
+        process.wait()
+
+
+def test_killed_run_continues_to_the_same_figures(smoke: Path, tmp_path: Path) -> None:
+    options = (*SMOKE, "--parts", "supervised")
+    assert "killed" in list(kill_while_training(tmp_path / "run", *options))
+    finish(RECIPE, tmp_path / "run", *options, "--stop-stage", "evaluate")
+    killed = figures(tmp_path / "run", "published")
+    assert len(killed) == 5
+    assert killed == figures(smoke, "published")
+
+
+def test_unknown_part_is_refused(tmp_path: Path) -> None:
+    process = launch(RECIPE, tmp_path / "run", *SMOKE, "--parts", "supervised,everything")
+    assert wait(process, 60) != 0
+    assert "everything" in (tmp_path / "run.log").read_text(encoding="utf-8")

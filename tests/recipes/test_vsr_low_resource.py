@@ -1,0 +1,75 @@
+"""Mouth clips and their labels from nothing to the report; filtered again, killed while it crops."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recipes.every_smoke import *  # noqa: F403 - tests of what every recipe's smoke run leaves
+from recipes.launching import REPOSITORY, SMOKE, finish, launch, speakers
+
+from fairseq_ext.media.mouth.table import read_clips
+
+pytestmark = pytest.mark.recipe
+RECIPE = REPOSITORY / "recipes" / "vsr_low_resource"
+CLIP_FILES = {"video": "mp4", "audio": "wav", "landmarks": "npz"}
+
+
+def clip_rows(out: Path) -> dict[str, Any]:
+    """Rows of clips.tsv by id."""
+    return {row.id: row for row in read_clips(out / "clips", status=None)}
+
+
+def test_lips_clips_are_whole_and_planted_accidents_are_rejected(smoke: Path) -> None:
+    rows = clip_rows(smoke)
+    for name, row in rows.items():
+        made = [(smoke / "clips" / f"{kind}/{name}.{end}").is_file() for kind, end in CLIP_FILES.items()]
+        assert made == [row.status == "ok"] * 3, name
+    assert {"cut_off", "unreadable", "no_video"} <= {row.reason for row in rows.values()}
+    assert sum(row.status == "ok" for row in rows.values()) > 40
+
+
+def test_lips_automatic_labels_only_train(smoke: Path) -> None:
+    for language in ("it", "pt", "multilingual"):
+        folder = smoke / "manifests" / language
+        for split in ("valid", "test"):
+            sources = (folder / f"{split}.label_source").read_text(encoding="utf-8").split()
+            assert sources
+            assert set(sources) == {"human"}
+        held_out = speakers(smoke, language, "valid", "test")
+        assert held_out
+        assert not speakers(smoke, language, "train") & held_out
+
+
+def test_lips_filters_change_without_decoding(smoke: Path) -> None:
+    table, rows = (
+        (smoke / "labels" / "labels.tsv").read_bytes(),
+        smoke / "manifests" / "multilingual" / "train.tsv",
+    )
+    before = rows.read_bytes()
+    finish(RECIPE, smoke, *SMOKE, "--stage", "labels", "--filters", "--min-avg-logprob 0")
+    sources = rows.with_suffix(".label_source").read_text(encoding="utf-8").split()
+    assert set(sources) == {"human"}
+    finish(RECIPE, smoke, *SMOKE, "--stage", "labels", "--update")
+    assert rows.read_bytes() == before
+    assert (smoke / "labels" / "labels.tsv").read_bytes() == table
+
+
+def test_lips_clips_of_a_killed_run_are_the_same(smoke: Path, tmp_path: Path) -> None:
+    done, out = smoke, tmp_path / "run"
+    stages = ("--corpus", str(done / "corpus"), "--smoke", "--stop-stage", "clips")
+    process = launch(RECIPE, out, *stages)
+    while len(list((out / "clips").rglob("*.mp4"))) < 5:
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    shards = [("--cluster", f"--shards 2 --shard-id {i} --workers 1") for i in (0, 1)]
+    assert "this shard has done its part" in finish(RECIPE, out, *stages, *shards[0])
+    assert not (out / "clips" / "clips.tsv").exists()
+    finish(RECIPE, out, *stages, *shards[1])
+    assert (out / "clips" / "clips.tsv").read_bytes() == (done / "clips" / "clips.tsv").read_bytes()
+    for path in (done / "clips" / "video").rglob("*.mp4"):
+        assert (out / path.relative_to(done)).read_bytes() == path.read_bytes(), path
