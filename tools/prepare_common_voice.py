@@ -72,7 +72,7 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
         max_per_speaker=args.max_per_speaker,
         keep_shared_sentences=args.keep_shared_sentences,
     )
-    cv_protocols.check_language(choices.language, common_voice.stated_locale(folder))
+    cv_protocols.check_language(choices.language, common_voice.stated_locale(folder), on_note=print)
     if args.check:
         return
     clips = common_voice.read(

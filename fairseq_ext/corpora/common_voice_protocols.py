@@ -97,21 +97,27 @@ class Choices:
             raise ValueError(f"minutes: numbers above 0 expected, found {list(self.minutes)}; change them")
 
 
-def check_language(language: str, stated: str | None) -> None:
-    """Tells a mistyped language from one without rules. The rules of another are taken for what was meant.
+def check_language(language: str, stated: str | None, *, on_note: Note | None = None) -> None:
+    """Tells a mistyped language from one without rules. The rules of another may be meant, which is noted.
 
     Args:
         language: whose rules are asked for.
         stated: locale of the recordings, `common_voice.stated_locale`; None where it is not known.
+        on_note: receives a line when the rules are those of another language; by default it is logged.
 
     Raises:
         ValueError: there are no rules for it, and the recordings are of another.
     """
-    if stated and not has_rules(language) and _language_of(language) != _language_of(stated):
+    if not stated or _language_of(language) == _language_of(stated):
+        return
+    if not has_rules(language):
         raise ValueError(
             f"language {language!r}: {stated!r} expected, as the rows say in their column locale, or a language with "
             f"rules, found neither; pass {stated}"
         )
+    (on_note or log.warning)(
+        f"the rows are of {stated!r}, their sentences are spelled by the rules of {language!r}"
+    )
 
 
 def _language_of(code: str) -> str:

@@ -116,7 +116,7 @@ stage_data() {
   [ -f "$corpus/validated.tsv" ] || [ -d "$corpus/recordings" ] ||
     die "--corpus: a folder with validated.tsv and clips/, or with recordings/, expected, found neither in $corpus"
   if [ -f "$corpus/validated.tsv" ]; then
-    prepare "$corpus" --check >/dev/null # not after hours of conversion
+    prepare "$corpus" --check # not after hours of conversion
   else
     [ -z "$(divided)" ] || die "--division, --keep-shared-sentences: Common Voice expected, found recordings/ in $corpus"
   fi

@@ -302,8 +302,12 @@ def test_numbers_of_which_nothing_can_be_made(wrong: dict[str, Any]) -> None:
 
 
 def test_mistyped_language_is_not_one_without_rules() -> None:
-    for language, stated in (("ca", "ca"), ("eu", "eu"), ("sv_SE", "sv-SE"), ("es", "ca"), ("eu", None)):
-        check_language(language, stated)
+    notes: list[str] = []
+    for language, stated in (("ca", "ca"), ("eu", "eu"), ("sv_SE", "sv-SE"), ("eu", None)):
+        check_language(language, stated, on_note=notes.append)
+    assert notes == []
+    check_language("es", "ast", on_note=notes.append)
+    assert notes == ["the rows are of 'ast', their sentences are spelled by the rules of 'es'"]
     with pytest.raises(ValueError, match=r"language 'cat': 'ca' expected, .* column locale"):
         check_language("cat", "ca")
 
