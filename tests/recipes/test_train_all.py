@@ -2,24 +2,35 @@
 
 import os
 import subprocess
-import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import pytest
+from preloaded import Preloaded
+
 REPOSITORY = Path(__file__).parents[2]
+TrainAll = Callable[..., "subprocess.CompletedProcess[str]"]
 CONF = REPOSITORY / "recipes" / "spoken_digits" / "conf"
 
 
-def train_all(run: Path, lines: list[str], pid: int | None = None) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def train_all(preloaded: Preloaded) -> TrainAll:
     """Runs a list of trainings, one at a time."""
+    return partial(_train_all, preloaded)
+
+
+def _train_all(
+    preloaded: Preloaded, run: Path, lines: list[str], pid: int | None = None
+) -> "subprocess.CompletedProcess[str]":
     run.mkdir(exist_ok=True)
     (run / "list").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     options = ["--conf", CONF, "--user-dir", REPOSITORY / "fairseq_ext", "--pid", str(pid or os.getpid())]
-    command = [sys.executable, REPOSITORY / "tools" / "train_all.py", run / "list", run, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return preloaded.run([REPOSITORY / "tools" / "train_all.py", run / "list", run, *options])
 
 
-def test_finished_trainings_are_skipped(tmp_path: Path) -> None:
+def test_finished_trainings_are_skipped(train_all: TrainAll, tmp_path: Path) -> None:
     done = tmp_path / "train" / "published" / "linear" / "seed1" / "done"
     done.parent.mkdir(parents=True)
     done.write_text("7\n")
@@ -27,7 +38,7 @@ def test_finished_trainings_are_skipped(tmp_path: Path) -> None:
     assert done.read_text() == "7\n"
 
 
-def test_a_failure_is_shown_and_nothing_follows(tmp_path: Path) -> None:
+def test_a_failure_is_shown_and_nothing_follows(train_all: TrainAll, tmp_path: Path) -> None:
     found = train_all(tmp_path, [f"{row}\tlinear\tpublished\t1" for row in ("first", "second")])
     assert found.returncode == 1
     log = tmp_path / "train" / "published" / "first" / "seed1" / "stdout.log"
@@ -38,7 +49,7 @@ def test_a_failure_is_shown_and_nothing_follows(tmp_path: Path) -> None:
     assert not (tmp_path / "train" / "published" / "second").exists()
 
 
-def test_ends_when_the_run_is_gone(tmp_path: Path) -> None:
+def test_ends_when_the_run_is_gone(train_all: TrainAll, tmp_path: Path) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     began = time.monotonic()

@@ -1,11 +1,10 @@
 """The majority baseline: the training set's answer, scored like any row; gaps in the labels; the command."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from preloaded import Preloaded
 from sklearn.metrics import f1_score
 
 from fairseq_ext.analysis.baselines import majority
@@ -62,10 +61,10 @@ def test_label_outside_the_dictionary_is_named(data: Path, tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
-def test_command_writes_the_row(data: Path, tmp_path: Path, repository: Path) -> None:
-    command = [sys.executable, str(repository / "tools" / "majority.py"), "--data", f"accent={data}"]
+def test_command_writes_the_row(data: Path, tmp_path: Path, repository: Path, preloaded: Preloaded) -> None:
+    command = [repository / "tools" / "majority.py", "--data", f"accent={data}"]
     options = ["--label", "accent", "--rows", str(tmp_path / "rows"), "--origin", "synthetic"]
-    result = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+    result = preloaded.run([*command, *options], check=True)
     assert result.stdout == "accent/majority: accuracy 33.3 %, macro-F1 16.7 % of 9 recordings\n"
     row = json.loads((tmp_path / "rows/accent/majority/seed1/metrics.json").read_text(encoding="utf-8"))
     assert (row["kind"], row["intervals_over"]) == ("classification", "recordings")
