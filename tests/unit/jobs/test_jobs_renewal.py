@@ -184,36 +184,36 @@ def killed(*args, **kwargs):
         function(*args, **kwargs)
     os.kill(os.getpid(), signal.SIGKILL)
 setattr(renewal, sys.argv[2], killed)
-items = [Item(f"i{i}", {"value": 0}) for i in range(300)]
-renewal.renew_plan(sys.argv[1], items, {"size": 3}, 1, lease_s=60.0, shown=False)
+items = [Item(f"i{i}", {"value": 0}) for i in range(90)]
+renewal.renew_plan(sys.argv[1], items, {"size": 3}, 2, lease_s=60.0, shown=False)
 """
 
 
 @pytest.mark.parametrize("name", ["_carry_over", "_keep", "write_header", "_put_in_place"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_any_moment_it_has_happened_or_not(tmp_path: Path, name: str, when: str) -> None:
-    wanted = make_items(*(f"i{i}" for i in range(300)))
-    call(tmp_path, wanted[:100], Log())
+    wanted = make_items(*(f"i{i}" for i in range(90)))
+    call(tmp_path, wanted[:30], Log())
     killed = subprocess.run([sys.executable, "-c", _RENEW, str(tmp_path), name, when], check=False)
     assert killed.returncode == -signal.SIGKILL
     happened = (name, when) == ("_put_in_place", "after")
-    assert open_plan(tmp_path).num_items == (300 if happened else 100)
+    assert open_plan(tmp_path).num_items == (90 if happened else 30)
     log = Log()
-    call(tmp_path, wanted, log, UPDATE)
-    assert log.worked == [item.id for item in wanted[100:]]
-    assert len(values_of(tmp_path)) == 300
+    call(tmp_path, wanted, log, UPDATE, batch_size=2)
+    assert log.worked == [item.id for item in wanted[30:]]
+    assert len(values_of(tmp_path)) == 90
     for path in tmp_path.glob("work-*"):  # a day later
         os.utime(path, (0, 0))
-    call(tmp_path, wanted[:50], Log(), UPDATE)
+    call(tmp_path, wanted[:15], Log(), UPDATE)
     left = {path for path in tmp_path.glob("work-*") if (path / "items.jsonl").exists()}
     assert left == {open_plan(tmp_path).work}
 
 
 def test_of_several_at_once_one_wins(tmp_path: Path) -> None:
-    call(tmp_path, make_items(*(f"i{i}" for i in range(400))), Log())
+    call(tmp_path, make_items(*(f"i{i}" for i in range(200))), Log())
     program = (
         "import sys; from fairseq_ext.jobs import Item\nfrom fairseq_ext.jobs.renewal import renew_plan\n"
-        "items = [Item(f'{sys.argv[2]}{i}', {'value': 0}) for i in range(1000)]\n"
+        "items = [Item(f'{sys.argv[2]}{i}', {'value': 0}) for i in range(500)]\n"
         "try: print(renew_plan(sys.argv[1], items, {'size': 3}, 1, lease_s=60.0, shown=False).token)\n"
         "except (ValueError, OSError) as error: print('refused', error)"
     )
@@ -222,8 +222,8 @@ def test_of_several_at_once_one_wins(tmp_path: Path) -> None:
     answers = [process.communicate()[0].strip() for process in running]
     plan = open_plan(tmp_path)
     assert plan.token in answers
-    assert plan.num_items == 1000
+    assert plan.num_items == 500
     prefix = plan.items(0)[0].id[0]
     log = Log()
-    call(tmp_path, make_items(*(f"{prefix}{i}" for i in range(1000))), log)
-    assert len(values_of(tmp_path)) == 1000
+    call(tmp_path, make_items(*(f"{prefix}{i}" for i in range(500))), log)
+    assert len(values_of(tmp_path)) == 500
