@@ -43,7 +43,7 @@ types: env ## mypy strict on floors 0 and 1
 	mypy
 
 unit: env ## unit, parity, configuration, training and recipe tests
-	python -m pytest -n $(JOBS) --dist loadfile
+	python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 clean: ## generated files, not the environment
 	rm -rf runs build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
