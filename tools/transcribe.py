@@ -70,9 +70,10 @@ def transcribe(args: argparse.Namespace) -> int:
     options = {"beam_size": args.beam, "lm": args.lm}
     if args.lm:
         alpha, beta = transcription.choose_weights(args.checkpoint, args.lm, args.alpha, args.beta)
-        print(f"transcribe.py: {args.lm} with alpha {alpha:g}, beta {beta:g}", file=sys.stderr)
         options |= {"alpha": alpha, "beta": beta}
     search = transcription.make_search(recognizer, **options)
+    if args.lm:
+        print(f"transcribe.py: {args.lm} with alpha {alpha:g}, beta {beta:g}", file=sys.stderr)
     num_failed = 0
     windows = {"window_s": args.window_s, "overlap_s": args.overlap_s}
     results = transcription.transcribe_files(recognizer, args.files, search, **windows)
@@ -92,6 +93,8 @@ def transcribe(args: argparse.Namespace) -> int:
 def main() -> None:
     """Transcribe; the exit status says whether everything could be read."""
     args = parse_args()
+    # whatever the locale; names of files are bytes, which need not be text
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
         num_failed = transcribe(args)
     except (ValueError, OSError) as error:

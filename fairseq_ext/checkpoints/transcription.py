@@ -76,9 +76,15 @@ def make_search(
 
     Returns:
         The search; None = greedy.
+
+    Raises:
+        FileNotFoundError: no such language model.
+        ValueError: for a damaged one, or other settings.
     """
     if not beam_size and lm is None:
         return None
+    if lm is not None and not lm.is_file():
+        raise FileNotFoundError(f"{lm}: a language model expected, found no file; give an ARPA file")
     config = BeamConfig(beam_size=beam_size or BeamConfig().beam_size, alpha=alpha, beta=beta)
     return BeamSearch(recognizer.symbols, config, None if lm is None else read_arpa(lm))
 
@@ -95,8 +101,10 @@ def output_paths(files: Sequence[Path], folder: Path, suffix: str) -> list[Path]
         A path per recording.
 
     Raises:
-        ValueError: two recordings would share an output, or one would be overwritten.
+        ValueError: the folder is a file, two recordings would share an output, or one would be overwritten.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: a folder for the outputs expected, found a file; choose another")
     found: dict[Path, Path] = {}
     for file in files:
         path = folder / (file.stem + suffix)

@@ -70,15 +70,20 @@ def log_probs_of_long(
         (T, V) ln p.
 
     Raises:
-        ValueError: not a vector, an overlap that is not shorter than the window, or a recogniser with another hop.
+        ValueError: not a vector, a window of no frames, an overlap that is not shorter than it or too short for the
+            recogniser's filters, or a recogniser with another hop.
     """
     if waveform.ndim != 1:
         raise ValueError(f"windows: expected shape (S,), found {tuple(waveform.shape)}; take one channel")
     window = round(window_s * sample_rate_hz) // hop_samples  # frames, as all that follows
     overlap = round(overlap_s * sample_rate_hz) // hop_samples
+    if window < 1:
+        raise ValueError(
+            f"windows: {hop_samples / sample_rate_hz:g} s or more expected, found {window_s:g} s; make them longer"
+        )
     if not 0 <= overlap < window:
         raise ValueError(
-            f"windows: an overlap from 0 to less than the window expected, found {overlap_s} s of {window_s} s; "
+            f"windows: an overlap from 0 to less than the window expected, found {overlap_s:g} s of {window_s:g} s; "
             "change the settings"
         )
     starts = [0]
@@ -101,5 +106,5 @@ def _check_frames(num_frames: int, num_samples: int, hop_samples: int, needed: i
     if not least <= num_frames <= most:
         raise ValueError(
             f"windows: {least} to {most} frames of {num_samples} samples expected at a hop of {hop_samples}, found "
-            f"{num_frames}; give the recogniser's hop"
+            f"{num_frames}; {'make the overlap longer, or ' if num_frames < least else ''}give the recogniser's hop"
         )

@@ -265,6 +265,7 @@ def test_command_answers_wrong_settings_and_names_in_a_sentence(path: Path, tmp_
     wrong = {
         "window": ["--window-s", "3", "--overlap-s", "4"],
         "alpha": ["--alpha", "0.7"],
+        "lm": ["--lm", "gone.arpa"],
         "files": [str(tmp_path), str(tmp_path / "gone.wav")],
     }
     said = {}
@@ -277,6 +278,8 @@ def test_command_answers_wrong_settings_and_names_in_a_sentence(path: Path, tmp_
         said[name] = done.stderr
     assert "an overlap from 0 to less than the window expected" in said["window"]
     assert "give --lm too" in said["alpha"]
+    assert "gone.arpa: a language model expected, found no file" in said["lm"]
+    assert "with alpha" not in said["lm"]
     assert "found a folder" in said["files"]
     assert "gone.wav: an audio file expected, found none; check the path" in said["files"]
     assert "2 of 3 recordings could not be read" in said["files"]

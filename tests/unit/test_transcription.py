@@ -87,6 +87,12 @@ def test_recording_is_never_overwritten(tmp_path: Path) -> None:
         transcription.output_paths([tmp_path / "a.txt"], tmp_path, ".txt")
 
 
+def test_file_for_a_folder_of_outputs_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("notes")
+    with pytest.raises(ValueError, match="out: a folder for the outputs expected, found a file"):
+        transcription.output_paths([Path("a.wav")], tmp_path / "out", ".txt")
+
+
 def test_search_is_greedy_unless_asked_for(recognizer: Recognizer, tmp_path: Path) -> None:
     def made(**options: Any) -> Any:
         return transcription.make_search(recognizer, alpha=0.7, beta=2.0, **options)
@@ -97,7 +103,7 @@ def test_search_is_greedy_unless_asked_for(recognizer: Recognizer, tmp_path: Pat
     search = made(lm=tmp_path / "lm.arpa")
     assert (search.config.beam_size, search.config.alpha, search.config.beta) == (32, 0.7, 2.0)
     assert search.lexicon is not None
-    with pytest.raises(FileNotFoundError, match=r"none\.arpa"):
+    with pytest.raises(FileNotFoundError, match=r"none\.arpa: a language model expected, found no file"):
         made(lm=tmp_path / "none.arpa")
 
 

@@ -97,5 +97,9 @@ def test_bad_settings_are_refused() -> None:
     options = {"sample_rate_hz": RATE, "hop_samples": HOP}
     with pytest.raises(ValueError, match="overlap from 0 to less than the window"):
         log_probs_of_long(waveform_of(100), recogniser(0), **options, window_s=2.0, overlap_s=2.0)
+    with pytest.raises(ValueError, match=r"windows: 0\.1 s or more expected, found -1 s"):
+        log_probs_of_long(waveform_of(100), recogniser(0), **options, window_s=-1.0, overlap_s=0.0)
+    with pytest.raises(ValueError, match="make the overlap longer, or give the recogniser's hop"):
+        log_probs_of_long(waveform_of(800), recogniser(0), **options, window_s=4.0, overlap_s=0.0)
     with pytest.raises(ValueError, match=r"expected shape \(S,\), found \(1, 100\)"):
         log_probs_of_long(waveform_of(100)[None], recogniser(0), **options)
