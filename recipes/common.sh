@@ -116,6 +116,7 @@ run_recipe() {
     "stage_${stages[i]}"
   done
   log "done"
+  exit 0 # bash reads run.sh as it goes, and it may have been updated meanwhile
 }
 
 # Ends a run in good order before its last stage: what comes next cannot be done yet.

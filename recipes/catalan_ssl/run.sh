@@ -25,7 +25,8 @@ recipe_help() {
                                                                   (default: official)
   --keep-shared-sentences
                       train on sentences of valid and test too, where too little is left without them
-  --set CONFIG.KEY=V  a key of conf/{pretrain,finetune,heads}.yaml, such as pretrain.optimization.max_update=9000;
+  --set CONFIG.KEY=V  a key of conf/{pretrain,finetune,heads}.yaml, such as pretrain.optimization.max_update=9000, or
+                      finetune.model.layer_decay=0.9: learning rate of a layer, of that of the layer above;
                       may be given several times
 TXT
 }

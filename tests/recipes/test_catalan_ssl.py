@@ -98,6 +98,22 @@ def test_catalan_divides_as_it_is_told(smoke: Path, tmp_path: Path) -> None:
     assert sentences[0] & sentences[1]
 
 
+@pytest.mark.parametrize("labels", ["asr_10mn,asr", "accent", "asr_9*"])
+def test_catalan_labels_are_those_of_its_manifests(smoke: Path, tmp_path: Path, labels: str) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(smoke / "manifests", out / "manifests")
+    stages = ("--stage", "check", "--stop-stage", "check")
+    assert wait(launch(RECIPE, out, *stages, "--labels", labels), 60) != 0
+    expected = f"--labels {labels}: some of asr asr_0.3min expected, found "
+    assert expected in (tmp_path / "run.log").read_text(encoding="utf-8")
+
+
+def test_catalan_starts_have_names_of_their_own(tmp_path: Path) -> None:
+    starts = ("--start", f"gl={tmp_path}", "--start", f"gl={tmp_path.parent}")
+    assert wait(launch(RECIPE, tmp_path / "run", *starts), 60) != 0
+    assert "another NAME expected" in (tmp_path / "run.log").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [("--size", "enormous"), ("--pretrained", "/no/such.pt"), ("--set", "lr=1"), ("--set", "tune.lr=1")],

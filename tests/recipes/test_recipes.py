@@ -36,6 +36,7 @@ def test_help_tells_options_and_stages(recipe: Path, tmp_path: Path) -> None:
 WRONG = [
     pytest.param(("--no-such-option", "1"), r"--no-such-option: no such option", id="option"),
     pytest.param(("--stage", "nowhere"), r"nowhere: no such stage; expected one of: 0 ", id="stage"),
+    pytest.param(("--stage", "1", "--stop-stage", "0"), r"--stop-stage data: a stage from", id="order"),
     pytest.param(("--stop-stage", "99"), r"99: no such stage", id="stop-stage"),
     pytest.param(("--corpus",), r"--corpus: a value expected", id="value"),
     pytest.param((), r"--corpus expected", id="no-corpus"),
