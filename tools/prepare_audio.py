@@ -40,11 +40,13 @@ def main() -> None:
                 num_workers=args.workers,
                 on_progress=show,
             )
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             sys.exit(f"prepare_audio.py: {error}")
     print(f"{result.num_converted} converted, {result.num_kept} kept, {len(result.problems)} skipped")
     if result.problems:
         print(f"skipped recordings: {args.out / 'problems.tsv'}")
+    if not result.num_converted + result.num_kept:
+        sys.exit(f"prepare_audio.py: {args.source}: recordings that can be read expected, found none")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import soundfile
 
 from ..files import atomic_path, atomic_write
 from .audio import AudioError, load
+from .readers import MAX_RATE_HZ, MIN_RATE_HZ
 from .threads import one_thread
 
 SUFFIXES = frozenset({
@@ -95,11 +96,18 @@ def convert_folder(
         What was converted, kept and skipped.
 
     Raises:
-        ValueError: for no recording, two that would get one name, or a destination within the source.
+        ValueError: for no recording, two that would get one name, a destination within the source or that is a file,
+            or a rate that no recorder uses.
     """
+    if not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
+        raise ValueError(
+            f"sample_rate_hz: {MIN_RATE_HZ} to {MAX_RATE_HZ} expected, found {sample_rate_hz}; 16000 is the usual one"
+        )
     root, target_root = Path(source).resolve(), Path(dest).resolve()
     if target_root.is_relative_to(root):
         raise ValueError(f"{dest}: a folder outside {source} expected, found one within; choose another")
+    if target_root.exists() and not target_root.is_dir():
+        raise ValueError(f"{dest}: a folder to write to expected, found a file; choose another")
     targets = _targets(recordings(root), root)
     result = Conversion()
     todo = [(p, t) for p, t in targets.items() if not (target_root / t).exists()]
@@ -114,8 +122,15 @@ def convert_folder(
             on_progress(done, len(targets))
     result.problems.sort()
     with atomic_write(target_root / "problems.tsv") as file:
-        file.writelines(f"{path}\t{' '.join(problem.split())}\n" for path, problem in result.problems)
+        file.writelines(
+            _as_text(f"{path}\t{' '.join(problem.split())}\n") for path, problem in result.problems
+        )
     return result
+
+
+def _as_text(line: str) -> str:
+    """Bytes of a file's name that are not UTF-8 as escapes."""
+    return os.fsencode(line).decode(errors="backslashreplace")
 
 
 def _targets(paths: Iterable[str], root: Path) -> dict[str, str]:
@@ -152,6 +167,8 @@ def _start_worker() -> None:
 
 
 def _attempt(source: Path, target: Path, sample_rate_hz: int) -> str | None:
+    if _as_text(str(target)) != str(target):  # no manifest could hold it
+        return f"{source}: a name in UTF-8 expected, found one in another encoding; rename it, as convmv does"
     try:
         convert_file(source, target, sample_rate_hz)
     except AudioError as error:

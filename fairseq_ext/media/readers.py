@@ -27,7 +27,7 @@ Samples = NDArray[np.float32]
 # reaches back 511 bytes (ISO 11172-3), 14 frames of 576 samples at the lowest rate; AAC overlaps by a frame.
 _PRE_ROLL = 16384
 _BLOCK = 1 << 20  # frames decoded at once
-_MIN_RATE_HZ, _MAX_RATE_HZ = 1000, 768_000  # what recorders use; a damaged header may state anything
+MIN_RATE_HZ, MAX_RATE_HZ = 1000, 768_000  # what recorders use; a damaged header may state anything
 
 
 class Reader(Protocol):
@@ -76,10 +76,10 @@ def open_audio(path: str | os.PathLike[str]) -> Reader:
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: audio expected, found an empty file; copy it again or leave it out")
     reader = _open(path)
-    if not _MIN_RATE_HZ <= reader.sample_rate_hz <= _MAX_RATE_HZ:
+    if not MIN_RATE_HZ <= reader.sample_rate_hz <= MAX_RATE_HZ:
         reader.__exit__(None, None, None)
         raise AudioError(
-            f"{path}: a rate of {_MIN_RATE_HZ} to {_MAX_RATE_HZ} Hz expected, "
+            f"{path}: a rate of {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz expected, "
             f"found {reader.sample_rate_hz} Hz; its header is damaged: copy it again or leave it out"
         )
     return reader
@@ -101,7 +101,7 @@ class SoundFileReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = soundfile.SoundFile(path)
+        self._file = soundfile.SoundFile(os.fsencode(path))  # a name on disk need not be text
         self.sample_rate_hz = int(self._file.samplerate)
         self.num_channels = int(self._file.channels)
         self._total = int(self._file.frames)

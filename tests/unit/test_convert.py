@@ -1,5 +1,8 @@
 """Conversion of folders: every recording ends as FLAC or in the list of problems; runs can be resumed."""
 
+import os
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +101,36 @@ def test_too_loud_is_clipped_and_not_wrapped(tmp_path: Path) -> None:
     convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=8000)
     written = load(tmp_path / "out" / "loud.flac", sample_rate_hz=8000)
     np.testing.assert_allclose(written, np.clip(3 * tone(800, 8000), -1, 1), atol=1e-4)
+
+
+def test_names_that_are_not_text_are_problems(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    whole = (source / "a.wav").read_bytes()
+    for name, content in ((b"caf\xe9.wav", whole), (b"tard\xe0.wav", b""), ("cafè.wav".encode(), whole)):
+        (tmp_path / "in" / os.fsdecode(name)).write_bytes(content)
+    result = convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=16000)
+    assert (result.num_converted, len(result.problems)) == (1, 2)
+    rows = (tmp_path / "out" / "problems.tsv").read_text(encoding="utf-8").splitlines()
+    assert [row.split("\t")[0] for row in rows] == [r"caf\xe9.wav", r"tard\xe0.wav"]
+    assert all("a name in UTF-8 expected" in row for row in rows)
+
+
+def test_command_says_what_is_wrong(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "page.mp3").write_text("<html>")
+    tool = Path(__file__).parents[2] / "tools" / "prepare_audio.py"
+    cases = {
+        "1000 to 768000 expected, found 0; 16000": [source, tmp_path / "a", "--sample-rate-hz", "0"],
+        "a folder to write to expected, found a file": [source, tmp_path / "file"],
+        "recordings that can be read expected, found none": [tmp_path / "damaged", tmp_path / "b"],
+        "recordings expected, found none; pass": [tmp_path / "gone", tmp_path / "c"],
+    }
+    (tmp_path / "file").write_text("x")
+    for message, (recordings_of, out, *more) in cases.items():
+        arguments = [str(tool), "--source", str(recordings_of), "--out", str(out), *more]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit, match=f"prepare_audio.py: .*{message}"):
+            runpy.run_path(str(tool), run_name="__main__")
 
 
 def test_two_recordings_of_one_name(source: Path, tmp_path: Path) -> None:
