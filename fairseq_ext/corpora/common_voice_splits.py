@@ -223,7 +223,7 @@ def few_minutes(
     for speaker, own in by_speaker(everyone).items():
         ranked = sorted(own, key=lambda u: random_rank(u.id, seed))
         order += [(turn, random_rank(speaker, seed), u.id, u.num_samples) for turn, u in enumerate(ranked)]
-    left = minutes * 60 * sample_rate_hz
+    left = round(minutes * 60 * sample_rate_hz)
     chosen: set[str] = set()
     for _, _, utterance_id, num_samples in sorted(order):
         if left <= 0:
