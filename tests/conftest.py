@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # Set before torch is imported, and inherited by every subprocess: small networks lose time to threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # with more, UMAP sets as many for torch, for good
 os.environ["HYDRA_FULL_ERROR"] = "1"
 
 Command = Callable[[Path, Sequence[str]], list[str]]
