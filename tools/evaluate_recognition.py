@@ -6,7 +6,8 @@ A whole run:     tools/evaluate_recognition.py --run RUN --protocols 'labels/*' 
                  every RUN/train/<protocol>/<row>/seed<k>/checkpoint_last.pt, with RUN/manifests/<protocol>,
                  into RUN/rows/<protocol>/<row>/seed<k>
 
-Decodes greedily and, with --lm, by beam search, whose weights (alpha, beta) are chosen on the development split.
+Decodes greedily and, with --lm, by beam search, whose weights (alpha, beta, unk_score) are chosen on the development
+split.
 Rows that have their metrics.json are skipped unless --force is given.
 """
 
@@ -42,6 +43,7 @@ def parse() -> argparse.Namespace:
     weights = {"type": float, "nargs": "+", "metavar": "X"}
     parser.add_argument("--alphas", **weights, help="weights of the language model to be tried")
     parser.add_argument("--betas", **weights, help="rewards per word to be tried")
+    parser.add_argument("--unk-scores", **weights, help="additions per unknown word to be tried, 0 or less")
     parser.add_argument(
         "--max-dev", type=int, default=300, help="utterances that choose the weights, at most"
     )
@@ -67,6 +69,7 @@ def score(args: argparse.Namespace) -> None:
     from fairseq_ext.analysis.recognition.evaluation import Options, recognise_all
     from fairseq_ext.analysis.rows import Row
     from fairseq_ext.analysis.runs import Job, check_protocols, jobs_of_run
+    from fairseq_ext.decoding.tuning import Grid
 
     command = shlex.join(["tools/evaluate_recognition.py", *sys.argv[1:]])
     if args.run:
@@ -77,8 +80,9 @@ def score(args: argparse.Namespace) -> None:
         jobs = [Job(args.checkpoint, args.data, row, args.out)]
     if not jobs:
         print("no finished training found, so nothing is scored")
-    grid = {name: getattr(args, name) for name in ("alphas", "betas") if getattr(args, name)}
-    lm = read_language_model(args.lm, beam_size=args.beam, **grid) if args.lm else None
+    names = ("alphas", "betas", "unk_scores")
+    grid = Grid(**{name: getattr(args, name) for name in names if getattr(args, name)})
+    lm = read_language_model(args.lm, beam_size=args.beam, grid=grid) if args.lm else None
     named = ("split", "dev_split", "language", "max_dev", "batch_size", "device")
     options = Options(lm=lm, **{name: getattr(args, name) for name in named})
     for line in recognise_all(jobs, partial(load, device=args.device), options, force=args.force):

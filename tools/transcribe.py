@@ -10,6 +10,7 @@ cannot be read are named and counted; the exit status is 1 then.
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
@@ -38,6 +39,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--beta", type=float, help="reward per word, with --lm (default: likewise, else 1)")
     parser.add_argument(
+        "--unk-score",
+        type=float,
+        help="added per word that --lm does not know, 0 or less (default: likewise, else -10)",
+    )
+    parser.add_argument(
         "--window-s",
         type=float,
         help="longer recordings are heard in windows of this length, s (default: that of the longest in training, "
@@ -53,8 +59,9 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if len(args.files) > 1 and args.format != "text" and not args.out:
         parser.error(f"--out is needed to write {args.format} of several recordings")
-    if args.lm is None and (args.alpha, args.beta) != (None, None):
-        parser.error("--alpha and --beta weigh a language model, found none; give --lm too")
+    weights = (args.alpha, args.beta, args.unk_score)
+    if args.lm is None and any(weight is not None for weight in weights):
+        parser.error("--alpha, --beta and --unk-score weigh a language model, found none; give --lm too")
     return args
 
 
@@ -69,11 +76,12 @@ def transcribe(args: argparse.Namespace) -> int:
     recognizer = load_recognizer(args.checkpoint, args.device, dictionary=args.dictionary)
     options = {"beam_size": args.beam, "lm": args.lm}
     if args.lm:
-        alpha, beta = transcription.choose_weights(args.checkpoint, args.lm, args.alpha, args.beta)
-        options |= {"alpha": alpha, "beta": beta}
+        asked = (args.alpha, args.beta, args.unk_score)
+        options["weights"] = transcription.choose_weights(args.checkpoint, args.lm, *asked)
     search = transcription.make_search(recognizer, **options)
     if args.lm:
-        print(f"transcribe.py: {args.lm} with alpha {alpha:g}, beta {beta:g}", file=sys.stderr)
+        shown = ", ".join(f"{name} {value:g}" for name, value in asdict(options["weights"]).items())
+        print(f"transcribe.py: {args.lm} with {shown}", file=sys.stderr)
     num_failed = 0
     windows = {"window_s": args.window_s, "overlap_s": args.overlap_s}
     results = transcription.transcribe_files(recognizer, args.files, search, **windows)

@@ -1,17 +1,15 @@
 """Transcribes many files: those that cannot be read are reported, and every output is written whole or not at all."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..decoding.arpa import read_arpa
 from ..decoding.ctc import BeamConfig, BeamSearch
-from ..decoding.lm_weights import read_lm_weights
+from ..decoding.lm_weights import USUAL_WEIGHTS, LmWeights, read_lm_weights
 from ..decoding.subtitles import TimedWord, to_json, to_srt, to_text
 from ..media.audio import AudioError
 from .recognizer import Recognizer
-
-USUAL_ALPHA, USUAL_BETA = 0.5, 1.0
 
 # format -> (suffix of its files, writer)
 FORMATS: dict[str, tuple[str, Callable[[Sequence[TimedWord]], str]]] = {
@@ -37,24 +35,30 @@ class Transcription:
 
 
 def choose_weights(
-    checkpoint: Path, lm: Path, alpha: float | None = None, beta: float | None = None
-) -> tuple[float, float]:
+    checkpoint: Path,
+    lm: Path,
+    alpha: float | None = None,
+    beta: float | None = None,
+    unk_score: float | None = None,
+) -> LmWeights:
     """Completes the weights of a language model.
 
     Args:
         checkpoint: of the recogniser.
         lm: an ARPA file.
-        alpha: weight of the language model; None: what evaluation chose for these two, else 0.5.
-        beta: reward per word; None: likewise, else 1.
+        alpha: weight of the language model; None: what evaluation chose for these two, else the usual one.
+        beta: reward per word; None: likewise.
+        unk_score: added per unknown word; None: likewise.
 
     Returns:
-        Alpha and beta.
+        The weights.
 
     Raises:
         ValueError: for a damaged lm_weights.json.
     """
-    chosen = read_lm_weights(checkpoint, lm) or (USUAL_ALPHA, USUAL_BETA)
-    return chosen[0] if alpha is None else alpha, chosen[1] if beta is None else beta
+    chosen = read_lm_weights(checkpoint, lm) or USUAL_WEIGHTS
+    asked = {"alpha": alpha, "beta": beta, "unk_score": unk_score}
+    return replace(chosen, **{name: value for name, value in asked.items() if value is not None})
 
 
 def make_search(
@@ -62,8 +66,7 @@ def make_search(
     *,
     beam_size: int = 0,
     lm: Path | None = None,
-    alpha: float = USUAL_ALPHA,
-    beta: float = USUAL_BETA,
+    weights: LmWeights = USUAL_WEIGHTS,
 ) -> BeamSearch | None:
     """Choose how to decode.
 
@@ -71,8 +74,7 @@ def make_search(
         recognizer: whose symbols are decoded.
         beam_size: hypotheses kept; 0 = as many as usual with a language model, greedy without one.
         lm: n-gram model of words, an ARPA file.
-        alpha: weight of the language model.
-        beta: reward per word, with a language model.
+        weights: of the language model.
 
     Returns:
         The search; None = greedy.
@@ -85,7 +87,7 @@ def make_search(
         return None
     if lm is not None and not lm.is_file():
         raise FileNotFoundError(f"{lm}: a language model expected, found no file; give an ARPA file")
-    config = BeamConfig(beam_size=beam_size or BeamConfig().beam_size, alpha=alpha, beta=beta)
+    config = BeamConfig(beam_size=beam_size or BeamConfig().beam_size, **asdict(weights))
     return BeamSearch(recognizer.symbols, config, None if lm is None else read_arpa(lm))
 
 

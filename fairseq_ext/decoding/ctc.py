@@ -18,6 +18,7 @@ from ..text.units import are_pieces, from_characters, from_pieces
 from .beam import Beam
 from .frames import BLANK, NUM_SPECIAL, check, thin_out, valid_frames
 from .fusion import Lexicon, WordFusion
+from .lm_weights import USUAL_WEIGHTS
 from .ngram import Floats, NgramModel
 
 
@@ -53,10 +54,15 @@ class BeamConfig:
         metadata={"help": "runs of frames with a blank likelier than this count as one; 1 = off"},
     )
     num_best: int = field(default=1, metadata={"help": "different texts returned per utterance, at most"})
-    alpha: float = field(default=0.5, metadata={"help": "weight of ln p of the language model"})
-    beta: float = field(default=1.0, metadata={"help": "reward per word; acts with a language model only"})
+    alpha: float = field(
+        default=USUAL_WEIGHTS.alpha, metadata={"help": "weight of ln p of the language model"}
+    )
+    beta: float = field(
+        default=USUAL_WEIGHTS.beta, metadata={"help": "reward per word; acts with a language model only"}
+    )
     unk_score: float = field(
-        default=0.0, metadata={"help": "added per word that the language model does not know, 0 or less"}
+        default=USUAL_WEIGHTS.unk_score,
+        metadata={"help": "added per word that the language model does not know, 0 or less"},
     )
 
 

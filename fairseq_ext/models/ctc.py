@@ -55,10 +55,7 @@ class CtcConfig(SpeechEncoderConfig, FairseqDataclass):
     )
     layer_decay: float = field(
         default=1.0,
-        metadata={
-            "help": "learning rate of each layer as a share of that of the layer above, 1 = the same; needs "
-            "optimizer._name composite with dynamic_groups"
-        },
+        metadata={"help": "learning rate of each layer as a share of that of the layer above, 1 = the same"},
     )
     mask_prob: float = field(
         default=0.0,

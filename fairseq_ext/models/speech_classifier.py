@@ -51,10 +51,7 @@ class SpeechClassifierConfig(SpeechEncoderConfig, FairseqDataclass):
     )
     encoder_lr_scale: float = field(
         default=1.0,
-        metadata={
-            "help": "learning rate of the encoder as a share of that of the rest; other than 1 it needs "
-            "optimizer._name composite with dynamic_groups"
-        },
+        metadata={"help": "learning rate of the encoder as a share of that of the rest"},
     )
     layers: str = field(
         default="weighted",

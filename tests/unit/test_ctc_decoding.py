@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,8 +13,10 @@ from fairseq_ext.decoding.ctc import BeamConfig, BeamSearch, Hypothesis, greedy,
 from fairseq_ext.decoding.frames import thin_out
 from fairseq_ext.decoding.fusion import Lexicon
 from fairseq_ext.decoding.kneser_ney import train
+from fairseq_ext.decoding.lm_weights import LmWeights
 from fairseq_ext.decoding.ngram import NgramModel
-from fairseq_ext.decoding.tuning import tune
+from fairseq_ext.decoding.tuning import Grid, tune
+from fairseq_ext.text.scoring import count_all, total
 from fairseq_ext.text.units import to_characters
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
@@ -216,7 +218,7 @@ def test_language_model_decides_between_what_sounds_alike() -> None:
     log_probs[0, frame, s] = log_probs[0, frame, z] - 0.5
     assert BeamSearch(symbols)(log_probs, lengths)[0][0].text == "la caza nova"
     assert BeamSearch(symbols, lm=lm)(log_probs, lengths)[0][0].text == "la casa nova"
-    none = BeamSearch(symbols, BeamConfig(alpha=0.0, beta=0.0), lm)
+    none = BeamSearch(symbols, BeamConfig(alpha=0.0, beta=0.0, unk_score=0.0), lm)
     assert none(log_probs, lengths)[0][0].text == "la caza nova"
     closed = none.reweighted(unk_score=-1000.0)
     assert closed(log_probs, lengths)[0][0].text == "la casa nova"
@@ -264,39 +266,53 @@ def test_tuning_finds_the_weights_with_the_fewest_errors() -> None:
     lm = train(SENTENCES * 2, 3)
     batch = batch_of(SENTENCES, CATALAN, sharpness=3.0)
     search = BeamSearch(CATALAN, lm=lm)
-    tuning = tune(search, [batch], SENTENCES, alphas=[0.0, 0.5, 1.0], betas=[0.0, 2.0])
-    pairs = [(t.alpha, t.beta) for t in tuning.trials]
-    assert pairs[:6] == list(itertools.product([0.0, 0.5, 1.0], [0.0, 2.0]))
-    assert len(pairs) == len(set(pairs))
+    tuning = tune(search, [batch], SENTENCES, Grid([0.0, 0.5, 1.0], [0.0, 2.0], [0.0, -1.0]))
+    tried = [(t.weights.alpha, t.weights.beta, t.weights.unk_score) for t in tuning.trials]
+    assert tried[:6] == list(itertools.product([0.0, 0.5, 1.0], [0.0, 2.0], [-1.0]))
+    assert len(tried) == len(set(tried))
     assert tuning.best.errors.errors == min(t.errors.errors for t in tuning.trials)
     assert tuning.best.errors.rate < tuning.trials[0].errors.rate
     assert all(t.errors.num_reference == sum(len(text.split()) for text in SENTENCES) for t in tuning.trials)
+    again = search.reweighted(**asdict(tuning.best.weights))(*batch)
+    assert total(count_all(SENTENCES, [best[0].text for best in again])) == tuning.best.errors
 
 
-def test_tuning_goes_on_while_the_best_weights_are_at_the_end_of_the_grid() -> None:
+def test_tuning_ends_where_no_neighbour_of_the_best_weights_is_better() -> None:
     batch = batch_of(SENTENCES, CATALAN, sharpness=3.5)
     search = BeamSearch(CATALAN, lm=train(SENTENCES * 2, 3))
-    start = {"alphas": [0.0, 0.1], "betas": [0.0, 0.5]}
-    still = tune(search, [batch], SENTENCES, **start, most=(0.1, 0.5))
-    assert len(still.trials) == 4
-    assert (still.best.alpha, still.best.beta) != (0.0, 0.0)
-    tuning = tune(search, [batch], SENTENCES, **start)
+    start = ([0.0, 0.1], [0.0, 0.5], [0.0, -0.5])
+    still = tune(search, [batch], SENTENCES, Grid(*start, most=(0.1, 0.5, -0.5)))
+    assert len(still.trials) <= 8
+    assert still.best.weights != LmWeights(0.0, 0.0, 0.0)
+    tuning = tune(search, [batch], SENTENCES, Grid(*start, most=(2.0, 6.0, -6.0)))
     assert tuning.best.errors.errors < still.best.errors.errors
-    alphas, betas = ({getattr(t, name) for t in tuning.trials} for name in ("alpha", "beta"))
-    for best, tried, most in ((tuning.best.alpha, alphas, 5.0), (tuning.best.beta, betas, 30.0)):
-        assert best < max(tried) or max(tried) > most - 0.5
-    single = tune(search, [batch], SENTENCES, alphas=[0.1], betas=[0.5])
+    best, tried = asdict(tuning.best.weights), [asdict(t.weights) for t in tuning.trials]
+    for name, most, step in (("alpha", 2.0, 0.1), ("beta", 6.0, 0.5), ("unk_score", -6.0, -0.5)):
+        wider = best | {name: best[name] + step}
+        is_tried = any(other == pytest.approx(wider) for other in tried)
+        assert is_tried or abs(wider[name]) > abs(most)
+    single = tune(search, [batch], SENTENCES, Grid([0.1], [0.5], [0.0]))
     assert len(single.trials) == 1
+
+
+def test_made_up_words_cost_more_than_known_ones() -> None:
+    lm = train(["la plaça", "la mare", "mare meua"], 2)
+    batch = batch_of(["la plaçi"], CATALAN, sharpness=4.5)
+    free, priced = (BeamSearch(CATALAN, BeamConfig(unk_score=price), lm) for price in (0.0, -10.0))
+    assert [found[0].text for search in (free, priced) for found in search(*batch)] == [
+        "la plaçi",
+        "la plaça",
+    ]
 
 
 def test_tuning_refuses_what_it_cannot_tune() -> None:
     batch = batch_of(SENTENCES, CATALAN)
     with pytest.raises(ValueError, match="with a language model"):
-        tune(BeamSearch(CATALAN), [batch], SENTENCES, alphas=[1.0], betas=[0.0])
+        tune(BeamSearch(CATALAN), [batch], SENTENCES)
     search = BeamSearch(CATALAN, lm=train(SENTENCES))
     with pytest.raises(ValueError, match="give a grid"):
-        tune(search, [batch], SENTENCES, alphas=[], betas=[0.0])
+        tune(search, [batch], SENTENCES, Grid(alphas=[]))
     with pytest.raises(ValueError, match="reference words"):
-        tune(search, [batch], [""] * 4, alphas=[1.0], betas=[0.0])
+        tune(search, [batch], [""] * 4)
     with pytest.raises(ValueError, match="argument 2 is longer"):
-        tune(search, [batch], SENTENCES[:3], alphas=[1.0], betas=[0.0])
+        tune(search, [batch], SENTENCES[:3])

@@ -18,6 +18,7 @@ from fairseq_ext.analysis.recognition.evaluation import Options
 from fairseq_ext.analysis.recognition.transcripts import read_transcripts
 from fairseq_ext.analysis.rows import Row
 from fairseq_ext.decoding import kneser_ney
+from fairseq_ext.decoding.tuning import Grid
 from fairseq_ext.manifest import Utterance, write_manifest
 
 RATE, HOP = 8000, 160
@@ -98,7 +99,7 @@ def manifests(tmp_path: Path) -> Path:
 def language_model() -> LanguageModel:
     """Knows the words."""
     model = kneser_ney.train([f"{a} {b}" for a in WORDS for b in WORDS], 2)
-    return LanguageModel(model, "words.arpa", beam_size=8, alphas=(0.0, 0.5), betas=(0.0,))
+    return LanguageModel(model, "words.arpa", beam_size=8, grid=Grid((0.0, 0.5), (0.0,), (0.0,)))
 
 
 def test_what_is_spoken_is_recognised(manifests: Path, tmp_path: Path) -> None:

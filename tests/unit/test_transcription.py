@@ -1,5 +1,6 @@
 """Transcribing many files: outputs by name, damage reported, the search that was asked for."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fairseq_ext.checkpoints.recognizer import Recognizer
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.arpa import write_arpa
 from fairseq_ext.decoding.kneser_ney import train
-from fairseq_ext.decoding.lm_weights import write_lm_weights
+from fairseq_ext.decoding.lm_weights import USUAL_WEIGHTS, LmWeights, write_lm_weights
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 
 RATE = 8000
@@ -95,13 +96,14 @@ def test_file_for_a_folder_of_outputs_is_refused(tmp_path: Path) -> None:
 
 def test_search_is_greedy_unless_asked_for(recognizer: Recognizer, tmp_path: Path) -> None:
     def made(**options: Any) -> Any:
-        return transcription.make_search(recognizer, alpha=0.7, beta=2.0, **options)
+        return transcription.make_search(recognizer, weights=LmWeights(0.7, 2.0, -3.0), **options)
 
     assert made() is None
     assert made(beam_size=5).config.beam_size == 5
     write_arpa(tmp_path / "lm.arpa", train(["ça bà", "aŀa"], order=2))
     search = made(lm=tmp_path / "lm.arpa")
-    assert (search.config.beam_size, search.config.alpha, search.config.beta) == (32, 0.7, 2.0)
+    config = search.config
+    assert (config.beam_size, config.alpha, config.beta, config.unk_score) == (32, 0.7, 2.0, -3.0)
     assert search.lexicon is not None
     with pytest.raises(FileNotFoundError, match=r"none\.arpa: a language model expected, found no file"):
         made(lm=tmp_path / "none.arpa")
@@ -109,14 +111,15 @@ def test_search_is_greedy_unless_asked_for(recognizer: Recognizer, tmp_path: Pat
 
 def test_weights_are_those_that_evaluation_chose_for_this_model(tmp_path: Path) -> None:
     checkpoint, lm = tmp_path / "checkpoint_best.pt", tmp_path / "lm.arpa"
-    assert transcription.choose_weights(checkpoint, lm) == (0.5, 1.0)
-    settings = {"lm": "lm.arpa", "order": 3, "beam": 32, "alpha": 1.5, "beta": 8.0, "tuned_on": "valid"}
-    write_lm_weights(checkpoint, settings)
-    assert transcription.choose_weights(checkpoint, lm) == (1.5, 8.0)
-    assert transcription.choose_weights(checkpoint, lm, beta=2.0) == (1.5, 2.0)
-    assert transcription.choose_weights(checkpoint, tmp_path / "other.arpa") == (0.5, 1.0)
+    assert transcription.choose_weights(checkpoint, lm) == USUAL_WEIGHTS
+    chosen = LmWeights(1.5, 8.0, -20.0)
+    made = {"lm": "lm.arpa", "order": 3, "beam": 32, "tuned_on": "valid"}
+    write_lm_weights(checkpoint, asdict(chosen) | made)
+    assert transcription.choose_weights(checkpoint, lm) == chosen
+    assert transcription.choose_weights(checkpoint, lm, beta=2.0) == replace(chosen, beta=2.0)
+    assert transcription.choose_weights(checkpoint, tmp_path / "other.arpa") == USUAL_WEIGHTS
     (tmp_path / "lm_weights.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"lm_weights\.json: lm, alpha and beta expected"):
+    with pytest.raises(ValueError, match=r"lm_weights\.json: lm, alpha, beta and unk_score expected"):
         transcription.choose_weights(checkpoint, lm)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,10 @@ from torch import Tensor
 from ...decoding.arpa import read_arpa
 from ...decoding.ctc import BeamConfig, BeamSearch, greedy
 from ...decoding.ngram import NgramModel
-from ...decoding.tuning import tune
+from ...decoding.tuning import Grid, tune
 from .acoustics import Batch
 
 GREEDY, WITH_LM = "greedy", "lm"
-# Grid of weights that tuning starts from: an acoustic model that hardly needs help to one that knows letters only.
-ALPHAS, BETAS = (0.5, 1.0, 1.5, 2.0), (0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0)
 
 
 @dataclass(frozen=True)
@@ -44,15 +42,13 @@ class LanguageModel:
         model: the model.
         name: what results call it, such as the name of its file.
         beam_size: hypotheses kept per utterance.
-        alphas: weights of the language model.
-        betas: rewards per word.
+        grid: weights that tuning starts from.
     """
 
     model: NgramModel
     name: str
     beam_size: int = 32
-    alphas: Sequence[float] = ALPHAS
-    betas: Sequence[float] = BETAS
+    grid: Grid = field(default_factory=Grid)
 
 
 def read_language_model(path: Path, **settings: Any) -> LanguageModel:
@@ -100,17 +96,16 @@ def tuned_decoder(
         Beam search with the weights of fewest errors.
     """
     search = BeamSearch(symbols, BeamConfig(beam_size=lm.beam_size), lm.model)
-    best = tune(search, dev, references, alphas=lm.alphas, betas=lm.betas).best
+    best = tune(search, dev, references, lm.grid).best
     settings = {
         "lm": lm.name,
         "order": lm.model.order,
         "beam": lm.beam_size,
-        "alpha": best.alpha,
-        "beta": best.beta,
+        **asdict(best.weights),
         "tuned_on": dev_name,
         "tuning_wer": round(best.errors.rate, 5),
     }
-    return Decoder(WITH_LM, settings, partial(_texts, search.reweighted(alpha=best.alpha, beta=best.beta)))
+    return Decoder(WITH_LM, settings, partial(_texts, search.reweighted(**asdict(best.weights))))
 
 
 def _texts(search: BeamSearch, log_probs: Tensor, lengths: Tensor) -> list[str]:

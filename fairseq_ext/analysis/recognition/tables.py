@@ -42,7 +42,7 @@ SHARES_NOTE = (
     "included."
 )
 SETTINGS_NOTE = (
-    "alpha and beta were chosen on the split that the settings name; several values: one per seed."
+    "alpha, beta and unk_score were chosen on the split that the settings name; several values: one per seed."
 )
 
 
