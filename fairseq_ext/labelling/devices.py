@@ -1,6 +1,28 @@
 """On which processor a recogniser runs, and in which type where PyTorch runs it."""
 
 import os
+from dataclasses import dataclass
+from typing import Any
+
+from .packages import need
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What a recogniser runs on.
+
+    Attributes:
+        device: "cpu", "cuda", "cuda:1" or "auto".
+        compute_type: of its numbers, "float16" or another that its package knows; "auto": the quickest that keeps the
+            texts.
+        batch_size: windows at once.
+        num_threads: of a CPU; 0: as many as its package takes.
+    """
+
+    device: str = "auto"
+    compute_type: str = "auto"
+    batch_size: int = 8
+    num_threads: int = 1
 
 
 def choose_device(device: str, num_gpus: int) -> str:
@@ -42,20 +64,29 @@ def gpu_of_worker(num_gpus: int) -> int:
     return int(os.environ.get("JOBS_WORKER", "0")) % max(1, num_gpus)
 
 
-def half_precision(name: str, device: str, compute_type: str) -> bool:
-    """Tells which of the two types PyTorch's Whispers run in.
+def start_torch(name: str, hardware: Hardware) -> tuple[Any, str, bool]:
+    """Imports PyTorch for a Whisper and sets its threads.
 
     Args:
         name: of the model, for the message.
-        device: of `choose_device`.
-        compute_type: "auto", "float32" or "float16".
+        hardware: with the type "auto", "float32" or "float16".
 
     Returns:
-        True for float16.
+        torch, the device of `choose_device`, and whether the type is float16.
 
     Raises:
-        ValueError: for another type, and for float16 on a CPU.
+        ValueError: for another type, for float16 on a CPU, and for a device that is not there.
+        ImportError: without PyTorch.
     """
+    torch = need("torch")
+    device = choose_device(hardware.device, torch.cuda.device_count())
+    half = _half_precision(name, device, hardware.compute_type)
+    if hardware.num_threads:
+        torch.set_num_threads(hardware.num_threads)
+    return torch, device, half
+
+
+def _half_precision(name: str, device: str, compute_type: str) -> bool:
     is_cpu = device == "cpu"
     allowed = ("auto", "float32") if is_cpu else ("auto", "float32", "float16")
     if compute_type not in allowed:

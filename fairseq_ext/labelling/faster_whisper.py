@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import tokens
-from .devices import choose_device
+from .devices import Hardware, choose_device
 from .engine import Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
 from .log_mel import LogMel
@@ -36,10 +36,7 @@ class FasterWhisper:
     Args:
         folder: with `model.bin`, `config.json`, `tokenizer.json`.
         name: for the table of labels.
-        device: "cpu", "cuda", "cuda:1" or "auto".
-        compute_type: "int8", "float16", ...; "auto": int8 on a CPU, float16 on a GPU.
-        batch_size: windows at once.
-        num_threads: of a CPU.
+        hardware: that it runs on, with a type of CTranslate2's; "auto": int8 on a CPU, float16 on a GPU.
         decoding: how texts are searched for.
 
     Raises:
@@ -48,34 +45,27 @@ class FasterWhisper:
     """
 
     def __init__(
-        self,
-        folder: str | os.PathLike[str],
-        *,
-        name: str,
-        device: str = "auto",
-        compute_type: str = "auto",
-        batch_size: int = 8,
-        num_threads: int = 1,
-        decoding: Decoding | None = None,
+        self, folder: str | os.PathLike[str], *, name: str, hardware: Hardware, decoding: Decoding
     ) -> None:
-        self.name, self.batch_size, self.decoding = name, batch_size, decoding or Decoding()
+        self.name, self.batch_size, self.decoding = name, hardware.batch_size, decoding
         _check_folder(Path(folder))
         self._ctranslate2 = need("ctranslate2")
         count = self._ctranslate2.get_cuda_device_count()
-        kind, _, index = choose_device(device, count).partition(":")
+        kind, _, index = choose_device(hardware.device, count).partition(":")
         if kind == "cuda":
             preload_cublas()
         self._is_cpu = kind == "cpu"
-        self._model = self._load(Path(folder), kind, int(index or 0), compute_type, num_threads)
+        self._model = self._load(Path(folder), kind, int(index or 0), hardware)
         self._vocabulary = need("tokenizers").Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
         self._tokens = tokens.find(self._vocabulary.token_to_id, self._encode_text)
         self._log_mel = LogMel(self._model.n_mels)
         self.languages = self._languages()
         self._ctranslate2.set_random_seed(self.decoding.seed)
 
-    def _load(self, folder: Path, device: str, index: int, compute_type: str, num_threads: int) -> Any:
-        wanted = DEFAULT_TYPES.get(device, "default") if compute_type == "auto" else compute_type
-        threads = {"intra_threads": num_threads, "inter_threads": 1}
+    def _load(self, folder: Path, device: str, index: int, hardware: Hardware) -> Any:
+        asked = hardware.compute_type
+        wanted = DEFAULT_TYPES.get(device, "default") if asked == "auto" else asked
+        threads = {"intra_threads": hardware.num_threads, "inter_threads": 1}
         try:
             model = self._ctranslate2.models.Whisper(
                 str(folder), device=device, device_index=index, compute_type=wanted, **threads

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .devices import Hardware
 from .engine import Decoding, Engine
 from .faster_whisper import FasterWhisper
 from .openai import OpenAiWhisper
@@ -107,14 +108,8 @@ def load_engine(
         make: Any = partial(FasterWhisper, _local_folder(model))
     else:
         make = partial(OpenAiWhisper if kind == "openai" else TransformersWhisper, model)
-    engine: Engine = make(
-        name=name,
-        device=device,
-        compute_type=compute_type,
-        batch_size=batch_size,
-        num_threads=num_threads,
-        decoding=decoding,
-    )
+    hardware = Hardware(device, compute_type, batch_size, num_threads)
+    engine: Engine = make(name=name, hardware=hardware, decoding=decoding or Decoding())
     return engine
 
 

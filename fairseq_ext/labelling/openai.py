@@ -6,7 +6,7 @@ Shapes: B windows, `(B, M, 3000)` log-mel, `(B, 1500, D)` encoded.
 from collections.abc import Sequence
 from typing import Any
 
-from .devices import choose_device, half_precision
+from .devices import Hardware, start_torch
 from .engine import MAX_SAMPLES, Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
 from .packages import need, reason
@@ -18,33 +18,17 @@ class OpenAiWhisper:
     Args:
         model: a `.pt` file, or a name such as "large-v2", which is downloaded.
         name: for the table of labels.
-        device: "cpu", "cuda", "cuda:1" or "auto".
-        compute_type: "float32", "float16" (on a GPU), or "auto": the latter on a GPU.
-        batch_size: windows at once.
-        num_threads: of a CPU; None: as they are set.
+        hardware: that it runs on, with the type "float32", "float16" (on a GPU), or "auto": the latter on a GPU.
         decoding: how texts are searched for.
 
     Raises:
         ValueError: for a file, a type or a device that openai-whisper does not take.
     """
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        name: str,
-        device: str = "auto",
-        compute_type: str = "auto",
-        batch_size: int = 8,
-        num_threads: int | None = None,
-        decoding: Decoding | None = None,
-    ) -> None:
-        self.name, self.batch_size, self.decoding = name, batch_size, decoding or Decoding()
-        self._torch, self._whisper = need("torch"), need("whisper")
-        self._device = choose_device(device, self._torch.cuda.device_count())
-        self._half = half_precision(name, self._device, compute_type)
-        if num_threads:
-            self._torch.set_num_threads(num_threads)
+    def __init__(self, model: str, *, name: str, hardware: Hardware, decoding: Decoding) -> None:
+        self.name, self.batch_size, self.decoding = name, hardware.batch_size, decoding
+        self._whisper = need("whisper")
+        self._torch, self._device, self._half = start_torch(name, hardware)
         try:
             self._model = self._whisper.load_model(model, device=self._device)
         except Exception as error:  # of its format, of the download, of CUDA

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import tokens
-from .devices import choose_device, half_precision
+from .devices import Hardware, start_torch
 from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
 from .packages import need, reason
@@ -20,33 +20,17 @@ class TransformersWhisper:
         model: a folder with `config.json`, weights, `generation_config.json`, `tokenizer.json` and
             `preprocessor_config.json`, or a name such as "openai/whisper-large-v2", which is downloaded.
         name: for the table of labels.
-        device: "cpu", "cuda", "cuda:1" or "auto".
-        compute_type: "float32", "float16" (on a GPU), or "auto": the latter on a GPU.
-        batch_size: windows at once.
-        num_threads: of a CPU; None: as they are set.
+        hardware: that it runs on, with the type "float32", "float16" (on a GPU), or "auto": the latter on a GPU.
         decoding: how texts are searched for.
 
     Raises:
         ValueError: for a model, a type or a device that transformers does not take.
     """
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        name: str,
-        device: str = "auto",
-        compute_type: str = "auto",
-        batch_size: int = 8,
-        num_threads: int | None = None,
-        decoding: Decoding | None = None,
-    ) -> None:
-        self.name, self.batch_size, self.decoding = name, batch_size, decoding or Decoding()
-        self._torch, hf = need("torch"), need("transformers")
-        self._device = choose_device(device, self._torch.cuda.device_count())
-        half = half_precision(name, self._device, compute_type)
-        if num_threads:
-            self._torch.set_num_threads(num_threads)
+    def __init__(self, model: str, *, name: str, hardware: Hardware, decoding: Decoding) -> None:
+        self.name, self.batch_size, self.decoding = name, hardware.batch_size, decoding
+        hf = need("transformers")
+        self._torch, self._device, half = start_torch(name, hardware)
         self._type = self._torch.float16 if half else self._torch.float32
         try:
             network = hf.WhisperForConditionalGeneration.from_pretrained(model, dtype=self._type)
