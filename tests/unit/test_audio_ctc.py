@@ -13,6 +13,7 @@ from fairseq import optim, tasks
 from fairseq.dataclass.utils import merge_with_parent
 from fairseq.models import MODEL_DATACLASS_REGISTRY
 from omegaconf import DictConfig, OmegaConf
+from small_encoder import SIZES
 
 import fairseq_ext.tasks  # noqa: F401 - registers them
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
@@ -24,15 +25,6 @@ from fairseq_ext.text.units import count_units, to_characters
 RATE = 8000
 TEXTS = ["plaça", "demà", "iŀlusió", "sí que fa fred"]
 SIZES_S = [0.4, 0.4, 0.5, 0.02]
-NETWORK: dict[str, Any] = {
-    "conv_feature_layers": "[(16, 10, 5)] + [(16, 3, 2)] * 2",
-    "encoder_layers": 2,
-    "encoder_embed_dim": 24,
-    "encoder_ffn_embed_dim": 32,
-    "encoder_attention_heads": 4,
-    "conv_pos": 16,
-    "conv_pos_groups": 4,
-}
 Configure = Callable[..., DictConfig]
 
 
@@ -65,7 +57,7 @@ def configure(folder: Path) -> Configure:
             "labels": "ltr",
             **keys,
         }
-        model = {"_name": "ext_ctc", **(NETWORK if network is None else network)}
+        model = {"_name": "ext_ctc", **(SIZES if network is None else network)}
         cfg = OmegaConf.create({"dataset": {"train_subset": "few"}, "task": task, "model": model})
         cfg.task = merge_with_parent(tasks.TASK_DATACLASS_REGISTRY["ext_audio_ctc"], cfg.task)
         cfg.model = merge_with_parent(MODEL_DATACLASS_REGISTRY["ext_ctc"], cfg.model)
@@ -132,15 +124,15 @@ def test_shape_of_the_pretrained_encoder_goes_into_the_configuration(
     configure: Configure, tmp_path: Path
 ) -> None:
     torch.manual_seed(1)
-    source = ExtCtc(OmegaConf.structured(CtcConfig(**NETWORK)), 7)
-    state = {"cfg": {"model": {**NETWORK, "normalize": True}, "task": {}}, "model": source.state_dict()}
+    source = ExtCtc(OmegaConf.structured(CtcConfig(**SIZES)), 7)
+    state = {"cfg": {"model": {**SIZES, "normalize": True}, "task": {}}, "model": source.state_dict()}
     path = tmp_path / "pretrained.pt"
     torch.save(state, path)
     cfg = configure(network={"pretrained_path": str(path), "dropout": 0.3})
     assert cfg.model.encoder_layers == 12
     task = tasks.setup_task(cfg.task)
     model = task.build_model(cfg.model)
-    assert {key: cfg.model[key] for key in NETWORK} == NETWORK
+    assert {key: cfg.model[key] for key in SIZES} == SIZES
     assert (cfg.model.normalize, cfg.model.dropout) == (True, 0.3)
     # what fairseq saves is enough to build the model again
     saved = OmegaConf.create(OmegaConf.to_container(cfg, enum_to_str=True)).model
@@ -213,7 +205,7 @@ def optimizer_for(model: ExtCtc, *, kind: str = "adam") -> Any:
 
 @pytest.mark.parametrize("kind", ["adam", "composite", "half", "memory_efficient"])
 def test_every_layer_has_its_rate(configure: Configure, kind: str) -> None:
-    cfg = configure(network={**NETWORK, "layer_decay": 0.5})
+    cfg = configure(network={**SIZES, "layer_decay": 0.5})
     task = tasks.setup_task(cfg.task)
     model = task.build_model(cfg.model)
     optimizer = optimizer_for(model, kind=kind)
@@ -234,7 +226,7 @@ def test_every_layer_has_its_rate(configure: Configure, kind: str) -> None:
 
 
 def test_rates_are_those_of_the_composite_optimizer_and_outlive_a_restart(configure: Configure) -> None:
-    cfg = configure(network={**NETWORK, "layer_decay": 0.5})
+    cfg = configure(network={**SIZES, "layer_decay": 0.5})
     task = tasks.setup_task(cfg.task)
     ended = []
     for kind, restarts in (("adam", False), ("composite", False), ("adam", True)):
@@ -255,7 +247,7 @@ def test_rates_are_those_of_the_composite_optimizer_and_outlive_a_restart(config
 
 
 def test_optimizer_that_would_overlook_the_rates_is_refused(configure: Configure) -> None:
-    cfg = configure(network={**NETWORK, "layer_decay": 0.5})
+    cfg = configure(network={**SIZES, "layer_decay": 0.5})
     task = tasks.setup_task(cfg.task)
     model = task.build_model(cfg.model)
     # a schedule that knows nothing of the groups gives all of them one rate

@@ -1,40 +1,30 @@
 """Frames of an encoder's layer, read from a checkpoint, equal what the encoder gives inside the model."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from small_encoder import SLOWER
 
 from fairseq_ext.checkpoints.frames import EncoderFrames
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.modules.waveforms import normalize_clips
 
 RATE = 8000
-SIZES: dict[str, Any] = {
-    "extractor_mode": "layer_norm",
-    "conv_feature_layers": "[(16, 10, 5)] + [(16, 3, 2)] * 3",
-    "encoder_layers": 2,
-    "encoder_embed_dim": 24,
-    "encoder_ffn_embed_dim": 32,
-    "encoder_attention_heads": 4,
-    "conv_pos": 16,
-    "conv_pos_groups": 4,
-}
 CLIP = np.random.default_rng(0).normal(3.0, 2.0, size=4000).astype(np.float32)
 
 
 @pytest.fixture
 def model() -> ExtCtc:
     torch.manual_seed(4)
-    return ExtCtc(OmegaConf.structured(CtcConfig(**SIZES)), 9).eval()
+    return ExtCtc(OmegaConf.structured(CtcConfig(**SLOWER)), 9).eval()
 
 
 @pytest.fixture
 def path(model: ExtCtc, tmp_path: Path) -> Path:
-    network = {**SIZES, "_name": "ext_ctc", "normalize": True}
+    network = {**SLOWER, "_name": "ext_ctc", "normalize": True}
     task = {"_name": "ext_audio_ctc", "sample_rate_hz": RATE}
     state = {"cfg": {"model": network, "task": task}, "model": model.state_dict()}
     torch.save(state, tmp_path / "checkpoint.pt")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
+from small_encoder import SIZES
 
 from fairseq_ext.checkpoints.load import load_model
 from fairseq_ext.data.collate import pad_waveforms
@@ -17,15 +18,6 @@ from fairseq_ext.models.wav2vec2 import ExtWav2Vec2, Wav2Vec2Config
 
 RATE = 8000
 STREAMS = {"accent": ["balear", "central", "valencià"], "gender": ["female", "male"]}
-SIZES: dict[str, Any] = {
-    "conv_feature_layers": "[(16, 10, 5)] + [(16, 3, 2)] * 2",
-    "encoder_layers": 2,
-    "encoder_embed_dim": 24,
-    "encoder_ffn_embed_dim": 32,
-    "encoder_attention_heads": 4,
-    "conv_pos": 16,
-    "conv_pos_groups": 4,
-}
 LARGE = {"extractor_mode": "layer_norm", "layer_norm_first": True, "conv_bias": True, "normalize": True}
 CLIPS = [torch.randn(size, generator=torch.Generator().manual_seed(size)) for size in (3000, 2100, 900)]
 Build = Callable[..., SpeechClassifier]
