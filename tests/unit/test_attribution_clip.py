@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import soundfile
 import torch
 from omegaconf import OmegaConf
 from PIL import Image
+from small_encoder import SIZES
 
 from fairseq_ext.analysis.attribution.methods import attribute
 from fairseq_ext.analysis.attribution.targets import ClassTarget
@@ -29,29 +29,21 @@ from fairseq_ext.models.speech_classifier import SpeechClassifier, SpeechClassif
 
 RATE = 8000
 SYMBOLS = [*SPECIAL_SYMBOLS, "|", *"abcçàŀ"]
-SIZES: dict[str, Any] = {
-    "conv_feature_layers": "[(16, 80, 40)] + [(16, 2, 2)] * 2",
-    "encoder_layers": 2,
-    "encoder_embed_dim": 24,
-    "encoder_ffn_embed_dim": 32,
-    "encoder_attention_heads": 4,
-    "conv_pos": 16,
-    "conv_pos_groups": 4,
-}
+NETWORK = {**SIZES, "conv_feature_layers": "[(16, 80, 40)] + [(16, 2, 2)] * 2"}
 SAMPLES = np.random.default_rng(5).normal(scale=0.1, size=6000).astype(np.float32)
 
 
 @pytest.fixture
 def recognizer() -> Recognizer:
     torch.manual_seed(4)
-    model = ExtCtc(OmegaConf.structured(CtcConfig(**SIZES, feature_grad_mult=0.0)), len(SYMBOLS))
+    model = ExtCtc(OmegaConf.structured(CtcConfig(**NETWORK, feature_grad_mult=0.0)), len(SYMBOLS))
     return Recognizer(model.eval(), SYMBOLS, RATE, 1, OmegaConf.create({}))
 
 
 @pytest.fixture
 def classifier() -> LoadedModel:
     torch.manual_seed(4)
-    config = SpeechClassifierConfig(**SIZES, freeze_encoder=True)
+    config = SpeechClassifierConfig(**NETWORK, freeze_encoder=True)
     model = SpeechClassifier(config, [3]).eval()
     return LoadedModel(model, OmegaConf.create({}), "accent", ["balear", "central", "nord"], RATE, 1)
 
@@ -61,7 +53,7 @@ def checkpoint(recognizer: Recognizer, tmp_path: Path) -> Path:
     state = {
         "cfg": {
             "common": {"seed": 1},
-            "model": {**SIZES, "_name": "ext_ctc"},
+            "model": {**NETWORK, "_name": "ext_ctc"},
             "task": {"_name": "ext_audio_ctc", "data": "/gone", "sample_rate_hz": RATE},
         },
         "model": recognizer.model.state_dict(),
