@@ -84,17 +84,23 @@ def transcribe(args: argparse.Namespace) -> int:
         print(f"transcribe.py: {args.lm} with {shown}", file=sys.stderr)
     num_failed = 0
     windows = {"window_s": args.window_s, "overlap_s": args.overlap_s}
-    results = transcription.transcribe_files(recognizer, args.files, search, **windows)
-    for found, output in zip(tqdm(results, total=len(outputs), unit="file"), outputs, strict=True):
-        if found.words is None:
-            num_failed += 1
-            tqdm.write(f"transcribe.py: left out: {found.problem}", file=sys.stderr)
-        elif args.out:
-            with atomic_write(output) as file:
-                file.write(written(found.words))
-        else:
-            name = f"{found.path}\t" if len(args.files) > 1 else ""
-            tqdm.write(name + written(found.words), file=sys.stdout, end="")
+    with tqdm(total=len(outputs), unit="file") as bar:
+
+        def show(done: float) -> None:
+            bar.n = round(done, 2)
+            bar.refresh()
+
+        results = transcription.transcribe_files(recognizer, args.files, search, on_progress=show, **windows)
+        for found, output in zip(results, outputs, strict=True):
+            if found.words is None:
+                num_failed += 1
+                tqdm.write(f"transcribe.py: left out: {found.problem}", file=sys.stderr)
+            elif args.out:
+                with atomic_write(output) as file:
+                    file.write(written(found.words))
+            else:
+                name = f"{found.path}\t" if len(args.files) > 1 else ""
+                tqdm.write(name + written(found.words), file=sys.stdout, end="")
     return num_failed
 
 

@@ -8,7 +8,7 @@ Shapes: B recordings, S samples, T frames, V symbols.
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from .devices import check_device
 logger = logging.getLogger(__name__)
 
 Waveform = NDArray[np.float32]
+Progress = Callable[[float], None]
 # Of models whose file does not say: all public wav2vec 2.0, HuBERT and WavLM models.
 USUAL_RATE_HZ = 16000
 
@@ -87,7 +88,12 @@ class Recognizer:
         return output["logits"].float().log_softmax(2), output["lengths"]
 
     def log_probs_of_long(
-        self, waveform: Waveform, *, window_s: float | None = None, overlap_s: float | None = None
+        self,
+        waveform: Waveform,
+        *,
+        window_s: float | None = None,
+        overlap_s: float | None = None,
+        on_progress: Progress | None = None,
     ) -> Tensor:
         """Score the symbols at every frame of a recording of any length, by overlapping windows.
 
@@ -95,6 +101,7 @@ class Recognizer:
             waveform: (S,) at `sample_rate_hz`.
             window_s: length of a window, s; a recording up to it is taken whole. None: the recogniser's own.
             overlap_s: what neighbouring windows share, s. None: a third of a window, 4 s at most.
+            on_progress: called after each window with the share of the recording that has been heard, 0 to 1.
 
         Returns:
             (T, V) ln p, float32, on the model's device.
@@ -113,6 +120,7 @@ class Recognizer:
             hop_samples=self.model.encoder.hop_samples,
             window_s=window_s,
             overlap_s=overlap_s,
+            on_progress=on_progress,
         )
 
     def transcribe(
@@ -146,6 +154,7 @@ class Recognizer:
         *,
         window_s: float | None = None,
         overlap_s: float | None = None,
+        on_progress: Progress | None = None,
     ) -> list[TimedWord]:
         """Write down a recording of any length, word by word.
 
@@ -154,6 +163,7 @@ class Recognizer:
             search: see `transcribe`.
             window_s: see `transcribe`.
             overlap_s: see `transcribe`.
+            on_progress: see `log_probs_of_long`.
 
         Returns:
             The words of `transcribe` and when they were said, by CTC alignment.
@@ -161,7 +171,7 @@ class Recognizer:
         Raises:
             AudioError: the file cannot be read.
         """
-        found, scores = self._hear(recording, search, window_s, overlap_s)
+        found, scores = self._hear(recording, search, window_s, overlap_s, on_progress)
         spans = greedy_spans(scores) if search is None else align(scores, found.tokens)
         return timed_words(spans, self.symbols, self.hop_s)
 
@@ -171,6 +181,7 @@ class Recognizer:
         search: BeamSearch | None,
         window_s: float | None,
         overlap_s: float | None,
+        on_progress: Progress | None = None,
     ) -> tuple[Hypothesis, Tensor]:
         """The answer, and the log-probabilities (T, V) that it was read from."""
         waveform = (
@@ -178,7 +189,9 @@ class Recognizer:
             if isinstance(recording, np.ndarray)
             else audio.load(recording, sample_rate_hz=self.sample_rate_hz)
         )
-        scores = self.log_probs_of_long(waveform, window_s=window_s, overlap_s=overlap_s)
+        scores = self.log_probs_of_long(
+            waveform, window_s=window_s, overlap_s=overlap_s, on_progress=on_progress
+        )
         if not len(scores):
             return Hypothesis("", (), 0.0, 0.0, 0.0), scores
         batch = scores[None], torch.tensor([len(scores)])

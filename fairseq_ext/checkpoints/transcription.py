@@ -128,6 +128,7 @@ def transcribe_files(
     *,
     window_s: float | None = None,
     overlap_s: float | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Iterator[Transcription]:
     """Transcribe recordings, one after the other.
 
@@ -137,14 +138,23 @@ def transcribe_files(
         search: of `make_search`.
         window_s: see `Recognizer.transcribe`.
         overlap_s: see `Recognizer.transcribe`.
+        on_progress: called with the number of recordings that are done, the present one by its share.
 
     Yields:
         A result per file, in order; one that cannot be read does not stop the others.
     """
-    for path in files:
+    for index, path in enumerate(files):
+
+        def heard(share: float, index: int = index) -> None:
+            if on_progress is not None:
+                on_progress(index + share)
+
         try:
-            words = recognizer.timed_words(path, search, window_s=window_s, overlap_s=overlap_s)
+            words = recognizer.timed_words(
+                path, search, window_s=window_s, overlap_s=overlap_s, on_progress=heard
+            )
         except (AudioError, OSError) as error:
+            heard(1.0)
             yield Transcription(path, None, str(error))
         else:
             yield Transcription(path, words)

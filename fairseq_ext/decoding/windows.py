@@ -53,6 +53,7 @@ def log_probs_of_long(
     hop_samples: int,
     window_s: float = WINDOW_S,
     overlap_s: float = OVERLAP_S,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Tensor:
     """Runs a recogniser over a recording of any length.
 
@@ -65,6 +66,7 @@ def log_probs_of_long(
         hop_samples: samples from one frame to the next.
         window_s: length of a window, s; a recording up to it is taken whole.
         overlap_s: what neighbouring windows share, s.
+        on_progress: called after each window with the share of the recording that has been heard, 0 to 1.
 
     Returns:
         (T, V) ln p.
@@ -96,6 +98,8 @@ def log_probs_of_long(
         found = log_probs_of(samples)
         _check_frames(len(found), len(samples), hop_samples, None if end is None else end - start)
         parts.append(found[first - start : None if end is None else end - start])
+        if on_progress is not None:
+            on_progress(len(parts) / len(starts))
     return torch.cat(parts)
 
 

@@ -63,6 +63,17 @@ def test_damage_is_reported_and_does_not_stop_the_others(recognizer: Recognizer,
         assert " ".join(word.text for word in result.words) == recognizer.transcribe(result.path)
 
 
+def test_progress_counts_parts_of_a_recording(recognizer: Recognizer, files: list[Path]) -> None:
+    seen: list[float] = []
+    list(
+        transcription.transcribe_files(
+            recognizer, files, window_s=0.4, overlap_s=0.1, on_progress=seen.append
+        )
+    )
+    # 0.75 s in three windows; two that cannot be read; three windows
+    assert seen == pytest.approx([1 / 3, 2 / 3, 1, 2, 3, 3 + 1 / 3, 3 + 2 / 3, 4])
+
+
 def test_windows_are_those_asked_for(recognizer: Recognizer, files: list[Path]) -> None:
     (whole,) = transcription.transcribe_files(recognizer, files[:1])
     (parts,) = transcription.transcribe_files(recognizer, files[:1], window_s=0.4, overlap_s=0.1)
