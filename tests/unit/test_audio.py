@@ -2,6 +2,7 @@
 AudioError."""
 
 import contextlib
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -270,6 +271,17 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         load(tmp_path / "no.wav", sample_rate_hz=8000)
     with pytest.raises(AudioError, match="an audio file expected"):
         probe(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["flac", "m4a"])
+def test_a_name_that_is_not_text(tmp_path: Path, kind: str) -> None:
+    path = write_audio(tmp_path, kind, tone(8000, 16_000), 16_000)
+    expected = load(path, sample_rate_hz=16_000)
+    renamed = path.rename(tmp_path / os.fsdecode(b"caf\xe9" + path.suffix.encode()))  # Latin-1
+    np.testing.assert_array_equal(load(renamed, sample_rate_hz=16_000), expected)
+    renamed.write_bytes(b"no sound")
+    with pytest.raises(AudioError, match="found text, 'no sound'"):
+        load(renamed, sample_rate_hz=16_000)
 
 
 def test_zero_length(tmp_path: Path) -> None:
