@@ -173,10 +173,7 @@ class ContainerReader:
             options = {"protocol_whitelist": "file"}  # a playlist must not reach the network
             self._container: Any = av.open(str(path), metadata_errors="ignore", options=options)
         except (av.error.FFmpegError, ValueError) as error:
-            raise AudioError(
-                f"{path}: audio that soundfile or FFmpeg reads expected, found {what_else(path)}; copy it again, "
-                "convert it or leave it out"
-            ) from error
+            raise _not_audio(path) from error
         if not self._container.streams.audio:
             self._container.close()
             raise AudioError(f"{path}: an audio stream expected, found none; leave it out")
@@ -185,6 +182,9 @@ class ContainerReader:
             self._container.close()
             raise AudioError(f"{path}: a codec that FFmpeg knows expected, found another; convert it")
         self.sample_rate_hz = int(self._stream.rate or 0)
+        if not self.sample_rate_hz:  # chosen by the file's name alone
+            self._container.close()
+            raise _not_audio(path)
         self.num_channels = int(self._stream.channels or 0)
 
     def read(self, start: int, stop: int | None) -> Samples:
@@ -269,3 +269,10 @@ class ContainerReader:
 
     def __exit__(self, *exception: object) -> None:
         self._container.close()
+
+
+def _not_audio(path: Path) -> AudioError:
+    return AudioError(
+        f"{path}: audio that soundfile or FFmpeg reads expected, found {what_else(path)}; copy it again, convert it or "
+        "leave it out"
+    )
