@@ -17,6 +17,8 @@ from fairseq_ext.jobs import Execution, WorkerError, outcomes, run, watch
 
 TESTS = Path(__file__).resolve().parents[1]
 WORK = TESTS / "unit" / "jobs"
+# Slurm is asked more often than otherwise, for here nobody else asks it.
+COMMAND = "import jobs_work; from fairseq_ext.jobs import slurm; slurm._POLL_S = 0.5; jobs_work.main()"
 
 
 def load(path: Path) -> ModuleType:
@@ -56,7 +58,7 @@ def start(jobs_work: ModuleType) -> Iterator[Callable[..., "subprocess.Popen[str
     started: list[subprocess.Popen[str]] = []
 
     def command(folder: Path, num_items: int, *arguments: str) -> "subprocess.Popen[str]":
-        program = [sys.executable, "-c", "import jobs_work; jobs_work.main()", str(folder)]
+        program = [sys.executable, "-c", COMMAND, str(folder)]
         program += ["--executor", "slurm", "--num-items", str(num_items), *arguments]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         started.append(subprocess.Popen(program, text=True, **streams))
@@ -206,7 +208,10 @@ def test_preempted_jobs_go_on_afterwards(
     assert logs(tmp_path).count("Starting with JobEnvironment") == 4
 
 
-def test_jobs_that_all_die_are_noticed(cluster: Path, tmp_path: Path, jobs_work: ModuleType) -> None:
+def test_jobs_that_all_die_are_noticed(
+    cluster: Path, tmp_path: Path, jobs_work: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairseq_ext.jobs.slurm._POLL_S", 0.5)
     execution = Execution(executor="slurm", shards=2, progress=False, timeout_min=5)
     with pytest.raises(WorkerError, match=r"all jobs have ended and .* 6 items are unfinished") as caught:
         run(tmp_path / "run", jobs_work.make_items(6), jobs_work.make_none, settings={}, execution=execution)
