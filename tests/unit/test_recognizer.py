@@ -2,8 +2,6 @@
 
 import logging
 import shutil
-import subprocess
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,8 @@ import soundfile
 import torch
 from fairseq.data import Dictionary
 from omegaconf import OmegaConf
+from preloaded import Preloaded
+from small_encoder import SLOWER
 
 from fairseq_ext.checkpoints.load import load_model
 from fairseq_ext.checkpoints.recognizer import Recognizer, load_recognizer
@@ -26,16 +26,6 @@ from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 
 RATE = 8000
 SYMBOLS = [*SPECIAL_SYMBOLS, "|", *"abcçàŀ"]
-SIZES: dict[str, Any] = {
-    "extractor_mode": "layer_norm",
-    "conv_feature_layers": "[(16, 10, 5)] + [(16, 3, 2)] * 3",
-    "encoder_layers": 2,
-    "encoder_embed_dim": 24,
-    "encoder_ffn_embed_dim": 32,
-    "encoder_attention_heads": 4,
-    "conv_pos": 16,
-    "conv_pos_groups": 4,
-}
 CLIPS = [
     np.random.default_rng(n).normal(size=size).astype(np.float32) for n, size in enumerate([6000, 4000, 800])
 ]
@@ -45,10 +35,10 @@ CLIPS = [
 def state() -> dict[str, Any]:
     """What fairseq stores of a training; the weights say something other than blanks."""
     torch.manual_seed(4)
-    model = ExtCtc(OmegaConf.structured(CtcConfig(**SIZES)), len(SYMBOLS))
+    model = ExtCtc(OmegaConf.structured(CtcConfig(**SLOWER)), len(SYMBOLS))
     with torch.no_grad():
         model.w2v_encoder.proj.weight.mul_(8.0)
-    network = {**SIZES, "_name": "ext_ctc", "normalize": True, "pretrained_path": "/gone/pretrained.pt"}
+    network = {**SLOWER, "_name": "ext_ctc", "normalize": True, "pretrained_path": "/gone/pretrained.pt"}
     task = {"_name": "ext_audio_ctc", "data": "/gone", "sample_rate_hz": RATE}
     return {
         "cfg": {"common": {"seed": 1}, "model": network, "task": task},
@@ -102,13 +92,13 @@ def test_stock_checkpoints_of_both_ages_load(
     dictionary = Dictionary()
     for symbol in SYMBOLS[4:]:
         dictionary.add_symbol(symbol)
-    inner = {"model": SIZES, "task": {"sample_rate": RATE, "normalize": True}}
+    inner = {"model": SLOWER, "task": {"sample_rate": RATE, "normalize": True}}
     new = {
         **state,
         "cfg": {"model": {"_name": "wav2vec_ctc", "w2v_args": inner}, "task": {"data": "/gone"}},
         "task_state": {"target_dictionary": dictionary},
     }
-    flat = Namespace(sample_rate=RATE, normalize=True, **SIZES)
+    flat = Namespace(sample_rate=RATE, normalize=True, **SLOWER)
     old = {"args": Namespace(arch="wav2vec_ctc", w2v_args=flat), "model": state["model"]}
     expected = recognizer.log_probs(CLIPS)[0]
     torch.save(new, tmp_path / "new.pt")
@@ -220,7 +210,7 @@ def test_classifiers_are_no_recognisers(state: dict[str, Any], tmp_path: Path) -
         ("ext_lstm", {"classifier.1.bias": torch.zeros(2)}, "encoder, .* under a recogniser, expected"),
     )
     for name, model, expected in cases:
-        cfg = {**state["cfg"], "model": {**SIZES, "_name": name}, "task": task}
+        cfg = {**state["cfg"], "model": {**SLOWER, "_name": name}, "task": task}
         found = {**state, "cfg": cfg, "model": model, "task_state": {"class_names": ["balear", "central"]}}
         torch.save(found, tmp_path / "accents.pt")
         with pytest.raises(
@@ -259,8 +249,10 @@ def test_a_device_that_is_not_there_is_said_before_the_file_is_read(path: Path) 
             assert len(str(info.value)) < 300
 
 
-def test_command_answers_wrong_settings_and_names_in_a_sentence(path: Path, tmp_path: Path) -> None:
-    tool = [sys.executable, str(Path(__file__).parents[2] / "tools" / "transcribe.py"), str(path)]
+def test_command_answers_wrong_settings_and_names_in_a_sentence(
+    path: Path, tmp_path: Path, repository: Path, preloaded: Preloaded
+) -> None:
+    tool = [repository / "tools" / "transcribe.py", path]
     soundfile.write(tmp_path / "x.wav", CLIPS[0], RATE)
     wrong = {
         "window": ["--window-s", "3", "--overlap-s", "4"],
@@ -270,9 +262,7 @@ def test_command_answers_wrong_settings_and_names_in_a_sentence(path: Path, tmp_
     }
     said = {}
     for name, options in wrong.items():
-        done = subprocess.run(
-            [*tool, str(tmp_path / "x.wav"), *options], capture_output=True, text=True, check=False
-        )
+        done = preloaded.run([*tool, tmp_path / "x.wav", *options])
         assert done.returncode
         assert "Traceback" not in done.stderr
         said[name] = done.stderr
