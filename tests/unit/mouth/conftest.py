@@ -17,6 +17,7 @@ from fairseq_ext.media.mouth.prepare import prepare_file
 from fairseq_ext.media.mouth.settings import MouthSettings
 from fairseq_ext.media.mouth.table import ClipRow
 
+pytest.register_assert_rewrite("unit.mouth.crops")
 GRID = Path(__file__).resolve().parents[4] / "shared" / "data" / "grid"
 RATE = 16000
 
