@@ -1,11 +1,13 @@
 """Spoken digits from nothing to the report, and killed while it trains."""
 
+import fcntl
 import json
 import random
 import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,18 @@ def figures(out: Path, protocol: str) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key not in CIRCUMSTANCES} for row in kept]
 
 
+def wait_until_free(out: Path) -> None:
+    """Waits for the trainings of a run.sh that is gone, which hold its lock; they notice when fairseq is imported."""
+    deadline_s = time.monotonic() + 300
+    with (out / ".lock").open("a") as lock:
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            assert time.monotonic() < deadline_s, "the trainings go on without their run.sh"
+            time.sleep(0.1)
+
+
 def kill_while_training(out: Path, *options: str) -> Iterator[str]:
     """SIGKILL run.sh at some moment of the train stage, more than once."""
     moment = random.Random(8)
@@ -54,6 +68,7 @@ def kill_while_training(out: Path, *options: str) -> Iterator[str]:
         yield "finished" if process.poll() is not None else "killed"
         process.send_signal(signal.SIGKILL)  # run.sh alone: its trainings must notice by themselves
         process.wait()
+        wait_until_free(out)
 
 
 def test_killed_run_continues_to_the_same_figures(smoke: Path, tmp_path: Path) -> None:
