@@ -17,11 +17,9 @@ from ..line_index import AudioEntry
 from ..manifest import atomic_path, atomic_write, read_manifest
 from ..media.audio import AudioError, load
 from . import classifiers, embeddings, metrics, provenance
-from .augmented import spectrograms
 from .embeddings import Extracted, Loaded, Split
 from .predictions import Predictions, class_numbers, write_embeddings, write_predictions
 from .rows import CLASSIFICATION, Row, write_json
-from .views import distorted_views
 
 
 def evaluate(
@@ -150,6 +148,8 @@ def _write_spectrograms(path: Path, loaded: Loaded, data: Path, split: str = "tr
         return  # a picture less; the row's scores do not depend on it
     settings = provenance.plain(loaded.cfg.task).get("augment") or {}
     settings = {key: value for key, value in settings.items() if not key.startswith("_")}
+    from .augmented import spectrograms  # torch takes seconds to import
+
     views = spectrograms(front_end.cpu(), waveform, loaded.sample_rate_hz, settings)
     arrays: dict[str, Any] = {f"view_{i}": view for i, view in enumerate(views.values())}
     facts: dict[str, Any] = {"names": list(views), "clip": clip, "hop_ms": float(front_end.config.hop_ms)}
@@ -234,6 +234,8 @@ class _Embedded:
     ) -> _Embedded:
         unique = list(dict.fromkeys(entries))
         extracted = embeddings.extract(loaded.model, unique, loaded.sample_rate_hz, device=device)
+        from .views import distorted_views  # torch takes seconds to import
+
         views = distorted_views(loaded, unique, num_views, seed=seed, device=device)
         position = {unique[i]: at for at, i in enumerate(extracted.rows.tolist())}
         return cls(extracted, views, position, {unique[i]: reason for i, reason in extracted.failures})
