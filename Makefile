@@ -28,7 +28,7 @@ test: lint floors types unit ## everything CI runs
 lint: env ## ruff, shellcheck, shfmt
 	ruff check $(PY_TREES)
 	ruff format --check $(PY_TREES)
-	shellcheck -x $(SH_FILES)
+	shellcheck -x -e SC2329 $(SH_FILES) # stages are called by their names
 	shfmt -i 2 -ci -d $(SH_FILES)
 
 format: env ## rewrite in the house style

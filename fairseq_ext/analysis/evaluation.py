@@ -136,6 +136,8 @@ def _write_row(
 
 def _write_spectrograms(path: Path, loaded: Loaded, data: Path, split: str = "train") -> None:
     """Shows the first training recording with and without augmentation, where the network has a front-end."""
+    from .augmented import spectrograms  # torch takes seconds to import
+
     front_end = getattr(loaded.model, "front_end", None)
     locations = embeddings.read_locations(data, split)
     if front_end is None or not locations:
@@ -148,8 +150,6 @@ def _write_spectrograms(path: Path, loaded: Loaded, data: Path, split: str = "tr
         return  # a picture less; the row's scores do not depend on it
     settings = provenance.plain(loaded.cfg.task).get("augment") or {}
     settings = {key: value for key, value in settings.items() if not key.startswith("_")}
-    from .augmented import spectrograms  # torch takes seconds to import
-
     views = spectrograms(front_end.cpu(), waveform, loaded.sample_rate_hz, settings)
     arrays: dict[str, Any] = {f"view_{i}": view for i, view in enumerate(views.values())}
     facts: dict[str, Any] = {"names": list(views), "clip": clip, "hop_ms": float(front_end.config.hop_ms)}
@@ -232,10 +232,10 @@ class _Embedded:
     def of(
         cls, loaded: Loaded, entries: Sequence[AudioEntry], device: str, num_views: int = 0, seed: int = 1
     ) -> _Embedded:
-        unique = list(dict.fromkeys(entries))
-        extracted = embeddings.extract(loaded.model, unique, loaded.sample_rate_hz, device=device)
         from .views import distorted_views  # torch takes seconds to import
 
+        unique = list(dict.fromkeys(entries))
+        extracted = embeddings.extract(loaded.model, unique, loaded.sample_rate_hz, device=device)
         views = distorted_views(loaded, unique, num_views, seed=seed, device=device)
         position = {unique[i]: at for at, i in enumerate(extracted.rows.tolist())}
         return cls(extracted, views, position, {unique[i]: reason for i, reason in extracted.failures})
