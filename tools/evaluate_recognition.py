@@ -8,7 +8,8 @@ A whole run:     tools/evaluate_recognition.py --run RUN --protocols 'labels/*' 
 
 Decodes greedily and, with --lm, by beam search, whose weights (alpha, beta, unk_score) are chosen on the development
 split.
-Rows that have their metrics.json are skipped unless --force is given.
+With --run the weights are also kept beside the checkpoint, in lm_weights.json, for tools/transcribe.py. Rows that have
+their metrics.json are skipped unless --force is given, whatever else is asked.
 """
 
 import argparse
@@ -51,6 +52,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="torch device")
     parser.add_argument("--force", action="store_true", help="score again what was scored")
     args = parser.parse_args()
+    if not args.lm and (args.alphas or args.betas or args.unk_scores):
+        parser.error("--alphas, --betas and --unk-scores weigh a language model, found none; give --lm too")
     if args.checkpoint and not (args.data and args.row and args.out):
         parser.error("--checkpoint needs --data, --row and --out")
     return args
@@ -84,7 +87,7 @@ def score(args: argparse.Namespace) -> None:
     grid = Grid(**{name: getattr(args, name) for name in names if getattr(args, name)})
     lm = read_language_model(args.lm, beam_size=args.beam, grid=grid) if args.lm else None
     named = ("split", "dev_split", "language", "max_dev", "batch_size", "device")
-    options = Options(lm=lm, **{name: getattr(args, name) for name in named})
+    options = Options(lm=lm, keep_weights=bool(args.run), **{name: getattr(args, name) for name in named})
     for line in recognise_all(jobs, partial(load, device=args.device), options, force=args.force):
         tqdm.write(line)
 

@@ -72,6 +72,8 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
         max_per_speaker=args.max_per_speaker,
         keep_shared_sentences=args.keep_shared_sentences,
     )
+    official = args.division == "official"
+    common_voice.check_lists(folder, ("train", "dev", "test") if official else ("validated",))
     cv_protocols.check_language(choices.language, common_voice.stated_locale(folder), on_note=print)
     if args.check:
         return
@@ -83,7 +85,6 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
         measure=lambda path: num_samples_at(probe(path), args.sample_rate_hz),
     )
     utterances = list(tqdm(clips, desc="clips", unit="clip"))
-    official = args.division == "official"
     division = cv_splits.official(utterances) if official else cv_splits.drawn(utterances, seed=args.seed)
     root = args.audio or folder / "clips"
     found = cv_protocols.protocols(utterances, division, choices, on_note=print, on_problem=problems.append)

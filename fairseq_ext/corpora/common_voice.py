@@ -23,7 +23,7 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..manifest import Utterance
@@ -169,6 +169,30 @@ def stated_locale(root: str | os.PathLike[str], *, locale: str | None = None) ->
     folder = locale_folder(root, locale)
     rows = (row for split in SPLITS for _, row in _rows(folder / f"{split}.tsv", lambda _: None))
     return next((row["locale"] for row in rows if row.get("locale")), None)
+
+
+def check_lists(root: str | os.PathLike[str], needed: Iterable[str], *, locale: str | None = None) -> None:
+    """Looks at the lists of clips before they are read.
+
+    Args:
+        root: as for `locale_folder`.
+        needed: those of `SPLITS` that must have rows.
+        locale: as for `locale_folder`.
+
+    Raises:
+        FileNotFoundError: as `locale_folder`.
+        ValueError: a list without a needed column, or one that is needed and has no row.
+    """
+    folder = locale_folder(root, locale)
+    for split in SPLITS:
+        path = folder / f"{split}.tsv"
+        is_empty = next(_rows(path, lambda _: None), None) is None
+        if is_empty and split in needed:
+            found = "none" if path.is_file() else "no such file"
+            raise ValueError(
+                f"{path}: a list of clips expected, found {found}; unpack the corpus again, or draw a division of "
+                "your own from validated.tsv (--division drawn)"
+            )
 
 
 def unmapped_accents(root: str | os.PathLike[str], *, locale: str | None = None) -> Counter[str]:

@@ -193,6 +193,11 @@ def _recognition(
             note(f"asr: {missing} clips of {side} have no letter in their transcript and are left out")
     valid, test = sides["valid"], sides["test"]
     train = _without_overlap(sides["train"], [*valid, *test], text, choices, note)
+    if not sides["train"]:
+        raise ValueError(
+            "asr: a clip to train on expected, found none that can be used; see what was left out, or draw another "
+            "division (--division drawn)"
+        )
     if not train:
         raise ValueError(
             "asr: a clip to train on expected, found none that shares no speaker and no sentence with valid and "
@@ -265,7 +270,13 @@ def _classes(
     for streams in [*([name] for name in names), *both]:
         held = _held_out(streams, sides)
         yield held
-        yield _leaky(held, leaky)
+        control = _leaky(held, leaky)
+        if unseen := _unseen_classes(control):
+            note(
+                f"{control.name}: clips of each class to train on expected, found none of {', '.join(unseen)}; left out"
+            )
+        else:
+            yield control
 
 
 def _stating(clips: Sequence[Utterance]) -> list[Utterance]:
@@ -322,6 +333,15 @@ def _leaky(protocol: LabelledProtocol, side_of: Mapping[str, str]) -> LabelledPr
         test=sides["test"],
         shares_speakers=True,
     )
+
+
+def _unseen_classes(protocol: LabelledProtocol) -> list[str]:
+    """Classes of which the training has no clip: chance may deal the few that there are to the other sides."""
+    return [
+        symbol
+        for name, symbols in protocol.dictionaries.items()
+        for symbol in sorted(symbols.keys() - {protocol.labels[name](u) for u in protocol.train})
+    ]
 
 
 def _leaky_sides(

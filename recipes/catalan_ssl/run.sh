@@ -12,13 +12,13 @@ source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 recipe_help() {
   cat <<TXT
   --locale NAME       language of Common Voice; without rules in text/languages.py its letters are kept as they are
-                                                                  (default: $locale)
+                                              (default: $locale; ca, es, en with --corpus synthetic)
   --size NAME         overlay conf/size/NAME.yaml of every training, with conf/{pretrain,finetune}_size/NAME.yaml,
-                      such as base                                (default: small, for CPU cores)
+                      such as base           (default: small, for CPU cores; --smoke has its own)
   --pretrained FILE   fine-tune this checkpoint instead of pre-training one; tools/convert_checkpoint.py makes one
                       from a Hugging Face folder
   --labels A,B,...    fine-tune on these amounts of transcribed speech, such as asr_10min; * stands for any
-                                                                  (default: $labels)
+                                                                  (default: $labels; asr with --smoke)
   --start NAME=FROM   fine-tune from another language's pre-training too, for comparison: FROM is a checkpoint or the
                       folder of a run of this recipe, the row is ctc_from_NAME; may be given several times
   --division NAME     who is held out: official, by the lists of Common Voice, or drawn, speakers of every accent
@@ -59,7 +59,7 @@ recipe_option() {
       division=$2
       ;;
     --set)
-      [[ $2 =~ ^(pretrain|finetune|heads)\.[^=]+= ]] || die "--set $2: CONFIG.KEY=VALUE expected; see --help"
+      [[ $2 =~ ^(pretrain|finetune|heads)\.[^=]+= ]] || die "--set $2: CONFIG.KEY=VALUE expected, CONFIG one of pretrain, finetune, heads"
       settings+=("$2")
       ;;
     *) return 1 ;;
@@ -115,7 +115,7 @@ stage_data() {
   fi
   [ -f "$corpus/validated.tsv" ] || [ -d "$corpus/recordings" ] || corpus=$corpus/$locale
   [ -f "$corpus/validated.tsv" ] || [ -d "$corpus/recordings" ] ||
-    die "--corpus: a folder with validated.tsv and clips/, or with recordings/, expected, found neither in $corpus"
+    die "--corpus: a folder with validated.tsv and clips/, or with recordings/, expected, found neither in $corpus; --locale names the language"
   if [ -f "$corpus/validated.tsv" ]; then
     prepare "$corpus" --check # not after hours of conversion
   else
@@ -285,8 +285,8 @@ list_heads() {
     done
   done
   # One seed: the control shows an order of magnitude.
-  for label in $(protocols "${heads[@]}"); do
-    sized_training encoder_head heads "${label}_leaky" 1 "task.label=$label" "model.pretrained_path=$(encoder 1)"
+  for label in $(protocols "${heads[@]/%/_leaky}"); do
+    sized_training encoder_head heads "$label" 1 "task.label=${label%_leaky}" "model.pretrained_path=$(encoder 1)"
   done
 }
 
@@ -304,17 +304,19 @@ stage_heads() {
 }
 
 stage_evaluate() {
-  local label origin asked search=()
+  local label name origin asked data search=()
   origin=$(origin)
   find_recognised
-  ! $smoke || search=(--alphas 0.5 --betas 1 --beam 4)
-  is_digits || search+=(--lm "$out/lm.arpa")
+  is_digits || search=(--lm "$out/lm.arpa")
+  is_digits || ! $smoke || search+=(--alphas 0.5 --betas 1 --unk-scores -10 --beam 4)
   python "$repo/tools/evaluate_recognition.py" --run "$out" --origin "$origin" --protocols "${recognised[@]}" "${search[@]}"
   [ -n "$pretrained" ] || python "$repo/tools/gather_pretraining.py" "$out" --protocols ssl --origin "$origin"
   for label in $(protocols "${heads[@]}"); do
-    [ ! -f "$out/rows/${label}_leaky/majority/seed1/metrics.json" ] || continue
-    python "$repo/tools/majority.py" --data "$label=$out/manifests/$label" "${label}_leaky=$out/manifests/${label}_leaky" \
-      --label "$label" --rows "$out/rows" --origin "$origin" --intervals-over speakers
+    data=()
+    for name in $(protocols "$label" "${label}_leaky"); do data+=("$name=$out/manifests/$name"); done
+    [ ! -f "$out/rows/$name/majority/seed1/metrics.json" ] || continue # the last one
+    python "$repo/tools/majority.py" --data "${data[@]}" --label "$label" --rows "$out/rows" --origin "$origin" \
+      --intervals-over speakers
   done
   mapfile -t asked < <(protocols "${heads[@]}" "${heads[@]/%/_leaky}")
   [ ${#asked[@]} = 0 ] ||

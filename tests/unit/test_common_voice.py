@@ -349,3 +349,20 @@ def test_unmapped_accents_are_counted(tmp_path: Path) -> None:
         folder, "other", V17, [row(V17, client_id=client("d"), path=clip(5), accents="x", variant="Alguerès")]
     )
     assert common_voice.unmapped_accents(folder)["x / Alguerès"] == 1
+
+
+def test_lists_that_are_needed_have_rows(tmp_path: Path) -> None:
+    header = "\t".join(common_voice.REQUIRED_COLUMNS)
+    folder = tmp_path / "ca"
+    (folder / "clips").mkdir(parents=True)
+    for name in ("validated", "train", "test"):
+        (folder / f"{name}.tsv").write_text(f"{header}\n" + "\t".join("xyz") + "\n")
+    common_voice.check_lists(folder, ("validated", "train", "test"))
+    with pytest.raises(ValueError, match=r"dev\.tsv: a list of clips expected, found no such file; .*drawn"):
+        common_voice.check_lists(folder, ("train", "dev"))
+    (folder / "train.tsv").write_text(f"{header}\n")
+    with pytest.raises(ValueError, match=r"train\.tsv: a list of clips expected, found none"):
+        common_voice.check_lists(folder, ("train",))
+    (folder / "other.tsv").write_text("path\tsentence\n")
+    with pytest.raises(ValueError, match=r"other\.tsv:1: the columns client_id"):
+        common_voice.check_lists(folder, ("validated",))

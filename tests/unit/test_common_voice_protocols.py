@@ -464,3 +464,24 @@ def test_what_stops_a_preparation_is_said_with_what_was_left_out(tmp_path: Path,
     problems = (out / "problems.txt").read_text(encoding="utf-8").splitlines()
     assert len(problems) == 5
     assert sum("a recording of common_voice_eu_" in line for line in problems) == 3
+
+
+def test_control_without_a_class_to_train_on_is_left_out() -> None:
+    clips = corpus()
+    rare = next(u.id for u in clips if u.accent and u.split == "train")
+    clips = [replace(u, accent="balear" if u.id == rare else u.accent and "central") for u in clips]
+    clips = [replace(u, speaker="somebody") if u.id == rare else u for u in clips]
+    kept = set()
+    for seed in range(12):
+        found, notes = made(clips, Choices("ca", minutes=(), seed=seed))
+        is_kept = "accent_leaky" in found
+        kept.add(is_kept)
+        if is_kept:
+            assert rare in {u.id for u in found["accent_leaky"].train}
+        else:
+            assert (
+                "accent_leaky: clips of each class to train on expected, found none of balear; left out"
+                in notes
+            )
+        assert "accent" in found
+    assert kept == {True, False}

@@ -50,6 +50,7 @@ class Options:
         max_dev: utterances of the dev split that serve the choice, drawn once for all systems.
         batch_size: recordings that go through the network together.
         device: torch device.
+        keep_weights: whether the weights that the dev split chose are written beside the checkpoint.
     """
 
     split: str = "test"
@@ -59,6 +60,7 @@ class Options:
     max_dev: int = 300
     batch_size: int = 16
     device: str = "cpu"
+    keep_weights: bool = True
 
 
 def recognise_all(
@@ -83,7 +85,7 @@ def recognise_all(
         recognizer = load_recognizer(str(job.checkpoint))
         log = job.checkpoint.parent / "train.log"
         result = evaluate(recognizer, job.row, job.out, data=job.data, options=options, train_log=log)
-        if WITH_LM in result["decoders"]:
+        if options.keep_weights and WITH_LM in result["decoders"]:
             write_lm_weights(job.checkpoint, result["decoders"][WITH_LM]["settings"])
         unread = f", {result['num_unreadable']} unreadable" if result["num_unreadable"] else ""
         yield f"{name}: {kinds.figures(result)} of {result['n']} recordings{unread}"
