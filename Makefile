@@ -20,8 +20,8 @@ $(VENV)/.ready: requirements.txt setup.py tools/make_env.sh
 
 demo: env ## the main recipe on the built-in corpus: ends with the results table and the report's path
 	recipes/catalan_ssl/run.sh --corpus synthetic --labels asr_10min --jobs $(JOBS) --out runs/demo \
-	  --set pretrain.optimization.max_update=700 --set finetune.optimization.max_update=500 \
-	  --set heads.optimization.max_update=100
+	  --set pretrain.optimization.max_update=500 --set finetune.optimization.max_update=500 \
+	  --set heads.optimization.max_update=60
 
 test: lint floors types unit ## everything CI runs
 
