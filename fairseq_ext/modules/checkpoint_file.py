@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 _HEAD_BYTES = 60
+# Of a server's page, or of Git LFS's note of where the file is.
 _TEXT_BYTES = frozenset(range(32, 127)) | set(b"\t\r\n")
 
 
@@ -112,12 +113,9 @@ def reason_of(error: Exception, path: Path) -> str:
         head = file.read(_HEAD_BYTES)
     if not head:
         return "it is empty"
-    if all(
-        byte in _TEXT_BYTES for byte in head
-    ):  # a page of a server's, or Git LFS's note of where the file is
+    if _TEXT_BYTES.issuperset(head):
         return f"it is text, {head.decode().split(chr(10))[0].strip()!r}"
     if head.startswith(b"PK"):
         return "it is another zip archive" if zipfile.is_zipfile(path) else "it is cut off"
-    return (
-        f"it is cut off or of another kind: {type(error).__name__}"  # what it says is about torch's innards
-    )
+    # what the error says is about torch's innards
+    return f"it is cut off or of another kind: {type(error).__name__}"
