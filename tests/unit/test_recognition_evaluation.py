@@ -18,6 +18,7 @@ from fairseq_ext.analysis.recognition.evaluation import Options
 from fairseq_ext.analysis.recognition.transcripts import read_transcripts
 from fairseq_ext.analysis.rows import Row
 from fairseq_ext.decoding import kneser_ney
+from fairseq_ext.decoding.lm_weights import LmWeights, read_lm_weights
 from fairseq_ext.decoding.tuning import Grid
 from fairseq_ext.manifest import Utterance, write_manifest
 
@@ -192,3 +193,15 @@ def test_a_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
     assert again.endswith("scored before")
     (row,) = results.read_rows(tmp_path)
     assert (row["kind"], row["protocol"]) == ("recognition", "labels/1")
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_weights_are_kept_beside_the_checkpoint_of_a_run_only(
+    manifests: Path, tmp_path: Path, is_kept: bool
+) -> None:
+    checkpoint = tmp_path / "checkpoint_last.pt"
+    jobs = [runs.Job(checkpoint, manifests, ROW, tmp_path / "out")]
+    options = Options(lm=language_model(), keep_weights=is_kept)
+    (_,) = evaluation.recognise_all(jobs, lambda _: Tones(doubt=True), options)
+    found = read_lm_weights(checkpoint, Path("words.arpa"))
+    assert found == (LmWeights(0.5, 0.0, 0.0) if is_kept else None)
