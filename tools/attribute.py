@@ -72,7 +72,7 @@ def parse() -> argparse.Namespace:
 
 
 def explain_one(args: argparse.Namespace) -> None:
-    from fairseq_ext.checkpoints.explained import explain_recording  # fairseq takes seconds to import
+    from fairseq_ext.inference.explained import explain_recording  # fairseq takes seconds to import
 
     named = ("text", "label", "device")
     options: dict[str, Any] = {name: getattr(args, name) for name in named}
@@ -83,10 +83,10 @@ def explain_one(args: argparse.Namespace) -> None:
 def play(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from fairseq_ext.analysis.attribution.game import Settings
-    from fairseq_ext.analysis.attribution_row import Options, explain_all, recognition_jobs
-    from fairseq_ext.analysis.rows import Row
-    from fairseq_ext.analysis.runs import Job, check_protocols
+    from fairseq_ext.explain.game import Settings
+    from fairseq_ext.explain.game_files import Options, explain_all, recognition_jobs
+    from fairseq_ext.scoring.scored_system import Row
+    from fairseq_ext.scoring.runs import Job, check_protocols
 
     command = shlex.join(["tools/attribute.py", *sys.argv[1:]])
     if args.run:
@@ -102,7 +102,7 @@ def play(args: argparse.Namespace) -> None:
     )
 
     def load(path: str) -> Any:
-        from fairseq_ext.checkpoints.explained import load_explained
+        from fairseq_ext.inference.explained import load_explained
 
         return load_explained(path, args.layer, args.device)
 

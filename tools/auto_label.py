@@ -84,7 +84,7 @@ def main() -> None:
         decoding = Decoding(beam_size=args.beam, max_tokens=args.max_tokens, temperatures=temperatures)
         hardware = {"device": args.device, "batch_size": args.batch_size, "num_threads": args.threads}
         if kind == CTC:
-            from fairseq_ext.checkpoints.ctc_labeller import load_ctc_labeller  # imports fairseq
+            from fairseq_ext.inference.ctc_labeller import load_ctc_labeller  # imports fairseq
 
             hardware["dictionary"] = args.dictionary and args.dictionary.resolve()
             make_engine = partial(load_ctc_labeller, model, languages, **hardware)

@@ -11,7 +11,7 @@ from pathlib import Path
 def parse_args() -> argparse.Namespace:
     """Command line."""
     from fairseq_ext import jobs
-    from fairseq_ext.analysis.clusters import Fit
+    from fairseq_ext.features.clusters import Fit
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--features", type=Path, required=True, help="folder of tools/dump_features.py")
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Learn the clusters once, label every block, join the blocks."""
     from fairseq_ext import jobs
-    from fairseq_ext.analysis import clusters
+    from fairseq_ext.features import clusters
 
     args = parse_args()
     features, out = args.features.resolve(), args.out.resolve()

@@ -39,7 +39,7 @@ def main() -> None:
     make_frames: partial[dump.Frames] = partial(dump.MfccFrames, args.sample_rate_hz)
     settings = {"features": "mfcc", "sample_rate_hz": args.sample_rate_hz}
     if args.checkpoint is not None:
-        from fairseq_ext.checkpoints.frames import EncoderFrames
+        from fairseq_ext.inference.frames import EncoderFrames
 
         make_frames = partial(EncoderFrames, args.checkpoint.resolve(), args.layer, args.device)
         settings = {"features": str(args.checkpoint.resolve()), "layer": args.layer}

@@ -75,9 +75,9 @@ def load(path: str, *, device: str, label: str) -> Any:
 def score(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from fairseq_ext.analysis.heads import per_head
-    from fairseq_ext.analysis.rows import Row
-    from fairseq_ext.analysis.runs import Job, check_protocols, evaluate_all, jobs_of_run
+    from fairseq_ext.scoring.heads import per_head
+    from fairseq_ext.scoring.scored_system import Row
+    from fairseq_ext.scoring.runs import Job, check_protocols, evaluate_all, jobs_of_run
 
     command = shlex.join(["tools/evaluate.py", *sys.argv[1:]])
     if args.run:

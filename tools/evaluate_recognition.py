@@ -60,7 +60,7 @@ def parse() -> argparse.Namespace:
 
 
 def load(path: str, device: str) -> Any:
-    from fairseq_ext.checkpoints.recognizer import load_recognizer  # fairseq takes seconds to import
+    from fairseq_ext.inference.recognizer import load_recognizer  # fairseq takes seconds to import
 
     return load_recognizer(path, device)
 
@@ -68,10 +68,10 @@ def load(path: str, device: str) -> Any:
 def score(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from fairseq_ext.analysis.recognition.decoders import read_language_model
-    from fairseq_ext.analysis.recognition.evaluation import Options, recognise_all
-    from fairseq_ext.analysis.rows import Row
-    from fairseq_ext.analysis.runs import Job, check_protocols, jobs_of_run
+    from fairseq_ext.scoring.recognition.decoders import read_language_model
+    from fairseq_ext.scoring.recognition.evaluation import Options, recognise_all
+    from fairseq_ext.scoring.scored_system import Row
+    from fairseq_ext.scoring.runs import Job, check_protocols, jobs_of_run
     from fairseq_ext.decoding.tuning import Grid
 
     command = shlex.join(["tools/evaluate_recognition.py", *sys.argv[1:]])

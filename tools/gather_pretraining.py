@@ -31,8 +31,8 @@ def read(path: str) -> Any:
 
 
 def gather(args: argparse.Namespace) -> None:
-    from fairseq_ext.analysis.pretraining import gather_all
-    from fairseq_ext.analysis.runs import check_protocols, jobs_of_run
+    from fairseq_ext.scoring.pretraining import gather_all
+    from fairseq_ext.scoring.runs import check_protocols, jobs_of_run
 
     check_protocols(args.run, args.protocols)
     command = shlex.join(["tools/gather_pretraining.py", *sys.argv[1:]])

@@ -29,9 +29,9 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
-    from fairseq_ext.analysis import kinds
-    from fairseq_ext.analysis.baselines import majority
-    from fairseq_ext.analysis.rows import Row
+    from fairseq_ext.report import result_types
+    from fairseq_ext.scoring.baselines import majority
+    from fairseq_ext.scoring.scored_system import Row
 
     command = shlex.join(["tools/majority.py", *sys.argv[1:]])
     for item in args.data:
@@ -39,7 +39,7 @@ def main() -> None:
         row = Row(args.row, protocol, 1, args.origin, command)
         options = {"label": args.label, "split": args.split, "over": args.intervals_over}
         result = majority(row, row.folder(args.rows), data=Path(folder), **options)
-        print(f"{protocol}/{args.row}: {kinds.figures(result)} of {result['n']} recordings")
+        print(f"{protocol}/{args.row}: {result_types.figures(result)} of {result['n']} recordings")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Read, merge, write, say what was left out."""
     args = parse_args()
-    from fairseq_ext.labelling import filters, merge, protocols, published, table
+    from fairseq_ext.labelling import filters, merge, partitions, published, table
     from fairseq_ext.media.mouth.table import read_clips
 
     languages = tuple(args.languages.split(","))
@@ -72,9 +72,9 @@ def main() -> None:
             published.check_given((row.source for row in read_clips(args.clips)), args.corpus)
         known = published.read(args.corpus, args.transcribed, on_problem=problems.append)
         merged = merge.merge(tqdm(read_clips(args.clips), desc="clips", unit="clip"), labels, known, settings)
-        found = protocols.summary(merged, settings)
-        print("\n".join(protocols.describe(found)))
-        protocols.write_merged(merged, args.out, args.clips, languages, found)
+        found = partitions.summary(merged, settings)
+        print("\n".join(partitions.describe(found)))
+        partitions.write_merged(merged, args.out, args.clips, languages, found)
     except (ValueError, OSError) as error:
         sys.exit(f"merge_labels.py: {error}")
     print(f"{len(problems)} problems of the corpora{': ' if problems else ''}{' | '.join(problems[:3])}")

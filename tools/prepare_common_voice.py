@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Manifests of a Common Voice corpus, a folder for each protocol of corpora/common_voice_protocols.py.
+"""Manifests of a Common Voice corpus, a folder for each protocol of corpora/common_voice_partitions.py.
 
 Clips that were not converted or are damaged are left out, counted, and listed in OUT/problems.txt, and so are, of the
 protocols with transcripts, sentences with digits in a language without rules (text/languages.py). What speakers say of

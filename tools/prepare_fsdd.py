@@ -18,12 +18,12 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     """Read the corpus once, write every protocol."""
-    from fairseq_ext.corpora import fsdd, fsdd_protocols
+    from fairseq_ext.corpora import fsdd, fsdd_partitions
 
     args = parse_args()
     utterances = list(fsdd.read(args.corpus))
-    for protocol in fsdd_protocols.protocols(utterances, args.seed):
-        fsdd_protocols.write(protocol, args.out / protocol.name, fsdd.recordings_folder(args.corpus))
+    for protocol in fsdd_partitions.protocols(utterances, args.seed):
+        fsdd_partitions.write(protocol, args.out / protocol.name, fsdd.recordings_folder(args.corpus))
         sizes = f"{len(protocol.train)} train, {len(protocol.valid)} valid, {len(protocol.test)} test"
         print(f"{protocol.name:16} {sizes}")
 

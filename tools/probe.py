@@ -55,8 +55,8 @@ def load(path: str, *, device: str, untrained: bool = False) -> Any:
 def score(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from fairseq_ext.analysis.rows import Row
-    from fairseq_ext.analysis.runs import probe_checkpoint
+    from fairseq_ext.scoring.scored_system import Row
+    from fairseq_ext.scoring.runs import probe_checkpoint
 
     command = shlex.join(["tools/probe.py", *sys.argv[1:]])
     options = {"label": args.label, "split": args.split, "device": args.device, "force": args.force}

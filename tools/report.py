@@ -25,15 +25,15 @@ def parse() -> argparse.Namespace:
 
 
 def report(args: argparse.Namespace) -> None:
-    from fairseq_ext.analysis import results
+    from fairseq_ext.report import results
 
     if args.markdown:
         print(results.rewrite_markdown(args.markdown))
         return
-    from fairseq_ext.analysis.about import read_about
-    from fairseq_ext.analysis.markdown import summary_text
-    from fairseq_ext.analysis.report import write_report
-    from fairseq_ext.analysis.scored_run import Run
+    from fairseq_ext.report.about import read_about
+    from fairseq_ext.report.markdown import summary_text
+    from fairseq_ext.report.report import write_report
+    from fairseq_ext.report.run import Run
 
     about = read_about(args.about) if args.about else {}
     gathered = results.write_results(args.run, about)

@@ -21,8 +21,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     """Count, write, say how good the labels are."""
-    from fairseq_ext.analysis.clip_report import write_clip_report
-    from fairseq_ext.analysis.rows import Row
+    from fairseq_ext.report.clip_report import write_clip_report
+    from fairseq_ext.scoring.scored_system import Row
 
     args = parse_args()
     row = Row("auto_label", "", 1, args.origin, shlex.join(["tools/report_clips.py", *sys.argv[1:]]))

@@ -18,7 +18,7 @@ from .parts import StorageError
 from .plan import Plan, open_plan
 from .planning import make_plan
 from .progress import Bar
-from .renewal import is_untouched, renew_plan
+from .update_plan import is_untouched, renew_plan
 from .summary import Summary, write_summary
 from .upkeep import reopen, tidy
 from .worker import Share, work_through

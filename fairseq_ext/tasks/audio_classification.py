@@ -15,7 +15,7 @@ from ..data.label_streams import LabelStreams, count_classes, stream_names
 from ..data.labels import class_names
 from ..models.speech_classifier import SpeechClassifier
 from ._audio import AudioTask, AudioTaskConfig, read_split
-from ._rates import rates_of_their_own
+from ._learning_rates import rates_of_their_own
 
 
 @dataclass

@@ -21,7 +21,7 @@ from ..data.transcribed_dataset import TranscribedDataset
 from ..modules.conv_extractor import conv_lengths, parse_conv_layers
 from ..modules.pretrained_encoder import SHAPE_KEYS
 from ._audio import AudioTask, AudioTaskConfig, read_split
-from ._rates import rates_of_their_own
+from ._learning_rates import rates_of_their_own
 
 _LONG = 0.99  # of the training recordings are shorter
 

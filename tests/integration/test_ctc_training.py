@@ -13,7 +13,7 @@ import soundfile
 import torch
 from preloaded import Preloaded
 
-from fairseq_ext.checkpoints.recognizer import load_recognizer
+from fairseq_ext.inference.recognizer import load_recognizer
 from fairseq_ext.manifest import Utterance, read_labels, write_dictionary, write_manifest
 from fairseq_ext.text.units import count_units, to_characters
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from recipes.launching import SMOKE, finish, results
 
-from fairseq_ext.analysis.results import stale_results_page
+from fairseq_ext.report.results import stale_results_page
 
 
 def test_smoke_ends_with_results_and_report(smoke: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from recipes.launching import REPOSITORY, SMOKE, finish, launch, wait
 
-from fairseq_ext.analysis.results import stale_results_page
+from fairseq_ext.report.results import stale_results_page
 
 pytestmark = pytest.mark.recipe
 RECIPES = sorted(path.parent for path in (REPOSITORY / "recipes").glob("*/run.sh"))

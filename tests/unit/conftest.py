@@ -10,10 +10,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from fairseq_ext.analysis import metrics
-from fairseq_ext.analysis.predictions import Predictions, write_embeddings, write_predictions
-from fairseq_ext.analysis.recognition.scores import score_recognition
-from fairseq_ext.analysis.recognition.transcripts import Transcripts, file_name, write_transcripts
+from fairseq_ext.scoring import metrics
+from fairseq_ext.scoring.predictions import Predictions, write_embeddings, write_predictions
+from fairseq_ext.scoring.recognition.scores import score_recognition
+from fairseq_ext.scoring.recognition.transcripts import Transcripts, file_name, write_transcripts
 from fairseq_ext.manifest import Utterance, write_manifest
 
 LABELS = tuple("0123456789")

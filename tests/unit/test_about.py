@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fairseq_ext.analysis.about import KEYS, read_about
+from fairseq_ext.report.about import KEYS, read_about
 
 REPOSITORY = Path(__file__).parents[2]
 

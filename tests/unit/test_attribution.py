@@ -10,20 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fairseq_ext.analysis.attribution.background import background_noise
-from fairseq_ext.analysis.attribution.integrated import FLOOR_DB, integrated_gradients
-from fairseq_ext.analysis.attribution.maps import AttributionMap, FrameGrid
-from fairseq_ext.analysis.attribution.methods import DEFAULT_METHOD, METHODS, attribute
-from fairseq_ext.analysis.attribution.network import Network
-from fairseq_ext.analysis.attribution.occlusion import occlusion
-from fairseq_ext.analysis.attribution.pointing import PointingScore, pointing_game
-from fairseq_ext.analysis.attribution.sanity import randomisation_test, randomised_weights
-from fairseq_ext.analysis.attribution.targets import (
-    ClassTarget,
-    TokenTarget,
-    TranscriptTarget,
-    words,
-)
+from fairseq_ext.explain.background import background_noise
+from fairseq_ext.explain.integrated import FLOOR_DB, integrated_gradients
+from fairseq_ext.explain.maps import AttributionMap, FrameGrid
+from fairseq_ext.explain.methods import DEFAULT_METHOD, METHODS, attribute
+from fairseq_ext.explain.network import Network
+from fairseq_ext.explain.occlusion import occlusion
+from fairseq_ext.explain.pointing import PointingScore, pointing_game
+from fairseq_ext.explain.sanity import randomisation_test, randomised_weights
+from fairseq_ext.explain.targets import ClassTarget, TokenTarget, TranscriptTarget, words
 from fairseq_ext.decoding.alignment import align
 from fairseq_ext.features.spectral import MelSpectrogram, power_to_db
 

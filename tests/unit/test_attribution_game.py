@@ -15,18 +15,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fairseq_ext.analysis import extras
-from fairseq_ext.analysis.attribution import game as game_module
-from fairseq_ext.analysis.attribution.clips import Clip, choose_utterances, read_clips
-from fairseq_ext.analysis.attribution.game import ALIGNMENT, Settings, play, words_of
-from fairseq_ext.analysis.attribution.maps import FrameGrid
-from fairseq_ext.analysis.attribution.network import Network
-from fairseq_ext.analysis.attribution.path import IncompleteError
-from fairseq_ext.analysis.attribution.spoken import find_word_times, read_word_times
-from fairseq_ext.analysis.attribution_row import Options, explain_all, recognition_jobs
-from fairseq_ext.analysis.attribution_table import Played, table
-from fairseq_ext.analysis.rows import Row
-from fairseq_ext.analysis.runs import Job
+from fairseq_ext.report import extras
+from fairseq_ext.explain import game as game_module
+from fairseq_ext.explain.clips import Clip, choose_utterances, read_clips
+from fairseq_ext.explain.game import ALIGNMENT, Settings, play, words_of
+from fairseq_ext.explain.maps import FrameGrid
+from fairseq_ext.explain.network import Network
+from fairseq_ext.explain.path import IncompleteError
+from fairseq_ext.explain.spoken import find_word_times, read_word_times
+from fairseq_ext.explain.game_files import Options, explain_all, recognition_jobs
+from fairseq_ext.explain.game_table import Played, table
+from fairseq_ext.scoring.scored_system import Row
+from fairseq_ext.scoring.runs import Job
 from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.text.units import to_characters
 

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fairseq_ext.analysis.attribution.background import background_noise
-from fairseq_ext.analysis.attribution.cam import gradcam, hirescam
-from fairseq_ext.analysis.attribution.integrated import integrated_gradients, time_frequency
-from fairseq_ext.analysis.attribution.maps import FrameGrid
-from fairseq_ext.analysis.attribution.methods import METHODS, attribute, attribute_each
-from fairseq_ext.analysis.attribution.network import Network
-from fairseq_ext.analysis.attribution.occlusion import occlusion
-from fairseq_ext.analysis.attribution.path import integrate_path
-from fairseq_ext.analysis.attribution.targets import ClassTarget, TokenTarget
+from fairseq_ext.explain.background import background_noise
+from fairseq_ext.explain.cam import gradcam, hirescam
+from fairseq_ext.explain.integrated import integrated_gradients, time_frequency
+from fairseq_ext.explain.maps import FrameGrid
+from fairseq_ext.explain.methods import METHODS, attribute, attribute_each
+from fairseq_ext.explain.network import Network
+from fairseq_ext.explain.occlusion import occlusion
+from fairseq_ext.explain.path import integrate_path
+from fairseq_ext.explain.targets import ClassTarget, TokenTarget
 from fairseq_ext.decoding.alignment import TokenSpan
 from fairseq_ext.features.spectral import MelSpectrogram
 

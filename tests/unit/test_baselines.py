@@ -7,9 +7,9 @@ import pytest
 from preloaded import Preloaded
 from sklearn.metrics import f1_score
 
-from fairseq_ext.analysis.baselines import majority
-from fairseq_ext.analysis.predictions import read_predictions
-from fairseq_ext.analysis.rows import Row
+from fairseq_ext.scoring.baselines import majority
+from fairseq_ext.scoring.predictions import read_predictions
+from fairseq_ext.scoring.scored_system import Row
 from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
 
 ROW = Row("majority", "accent", 1, "synthetic", "tools/majority.py")

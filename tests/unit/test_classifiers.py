@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairseq_ext.analysis import classifiers
+from fairseq_ext.scoring import linear_probe
 
 NUM_CLASSES, WIDTH = 4, 8
 
@@ -18,10 +18,10 @@ def made(speakers: list[str], per_class: int, noise: float = 0.3) -> tuple[np.nd
     return (embedding + np.array([offset[n] for n in names])).astype(np.float32), targets, names
 
 
-def fitted(train: list[str], test: list[str], **options: bool) -> tuple[classifiers.Probe, np.ndarray]:
+def fitted(train: list[str], test: list[str], **options: bool) -> tuple[linear_probe.Probe, np.ndarray]:
     embedding, targets, names = made(train, 5)
     unseen, truth, unseen_names = made(test, 5)
-    probe = classifiers.linear_probe(
+    probe = linear_probe.linear_probe(
         embedding, targets, names, unseen, unseen_names, num_classes=NUM_CLASSES, **options
     )
     return probe, truth
@@ -50,7 +50,7 @@ def test_shared_speakers_are_refused_unless_asked_for() -> None:
 def test_one_speaker_leaves_nothing_to_choose_by() -> None:
     probe, _ = fitted(["a"], ["b"])
     assert probe.inner_accuracy == {}
-    assert probe.strength == classifiers.DEFAULT_STRENGTH
+    assert probe.strength == linear_probe.DEFAULT_STRENGTH
 
 
 def test_choice_uses_training_speakers_only() -> None:
@@ -62,7 +62,7 @@ def test_class_absent_from_training_is_never_answered() -> None:
     embedding, targets, names = made(["a", "b"], 3)
     keep = targets != 2
     kept_names = [name for name, k in zip(names, keep, strict=True) if k]
-    probe = classifiers.linear_probe(
+    probe = linear_probe.linear_probe(
         embedding[keep], targets[keep], kept_names, embedding, ["c"] * len(names), num_classes=NUM_CLASSES
     )
     assert np.isneginf(probe.scores[:, 2]).all()
@@ -73,10 +73,10 @@ def test_centring_takes_off_what_a_speaker_adds() -> None:
     embedding, speakers = generator.normal(size=(9, WIDTH)).astype(np.float32), list("abcabcabb")
     offset = {name: generator.normal(size=WIDTH) for name in "abc"}
     shifted = embedding + np.array([offset[name] for name in speakers])
-    found = classifiers.centred(embedding, speakers)
-    assert found == pytest.approx(classifiers.centred(shifted, speakers), abs=1e-5)
+    found = linear_probe.centred(embedding, speakers)
+    assert found == pytest.approx(linear_probe.centred(shifted, speakers), abs=1e-5)
     assert found[:1] == pytest.approx(embedding[:1] - embedding[[0, 3, 6]].mean(axis=0), abs=1e-6)
-    assert classifiers.centred(embedding[:0], []).shape == (0, WIDTH)
+    assert linear_probe.centred(embedding[:0], []).shape == (0, WIDTH)
 
 
 def test_offsets_of_training_speakers_do_not_matter() -> None:
@@ -87,14 +87,14 @@ def test_offsets_of_training_speakers_do_not_matter() -> None:
     embedding = 3 * np.eye(3, WIDTH)[targets] + 0.01 * generator.normal(size=(len(targets), WIDTH))
     offset = {name: generator.normal(size=WIDTH) for name in "abc"}
     embedding = (embedding + np.array([offset[name] for name in speakers])).astype(np.float32)
-    found = classifiers.without_offsets(embedding, targets, speakers)
+    found = linear_probe.without_offsets(embedding, targets, speakers)
     within = [found[targets == target].std(axis=0).max() for target in range(3)]
     assert max(within) < 0.5 * min(embedding[targets == target].std(axis=0).max() for target in range(3))
     alone = embedding[:6]
-    assert classifiers.without_offsets(alone, targets[:6], speakers[:6]) == pytest.approx(alone, abs=1e-5)
+    assert linear_probe.without_offsets(alone, targets[:6], speakers[:6]) == pytest.approx(alone, abs=1e-5)
 
 
 def test_one_class_is_refused() -> None:
     zeros = np.zeros((4, WIDTH), np.float32)
     with pytest.raises(ValueError, match="at least 2 classes"):
-        classifiers.linear_probe(zeros, np.zeros(4, int), ["a"] * 4, zeros, ["b"] * 4, num_classes=2)
+        linear_probe.linear_probe(zeros, np.zeros(4, int), ["a"] * 4, zeros, ["b"] * 4, num_classes=2)

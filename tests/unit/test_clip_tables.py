@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fairseq_ext.analysis import clip_tables
-from fairseq_ext.analysis.label_quality import Checked, pair
+from fairseq_ext.report import clip_tables
+from fairseq_ext.scoring.label_quality import Checked, pair
 from fairseq_ext.labelling.table import LABELLED, NO_SPEECH, OTHER_LANGUAGE, ClipLabel
 from fairseq_ext.manifest import Utterance
 from fairseq_ext.media.mouth.table import ClipRow

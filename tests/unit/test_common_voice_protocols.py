@@ -11,16 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from fairseq_ext.analysis.recognition.scores import score_recognition
-from fairseq_ext.corpora.common_voice_protocols import (
-    Choices,
-    LabelledProtocol,
-    balance,
-    check_language,
-    describe,
-    protocols,
-    write,
-)
+from fairseq_ext.scoring.recognition.scores import score_recognition
+from fairseq_ext.corpora.common_voice_partitions import Choices, LabelledProtocol, balance, check_language, describe, protocols, write
 from fairseq_ext.corpora.common_voice_splits import drawn, official
 from fairseq_ext.manifest import Utterance, read_dictionary, read_labels, read_manifest
 from fairseq_ext.media.convert import convert_folder

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fairseq_ext.analysis import embeddings, evaluation, runs
-from fairseq_ext.analysis.predictions import read_embeddings, read_predictions
-from fairseq_ext.analysis.rows import Row, is_scored
+from fairseq_ext.scoring import embeddings, evaluation, runs
+from fairseq_ext.scoring.predictions import read_embeddings, read_predictions
+from fairseq_ext.scoring.scored_system import Row, is_scored
 from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
 
 RATE = 8000

@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 from small_encoder import SLOWER
 
-from fairseq_ext.checkpoints.frames import EncoderFrames
+from fairseq_ext.inference.frames import EncoderFrames
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.modules.waveforms import normalize_clips
 

@@ -15,8 +15,8 @@ import torch
 from sklearn.metrics import confusion_matrix, f1_score
 from torch import Tensor, nn
 
-from fairseq_ext.analysis import runs
-from fairseq_ext.analysis.heads import check_same_clips, per_head
+from fairseq_ext.scoring import runs
+from fairseq_ext.scoring.heads import check_same_clips, per_head
 from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
 
 RATE = 8000

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from fairseq_ext.analysis import metrics
+from fairseq_ext.scoring import metrics
 
 NUM_CLASSES = 5
 classes = st.integers(0, NUM_CLASSES - 1)

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from fairseq_ext.analysis import plots, score_plots
+from fairseq_ext.report import plots, score_plots
 
 GENERATOR = np.random.default_rng(3)
 POINTS = GENERATOR.normal(size=(30, 2)).astype(np.float32)

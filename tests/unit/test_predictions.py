@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairseq_ext.analysis import predictions
-from fairseq_ext.analysis.predictions import Predictions
+from fairseq_ext.scoring import predictions
+from fairseq_ext.scoring.predictions import Predictions
 
 
 def made() -> Predictions:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from fairseq_ext.analysis import provenance
+from fairseq_ext.scoring import provenance
 
 CONFIG: dict[str, dict[str, object]] = {
     "common": {"seed": 1, "log_file": "/a/train.log"},

@@ -11,12 +11,13 @@ import pytest
 import soundfile
 import torch
 
-from fairseq_ext.analysis import results, runs
-from fairseq_ext.analysis.recognition import acoustics, evaluation
-from fairseq_ext.analysis.recognition.decoders import LanguageModel
-from fairseq_ext.analysis.recognition.evaluation import Options
-from fairseq_ext.analysis.recognition.transcripts import read_transcripts
-from fairseq_ext.analysis.rows import Row
+from fairseq_ext.report import results
+from fairseq_ext.scoring import runs
+from fairseq_ext.scoring.recognition import acoustics, evaluation
+from fairseq_ext.scoring.recognition.decoders import LanguageModel
+from fairseq_ext.scoring.recognition.evaluation import Options
+from fairseq_ext.scoring.recognition.transcripts import read_transcripts
+from fairseq_ext.scoring.scored_system import Row
 from fairseq_ext.decoding import kneser_ney
 from fairseq_ext.decoding.lm_weights import LmWeights, read_lm_weights
 from fairseq_ext.decoding.tuning import Grid

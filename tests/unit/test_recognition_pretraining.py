@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairseq_ext.analysis import plots, pretraining, pretraining_tables, results, runs
-from fairseq_ext.analysis.pretraining_sections import PANELS
-from fairseq_ext.analysis.provenance import read_log
+from fairseq_ext.report import plots, pretraining_tables, results
+from fairseq_ext.scoring import pretraining, runs
+from fairseq_ext.report.pretraining_sections import PANELS
+from fairseq_ext.scoring.provenance import read_log
 
 CFG = {
     "task": {"sample_rate_hz": 8000},

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from html_document import Document
 
-from fairseq_ext.analysis import page, report, results, score_plots
-from fairseq_ext.analysis.scored_run import Run
+from fairseq_ext.report import page, report, results, score_plots
+from fairseq_ext.report.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_highest_bar_is_marked_and_labels_stay_apart() -> None:
 def test_pictures_beyond_the_budget_are_left_out(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fairseq_ext.analysis import extras
+    from fairseq_ext.report import extras
 
     monkeypatch.setattr(extras, "MAX_PICTURE_BYTES", 10)
     found = extras.attribution(run)

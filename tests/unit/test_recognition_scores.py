@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairseq_ext.analysis.recognition import scores
-from fairseq_ext.analysis.recognition.scores import NOT_STATED, score_recognition, summarise
+from fairseq_ext.scoring.recognition import scores
+from fairseq_ext.scoring.recognition.scores import NOT_STATED, score_recognition, summarise
 from fairseq_ext.text.scoring import count_all, error_rate_interval
 
 REFERENCES = [

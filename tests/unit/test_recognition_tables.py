@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from fairseq_ext.analysis import extras, markdown, protocol_tables, results, tables
-from fairseq_ext.analysis.recognition import breakdowns, comparison
-from fairseq_ext.analysis.recognition import tables as recognition
+from fairseq_ext.report import extras, markdown, partition_tables, results, tables
+from fairseq_ext.report.recognition import breakdowns
+from fairseq_ext.scoring.recognition import comparison
+from fairseq_ext.report.recognition import tables as recognition
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -218,7 +219,7 @@ def test_settings_are_listed_over_seeds() -> None:
 def test_classifiers_keep_their_own_protocols(gathered: dict[str, Any]) -> None:
     assert tables.headlines(gathered) == ["accent", "gender"]
     assert [tables.detailed_row(gathered, protocol) for protocol in ("accent", "gender")] == ["ssl", "ssl"]
-    (control,) = protocol_tables.leaky_controls(gathered)
+    (control,) = partition_tables.leaky_controls(gathered)
     assert control.is_control
     assert control.header[1] == "Sound Macro-F1 % (Accent)"
     _, sound, leaky, difference = control.rows[0]

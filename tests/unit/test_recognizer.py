@@ -16,7 +16,7 @@ from preloaded import Preloaded
 from small_encoder import SLOWER
 
 from fairseq_ext.checkpoints.load import load_model
-from fairseq_ext.checkpoints.recognizer import Recognizer, load_recognizer
+from fairseq_ext.inference.recognizer import Recognizer, load_recognizer
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.ctc import BeamConfig, BeamSearch
 from fairseq_ext.decoding.subtitles import to_text

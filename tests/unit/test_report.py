@@ -17,9 +17,9 @@ import pytest
 from html_document import Document
 from PIL import Image
 
-from fairseq_ext.analysis import page, report, results
-from fairseq_ext.analysis.scored_run import Run, Section
-from fairseq_ext.analysis.sections import SECTIONS
+from fairseq_ext.report import page, report, results
+from fairseq_ext.report.run import Run, Section
+from fairseq_ext.report.sections import SECTIONS
 
 
 @pytest.fixture(scope="module")

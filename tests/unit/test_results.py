@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fairseq_ext.analysis import markdown, protocol_tables, results, score_tables, tables
+from fairseq_ext.report import markdown, partition_tables, results, score_tables, tables
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -57,13 +57,13 @@ def test_page_shows_the_protocols(gathered: dict[str, Any]) -> None:
         assert f"## {table.title}" in page
     assert "54.7" in page
     assert "**Synthetic speech" in page
-    assert protocol_tables.LEAKY_LABEL in page
+    assert partition_tables.LEAKY_LABEL in page
     assert "Protocol: elsewhere" in page
     assert "Warning" not in page
 
 
 def test_worst_speaker_is_named(gathered: dict[str, Any]) -> None:
-    table = protocol_tables.left_out(gathered)
+    table = partition_tables.left_out(gathered)
     assert table is not None
     cells = dict(zip(table.header, table.rows[0], strict=True))
     scores = {speaker: float(cells[speaker]) for speaker in ("anna", "bert", "clara")}
@@ -73,7 +73,7 @@ def test_worst_speaker_is_named(gathered: dict[str, Any]) -> None:
 
 
 def test_few_labels_stand_beside_the_whole_split(gathered: dict[str, Any]) -> None:
-    table = protocol_tables.label_efficiency(gathered)
+    table = partition_tables.label_efficiency(gathered)
     assert table is not None
     assert table.header[1:] == (
         *(f"{n} per class and speaker" for n in (1, 5, 10, 50)),
@@ -86,7 +86,7 @@ def test_few_labels_stand_beside_the_whole_split(gathered: dict[str, Any]) -> No
 
 
 def test_leaky_control_is_marked(gathered: dict[str, Any]) -> None:
-    (table,) = protocol_tables.leaky_controls(gathered)
+    (table,) = partition_tables.leaky_controls(gathered)
     assert table is not None
     assert table.is_control
     assert "not a result" in table.title

@@ -10,8 +10,8 @@ import soundfile
 import torch
 from omegaconf import OmegaConf
 
-from fairseq_ext.checkpoints import transcription
-from fairseq_ext.checkpoints.recognizer import Recognizer
+from fairseq_ext.inference import transcription
+from fairseq_ext.inference.recognizer import Recognizer
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.arpa import write_arpa
 from fairseq_ext.decoding.kneser_ney import train

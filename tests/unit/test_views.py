@@ -10,8 +10,8 @@ import soundfile
 import torch
 from torch import Tensor, nn
 
-from fairseq_ext.analysis.embeddings import extract
-from fairseq_ext.analysis.views import distorted_views
+from fairseq_ext.scoring.embeddings import extract
+from fairseq_ext.scoring.views import distorted_views
 from fairseq_ext.line_index import AudioEntry
 from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..video import Picture
 from .landmarker import Landmarker
 from .settings import FRAMES_PER_S, SIZE_PX, MouthSettings
-from .steady import Frame, Steadier
+from .smoothing import Frame, Steadier
 from .table import ClipRow
 from .template import KEPT, Points, crop_matrix
 from .tracker import CutDetector, Tracker, face_size, yaw_deg

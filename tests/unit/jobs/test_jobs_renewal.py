@@ -18,7 +18,7 @@ from fairseq_ext.jobs.leases import Leases
 from fairseq_ext.jobs.parts import StorageError
 from fairseq_ext.jobs.plan import open_plan
 from fairseq_ext.jobs.planning import make_plan
-from fairseq_ext.jobs.renewal import renew_plan
+from fairseq_ext.jobs.update_plan import renew_plan
 
 HERE = Execution(workers=0, progress=False)
 UPDATE = replace(HERE, update=True)
@@ -212,7 +212,7 @@ def test_killed_at_any_moment_it_has_happened_or_not(tmp_path: Path, name: str, 
 def test_of_several_at_once_one_wins(tmp_path: Path) -> None:
     call(tmp_path, make_items(*(f"i{i}" for i in range(200))), Log())
     program = (
-        "import sys; from fairseq_ext.jobs import Item\nfrom fairseq_ext.jobs.renewal import renew_plan\n"
+        "import sys; from fairseq_ext.jobs import Item\nfrom fairseq_ext.jobs.update_plan import renew_plan\n"
         "items = [Item(f'{sys.argv[2]}{i}', {'value': 0}) for i in range(500)]\n"
         "try: print(renew_plan(sys.argv[1], items, {'size': 3}, 1, lease_s=60.0, shown=False).token)\n"
         "except (ValueError, OSError) as error: print('refused', error)"

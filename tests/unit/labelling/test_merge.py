@@ -19,7 +19,7 @@ import pytest
 from fairseq_ext.labelling import merge as merging
 from fairseq_ext.labelling.filters import FilterSettings
 from fairseq_ext.labelling.merge import HUMAN, Merged, MergeSettings, Row, merge
-from fairseq_ext.labelling.protocols import summary, write_merged, write_protocols
+from fairseq_ext.labelling.partitions import summary, write_merged, write_protocols
 from fairseq_ext.labelling.published import read as read_published
 from fairseq_ext.labelling.table import ClipLabel, write_labels
 from fairseq_ext.manifest import Utterance, read_dictionary, read_labels, read_manifest, write_manifest

@@ -13,7 +13,7 @@ import pytest
 
 from fairseq_ext.media.mouth.clock import FrameClock
 from fairseq_ext.media.mouth.settings import MouthSettings
-from fairseq_ext.media.mouth.steady import Frame, Steadier
+from fairseq_ext.media.mouth.smoothing import Frame, Steadier
 from fairseq_ext.media.mouth.table import COLUMNS, ClipRow, count_damaged, read_clips, write_clips_table
 from fairseq_ext.media.mouth.template import ANCHORS, KEPT, apply, compose, crop_matrix, invert, similarity
 from fairseq_ext.media.mouth.writer import ClipFiles

@@ -1,0 +1,120 @@
+"""The pointing game: does a map's peak lie where the word was spoken (Zhang et al. 2016, in time)?
+
+The game: "Top-down neural attention by excitation backprop" (arXiv 1608.00507).
+Legend: N cases (one map and one true span each), T frames of a map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..text.scoring import Interval, bootstrap_interval
+from .maps import AttributionMap
+
+Span = tuple[float, float]  # start and end, s
+
+
+@dataclass(frozen=True, slots=True)
+class PointingScore:
+    """How a method did.
+
+    Attributes:
+        hit_rate: share of the cases whose peak lies in the true span, and its interval.
+        mass_inside: mean share of the positive values within the true span, and its interval; 0 for a flat map.
+        chance: expected hit rate of a point drawn evenly from the map's frames; also the mass of an even map.
+        tolerance_s: by how much each span was widened at either side, s.
+        num_cases: N.
+        num_flat: cases where nothing spoke for the target; they count as missed.
+    """
+
+    hit_rate: Interval
+    mass_inside: Interval
+    chance: float
+    tolerance_s: float
+    num_cases: int
+    num_flat: int
+
+
+def pointing_game(
+    maps: Sequence[AttributionMap],
+    spans_s: Sequence[Span],
+    *,
+    tolerance_s: float,
+    seed: int,
+    groups: Sequence[Hashable] | None = None,
+) -> PointingScore:
+    """Scores maps against true spans.
+
+    Args:
+        maps: N, of one method.
+        spans_s: N true spans (start, end), s.
+        tolerance_s: widens each span at either side, s; half a frame forgives the grid.
+        seed: of the intervals.
+        groups: N utterances: cases of one utterance are drawn together, since they are not independent.
+
+    Returns:
+        The score.
+
+    Raises:
+        ValueError: no cases, unequal numbers, a span without a length, or a negative tolerance.
+    """
+    if len(maps) != len(spans_s) or not maps or tolerance_s < 0:
+        raise ValueError(
+            f"pointing game: expected as many maps as spans, 1 or more, and tolerance_s >= 0, found {len(maps)}, "
+            f"{len(spans_s)} and {tolerance_s}; give each map the span of its target"
+        )
+    inside = [_inside(m, span, tolerance_s) for m, span in zip(maps, spans_s, strict=True)]
+    flat = np.array([m.peak_s is None for m in maps])
+    hits = np.array([_peaks_in(m, where) for m, where in zip(maps, inside, strict=True)])
+    mass = np.array([_share(m.positive, where) for m, where in zip(maps, inside, strict=True)])
+
+    def interval(figures: NDArray[np.float64]) -> Interval:
+        return bootstrap_interval(lambda i: float(figures[i].mean()), len(figures), seed=seed, groups=groups)
+
+    return PointingScore(
+        hit_rate=interval(hits.astype(np.float64)),
+        mass_inside=interval(mass),
+        chance=float(np.mean([where.mean() for where in inside])),
+        tolerance_s=tolerance_s,
+        num_cases=len(maps),
+        num_flat=int(flat.sum()),
+    )
+
+
+def is_hit(found: AttributionMap, span_s: Span, tolerance_s: float) -> bool:
+    """Says whether a map's peak lies in the true span.
+
+    Args:
+        found: the map.
+        span_s: start and end, s.
+        tolerance_s: widens the span at either side, s.
+
+    Returns:
+        False too where nothing speaks for the target.
+    """
+    return _peaks_in(found, _inside(found, span_s, tolerance_s))
+
+
+def _peaks_in(found: AttributionMap, inside: NDArray[np.bool_]) -> bool:
+    return found.peak_s is not None and bool(inside[found.values.argmax()])
+
+
+def _inside(found: AttributionMap, span_s: Span, tolerance_s: float) -> NDArray[np.bool_]:
+    """(T,) whether the middle of each frame lies in the span."""
+    start, end = span_s
+    if not 0 <= start < end:
+        raise ValueError(
+            f"pointing game, {found.target!r}: expected 0 <= start < end, found {start} s and {end} s; look at the "
+            "boundaries"
+        )
+    centres = found.grid.centres_s(len(found.values))
+    return (centres >= start - tolerance_s) & (centres <= end + tolerance_s)
+
+
+def _share(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
+    total = float(values.sum())
+    return float(values[inside].sum()) / total if total > 0 else 0.0

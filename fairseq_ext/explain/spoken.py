@@ -1,0 +1,96 @@
+"""When each word of a recording was spoken, as corpora that know it write it down.
+
+Layout: a header, then rows of `id` or `clip`, `word_number` (from 0), `word`, `start_s`, `end_s`, with tabs between.
+A synthetic Common Voice has one such file beside its tsv files, `SYNTHETIC_times.tsv`, which names the clips;
+connected digits have `{split}.times.tsv` in the manifest folder, which name the utterances.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from ..files import read_lines, split_row
+
+COLUMNS = ("word_number", "word", "start_s", "end_s")
+# First column -> whether it names a file rather than an utterance.
+NAMES = {"id": False, "clip": True}
+OF_COMMON_VOICE = "SYNTHETIC_times.tsv"
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word and when it sounds.
+
+    Attributes:
+        word: as spelled in the transcript.
+        start_s: where it starts, s.
+        end_s: where it ends, s.
+    """
+
+    word: str
+    start_s: float
+    end_s: float
+
+
+# Utterance -> number of the word in the transcript, from 0 -> when it was said.
+WordTimes = dict[str, dict[int, SpokenWord]]
+
+
+def read_word_times(paths: Iterable[Path]) -> WordTimes:
+    """Reads when words were said.
+
+    Args:
+        paths: files of the layout above.
+
+    Returns:
+        The words of every utterance; an utterance, or some of its words, may be missing.
+
+    Raises:
+        ValueError: naming file and line, for another layout, or a word without a length.
+    """
+    found: WordTimes = defaultdict(dict)
+    for path in paths:
+        lines = read_lines(path)
+        first, *rest = next(lines, "").split("\t")
+        if first not in NAMES or tuple(rest) != COLUMNS:
+            raise ValueError(
+                f"{path}:1: the columns id (or clip), {', '.join(COLUMNS)} expected, found {[first, *rest]}; hand in "
+                "a file of word times"
+            )
+        for number, line in enumerate(lines, 2):
+            name, word_number, word = _parse(line, f"{path}:{number}")
+            found[PurePath(name).stem if NAMES[first] else name][word_number] = word
+    return dict(found)
+
+
+def _parse(line: str, where: str) -> tuple[str, int, SpokenWord]:
+    name, number, word, start, end = split_row(line, 5, where)
+    try:
+        found = int(number), SpokenWord(word, float(start), float(end))
+    except ValueError as error:
+        raise ValueError(f"{where}: a number and two times expected, found {line!r}; {error}") from error
+    if not (0 <= found[1].start_s < found[1].end_s < math.inf and found[0] >= 0):
+        raise ValueError(f"{where}: 0 <= start_s < end_s expected, found {start} and {end}; make it again")
+    return name, *found
+
+
+def find_word_times(data: Path, corpus: Path | None, splits: Sequence[str]) -> list[Path]:
+    """Looks for files of word times where corpora put them.
+
+    Args:
+        data: manifest folder.
+        corpus: folder of the corpus; None = not known.
+        splits: that are needed.
+
+    Returns:
+        The files; none when the boundaries of words are not known, as in real recordings.
+    """
+    of_splits = [data / f"{split}.times.tsv" for split in splits]
+    if all(path.is_file() for path in of_splits):
+        return of_splits
+    beside = corpus / OF_COMMON_VOICE if corpus else None
+    return [beside] if beside and beside.is_file() else []

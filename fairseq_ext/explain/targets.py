@@ -1,0 +1,158 @@
+"""What is explained: one number per clip, made from a network's output.
+
+Legend: B clips (copies of one clip, changed), T frames, V vocabulary, C classes, U tokens of a transcript.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..decoding.alignment import TokenSpan
+from ..decoding.frames import BLANK
+
+
+class Target(Protocol):
+    """A score to explain."""
+
+    @property
+    def name(self) -> str:
+        """What is explained, for figures and messages."""
+
+    def __call__(self, output: Tensor) -> Tensor:
+        """Scores of B clips, (B,); higher = the network is surer."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTarget:
+    """Sum of the tokens' scores before the softmax over their aligned frames: a character, or all those of a word.
+
+    As class activation maps take them (Selvaraju et al. 2017, "Grad-CAM", section 3): where a network is sure, the
+    gradient of a log probability is next to nothing, and its sign an accident. A softmax hides what all scores of a
+    frame have in common, so each counts less the frame's mean.
+
+    Attributes:
+        name: such as `à` or `bon`.
+        spans: one per token, from `decoding.alignment.align`.
+    """
+
+    name: str
+    spans: tuple[TokenSpan, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a score of nothing."""
+        if not self.spans:
+            raise ValueError(f"target {self.name!r}: expected a token or more, found none; pick its tokens")
+
+    def __call__(self, output: Tensor) -> Tensor:
+        """Score log probabilities.
+
+        Args:
+            output: (B, T, V), log probabilities.
+
+        Returns:
+            (B,), nats above the mean symbol.
+        """
+        _check_log_probs(output, f"target {self.name!r}")
+        last = max(span.end for span in self.spans)
+        if output.shape[1] < last:
+            raise ValueError(
+                f"target {self.name!r}: expected {last} frames or more, found {output.shape[1]}; align the "
+                "clip that is explained"
+            )
+        scores = output - output.mean(2, keepdim=True)
+        return torch.stack([scores[:, s.start : s.end, s.token].sum(1) for s in self.spans]).sum(0)
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptTarget:
+    """Log probability of a whole transcript, over all alignments: minus the CTC loss.
+
+    Attributes:
+        name: such as the text.
+        tokens: U indices, no blank among them.
+    """
+
+    name: str
+    tokens: tuple[int, ...]
+
+    def __call__(self, output: Tensor) -> Tensor:
+        """Score log probabilities.
+
+        Args:
+            output: (B, T, V).
+
+        Returns:
+            (B,), nats.
+        """
+        _check_log_probs(output, f"target {self.name!r}")
+        size, num_frames, _ = output.shape
+        tokens = torch.tensor([self.tokens] * size, device=output.device)  # (B, U)
+        frames, lengths = torch.full((size,), num_frames), torch.full((size,), len(self.tokens))
+        loss = nn.functional.ctc_loss(
+            output.transpose(0, 1), tokens, frames, lengths, blank=BLANK, reduction="none"
+        )
+        return -loss
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTarget:
+    """Logit of a class of an utterance classifier.
+
+    Attributes:
+        name: of the class.
+        index: of the class.
+    """
+
+    name: str
+    index: int
+
+    def __call__(self, output: Tensor) -> Tensor:
+        """Score logits.
+
+        Args:
+            output: (B, C).
+
+        Returns:
+            (B,).
+        """
+        if output.ndim != 2 or not 0 <= self.index < output.shape[1]:
+            raise ValueError(
+                f"class {self.name!r}: expected logits (B, C) with C > {self.index}, found shape "
+                f"{tuple(output.shape)}; hand in the classifier's logits"
+            )
+        return output[:, self.index]
+
+
+def words(tokens: Sequence[int], boundary: int) -> list[range]:
+    """Splits a transcript at its word boundaries.
+
+    Args:
+        tokens: U indices.
+        boundary: index of `|`.
+
+    Returns:
+        Positions of each word's tokens, boundaries left out.
+    """
+    cuts = [-1, *(i for i, token in enumerate(tokens) if token == boundary), len(tokens)]
+    found = [range(low + 1, high) for low, high in pairwise(cuts)]
+    return [word for word in found if len(word)]
+
+
+def _check_log_probs(output: Tensor, who: str) -> None:
+    if output.ndim != 3:
+        raise ValueError(
+            f"{who}: expected log probabilities (B, T, V), found shape {tuple(output.shape)}; transpose "
+            "them, or explain a class"
+        )
+    total = float(output.detach()[0, 0].float().exp().sum())
+    if not abs(total - 1.0) < 0.02:  # bfloat16 rounds to 3 digits
+        raise ValueError(
+            f"{who}: expected log probabilities, found a frame whose probabilities sum to {total:.3g}; "
+            "apply log_softmax over the vocabulary, the last axis"
+        )

@@ -1,0 +1,240 @@
+"""k-means over dumped features, and the cluster of every frame as a label stream: the targets of masked prediction.
+
+Shapes: N frames, D features, K clusters.
+
+HuBERT (Hsu et al. 2021, section IV-B) learns the clusters from a tenth of the frames with MiniBatchKMeans, batches of
+10,000 frames, k-means++ and 20 starts; those are the defaults here. Features come from `features.dump`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dump import JOBS, read_block
+from ..files import atomic_path, atomic_write
+from ..jobs import Item, Work, one_by_one, outcomes
+from ..jobs.plan import open_plan
+
+Floats = NDArray[np.float32]
+
+CENTROIDS = "centroids.npy"
+_CHUNK = 8192  # frames compared with all centroids at once: 16 MB for 500 of them
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How clusters are learned.
+
+    Attributes:
+        num_clusters: K.
+        share: of all frames that are learned from, above 0 to 1; drawn frame by frame.
+        max_frames: most frames held in memory.
+        batch_size: frames per step.
+        num_starts: k-means++ initialisations, the best of which is taken.
+        max_passes: most passes over the frames.
+        seed: of whatever is drawn.
+    """
+
+    num_clusters: int = 100
+    share: float = 0.1
+    max_frames: int = 2_000_000
+    batch_size: int = 10_000
+    num_starts: int = 20
+    max_passes: int = 100
+    seed: int = 1
+
+
+def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
+    """Names of the blocks of splits, in the manifest's order.
+
+    Args:
+        features: folder of tools/dump_features.py.
+        splits: such as `train`.
+
+    Returns:
+        Such as `train/000000256`.
+
+    Raises:
+        ValueError: a split has none, or one that failed: the rows after it would be taken for others.
+    """
+    found = []
+    dumped = list(outcomes(features / JOBS))
+    for split in splits:
+        blocks = [outcome for outcome in dumped if outcome.id.rpartition("/")[0] == split]
+        failed = [o.id for o in blocks if o.state in {"failed", "quarantined"}]
+        if failed or not blocks:
+            what = f"that {failed[0]} has failed" if failed else "none"
+            raise ValueError(
+                f"{features}/{split}: blocks of features expected, found {what}; run tools/dump_features.py"
+                + (" --retry-failed" if failed else "")
+            )
+        found += [outcome.id for outcome in blocks]
+    return found
+
+
+def version_of(features: Path) -> str:
+    """Tells features from those that come when a manifest has changed or a recording was mended.
+
+    Args:
+        features: folder of tools/dump_features.py.
+
+    Returns:
+        A digest.
+    """
+    results = [(o.id, o.state, dict(o.result)) for o in outcomes(features / JOBS)]
+    return hashlib.sha256(repr((open_plan(features / JOBS).token, results)).encode()).hexdigest()[:16]
+
+
+def fit_work(features: Path, out: Path, fit: Fit) -> Work:
+    """The one item of work that learns the clusters and writes `centroids.npy`, (K, D).
+
+    Args:
+        features: folder of `features.dump`.
+        out: where the file goes.
+        fit: how.
+
+    Returns:
+        The work; an item names the `blocks` it learns from.
+    """
+
+    def learn(item: Item) -> Mapping[str, Any]:
+        frames = draw_frames(features, item.data["blocks"], fit)
+        centroids, inertia = learn_clusters(frames, fit)
+        with atomic_path(out / CENTROIDS) as temporary, open(temporary, "wb") as file:
+            np.save(file, centroids)
+        return {"num_frames": len(frames), "mean_squared_distance": inertia}
+
+    return one_by_one(learn)
+
+
+def draw_frames(features: Path, names: Sequence[str], fit: Fit) -> Floats:
+    """Draws the frames to learn from, each with the same chance.
+
+    Args:
+        features: folder of `features.dump`.
+        names: blocks.
+        fit: share, most frames and seed.
+
+    Returns:
+        (N, D).
+
+    Raises:
+        ValueError: fewer frames than clusters were drawn.
+    """
+    rng = np.random.default_rng(fit.seed)
+    total = sum(int(read_block(features / f"{name}.npz")[1].sum()) for name in names)
+    share = min(fit.share, fit.max_frames / max(total, 1))
+    drawn = [_some(read_block(features / f"{name}.npz")[0], share, rng) for name in names]
+    frames = np.concatenate([some for some in drawn if len(some)] or drawn).astype(np.float32)
+    if len(frames) < fit.num_clusters:
+        raise ValueError(
+            f"{features}: {fit.num_clusters} frames or more expected, found {len(frames)} of {total}; raise the share "
+            "or ask for fewer clusters"
+        )
+    return frames
+
+
+def _some(frames: NDArray[np.float16], share: float, rng: np.random.Generator) -> NDArray[np.float16]:
+    return frames[rng.random(len(frames)) < share]
+
+
+def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
+    """Learns clusters.
+
+    Args:
+        frames: (N, D).
+        fit: how.
+
+    Returns:
+        Centroids (K, D), and the mean squared distance of a frame from its own.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+
+    model = MiniBatchKMeans(
+        fit.num_clusters,
+        batch_size=fit.batch_size,
+        n_init=fit.num_starts,
+        max_iter=fit.max_passes,
+        max_no_improvement=100,
+        reassignment_ratio=0.0,
+        random_state=fit.seed,
+    ).fit(frames)
+    return model.cluster_centers_.astype(np.float32), float(model.inertia_) / len(frames)
+
+
+def nearest(frames: NDArray[Any], centroids: Floats) -> NDArray[np.int64]:
+    """The cluster of each frame.
+
+    Args:
+        frames: (N, D).
+        centroids: (K, D).
+
+    Returns:
+        (N,) from 0 to K - 1.
+    """
+    offset = (centroids**2).sum(axis=1)  # |c|^2 - 2 f.c orders clusters as the distance does
+    parts = [
+        (offset - 2 * frames[start : start + _CHUNK].astype(np.float32) @ centroids.T).argmin(axis=1)
+        for start in range(0, len(frames), _CHUNK)
+    ]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
+
+
+def assign_work(features: Path, out: Path) -> Work:
+    """The work of labelling blocks: `OUT/SPLIT/START.km`, a line of cluster numbers per row.
+
+    Args:
+        features: folder of `features.dump`.
+        out: folder that holds `centroids.npy`.
+
+    Returns:
+        The work; an item's id is the block's name.
+    """
+    centroids = np.load(out / CENTROIDS)
+
+    def assign(item: Item) -> Mapping[str, Any]:
+        frames, lengths = read_block(features / f"{item.id}.npz")
+        clusters = nearest(frames, centroids)
+        with atomic_write(out / f"{item.id}.km") as file:
+            for row in np.split(clusters, np.cumsum(lengths)[:-1]):
+                file.write(" ".join(map(str, row.tolist())) + "\n")
+        used = np.unique(clusters)
+        return {
+            "num_frames": len(clusters),
+            "num_clusters": len(used),
+            "num_empty": int((lengths == 0).sum()),
+        }
+
+    return one_by_one(assign)
+
+
+def join_labels(out: Path, split: str, names: Sequence[str]) -> int:
+    """Joins the blocks of a split to `OUT/SPLIT.km`, row by row as its manifest.
+
+    Args:
+        out: folder of `assign_work`.
+        split: such as `train`.
+        names: of its blocks, of `blocks_of`.
+
+    Returns:
+        The number of rows.
+    """
+    num_rows = 0
+    with atomic_write(out / f"{split}.km") as file:
+        for line in _lines([out / f"{name}.km" for name in names]):
+            file.write(line)
+            num_rows += 1
+    return num_rows
+
+
+def _lines(paths: Sequence[Path]) -> Iterator[str]:
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            yield from file

@@ -1,0 +1,185 @@
+"""Trained networks made ready for attribution: layers to look at, gradients let through, frames with their times.
+
+Shapes: B clips, S samples, T frames, V symbols, C classes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from ..explain.maps import FrameGrid
+from ..explain.network import Network
+from ..explain.clip import draw_class, draw_word, parse_target
+from ..report.plots import png
+from ..files import write_bytes
+from ..media import audio
+from ..models.speech_classifier import SpeechClassifier
+from ..modules.speech_encoder import SpeechEncoder
+from ..checkpoints.load import LoadedModel, load_model
+from .recognizer import Recognizer, load_recognizer
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A network, and the places where its maps may be made.
+
+    Attributes:
+        model: its parameters.
+        networks: layer, named as in the encoder, early ones first -> the network looked at there.
+    """
+
+    model: nn.Module
+    networks: dict[str, Network]
+
+
+def explained_recognizer(recognizer: Recognizer, layers: Sequence[str] = ()) -> Explained:
+    """Prepare a recogniser; its output is log probabilities (B, T, V).
+
+    Args:
+        recognizer: of `load_recognizer`.
+        layers: modules of the encoder; none = `candidate_layers`.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: the encoder has no layer of that name.
+    """
+    model = recognizer.model
+
+    def forward(waveform: Tensor) -> Tensor:
+        return model(waveform)["logits"].float().log_softmax(2)
+
+    return _explained(model, model.encoder, forward, recognizer.sample_rate_hz, layers)
+
+
+def explained_classifier(loaded: LoadedModel, layers: Sequence[str] = ()) -> Explained:
+    """Prepare a classifier; its output is logits (B, C).
+
+    Args:
+        loaded: of `load_model`; gradients through a frozen encoder are kept from now on.
+        layers: see `explained_recognizer`.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: another model than `ext_speech_classifier`, or the encoder has no layer of that name.
+    """
+    model = loaded.model
+    if not isinstance(model, SpeechClassifier):
+        raise ValueError(
+            f"attribution: ext_speech_classifier expected, found {type(model).__name__}; name a checkpoint of it"
+        )
+    model.config.freeze_encoder = False
+
+    def forward(waveform: Tensor) -> Tensor:
+        return model(waveform)["logits"].float()
+
+    return _explained(model, model.encoder, forward, loaded.sample_rate_hz, layers)
+
+
+def load_explained(
+    path: str | Path, layers: Sequence[str] = (), device: str = "cpu"
+) -> tuple[Recognizer, Explained]:
+    """Load a recogniser and prepare it.
+
+    Args:
+        path: of its checkpoint.
+        layers: see `explained_recognizer`.
+        device: torch device.
+
+    Returns:
+        The recogniser, and the network.
+
+    Raises:
+        ValueError: see `load_recognizer` and `explained_recognizer`.
+    """
+    recognizer = load_recognizer(path, device)
+    return recognizer, explained_recognizer(recognizer, layers)
+
+
+def explain_recording(
+    checkpoint: Path,
+    recording: Path,
+    target: str,
+    out: Path,
+    *,
+    methods: Sequence[str],
+    layers: Sequence[str] = (),
+    text: str | None = None,
+    label: str = "",
+    device: str = "cpu",
+) -> None:
+    """Draw what in a recording made a network say something.
+
+    Args:
+        checkpoint: of a recogniser, or for a class of a classifier.
+        recording: any format.
+        target: see `explain.clip.parse_target`.
+        out: the picture, PNG.
+        methods: a row each.
+        layers: where; the first of several counts.
+        text: what is said; None = what the recogniser hears.
+        label: stream of a classifier that has several.
+        device: torch device.
+
+    Raises:
+        ValueError: no such target, a text that cannot be spelled, or a recording that is too long.
+        AudioError: the recording cannot be read.
+    """
+    if parse_target(target)[0] == "class":
+        loaded = load_model(checkpoint, device, label=label)
+        network = next(iter(explained_classifier(loaded, layers).networks.values()))
+        samples = audio.load(recording, sample_rate_hz=loaded.sample_rate_hz)
+        figure = draw_class(network, samples, loaded.labels, target, methods, device=device)
+    else:
+        recognizer, explained = load_explained(checkpoint, layers, device)
+        network = next(iter(explained.networks.values()))
+        samples = audio.load(recording, sample_rate_hz=recognizer.sample_rate_hz)
+        symbols = recognizer.symbols
+        figure = draw_word(network, samples, symbols, target, methods, text=text, device=device)
+    write_bytes(out, png(figure))
+
+
+def candidate_layers(encoder: SpeechEncoder) -> list[str]:
+    """Layers to choose from, from the convolutions to the middle of the transformer.
+
+    Deeper ones are left out: there a map cannot leave the aligned frames, whatever was learnt. So is the output of
+    the convolutions before its norm, whose values are not 0 in silence: on a small recogniser HiRes-CAM hit 41 % of the
+    words there, 89 % after the norm.
+
+    Args:
+        encoder: of the network.
+
+    Returns:
+        Names of modules, the normalised features first.
+    """
+    num_layers = len(encoder.encoder.layers)
+    depths = sorted({0, max(0, num_layers // 2 - 1)}) if num_layers else []
+    return ["layer_norm", *(f"encoder.layers.{i}" for i in depths)]
+
+
+def _explained(
+    model: nn.Module,
+    encoder: SpeechEncoder,
+    forward: Callable[[Tensor], Tensor],
+    sample_rate_hz: int,
+    layers: Sequence[str],
+) -> Explained:
+    # The convolutions may have been frozen in training: nothing of a waveform's gradient would be left.
+    encoder.feature_grad_mult = 1.0
+    convolutions = [(kernel, stride, 0) for _, kernel, stride in encoder.feature_extractor.layers]
+    grid = FrameGrid.of_convolutions(convolutions, sample_rate_hz)
+    modules = dict(encoder.named_modules())
+    names = list(layers) or candidate_layers(encoder)
+    if unknown := [name for name in names if name not in modules]:
+        raise ValueError(
+            f"layer {unknown[0]!r}: a module of the encoder expected, such as {', '.join(candidate_layers(encoder))}; "
+            "name one of them"
+        )
+    return Explained(
+        model.eval(), {name: Network(forward, modules[name], 1, grid, sample_rate_hz) for name in names}
+    )

@@ -1,0 +1,60 @@
+"""Features of a speech encoder, frame by frame, for `features.dump`.
+
+Shapes: S samples, T frames, D width of the encoder.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..modules.pretrained_encoder import load_encoder, read_encoder
+from ..modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from ..modules.waveforms import normalize_clips
+from ..checkpoints.devices import check_device
+from .recognizer import USUAL_RATE_HZ
+
+
+class EncoderFrames:
+    """A layer of a pre-trained or fine-tuned encoder, ours or fairseq's.
+
+    Args:
+        path: checkpoint.
+        layer: 0 = what enters the first transformer layer, 1 = what the first gives, and so on.
+        device: torch device.
+
+    Raises:
+        ValueError: no such layer or device, or not an encoder's checkpoint.
+    """
+
+    def __init__(self, path: Path, layer: int, device: str = "cpu") -> None:
+        check_device(device)
+        source = read_encoder(path)
+        self.sample_rate_hz = int(source.sample_rate_hz or USUAL_RATE_HZ)
+        self._normalize = source.normalize
+        config = SpeechEncoderConfig(**source.shape)
+        if not 0 <= layer <= config.encoder_layers:
+            raise ValueError(f"{path}: a layer from 0 to {config.encoder_layers} expected, found {layer}")
+        encoder = SpeechEncoder(config)
+        load_encoder(encoder, source)
+        self._encoder, self._layer, self._device = encoder.eval().to(device), layer, device
+
+    @torch.no_grad()
+    def __call__(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the encoder on a recording.
+
+        Args:
+            waveform: (S,) at `sample_rate_hz`.
+
+        Returns:
+            (T, D); no frames for a recording that is too short for one.
+        """
+        source = torch.from_numpy(waveform)[None].to(self._device)  # (1, S)
+        if int(self._encoder.frame_lengths(torch.tensor([source.shape[1]]))[0]) < 1:
+            return np.zeros((0, self._encoder.out_dim), dtype=np.float32)
+        if self._normalize:
+            source = normalize_clips(source, None)
+        output = self._encoder(source, return_hidden=True)
+        frames: NDArray[np.float32] = output.hidden[self._layer][0].float().cpu().numpy()
+        return frames

@@ -1,0 +1,262 @@
+"""From the path of a CTC checkpoint to a recogniser; nothing but the file is needed.
+
+    recognizer = load_recognizer("checkpoint_best.pt")
+    print(recognizer.transcribe("interview.mp3"))
+
+Shapes: B recordings, S samples, T frames, V symbols.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from .. import compat  # noqa: F401 - lets torch read the file
+from ..data.collate import pad_waveforms
+from ..data.labels import SPECIAL_SYMBOLS
+from ..decoding.alignment import align, greedy_spans, timed_words
+from ..decoding.ctc import BeamSearch, Hypothesis, greedy
+from ..decoding.subtitles import TimedWord
+from ..decoding.windows import WINDOW_S, log_probs_of_long, overlap_of, window_of
+from ..manifest import read_dictionary
+from ..media import audio
+from ..models.ctc import CtcConfig, ExtCtc
+from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder
+from ..checkpoints.devices import check_device
+
+logger = logging.getLogger(__name__)
+
+Waveform = NDArray[np.float32]
+Progress = Callable[[float], None]
+# Of models whose file does not say: all public wav2vec 2.0, HuBERT and WavLM models.
+USUAL_RATE_HZ = 16000
+
+
+@dataclass(frozen=True)
+class Recognizer:
+    """A trained CTC model with what is needed to use it.
+
+    Attributes:
+        model: in evaluation mode.
+        symbols: (V,) what its outputs stand for, fairseq's four first.
+        sample_rate_hz: of the waveforms it expects, Hz.
+        num_updates: how long it was trained.
+        cfg: the whole configuration it was trained with.
+        window_s: longer recordings are heard in windows of this length, s: that of the longest in training.
+    """
+
+    model: ExtCtc
+    symbols: list[str]
+    sample_rate_hz: int
+    num_updates: int
+    cfg: DictConfig
+    window_s: float = WINDOW_S
+
+    @property
+    def hop_s(self) -> float:
+        """Time from one frame to the next, s."""
+        return self.model.encoder.hop_samples / self.sample_rate_hz
+
+    @torch.no_grad()
+    def log_probs(self, waveforms: Sequence[Waveform]) -> tuple[Tensor, Tensor]:
+        """Score the symbols at every frame of recordings of some seconds; a result does not depend on the others.
+
+        Args:
+            waveforms: B arrays (S_i,) at `sample_rate_hz`, from `media.audio.load`.
+
+        Returns:
+            (B, T, V) ln p, float32, and (B,) frames, on the model's device.
+
+        Raises:
+            ValueError: no waveform, or not vectors.
+        """
+        if not waveforms or any(np.ndim(waveform) != 1 for waveform in waveforms):
+            found = [np.shape(waveform) for waveform in waveforms]
+            raise ValueError(
+                f"log_probs: 1 waveform (S,) or more expected, found shapes {found}; take one channel"
+            )
+        source, padding = pad_waveforms([torch.as_tensor(waveform).float() for waveform in waveforms])
+        device = self.model.encoder.mask_emb.device
+        output = self.model(source.to(device), padding.to(device) if padding.any() else None)
+        return output["logits"].float().log_softmax(2), output["lengths"]
+
+    def log_probs_of_long(
+        self,
+        waveform: Waveform,
+        *,
+        window_s: float | None = None,
+        overlap_s: float | None = None,
+        on_progress: Progress | None = None,
+    ) -> Tensor:
+        """Score the symbols at every frame of a recording of any length, by overlapping windows.
+
+        Args:
+            waveform: (S,) at `sample_rate_hz`.
+            window_s: length of a window, s; a recording up to it is taken whole. None: the recogniser's own.
+            overlap_s: what neighbouring windows share, s. None: a third of a window, 4 s at most.
+            on_progress: called after each window with the share of the recording that has been heard, 0 to 1.
+
+        Returns:
+            (T, V) ln p, float32, on the model's device.
+        """
+        window_s = self.window_s if window_s is None else window_s
+        overlap_s = overlap_of(window_s) if overlap_s is None else overlap_s
+
+        def of_window(samples: Tensor) -> Tensor:
+            scores, lengths = self.log_probs([samples.numpy()])
+            return scores[0, : int(lengths[0])]
+
+        return log_probs_of_long(
+            torch.as_tensor(waveform),
+            of_window,
+            sample_rate_hz=self.sample_rate_hz,
+            hop_samples=self.model.encoder.hop_samples,
+            window_s=window_s,
+            overlap_s=overlap_s,
+            on_progress=on_progress,
+        )
+
+    def transcribe(
+        self,
+        recording: str | os.PathLike[str] | Waveform,
+        search: BeamSearch | None = None,
+        *,
+        window_s: float | None = None,
+        overlap_s: float | None = None,
+    ) -> str:
+        """Write down a recording of any length.
+
+        Args:
+            recording: path of a file of any format, or a waveform (S,) at `sample_rate_hz`.
+            search: beam search with or without a language model; None = greedy.
+            window_s: see `log_probs_of_long`.
+            overlap_s: likewise.
+
+        Returns:
+            The text.
+
+        Raises:
+            AudioError: the file cannot be read.
+        """
+        return self._hear(recording, search, window_s, overlap_s)[0].text
+
+    def timed_words(
+        self,
+        recording: str | os.PathLike[str] | Waveform,
+        search: BeamSearch | None = None,
+        *,
+        window_s: float | None = None,
+        overlap_s: float | None = None,
+        on_progress: Progress | None = None,
+    ) -> list[TimedWord]:
+        """Write down a recording of any length, word by word.
+
+        Args:
+            recording: see `transcribe`.
+            search: see `transcribe`.
+            window_s: see `transcribe`.
+            overlap_s: see `transcribe`.
+            on_progress: see `log_probs_of_long`.
+
+        Returns:
+            The words of `transcribe` and when they were said, by CTC alignment.
+
+        Raises:
+            AudioError: the file cannot be read.
+        """
+        found, scores = self._hear(recording, search, window_s, overlap_s, on_progress)
+        spans = greedy_spans(scores) if search is None else align(scores, found.tokens)
+        return timed_words(spans, self.symbols, self.hop_s)
+
+    def _hear(
+        self,
+        recording: str | os.PathLike[str] | Waveform,
+        search: BeamSearch | None,
+        window_s: float | None,
+        overlap_s: float | None,
+        on_progress: Progress | None = None,
+    ) -> tuple[Hypothesis, Tensor]:
+        """The answer, and the log-probabilities (T, V) that it was read from."""
+        waveform = (
+            recording
+            if isinstance(recording, np.ndarray)
+            else audio.load(recording, sample_rate_hz=self.sample_rate_hz)
+        )
+        scores = self.log_probs_of_long(
+            waveform, window_s=window_s, overlap_s=overlap_s, on_progress=on_progress
+        )
+        if not len(scores):
+            return Hypothesis("", (), 0.0, 0.0, 0.0), scores
+        batch = scores[None], torch.tensor([len(scores)])
+        return greedy(*batch, self.symbols)[0] if search is None else search(*batch)[0][0], scores
+
+
+def load_recognizer(
+    path: str | os.PathLike[str], device: str = "cpu", *, dictionary: str | os.PathLike[str] | None = None
+) -> Recognizer:
+    """Load a CTC checkpoint, ours (`ext_ctc`) or stock fairseq's (`wav2vec_ctc`, `hubert_ctc`).
+
+    Averaged (EMA) weights are used when there are any.
+
+    Args:
+        path: a checkpoint_*.pt.
+        device: where the model goes, e.g. "cpu", "cuda".
+        dictionary: `dict.ltr.txt` of the training, for a file of fairseq that does not hold it.
+
+    Returns:
+        The recogniser.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a fairseq checkpoint, without output layer, or without (or with another) dictionary; or no such
+            device.
+    """
+    check_device(device)
+    source = read_encoder(Path(path))
+    if "weight" not in source.head:
+        raise ValueError(f"{path}: a recogniser expected, found {_other_kind(source)}")
+    symbols = _symbols(source, dictionary)
+    config = OmegaConf.merge(OmegaConf.structured(CtcConfig), source.shape, {"normalize": source.normalize})
+    model = ExtCtc(config, len(symbols))
+    load_encoder(model.encoder, source)
+    model.w2v_encoder.proj.load_state_dict(source.head)
+    cfg = OmegaConf.create(
+        dict(source.cfg), flags={"allow_objects": True}
+    )  # fairseq's older files hold namespaces
+    return Recognizer(
+        model.to(device).eval(), symbols, _rate_hz(source), source.num_updates, cfg, window_of(source.long_s)
+    )
+
+
+def _other_kind(source: EncoderCheckpoint) -> str:
+    """What has an encoder and is no recogniser, and what to do with it."""
+    if source.kind.startswith("a classifier"):
+        return f"{source.kind}; ask it with checkpoints.load.load_model, or give one trained with ext_ctc"
+    return "an encoder without output layer; fine-tune it with ext_ctc first"
+
+
+def _rate_hz(source: EncoderCheckpoint) -> int:
+    if source.sample_rate_hz is None:
+        logger.warning(f"{source.path}: does not say its sample rate: {USUAL_RATE_HZ} Hz is taken")
+        return USUAL_RATE_HZ
+    return int(source.sample_rate_hz)
+
+
+def _symbols(source: EncoderCheckpoint, dictionary: str | os.PathLike[str] | None) -> list[str]:
+    if dictionary is not None:
+        symbols = [*SPECIAL_SYMBOLS, *read_dictionary(dictionary)]
+    else:
+        symbols = source.symbols or []
+    if len(symbols) != len(source.head["weight"]):
+        raise ValueError(
+            f"{dictionary or source.path}: {len(source.head['weight'])} symbols expected, one for each output (with "
+            f"fairseq's four), found {len(symbols)}; give the dict.ltr.txt of the training"
+        )
+    return symbols

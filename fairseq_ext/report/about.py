@@ -1,0 +1,62 @@
+"""report.json: what a recipe says of itself, so that tables and page are in its words and its order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+# Every key may be absent.
+KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "title": (str, "of page and results"),
+    "intro": (str, "a paragraph under the title: data, split, how choices were made"),
+    "rows": (dict, "row name -> title, in the order of the tables"),
+    "protocols": (
+        dict,
+        "protocol, or family of recognition protocols (what is before the last slash) -> title",
+    ),
+    "headline": (
+        list,
+        "protocols whose systems are shown first and in detail, default [published]; of any kind",
+    ),
+    "best": ((str, dict), "row shown in detail, or protocol or kind -> row; never the best test score"),
+    "metric": (str, "of classifiers, for controls and tiles: accuracy (default of the controls) or macro_f1"),
+    "leaky": (dict, "control with shared speakers -> sound protocol beside it; families end in /"),
+    "compare": (list, "pairs of recognition rows [first, second], compared wherever both were run"),
+    "published": (list, "figures to stand beside ours: row, protocol, accuracy"),
+    "published_labels": (int, "labelled recordings per class and speaker of the published split"),
+    "validation": (str, "what the validation split served for, below the learning curves of classifiers"),
+    "words": (dict, "class -> how it is spoken, for the examples"),
+}
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Reads report.json.
+
+    Args:
+        path: the file.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        ValueError: it is not JSON, or has a key that nothing reads, or a value of another type.
+    """
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON, found {error}; mend it") from error
+    if not isinstance(about, dict):
+        raise ValueError(
+            f"{path}: expected an object, found {type(about).__name__}; see fairseq_ext/report/about.py"
+        )
+    for key, value in about.items():
+        if key not in KEYS:
+            near = get_close_matches(key, KEYS, n=1)
+            hint = f"did you mean {near[0]}?" if near else "delete it"
+            raise ValueError(f"{path}: expected keys among {list(KEYS)}, found {key!r}; {hint}")
+        if not isinstance(value, KEYS[key][0]):
+            raise ValueError(f"{path}: {key}: expected {KEYS[key][1]}; found {value!r:.80}; mend it")
+    return about

@@ -1,0 +1,93 @@
+"""Gathers what a run made of its videos: rows of label quality and the tables and picture of RUN/corpus/.
+
+RUN holds `clips/`, `labels/` and `manifests/` as `tools/prepare_mouth.py`, `auto_label.py` and `merge_labels.py`
+write them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..labelling.filters import FilterSettings, judge
+from ..labelling.table import ClipLabel, labels_path, read_labels
+from ..labelling.vote import Vote, vote
+from ..manifest import read_manifest
+from ..media.mouth.table import read_clips
+from . import clip_tables
+from ..scoring.label_quality import Checked, pair, score_labels
+from ..scoring.scored_system import Row, write_json
+
+SPLIT = "valid"  # nothing is chosen on test, not even a labeller
+
+
+def write_clip_report(run: Path, languages: Sequence[str], row: Row) -> list[str]:
+    """Writes `rows/LANGUAGE/...` and `corpus/*.json`.
+
+    Args:
+        run: the run's folder.
+        languages: codes that were wanted.
+        row: name and making of the labels; its protocol is set to each language in turn.
+
+    Returns:
+        A line per language for the terminal; none where no clip of valid has both a transcript and a label.
+
+    Raises:
+        ValueError: a table is damaged.
+        FileNotFoundError: a stage has not been run.
+    """
+    merged: dict[str, Any] = json.loads((run / "manifests" / "summary.json").read_text(encoding="utf-8"))
+    labels = {label.id: label for label in read_labels(labels_path(run / "labels"))}
+    limits = FilterSettings(**merged["settings"]["filters"])
+    settings = {
+        "model": next(iter({label.model for label in labels.values()}), ""),
+        "filters": merged["settings"]["filters"],
+    }
+    checked: dict[str, Checked] = {}
+    lines = []
+    for code in languages:
+        manifest = run / "manifests" / code
+        if not (manifest / f"{SPLIT}.tsv").is_file():
+            continue
+        own = replace(row, protocol=code)
+        score = score_labels(own, own.folder(run / "rows"), manifest, SPLIT, labels, settings)
+        if score is not None:
+            checked[code] = pair(list(read_manifest(manifest, SPLIT)), labels)
+            wer = score["decoders"]["auto"]["metrics"]["wer"]["value"]
+            lines.append(f"{code}: WER of the labels {100 * wer:.1f} % on {score['n']} transcribed clips")
+    _write_tables(run, merged, checked, _trusted(checked, labels, limits))
+    return lines
+
+
+def _trusted(
+    checked: dict[str, Checked], labels: dict[str, ClipLabel], limits: FilterSettings
+) -> dict[str, set[str]]:
+    votes: dict[str, Vote] = vote(labels.values())
+    return {
+        code: {label.id for label in found.labels if judge(label, votes.get(label.video), limits) is None}
+        for code, found in checked.items()
+    }
+
+
+def _write_tables(
+    run: Path, merged: dict[str, Any], checked: dict[str, Checked], trusted: dict[str, set[str]]
+) -> None:
+    rows = list(read_clips(run / "clips", status=None))
+    found = {
+        "1-clips": clip_tables.clips_table(rows),
+        "2-rejected": clip_tables.rejections_table(rows),
+        "3-hours": clip_tables.hours_table(merged),
+        "4-refused": clip_tables.refused_table(merged),
+    }
+    if checked:
+        found["5-languages"] = clip_tables.heard_table(checked)
+        found["6-filters"] = clip_tables.trust_table(checked, trusted)
+    for name, table in found.items():
+        write_json(run / "corpus" / f"{name}.json", table)
+    kept = [row for row in rows if row.status == "ok"]
+    picture = clip_tables.montage(run / "clips", kept)
+    if picture is not None:
+        clip_tables.write_picture(run / "corpus" / "montage", picture, len(kept))

@@ -1,0 +1,1 @@
+"""Tables and page sections of the result type `recognition`."""

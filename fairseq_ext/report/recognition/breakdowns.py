@@ -1,0 +1,220 @@
+"""Tables of recognisers from other sides: groups of speakers, amounts of labels, one system against another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...scoring.scored_system import RECOGNITION, of_kind
+from ..tables import NOTHING, Results, Summary, Table, in_order, interval, number, percent, protocol_title, row_title, spread
+from ...scoring.recognition.comparison import Comparison, compare, pair_title, pairs, title
+from .systems import decoder_title, decoders, detailed, metric_of, minutes_text, slug, spread_of, updates_text
+
+# Of a table by speakers; results.json holds them all.
+MAX_SPEAKERS = 15
+GROUPS = {"per_accent": "accent", "per_gender": "gender"}
+
+
+def per_group(results: Results, group: str) -> Table | None:
+    """Error rates of each accent or gender, by the detailed system.
+
+    Args:
+        results: the results.
+        group: a key of `GROUPS`.
+
+    Returns:
+        The table, or None where nobody stated it.
+    """
+    s = detailed(results)
+    if s is None or len(next(iter(s["decoders"].values()))[group]) < 2:
+        return None
+    names = decoders([s])
+    header = [GROUPS[group].capitalize(), "Utterances", "Speakers", "Words"]
+    for name in names:
+        header += [f"WER %, {decoder_title(name)}", "95 % interval"]
+    header += [f"CER %, {decoder_title(name)}" for name in names]
+    groups = s["decoders"][names[0]][group]
+    lines = []
+    for item, facts in groups.items():
+        mine = [s["decoders"][name][group].get(item) for name in names]
+        cells = [item, *(number(facts[key]) for key in ("n", "num_speakers", "words"))]
+        for name, found in zip(names, mine, strict=True):
+            count = len(s["decoders"][name]["seeds"])
+            cells += [spread(found["wer"], count), interval(found["wer"])] if found else [NOTHING, NOTHING]
+        cells += [percent(found["cer"]["mean"]) if found else NOTHING for found in mine]
+        lines.append(tuple(cells))
+    by = {facts["resampled"] for facts in groups.values()}
+    note = (
+        "Intervals resample speakers; of groups with fewer than 5 speakers, utterances, which says nothing of others."
+        if "utterances" in by
+        else "Intervals resample speakers."
+    )
+    heading = f"WER by {GROUPS[group]}: {_whose(results, s)}"
+    return Table(f"group-{GROUPS[group]}", heading, tuple(header), tuple(lines), note)
+
+
+def per_speaker(results: Results) -> Table | None:
+    """Error rates of the speakers that the detailed system understands least, all seeds together.
+
+    Args:
+        results: the results.
+
+    Returns:
+        The table, or None when nothing was recognised.
+    """
+    s = detailed(results)
+    if s is None:
+        return None
+    names = [name for name in decoders([s]) if s["decoders"][name]["seeds"] == s["seeds"]]
+    every = of_kind(results["rows"], RECOGNITION)
+    rows = [r for r in every if (r["row"], r["protocol"]) == (s["row"], s["protocol"])]
+    sums = {name: _speaker_sums(rows, name) for name in names}
+    last = sums[names[-1]]
+    spoken = [speaker for speaker, numbers in last.items() if numbers[2]]
+    hardest = sorted(spoken, key=lambda speaker: (-last[speaker][1] / last[speaker][2], speaker))[
+        :MAX_SPEAKERS
+    ]
+    columns = [f"{m} %, {decoder_title(name)}" for m in ("WER", "CER") for name in names]
+    lines = []
+    for speaker in hardest:
+        n, _, words, *_ = (number(count / len(rows)) for count in last[speaker])
+        rates = [percent(sums[d][speaker][e] / sums[d][speaker][e + 1]) for e in (1, 3) for d in names]
+        lines.append((speaker, n, words, *rates))
+    note = f"The hardest {len(lines)} of {len(spoken)}, by their WER {decoder_title(names[-1])}; all seeds together."
+    heading = f"WER by speaker: {_whose(results, s)}"
+    return Table("group-speaker", heading, ("Speaker", "Utterances", "Words", *columns), tuple(lines), note)
+
+
+def _whose(results: Results, summary: Summary) -> str:
+    """The one system and protocol that is taken apart."""
+    protocol = protocol_title(results, summary["protocol"]).removeprefix("Protocol: ")
+    return f"{row_title(results, summary['row'])}, {protocol}"
+
+
+def _speaker_sums(rows: list[Mapping[str, Any]], decoder: str) -> dict[str, list[int]]:
+    """Numbers of `scores.SPEAKER_COLUMNS`, added up over seeds."""
+    sums: dict[str, list[int]] = {}
+    for row in rows:
+        for speaker, numbers in row["decoders"][decoder]["per_speaker"].items():
+            before = sums.get(speaker, [0] * len(numbers))
+            sums[speaker] = [a + b for a, b in zip(before, numbers, strict=True)]
+    return sums
+
+
+def families(results: Results) -> dict[str, list[tuple[float, str]]]:
+    """Protocols that were tested on the same and differ in how much labelled speech was trained on.
+
+    Args:
+        results: the results.
+
+    Returns:
+        Protocol with the most labels -> (minutes of labelled speech, protocol) by rising minutes, itself the last;
+        protocols without others are left out.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for s in of_kind(results["summary"], RECOGNITION):
+        if s["labelled_minutes"] is not None:
+            found.setdefault(s["test"], {})[s["protocol"]] = float(s["labelled_minutes"])
+    ordered = [sorted((minutes, p) for p, minutes in group.items()) for group in found.values()]
+    several = [points for points in ordered if len({minutes_text(minutes) for minutes, _ in points}) > 1]
+    return {points[-1][1]: points for points in several}
+
+
+def label_efficiency(results: Results, family: str) -> Table:
+    """WER against the minutes of labelled speech.
+
+    Args:
+        results: the results.
+        family: a key of `families`.
+
+    Returns:
+        The table.
+    """
+    points = families(results)[family]
+    found = [s for s in of_kind(results["summary"], RECOGNITION) if s["protocol"] in {p for _, p in points}]
+    by_name = {(s["row"], s["protocol"]): s for s in found}
+    lines = []
+    for name in in_order(results, [s["row"] for s in found]):
+        for decoder in decoders([s for s in found if s["row"] == name]):
+            cells = [_cell(by_name.get((name, protocol)), decoder) for _, protocol in points]
+            lines.append((f"{row_title(results, name)}, {decoder_title(decoder)}", *cells))
+    header = ("System", *_columns(results, points))
+    note = (
+        "WER %, mean over seeds (lowest–highest) with its 95 % interval. Columns: labelled speech trained on."
+    )
+    largest = protocol_title(results, family).removeprefix("Protocol: ")
+    which = f": {largest}" if len(families(results)) > 1 else ""
+    return Table(
+        f"labels-{slug(family)}", f"Word error rate by labelled speech{which}", header, tuple(lines), note
+    )
+
+
+def _cell(summary: Summary | None, decoder: str) -> str:
+    wer = metric_of(summary, decoder, "wer") if summary else None
+    return (
+        NOTHING if summary is None or wer is None else f"{spread_of(summary, decoder, 'wer')} {interval(wer)}"
+    )
+
+
+def _columns(results: Results, points: list[tuple[float, str]]) -> list[str]:
+    """The minutes; with the protocol's name where two have equally many."""
+    texts = [minutes_text(minutes) for minutes, _ in points]
+    names = [protocol_title(results, protocol) for _, protocol in points]
+    return [
+        f"{text}, {name}" if texts.count(text) > 1 else text for text, name in zip(texts, names, strict=True)
+    ]
+
+
+def comparison(results: Results, first: str, second: str) -> Table | None:
+    """Two systems side by side, with the interval of their difference.
+
+    Args:
+        results: the results.
+        first: row name.
+        second: row name.
+
+    Returns:
+        The table, or None when no protocol has both.
+    """
+    found = compare(results, first, second)
+    if not found:
+        return None
+    names = [row_title(results, name) for name in (first, second)]
+    header = ("Protocol", *(f"WER %, {name}" for name in names), "Difference, points", "95 % interval")
+    header += ("Seeds with fewer errors", "Updates")
+    lines = tuple(_comparison_line(results, c) for c in found)
+    note = (
+        "Below 0 the first has fewer errors. The interval resamples speakers, both systems together, with the seeds' "
+        "errors added up; it needs 5 speakers."
+    )
+    if not all(c.is_equal_training for c in found):
+        note += " NOT at equal numbers of updates in every line."
+    key = f"compare-{first}-{second}"
+    return Table(key, pair_title(results, first, second), header, lines, note)
+
+
+def _comparison_line(results: Results, c: Comparison) -> tuple[str, ...]:
+    bounds = NOTHING if c.interval is None else f"[{100 * c.interval[0]:+.1f}, {100 * c.interval[1]:+.1f}]"
+    updates = [updates_text(values) for values in c.updates]
+    trained = updates[0] if c.is_equal_training else " against ".join(updates)
+    return (
+        title(results, c, decoder_title(c.decoder)),
+        *(percent(wer) for wer in c.wers),
+        f"{100 * c.difference:+.1f}",
+        bounds,
+        f"{c.num_better} of {len(c.seeds)}",
+        trained,
+    )
+
+
+def comparisons(results: Results) -> list[Table]:
+    """The recipe's comparisons.
+
+    Args:
+        results: the results.
+
+    Returns:
+        A table per pair that was run.
+    """
+    made = (comparison(results, *pair) for pair in pairs(results))
+    return [table for table in made if table]

@@ -1,0 +1,177 @@
+"""Tables of recognisers by protocol: error rates, and how they were decoded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...scoring.scored_system import RECOGNITION, of_kind
+from ..tables import NOTHING, Results, Summary, Table, interval, percent, protocol_title, row_title, seconds, summaries
+from .breakdowns import GROUPS, comparisons, families, label_efficiency, per_group, per_speaker
+from .systems import decoder_title, decoders, metric_of, minutes_text, shown_protocols, slug, spread_of, updates_text
+
+RATES_NOTE = (
+    "Errors per 100 words or characters of the reference, after normalising both sides: lower is better, and it may "
+    "exceed 100. Mean over seeds, with the lowest and highest seed in parentheses. {n:,} utterances ({length}) of "
+    "{speakers} speaker{plural}{overlap}. Intervals: percentile bootstrap over {resampled}, bounds averaged over seeds."
+)
+TRAINING_NOTE = "Training seconds are those of the last step alone, without pre-training."
+SHARES_NOTE = (
+    "Shares of the reference's words. Raw: both texts compared as they are, case and punctuation of the reference "
+    "included."
+)
+SETTINGS_NOTE = (
+    "alpha, beta and unk_score were chosen on the split that the settings name; several values: one per seed."
+)
+
+
+def rates(results: Results, protocol: str) -> Table:
+    """One line per system: error rates of every decoder.
+
+    Args:
+        results: the results.
+        protocol: under which systems were run.
+
+    Returns:
+        The table.
+    """
+    found = summaries(results, protocol, RECOGNITION)
+    names = decoders(found)
+    header = ["System", "Seeds"]
+    for name in names:
+        header += [f"WER %, {decoder_title(name)}", "95 % interval"]
+    header += [f"CER %, {decoder_title(name)}" for name in names]
+    # A labeller that somebody else has trained has neither.
+    is_trained = any(s["num_updates"] or s["train_s"] is not None for s in found)
+    header += ["Updates", "Training s"] if is_trained else []
+    lines = []
+    for s in found:
+        cells = [row_title(results, s["row"]), str(len(s["seeds"]))]
+        for name in names:
+            wer = metric_of(s, name, "wer")
+            cells += [spread_of(s, name, "wer"), NOTHING if wer is None else interval(wer)]
+        cells += [
+            NOTHING if (cer := metric_of(s, name, "cer")) is None else percent(cer["mean"]) for name in names
+        ]
+        training = [updates_text(s["num_updates"]), seconds(s["train_s"])] if is_trained else []
+        lines.append((*cells, *training))
+    first = found[0]
+    facts = {
+        "overlap": _overlap(first),
+        "n": first["n"],
+        "length": minutes_text(60 * first["hours"]),
+        "speakers": first["num_speakers"],
+        "plural": "" if first["num_speakers"] == 1 else "s",
+    }
+    resampled = next(iter(first["decoders"].values()))["resampled"]
+    note = RATES_NOTE.format(**facts, resampled=resampled) + (f" {TRAINING_NOTE}" if is_trained else "")
+    heading = f"Word error rates: {protocol_title(results, protocol).removeprefix('Protocol: ')}"
+    return Table(f"wer-{slug(protocol)}", heading, tuple(header), tuple(lines), note)
+
+
+def _overlap(summary: Summary) -> str:
+    """What of the test was met in training, in words."""
+    shared, known = summary["num_shared_speakers"], summary["num_known_sentences"]
+    if shared is None:
+        return ""
+    heard = "none of them trained on" if not shared else f"{shared} OF THEM TRAINED ON"
+    read = "no sentence of the training" if not known else f"{known:,} with a sentence of the training"
+    return f", {heard}; {read}"
+
+
+def decoding(results: Results, protocol: str) -> Table:
+    """One line per system and decoder: kinds of errors, raw rates, settings and speed.
+
+    Args:
+        results: the results.
+        protocol: under which systems were run.
+
+    Returns:
+        The table.
+    """
+    found = summaries(results, protocol, RECOGNITION)
+    header: tuple[str, ...] = ("System", "Decoder", "Substituted %", "Left out %", "Put in %")
+    header += ("Raw WER %", "Raw CER %")
+    of_decoders = [of_decoder for s in found for of_decoder in s["decoders"].values()]
+    has_settings = any(any(d["settings"]) for d in of_decoders)
+    is_timed = any(d["real_time_factor"] is not None for d in of_decoders)
+    header += ("Settings",) if has_settings else ()
+    header += ("Seconds per second of audio",) if is_timed else ()
+    lines = []
+    for s in found:
+        for name in decoders([s]):
+            of_decoder = s["decoders"][name]
+            words = of_decoder["counts"]["words"]
+            shares = (words[k] / words["num_reference"] for k in ("substitutions", "deletions", "insertions"))
+            factor = of_decoder["real_time_factor"]
+            cells = (row_title(results, s["row"]), decoder_title(name), *(percent(x) for x in shares))
+            raw = (spread_of(s, name, "wer_raw"), spread_of(s, name, "cer_raw"))
+            how = [_settings(of_decoder["settings"])] if has_settings else []
+            if is_timed:
+                how.append(NOTHING if factor is None else f"{factor:.3g}")
+            lines.append((*cells, *raw, *how))
+    note = SHARES_NOTE + (f" {SETTINGS_NOTE}" if has_settings else "")
+    heading = f"Decoding: {protocol_title(results, protocol).removeprefix('Protocol: ')}"
+    return Table(f"decoding-{slug(protocol)}", heading, header, tuple(lines), note)
+
+
+def _settings(settings: Sequence[Mapping[str, Any]]) -> str:
+    names = list(dict.fromkeys(name for one in settings for name in one))
+    parts = []
+    for name in names:
+        values = dict.fromkeys(_value(one[name]) for one in settings if one.get(name) is not None)
+        if values:
+            parts.append(f"{name.replace('_', ' ')} {' | '.join(values)}")
+    return ", ".join(parts) or NOTHING
+
+
+def _value(value: Any) -> str:
+    return (
+        f"{value:.3g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    )
+
+
+def main_tables(results: Results) -> list[Table]:
+    """The tables to take away.
+
+    Args:
+        results: the results.
+
+    Returns:
+        Error rates of the first protocols, comparisons, amounts of labels.
+    """
+    return [
+        *(rates(results, protocol) for protocol in shown_protocols(results)),
+        *comparisons(results),
+        *(label_efficiency(results, family) for family in families(results)),
+    ]
+
+
+def other_rates(results: Results) -> list[Table]:
+    """Error rates under the protocols that do not come first.
+
+    Args:
+        results: the results.
+
+    Returns:
+        A table each.
+    """
+    shown = shown_protocols(results)
+    every = dict.fromkeys(s["protocol"] for s in of_kind(results["summary"], RECOGNITION))
+    return [rates(results, protocol) for protocol in every if protocol not in shown]
+
+
+def all_tables(results: Results) -> list[Table]:
+    """Every table of recognisers.
+
+    Args:
+        results: the results.
+
+    Returns:
+        The tables, in the order of the page.
+    """
+    made = [*(per_group(results, group) for group in GROUPS), per_speaker(results)]
+    groups = [table for table in made if table]
+    details = [decoding(results, protocol) for protocol in shown_protocols(results)]
+    return [*main_tables(results), *groups, *details, *other_rates(results)]

@@ -1,0 +1,148 @@
+"""How good automatic labels are: scored on clips that people transcribed, as one row per language.
+
+A row of kind recognition, protocol = language. Every clip that has a transcript counts: one that the labeller left
+without text (nobody speaks, another language heard) has all its words left out. Files: predictions.auto.tsv,
+config.json, and last metrics.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..labelling.table import LABELLED, ClipLabel
+from ..manifest import Utterance, read_manifest
+from ..text.normalize import normalize
+from ..text.scoring import count_all, error_rate_interval, words
+from .recognition.scores import score_recognition
+from .recognition.transcripts import Transcripts, file_name, write_transcripts
+from .scored_system import RECOGNITION, Row, write_json
+
+DECODER = "auto"
+SAMPLE_RATE_HZ = 16000
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Clips that people transcribed, with what the labeller made of them; all of length N.
+
+    Attributes:
+        utterances: of the manifest.
+        labels: of the same clips.
+    """
+
+    utterances: tuple[Utterance, ...]
+    labels: tuple[ClipLabel, ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """N texts, empty where there is no label."""
+        return [label.text if label.state == LABELLED else "" for label in self.labels]
+
+
+def pair(utterances: Sequence[Utterance], labels: Mapping[str, ClipLabel]) -> Checked:
+    """Puts transcripts and labels of the same clips side by side.
+
+    Args:
+        utterances: with transcripts.
+        labels: by id of the clip; clips that were not labelled are left out.
+
+    Returns:
+        The pairs, in the order of the ids.
+    """
+    both = sorted((u for u in utterances if u.id in labels and u.transcript), key=lambda u: u.id)
+    return Checked(tuple(both), tuple(labels[u.id] for u in both))
+
+
+def score_labels(
+    row: Row,
+    out: Path,
+    manifest: Path,
+    split: str,
+    labels: Mapping[str, ClipLabel],
+    settings: Mapping[str, Any],
+) -> dict[str, Any] | None:
+    """Scores the labels of a split of human transcripts and writes the row's files.
+
+    Args:
+        row: its protocol is the language.
+        out: folder to write to.
+        manifest: folder of the split.
+        split: such as `valid`.
+        labels: by id of the clip.
+        settings: of labeller and filters, for config.json.
+
+    Returns:
+        What metrics.json holds; None where no transcribed clip was labelled.
+    """
+    found = pair(list(read_manifest(manifest, split)), labels)
+    if not found.utterances:
+        return None
+    cfg = {**settings, "task": {"sample_rate_hz": SAMPLE_RATE_HZ}}
+    digest = _digest(found, cfg)
+    if (before := _scored(out)) is not None and before.get("digest") == digest:
+        return before
+    references = [str(u.transcript) for u in found.utterances]
+    speakers = [u.speaker or u.id for u in found.utterances]
+    nothing = [None] * len(references)
+    score = score_recognition(references, found.texts, speakers, nothing, nothing, row.protocol)
+    ids = tuple(u.id for u in found.utterances)
+    write_transcripts(
+        out / file_name(DECODER), Transcripts(ids, tuple(speakers), tuple(references), tuple(found.texts))
+    )
+    result = {
+        **row.facts(RECOGNITION, cfg),
+        "n": len(ids),
+        "num_speakers": len(set(speakers)),
+        "hours": sum(u.num_samples for u in found.utterances) / SAMPLE_RATE_HZ / 3600,
+        "language": row.protocol,
+        "split": split,
+        "digest": digest,
+        "num_unreadable": 0,
+        "train_s": None,
+        "decoders": {DECODER: {"settings": {}, "real_time_factor": None, **score}},
+    }
+    write_json(out / "config.json", cfg)
+    write_json(out / "metrics.json", result)
+    return result
+
+
+def _scored(out: Path) -> dict[str, Any] | None:
+    """What an earlier run found."""
+    path = out / "metrics.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def _digest(found: Checked, cfg: Mapping[str, Any]) -> str:
+    """Of all that a score depends on, so that a rerun leaves it alone and other labels do not."""
+    pairs = [
+        (u.id, u.speaker, u.transcript, text) for u, text in zip(found.utterances, found.texts, strict=True)
+    ]
+    return hashlib.sha256(json.dumps([pairs, cfg]).encode()).hexdigest()[:12]
+
+
+def word_error_rate(found: Checked, language: str, ids: Container[str]) -> dict[str, float] | None:
+    """Word error rate of some of the labels, with an interval over clips.
+
+    Args:
+        found: transcripts and labels.
+        language: whose rules normalise both.
+        ids: of the clips that count.
+
+    Returns:
+        `n`, `value`, `low`, `high`; None where none counts or nothing was said.
+    """
+    pairs = [
+        (normalize(str(u.transcript), language), normalize(text, language))
+        for u, label, text in zip(found.utterances, found.labels, found.texts, strict=True)
+        if label.id in ids
+    ]
+    if not any(reference for reference, _ in pairs):
+        return None
+    references, hypotheses = zip(*pairs, strict=True)
+    rate = error_rate_interval(count_all(references, hypotheses, words), seed=0)
+    return {"n": len(pairs), "value": rate.value, "low": rate.low, "high": rate.high}

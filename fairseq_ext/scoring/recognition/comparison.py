@@ -1,0 +1,188 @@
+"""Two recognisers under one protocol: is the difference larger than what speakers and seeds make?
+
+Both were scored on the same utterances, so the difference is resampled as a pair, speaker by speaker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...text.scoring import bootstrap_interval
+from ..scored_system import RECOGNITION, of_kind
+from ...report.tables import Results, protocol_title, row_title, summaries
+from .scores import MIN_SPEAKERS, speaker_errors
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The first system against the second, by the seeds that both have.
+
+    Attributes:
+        protocol: of both.
+        decoder: of both.
+        first: row name.
+        second: row name.
+        wers: word error rates of both, mean over the seeds, as fractions.
+        interval: 95 % interval of the first minus the second, as fractions; None with too few speakers.
+        seeds: those that both have.
+        num_better: seeds with fewer errors of the first.
+        updates: what each was trained for; several where seeds differ.
+    """
+
+    protocol: str
+    decoder: str
+    first: str
+    second: str
+    wers: tuple[float, float]
+    interval: tuple[float, float] | None
+    seeds: tuple[int, ...]
+    num_better: int
+    updates: tuple[tuple[int, ...], tuple[int, ...]]
+
+    @property
+    def difference(self) -> float:
+        """First minus second; below 0 the first is better."""
+        return self.wers[0] - self.wers[1]
+
+    @property
+    def is_equal_training(self) -> bool:
+        """Whether both are known to have been trained for equally many updates."""
+        return bool(self.updates[0]) and self.updates[0] == self.updates[1]
+
+
+def pairs(results: Results) -> list[tuple[str, str]]:
+    """The pairs that the recipe compares.
+
+    Args:
+        results: the results; `about.compare` is a list of pairs of rows.
+
+    Returns:
+        Pairs of row names, each against the other.
+
+    Raises:
+        ValueError: an entry is no pair.
+    """
+    found = []
+    for entry in results["about"].get("compare", []):
+        if not isinstance(entry, list | tuple) or len(entry) != 2:
+            raise ValueError(f"about.compare: pairs of rows expected, found {entry!r}; mend report.json")
+        found.append((str(entry[0]), str(entry[1])))
+    return found
+
+
+def compare(results: Results, first: str, second: str) -> list[Comparison]:
+    """Compares two systems wherever both were run.
+
+    Args:
+        results: the results.
+        first: row name.
+        second: row name.
+
+    Returns:
+        One comparison per protocol and decoder that both have.
+
+    Raises:
+        ValueError: they were not scored on the same words.
+    """
+    rows = of_kind(results["rows"], RECOGNITION)
+    found = []
+    for protocol in dict.fromkeys(row["protocol"] for row in rows):
+        mine, other = (
+            {row["seed"]: row for row in rows if row["protocol"] == protocol and row["row"] == name}
+            for name in (first, second)
+        )
+        shared = sorted(mine.keys() & other.keys())
+        decoders = [
+            name
+            for name in (mine[shared[0]]["decoders"] if shared else ())
+            if all(name in row["decoders"] for seed in shared for row in (mine[seed], other[seed]))
+        ]
+        updates = (_updates(results, protocol, first), _updates(results, protocol, second))
+        for decoder in decoders:
+            errors, words = _errors([(mine[seed], other[seed]) for seed in shared], decoder)
+            found.append(_comparison(protocol, decoder, (first, second), shared, errors, words, updates))
+    return found
+
+
+def _updates(results: Results, protocol: str, name: str) -> tuple[int, ...]:
+    found = [s["num_updates"] for s in summaries(results, protocol, RECOGNITION) if s["row"] == name]
+    return tuple(found[0]) if found else ()
+
+
+def _errors(
+    seeds: list[tuple[Mapping[str, Any], Mapping[str, Any]]], decoder: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Word errors (seeds, 2 systems, speakers) and words (speakers,)."""
+    errors = []
+    words: NDArray[np.int64] | None = None
+    for pair in seeds:
+        found = [speaker_errors(row, decoder) for row in pair]
+        for row, (names, numbers) in zip(pair, found, strict=True):
+            words = numbers[:, 1] if words is None else words
+            if names != found[0][0] or not np.array_equal(numbers[:, 1], words):
+                raise ValueError(
+                    f"{row['protocol']}/{row['row']} seed {row['seed']}: the words of the other system's test "
+                    "expected, found others; score both on one split, or take the pair out of about.compare"
+                )
+        errors.append([numbers[:, 0] for _, numbers in found])
+    assert words is not None
+    return np.array(errors), words
+
+
+def _comparison(
+    protocol: str,
+    decoder: str,
+    names: tuple[str, str],
+    seeds: list[int],
+    errors: NDArray[np.int64],
+    words: NDArray[np.int64],
+    updates: tuple[tuple[int, ...], tuple[int, ...]],
+) -> Comparison:
+    per_seed = errors.sum(axis=2)  # (seeds, 2)
+    rates = per_seed.mean(axis=0) / words.sum()
+    gap = (errors[:, 0] - errors[:, 1]).mean(axis=0)  # (speakers,)
+
+    def difference(speakers: NDArray[np.int64]) -> float:
+        return float(gap[speakers].sum() / words[speakers].sum())
+
+    interval = None
+    if len(words) >= MIN_SPEAKERS:
+        drawn = bootstrap_interval(difference, len(words), seed=0)
+        interval = (drawn.low, drawn.high)
+    better = int((per_seed[:, 0] < per_seed[:, 1]).sum())
+    wers = (float(rates[0]), float(rates[1]))
+    return Comparison(protocol, decoder, *names, wers, interval, tuple(seeds), better, updates)
+
+
+def title(results: Results, comparison: Comparison, decoder_title: str) -> str:
+    """Names a comparison's line.
+
+    Args:
+        results: the results.
+        comparison: the comparison.
+        decoder_title: of its decoder.
+
+    Returns:
+        Protocol and decoder in words.
+    """
+    where = protocol_title(results, comparison.protocol).removeprefix("Protocol: ")
+    return f"{where}, {decoder_title}"
+
+
+def pair_title(results: Results, first: str, second: str) -> str:
+    """Names a pair.
+
+    Args:
+        results: the results.
+        first: row name.
+        second: row name.
+
+    Returns:
+        Such as `Pre-trained against From random initialisation`.
+    """
+    return f"{row_title(results, first)} against {row_title(results, second)}"

@@ -1,0 +1,194 @@
+"""Turns a loaded recogniser and a split into one scored row; its log-probabilities serve every decoder.
+
+Files: predictions.<decoder>.tsv, config.json, and last metrics.json, whose presence means that the row is complete.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ...decoding.lm_weights import write_lm_weights
+from ...manifest import atomic_write
+from ...text.normalize import normalize
+from ...report import result_types
+from .. import provenance
+from ..scored_system import RECOGNITION, Row, is_scored, write_json
+from ..runs import Job
+from .acoustics import Acoustics, Recognizer, SpeechSplit, hours_of, language_of, overlap, read_speech, run_network
+from .decoders import WITH_LM, Decoder, LanguageModel, greedy_decoder, tuned_decoder
+from .scores import score_recognition
+from .transcripts import Transcripts, file_name, write_transcripts
+
+Load = Callable[[str], Recognizer]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How recognisers are scored.
+
+    Attributes:
+        split: that is scored.
+        dev_split: on which the language model's weights are chosen.
+        language: code of `text.normalize`; empty: what the sidecar says.
+        lm: language model, if any.
+        max_dev: utterances of the dev split that serve the choice, drawn once for all systems.
+        batch_size: recordings that go through the network together.
+        device: torch device.
+        keep_weights: whether the weights that the dev split chose are written beside the checkpoint.
+    """
+
+    split: str = "test"
+    dev_split: str = "valid"
+    language: str = ""
+    lm: LanguageModel | None = None
+    max_dev: int = 300
+    batch_size: int = 16
+    device: str = "cpu"
+    keep_weights: bool = True
+
+
+def recognise_all(
+    jobs: list[Job], load_recognizer: Load, options: Options, *, force: bool = False
+) -> Iterator[str]:
+    """Scores checkpoints one after another; what is already scored is skipped.
+
+    Args:
+        jobs: what to score.
+        load_recognizer: path -> loaded recogniser; called only when there is something to score.
+        options: how.
+        force: score again what was scored.
+
+    Yields:
+        A line about each, for the terminal.
+    """
+    for job in tqdm(jobs, desc="recognise", unit="row", disable=None if len(jobs) > 1 else True):
+        name = f"{job.row.protocol}/{job.row.row} seed {job.row.seed}"
+        if is_scored(job.out) and not force:
+            yield f"{name}: scored before"
+            continue
+        recognizer = load_recognizer(str(job.checkpoint))
+        log = job.checkpoint.parent / "train.log"
+        result = evaluate(recognizer, job.row, job.out, data=job.data, options=options, train_log=log)
+        if options.keep_weights and WITH_LM in result["decoders"]:
+            write_lm_weights(job.checkpoint, result["decoders"][WITH_LM]["settings"])
+        unread = f", {result['num_unreadable']} unreadable" if result["num_unreadable"] else ""
+        yield f"{name}: {result_types.figures(result)} of {result['n']} recordings{unread}"
+
+
+def evaluate(
+    recognizer: Recognizer,
+    row: Row,
+    out: Path,
+    *,
+    data: Path,
+    options: Options,
+    train_log: Path | None = None,
+) -> Mapping[str, Any]:
+    """Scores a recogniser on a split and writes the row's files.
+
+    Args:
+        recognizer: the recogniser.
+        row: its name and making.
+        out: folder to write to.
+        data: manifest folder.
+        options: how.
+        train_log: fairseq's log, for the training seconds.
+
+    Returns:
+        What metrics.json holds.
+
+    Raises:
+        ValueError: the split does not suit it, or the dev split is the one that is scored.
+    """
+    asked = read_speech(data, options.split)
+    language = options.language or language_of(asked, f"{data}/{options.split}")
+    found = run_network(recognizer, asked.entries, batch_size=options.batch_size, device=options.device)
+    read = asked.subset(found.rows)
+    hours = hours_of(read.entries, recognizer.sample_rate_hz)
+    scores = {}
+    for decoder in _decoders(recognizer, data, language, options):
+        texts, seconds = _decode(decoder, found)
+        write_transcripts(out / file_name(decoder.name), _transcripts(read, texts))
+        factor = (found.network_s + seconds) / (3600 * hours)
+        score = score_recognition(read.references, texts, *_who(read), language)
+        scores[decoder.name] = {"settings": dict(decoder.settings), "real_time_factor": factor, **score}
+    if found.failures:
+        with atomic_write(out / "unreadable.tsv") as file:
+            file.writelines(f"{asked.utterances[i].id}\t{reason}\n" for i, reason in found.failures)
+    _, labelled_hours = provenance.training_audio(recognizer.cfg, data)
+    num_parameters = sum(p.numel() for p in recognizer.model.parameters())
+    result = {
+        **row.facts(RECOGNITION, recognizer.cfg, device=options.device, num_parameters=num_parameters),
+        "n": len(read.utterances),
+        "num_speakers": len({u.speaker for u in read.utterances}),
+        "hours": hours,
+        "language": language,
+        "split": options.split,
+        "labelled_minutes": None if labelled_hours is None else 60 * labelled_hours,
+        "num_updates": recognizer.num_updates,
+        "num_unreadable": len(found.failures),
+        **overlap(
+            data, str(recognizer.cfg.dataset.train_subset), read, partial(normalize, language_code=language)
+        ),
+        "train_s": provenance.training_seconds(train_log) if train_log else None,
+        "decoders": scores,
+    }
+    write_json(out / "config.json", provenance.plain(recognizer.cfg))
+    write_json(out / "metrics.json", result)
+    return result
+
+
+def _decoders(recognizer: Recognizer, data: Path, language: str, options: Options) -> Iterator[Decoder]:
+    yield greedy_decoder(recognizer.symbols)
+    if options.lm is None:
+        return
+    if options.dev_split == options.split:
+        raise ValueError(
+            f"{data}/{options.split}: another split to choose the language model's weights on expected, found the one "
+            "that is scored; name a development split"
+        )
+    dev = read_speech(data, options.dev_split)
+    drawn = np.random.default_rng(0).permutation(len(dev.entries))[: options.max_dev]
+    dev = dev.subset(sorted(drawn.tolist()))
+    found = run_network(recognizer, dev.entries, batch_size=options.batch_size, device=options.device)
+    spell = partial(normalize, language_code=language)
+    references = [spell(text) for text in dev.subset(found.rows).references]
+    yield tuned_decoder(recognizer.symbols, options.lm, found.batches, references, options.dev_split)
+
+
+def _decode(decoder: Decoder, found: Acoustics) -> tuple[list[str], float]:
+    """Texts in the order of `found.rows`, and the seconds that it took."""
+    start = time.perf_counter()
+    batches = tqdm(found.batches, desc=decoder.name, unit="batch", leave=False, disable=None)
+    texts = [text for batch in batches for text in decoder.decode(*batch)]
+    return texts, time.perf_counter() - start
+
+
+def _who(read: SpeechSplit) -> tuple[list[str], list[str | None], list[str | None]]:
+    """Speakers, accents and genders."""
+    return (
+        [str(u.speaker) for u in read.utterances],
+        [u.accent for u in read.utterances],
+        [u.gender for u in read.utterances],
+    )
+
+
+def _transcripts(read: SpeechSplit, texts: list[str]) -> Transcripts:
+    """In the order of the ids: batches are by length."""
+    columns = zip(
+        (u.id for u in read.utterances),
+        (str(u.speaker) for u in read.utterances),
+        read.references,
+        texts,
+        strict=True,
+    )
+    ids, speakers, references, hypotheses = zip(*sorted(columns), strict=True)
+    return Transcripts(ids, speakers, references, hypotheses)
