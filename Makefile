@@ -10,7 +10,7 @@ export HYDRA_FULL_ERROR := 1
 PY_TREES := fairseq_ext tools tests setup.py
 SH_FILES := $(shell find recipes tools .ci -name '*.sh' -o -path .ci/run)
 
-.PHONY: help demo test lint format types floors unit env clean
+.PHONY: help demo test lint format types layers unit env clean
 help: ## what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
 
@@ -23,7 +23,7 @@ demo: env ## the main recipe on the built-in corpus: ends with the results table
 	  --set pretrain.optimization.max_update=500 --set finetune.optimization.max_update=500 \
 	  --set heads.optimization.max_update=60
 
-test: lint floors types unit ## everything CI runs
+test: lint layers types unit ## everything CI runs
 
 lint: env ## ruff, shellcheck, shfmt
 	ruff check $(PY_TREES)
@@ -36,10 +36,10 @@ format: env ## rewrite in the house style
 	ruff format $(PY_TREES)
 	shfmt -i 2 -ci -w $(SH_FILES)
 
-floors: env ## the import contract
+layers: env ## the import contract
 	lint-imports
 
-types: env ## mypy strict on floors 0 and 1
+types: env ## mypy strict
 	mypy
 
 unit: env ## unit, parity, configuration, training and recipe tests

@@ -133,7 +133,7 @@ keep_choice() {
   [ "$before" = "$1" ] || die "$out: settings '$before' expected, found '$1'; choose another --out"
 }
 
-# A line for train_all: row, config, protocol, seed, overrides. Without a valid split there is no learning curve to draw.
+# A line for train_all: row, config, partition, seed, overrides. Without a valid split there is no learning curve to draw.
 training() {
   local line
   line=$(printf '%s\t' "$@")

@@ -75,7 +75,7 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     root = tmp_path_factory.mktemp("corpus")
     synthetic.write(root, num_per_digit=4, progress=False)
-    published = next(fsdd_partitions.protocols(list(fsdd.read(root))))
+    published = next(fsdd_partitions.partitions(list(fsdd.read(root))))
     folder = tmp_path_factory.mktemp("manifests") / published.name
     fsdd_partitions.write(published, folder, fsdd.recordings_folder(root))
     return folder

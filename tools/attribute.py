@@ -6,8 +6,8 @@ One recording:   tools/attribute.py checkpoint_last.pt clip.flac --target word:2
                  classifier ext_speech_classifier
 The pointing game, does a word's map peak where the word was spoken:
   of a run:      tools/attribute.py --run RUN --origin synthetic
-                 every RUN/train/<protocol>/<row>/seed<k>/checkpoint_last.pt, into RUN/attribution
-  of one:        tools/attribute.py --checkpoint C --data MANIFESTS --times TSV --row NAME --out DIR --origin real
+                 every RUN/train/<partition>/<system>/seed<k>/checkpoint_last.pt, into RUN/attribution
+  of one:        tools/attribute.py --checkpoint C --data MANIFESTS --times TSV --system NAME --out DIR --origin real
   The layer is chosen on the development split. Rows that have their table are skipped unless --force is given.
 """
 
@@ -33,11 +33,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--run", type=Path, help="a run folder: play the game with its recognisers")
     parser.add_argument("--checkpoint", type=Path, help="play the game with one recogniser")
     parser.add_argument(
-        "--protocols", nargs="+", default=["asr"], metavar="PATTERN", help="with --run: which"
+        "--partitions", nargs="+", default=["asr"], metavar="PATTERN", help="with --run: which"
     )
     parser.add_argument("--data", type=Path, help="manifest folder (with --checkpoint)")
-    parser.add_argument("--row", help="name of the system (with --checkpoint)")
-    parser.add_argument("--protocol", default="asr", help="trained on and tested on whom (with --checkpoint)")
+    parser.add_argument("--system", help="name of the system (with --checkpoint)")
+    parser.add_argument(
+        "--partition", default="asr", help="trained on and tested on whom (with --checkpoint)"
+    )
     parser.add_argument(
         "--seed", type=int, default=1, help="seed of the training, or with --run the one taken"
     )
@@ -66,8 +68,8 @@ def parse() -> argparse.Namespace:
         parser.error("CHECKPOINT FILE needs both, --target and --out")
     if not args.files and not args.origin:
         parser.error("--run and --checkpoint need --origin")
-    if args.checkpoint and not (args.data and args.row and args.out):
-        parser.error("--checkpoint needs --data, --row and --out")
+    if args.checkpoint and not (args.data and args.system and args.out):
+        parser.error("--checkpoint needs --data, --system and --out")
     return args
 
 
@@ -85,16 +87,16 @@ def play(args: argparse.Namespace) -> None:
 
     from fairseq_ext.explain.game import Settings
     from fairseq_ext.explain.game_files import Options, explain_all, recognition_jobs
-    from fairseq_ext.scoring.scored_system import Row
-    from fairseq_ext.scoring.runs import Job, check_protocols
+    from fairseq_ext.scoring.runs import Job, check_partitions
+    from fairseq_ext.scoring.scored_system import ScoredSystem
 
     command = shlex.join(["tools/attribute.py", *sys.argv[1:]])
     if args.run:
-        check_protocols(args.run, args.protocols)
-        jobs = recognition_jobs(args.run, args.origin, command, args.protocols, seed=args.seed)
+        check_partitions(args.run, args.partitions)
+        jobs = recognition_jobs(args.run, args.origin, command, args.partitions, seed=args.seed)
     else:
-        row = Row(args.row, args.protocol, args.seed, args.origin, command)
-        jobs = [Job(args.checkpoint, args.data, row, args.out)]
+        system = ScoredSystem(args.system, args.partition, args.seed, args.origin, command)
+        jobs = [Job(args.checkpoint, args.data, system, args.out)]
     options = Options(
         game=Settings(methods=tuple(args.method), tolerance_s=args.tolerance_s),
         times=tuple(args.times),

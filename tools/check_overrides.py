@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Composes the configurations of trainings as fairseq-hydra-train does, and trains nothing: is each key known?
 
-Reads trainings from standard input, a line each as of train_all.py: row, config, protocol, seed, overrides, with tabs
+Reads trainings from standard input, a line each as of train_all.py: row, config, partition, seed, overrides, with tabs
 between them. A key that the configuration lacks, and a value of another type, end in a sentence and status 1.
 """
 

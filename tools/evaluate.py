@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Score trained checkpoints: predictions.tsv, embeddings.npz and metrics.json for each.
 
-One checkpoint:  tools/evaluate.py --checkpoint C --data MANIFESTS --row NAME --out DIR --origin real
+One checkpoint:  tools/evaluate.py --checkpoint C --data MANIFESTS --system NAME --out DIR --origin real
 A whole run:     tools/evaluate.py --run RUN --origin real
-                 every RUN/train/<protocol>/<row>/seed<k>/checkpoint_last.pt, with RUN/manifests/<protocol>,
-                 into RUN/rows/<protocol>/<row>/seed<k>
-Several heads:   tools/evaluate.py --run RUN --origin real --protocols accent_gender --heads accent=accent gender=gender
-                 each head of RUN/train/accent_gender/<row>/seed<k> into RUN/rows/{accent,gender}/<row>/seed<k>,
+                 every RUN/train/<partition>/<system>/seed<k>/checkpoint_last.pt, with RUN/manifests/<partition>,
+                 into RUN/scores/<partition>/<system>/seed<k>
+Several heads:
+                 tools/evaluate.py --run RUN --origin real --partitions accent_gender --heads accent=accent gender=gender
+                 each head of RUN/train/accent_gender/<system>/seed<k> into RUN/scores/{accent,gender}/<system>/seed<k>,
                  beside the systems with one head; both are scored on the same clips, or this stops
 
 Rows that have their metrics.json are skipped unless --force is given.
@@ -21,11 +22,11 @@ from typing import Any
 
 
 def head(text: str) -> tuple[str, str]:
-    """A value of --heads: label stream and protocol."""
-    stream, _, protocol = text.partition("=")
-    if not stream or not protocol:
+    """A value of --heads: label stream and partition."""
+    stream, _, partition = text.partition("=")
+    if not stream or not partition:
         raise argparse.ArgumentTypeError(f"STREAM=PROTOCOL expected, found {text!r}")
-    return stream, protocol
+    return stream, partition
 
 
 def parse() -> argparse.Namespace:
@@ -36,18 +37,18 @@ def parse() -> argparse.Namespace:
     what.add_argument("--checkpoint", type=Path, help="one trained checkpoint")
     what.add_argument("--run", type=Path, help="a run folder: score everything that it trained")
     parser.add_argument("--origin", choices=["real", "synthetic"], required=True, help="of the recordings")
-    parser.add_argument("--protocols", nargs="+", default=["*"], metavar="PATTERN", help="with --run: which")
+    parser.add_argument("--partitions", nargs="+", default=["*"], metavar="PATTERN", help="with --run: which")
     parser.add_argument(
         "--heads",
         type=head,
         nargs="+",
         default=[],
         metavar="STREAM=PROTOCOL",
-        help="with --run: label streams of networks with several, and the protocol that each is scored in",
+        help="with --run: label streams of networks with several, and the partition that each is scored in",
     )
     parser.add_argument("--data", type=Path, help="manifest folder (with --checkpoint)")
-    parser.add_argument("--row", help="name of the system (with --checkpoint)")
-    parser.add_argument("--protocol", default="published", help="trained on and tested on whom")
+    parser.add_argument("--system", help="name of the system (with --checkpoint)")
+    parser.add_argument("--partition", default="published", help="trained on and tested on whom")
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (with --checkpoint)")
     parser.add_argument("--out", type=Path, help="folder of the result (with --checkpoint)")
     parser.add_argument("--split", default="test", help="split to score")
@@ -59,8 +60,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="torch device")
     parser.add_argument("--force", action="store_true", help="score again what was scored")
     args = parser.parse_args()
-    if args.checkpoint and not (args.data and args.row and args.out):
-        parser.error("--checkpoint needs --data, --row and --out")
+    if args.checkpoint and not (args.data and args.system and args.out):
+        parser.error("--checkpoint needs --data, --system and --out")
     if args.heads and (args.checkpoint or args.label):
         parser.error("--heads goes with --run and without --label")
     return args
@@ -76,18 +77,18 @@ def score(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from fairseq_ext.scoring.heads import per_head
-    from fairseq_ext.scoring.scored_system import Row
-    from fairseq_ext.scoring.runs import Job, check_protocols, evaluate_all, jobs_of_run
+    from fairseq_ext.scoring.runs import Job, check_partitions, evaluate_all, jobs_of_run
+    from fairseq_ext.scoring.scored_system import ScoredSystem
 
     command = shlex.join(["tools/evaluate.py", *sys.argv[1:]])
     if args.run:
-        check_protocols(args.run, args.protocols)
-        jobs = jobs_of_run(args.run, args.origin, command, args.protocols)
+        check_partitions(args.run, args.partitions)
+        jobs = jobs_of_run(args.run, args.origin, command, args.partitions)
         if args.heads:
             jobs = per_head(jobs, dict(args.heads), args.run, args.split)
     else:
-        row = Row(args.row, args.protocol, args.seed, args.origin, command)
-        jobs = [Job(args.checkpoint, args.data, row, args.out)]
+        system = ScoredSystem(args.system, args.partition, args.seed, args.origin, command)
+        jobs = [Job(args.checkpoint, args.data, system, args.out)]
     if not jobs:
         print("no finished training found, so nothing is scored")
     options = {"split": args.split, "label": args.label, "device": args.device, "over": args.intervals_over}

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Score recognisers: predictions.<decoder>.tsv and metrics.json with WER and CER for each.
 
-One checkpoint:  tools/evaluate_recognition.py --checkpoint C --data MANIFESTS --row NAME --out DIR --origin real
-A whole run:     tools/evaluate_recognition.py --run RUN --protocols 'labels/*' --origin real [--lm ARPA]
-                 every RUN/train/<protocol>/<row>/seed<k>/checkpoint_last.pt, with RUN/manifests/<protocol>,
-                 into RUN/rows/<protocol>/<row>/seed<k>
+One checkpoint:  tools/evaluate_recognition.py --checkpoint C --data MANIFESTS --system NAME --out DIR --origin real
+A whole run:     tools/evaluate_recognition.py --run RUN --partitions 'labels/*' --origin real [--lm ARPA]
+                 every RUN/train/<partition>/<system>/seed<k>/checkpoint_last.pt, with RUN/manifests/<partition>,
+                 into RUN/scores/<partition>/<system>/seed<k>
 
 Decodes greedily and, with --lm, by beam search, whose weights (alpha, beta, unk_score) are chosen on the development
 split.
@@ -28,10 +28,10 @@ def parse() -> argparse.Namespace:
     what.add_argument("--checkpoint", type=Path, help="one trained checkpoint")
     what.add_argument("--run", type=Path, help="a run folder: score its recognisers")
     parser.add_argument("--origin", choices=["real", "synthetic"], required=True, help="of the recordings")
-    parser.add_argument("--protocols", nargs="+", default=["*"], metavar="PATTERN", help="with --run: which")
+    parser.add_argument("--partitions", nargs="+", default=["*"], metavar="PATTERN", help="with --run: which")
     parser.add_argument("--data", type=Path, help="manifest folder (with --checkpoint)")
-    parser.add_argument("--row", help="name of the system (with --checkpoint)")
-    parser.add_argument("--protocol", default="published", help="trained on and tested on whom")
+    parser.add_argument("--system", help="name of the system (with --checkpoint)")
+    parser.add_argument("--partition", default="published", help="trained on and tested on whom")
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (with --checkpoint)")
     parser.add_argument("--out", type=Path, help="folder of the result (with --checkpoint)")
     parser.add_argument("--split", default="test", help="split to score")
@@ -54,8 +54,8 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     if not args.lm and (args.alphas or args.betas or args.unk_scores):
         parser.error("--alphas, --betas and --unk-scores weigh a language model, found none; give --lm too")
-    if args.checkpoint and not (args.data and args.row and args.out):
-        parser.error("--checkpoint needs --data, --row and --out")
+    if args.checkpoint and not (args.data and args.system and args.out):
+        parser.error("--checkpoint needs --data, --system and --out")
     return args
 
 
@@ -68,19 +68,19 @@ def load(path: str, device: str) -> Any:
 def score(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
+    from fairseq_ext.decoding.tuning import Grid
     from fairseq_ext.scoring.recognition.decoders import read_language_model
     from fairseq_ext.scoring.recognition.evaluation import Options, recognise_all
-    from fairseq_ext.scoring.scored_system import Row
-    from fairseq_ext.scoring.runs import Job, check_protocols, jobs_of_run
-    from fairseq_ext.decoding.tuning import Grid
+    from fairseq_ext.scoring.runs import Job, check_partitions, jobs_of_run
+    from fairseq_ext.scoring.scored_system import ScoredSystem
 
     command = shlex.join(["tools/evaluate_recognition.py", *sys.argv[1:]])
     if args.run:
-        check_protocols(args.run, args.protocols)
-        jobs = jobs_of_run(args.run, args.origin, command, args.protocols)
+        check_partitions(args.run, args.partitions)
+        jobs = jobs_of_run(args.run, args.origin, command, args.partitions)
     else:
-        row = Row(args.row, args.protocol, args.seed, args.origin, command)
-        jobs = [Job(args.checkpoint, args.data, row, args.out)]
+        system = ScoredSystem(args.system, args.partition, args.seed, args.origin, command)
+        jobs = [Job(args.checkpoint, args.data, system, args.out)]
     if not jobs:
         print("no finished training found, so nothing is scored")
     names = ("alphas", "betas", "unk_scores")

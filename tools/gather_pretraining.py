@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write a row for each self-supervised training of a run: what its log says at the end.
 
-tools/gather_pretraining.py RUN --protocols ssl 'ssl/*' --origin real
-reads RUN/train/<protocol>/<row>/seed<k>/{checkpoint_last.pt,train.log}, writes RUN/rows/.../metrics.json.
+tools/gather_pretraining.py RUN --partitions ssl 'ssl/*' --origin real
+reads RUN/train/<partition>/<system>/seed<k>/{checkpoint_last.pt,train.log}, writes RUN/scores/.../metrics.json.
 """
 
 import argparse
@@ -17,7 +17,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
-    parser.add_argument("--protocols", nargs="+", required=True, metavar="PATTERN", help="of pre-trainings")
+    parser.add_argument("--partitions", nargs="+", required=True, metavar="PATTERN", help="of pre-trainings")
     parser.add_argument("--origin", choices=["real", "synthetic"], required=True, help="of the recordings")
     parser.add_argument("--force", action="store_true", help="write again what was written")
     return parser.parse_args()
@@ -32,11 +32,11 @@ def read(path: str) -> Any:
 
 def gather(args: argparse.Namespace) -> None:
     from fairseq_ext.scoring.pretraining import gather_all
-    from fairseq_ext.scoring.runs import check_protocols, jobs_of_run
+    from fairseq_ext.scoring.runs import check_partitions, jobs_of_run
 
-    check_protocols(args.run, args.protocols)
+    check_partitions(args.run, args.partitions)
     command = shlex.join(["tools/gather_pretraining.py", *sys.argv[1:]])
-    jobs = jobs_of_run(args.run, args.origin, command, args.protocols)
+    jobs = jobs_of_run(args.run, args.origin, command, args.partitions)
     if not jobs:
         print("no finished training found, so nothing is gathered")
     for line in gather_all(jobs, read, force=args.force):

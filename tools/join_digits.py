@@ -13,7 +13,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="folder that holds recordings/")
     parser.add_argument(
-        "--out", type=Path, required=True, help="audio/ and a folder per protocol are written below it"
+        "--out", type=Path, required=True, help="audio/ and a folder per partition are written below it"
     )
     parser.add_argument(
         "--train-uses", type=int, default=2, help="utterances that each training recording is in (default: 2)"
@@ -42,7 +42,7 @@ def main() -> None:
             bar.update(done - bar.n)
 
         try:
-            protocols = connected_digits.write(
+            partitions = connected_digits.write(
                 args.out,
                 fsdd.read(args.corpus),
                 fsdd.recordings_folder(args.corpus),
@@ -55,13 +55,13 @@ def main() -> None:
             )
         except (ValueError, FileNotFoundError) as error:
             sys.exit(f"join_digits.py: {error}")
-    for protocol, splits in protocols.items():
+    for partition, splits in partitions.items():
         minutes = {
             name: sum(u.num_samples for u in members) / connected_digits.SAMPLE_RATE_HZ / 60
             for name, members in splits.items()
         }
         sizes = ", ".join(f"{len(splits[name])} {name} ({minutes[name]:.1f} min)" for name in splits)
-        print(f"{protocol:10} {sizes}")
+        print(f"{partition:10} {sizes}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Score the answer that hears nothing, the most frequent class of the training split, for each manifest folder.
 
-tools/majority.py --data accent=RUN/manifests/accent --label accent --rows RUN/rows --origin real
-writes RUN/rows/<protocol>/majority/seed1/{predictions.tsv,config.json,metrics.json} for each PROTOCOL=DIR.
+tools/majority.py --data accent=RUN/manifests/accent --label accent --scores RUN/scores --origin real
+writes RUN/scores/<partition>/majority/seed1/{predictions.tsv,config.json,metrics.json} for each PARTITION=DIR.
 """
 
 import argparse
@@ -15,10 +15,10 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", nargs="+", required=True, metavar="PROTOCOL=DIR", help="manifest folders")
+    parser.add_argument("--data", nargs="+", required=True, metavar="PARTITION=DIR", help="manifest folders")
     parser.add_argument("--label", required=True, help="label stream, such as accent")
-    parser.add_argument("--rows", type=Path, required=True, help="folder of all rows")
-    parser.add_argument("--row", default="majority", help="name of the system")
+    parser.add_argument("--scores", type=Path, required=True, help="folder of all scored systems")
+    parser.add_argument("--system", default="majority", help="name of the system")
     parser.add_argument("--origin", choices=["real", "synthetic"], required=True, help="of the recordings")
     parser.add_argument("--split", default="test", help="split to score")
     parser.add_argument(
@@ -29,17 +29,17 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
-    from fairseq_ext.report import result_types
+    from fairseq_ext.scoring import classification
     from fairseq_ext.scoring.baselines import majority
-    from fairseq_ext.scoring.scored_system import Row
+    from fairseq_ext.scoring.scored_system import ScoredSystem
 
     command = shlex.join(["tools/majority.py", *sys.argv[1:]])
     for item in args.data:
-        protocol, _, folder = item.partition("=")
-        row = Row(args.row, protocol, 1, args.origin, command)
+        partition, _, folder = item.partition("=")
+        system = ScoredSystem(args.system, partition, 1, args.origin, command)
         options = {"label": args.label, "split": args.split, "over": args.intervals_over}
-        result = majority(row, row.folder(args.rows), data=Path(folder), **options)
-        print(f"{protocol}/{args.row}: {result_types.figures(result)} of {result['n']} recordings")
+        result = majority(system, system.folder(args.scores), data=Path(folder), **options)
+        print(f"{partition}/{args.system}: {classification.figures(result)} of {result['n']} recordings")
 
 
 if __name__ == "__main__":

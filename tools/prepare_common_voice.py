@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Manifests of a Common Voice corpus, a folder for each protocol of corpora/common_voice_partitions.py.
+"""Manifests of a Common Voice corpus, a folder for each partition of corpora/common_voice_partitions.py.
 
 Clips that were not converted or are damaged are left out, counted, and listed in OUT/problems.txt, and so are, of the
-protocols with transcripts, sentences with digits in a language without rules (text/languages.py). What speakers say of
+partitions with transcripts, sentences with digits in a language without rules (text/languages.py). What speakers say of
 their accent without naming a class is counted in OUT/unmapped_accents.tsv. A language without rules must be that of
 the rows' column locale: a mistyped one is refused.
 """
@@ -18,7 +18,7 @@ def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="cv-corpus-*/LOCALE, or a folder above it")
-    parser.add_argument("--out", type=Path, required=True, help="a folder per protocol is written below it")
+    parser.add_argument("--out", type=Path, required=True, help="a folder per partition is written below it")
     parser.add_argument("--locale", help="which, where the corpus has several")
     parser.add_argument(
         "--language",
@@ -54,16 +54,16 @@ def parse_args() -> argparse.Namespace:
 
 
 def prepare(args: argparse.Namespace, problems: list[str]) -> None:
-    """Read the corpus once, write every protocol, say what was left out."""
+    """Read the corpus once, write every partition, say what was left out."""
     from fairseq_ext.corpora import common_voice
-    from fairseq_ext.corpora import common_voice_protocols as cv_protocols
+    from fairseq_ext.corpora import common_voice_partitions as cv_partitions
     from fairseq_ext.corpora import common_voice_splits as cv_splits
     from fairseq_ext.files import atomic_write
     from fairseq_ext.media.audio import num_samples_at, probe
     from fairseq_ext.text.normalize import dropped
 
     folder = common_voice.locale_folder(args.corpus, args.locale)
-    choices = cv_protocols.Choices(
+    choices = cv_partitions.Choices(
         language=args.language or folder.resolve().name,
         case=args.case,
         minutes=tuple(args.minutes),
@@ -74,7 +74,7 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
     )
     official = args.division == "official"
     common_voice.check_lists(folder, ("train", "dev", "test") if official else ("validated",))
-    cv_protocols.check_language(choices.language, common_voice.stated_locale(folder), on_note=print)
+    cv_partitions.check_language(choices.language, common_voice.stated_locale(folder), on_note=print)
     if args.check:
         return
     clips = common_voice.read(
@@ -87,10 +87,10 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
     utterances = list(tqdm(clips, desc="clips", unit="clip"))
     division = cv_splits.official(utterances) if official else cv_splits.drawn(utterances, seed=args.seed)
     root = args.audio or folder / "clips"
-    found = cv_protocols.protocols(utterances, division, choices, on_note=print, on_problem=problems.append)
-    for protocol in found:
-        cv_protocols.write(protocol, args.out / protocol.name, root)
-        print("\n".join(cv_protocols.describe(protocol, args.sample_rate_hz)))
+    found = cv_partitions.partitions(utterances, division, choices, on_note=print, on_problem=problems.append)
+    for partition in found:
+        cv_partitions.write(partition, args.out / partition.name, root)
+        print("\n".join(cv_partitions.describe(partition, args.sample_rate_hz)))
     unmapped = common_voice.unmapped_accents(folder).most_common()
     with atomic_write(args.out / "unmapped_accents.tsv") as file:
         file.writelines(f"{count}\t{text}\n" for text, count in unmapped)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Manifests of the Free Spoken Digit Dataset, a folder for each protocol of the spoken-digits recipe."""
+"""Manifests of the Free Spoken Digit Dataset, a folder for each partition of the spoken-digits recipe."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="folder that holds recordings/")
-    parser.add_argument("--out", type=Path, required=True, help="a folder per protocol is written below it")
+    parser.add_argument("--out", type=Path, required=True, help="a folder per partition is written below it")
     parser.add_argument(
         "--seed", type=int, default=1, help="of the label subsets and leaky folds (default: 1)"
     )
@@ -17,15 +17,15 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Read the corpus once, write every protocol."""
+    """Read the corpus once, write every partition."""
     from fairseq_ext.corpora import fsdd, fsdd_partitions
 
     args = parse_args()
     utterances = list(fsdd.read(args.corpus))
-    for protocol in fsdd_partitions.protocols(utterances, args.seed):
-        fsdd_partitions.write(protocol, args.out / protocol.name, fsdd.recordings_folder(args.corpus))
-        sizes = f"{len(protocol.train)} train, {len(protocol.valid)} valid, {len(protocol.test)} test"
-        print(f"{protocol.name:16} {sizes}")
+    for partition in fsdd_partitions.partitions(utterances, args.seed):
+        fsdd_partitions.write(partition, args.out / partition.name, fsdd.recordings_folder(args.corpus))
+        sizes = f"{len(partition.train)} train, {len(partition.valid)} valid, {len(partition.test)} test"
+        print(f"{partition.name:16} {sizes}")
 
 
 if __name__ == "__main__":

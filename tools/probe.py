@@ -2,8 +2,8 @@
 """Fit linear probes on a checkpoint's frozen embeddings, one for each training manifest, in one start-up.
 
 tools/probe.py --checkpoint C --data published=RUN/manifests/published labels/1=RUN/manifests/labels/1 \\
-    --label digit --row simclr_probe --rows RUN/rows --origin real
-writes RUN/rows/<protocol>/<row>/seed<k>/{predictions.tsv,embeddings.npz,metrics.json} for each PROTOCOL=DIR.
+    --label digit --system simclr_probe --scores RUN/scores --origin real
+writes RUN/scores/<partition>/<system>/seed<k>/{predictions.tsv,embeddings.npz,metrics.json} for each PARTITION=DIR.
 
 --control NAME also probes the same network with fresh random weights, as row NAME: what training added.
 --centred-too also probes embeddings less the mean of their speaker's, as rows NAME_centred: what a network tells when
@@ -24,9 +24,9 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--checkpoint", type=Path, required=True, help="pre-trained or trained checkpoint")
-    parser.add_argument("--data", nargs="+", required=True, metavar="PROTOCOL=DIR", help="manifest folders")
-    parser.add_argument("--row", required=True, help="name of the system")
-    parser.add_argument("--rows", type=Path, required=True, help="folder of all rows")
+    parser.add_argument("--data", nargs="+", required=True, metavar="PARTITION=DIR", help="manifest folders")
+    parser.add_argument("--system", required=True, help="name of the system")
+    parser.add_argument("--scores", type=Path, required=True, help="folder of all scored systems")
     parser.add_argument("--origin", choices=["real", "synthetic"], required=True, help="of the recordings")
     parser.add_argument("--label", required=True, help="label stream, such as digit")
     parser.add_argument("--seed", type=int, default=1, help="of the checkpoint's training")
@@ -55,27 +55,27 @@ def load(path: str, *, device: str, untrained: bool = False) -> Any:
 def score(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from fairseq_ext.scoring.scored_system import Row
     from fairseq_ext.scoring.runs import probe_checkpoint
+    from fairseq_ext.scoring.scored_system import ScoredSystem
 
     command = shlex.join(["tools/probe.py", *sys.argv[1:]])
     options = {"label": args.label, "split": args.split, "device": args.device, "force": args.force}
     options |= {"leaky_control": args.leaky_control, "num_views": args.views, "over": args.intervals_over}
-    systems = {args.row: partial(load, device=args.device)}
+    systems = {args.system: partial(load, device=args.device)}
     if args.control:
         systems[args.control] = partial(load, device=args.device, untrained=True)
     folders = [item.partition("=")[::2] for item in args.data]
     for name, loader in systems.items():
         plain, centred = (
             {
-                Row(row, protocol, args.seed, args.origin, command): Path(folder)
-                for protocol, folder in folders
+                ScoredSystem(row, partition, args.seed, args.origin, command): Path(folder)
+                for partition, folder in folders
             }
             for row in (name, f"{name}_centred")
         )
         manifests = {**plain, **centred} if args.centred_too else plain
         for line in probe_checkpoint(
-            args.checkpoint, manifests, args.rows, loader, centred=centred, **options
+            args.checkpoint, manifests, args.scores, loader, centred=centred, **options
         ):
             tqdm.write(line)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Count a run's clips and labels: tables and a montage in RUN/corpus/, word error rates of the labels in RUN/rows/.
+"""Count a run's clips and labels: tables and a montage in RUN/corpus/, word error rates of the labels in RUN/scores/.
 
 The labels are scored on the validation clips that people transcribed. tools/report.py makes the page.
 """
@@ -22,12 +22,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Count, write, say how good the labels are."""
     from fairseq_ext.report.clip_report import write_clip_report
-    from fairseq_ext.scoring.scored_system import Row
+    from fairseq_ext.scoring.scored_system import ScoredSystem
 
     args = parse_args()
-    row = Row("auto_label", "", 1, args.origin, shlex.join(["tools/report_clips.py", *sys.argv[1:]]))
+    system = ScoredSystem(
+        "auto_label", "", 1, args.origin, shlex.join(["tools/report_clips.py", *sys.argv[1:]])
+    )
     try:
-        print("\n".join(write_clip_report(args.run, args.languages.split(","), row)))
+        print("\n".join(write_clip_report(args.run, args.languages.split(","), system)))
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"report_clips.py: {error}")
 

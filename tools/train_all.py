@@ -31,7 +31,7 @@ class Training:
     """What is to be run, and where.
 
     Attributes:
-        name: protocol, row and seed, for messages.
+        name: partition, row and seed, for messages.
         folder: of its checkpoints and logs; PROTOCOL/ROW/seedN.
         arguments: of fairseq-hydra-train.
     """
@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "list", type=Path, help="trainings, one a line: row, config, protocol, seed, overrides (tabs)"
+        "list", type=Path, help="trainings, one a line: row, config, partition, seed, overrides (tabs)"
     )
     parser.add_argument("run", type=Path, help="folder of the run: manifests/ and train/ are in it")
     parser.add_argument("--conf", type=Path, required=True, help="folder of the configurations")
@@ -68,15 +68,15 @@ def read_trainings(args: argparse.Namespace) -> list[Training]:
     """Those in the list, in its order."""
     trainings = []
     for line in args.list.read_text(encoding="utf-8").splitlines():
-        row, config, protocol, seed, *overrides = line.split("\t")
-        folder = args.run / "train" / protocol / row / f"seed{seed}"
+        row, config, partition, seed, *overrides = line.split("\t")
+        folder = args.run / "train" / partition / row / f"seed{seed}"
         arguments = (
             *("--config-dir", str(args.conf), "--config-name", config),
             *(f"common.user_dir={args.user_dir}", f"common.seed={seed}"),
-            *(f"common.log_file={folder / 'train.log'}", f"task.data={args.run / 'manifests' / protocol}"),
+            *(f"common.log_file={folder / 'train.log'}", f"task.data={args.run / 'manifests' / partition}"),
             *(f"checkpoint.save_dir={folder}", f"hydra.run.dir={folder}", *overrides),
         )
-        trainings.append(Training(f"{protocol}/{row} seed {seed}", folder, arguments))
+        trainings.append(Training(f"{partition}/{row} seed {seed}", folder, arguments))
     return trainings
 
 

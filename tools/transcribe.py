@@ -67,9 +67,9 @@ def parse_args() -> argparse.Namespace:
 
 def transcribe(args: argparse.Namespace) -> int:
     """Load, transcribe, write; name what cannot be read and count it."""
+    from fairseq_ext.files import atomic_write
     from fairseq_ext.inference import transcription  # fairseq takes seconds to import
     from fairseq_ext.inference.recognizer import load_recognizer
-    from fairseq_ext.files import atomic_write
 
     suffix, written = transcription.FORMATS[args.format]
     outputs = transcription.output_paths(args.files, args.out, suffix) if args.out else args.files

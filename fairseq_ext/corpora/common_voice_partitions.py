@@ -51,8 +51,8 @@ STATED: Mapping[str, Label] = {"accent": lambda u: u.accent or "", "gender": lam
 
 
 @dataclass(frozen=True)
-class LabelledProtocol(Protocol):
-    """A protocol and its streams.
+class LabelledPartition(Protocol):
+    """A partition and its streams.
 
     Attributes:
         labels: stream -> line of an utterance.
@@ -124,15 +124,15 @@ def _language_of(code: str) -> str:
     return code.replace("_", "-").split("-")[0].lower()
 
 
-def protocols(
+def partitions(
     utterances: Sequence[Utterance],
     division: Division,
     choices: Choices,
     *,
     on_note: Note | None = None,
     on_problem: Note | None = None,
-) -> Iterator[LabelledProtocol]:
-    """All protocols over one reading of a locale.
+) -> Iterator[LabelledPartition]:
+    """All partitions over one reading of a locale.
 
     Args:
         utterances: all of `common_voice.read`.
@@ -142,7 +142,7 @@ def protocols(
         on_problem: receives a line for each clip whose sentence cannot be spelled; by default it is logged.
 
     Yields:
-        The protocols of the module's list that the corpus can answer.
+        The partitions of the module's list that the corpus can answer.
 
     Raises:
         ValueError: without a clip to train the recogniser on.
@@ -178,7 +178,7 @@ class _Texts:
 
 def _recognition(
     utterances: Iterable[Utterance], division: Division, choices: Choices, note: Note, problem: Note
-) -> Iterator[LabelledProtocol]:
+) -> Iterator[LabelledPartition]:
     text = _Texts(choices)
     sides = _by_side(utterances, division.labelled_side)
     for side, found in sides.items():
@@ -205,7 +205,7 @@ def _recognition(
         )
     labels: dict[str, Label] = {"ltr": text.characters, "wrd": text}
     dictionaries = {"ltr": count_units(to_characters(text(u)) for u in train)}
-    yield LabelledProtocol("asr", train, test, valid, labels=labels, dictionaries=dictionaries)
+    yield LabelledPartition("asr", train, test, valid, labels=labels, dictionaries=dictionaries)
     total = sum(u.num_samples for u in train) / choices.sample_rate_hz / 60
     for minutes in sorted(choices.minutes):
         name = f"asr_{minutes / 60:g}h" if minutes % 60 == 0 else f"asr_{minutes:g}min"
@@ -213,7 +213,7 @@ def _recognition(
             note(f"{name}: more than the {total:.1f} minutes of asr, so it is left out")
             continue
         few = few_minutes(train, minutes, seed=choices.seed, sample_rate_hz=choices.sample_rate_hz)
-        yield LabelledProtocol(name, few, test, valid, labels=labels, dictionaries=dictionaries)
+        yield LabelledPartition(name, few, test, valid, labels=labels, dictionaries=dictionaries)
 
 
 def _spelled(clips: Iterable[Utterance], language: str, problem: Note) -> list[Utterance]:
@@ -253,15 +253,15 @@ def _without_overlap(
     return kept
 
 
-def _pretraining(utterances: Sequence[Utterance], division: Division, choices: Choices) -> LabelledProtocol:
+def _pretraining(utterances: Sequence[Utterance], division: Division, choices: Choices) -> LabelledPartition:
     valid = [u for u in utterances if u.split in VALIDATED and division.side(u) == "valid"]
     few = few_minutes(valid, SSL_VALID_MINUTES, seed=choices.seed, sample_rate_hz=choices.sample_rate_hz)
-    return LabelledProtocol("ssl", unlabelled(utterances, division), [], few)
+    return LabelledPartition("ssl", unlabelled(utterances, division), [], few)
 
 
 def _classes(
     validated: Sequence[Utterance], division: Division, choices: Choices, note: Note
-) -> Iterator[LabelledProtocol]:
+) -> Iterator[LabelledPartition]:
     chosen = few_per_speaker(_stating(validated), choices.max_per_speaker, seed=choices.seed)
     sides = _by_side(chosen, division.side)
     names = [name for name in STATED if _can_be_asked(name, sides, note)]
@@ -314,20 +314,20 @@ def _labelled(clips: Iterable[Utterance], streams: Iterable[str]) -> list[Uttera
     return [u for u in clips if any(STATED[name](u) for name in streams)]
 
 
-def _held_out(streams: Sequence[str], sides: Mapping[str, Sequence[Utterance]]) -> LabelledProtocol:
+def _held_out(streams: Sequence[str], sides: Mapping[str, Sequence[Utterance]]) -> LabelledPartition:
     train, valid, test = (_labelled(sides[side], streams) for side in SIDES)
     labels = {name: STATED[name] for name in streams}
     counts = {name: Counter(label(u) for u in train if label(u)) for name, label in labels.items()}
     dictionaries = {name: dict(sorted(count.items())) for name, count in counts.items()}
-    return LabelledProtocol("_".join(streams), train, test, valid, labels=labels, dictionaries=dictionaries)
+    return LabelledPartition("_".join(streams), train, test, valid, labels=labels, dictionaries=dictionaries)
 
 
-def _leaky(protocol: LabelledProtocol, side_of: Mapping[str, str]) -> LabelledProtocol:
+def _leaky(partition: LabelledPartition, side_of: Mapping[str, str]) -> LabelledPartition:
     """The same clips, divided otherwise."""
-    sides = _by_side([*protocol.train, *protocol.valid, *protocol.test], lambda u: side_of[u.id])
+    sides = _by_side([*partition.train, *partition.valid, *partition.test], lambda u: side_of[u.id])
     return replace(
-        protocol,
-        name=f"{protocol.name}_leaky",
+        partition,
+        name=f"{partition.name}_leaky",
         train=sides["train"],
         valid=sides["valid"],
         test=sides["test"],
@@ -335,12 +335,12 @@ def _leaky(protocol: LabelledProtocol, side_of: Mapping[str, str]) -> LabelledPr
     )
 
 
-def _unseen_classes(protocol: LabelledProtocol) -> list[str]:
+def _unseen_classes(partition: LabelledPartition) -> list[str]:
     """Classes of which the training has no clip: chance may deal the few that there are to the other sides."""
     return [
         symbol
-        for name, symbols in protocol.dictionaries.items()
-        for symbol in sorted(symbols.keys() - {protocol.labels[name](u) for u in protocol.train})
+        for name, symbols in partition.dictionaries.items()
+        for symbol in sorted(symbols.keys() - {partition.labels[name](u) for u in partition.train})
     ]
 
 
@@ -372,66 +372,66 @@ def _leaky_sides(
     return {u.id: named.get(rank % num_folds, "train") for rank, u in enumerate(dealt)}
 
 
-def describe(protocol: LabelledProtocol, sample_rate_hz: int) -> list[str]:
-    """Sizes of a protocol for people to read, the balance of its classes too.
+def describe(partition: LabelledPartition, sample_rate_hz: int) -> list[str]:
+    """Sizes of a partition for people to read, the balance of its classes too.
 
     Args:
-        protocol: what to describe.
+        partition: what to describe.
         sample_rate_hz: that `num_samples` counts at.
 
     Returns:
-        A line for the protocol; of one stream of classes, a line for each class; of several, a line for each stream,
+        A line for the partition; of one stream of classes, a line for each class; of several, a line for each stream,
         saying in how many clips it is not empty.
     """
     sizes = []
     for side in SIDES:
-        own = getattr(protocol, side)
+        own = getattr(partition, side)
         hours = sum(u.num_samples for u in own) / sample_rate_hz / 3600
         sizes.append(f"{side} {len(own)} clips {hours:.2f} h {len({u.speaker for u in own})} speakers")
-    lines = [f"{protocol.name:13} {', '.join(sizes)}"]
-    for symbol, counts in balance(protocol).items() if len(protocol.labels) == 1 else ():
+    lines = [f"{partition.name:13} {', '.join(sizes)}"]
+    for symbol, counts in balance(partition).items() if len(partition.labels) == 1 else ():
         cells = ", ".join(
             f"{side} {clips} clips {speakers} speakers" for side, (clips, speakers) in counts.items()
         )
         lines.append(f"  {symbol:17} {cells}")
-    if protocol.labels.keys() == protocol.dictionaries.keys() and len(protocol.labels) > 1:
-        lines += [f"  {name:17} {_known(protocol, label)}" for name, label in protocol.labels.items()]
+    if partition.labels.keys() == partition.dictionaries.keys() and len(partition.labels) > 1:
+        lines += [f"  {name:17} {_known(partition, label)}" for name, label in partition.labels.items()]
     return lines
 
 
-def _known(protocol: LabelledProtocol, label: Label) -> str:
+def _known(partition: LabelledPartition, label: Label) -> str:
     """How many clips of each side have a line that is not empty."""
-    counts = ((side, getattr(protocol, side)) for side in SIDES)
+    counts = ((side, getattr(partition, side)) for side in SIDES)
     return ", ".join(f"{side} {sum(map(bool, map(label, own)))} of {len(own)} clips" for side, own in counts)
 
 
-def balance(protocol: LabelledProtocol) -> dict[str, dict[str, tuple[int, int]]]:
-    """Counts the classes of a protocol with one stream of classes.
+def balance(partition: LabelledPartition) -> dict[str, dict[str, tuple[int, int]]]:
+    """Counts the classes of a partition with one stream of classes.
 
     Args:
-        protocol: `accent`, `gender` or one of their leaky controls.
+        partition: `accent`, `gender` or one of their leaky controls.
 
     Returns:
         Class -> side -> (clips, speakers).
     """
-    ((name, label),) = protocol.labels.items()
+    ((name, label),) = partition.labels.items()
     table: dict[str, dict[str, tuple[int, int]]] = {}
-    for symbol in protocol.dictionaries[name]:
-        sides = {side: [u for u in getattr(protocol, side) if label(u) == symbol] for side in SIDES}
+    for symbol in partition.dictionaries[name]:
+        sides = {side: [u for u in getattr(partition, side) if label(u) == symbol] for side in SIDES}
         table[symbol] = {side: (len(own), len({u.speaker for u in own})) for side, own in sides.items()}
     return table
 
 
-def write(protocol: LabelledProtocol, folder: Path, root: Path) -> None:
-    """Manifests of one protocol: {train,valid,test}.{tsv,meta.tsv}, its streams and their dictionaries.
+def write(partition: LabelledPartition, folder: Path, root: Path) -> None:
+    """Manifests of one partition: {train,valid,test}.{tsv,meta.tsv}, its streams and their dictionaries.
 
     Args:
-        protocol: what to write.
+        partition: what to write.
         folder: where to; made when missing.
         root: folder of the recordings, first line of each tsv.
     """
     for side in SIDES:
-        if members := getattr(protocol, side):
-            write_manifest(folder, side, members, root=root, labels=protocol.labels)
-    for name, counts in protocol.dictionaries.items():
+        if members := getattr(partition, side):
+            write_manifest(folder, side, members, root=root, labels=partition.labels)
+    for name, counts in partition.dictionaries.items():
         write_dictionary(folder / f"dict.{name}.txt", counts)

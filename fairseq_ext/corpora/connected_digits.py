@@ -10,7 +10,7 @@ Protocols, named as those of Common Voice:
              dictionary is that of `asr`.
 `ssl`        train and valid of `asr` without transcripts.
 
-Layout of what `write` makes: `audio/{split}/{id}.flac`; in the folder of each protocol `{split}.tsv`, `.wrd`, `.ltr`,
+Layout of what `write` makes: `audio/{split}/{id}.flac`; in the folder of each partition `{split}.tsv`, `.wrd`, `.ltr`,
 `.meta.tsv` and `dict.ltr.txt` as in manifests/README.md, and `{split}.times.tsv` with the span of each recording
 (id, word_number from 0, word, start_s, end_s). `JOINED.txt` says how it was made.
 """
@@ -135,7 +135,7 @@ def write(
     label_minutes: Sequence[float] = LABEL_MINUTES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, dict[str, list[Utterance]]]:
-    """Joins the recordings of every split and writes the manifests of every protocol; resumable.
+    """Joins the recordings of every split and writes the manifests of every partition; resumable.
 
     Args:
         out: folder of the results.
@@ -179,15 +179,15 @@ def write(
         utterances[name].append(_utterance(joint, path, num_samples, name))
         if on_progress is not None:
             on_progress(done, total)
-    protocols = {"asr": utterances}
+    partitions = {"asr": utterances}
     for minutes in label_minutes:
-        protocols[f"asr_{minutes:g}min"] = utterances | {"train": label_subset(utterances["train"], minutes)}
-    for protocol, members in protocols.items():
-        _write_protocol(out / protocol, members, out / "audio", utterances["train"], spans)
-    protocols["ssl"] = {split: utterances[split] for split in ("train", "valid")}
-    for split, unlabelled in protocols["ssl"].items():
+        partitions[f"asr_{minutes:g}min"] = utterances | {"train": label_subset(utterances["train"], minutes)}
+    for partition, members in partitions.items():
+        _write_partition(out / partition, members, out / "audio", utterances["train"], spans)
+    partitions["ssl"] = {split: utterances[split] for split in ("train", "valid")}
+    for split, unlabelled in partitions["ssl"].items():
         write_manifest(out / "ssl", split, unlabelled, root=out / "audio", sample_rate_hz=SAMPLE_RATE_HZ)
-    return protocols
+    return partitions
 
 
 def _fingerprint(recordings: Iterable[Utterance]) -> str:
@@ -233,7 +233,7 @@ def _letters(utterance: Utterance) -> list[str]:
     return to_characters(utterance.transcript or "")
 
 
-def _write_protocol(
+def _write_partition(
     folder: Path,
     members: Mapping[str, Sequence[Utterance]],
     root: Path,

@@ -25,7 +25,7 @@ NUM_LEAKY_FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Protocol:
+class Partition:
     """Three lists of recordings under one name."""
 
     name: str
@@ -35,7 +35,7 @@ class Protocol:
     shares_speakers: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a speaker on both sides, unless the protocol is the leaky control."""
+        """Raise ValueError for a speaker on both sides, unless the partition is the leaky control."""
         if not self.shares_speakers:
             held_out = [*self.valid, *self.test]
             assert_disjoint({"train": _speakers(self.train), "valid and test": _speakers(held_out)})
@@ -45,8 +45,8 @@ def _speakers(utterances: Sequence[Utterance]) -> set[str]:
     return {utterance.speaker or "" for utterance in utterances}
 
 
-def protocols(utterances: Sequence[Utterance], seed: int = 1) -> Iterator[Protocol]:
-    """All protocols over one reading of the corpus.
+def partitions(utterances: Sequence[Utterance], seed: int = 1) -> Iterator[Partition]:
+    """All partitions over one reading of the corpus.
 
     Args:
         utterances: the whole corpus, as `fsdd.read` gives it.
@@ -57,30 +57,30 @@ def protocols(utterances: Sequence[Utterance], seed: int = 1) -> Iterator[Protoc
         for name in ("train", "valid", "test")
     }
     train, valid, test = published["train"], published["valid"], published["test"]
-    yield Protocol("published", train, test, valid)
-    yield Protocol("one_speaker", [u for u in train if u.speaker == ONE_SPEAKER], test, valid)
+    yield Partition("published", train, test, valid)
+    yield Partition("one_speaker", [u for u in train if u.speaker == ONE_SPEAKER], test, valid)
     for count in LABELS_PER_DIGIT:
         few = few_per_class_and_speaker(train, count, fsdd.digit, seed)
-        yield Protocol(f"labels/{count}", few, test)
+        yield Partition(f"labels/{count}", few, test)
     for group, members in (("loso", list(utterances)), ("inner", train)):
         for speaker, rest, held_out in leave_one_speaker_out(members):
-            yield Protocol(f"{group}/{speaker}", rest, held_out)
+            yield Partition(f"{group}/{speaker}", rest, held_out)
     for fold, (rest, held_out) in enumerate(random_folds(utterances, NUM_LEAKY_FOLDS, seed)):
-        yield Protocol(f"leaky/{fold}", rest, held_out, shares_speakers=True)
+        yield Partition(f"leaky/{fold}", rest, held_out, shares_speakers=True)
 
 
-def write(protocol: Protocol, folder: Path, root: Path) -> None:
-    """Manifests of one protocol: {train,valid,test}.{tsv,digit,wrd,meta.tsv} and dict.digit.txt.
+def write(partition: Partition, folder: Path, root: Path) -> None:
+    """Manifests of one partition: {train,valid,test}.{tsv,digit,wrd,meta.tsv} and dict.digit.txt.
 
     Args:
-        protocol: what to write.
+        partition: what to write.
         folder: where to; made when missing.
         root: folder of the recordings, first line of each tsv.
     """
     labels = {"digit": fsdd.digit, "wrd": lambda u: u.transcript or ""}
     for split in ("train", "valid", "test"):
-        members = getattr(protocol, split)
+        members = getattr(partition, split)
         if members:
             write_manifest(folder, split, members, root=root, labels=labels)
-    counts = {digit: sum(fsdd.digit(u) == digit for u in protocol.train) for digit in "0123456789"}
+    counts = {digit: sum(fsdd.digit(u) == digit for u in partition.train) for digit in "0123456789"}
     write_dictionary(folder / "dict.digit.txt", counts)

@@ -19,8 +19,8 @@ from ..text.units import WORD_END, are_pieces, to_characters
 from .maps import FrameGrid
 from .methods import attribute
 from .network import Network
-from .targets import ClassTarget, Target, TokenTarget
 from .plot import Label, Spectrogram, attribution_rows
+from .targets import ClassTarget, Target, TokenTarget
 
 KINDS = ("word", "char", "class")
 NUM_MELS = 64

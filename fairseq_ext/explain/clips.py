@@ -18,10 +18,10 @@ from tqdm import tqdm
 from ..decoding.alignment import AlignedWord, align, aligned_words
 from ..decoding.ctc import greedy
 from ..manifest import Utterance, read_labels
-from ..splits import by_speaker
-from ..text import scoring
 from ..scoring.embeddings import read_waveforms
 from ..scoring.recognition.acoustics import Recognizer, SpeechSplit, read_speech
+from ..splits import by_speaker
+from ..text import scoring
 from .pointing import Span
 from .spoken import SpokenWord, WordTimes
 from .targets import TokenTarget

@@ -1,6 +1,6 @@
 """A recogniser's pointing game as files: a table that the report reads, its figure, and examples.
 
-Files, in RUN/attribution, with NAME = protocol-row-seedN: `NAME-wordK.{png,json}`, `NAME-hit_rates.png`, and last
+Files, in RUN/attribution, with NAME = partition-row-seedN: `NAME-wordK.{png,json}`, `NAME-hit_rates.png`, and last
 `NAME-hit_rates.json`, whose presence means that the row is complete. Their layout: `extras`; `scores` and `facts`
 hold the figures for machines.
 """
@@ -21,19 +21,19 @@ from tqdm import tqdm
 
 from ..files import write_bytes
 from ..report import tables
-from .clips import Clip, Word, read_clips
-from .game import Game, Settings, play, words_of
-from .maps import AttributionMap
-from .network import Network
-from .pointing import is_hit
-from .spoken import find_word_times, read_word_times
-from .clip import spectrogram
-from .plot import NAMES, Label, attribution_rows, hit_rates
-from .game_table import Played, row_title, table
 from ..report.plots import png
 from ..scoring.recognition.acoustics import Recognizer
-from ..scoring.scored_system import RECOGNITION, Row, write_json
 from ..scoring.runs import Job, jobs_of_run
+from ..scoring.scored_system import RECOGNITION, ScoredSystem, write_json
+from .clip import spectrogram
+from .clips import Clip, Word, read_clips
+from .game import Game, Settings, play, words_of
+from .game_table import Played, system_title, table
+from .maps import AttributionMap
+from .network import Network
+from .plot import NAMES, Label, attribution_rows, hit_rates
+from .pointing import is_hit
+from .spoken import find_word_times, read_word_times
 
 NUM_EXAMPLES = 1
 # Of a picture in the report, which holds several of them: half the bytes, and the eye hardly sees it.
@@ -94,9 +94,9 @@ def explain_all(
     if not jobs:
         yield "no finished training of a recogniser found, so nothing is explained"
     for job in tqdm(jobs, desc="attribution", unit="row", disable=None if len(jobs) > 1 else True):
-        name = f"{job.row.protocol}/{job.row.row} seed {job.row.seed}"
+        name = f"{job.system.partition}/{job.system.name} seed {job.system.seed}"
         times = options.times or tuple(find_word_times(job.data, corpus, (options.dev_split, options.split)))
-        if (job.out / f"{stem(job.row)}-hit_rates.json").is_file() and not force:
+        if (job.out / f"{stem(job.system)}-hit_rates.json").is_file() and not force:
             yield f"{name}: explained before"
         elif not times:
             yield f"{name}: no word times in {job.data} or beside the corpus, so no pointing game; see --times"
@@ -111,7 +111,7 @@ def explain_all(
 
 
 def recognition_jobs(
-    run: Path, data: Literal["real", "synthetic"], command: str, protocols: Sequence[str], *, seed: int
+    run: Path, data: Literal["real", "synthetic"], command: str, partitions: Sequence[str], *, seed: int
 ) -> list[Job]:
     """Finds the recognisers of a run.
 
@@ -119,26 +119,26 @@ def recognition_jobs(
         run: run folder.
         data: origin of the recordings.
         command: command line, for the results.
-        protocols: patterns of those that are about recognition, such as `asr`.
+        partitions: patterns of those that are about recognition, such as `asr`.
         seed: the training that stands for all of them.
 
     Returns:
         One job per system, whose files go to `RUN/attribution`.
     """
-    found = jobs_of_run(run, data, command, protocols)
-    return [replace(job, out=run / "attribution") for job in found if job.row.seed == seed]
+    found = jobs_of_run(run, data, command, partitions)
+    return [replace(job, out=run / "attribution") for job in found if job.system.seed == seed]
 
 
-def stem(row: Row) -> str:
+def stem(system: ScoredSystem) -> str:
     """Name of a row's files.
 
     Args:
-        row: the row.
+        system: the row.
 
     Returns:
         Without ending.
     """
-    return f"{row.protocol.replace('/', '-')}-{row.row}-seed{row.seed}"
+    return f"{system.partition.replace('/', '-')}-{system.name}-seed{system.seed}"
 
 
 def explain_row(
@@ -174,16 +174,18 @@ def explain_row(
     game = play(explained.model, explained.networks, dev, test, options.game)
     _write_examples(job, next(iter(explained.networks.values())), game, test, options.game)
     scores = {method: score.words for method, score in game.scores.items()}
-    path = job.out / f"{stem(job.row)}-hit_rates.json"
-    write_bytes(path.with_suffix(".png"), png(hit_rates(scores, f"Pointing game, {row_title(job.row)}")))
+    path = job.out / f"{stem(job.system)}-hit_rates.json"
+    write_bytes(
+        path.with_suffix(".png"), png(hit_rates(scores, f"Pointing game, {system_title(job.system)}"))
+    )
     played = Played(options.split, options.dev_split, test, options.game.tolerance_s)
-    facts = job.row.facts(RECOGNITION, recognizer.cfg, device=options.device)
-    write_json(path, {**table(game, job.row, played), "facts": facts})
+    facts = job.system.facts(RECOGNITION, recognizer.cfg, device=options.device)
+    write_json(path, {**table(game, job.system, played), "facts": facts})
     return game
 
 
 def _write_examples(job: Job, network: Network, game: Game, test: Sequence[Clip], settings: Settings) -> None:
-    name = stem(job.row)
+    name = stem(job.system)
     for stale in job.out.glob(f"{name}-word*"):
         stale.unlink()
     clips = [clip for clip in test for _ in clip.words]
@@ -194,7 +196,7 @@ def _write_examples(job: Job, network: Network, game: Game, test: Sequence[Clip]
         write_bytes(path, _fewer_colours(png(_picture(network, clip, word, maps))))
         peaks = "; ".join(_peak(found, word.spoken_s, settings.tolerance_s) for found in maps)
         content = {
-            "title": f"Attribution: the word “{word.target.name}”, {row_title(job.row)}",
+            "title": f"Attribution: the word “{word.target.name}”, {system_title(job.system)}",
             "caption": f"Recording {clip.id}. {why}",
             "description": f"Maps over the log-mel of “{clip.transcript}”: {peaks}.",
         }

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..report import tables
+from ..scoring.scored_system import ScoredSystem
 from .clips import Clip
 from .game import ALIGNMENT, Game, MethodScore
 from .methods import DEFAULT_METHOD
 from .plot import NAMES
-from ..scoring.scored_system import Row
 
 # What is asked of the default method: its hit rate, and the correlation with maps of randomised weights.
 BAR, MAX_CORRELATION = 0.95, 0.5
@@ -45,31 +45,31 @@ class Played:
         return f"{num_words} words of {len(self.clips)} recordings of {self.split} by {num_speakers} speakers"
 
 
-def row_title(row: Row) -> str:
+def system_title(system: ScoredSystem) -> str:
     """Names a system.
 
     Args:
-        row: the row.
+        system: the row.
 
     Returns:
         Such as `ctc pretrained, asr, seed 1`.
     """
-    return f"{row.row.replace('_', ' ')}, {row.protocol}, seed {row.seed}"
+    return f"{system.name.replace('_', ' ')}, {system.partition}, seed {system.seed}"
 
 
-def table(game: Game, row: Row, played: Played) -> dict[str, Any]:
+def table(game: Game, system: ScoredSystem, played: Played) -> dict[str, Any]:
     """Puts a game into a table.
 
     Args:
         game: the game.
-        row: name of the system.
+        system: name of the system.
         played: what it was played on.
 
     Returns:
         What `extras` reads of a table and of the picture beside it, and the figures as numbers.
     """
     return {
-        "title": f"Attribution: pointing game, {row_title(row)}",
+        "title": f"Attribution: pointing game, {system_title(system)}",
         "header": list(HEADER),
         "rows": [_cells(method, score) for method, score in game.scores.items()],
         "note": " ".join(

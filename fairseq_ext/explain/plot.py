@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..features.spectral import MelSpectrogram, power_to_db
+from ..report.plots import COLOURS, INK, QUIET, STYLE
 from .game import ALIGNMENT
 from .maps import AttributionMap
 from .pointing import PointingScore
-from ..report.plots import COLOURS, INK, QUIET, STYLE
 
 NAMES = {
     "hirescam": "HiRes-CAM",

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dump import JOBS, read_block
 from ..files import atomic_path, atomic_write
 from ..jobs import Item, Work, one_by_one, outcomes
 from ..jobs.plan import open_plan
+from .dump import JOBS, read_block
 
 Floats = NDArray[np.float32]
 

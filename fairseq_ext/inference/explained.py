@@ -9,15 +9,15 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from ..checkpoints.load import LoadedModel, load_model
+from ..explain.clip import draw_class, draw_word, parse_target
 from ..explain.maps import FrameGrid
 from ..explain.network import Network
-from ..explain.clip import draw_class, draw_word, parse_target
-from ..report.plots import png
 from ..files import write_bytes
 from ..media import audio
 from ..models.speech_classifier import SpeechClassifier
 from ..modules.speech_encoder import SpeechEncoder
-from ..checkpoints.load import LoadedModel, load_model
+from ..report.plots import png
 from .recognizer import Recognizer, load_recognizer
 
 

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from .. import compat  # noqa: F401 - lets torch read the file
+from ..checkpoints.devices import check_device
 from ..data.collate import pad_waveforms
 from ..data.labels import SPECIAL_SYMBOLS
 from ..decoding.alignment import align, greedy_spans, timed_words
@@ -29,7 +30,6 @@ from ..manifest import read_dictionary
 from ..media import audio
 from ..models.ctc import CtcConfig, ExtCtc
 from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder
-from ..checkpoints.devices import check_device
 
 logger = logging.getLogger(__name__)
 

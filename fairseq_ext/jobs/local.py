@@ -111,7 +111,7 @@ class WorkerError(RuntimeError):
     """No item can be worked on; a person has to look."""
 
 
-class Crew:
+class WorkerPool:
     """Worker processes; one that dies is replaced.
 
     Args:

@@ -13,13 +13,13 @@ from .committed import done_chunks
 from .execution import Execution
 from .faults import ContractError
 from .items import Item, State, Work
-from .local import Crew, WorkerError, exit_on
+from .local import WorkerError, WorkerPool, exit_on
 from .parts import StorageError
 from .plan import Plan, open_plan
 from .planning import make_plan
 from .progress import Bar
-from .update_plan import is_untouched, renew_plan
 from .summary import Summary, write_summary
+from .update_plan import is_untouched, renew_plan
 from .upkeep import reopen, tidy
 from .worker import Share, work_through
 
@@ -84,7 +84,7 @@ def _work(plan: Plan, make_work: Callable[[], Work], share: Share, execution: Ex
         if execution.executor == "slurm":
             slurm.run_array(plan, make_work, share, execution, on_look)
         elif execution.workers:
-            Crew(plan, make_work, share, execution.workers).run(on_look)
+            WorkerPool(plan, make_work, share, execution.workers).run(on_look)
         else:
             _work_here(plan, make_work, share, on_look)
     tidy(plan, share)

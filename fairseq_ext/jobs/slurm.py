@@ -19,7 +19,7 @@ from typing import Any
 from .committed import done_chunks
 from .execution import Execution
 from .items import Work
-from .local import TERMINATED, Crew, WorkerError
+from .local import TERMINATED, WorkerError, WorkerPool
 from .plan import Plan, open_plan
 from .worker import Share
 
@@ -49,7 +49,7 @@ class Task:
     def __call__(self) -> None:
         """Works until every item has an outcome."""
         try:
-            Crew(open_plan(self.folder), self.make_work, self.share, self.workers).run(lambda: None)
+            WorkerPool(open_plan(self.folder), self.make_work, self.share, self.workers).run(lambda: None)
         except SystemExit as stop:
             if stop.code == TERMINATED:
                 # The workers have stopped in order. Slurm now kills the job, and queues it again when it was

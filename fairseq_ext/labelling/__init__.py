@@ -7,7 +7,7 @@
     label         from recordings to rows of labels.tsv (table); run: the same over many clips, resumable
     vote          one language per video
     filters       which labels to trust, decided without decoding again
-    merge         labels and published transcripts to the manifests of training (protocols)
+    merge         labels and published transcripts to the manifests of training (partitions)
 
 Whisper is of Radford et al. 2022, "Robust speech recognition via large-scale weak supervision" (arXiv:2212.04356).
 Its packages are imported where they are used: `pip install -e .[whisper]`.

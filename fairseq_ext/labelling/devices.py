@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from .packages import need
+from .packages import import_optional
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def start_torch(name: str, hardware: Hardware) -> tuple[Any, str, bool]:
         ValueError: for another type, for float16 on a CPU, and for a device that is not there.
         ImportError: without PyTorch.
     """
-    torch = need("torch")
+    torch = import_optional("torch")
     device = choose_device(hardware.device, torch.cuda.device_count())
     half = _half_precision(name, device, hardware.compute_type)
     if hardware.num_threads:

@@ -23,7 +23,7 @@ from .devices import Hardware, choose_device
 from .engine import Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
 from .log_mel import LogMel
-from .packages import need, reason
+from .packages import import_optional, reason
 
 FORMAT = ("model.bin", "config.json", "tokenizer.json")
 DEFAULT_TYPES = {"cpu": "int8", "cuda": "float16"}
@@ -49,14 +49,16 @@ class FasterWhisper:
     ) -> None:
         self.name, self.batch_size, self.decoding = name, hardware.batch_size, decoding
         _check_folder(Path(folder))
-        self._ctranslate2 = need("ctranslate2")
+        self._ctranslate2 = import_optional("ctranslate2")
         count = self._ctranslate2.get_cuda_device_count()
         kind, _, index = choose_device(hardware.device, count).partition(":")
         if kind == "cuda":
             preload_cublas()
         self._is_cpu = kind == "cpu"
         self._model = self._load(Path(folder), kind, int(index or 0), hardware)
-        self._vocabulary = need("tokenizers").Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
+        self._vocabulary = import_optional("tokenizers").Tokenizer.from_file(
+            str(Path(folder) / "tokenizer.json")
+        )
         self._tokens = tokens.find(self._vocabulary.token_to_id, self._encode_text)
         self._log_mel = LogMel(self._model.n_mels)
         self.languages = self._languages()

@@ -9,7 +9,7 @@ from .devices import Hardware
 from .engine import Decoding, Engine
 from .faster_whisper import FasterWhisper
 from .openai import OpenAiWhisper
-from .packages import need, reason
+from .packages import import_optional, reason
 from .transformers import TransformersWhisper
 
 KINDS = ("faster-whisper", "openai", "transformers")
@@ -52,7 +52,7 @@ def _kind_of_folder(folder: Path) -> str:
 
 
 def _kind_of_file(path: Path) -> str:
-    torch = need("torch")
+    torch = import_optional("torch")
     try:
         # Fairseq's files hold objects that are not to be built here; names of the outermost keys are enough.
         with torch.serialization.skip_data(), torch.serialization.safe_globals([]):
@@ -116,7 +116,7 @@ def load_engine(
 def _local_folder(model: str) -> str:
     if Path(model).exists():
         return model
-    download = need("faster_whisper.utils").download_model
+    download = import_optional("faster_whisper.utils").download_model
     try:
         folder: str = download(model)
     except Exception as error:  # of the hub, of HTTP, of the network

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .engine import Waveform
-from .packages import need
+from .packages import import_optional
 
 NUM_FRAMES = 3000
 _HOP = 160
@@ -22,7 +22,9 @@ class LogMel:
     """
 
     def __init__(self, num_mels: int) -> None:
-        self._extract = need("faster_whisper.feature_extractor").FeatureExtractor(feature_size=num_mels)
+        self._extract = import_optional("faster_whisper.feature_extractor").FeatureExtractor(
+            feature_size=num_mels
+        )
         self.num_mels = num_mels
 
     def __call__(self, window: Waveform) -> NDArray[np.float32]:

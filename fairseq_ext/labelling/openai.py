@@ -9,7 +9,7 @@ from typing import Any
 from .devices import Hardware, start_torch
 from .engine import MAX_SAMPLES, Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
-from .packages import need, reason
+from .packages import import_optional, reason
 
 
 class OpenAiWhisper:
@@ -27,7 +27,7 @@ class OpenAiWhisper:
 
     def __init__(self, model: str, *, name: str, hardware: Hardware, decoding: Decoding) -> None:
         self.name, self.batch_size, self.decoding = name, hardware.batch_size, decoding
-        self._whisper = need("whisper")
+        self._whisper = import_optional("whisper")
         self._torch, self._device, self._half = start_torch(name, hardware)
         try:
             self._model = self._whisper.load_model(model, device=self._device)

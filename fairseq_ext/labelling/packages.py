@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 
-def need(module: str) -> Any:
+def import_optional(module: str) -> Any:
     """Imports a module of faster-whisper, ctranslate2, openai-whisper, transformers or tokenizers.
 
     Args:

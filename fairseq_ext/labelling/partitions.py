@@ -43,23 +43,23 @@ def write_merged(
     languages: Sequence[str],
     found: Mapping[str, Any],
 ) -> None:
-    """Writes protocols and summary in place of those of an earlier merge; other files stay.
+    """Writes partitions and summary in place of those of an earlier merge; other files stay.
 
     Args:
         merged: of `merge.merge`.
-        folder: of the protocols.
+        folder: of the partitions.
         clips: the folder of prepared clips, root of the manifests.
         languages: codes.
         found: of `summary`.
 
     Raises:
-        ValueError: as `write_protocols`; what was there stays then.
+        ValueError: as `write_partitions`; what was there stays then.
     """
     folder = Path(folder)
     aside = folder / _ASIDE
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        write_protocols(merged, aside, clips, languages)
+        write_partitions(merged, aside, clips, languages)
         write_summary(aside / SUMMARY, found)
         (folder / SUMMARY).unlink(missing_ok=True)
         _remove_earlier(folder)
@@ -73,7 +73,7 @@ def write_merged(
 
 
 def _order(path: Path) -> tuple[bool, bool, bool]:
-    """Sorts a protocol's files so that a tsv comes after its labels, and that of train last of all."""
+    """Sorts a partition's files so that a tsv comes after its labels, and that of train last of all."""
     return path.name != _MARK, path.name in {f"{side}.tsv" for side in SIDES}, path.name == "train.tsv"
 
 
@@ -87,14 +87,14 @@ def _remove_earlier(folder: Path) -> None:
             mark.parent.rmdir()
 
 
-def write_protocols(
+def write_partitions(
     merged: Merged, folder: str | os.PathLike[str], clips: str | os.PathLike[str], languages: Sequence[str]
 ) -> dict[str, dict[str, int]]:
-    """Writes a protocol per language that has a clip to train on, and one of them all together.
+    """Writes a partition per language that has a clip to train on, and one of them all together.
 
     Args:
         merged: of `merge.merge`.
-        folder: of the protocols, a new one.
+        folder: of the partitions, a new one.
         clips: the folder of prepared clips, root of the manifests.
         languages: codes.
 
@@ -110,8 +110,8 @@ def write_protocols(
         raise ValueError(
             f"{clips}: a clip to train on expected, found none of {tuple(languages)}; see what was rejected, and why"
         )
-    protocols = {code: [code] for code in trained} | {MULTILINGUAL: trained}
-    return {name: _write(merged, Path(folder) / name, clips, codes) for name, codes in protocols.items()}
+    partitions = {code: [code] for code in trained} | {MULTILINGUAL: trained}
+    return {name: _write(merged, Path(folder) / name, clips, codes) for name, codes in partitions.items()}
 
 
 def _write(
@@ -131,7 +131,7 @@ def write_side(folder: Path, side: str, rows: Sequence[Row], clips: str | os.Pat
     """Writes the manifest of one side.
 
     Args:
-        folder: of the protocol.
+        folder: of the partition.
         side: of `merge.SIDES`.
         rows: of that side.
         clips: root of the manifest.

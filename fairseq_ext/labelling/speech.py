@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Waveform
-from .packages import need
+from .packages import import_optional
 
 Span = tuple[int, int]
 
@@ -27,7 +27,7 @@ def find_speech(waveform: Waveform) -> list[Span]:
     Returns:
         Spans in order, none of which is longer than 30 s with `PAD_S` at both ends.
     """
-    vad = need("faster_whisper.vad")
+    vad = import_optional("faster_whisper.vad")
     options = vad.VadOptions(
         threshold=THRESHOLD,
         min_silence_duration_ms=round(1000 * MIN_SILENCE_S),

@@ -10,7 +10,7 @@ from . import tokens
 from .devices import Hardware, start_torch
 from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
-from .packages import need, reason
+from .packages import import_optional, reason
 
 
 class TransformersWhisper:
@@ -29,7 +29,7 @@ class TransformersWhisper:
 
     def __init__(self, model: str, *, name: str, hardware: Hardware, decoding: Decoding) -> None:
         self.name, self.batch_size, self.decoding = name, hardware.batch_size, decoding
-        hf = need("transformers")
+        hf = import_optional("transformers")
         self._torch, self._device, half = start_torch(name, hardware)
         self._type = self._torch.float16 if half else self._torch.float32
         try:
@@ -151,8 +151,8 @@ class TransformersWhisper:
         return [max(rows[i : i + num], key=lambda row: row[1]) for i in range(0, len(rows), num)]
 
     def _generate(self, heard: Any, start: Any, temperature: float, num: int) -> Any:
-        generation = need("transformers.generation").GenerationMixin
-        output = need("transformers.modeling_outputs").BaseModelOutput
+        generation = import_optional("transformers.generation").GenerationMixin
+        output = import_optional("transformers.modeling_outputs").BaseModelOutput
         settings: dict[str, Any] = {
             "do_sample": False,
             "num_beams": self.decoding.beam_size,

@@ -170,7 +170,7 @@ class ContainerReader:
         """`counted`: its samples, where the container is known to be wrong about its length and times."""
         self._path, self._counted = path, counted
         try:
-            options = {"protocol_whitelist": "file"}  # a playlist must not reach the network
+            options = {"partition_whitelist": "file"}  # a playlist must not reach the network
             self._container: Any = av.open(str(path), metadata_errors="ignore", options=options)
         except (av.error.FFmpegError, ValueError) as error:
             raise _not_audio(path) from error

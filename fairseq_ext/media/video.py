@@ -361,7 +361,7 @@ def _open(path: Path) -> Any:
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: a video expected, found an empty file; copy it again or leave it out")
     try:
-        options = {"protocol_whitelist": "file"}  # a playlist must not reach the network
+        options = {"partition_whitelist": "file"}  # a playlist must not reach the network
         return av.open(str(path), metadata_errors="ignore", options=options)
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(

@@ -20,7 +20,7 @@ from torch import Generator, Tensor, nn
 
 from ..features.spectral import valid_mask
 from ..modules.contrast import contrastive_logits, draw_negatives
-from ..modules.masking import channel_masks, masks_at, same_number, time_masks
+from ..modules.masking import channel_masks, equalize_mask_counts, masks_at, time_masks
 from ..modules.quantizer import GumbelQuantizer
 from ..modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
@@ -173,7 +173,7 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
             num_frames=num_frames,
             min_masks=MIN_MASKS,
         )
-        positions = same_number(masked, seeds)
+        positions = equalize_mask_counts(masked, seeds)
         channels = None
         if config.mask_channel_prob > 0:
             channels = channel_masks(

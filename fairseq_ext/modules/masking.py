@@ -75,7 +75,7 @@ def channel_masks(
     return _spans(lengths, mask_prob, mask_length, seeds, num_channels, min_masks, _CHANNELS)
 
 
-def same_number(masks: Tensor, seeds: Tensor) -> Tensor:
+def equalize_mask_counts(masks: Tensor, seeds: Tensor) -> Tensor:
     """Choose as many masked frames of each clip as the clip with the fewest has: a rectangular batch of targets.
 
     Args:
@@ -91,7 +91,7 @@ def same_number(masks: Tensor, seeds: Tensor) -> Tensor:
 
 
 def masks_at(positions: Tensor, num_frames: int) -> Tensor:
-    """Invert `same_number`.
+    """Invert `equalize_mask_counts`.
 
     Args:
         positions: (B, M).
@@ -116,7 +116,7 @@ def _spans(
 ) -> Tensor:
     spans = (lengths // 2).clamp(max=span)  # (B,)
     # Few spans are rounded up or down at random, so that the mean is right for short clips too; many to the nearest, so
-    # that clips of equal length have equally many and `same_number` leaves out little.
+    # that clips of equal length have equally many and `equalize_mask_counts` leaves out little.
     exact = prob * lengths.double() / span
     chance = _hashed(seeds, torch.zeros_like(seeds), _COUNT + 16 * stream).double() / (_BITS32 + 1)
     rounded = (exact + torch.where(exact < _MANY, chance, 0.5)).long()

@@ -21,16 +21,18 @@ from tabulate import tabulate
 
 from .audio import AudioLimits, check_audio, default_workers
 from .between import check_between
-from .findings import Finding, Findings, Kind, Severity
+from .findings import Finding, Findings, FindingType, Severity
 from .labels import CtcLimits, LabelCheck, load_dictionary, looks_like_classes
 from .rows import RowLimits, SplitScan, scan_split
 
-__all__ = ["CtcLimits", "Finding", "Findings", "Kind", "Options", "Report", "Severity", "check"]
+__all__ = ["CtcLimits", "Finding", "FindingType", "Findings", "Options", "Report", "Severity", "check"]
 
 NOT_SPLITS = (".meta.tsv", ".times.tsv")  # what lies beside {split}.tsv
-NO_SPLITS = Kind("no manifest", "write one first: fairseq_ext.manifest.write_manifest, or the recipe's tools")
-NO_SPLIT = Kind("split missing", "write the manifest again, with this split")
-NO_DICTIONARY = Kind("dictionary missing", "write it with fairseq_ext.manifest.write_dictionary")
+NO_SPLITS = FindingType(
+    "no manifest", "write one first: fairseq_ext.manifest.write_manifest, or the recipe's tools"
+)
+NO_SPLIT = FindingType("split missing", "write the manifest again, with this split")
+NO_DICTIONARY = FindingType("dictionary missing", "write it with fairseq_ext.manifest.write_dictionary")
 
 
 @dataclass(frozen=True, slots=True)

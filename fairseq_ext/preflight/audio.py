@@ -12,23 +12,23 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from .findings import Findings, Kind, Severity
+from .findings import Findings, FindingType, Severity
 from .lines import AudioRow, audio_rows
 from .rows import SplitScan
 
 __all__ = ["AudioLimits", "check_audio"]
 
-MISSING = Kind("recording missing", "check line 1 of the tsv, or write the manifest again")
-UNREADABLE = Kind(
+MISSING = FindingType("recording missing", "check line 1 of the tsv, or write the manifest again")
+UNREADABLE = FindingType(
     "recording unreadable", "fetch the file again, or leave it out and write the manifest again"
 )
-SHORTER = Kind(
+SHORTER = FindingType(
     "recording shorter than its row says (truncated?)", "fetch the file again, or write the manifest again"
 )
-LONGER = Kind("recording longer than its row says", "write the manifest again: the file has changed")
-UNDECODABLE = Kind("recording that cannot be decoded", "fetch the file again, or leave it out")
-SILENT = Kind("recording of nothing but zeros", "listen to it, and leave it out", Severity.WARNING)
-OTHER_RATE = Kind(
+LONGER = FindingType("recording longer than its row says", "write the manifest again: the file has changed")
+UNDECODABLE = FindingType("recording that cannot be decoded", "fetch the file again, or leave it out")
+SILENT = FindingType("recording of nothing but zeros", "listen to it, and leave it out", Severity.WARNING)
+OTHER_RATE = FindingType(
     "sample rate other than expected", "convert the files, or allow resampling on reading (--any-rate)"
 )
 RESAMPLED = replace(
@@ -37,7 +37,7 @@ RESAMPLED = replace(
     next_step="convert the files once if training waits for its data",
     severity=Severity.WARNING,
 )
-MIXED_RATES = Kind(
+MIXED_RATES = FindingType(
     "files of different sample rates", "tell the expected rate (--sample-rate-hz)", Severity.WARNING
 )
 
@@ -71,7 +71,7 @@ class _Job(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    kind: Kind
+    kind: FindingType
     where: str
     detail: str
 
@@ -153,7 +153,7 @@ def _check_chunk(chunk: list[_Job], limits: AudioLimits) -> tuple[list[int], lis
     return rates, problems
 
 
-def _check_recording(job: _Job, limits: AudioLimits) -> tuple[int, list[tuple[Kind, str]]]:
+def _check_recording(job: _Job, limits: AudioLimits) -> tuple[int, list[tuple[FindingType, str]]]:
     from ..media.audio import AudioError, num_samples_at, probe
 
     if job.row.num_samples is None:
@@ -175,7 +175,7 @@ def _check_recording(job: _Job, limits: AudioLimits) -> tuple[int, list[tuple[Ki
     return info.sample_rate_hz, found
 
 
-def _check_length(job: _Job, available: int, tolerance: int) -> Iterator[tuple[Kind, str]]:
+def _check_length(job: _Job, available: int, tolerance: int) -> Iterator[tuple[FindingType, str]]:
     needed = job.row.start_sample + (job.row.num_samples or 0)
     if available < needed - tolerance:
         yield SHORTER, f"{needed} samples expected, found {available} ({job.path})"
@@ -183,7 +183,7 @@ def _check_length(job: _Job, available: int, tolerance: int) -> Iterator[tuple[K
         yield LONGER, f"{needed} samples expected, found {available} ({job.path})"
 
 
-def _check_samples(job: _Job, sample_rate_hz: int) -> Iterator[tuple[Kind, str]]:
+def _check_samples(job: _Job, sample_rate_hz: int) -> Iterator[tuple[FindingType, str]]:
     """Reads the recording as training would."""
     from ..media.audio import AudioError, load
 

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from .findings import Findings, Kind, Severity
+from .findings import Findings, FindingType, Severity
 from .lines import audio_rows, tolerant_lines
 from .rows import SplitScan, is_training
 
 __all__ = ["check_between"]
 
-DUPLICATE_ID = Kind("id occurs twice", "give each utterance its own id")
-DUPLICATE_AUDIO = Kind("recording occurs twice", "list each recording once, in one split")
-SHARED_SPEAKER = Kind("speaker in training and in a held-out split", "split by speaker (fairseq_ext.splits)")
-SHARED_HELD_OUT = Kind(
+DUPLICATE_ID = FindingType("id occurs twice", "give each utterance its own id")
+DUPLICATE_AUDIO = FindingType("recording occurs twice", "list each recording once, in one split")
+SHARED_SPEAKER = FindingType(
+    "speaker in training and in a held-out split", "split by speaker (fairseq_ext.splits)"
+)
+SHARED_HELD_OUT = FindingType(
     "speaker in two held-out splits",
     "choose nothing on the one that is reported on the other, or split by speaker",
     Severity.WARNING,
@@ -72,7 +74,7 @@ def _audio(folder: Path, scans: Sequence[SplitScan]) -> Iterable[tuple[str, str]
 
 
 def _check_duplicates(
-    kind: Kind,
+    kind: FindingType,
     hashes: Sequence["array[int]"],
     values: Callable[[], Iterable[tuple[str, str]]],
     findings: Findings,

@@ -15,7 +15,7 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FindingType:
     """A kind of problem.
 
     Attributes:
@@ -39,7 +39,7 @@ class Finding:
         examples: the first few, as "file:line: what was expected and found".
     """
 
-    kind: Kind
+    kind: FindingType
     count: int = 0
     examples: list[str] = field(default_factory=list)
 
@@ -48,9 +48,9 @@ class Findings:
     """Collects cases by kind; memory does not grow with their number."""
 
     def __init__(self) -> None:
-        self._by_kind: dict[Kind, Finding] = {}
+        self._by_type: dict[FindingType, Finding] = {}
 
-    def add(self, kind: Kind, where: str, detail: str, *, count: int = 1) -> None:
+    def add(self, kind: FindingType, where: str, detail: str, *, count: int = 1) -> None:
         """Counts a case.
 
         Args:
@@ -59,14 +59,14 @@ class Findings:
             detail: what was expected and what was found.
             count: of equal cases at this place.
         """
-        finding = self._by_kind.setdefault(kind, Finding(kind))
+        finding = self._by_type.setdefault(kind, Finding(kind))
         finding.count += count
         if len(finding.examples) < _MAX_EXAMPLES:
             finding.examples.append(f"{where}: {detail}")
 
     def __iter__(self) -> Iterator[Finding]:
         """Worst first, then in order of discovery."""
-        return iter(sorted(self._by_kind.values(), key=lambda finding: finding.kind.severity))
+        return iter(sorted(self._by_type.values(), key=lambda finding: finding.kind.severity))
 
     def count(self, severity: Severity) -> int:
         """Number of cases of a severity.

@@ -7,29 +7,35 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 from ..manifest import read_dictionary
-from .findings import Findings, Kind, Severity
+from .findings import Findings, FindingType, Severity
 from .lines import tolerant_lines
 
 __all__ = ["CtcLimits", "LabelCheck", "load_dictionary", "looks_like_classes"]
 
-EMPTY_LABEL = Kind("empty label", "leave these utterances out or label them")
-BAD_DICTIONARY = Kind("bad dictionary", "write it again with fairseq_ext.manifest.write_dictionary")
-OOV_TRAIN = Kind("symbols missing in the dictionary, in training", "build the dictionary from these labels")
-OOV_OTHER = Kind(
+EMPTY_LABEL = FindingType("empty label", "leave these utterances out or label them")
+BAD_DICTIONARY = FindingType("bad dictionary", "write it again with fairseq_ext.manifest.write_dictionary")
+OOV_TRAIN = FindingType(
+    "symbols missing in the dictionary, in training", "build the dictionary from these labels"
+)
+OOV_OTHER = FindingType(
     "symbols missing in the dictionary: they become <unk>",
     "normalise the text, or accept that they cannot be recognised",
     Severity.WARNING,
 )
-OOV_CLASS = Kind("class missing in the dictionary", "build the dictionary from all classes")
-UNK = Kind("<unk> written out in labels", "keep the symbols: the dictionary maps them", Severity.WARNING)
-NOT_ONE_CLASS = Kind("not exactly one class in a row", "write one symbol per row")
-NO_EXAMPLES = Kind("class without examples in training", "add examples, or remove it from the dictionary")
-NO_TESTS = Kind(
+OOV_CLASS = FindingType("class missing in the dictionary", "build the dictionary from all classes")
+UNK = FindingType(
+    "<unk> written out in labels", "keep the symbols: the dictionary maps them", Severity.WARNING
+)
+NOT_ONE_CLASS = FindingType("not exactly one class in a row", "write one symbol per row")
+NO_EXAMPLES = FindingType(
+    "class without examples in training", "add examples, or remove it from the dictionary"
+)
+NO_TESTS = FindingType(
     "class without examples in a held-out split",
     "its recall is undefined there: add examples, or say so beside the results",
     Severity.WARNING,
 )
-CTC_INFEASIBLE = Kind(
+CTC_INFEASIBLE = FindingType(
     "CTC-infeasible: fewer frames than labels plus repeats", "leave them out, or use a smaller stride"
 )
 
@@ -129,7 +135,7 @@ class LabelCheck:
         for symbol in absent:
             self.findings.add(kind, str(self.path), f"class {symbol!r} expected, found no row of it")
 
-    def _found(self, kind: Kind, detail: str) -> None:
+    def _found(self, kind: FindingType, detail: str) -> None:
         self.findings.add(kind, f"{self.path}:{self.num_rows}", detail)
 
     def _check_symbols(self, tokens: Sequence[str]) -> None:

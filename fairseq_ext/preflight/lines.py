@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..manifest import parse_audio_path
-from .findings import Findings, Kind
+from .findings import Findings, FindingType
 
 __all__ = ["BAD_COLUMNS", "AudioRow", "audio_rows", "read_root_folder", "tolerant_lines"]
 
-NOT_TEXT = Kind(
+NOT_TEXT = FindingType(
     "lines that are not UTF-8 with \\n line ends", "convert the file: iconv, then sed -i 's/\\r$//'"
 )
-BAD_COLUMNS = Kind("wrong columns", "write the manifest again")
+BAD_COLUMNS = FindingType("wrong columns", "write the manifest again")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,26 +12,32 @@ from pathlib import Path
 from typing import Any
 
 from ..manifest import SIDECAR_COLUMNS
-from .findings import Findings, Kind, Severity
+from .findings import Findings, FindingType, Severity
 from .labels import CtcLimits, LabelCheck
 from .lines import BAD_COLUMNS, AudioRow, audio_rows, read_root_folder, tolerant_lines
 
 __all__ = ["RowLimits", "SplitScan", "scan_split"]
 
-NO_ROWS = Kind("split without rows", "check the corpus folder and the filters, then write the manifest again")
-BAD_ROOT = Kind("line 1 is not an existing folder", "correct line 1 of the tsv, or write the manifest again")
-ZERO_LENGTH = Kind("zero-length audio", "leave these recordings out and write the manifest again")
-TOO_SHORT = Kind("audio shorter than allowed", "leave these recordings out, or lower the limit")
-TOO_LONG = Kind("audio longer than allowed", "cut or leave out these recordings, or raise the limit")
-PARITY = Kind("files of a split differ in their number of rows", "write the manifest and its labels again")
-NO_CLASS = Kind("no class in any label stream", "leave these utterances out or label them")
-NO_LABELS = Kind("label file missing", "write the manifest again, with this label for every split")
-NO_SIDECAR = Kind(
+NO_ROWS = FindingType(
+    "split without rows", "check the corpus folder and the filters, then write the manifest again"
+)
+BAD_ROOT = FindingType(
+    "line 1 is not an existing folder", "correct line 1 of the tsv, or write the manifest again"
+)
+ZERO_LENGTH = FindingType("zero-length audio", "leave these recordings out and write the manifest again")
+TOO_SHORT = FindingType("audio shorter than allowed", "leave these recordings out, or lower the limit")
+TOO_LONG = FindingType("audio longer than allowed", "cut or leave out these recordings, or raise the limit")
+PARITY = FindingType(
+    "files of a split differ in their number of rows", "write the manifest and its labels again"
+)
+NO_CLASS = FindingType("no class in any label stream", "leave these utterances out or label them")
+NO_LABELS = FindingType("label file missing", "write the manifest again, with this label for every split")
+NO_SIDECAR = FindingType(
     "no sidecar: ids and speakers cannot be checked",
     "write the manifest with fairseq_ext.manifest.write_manifest",
     Severity.WARNING,
 )
-NO_SPEAKER = Kind(
+NO_SPEAKER = FindingType(
     "speaker unknown: sharing between splits cannot be checked",
     "have the corpus reader fill in the speaker",
     Severity.WARNING,

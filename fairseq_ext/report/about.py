@@ -12,20 +12,20 @@ from typing import Any
 KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "title": (str, "of page and results"),
     "intro": (str, "a paragraph under the title: data, split, how choices were made"),
-    "rows": (dict, "row name -> title, in the order of the tables"),
-    "protocols": (
+    "systems": (dict, "system -> title, in the order of the tables"),
+    "partitions": (
         dict,
-        "protocol, or family of recognition protocols (what is before the last slash) -> title",
+        "partition, or family of recognition partitions (what is before the last slash) -> title",
     ),
     "headline": (
         list,
-        "protocols whose systems are shown first and in detail, default [published]; of any kind",
+        "partitions whose systems are shown first and in detail, default [published]; of any kind",
     ),
-    "best": ((str, dict), "row shown in detail, or protocol or kind -> row; never the best test score"),
+    "best": ((str, dict), "row shown in detail, or partition or kind -> row; never the best test score"),
     "metric": (str, "of classifiers, for controls and tiles: accuracy (default of the controls) or macro_f1"),
-    "leaky": (dict, "control with shared speakers -> sound protocol beside it; families end in /"),
+    "leaky": (dict, "control with shared speakers -> sound partition beside it; families end in /"),
     "compare": (list, "pairs of recognition rows [first, second], compared wherever both were run"),
-    "published": (list, "figures to stand beside ours: row, protocol, accuracy"),
+    "published": (list, "figures to stand beside ours: system, partition, accuracy"),
     "published_labels": (int, "labelled recordings per class and speaker of the published split"),
     "validation": (str, "what the validation split served for, below the learning curves of classifiers"),
     "words": (dict, "class -> how it is spoken, for the examples"),

@@ -17,20 +17,20 @@ from ..labelling.table import ClipLabel, labels_path, read_labels
 from ..labelling.vote import Vote, vote
 from ..manifest import read_manifest
 from ..media.mouth.table import read_clips
-from . import clip_tables
 from ..scoring.label_quality import Checked, pair, score_labels
-from ..scoring.scored_system import Row, write_json
+from ..scoring.scored_system import ScoredSystem, scores_folder, write_json
+from . import clip_tables
 
 SPLIT = "valid"  # nothing is chosen on test, not even a labeller
 
 
-def write_clip_report(run: Path, languages: Sequence[str], row: Row) -> list[str]:
+def write_clip_report(run: Path, languages: Sequence[str], system: ScoredSystem) -> list[str]:
     """Writes `rows/LANGUAGE/...` and `corpus/*.json`.
 
     Args:
         run: the run's folder.
         languages: codes that were wanted.
-        row: name and making of the labels; its protocol is set to each language in turn.
+        system: name and making of the labels; its partition is set to each language in turn.
 
     Returns:
         A line per language for the terminal; none where no clip of valid has both a transcript and a label.
@@ -52,8 +52,8 @@ def write_clip_report(run: Path, languages: Sequence[str], row: Row) -> list[str
         manifest = run / "manifests" / code
         if not (manifest / f"{SPLIT}.tsv").is_file():
             continue
-        own = replace(row, protocol=code)
-        score = score_labels(own, own.folder(run / "rows"), manifest, SPLIT, labels, settings)
+        own = replace(system, partition=code)
+        score = score_labels(own, own.folder(scores_folder(run)), manifest, SPLIT, labels, settings)
         if score is not None:
             checked[code] = pair(list(read_manifest(manifest, SPLIT)), labels)
             wer = score["decoders"]["auto"]["metrics"]["wer"]["value"]

@@ -20,8 +20,8 @@ from ..media.mouth.audit import strip_of
 from ..media.mouth.settings import FRAMES_PER_S, SIZE_PX
 from ..media.mouth.table import REASONS, ClipRow
 from ..scoring.label_quality import Checked, word_error_rate
-from .recognition.systems import minutes_text
 from ..scoring.scored_system import write_json
+from .recognition.systems import minutes_text
 from .tables import NOTHING, interval, number, percent
 
 FRAMES_PER_MINUTE = 60 * FRAMES_PER_S

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from ..line_index import AudioEntry
 from ..media.audio import AudioError, load
-from . import page, tables
 from ..scoring.embeddings import read_locations
 from ..scoring.predictions import Predictions, read_predictions
+from . import page, tables
 from .run import Run
 
 MAX_CLIPS = 60
@@ -51,7 +51,7 @@ def examples(run: Run) -> str | None:
         sound = _sound(locations.get(answers.ids[i]), rate, f"recording {answers.ids[i]}", budget)
         budget -= len(sound)
         cards.append(_card(answers, i, words, sound))
-    title = escape(tables.row_title(run.results, name))
+    title = escape(tables.system_title(run.results, name))
     intro = (
         f"<p>{title}, first seed: {wrong} of {len(order)} recordings were mistaken. Shown are {len(shown)}, "
         "the wrong ones first, the surest mistake on top. <del>Spoken</del> and not recognised, "

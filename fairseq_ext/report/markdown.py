@@ -6,12 +6,23 @@ from collections.abc import Callable
 
 from tabulate import tabulate
 
-from . import extras, pretraining_tables
-from .partition_tables import label_efficiency, leaky_controls, leaky_protocols, left_out, selection
-from .recognition import tables as recognition_tables
 from ..scoring.scored_system import CLASSIFICATION, of_kind
+from . import extras, pretraining_tables
+from .partition_tables import label_efficiency, leaky_controls, leaky_partitions, left_out, selection
+from .recognition import tables as recognition_tables
 from .score_tables import headline, one_speaker, per_class, per_speaker, scores_table
-from .tables import INNER, LABELS, LEFT_OUT, ONE_SPEAKER, Results, Table, belongs, headlines, protocol_title, row_title
+from .tables import (
+    INNER,
+    LABELS,
+    LEFT_OUT,
+    ONE_SPEAKER,
+    Results,
+    Table,
+    belongs,
+    headlines,
+    partition_title,
+    system_title,
+)
 
 Tables = Callable[[Results], list[Table]]
 
@@ -26,7 +37,7 @@ def main_tables(results: Results) -> list[Table]:
         Those that the results fill.
     """
     made = [
-        *(headline(results, protocol) for protocol in headlines(results)),
+        *(headline(results, partition) for partition in headlines(results)),
         left_out(results),
         label_efficiency(results),
         *leaky_controls(results),
@@ -45,16 +56,16 @@ def classification_tables(results: Results) -> list[Table]:
     """
     heads = headlines(results)
     made = [
-        *(headline(results, protocol) for protocol in heads),
+        *(headline(results, partition) for partition in heads),
         one_speaker(results),
         left_out(results),
         label_efficiency(results),
         *leaky_controls(results),
-        *(per_speaker(results, protocol) for protocol in heads),
-        *(per_class(results, protocol) for protocol in heads),
+        *(per_speaker(results, partition) for partition in heads),
+        *(per_class(results, partition) for partition in heads),
         selection(results),
     ]
-    return [*(table for table in made if table), *other_protocols(results)]
+    return [*(table for table in made if table), *other_partitions(results)]
 
 
 # The tables of each kind of rows, in the order of the page; and those for the terminal.
@@ -66,8 +77,8 @@ KIND_TABLES: list[Tables] = [
 MAIN_TABLES: list[Tables] = [recognition_tables.main_tables, pretraining_tables.all_tables, main_tables]
 
 
-def other_protocols(results: Results) -> list[Table]:
-    """A plain table for every protocol that no other table shows.
+def other_partitions(results: Results) -> list[Table]:
+    """A plain table for every partition that no other table shows.
 
     Args:
         results: the results.
@@ -75,11 +86,12 @@ def other_protocols(results: Results) -> list[Table]:
     Returns:
         The tables, in alphabetical order.
     """
-    shown = [*headlines(results), ONE_SPEAKER, LEFT_OUT, LABELS, INNER, *leaky_protocols(results)]
-    protocols = {s["protocol"] for s in of_kind(results["summary"], CLASSIFICATION)}
-    rest = sorted(p for p in protocols if not any(belongs(p, prefix) for prefix in shown))
+    shown = [*headlines(results), ONE_SPEAKER, LEFT_OUT, LABELS, INNER, *leaky_partitions(results)]
+    partitions = {s["partition"] for s in of_kind(results["summary"], CLASSIFICATION)}
+    rest = sorted(p for p in partitions if not any(belongs(p, prefix) for prefix in shown))
     tables = [
-        scores_table(results, p, f"protocol-{p.replace('/', '-')}", protocol_title(results, p)) for p in rest
+        scores_table(results, p, f"partition-{p.replace('/', '-')}", partition_title(results, p))
+        for p in rest
     ]
     return [table for table in tables if table]
 
@@ -135,7 +147,7 @@ def provenance(results: Results) -> list[str]:
     Returns:
         Sentences.
     """
-    rows = results["rows"]
+    rows = results["systems"]
     seeds = sorted({row["seed"] for row in rows})
     commits = sorted({short_commit(row["commit"]) for row in rows})
     devices = sorted({row.get("device", "unknown") for row in rows})
@@ -149,7 +161,7 @@ def provenance(results: Results) -> list[str]:
 def _mixed_settings(results: Results) -> list[str]:
     mixed = [s for s in results["summary"] if len(s["config_hashes"]) > 1]
     return [
-        f"Warning: the seeds of {s['row']} ({s['protocol']}) were trained with different settings "
+        f"Warning: the seeds of {s['system']} ({s['partition']}) were trained with different settings "
         f"({', '.join(s['config_hashes'])})."
         for s in mixed
     ]
@@ -191,8 +203,8 @@ def _settings(results: Results) -> str:
     header = ("System", "Protocol", "Seeds", "Config hash", "Recordings")
     lines = tuple(
         (
-            row_title(results, s["row"]),
-            s["protocol"],
+            system_title(results, s["system"]),
+            s["partition"],
             ", ".join(map(str, s["seeds"])),
             ", ".join(s["config_hashes"]),
             str(s["n"]),
@@ -212,7 +224,7 @@ def summary_text(results: Results) -> str:
         Text.
     """
     made = [table for make in MAIN_TABLES for table in make(results)]
-    shown = made or other_protocols(results)
+    shown = made or other_partitions(results)
     parts = [
         f"{t.title}\n{tabulate(t.rows, headers=t.header, disable_numparse=True, maxheadercolwidths=12)}"
         for t in shown

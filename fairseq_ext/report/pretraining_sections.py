@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ..scoring.scored_system import PRETRAINING, of_kind
 from . import page, pretraining_tables
 from .learning import learning_curves
 from .plots import Panel
-from ..scoring.scored_system import PRETRAINING, of_kind
 from .run import Run, Section
 
 PANELS = (
@@ -32,8 +32,8 @@ def pretraining(run: Run) -> str | None:
         HTML, or None.
     """
     made = [page.table(table) for table in pretraining_tables.all_tables(run.results)]
-    protocols = list(dict.fromkeys(s["protocol"] for s in of_kind(run.results["summary"], PRETRAINING)))
-    curves = learning_curves(run, protocols, PRETRAINING, PANELS, CAPTION)
+    partitions = list(dict.fromkeys(s["partition"] for s in of_kind(run.results["summary"], PRETRAINING)))
+    curves = learning_curves(run, partitions, PRETRAINING, PANELS, CAPTION)
     return "".join([*made, *([curves] if curves else [])]) or None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..scoring.pretraining import METRICS
 from ..scoring.scored_system import PRETRAINING, of_kind
-from .tables import NOTHING, Results, Table, in_order, number, protocol_title, row_title, seconds
+from .tables import NOTHING, Results, Table, in_order, number, partition_title, seconds, system_title
 
 COLUMNS = {
     "loss": "Loss, bits",
@@ -31,11 +31,11 @@ def all_tables(results: Results) -> list[Table]:
     metrics = [name for name in METRICS if any(name in s["metrics"] for s in found)]
     header = ("System", "Protocol", "Seeds", "Hours of audio", "Updates", *(COLUMNS[m] for m in metrics))
     header += ("Parameters", "Training s")
-    order = in_order(results, [s["row"] for s in found])
+    order = in_order(results, [s["system"] for s in found])
     lines = []
-    for s in sorted(found, key=lambda s: (order.index(s["row"]), s["protocol"])):
-        title = protocol_title(results, s["protocol"]).removeprefix("Protocol: ")
-        cells = [row_title(results, s["row"]), title, str(len(s["seeds"])), _hours(s["hours"])]
+    for s in sorted(found, key=lambda s: (order.index(s["system"]), s["partition"])):
+        title = partition_title(results, s["partition"]).removeprefix("Protocol: ")
+        cells = [system_title(results, s["system"]), title, str(len(s["seeds"])), _hours(s["hours"])]
         cells += [", ".join(number(n) for n in s["num_updates"])]
         cells += [_figure(s["metrics"].get(m), len(s["seeds"])) for m in metrics]
         lines.append((*cells, number(s["num_parameters"]), seconds(s["train_s"])))

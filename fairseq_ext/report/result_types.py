@@ -16,12 +16,12 @@ from ..scoring.scored_system import CLASSIFICATION, PRETRAINING, RECOGNITION, ki
 
 
 @dataclass(frozen=True)
-class Kind:
+class ResultType:
     """A kind of rows.
 
     Attributes:
         required: keys of metrics.json beside `rows.COMMON`.
-        summarise: rows of one system and protocol -> what the summary says of them beside the common keys.
+        summarise: rows of one system and partition -> what the summary says of them beside the common keys.
         figures: row -> its main figures in one line.
     """
 
@@ -30,10 +30,10 @@ class Kind:
     figures: Callable[[Mapping[str, Any]], str]
 
 
-KINDS: Mapping[str, Kind] = {
-    CLASSIFICATION: Kind(classification.REQUIRED, classification.summarise, classification.figures),
-    RECOGNITION: Kind(scores.REQUIRED, scores.summarise, scores.figures),
-    PRETRAINING: Kind(pretraining.REQUIRED, pretraining.summarise, pretraining.figures),
+RESULT_TYPES: Mapping[str, ResultType] = {
+    CLASSIFICATION: ResultType(classification.REQUIRED, classification.summarise, classification.figures),
+    RECOGNITION: ResultType(scores.REQUIRED, scores.summarise, scores.figures),
+    PRETRAINING: ResultType(pretraining.REQUIRED, pretraining.summarise, pretraining.figures),
 }
 
 
@@ -46,4 +46,4 @@ def figures(row: Mapping[str, Any]) -> str:
     Returns:
         Words, by its kind.
     """
-    return KINDS[kind_of(row)].figures(row)
+    return RESULT_TYPES[kind_of(row)].figures(row)

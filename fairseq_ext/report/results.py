@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..manifest import atomic_write
-from . import extras
-from .result_types import KINDS
-from ..scoring.scored_system import COMMON, kind_of
+from ..scoring.scored_system import COMMON, kind_of, scores_folder
 from ..scoring.seeds import mean_of
-
-FORMAT = 1
+from . import extras
+from .earlier_formats import FORMAT, upgrade, with_current_keys
+from .result_types import RESULT_TYPES
 
 Results = Mapping[str, Any]
 
@@ -25,15 +24,15 @@ def read_rows(run: Path) -> list[dict[str, Any]]:
         run: run folder. Its own path is written as `RUN` in the rows' commands.
 
     Returns:
-        The rows, ordered by protocol, row and seed.
+        The rows, ordered by partition, row and seed.
 
     Raises:
         ValueError: a file is not of the format, or two files describe the same row.
     """
     rows: dict[tuple[str, str, int], dict[str, Any]] = {}
-    for path in sorted((run / "rows").rglob("metrics.json")):
+    for path in sorted(scores_folder(run).rglob("metrics.json")):
         row = _read_row(path)
-        key = (row["protocol"], row["row"], row["seed"])
+        key = (row["partition"], row["system"], row["seed"])
         if key in rows:
             raise ValueError(
                 f"{path}: expected one file per row, found {key} twice; remove one of the folders"
@@ -47,16 +46,17 @@ def read_rows(run: Path) -> list[dict[str, Any]]:
 
 def _read_row(path: Path) -> dict[str, Any]:
     try:
-        row = dict(json.loads(path.read_text(encoding="utf-8")))
+        row = with_current_keys(json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path}: expected JSON, found {error}; delete it and rerun tools/evaluate.py"
         ) from error
-    if kind_of(row) not in KINDS:
+    if kind_of(row) not in RESULT_TYPES:
         raise ValueError(
-            f"{path}: expected a kind among {list(KINDS)}, found {row['kind']!r}; update the checkout or delete it"
+            f"{path}: expected a kind among {list(RESULT_TYPES)}, found {row['kind']!r}; update the checkout "
+            "or delete it"
         )
-    required = (*COMMON, *KINDS[kind_of(row)].required)
+    required = (*COMMON, *RESULT_TYPES[kind_of(row)].required)
     if missing := [key for key in required if key not in row]:
         raise ValueError(
             f"{path}: expected the keys {required}, found none for {missing}; delete it and rerun the tool that "
@@ -66,36 +66,36 @@ def _read_row(path: Path) -> dict[str, Any]:
 
 
 def summarise(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Puts the seeds of each system and protocol together.
+    """Puts the seeds of each system and partition together.
 
     Args:
         rows: what the metrics.json files hold.
 
     Returns:
-        One entry per protocol and row, in that order.
+        One entry per partition and row, in that order.
     """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
-        groups.setdefault((row["protocol"], row["row"]), []).append(row)
-    return [_summary(protocol, name, groups[protocol, name]) for protocol, name in sorted(groups)]
+        groups.setdefault((row["partition"], row["system"]), []).append(row)
+    return [_summary(partition, name, groups[partition, name]) for partition, name in sorted(groups)]
 
 
-def _summary(protocol: str, name: str, seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _summary(partition: str, name: str, seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     kinds = sorted({kind_of(row) for row in seeds})
     if len(kinds) > 1:
         raise ValueError(
-            f"{protocol}/{name}: seeds of one kind expected, found {kinds}; score another system under another name"
+            f"{partition}/{name}: seeds of one kind expected, found {kinds}; score another system under another name"
         )
     return {
-        "protocol": protocol,
-        "row": name,
+        "partition": partition,
+        "system": name,
         "kind": kinds[0],
         "seeds": [row["seed"] for row in seeds],
         "n": seeds[0]["n"],
         "config_hashes": sorted({row["config_hash"] for row in seeds}),
         "num_parameters": seeds[0].get("num_parameters"),
         "train_s": mean_of(seeds, "train_s"),
-        **KINDS[kinds[0]].summarise(seeds),
+        **RESULT_TYPES[kinds[0]].summarise(seeds),
     }
 
 
@@ -114,7 +114,9 @@ def collect(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     """
     rows = read_rows(run)
     if not rows:
-        raise ValueError(f"{run}/rows: expected metrics.json files, found none; run tools/evaluate.py first")
+        raise ValueError(
+            f"{scores_folder(run)}: expected metrics.json files, found none; run tools/evaluate.py first"
+        )
     origins = {row["data"] for row in rows}
     extra = extras.read_tables(run)
     return {
@@ -178,12 +180,12 @@ def read_results(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: the file has another format.
     """
-    results = json.loads(Path(path).read_text(encoding="utf-8"))
+    results = upgrade(json.loads(Path(path).read_text(encoding="utf-8")))
     if results.get("format") != FORMAT:
         raise ValueError(
             f"{path}: expected format {FORMAT}, found {results.get('format')}; rerun tools/report.py"
         )
-    return dict(results)
+    return results
 
 
 def stale_results_page(folder: Path) -> str | None:

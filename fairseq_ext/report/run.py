@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import tables
 from ..scoring.embeddings import PROJECTIONS
-from ..scoring.scored_system import CLASSIFICATION
+from ..scoring.scored_system import CLASSIFICATION, scores_folder
+from . import tables
 
 
 @dataclass(frozen=True)
@@ -26,32 +26,34 @@ class Run:
     results: Mapping[str, Any]
     projections: Sequence[str] = PROJECTIONS
 
-    def row_folder(self, protocol: str, row: str) -> Path | None:
+    def system_folder(self, partition: str, row: str) -> Path | None:
         """Finds the folder of a row's first seed.
 
         Args:
-            protocol: such as `published`.
+            partition: such as `published`.
             row: system.
 
         Returns:
             The folder, or None when it was not run or is not here.
         """
-        seeds = [r["seed"] for r in self.results["rows"] if r["protocol"] == protocol and r["row"] == row]
-        folder = self.folder / "rows" / protocol / row / f"seed{min(seeds)}" if seeds else None
+        seeds = [
+            r["seed"] for r in self.results["systems"] if r["partition"] == partition and r["system"] == row
+        ]
+        folder = scores_folder(self.folder) / partition / row / f"seed{min(seeds)}" if seeds else None
         return folder if folder and folder.is_dir() else None
 
-    def detailed(self, protocol: str, kind: str = CLASSIFICATION) -> tuple[str, Path | None]:
+    def detailed(self, partition: str, kind: str = CLASSIFICATION) -> tuple[str, Path | None]:
         """The system shown in detail.
 
         Args:
-            protocol: such as `published`.
+            partition: such as `published`.
             kind: of the rows.
 
         Returns:
             Its row name, and the folder of its first seed.
         """
-        name = tables.detailed_row(self.results, protocol, kind) or ""
-        return name, self.row_folder(protocol, name)
+        name = tables.detailed_system(self.results, partition, kind) or ""
+        return name, self.system_folder(partition, name)
 
 
 @dataclass(frozen=True)

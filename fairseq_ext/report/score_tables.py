@@ -1,10 +1,27 @@
-"""Tables of classifiers under one protocol: one line per system, per speaker and per class."""
+"""Tables of classifiers under one partition: one line per system, per speaker and per class."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .tables import NOTHING, ONE_SPEAKER, PUBLISHED, Results, Summary, Table, detailed_row, headlines, interval, number, percent, protocol_title, row_title, seconds, spread, summaries
+from .tables import (
+    NOTHING,
+    ONE_SPEAKER,
+    PUBLISHED,
+    Results,
+    Summary,
+    Table,
+    detailed_system,
+    headlines,
+    interval,
+    number,
+    partition_title,
+    percent,
+    seconds,
+    spread,
+    summaries,
+    system_title,
+)
 
 # Nobody reads a longer table to its end.
 MAX_SPEAKERS = 40
@@ -19,25 +36,25 @@ COLUMN_NAMES = {
 
 def _published_figure(results: Results, summary: Summary) -> str:
     for figure in results["about"].get("published", []):
-        if figure["row"] == summary["row"] and figure["protocol"] == summary["protocol"]:
+        if figure["system"] == summary["system"] and figure["partition"] == summary["partition"]:
             return percent(figure["accuracy"])
     return NOTHING
 
 
-def scores_table(results: Results, protocol: str, key: str, title: str, note: str = "") -> Table | None:
-    """One line per system under one protocol.
+def scores_table(results: Results, partition: str, key: str, title: str, note: str = "") -> Table | None:
+    """One line per system under one partition.
 
     Args:
         results: the results.
-        protocol: such as `published`.
+        partition: such as `published`.
         key: the table's key.
         title: the table's heading.
         note: text below it.
 
     Returns:
-        The table, or None when nothing was run under the protocol.
+        The table, or None when nothing was run under the partition.
     """
-    found = summaries(results, protocol)
+    found = summaries(results, partition)
     if not found:
         return None
     figures = [_published_figure(results, s) for s in found]
@@ -54,7 +71,7 @@ def scores_table(results: Results, protocol: str, key: str, title: str, note: st
     lines = []
     for s, figure in zip(found, figures, strict=True):
         m, count = s["metrics"], len(s["seeds"])
-        cells = [row_title(results, s["row"]), str(count)]
+        cells = [system_title(results, s["system"]), str(count)]
         for name in ("accuracy", "macro_f1"):
             cells += [spread(m[name], count), interval(m[name])]
         cells.append(" / ".join(percent(m[name]["mean"]) for name in ("macro_precision", "macro_recall")))
@@ -74,20 +91,20 @@ DRAWN_NOTES = {
 }
 
 
-def headline(results: Results, protocol: str = PUBLISHED) -> Table | None:
-    """Systems under a protocol that the recipe puts first.
+def headline(results: Results, partition: str = PUBLISHED) -> Table | None:
+    """Systems under a partition that the recipe puts first.
 
     Args:
         results: the results.
-        protocol: the protocol.
+        partition: the partition.
 
     Returns:
         The table, or None.
     """
-    found = summaries(results, protocol)
+    found = summaries(results, partition)
     note = _note(found[0]) if found else ""
-    key = _key(results, "headline", protocol)
-    return scores_table(results, protocol, key, protocol_title(results, protocol), note)
+    key = _key(results, "headline", partition)
+    return scores_table(results, partition, key, partition_title(results, partition), note)
 
 
 def _note(summary: Summary) -> str:
@@ -97,10 +114,10 @@ def _note(summary: Summary) -> str:
     return INTERVALS_NOTE + drawn + warning
 
 
-def _key(results: Results, name: str, protocol: str) -> str:
-    """A table's key: the bare name where the recipe has one such protocol."""
+def _key(results: Results, name: str, partition: str) -> str:
+    """A table's key: the bare name where the recipe has one such partition."""
     listed = headlines(results)
-    return name if len(listed) < 2 else f"{name}-{protocol.replace('/', '-')}"
+    return name if len(listed) < 2 else f"{name}-{partition.replace('/', '-')}"
 
 
 def one_speaker(results: Results) -> Table | None:
@@ -112,12 +129,12 @@ def one_speaker(results: Results) -> Table | None:
     Returns:
         The table, or None.
     """
-    return scores_table(results, ONE_SPEAKER, "one-speaker", protocol_title(results, ONE_SPEAKER))
+    return scores_table(results, ONE_SPEAKER, "one-speaker", partition_title(results, ONE_SPEAKER))
 
 
-def _detail(results: Results, protocol: str, group: str, title: str, columns: Sequence[str]) -> Table | None:
-    name = detailed_row(results, protocol)
-    found = [s for s in summaries(results, protocol) if s["row"] == name]
+def _detail(results: Results, partition: str, group: str, title: str, columns: Sequence[str]) -> Table | None:
+    name = detailed_system(results, partition)
+    found = [s for s in summaries(results, partition) if s["system"] == name]
     if not found:
         return None
     lines = tuple(
@@ -125,35 +142,35 @@ def _detail(results: Results, protocol: str, group: str, title: str, columns: Se
         for item, scores in found[0][group].items()
     )
     words = tuple(f"{COLUMN_NAMES[c]} %" for c in columns)
-    where = f" ({protocol_title(results, protocol)})" if len(headlines(results)) > 1 else ""
-    titled = f"{title}: {row_title(results, str(name))}{where}"
+    where = f" ({partition_title(results, partition)})" if len(headlines(results)) > 1 else ""
+    titled = f"{title}: {system_title(results, str(name))}{where}"
     count = "Recordings" if group == "per_speaker" else "Recordings, all seeds"
-    key = _key(results, group.replace("_", "-"), protocol)
+    key = _key(results, group.replace("_", "-"), partition)
     return Table(key, titled, (group.removeprefix("per_").capitalize(), *words, count), lines)
 
 
-def per_speaker(results: Results, protocol: str = PUBLISHED) -> Table | None:
+def per_speaker(results: Results, partition: str = PUBLISHED) -> Table | None:
     """Scores of each test speaker, for the detailed system.
 
     Args:
         results: the results.
-        protocol: the protocol.
+        partition: the partition.
 
     Returns:
         The table, or None; None also for more than `MAX_SPEAKERS`, which results.json holds.
     """
-    table = _detail(results, protocol, "per_speaker", "Per test speaker", ("accuracy", "macro_f1"))
+    table = _detail(results, partition, "per_speaker", "Per test speaker", ("accuracy", "macro_f1"))
     return table if table and len(table.rows) <= MAX_SPEAKERS else None
 
 
-def per_class(results: Results, protocol: str = PUBLISHED) -> Table | None:
+def per_class(results: Results, partition: str = PUBLISHED) -> Table | None:
     """Scores of each class, for the detailed system.
 
     Args:
         results: the results.
-        protocol: the protocol.
+        partition: the partition.
 
     Returns:
         The table, or None.
     """
-    return _detail(results, protocol, "per_class", "Per class", ("precision", "recall", "f1"))
+    return _detail(results, partition, "per_class", "Per class", ("precision", "recall", "f1"))

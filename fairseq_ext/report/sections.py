@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from . import result_types, page, plots, partition_tables, score_plots, tables
 from ..scoring.embeddings import project
-from .examples import examples
-from .learning import learning_curves
-from .markdown import other_protocols, short_commit
 from ..scoring.predictions import read_embeddings
 from ..scoring.scored_system import CLASSIFICATION, of_kind
-from .score_tables import headline, one_speaker, per_class, per_speaker
+from . import page, partition_tables, plots, result_types, score_plots, tables
+from .examples import examples
+from .learning import learning_curves
+from .markdown import other_partitions, short_commit
 from .run import Run, Section
+from .score_tables import headline, one_speaker, per_class, per_speaker
 
 # More points say nothing more to the eye, and t-SNE takes minutes on them.
 MAX_POINTS = 3000
@@ -30,7 +30,7 @@ def _html(made: Iterable[tables.Table | None]) -> str | None:
 
 
 def summary(run: Run) -> str | None:
-    """Scores under the first protocols, with intervals.
+    """Scores under the first partitions, with intervals.
 
     Args:
         run: the run.
@@ -65,8 +65,10 @@ def speakers(run: Run) -> str | None:
 def _left_out_values(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     values: dict[str, dict[str, float]] = {}
     for s in tables.summaries(results, tables.LEFT_OUT):
-        speaker = s["protocol"].removeprefix(tables.LEFT_OUT)
-        values.setdefault(tables.row_title(results, s["row"]), {})[speaker] = s["metrics"]["macro_f1"]["mean"]
+        speaker = s["partition"].removeprefix(tables.LEFT_OUT)
+        values.setdefault(tables.system_title(results, s["system"]), {})[speaker] = s["metrics"]["macro_f1"][
+            "mean"
+        ]
     return values
 
 
@@ -80,15 +82,15 @@ def few_labels(run: Run) -> str | None:
         HTML, or None.
     """
     shown = _html([partition_tables.label_efficiency(run.results)])
-    number_of = {protocol: n for n, protocol in partition_tables.label_protocols(run.results).items()}
+    number_of = {partition: n for n, partition in partition_tables.label_partitions(run.results).items()}
     curves: dict[str, dict[float, Mapping[str, float]]] = {}
     systems = partition_tables.labelled_systems(run.results)
     for system in systems:
         every = of_kind(run.results["summary"], CLASSIFICATION)
-        mine = [s for s in every if s["row"] == system and s["protocol"] in number_of]
-        points = {float(number_of[s["protocol"]]): s["metrics"]["accuracy"] for s in mine}
+        mine = [s for s in every if s["system"] == system and s["partition"] in number_of]
+        points = {float(number_of[s["partition"]]): s["metrics"]["accuracy"] for s in mine}
         if points:
-            curves[tables.row_title(run.results, system)] = points
+            curves[tables.system_title(run.results, system)] = points
     if not shown or not curves:
         return shown
     words = "Accuracy against the number of labelled recordings; the table above holds the same figures."
@@ -118,11 +120,11 @@ def others(run: Run) -> str | None:
     Returns:
         HTML, or None.
     """
-    return "\n".join(page.table(table) for table in other_protocols(run.results)) or None
+    return "\n".join(page.table(table) for table in other_partitions(run.results)) or None
 
 
 def learning(run: Run) -> str | None:
-    """Learning curves of the first protocols' systems, first seed.
+    """Learning curves of the first partitions' systems, first seed.
 
     Args:
         run: the run.
@@ -136,7 +138,7 @@ def learning(run: Run) -> str | None:
 
 
 def confusions(run: Run) -> str | None:
-    """Confusion matrices under the first protocols, the detailed system first, and its scores per class.
+    """Confusion matrices under the first partitions, the detailed system first, and its scores per class.
 
     Args:
         run: the run.
@@ -144,20 +146,20 @@ def confusions(run: Run) -> str | None:
     Returns:
         HTML, or None.
     """
-    return "".join(_confusions(run, protocol) for protocol in tables.headlines(run.results)) or None
+    return "".join(_confusions(run, partition) for partition in tables.headlines(run.results)) or None
 
 
-def _confusions(run: Run, protocol: str) -> str:
-    name, _ = run.detailed(protocol)
-    found = sorted(tables.summaries(run.results, protocol), key=lambda s: s["row"] != name)
+def _confusions(run: Run, partition: str) -> str:
+    name, _ = run.detailed(partition)
+    found = sorted(tables.summaries(run.results, partition), key=lambda s: s["system"] != name)
     drawn = []
     for s in found:
-        title = tables.row_title(run.results, s["row"])
+        title = tables.system_title(run.results, s["system"])
         image = plots.png(plots.confusion(s["confusion"], s["labels"], title))
         drawn.append(page.figure(image, f"Confusion matrix of {title}, all seeds together. {_worst(s)}"))
     rest = "".join(drawn[1:])
     more = f"<details><summary>The other systems</summary>{rest}</details>" if rest else ""
-    return f'<div class="side">{drawn[0]}{_html([per_class(run.results, protocol)]) or ""}</div>{more}'
+    return f'<div class="side">{drawn[0]}{_html([per_class(run.results, partition)]) or ""}</div>{more}'
 
 
 def _worst(summary_: Mapping[str, Any]) -> str:
@@ -179,12 +181,12 @@ def embedding(run: Run) -> str | None:
     Returns:
         HTML, or None.
     """
-    drawn = (_embedding(run, protocol) for protocol in tables.headlines(run.results))
+    drawn = (_embedding(run, partition) for partition in tables.headlines(run.results))
     return "".join(figure for figure in drawn if figure) or None
 
 
-def _embedding(run: Run, protocol: str) -> str | None:
-    name, folder = run.detailed(protocol)
+def _embedding(run: Run, partition: str) -> str | None:
+    name, folder = run.detailed(partition)
     if folder is None or not (folder / "embeddings.npz").is_file() or not run.projections:
         return None
     arrays = read_embeddings(folder / "embeddings.npz")
@@ -197,7 +199,7 @@ def _embedding(run: Run, protocol: str) -> str | None:
     shown = {by: names for by, names in groups.items() if len(set(names)) <= len(plots.COLOURS)}
     if not shown:
         return None
-    title = tables.row_title(run.results, name)
+    title = tables.system_title(run.results, name)
     words = f"{' and '.join(panels)} of the test embeddings of {title}, coloured by {' and by '.join(shown)}."
     caption = f"{title}, first seed. Neighbours are alike; distances between far groups mean little."
     return page.figure(plots.png(plots.scatter(panels, shown)), words, caption, wide=True)
@@ -223,7 +225,7 @@ def augmentation(run: Run) -> str | None:
     drawing = plots.png(plots.spectrogram_grid(views, hop_ms))
     words = f"Log-mel spectrograms of recording {clip}: {', '.join(views)}."
     caption = (
-        f"Recording {clip} through the front-end of {tables.row_title(run.results, name)}, which trims the ends "
+        f"Recording {clip} through the front-end of {tables.system_title(run.results, name)}, which trims the ends "
         "and takes the level out, so shift and gain hardly show. 'As trained' shows draws with the training's "
         "settings."
     )
@@ -242,15 +244,20 @@ def provenance(run: Run) -> str:
     header = ("System", "Protocol", "Seed", "n", "Figures", "Commit", "Config", "Device", "Data")
     lines = tuple(
         (
-            *(tables.row_title(run.results, row["row"]), row["protocol"], str(row["seed"]), str(row["n"])),
+            *(
+                tables.system_title(run.results, row["system"]),
+                row["partition"],
+                str(row["seed"]),
+                str(row["n"]),
+            ),
             *(result_types.figures(row), short_commit(row["commit"]), row["config_hash"]),
             *(row.get("device", tables.NOTHING), row["data"]),
         )
-        for row in run.results["rows"]
+        for row in run.results["systems"]
     )
     every = page.table(tables.Table("rows", "Every scored row", header, lines))
     commands = "".join(
-        f"<li><code>{escape(c)}</code></li>" for c in sorted({r["command"] for r in run.results["rows"]})
+        f"<li><code>{escape(c)}</code></li>" for c in sorted({r["command"] for r in run.results["systems"]})
     )
     return (
         f"<details open><summary>{len(lines)} rows</summary>{every}</details>"
@@ -263,7 +270,7 @@ SECTIONS: list[Section] = [
     Section("speakers", "Speakers", speakers),
     Section("few-labels", "Few labels", few_labels),
     Section("control", "Leaky control", leaky),
-    Section("others", "Other protocols", others),
+    Section("others", "Other partitions", others),
     Section("learning", "Learning curves", learning),
     Section("confusion", "Confusions", confusions),
     Section("embeddings", "Embeddings", embedding),

@@ -83,7 +83,7 @@ def interval(metric: Mapping[str, float]) -> str:
     return f"[{percent(metric['low'])}, {percent(metric['high'])}]"
 
 
-def row_title(results: Results, name: str) -> str:
+def system_title(results: Results, name: str) -> str:
     """The name of a system for readers.
 
     Args:
@@ -93,7 +93,7 @@ def row_title(results: Results, name: str) -> str:
     Returns:
         The recipe's title for it, else its row name in words.
     """
-    return str(results["about"].get("rows", {}).get(name, name.replace("_", " ")))
+    return str(results["about"].get("systems", {}).get(name, name.replace("_", " ")))
 
 
 def in_order(results: Results, names: Iterable[str]) -> list[str]:
@@ -106,55 +106,55 @@ def in_order(results: Results, names: Iterable[str]) -> list[str]:
     Returns:
         Each name once.
     """
-    order = {name: i for i, name in enumerate(results["about"].get("rows", {}))}
+    order = {name: i for i, name in enumerate(results["about"].get("systems", {}))}
     return sorted(set(names), key=lambda name: (order.get(name, len(order)), name))
 
 
-def protocol_title(results: Results, protocol: str) -> str:
-    """The name of a protocol for readers.
+def partition_title(results: Results, partition: str) -> str:
+    """The name of a partition for readers.
 
     Args:
-        results: the results; `about.protocols` may name it.
-        protocol: such as `published`.
+        results: the results; `about.partitions` may name it.
+        partition: such as `published`.
 
     Returns:
         Its title.
     """
-    named = results["about"].get("protocols", {})
-    return str(named.get(protocol, TITLES.get(protocol, f"Protocol: {protocol}")))
+    named = results["about"].get("partitions", {})
+    return str(named.get(partition, TITLES.get(partition, f"Protocol: {partition}")))
 
 
 def summaries(results: Results, prefix: str, kind: str = CLASSIFICATION) -> list[Summary]:
-    """Picks the summaries of a protocol.
+    """Picks the summaries of a partition.
 
     Args:
         results: the results.
-        prefix: a protocol, or a family of protocols when it ends in `/`.
+        prefix: a partition, or a family of partitions when it ends in `/`.
         kind: of the rows.
 
     Returns:
         Summaries in the recipe's order of systems.
     """
-    found = [s for s in of_kind(results["summary"], kind) if belongs(s["protocol"], prefix)]
-    order = in_order(results, [s["row"] for s in found])
-    return sorted(found, key=lambda s: (order.index(s["row"]), s["protocol"]))
+    found = [s for s in of_kind(results["summary"], kind) if belongs(s["partition"], prefix)]
+    order = in_order(results, [s["system"] for s in found])
+    return sorted(found, key=lambda s: (order.index(s["system"]), s["partition"]))
 
 
-def belongs(protocol: str, prefix: str) -> bool:
-    """Says whether a protocol is meant.
+def belongs(partition: str, prefix: str) -> bool:
+    """Says whether a partition is meant.
 
     Args:
-        protocol: of a row.
-        prefix: a protocol, or a family of protocols when it ends in `/`.
+        partition: of a row.
+        prefix: a partition, or a family of partitions when it ends in `/`.
 
     Returns:
-        True when it is that protocol or one of the family.
+        True when it is that partition or one of the family.
     """
-    return protocol == prefix or (prefix.endswith("/") and protocol.startswith(prefix))
+    return partition == prefix or (prefix.endswith("/") and partition.startswith(prefix))
 
 
 def headlines(results: Results, kind: str = CLASSIFICATION) -> list[str]:
-    """The protocols whose systems are shown in detail.
+    """The partitions whose systems are shown in detail.
 
     Args:
         results: the results; `about.headline` lists them, the published split is the default.
@@ -164,25 +164,25 @@ def headlines(results: Results, kind: str = CLASSIFICATION) -> list[str]:
         Those under which rows of the kind were run, in the recipe's order.
     """
     listed = results["about"].get("headline", [PUBLISHED])
-    return [protocol for protocol in listed if summaries(results, protocol, kind)]
+    return [partition for partition in listed if summaries(results, partition, kind)]
 
 
-def detailed_row(results: Results, protocol: str = PUBLISHED, kind: str = CLASSIFICATION) -> str | None:
+def detailed_system(results: Results, partition: str = PUBLISHED, kind: str = CLASSIFICATION) -> str | None:
     """The system whose details are shown: the recipe's choice, never the best test score.
 
     Args:
-        results: the results; `about.best` is a row, or a mapping from protocols or kinds to rows.
-        protocol: under which it was run.
+        results: the results; `about.best` is a row, or a mapping from partitions or kinds to rows.
+        partition: under which it was run.
         kind: of the rows.
 
     Returns:
-        Its row name; the last system of the protocol when the recipe names none that was run.
+        Its row name; the last system of the partition when the recipe names none that was run.
     """
-    names = [s["row"] for s in summaries(results, protocol, kind)] or in_order(
-        results, [s["row"] for s in of_kind(results["summary"], kind)]
+    names = [s["system"] for s in summaries(results, partition, kind)] or in_order(
+        results, [s["system"] for s in of_kind(results["summary"], kind)]
     )
     best = results["about"].get("best")
-    chosen = best.get(protocol, best.get(kind)) if isinstance(best, Mapping) else best
+    chosen = best.get(partition, best.get(kind)) if isinstance(best, Mapping) else best
     return chosen if chosen in names else (names[-1] if names else None)
 
 

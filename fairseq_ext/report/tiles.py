@@ -37,7 +37,7 @@ def _recognition(run: Run) -> list[Tile]:
     summary = systems.detailed(run.results)
     if summary is None:
         return []
-    title = tables.row_title(run.results, summary["row"])
+    title = tables.system_title(run.results, summary["system"])
     whom = " on unseen speakers" if summary["num_shared_speakers"] == 0 else ""
     made = []
     for name in systems.decoders([summary]):
@@ -55,13 +55,13 @@ def _classification(run: Run) -> list[Tile]:
     compared = str(run.results["about"].get("metric", "macro_f1"))
     metrics = tuple(METRIC_WORDS) if len(heads) == 1 else (compared,)
     made: list[Tile] = []
-    for protocol in heads:
-        name = tables.detailed_row(run.results, protocol)
-        summary = next(s for s in tables.summaries(run.results, protocol) if s["row"] == name)
-        where = f" ({tables.protocol_title(run.results, protocol)})" if len(heads) > 1 else ""
+    for partition in heads:
+        name = tables.detailed_system(run.results, partition)
+        summary = next(s for s in tables.summaries(run.results, partition) if s["system"] == name)
+        where = f" ({tables.partition_title(run.results, partition)})" if len(heads) > 1 else ""
         # Rows that do not say it were scored on disjoint splits.
         whom = "" if summary.get("num_shared_speakers") else " on unseen speakers"
-        about = f"{tables.row_title(run.results, str(name))}, {_seeds(len(summary['seeds']))}"
+        about = f"{tables.system_title(run.results, str(name))}, {_seeds(len(summary['seeds']))}"
         for metric in metrics:
             found = summary["metrics"][metric]
             words = f"{METRIC_WORDS[metric]}{whom}{where}; 95 % interval {tables.interval(found)}, {about}"
@@ -71,10 +71,10 @@ def _classification(run: Run) -> list[Tile]:
 
 
 def _speaker_tiles(run: Run, name: str) -> list[Tile]:
-    found = [s for s in tables.summaries(run.results, tables.LEFT_OUT) if s["row"] == name]
+    found = [s for s in tables.summaries(run.results, tables.LEFT_OUT) if s["system"] == name]
     if not found:
         return []
-    scores = {s["protocol"].removeprefix(tables.LEFT_OUT): s["metrics"]["macro_f1"]["mean"] for s in found}
+    scores = {s["partition"].removeprefix(tables.LEFT_OUT): s["metrics"]["macro_f1"]["mean"] for s in found}
     worst = min(scores, key=lambda speaker: scores[speaker])
     mean = sum(scores.values()) / len(scores)
     return [

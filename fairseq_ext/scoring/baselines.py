@@ -14,11 +14,11 @@ from . import metrics
 from .embeddings import read_split
 from .evaluation import labelled, shared_speakers
 from .predictions import Predictions, class_numbers, write_predictions
-from .scored_system import CLASSIFICATION, Row, write_json
+from .scored_system import CLASSIFICATION, ScoredSystem, write_json
 
 
 def majority(
-    row: Row,
+    system: ScoredSystem,
     out: Path,
     *,
     data: Path,
@@ -32,7 +32,7 @@ def majority(
     Its macro-F1 is low however large the class, its accuracy is not.
 
     Args:
-        row: its name and making.
+        system: its name and making.
         out: folder to write to.
         data: manifest folder.
         label: label stream, such as `accent`.
@@ -61,7 +61,7 @@ def majority(
     answers = Predictions(scored.ids, scored.speakers, targets, scores, labels)
     config = {"task": {"label": label}, "model": {"_name": "majority", "train_split": train_split}}
     result = {
-        **row.facts(CLASSIFICATION, config, num_parameters=0),
+        **system.facts(CLASSIFICATION, config, num_parameters=0),
         **metrics.score(targets, answers.answers, answers.speakers, labels, over=over),
         "num_unreadable": 0,
         "num_unlabelled": len(asked.ids) - len(scored.ids),

@@ -14,7 +14,7 @@ REQUIRED = ("metrics", "confusion", "labels")
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Puts the seeds of one system and protocol together.
+    """Puts the seeds of one system and partition together.
 
     Args:
         seeds: what the metrics.json files hold.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PROJECTIONS = ("t-SNE", "UMAP")
 
 
-class Loaded(Protocol):
+class TrainedModel(Protocol):
     """A trained network and what it was trained with; `checkpoints.load.load_model` returns one."""
 
     model: Any

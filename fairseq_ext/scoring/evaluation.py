@@ -16,15 +16,15 @@ import numpy as np
 from ..line_index import AudioEntry
 from ..manifest import atomic_path, atomic_write, read_manifest
 from ..media.audio import AudioError, load
-from . import linear_probe, embeddings, metrics, provenance
-from .embeddings import Extracted, Loaded, Split
+from . import embeddings, linear_probe, metrics, provenance
+from .embeddings import Extracted, Split, TrainedModel
 from .predictions import Predictions, class_numbers, write_embeddings, write_predictions
-from .scored_system import CLASSIFICATION, Row, write_json
+from .scored_system import CLASSIFICATION, ScoredSystem, write_json
 
 
 def evaluate(
-    loaded: Loaded,
-    row: Row,
+    loaded: TrainedModel,
+    system: ScoredSystem,
     out: Path,
     *,
     data: Path,
@@ -38,7 +38,7 @@ def evaluate(
 
     Args:
         loaded: the network.
-        row: its name and making.
+        system: its name and making.
         out: folder to write to.
         data: manifest folder.
         split: such as `test`.
@@ -57,14 +57,14 @@ def evaluate(
     label = label or str(loaded.cfg.task.label)
     if "," in label:
         raise ValueError(
-            f"{row.row}: expected the name of one label stream, found {label!r}; name one of them"
+            f"{system.name}: expected the name of one label stream, found {label!r}; name one of them"
         )
     asked = embeddings.read_split(data, split, label)
     utterances = labelled(asked)
     extracted = embeddings.extract(loaded.model, utterances.entries, loaded.sample_rate_hz, device=device)
     if extracted.logits is None:
         raise ValueError(
-            f"{row.row}: expected a classifier, found a network without a classification head; "
+            f"{system.name}: expected a classifier, found a network without a classification head; "
             "use tools/probe.py for it"
         )
     read = utterances.subset(extracted.rows.tolist())
@@ -76,7 +76,7 @@ def evaluate(
         "num_shared_speakers": shared_speakers(data, utterances),
     }
     _write_spectrograms(out / "spectrograms.npz", loaded, data)
-    return _write_row(out, row, loaded, answers, utterances, extracted, device, extra, over)
+    return _write_system(out, system, loaded, answers, utterances, extracted, device, extra, over)
 
 
 def labelled(split: Split) -> Split:
@@ -107,10 +107,10 @@ def shared_speakers(data: Path, scored: Split, train_split: str = "train") -> in
     return len({u.speaker for u in read_manifest(data, train_split)} & set(scored.speakers))
 
 
-def _write_row(
+def _write_system(
     out: Path,
-    row: Row,
-    loaded: Loaded,
+    system: ScoredSystem,
+    loaded: TrainedModel,
     answers: Predictions,
     asked: Split,
     extracted: Extracted,
@@ -121,7 +121,7 @@ def _write_row(
     """Writes all files of a row, metrics.json last; `asked` holds unreadable utterances too."""
     scores = metrics.score(answers.targets, answers.answers, answers.speakers, answers.labels, over=over)
     num_parameters = sum(p.numel() for p in loaded.model.parameters())
-    facts = row.facts(CLASSIFICATION, loaded.cfg, device=device, num_parameters=num_parameters)
+    facts = system.facts(CLASSIFICATION, loaded.cfg, device=device, num_parameters=num_parameters)
     result = {**facts, **scores, "num_unreadable": len(extracted.failures), **extra}
     write_predictions(out / "predictions.tsv", answers)
     targets = [answers.labels[i] for i in answers.targets]
@@ -134,7 +134,7 @@ def _write_row(
     return result
 
 
-def _write_spectrograms(path: Path, loaded: Loaded, data: Path, split: str = "train") -> None:
+def _write_spectrograms(path: Path, loaded: TrainedModel, data: Path, split: str = "train") -> None:
     """Shows the first training recording with and without augmentation, where the network has a front-end."""
     from .augmented import spectrograms  # torch takes seconds to import
 
@@ -158,17 +158,17 @@ def _write_spectrograms(path: Path, loaded: Loaded, data: Path, split: str = "tr
 
 
 def probe(
-    loaded: Loaded,
-    rows: Sequence[Row],
+    loaded: TrainedModel,
+    systems: Sequence[ScoredSystem],
     manifests: Sequence[Path],
-    rows_folder: Path,
+    scores_folder: Path,
     *,
     label: str,
     train_split: str = "train",
     split: str = "test",
     device: str = "cpu",
     num_views: int = 0,
-    centred: Container[Row] = (),
+    centred: Container[ScoredSystem] = (),
     leaky_control: bool = False,
     over: str = "recordings",
 ) -> list[Mapping[str, Any]]:
@@ -178,9 +178,9 @@ def probe(
 
     Args:
         loaded: the network; its own classification head, if any, is not used.
-        rows: names of the results, one per manifest folder.
+        systems: names of the results, one per manifest folder.
         manifests: folders with a training and a test split.
-        rows_folder: folder of all rows.
+        scores_folder: folder of all scored systems.
         label: label stream, such as `digit`.
         train_split: split to fit on.
         split: split to score.
@@ -199,20 +199,20 @@ def probe(
     ]
     found = _Embedded.of(loaded, [entry for pair in pairs for entry in pair[1].entries], device)
     learnt = _Embedded.of(
-        loaded, [entry for pair in pairs for entry in pair[0].entries], device, num_views, rows[0].seed
+        loaded, [entry for pair in pairs for entry in pair[0].entries], device, num_views, systems[0].seed
     )
     results = []
-    for row, (train, test) in zip(rows, pairs, strict=True):
+    for system, (train, test) in zip(systems, pairs, strict=True):
         learnt_part, tested = learnt.of_split(train), found.of_split(test)
-        if row in centred:
+        if system in centred:
             learnt_part, tested = _centred(learnt_part), _centred(tested)
         fitted, extra, labels = _fit(learnt_part, tested, leaky_control)
-        extra["probe"]["centred"] = row in centred
+        extra["probe"]["centred"] = system in centred
         test_read, test_part = tested
-        targets = class_numbers(test_read.targets, labels, f"{row.protocol}/{split}.{label}")
+        targets = class_numbers(test_read.targets, labels, f"{system.partition}/{split}.{label}")
         answers = Predictions(test_read.ids, test_read.speakers, targets, fitted.scores, labels)
-        out = row.folder(rows_folder)
-        results.append(_write_row(out, row, loaded, answers, test, test_part, device, extra, over))
+        out = system.folder(scores_folder)
+        results.append(_write_system(out, system, loaded, answers, test, test_part, device, extra, over))
     return results
 
 
@@ -230,7 +230,12 @@ class _Embedded:
 
     @classmethod
     def of(
-        cls, loaded: Loaded, entries: Sequence[AudioEntry], device: str, num_views: int = 0, seed: int = 1
+        cls,
+        loaded: TrainedModel,
+        entries: Sequence[AudioEntry],
+        device: str,
+        num_views: int = 0,
+        seed: int = 1,
     ) -> _Embedded:
         from .views import distorted_views  # torch takes seconds to import
 

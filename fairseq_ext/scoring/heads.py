@@ -1,4 +1,4 @@
-"""Jobs for the heads of networks with several label streams: each is scored in the protocol of one stream alone.
+"""Jobs for the heads of networks with several label streams: each is scored in the partition of one stream alone.
 
 `train/accent_gender/joint_head` becomes the rows `accent/joint_head` and `gender/joint_head`, so that a table sets it
 beside the systems that learned one stream. Both must then be scored on the same clips, which is checked.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..manifest import read_labels, read_manifest
 from .runs import Job
+from .scored_system import scores_folder
 
 
 def per_head(jobs: Iterable[Job], heads: Mapping[str, str], run: Path, split: str = "test") -> list[Job]:
@@ -19,35 +20,35 @@ def per_head(jobs: Iterable[Job], heads: Mapping[str, str], run: Path, split: st
 
     Args:
         jobs: of networks with several label streams, from `runs.jobs_of_run`.
-        heads: label stream -> protocol of the row, such as `accent` -> `accent`.
-        run: run folder; `manifests/<protocol>` holds the clips that the protocol's other rows are scored on.
+        heads: label stream -> partition of the row, such as `accent` -> `accent`.
+        run: run folder; `manifests/<partition>` holds the clips that the partition's other rows are scored on.
         split: that is scored.
 
     Returns:
         The jobs, each with its label stream; they read the manifests that the network was trained with.
 
     Raises:
-        FileNotFoundError: no manifests of a protocol.
-        ValueError: two trainings for one row, or clips other than those of the protocol.
+        FileNotFoundError: no manifests of a partition.
+        ValueError: two trainings for one row, or clips other than those of the partition.
     """
     found: dict[Path, Job] = {}
     for job in jobs:
-        for label, protocol in heads.items():
-            row = replace(job.row, protocol=protocol)
-            head = replace(job, row=row, out=row.folder(run / "rows"), label=label)
+        for label, partition in heads.items():
+            system = replace(job.system, partition=partition)
+            head = replace(job, system=system, out=system.folder(scores_folder(run)), label=label)
             _check_name(head, found.get(head.out), run)
-            check_same_clips(job.data, run / "manifests" / protocol, split, label)
+            check_same_clips(job.data, run / "manifests" / partition, split, label)
             found[head.out] = head
     return list(found.values())
 
 
 def _check_name(head: Job, other: Job | None, run: Path) -> None:
-    own = head.row.folder(run / "train")
+    own = head.system.folder(run / "train")
     taken = other.checkpoint.parent if other else own if own.is_dir() else None
     if taken:
         raise ValueError(
             f"{head.out}: one training of this row expected, found {head.checkpoint.parent} and {taken}; give the "
-            "system with several heads a name of its own, or score one protocol at a time"
+            "system with several heads a name of its own, or score one partition at a time"
         )
 
 
@@ -56,7 +57,7 @@ def check_same_clips(data: Path, other: Path, split: str, label: str) -> None:
 
     Args:
         data: manifest folder.
-        other: another, of the protocol that the row is to stand in.
+        other: another, of the partition that the row is to stand in.
         split: that is scored.
         label: the label stream; both folders have it.
 

@@ -1,6 +1,6 @@
 """How good automatic labels are: scored on clips that people transcribed, as one row per language.
 
-A row of kind recognition, protocol = language. Every clip that has a transcript counts: one that the labeller left
+A row of kind recognition, partition = language. Every clip that has a transcript counts: one that the labeller left
 without text (nobody speaks, another language heard) has all its words left out. Files: predictions.auto.tsv,
 config.json, and last metrics.json.
 """
@@ -20,7 +20,7 @@ from ..text.normalize import normalize
 from ..text.scoring import count_all, error_rate_interval, words
 from .recognition.scores import score_recognition
 from .recognition.transcripts import Transcripts, file_name, write_transcripts
-from .scored_system import RECOGNITION, Row, write_json
+from .scored_system import RECOGNITION, ScoredSystem, write_json
 
 DECODER = "auto"
 SAMPLE_RATE_HZ = 16000
@@ -59,7 +59,7 @@ def pair(utterances: Sequence[Utterance], labels: Mapping[str, ClipLabel]) -> Ch
 
 
 def score_labels(
-    row: Row,
+    system: ScoredSystem,
     out: Path,
     manifest: Path,
     split: str,
@@ -69,7 +69,7 @@ def score_labels(
     """Scores the labels of a split of human transcripts and writes the row's files.
 
     Args:
-        row: its protocol is the language.
+        system: its partition is the language.
         out: folder to write to.
         manifest: folder of the split.
         split: such as `valid`.
@@ -89,17 +89,17 @@ def score_labels(
     references = [str(u.transcript) for u in found.utterances]
     speakers = [u.speaker or u.id for u in found.utterances]
     nothing = [None] * len(references)
-    score = score_recognition(references, found.texts, speakers, nothing, nothing, row.protocol)
+    score = score_recognition(references, found.texts, speakers, nothing, nothing, system.partition)
     ids = tuple(u.id for u in found.utterances)
     write_transcripts(
         out / file_name(DECODER), Transcripts(ids, tuple(speakers), tuple(references), tuple(found.texts))
     )
     result = {
-        **row.facts(RECOGNITION, cfg),
+        **system.facts(RECOGNITION, cfg),
         "n": len(ids),
         "num_speakers": len(set(speakers)),
         "hours": sum(u.num_samples for u in found.utterances) / SAMPLE_RATE_HZ / 3600,
-        "language": row.protocol,
+        "language": system.partition,
         "split": split,
         "digest": digest,
         "num_unreadable": 0,

@@ -67,7 +67,7 @@ def gather_all(jobs: Sequence[Job], read_checkpoint: Read, *, force: bool = Fals
         A line about each, for the terminal.
     """
     for job in jobs:
-        name = f"{job.row.protocol}/{job.row.row} seed {job.row.seed}"
+        name = f"{job.system.partition}/{job.system.name} seed {job.system.seed}"
         if is_scored(job.out) and not force:
             yield f"{name}: gathered before"
         else:
@@ -93,7 +93,7 @@ def gather(job: Job, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     num_parameters = sum(tensor.numel() for tensor in checkpoint["model"].values())
     count, hours = provenance.training_audio(cfg, job.data)
     result = {
-        **job.row.facts(PRETRAINING, cfg, num_parameters=num_parameters),
+        **job.system.facts(PRETRAINING, cfg, num_parameters=num_parameters),
         "n": count,
         "hours": hours,
         **read_figures(job.checkpoint.parent / "train.log"),
@@ -104,7 +104,7 @@ def gather(job: Job, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Puts the seeds of one system and protocol together.
+    """Puts the seeds of one system and partition together.
 
     Args:
         seeds: what the metrics.json files hold.

@@ -14,21 +14,21 @@ from typing import Any, Literal, Protocol
 
 from tqdm import tqdm
 
-from ..report import result_types
-from .embeddings import Loaded
+from . import classification
+from .embeddings import TrainedModel
 from .evaluation import evaluate, probe
-from .scored_system import Row, is_scored
+from .scored_system import ScoredSystem, is_scored, scores_folder
 
 LAST_CHECKPOINT = "checkpoint_last.pt"
 # Written by the recipes beside the checkpoint when a training has come to its end.
 DONE = "done"
-Load = Callable[[str], Loaded]
+Load = Callable[[str], TrainedModel]
 
 
 class LoadHead(Protocol):
     """How a classifier is loaded: its path, and which of its label streams is asked for; empty = the only one."""
 
-    def __call__(self, path: str, /, *, label: str) -> Loaded:
+    def __call__(self, path: str, /, *, label: str) -> TrainedModel:
         """Load it."""
 
 
@@ -39,28 +39,28 @@ class Job:
     Attributes:
         checkpoint: the trained network.
         data: manifest folder.
-        row: name of the result.
+        system: name of the result.
         out: folder of the result.
         label: label stream to score, of a network with several; empty = the only one.
     """
 
     checkpoint: Path
     data: Path
-    row: Row
+    system: ScoredSystem
     out: Path
     label: str = ""
 
 
 def jobs_of_run(
-    run: Path, data: Literal["real", "synthetic"], command: str, protocols: Sequence[str] = ("*",)
+    run: Path, data: Literal["real", "synthetic"], command: str, partitions: Sequence[str] = ("*",)
 ) -> list[Job]:
     """Finds what a run has trained to the end.
 
     Args:
-        run: run folder, with `train/<protocol>/<row>/seed<k>/` and `manifests/<protocol>/`.
+        run: run folder, with `train/<partition>/<system>/seed<k>/` and `manifests/<partition>/`.
         data: origin of the recordings.
         command: command line, for the results.
-        protocols: patterns of those to be scored, such as `labels/*`.
+        partitions: patterns of those to be scored, such as `labels/*`.
 
     Returns:
         One job per finished training, in alphabetical order.
@@ -69,22 +69,24 @@ def jobs_of_run(
     jobs = []
     for checkpoint in sorted(train.rglob(LAST_CHECKPOINT)):
         folder = checkpoint.parent
-        *protocol, name, seed = folder.relative_to(train).parts
-        if not (folder / DONE).is_file() or not protocol or not seed.removeprefix("seed").isdigit():
+        *partition, name, seed = folder.relative_to(train).parts
+        if not (folder / DONE).is_file() or not partition or not seed.removeprefix("seed").isdigit():
             continue
-        if not any(fnmatch("/".join(protocol), pattern) for pattern in protocols):
+        if not any(fnmatch("/".join(partition), pattern) for pattern in partitions):
             continue
-        row = Row(name, "/".join(protocol), int(seed.removeprefix("seed")), data, command)
-        jobs.append(Job(checkpoint, run / "manifests" / row.protocol, row, row.folder(run / "rows")))
+        system = ScoredSystem(name, "/".join(partition), int(seed.removeprefix("seed")), data, command)
+        jobs.append(
+            Job(checkpoint, run / "manifests" / system.partition, system, system.folder(scores_folder(run)))
+        )
     return jobs
 
 
-def check_protocols(run: Path, protocols: Sequence[str]) -> None:
-    """Tells a mistyped name from a protocol that was not trained, or not yet.
+def check_partitions(run: Path, partitions: Sequence[str]) -> None:
+    """Tells a mistyped name from a partition that was not trained, or not yet.
 
     Args:
         run: run folder.
-        protocols: patterns, as of `jobs_of_run`.
+        partitions: patterns, as of `jobs_of_run`.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -96,11 +98,11 @@ def check_protocols(run: Path, protocols: Sequence[str]) -> None:
     known = {path.parent.relative_to(manifests).as_posix() for path in manifests.rglob("*.tsv")}
     known |= {path.parents[2].relative_to(train).as_posix() for path in train.rglob(f"*/*/{LAST_CHECKPOINT}")}
     known -= {"."}
-    for pattern in protocols:
+    for pattern in partitions:
         if not any(fnmatch(name, pattern) for name in known):
             raise ValueError(
-                f"{run}: a protocol {pattern} expected, found {', '.join(sorted(known)) or 'none'}; check --protocols "
-                "and the folder"
+                f"{run}: a partition {pattern} expected, found {', '.join(sorted(known)) or 'none'}; check "
+                "--partitions and the folder"
             )
 
 
@@ -120,7 +122,7 @@ def evaluate_all(
         A line about each, for the terminal.
     """
     for job in tqdm(jobs, desc="evaluate", unit="row", disable=None if len(jobs) > 1 else True):
-        name = f"{job.row.protocol}/{job.row.row} seed {job.row.seed}"
+        name = f"{job.system.partition}/{job.system.name} seed {job.system.seed}"
         if is_scored(job.out) and not force:
             yield f"{name}: scored before"
             continue
@@ -130,19 +132,19 @@ def evaluate_all(
             yield f"{name}: no classifier; tools/probe.py scores its embeddings"
             continue
         log = job.checkpoint.parent / "train.log"
-        result = evaluate(loaded, job.row, job.out, data=job.data, label=stream, train_log=log, **options)
+        result = evaluate(loaded, job.system, job.out, data=job.data, label=stream, train_log=log, **options)
         yield f"{name}: {_figures(result)}"
 
 
 def _figures(result: Mapping[str, Any]) -> str:
     unread = f", {result['num_unreadable']} unreadable" if result["num_unreadable"] else ""
-    return f"{result_types.figures(result)} of {result['n']} recordings{unread}"
+    return f"{classification.figures(result)} of {result['n']} recordings{unread}"
 
 
 def probe_checkpoint(
     checkpoint: Path,
-    manifests: Mapping[Row, Path],
-    rows_folder: Path,
+    manifests: Mapping[ScoredSystem, Path],
+    scores_folder: Path,
     load_model: Load,
     *,
     force: bool = False,
@@ -153,7 +155,7 @@ def probe_checkpoint(
     Args:
         checkpoint: pre-trained or trained network.
         manifests: name of the result -> folder with a training and a test split.
-        rows_folder: folder of all rows.
+        scores_folder: folder of all scored systems.
         load_model: path -> loaded network; with fresh weights for the untrained control.
         force: fit again what was fitted.
         options: of `evaluation.probe`.
@@ -161,12 +163,16 @@ def probe_checkpoint(
     Yields:
         A line about each, for the terminal.
     """
-    wanted = {row: data for row, data in manifests.items() if force or not is_scored(row.folder(rows_folder))}
-    for row in manifests.keys() - wanted.keys():
-        yield f"{row.protocol}/{row.row} seed {row.seed}: scored before"
+    wanted = {
+        system: data
+        for system, data in manifests.items()
+        if force or not is_scored(system.folder(scores_folder))
+    }
+    for system in manifests.keys() - wanted.keys():
+        yield f"{system.partition}/{system.name} seed {system.seed}: scored before"
     if not wanted:
         return
     loaded = load_model(str(checkpoint))
-    results = probe(loaded, list(wanted), list(wanted.values()), rows_folder, **options)
-    for row, result in zip(wanted, results, strict=True):
-        yield f"{row.protocol}/{row.row} seed {row.seed}: {_figures(result)}"
+    results = probe(loaded, list(wanted), list(wanted.values()), scores_folder, **options)
+    for system, result in zip(wanted, results, strict=True):
+        yield f"{system.partition}/{system.name} seed {system.seed}: {_figures(result)}"

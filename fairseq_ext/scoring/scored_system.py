@@ -13,37 +13,37 @@ from . import provenance
 
 CLASSIFICATION, RECOGNITION, PRETRAINING = "classification", "recognition", "pretraining"
 # What metrics.json and results.json say of every row, whatever its kind.
-COMMON = ("row", "protocol", "seed", "n", "data", "commit", "config_hash")
+COMMON = ("system", "partition", "seed", "n", "data", "commit", "config_hash")
 
 
 @dataclass(frozen=True)
-class Row:
+class ScoredSystem:
     """The name of one scored system, and what its metrics.json says of its making.
 
     Attributes:
-        row: system, such as `temporal_cnn`.
-        protocol: who was trained on and who is tested, such as `published` or `loso/george`.
+        name: such as `temporal_cnn`.
+        partition: who was trained on and who is tested, such as `published` or `loso/george`.
         seed: of the training.
         data: whether the recordings are real.
         command: command line that scored it.
     """
 
-    row: str
-    protocol: str
+    name: str
+    partition: str
     seed: int
     data: Literal["real", "synthetic"]
     command: str
 
-    def folder(self, rows: Path) -> Path:
+    def folder(self, scores: Path) -> Path:
         """The row's folder.
 
         Args:
-            rows: folder of all rows.
+            scores: folder of all scored systems.
 
         Returns:
-            `rows/<protocol>/<row>/seed<k>`.
+            `scores/<partition>/<system>/seed<k>`.
         """
-        return rows / self.protocol / self.row / f"seed{self.seed}"
+        return scores / self.partition / self.name / f"seed{self.seed}"
 
     def facts(
         self, kind: str, cfg: Any, *, device: str = "cpu", num_parameters: int | None = None
@@ -51,7 +51,7 @@ class Row:
         """What metrics.json says of the row beside its scores.
 
         Args:
-            kind: one of `kinds.KINDS`.
+            kind: one of `kinds.RESULT_TYPES`.
             cfg: configuration of the training.
             device: torch device that scored it.
             num_parameters: of the network.
@@ -60,9 +60,9 @@ class Row:
             Name -> value, the row's name first.
         """
         return {
-            "row": self.row,
+            "system": self.name,
             "kind": kind,
-            "protocol": self.protocol,
+            "partition": self.partition,
             "seed": self.seed,
             "data": self.data,
             "commit": provenance.commit(),
@@ -71,6 +71,19 @@ class Row:
             "device": provenance.device_name(device),
             "num_parameters": num_parameters,
         }
+
+
+def scores_folder(run: Path) -> Path:
+    """Return the folder of a run that holds its scored systems.
+
+    Args:
+        run: run folder.
+
+    Returns:
+        `RUN/scores`, or `RUN/rows` where an earlier version has begun it under that name.
+    """
+    earlier = run / "rows"
+    return earlier if earlier.is_dir() else run / "scores"
 
 
 def kind_of(item: Mapping[str, Any]) -> str:

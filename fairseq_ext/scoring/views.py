@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..augment import WaveformAugment, WaveformAugmentConfig
 from ..line_index import AudioEntry
-from .embeddings import Extracted, Loaded, extract, padded
+from .embeddings import Extracted, TrainedModel, extract, padded
 from .provenance import plain
 
 
@@ -59,7 +59,7 @@ class DistortingNetwork(nn.Module):
 
 
 def distorted_views(
-    loaded: Loaded, entries: Sequence[AudioEntry], num_views: int, *, seed: int, device: str = "cpu"
+    loaded: TrainedModel, entries: Sequence[AudioEntry], num_views: int, *, seed: int, device: str = "cpu"
 ) -> list[Extracted]:
     """Embeds recordings several times, distorted anew each time.
 

@@ -13,7 +13,7 @@ Group = dict[str, Any]
 
 
 @contextmanager
-def rates_of_their_own(optimizer: Any, model: Any, key: str) -> Iterator[None]:
+def per_parameter_lr(optimizer: Any, model: Any, key: str) -> Iterator[None]:
     """Give each parameter its share of the learning rate, for one step.
 
     An optimizer with several rates, such as composite with a schedule for each, is left as it is.

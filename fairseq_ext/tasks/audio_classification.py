@@ -15,7 +15,7 @@ from ..data.label_streams import LabelStreams, count_classes, stream_names
 from ..data.labels import class_names
 from ..models.speech_classifier import SpeechClassifier
 from ._audio import AudioTask, AudioTaskConfig, read_split
-from ._learning_rates import rates_of_their_own
+from ._learning_rates import per_parameter_lr
 
 
 @dataclass
@@ -127,7 +127,7 @@ class ExtAudioClassificationTask(AudioTask):
             model: says which parameters want rates of their own.
             update_num: how many were made.
         """
-        with rates_of_their_own(optimizer, model, "model.encoder_lr_scale"):
+        with per_parameter_lr(optimizer, model, "model.encoder_lr_scale"):
             super().optimizer_step(optimizer, model, update_num)
 
     def get_checkpoint_dict(self) -> dict[str, Any]:

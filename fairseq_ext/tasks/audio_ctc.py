@@ -21,7 +21,7 @@ from ..data.transcribed_dataset import TranscribedDataset
 from ..modules.conv_extractor import conv_lengths, parse_conv_layers
 from ..modules.pretrained_encoder import SHAPE_KEYS
 from ._audio import AudioTask, AudioTaskConfig, read_split
-from ._learning_rates import rates_of_their_own
+from ._learning_rates import per_parameter_lr
 
 _LONG = 0.99  # of the training recordings are shorter
 
@@ -133,7 +133,7 @@ class ExtAudioCtcTask(AudioTask):
             model: says which parameters want rates of their own.
             update_num: how many were made.
         """
-        with rates_of_their_own(optimizer, model, "model.layer_decay"):
+        with per_parameter_lr(optimizer, model, "model.layer_decay"):
             super().optimizer_step(optimizer, model, update_num)
 
     def get_checkpoint_dict(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ stage_check() {
 stage_train() {
   local seed
   for ((seed = 1; seed <= seeds; seed++)); do
-    training linear linear published "$seed" # row, config, protocol, seed, overrides
+    training linear linear published "$seed" # row, config, partition, seed, overrides
   done | train_all
 }
 

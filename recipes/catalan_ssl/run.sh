@@ -3,7 +3,7 @@
 recipe=catalan_ssl
 stages=(data audio manifests check pretrain finetune lm heads evaluate attribution report)
 locale=ca size='' pretrained='' starts=() settings=() recognised=() division=official keep_shared=false
-labels=asr,'asr_*' # how much transcribed speech: protocols, see README.md
+labels=asr,'asr_*' # how much transcribed speech: partitions, see README.md
 heads=(accent gender)
 joint=accent_gender # both heads on one encoder
 # shellcheck source=recipes/common.sh
@@ -82,7 +82,7 @@ keep_settings() {
   keep_choice "locale=$locale size=$size pretrained=$pretrained smoke=$smoke ${starts[*]} ${settings[*]}$(divided)"
 }
 
-# A line for train_all: row, config, protocol, seed, overrides. Overlays of a size are for every training, for those of
+# A line for train_all: row, config, partition, seed, overrides. Overlays of a size are for every training, for those of
 # one config, and for one row of it: size/, finetune_size/, finetune_random_size/ for ctc_random.
 sized_training() {
   local config=$2 chosen=() setting overlay
@@ -164,19 +164,19 @@ stage_manifests() {
 }
 
 # Protocols below manifests/ that match the patterns; what the corpus is too small for is not there.
-protocols() {
+partitions() {
   local pattern
   for pattern in "$@"; do
     (cd "$out/manifests" && compgen -G "$pattern") | sort || true
   done
 }
 
-# What --labels asks for: protocols of recognition in `recognised`, each once, in its order.
+# What --labels asks for: partitions of recognition in `recognised`, each once, in its order.
 find_recognised() {
   local patterns pattern name known matching
   need_manifests
   IFS=, read -ra patterns <<<"$($smoke && echo asr || echo "$labels")"
-  mapfile -t known < <(protocols asr 'asr_*')
+  mapfile -t known < <(partitions asr 'asr_*')
   recognised=()
   for pattern in "${patterns[@]}"; do
     matching=()
@@ -194,8 +194,8 @@ stage_check() {
   find_recognised # not after a day of pre-training
   [ ! -f "$out/check.txt" ] || return 0
   local check=(python "$repo/tools/check_data.py" --sample-rate-hz 16000 --quiet) found=$out/check.unfinished.txt
-  mapfile -t sound < <(protocols asr 'asr_*' ssl "${heads[@]}" "$joint")
-  mapfile -t leaky < <(protocols "${heads[@]/%/_leaky}" "${joint}_leaky")
+  mapfile -t sound < <(partitions asr 'asr_*' ssl "${heads[@]}" "$joint")
+  mapfile -t leaky < <(partitions "${heads[@]/%/_leaky}" "${joint}_leaky")
   "${check[@]}" "${sound[@]/#/$out/manifests/}" >"$found" ||
     { cat "$found" && die "the manifests have errors; mend what the table names"; }
   [ ${#leaky[@]} = 0 ] || "${check[@]}" --allow-shared-speakers "${leaky[@]/#/$out/manifests/}" >>"$found" ||
@@ -243,14 +243,14 @@ need_encoders() {
 }
 
 list_finetunings() {
-  local seed protocol start from
+  local seed partition start from
   for ((seed = 1; seed <= seeds; seed++)); do
-    for protocol in "${recognised[@]}"; do
-      sized_training ctc_pretrained finetune "$protocol" "$seed" "model.pretrained_path=$(encoder "$seed")"
-      sized_training ctc_random finetune "$protocol" "$seed"
+    for partition in "${recognised[@]}"; do
+      sized_training ctc_pretrained finetune "$partition" "$seed" "model.pretrained_path=$(encoder "$seed")"
+      sized_training ctc_random finetune "$partition" "$seed"
       for start in "${starts[@]}"; do
         from=$(start_of "$start" "$seed")
-        sized_training "ctc_from_${start%%=*}" finetune "$protocol" "$seed" "model.pretrained_path=$from"
+        sized_training "ctc_from_${start%%=*}" finetune "$partition" "$seed" "model.pretrained_path=$from"
       done
     done
   done
@@ -277,22 +277,22 @@ stage_lm() {
 list_heads() {
   local seed label
   for ((seed = 1; seed <= seeds; seed++)); do
-    for label in $(protocols "${heads[@]}"); do
+    for label in $(partitions "${heads[@]}"); do
       sized_training encoder_head heads "$label" "$seed" "task.label=$label" "model.pretrained_path=$(encoder "$seed")"
     done
-    for label in $(protocols "$joint"); do
+    for label in $(partitions "$joint"); do
       sized_training joint_head heads "$label" "$seed" "task.label='accent,gender'" "model.pretrained_path=$(encoder "$seed")"
     done
   done
   # One seed: the control shows an order of magnitude.
-  for label in $(protocols "${heads[@]/%/_leaky}"); do
+  for label in $(partitions "${heads[@]/%/_leaky}"); do
     sized_training encoder_head heads "$label" 1 "task.label=${label%_leaky}" "model.pretrained_path=$(encoder 1)"
   done
 }
 
 # What the joint training says of each of its labels, beside the heads that learnt one.
 score_joint() {
-  python "$repo/tools/evaluate.py" --run "$out" --origin "$1" --protocols "$joint" --heads accent=accent gender=gender \
+  python "$repo/tools/evaluate.py" --run "$out" --origin "$1" --partitions "$joint" --heads accent=accent gender=gender \
     --intervals-over speakers
 }
 
@@ -300,7 +300,7 @@ stage_heads() {
   need_manifests
   need_encoders
   keep_settings
-  [ -z "$(protocols "${heads[@]}")" ] || list_heads | train_all
+  [ -z "$(partitions "${heads[@]}")" ] || list_heads | train_all
 }
 
 stage_evaluate() {
@@ -309,26 +309,26 @@ stage_evaluate() {
   find_recognised
   is_digits || search=(--lm "$out/lm.arpa")
   is_digits || ! $smoke || search+=(--alphas 0.5 --betas 1 --unk-scores -10 --beam 4)
-  python "$repo/tools/evaluate_recognition.py" --run "$out" --origin "$origin" --protocols "${recognised[@]}" "${search[@]}"
-  [ -n "$pretrained" ] || python "$repo/tools/gather_pretraining.py" "$out" --protocols ssl --origin "$origin"
-  for label in $(protocols "${heads[@]}"); do
+  python "$repo/tools/evaluate_recognition.py" --run "$out" --origin "$origin" --partitions "${recognised[@]}" "${search[@]}"
+  [ -n "$pretrained" ] || python "$repo/tools/gather_pretraining.py" "$out" --partitions ssl --origin "$origin"
+  for label in $(partitions "${heads[@]}"); do
     data=()
-    for name in $(protocols "$label" "${label}_leaky"); do data+=("$name=$out/manifests/$name"); done
-    [ ! -f "$out/rows/$name/majority/seed1/metrics.json" ] || continue # the last one
-    python "$repo/tools/majority.py" --data "${data[@]}" --label "$label" --rows "$out/rows" --origin "$origin" \
+    for name in $(partitions "$label" "${label}_leaky"); do data+=("$name=$out/manifests/$name"); done
+    [ ! -f "$out/scores/$name/majority/seed1/metrics.json" ] || continue # the last one
+    python "$repo/tools/majority.py" --data "${data[@]}" --label "$label" --scores "$out/scores" --origin "$origin" \
       --intervals-over speakers
   done
-  mapfile -t asked < <(protocols "${heads[@]}" "${heads[@]/%/_leaky}")
+  mapfile -t asked < <(partitions "${heads[@]}" "${heads[@]/%/_leaky}")
   [ ${#asked[@]} = 0 ] ||
-    python "$repo/tools/evaluate.py" --run "$out" --origin "$origin" --protocols "${asked[@]}" --intervals-over speakers
-  [ -z "$(protocols "$joint")" ] || score_joint "$origin"
+    python "$repo/tools/evaluate.py" --run "$out" --origin "$origin" --partitions "${asked[@]}" --intervals-over speakers
+  [ -z "$(partitions "$joint")" ] || score_joint "$origin"
 }
 
 stage_attribution() {
   local limits=()
   ! $smoke || limits=(--max-utterances 2 --method hirescam gradcam)
   find_recognised
-  python "$repo/tools/attribute.py" --run "$out" --origin "$(origin)" --protocols "${recognised[0]}" "${limits[@]}"
+  python "$repo/tools/attribute.py" --run "$out" --origin "$(origin)" --partitions "${recognised[0]}" "${limits[@]}"
 }
 
 stage_report() {

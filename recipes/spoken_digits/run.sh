@@ -39,8 +39,8 @@ recipe_option() {
 
 wants() { [[ ,$parts, == *,$1,* ]]; }
 
-# Protocols below manifests/ that match a pattern, e.g. `protocols 'loso/*'`; one of them in a smoke run.
-protocols() {
+# Protocols below manifests/ that match a pattern, e.g. `partitions 'loso/*'`; one of them in a smoke run.
+partitions() {
   local folders
   mapfile -t folders < <(compgen -G "$out/manifests/$1" | sort)
   $smoke && folders=("${folders[0]}")
@@ -77,10 +77,10 @@ stage_check() {
 }
 
 list_trainings() {
-  local seed row protocol
+  local seed row partition
   for ((seed = 1; seed <= seeds; seed++)); do
     if wants loso; then
-      for protocol in $(protocols 'loso/*'); do training "$best" "$best" "$protocol" "$seed"; done
+      for partition in $(partitions 'loso/*'); do training "$best" "$best" "$partition" "$seed"; done
     fi
     if wants supervised; then
       for row in "${rows[@]}"; do training "$row" "$row" published "$seed"; done
@@ -90,18 +90,18 @@ list_trainings() {
     fi
     if wants selection; then
       for row in "${rows[@]}"; do
-        for protocol in $(protocols 'inner/*'); do training "$row" "$row" "$protocol" "$seed"; done
+        for partition in $(partitions 'inner/*'); do training "$row" "$row" "$partition" "$seed"; done
       done
     fi
   done
   # One seed: the control and the label curve show an order of magnitude, not a ranking.
   if wants labels; then
-    for protocol in $(protocols 'labels/*'); do training "$backbone" "$backbone" "$protocol" 1; done
+    for partition in $(partitions 'labels/*'); do training "$backbone" "$backbone" "$partition" 1; done
   fi
   if wants leaky; then
     local folds=5
     [ "$seeds" -gt 1 ] || folds=2
-    for protocol in $(protocols 'leaky/*' | head -n "$folds"); do training "$best" "$best" "$protocol" 1; done
+    for partition in $(partitions 'leaky/*' | head -n "$folds"); do training "$best" "$best" "$partition" 1; done
   fi
 }
 
@@ -116,16 +116,16 @@ stage_pretrain() {
 pretrained() { echo "$out/train/published/simclr/seed$1/checkpoint_last.pt"; }
 
 # What a pre-trained network is fine-tuned and probed on, seed $1.
-labelled_protocols() {
+labelled_partitions() {
   echo published one_speaker
-  if [ "$1" = 1 ] && wants labels; then protocols 'labels/*'; fi
+  if [ "$1" = 1 ] && wants labels; then partitions 'labels/*'; fi
 }
 
 list_finetunings() {
-  local seed protocol
+  local seed partition
   for ((seed = 1; seed <= seeds; seed++)); do
-    for protocol in $(labelled_protocols "$seed"); do
-      training simclr_finetune finetune "$protocol" "$seed" "model.pretrained_path=$(pretrained "$seed")"
+    for partition in $(labelled_partitions "$seed"); do
+      training simclr_finetune finetune "$partition" "$seed" "model.pretrained_path=$(pretrained "$seed")"
     done
   done
 }
@@ -136,14 +136,14 @@ stage_finetune() {
 }
 
 stage_evaluate() {
-  local seed protocol data
+  local seed partition data
   python "$repo/tools/evaluate.py" --run "$out" --origin "$(origin)"
   wants simclr || return 0
   for ((seed = 1; seed <= seeds; seed++)); do
     data=()
-    for protocol in $(labelled_protocols "$seed"); do data+=("$protocol=$out/manifests/$protocol"); done
-    python "$repo/tools/probe.py" --checkpoint "$(pretrained "$seed")" --label digit --rows "$out/rows" \
-      --origin "$(origin)" --seed "$seed" --data "${data[@]}" --row simclr_probe --control untrained_probe \
+    for partition in $(labelled_partitions "$seed"); do data+=("$partition=$out/manifests/$partition"); done
+    python "$repo/tools/probe.py" --checkpoint "$(pretrained "$seed")" --label digit --scores "$out/scores" \
+      --origin "$(origin)" --seed "$seed" --data "${data[@]}" --system simclr_probe --control untrained_probe \
       --centred-too
   done
 }

@@ -132,7 +132,7 @@ stage_labels() {
     --languages "$languages" --out "$out/manifests" "${filters[@]}"
   check_manifests
   python "$repo/tools/report_clips.py" --run "$out" --origin "$(origin)" --languages "$languages"
-  [ -d "$out/rows" ] || { log "no transcribed validation clips, so no error rates; the tables: $out/corpus" && return; }
+  [ -d "$out/scores" ] || { log "no transcribed validation clips, so no error rates; the tables: $out/corpus" && return; }
   python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report.json" --no-umap
 }
 

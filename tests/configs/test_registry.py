@@ -15,7 +15,7 @@ import fairseq_ext.models  # noqa: F401 - registers models
 import fairseq_ext.tasks  # noqa: F401 - registers tasks and criterions
 
 PACKAGE = Path(fairseq_ext.__file__).parent
-KINDS = ("models", "criterions", "tasks")
+RESULT_TYPES = ("models", "criterions", "tasks")
 DECORATORS = {"models": "register_model", "criterions": "register_criterion", "tasks": "register_task"}
 
 
@@ -55,7 +55,9 @@ def names_in(path: Path, kind: str) -> list[str]:
     ]
 
 
-FILES = [pytest.param(kind, path, id=f"{kind}/{path.name}") for kind in KINDS for path in sources(kind)]
+FILES = [
+    pytest.param(kind, path, id=f"{kind}/{path.name}") for kind in RESULT_TYPES for path in sources(kind)
+]
 
 
 @pytest.mark.parametrize(("kind", "path"), FILES)
@@ -71,7 +73,7 @@ def test_name_resolves_to_the_class_in_that_file(kind: str, path: Path) -> None:
     assert dataclass_of(kind, f"ext_{path.stem}").__module__ == module
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RESULT_TYPES)
 def test_everything_of_ours_has_our_prefix(kind: str) -> None:
     ours = {name for name, found in registry(kind).items() if found.__module__.startswith("fairseq_ext")}
     assert ours == {f"ext_{path.stem}" for path in sources(kind)}

@@ -165,20 +165,20 @@ def test_each_stream_is_scored_by_the_command(
     checkpoint = ["--checkpoint", str(trained.folder / "checkpoint_last.pt"), "--data", str(voices)]
     for label, count in (("accent", 22), ("gender", 18)):
         out = tmp_path / label
-        row = ["--row", "heads", "--label", label, "--out", str(out), "--intervals-over", "speakers"]
+        row = ["--system", "heads", "--label", label, "--out", str(out), "--intervals-over", "speakers"]
         preloaded.run([*command, *checkpoint, *row], check=True)
         result = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
         assert (result["n"], result["n"] + result["num_unlabelled"]) == (count, 24)
         assert (result["num_shared_speakers"], result["intervals_over"]) == (0, "speakers")
         assert result["metrics"]["macro_f1"]["value"] > 0.8
     assert "valencià" in (tmp_path / "accent" / "predictions.tsv").read_text(encoding="utf-8")
-    row = ["--row", "heads", "--out", str(tmp_path / "none")]
+    row = ["--system", "heads", "--out", str(tmp_path / "none")]
     failed = preloaded.run([*command, *checkpoint, *row])
     assert failed.returncode != 0
     assert "expected the name of one label stream, found 'accent,gender'" in failed.stderr
 
 
-def test_heads_of_a_run_stand_in_the_protocols_of_their_streams(
+def test_heads_of_a_run_stand_in_the_partitions_of_their_streams(
     trained: Any, voices: Path, tmp_path: Path, repository: Path, preloaded: Preloaded
 ) -> None:
     done = tmp_path / "train" / "accent_gender" / "joint_head" / "seed1"
@@ -186,16 +186,16 @@ def test_heads_of_a_run_stand_in_the_protocols_of_their_streams(
     (done / "checkpoint_last.pt").symlink_to(trained.folder / "checkpoint_last.pt")
     (done / "done").touch()
     (tmp_path / "manifests").mkdir()
-    for protocol in ("accent_gender", "accent", "gender"):
-        (tmp_path / "manifests" / protocol).symlink_to(voices)
+    for partition in ("accent_gender", "accent", "gender"):
+        (tmp_path / "manifests" / partition).symlink_to(voices)
     command = [repository / "tools" / "evaluate.py", "--origin", "synthetic"]
-    options = ["--run", str(tmp_path), "--protocols", "accent_gender", "--intervals-over", "speakers"]
+    options = ["--run", str(tmp_path), "--partitions", "accent_gender", "--intervals-over", "speakers"]
     heads = ["--heads", "accent=accent", "gender=gender"]
     preloaded.run([*command, *options, *heads], check=True)
     for label, names, count in (("accent", ACCENTS_HZ, 22), ("gender", GENDERS_HZ, 18)):
-        row = tmp_path / "rows" / label / "joint_head" / "seed1" / "metrics.json"
+        row = tmp_path / "scores" / label / "joint_head" / "seed1" / "metrics.json"
         result = json.loads(row.read_text(encoding="utf-8"))
-        assert (result["protocol"], result["labels"], result["n"]) == (label, list(names), count)
+        assert (result["partition"], result["labels"], result["n"]) == (label, list(names), count)
         assert np.sum(result["confusion"]) == count
         assert result["metrics"]["macro_f1"]["value"] > 0.8
 

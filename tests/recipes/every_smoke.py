@@ -9,7 +9,7 @@ from fairseq_ext.report.results import stale_results_page
 
 
 def test_smoke_ends_with_results_and_report(smoke: Path) -> None:
-    rows = results(smoke)["rows"]
+    rows = results(smoke)["systems"]
     assert rows
     assert {row["data"] for row in rows} == {"synthetic"}
     assert stale_results_page(smoke) is None
@@ -23,13 +23,13 @@ def test_smoke_ends_with_results_and_report(smoke: Path) -> None:
 
 def test_every_training_has_its_row(smoke: Path) -> None:
     trained = {path.parent.relative_to(smoke / "train") for path in (smoke / "train").rglob("done")}
-    scored = {path.parent.relative_to(smoke / "rows") for path in (smoke / "rows").rglob("metrics.json")}
+    scored = {path.parent.relative_to(smoke / "scores") for path in (smoke / "scores").rglob("metrics.json")}
     elsewhere = {path for path in trained if path.parts[-2] == "simclr"}  # scored by its probes
     elsewhere |= {
         path for path in trained if path.parts[0] == "accent_gender"
     }  # scored as accent and as gender
     assert trained - elsewhere <= scored
-    listed = {(row["protocol"], row["row"], row["seed"]) for row in results(smoke)["rows"]}
+    listed = {(row["partition"], row["system"], row["seed"]) for row in results(smoke)["systems"]}
     assert listed == {
         ("/".join(p.parts[:-2]), p.parts[-2], int(p.parts[-1].removeprefix("seed"))) for p in scored
     }
@@ -37,7 +37,7 @@ def test_every_training_has_its_row(smoke: Path) -> None:
 
 def files_of(out: Path) -> dict[str, int]:
     """When each checkpoint and row was written."""
-    paths = [*(out / "train").rglob("*.pt"), *(out / "rows").rglob("*")]
+    paths = [*(out / "train").rglob("*.pt"), *(out / "scores").rglob("*")]
     return {str(path): path.stat().st_mtime_ns for path in paths if path.is_file()}
 
 

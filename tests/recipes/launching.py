@@ -51,7 +51,7 @@ def results(out: Path) -> dict[str, Any]:
     return found
 
 
-def speakers(out: Path, protocol: str, *splits: str) -> set[str]:
+def speakers(out: Path, partition: str, *splits: str) -> set[str]:
     """Who is heard in splits of a manifest folder."""
-    read = (read_manifest(out / "manifests" / protocol, split) for split in splits)
+    read = (read_manifest(out / "manifests" / partition, split) for split in splits)
     return {str(utterance.speaker) for utterance in chain.from_iterable(read)}

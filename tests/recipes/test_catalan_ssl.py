@@ -14,16 +14,16 @@ RECIPE = REPOSITORY / "recipes" / "catalan_ssl"
 
 
 def test_catalan_covers_every_system(smoke: Path) -> None:
-    found = {(row["protocol"], row["row"]) for row in results(smoke)["rows"]}
+    found = {(row["partition"], row["system"]) for row in results(smoke)["systems"]}
     expected = {("ssl", "wav2vec2"), ("asr", "ctc_pretrained"), ("asr", "ctc_random")}
-    for protocol in ("accent", "gender", "accent_leaky", "gender_leaky"):
-        expected |= {(protocol, "encoder_head"), (protocol, "majority")}
+    for partition in ("accent", "gender", "accent_leaky", "gender_leaky"):
+        expected |= {(partition, "encoder_head"), (partition, "majority")}
     expected |= {("accent", "joint_head"), ("gender", "joint_head")}
     assert found == expected
 
 
 def test_catalan_compares_at_equal_updates_with_and_without_language_model(smoke: Path) -> None:
-    rows = [row for row in results(smoke)["rows"] if row["protocol"] == "asr"]
+    rows = [row for row in results(smoke)["systems"] if row["partition"] == "asr"]
     assert len({row["num_updates"] for row in rows}) == 1
     assert len({row["num_parameters"] for row in rows}) == 1
     assert all(set(row["decoders"]) == {"greedy", "lm"} for row in rows)
@@ -37,12 +37,12 @@ def test_catalan_explains_both_recognisers(smoke: Path) -> None:
 
 def test_catalan_trainings_hear_no_held_out_speaker(smoke: Path) -> None:
     tested = {
-        protocol: speakers(smoke, protocol, "valid", "test") for protocol in ("asr", "accent", "gender")
+        partition: speakers(smoke, partition, "valid", "test") for partition in ("asr", "accent", "gender")
     }
     held_out = set[str]().union(*tested.values())
     assert all(tested.values())
-    for protocol in ("ssl", "asr", "asr_0.3min", "accent", "gender"):
-        assert not speakers(smoke, protocol, "train") & held_out, protocol
+    for partition in ("ssl", "asr", "asr_0.3min", "accent", "gender"):
+        assert not speakers(smoke, partition, "train") & held_out, partition
 
 
 def test_catalan_folder_keeps_one_choice_of_settings(smoke: Path) -> None:

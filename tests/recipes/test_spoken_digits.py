@@ -21,25 +21,25 @@ RECIPE = REPOSITORY / "recipes" / "spoken_digits"
 CIRCUMSTANCES = ("command", "train_s", "commit")
 
 
-def test_digits_cover_every_protocol_and_system(smoke: Path) -> None:
-    found = {(row["protocol"].split("/")[0], row["row"]) for row in results(smoke)["rows"]}
+def test_digits_cover_every_partition_and_system(smoke: Path) -> None:
+    found = {(row["partition"].split("/")[0], row["system"]) for row in results(smoke)["systems"]}
     best = re.search(r"^best=(\w+)", (RECIPE / "run.sh").read_text(encoding="utf-8"), re.MULTILINE)
     assert best
     systems = {"linear", "rnn", "lstm", "temporal_cnn", best[1]}
     expected = {("published", name) for name in systems}
-    expected |= {(protocol, best[1]) for protocol in ("one_speaker", "loso", "leaky")}
-    expected |= {(protocol, "temporal_cnn") for protocol in ("one_speaker", "labels")}
-    for protocol in ("published", "one_speaker", "labels"):
-        expected |= {(protocol, name) for name in ("simclr_probe", "untrained_probe", "simclr_finetune")}
-        expected |= {(protocol, name) for name in ("simclr_probe_centred", "untrained_probe_centred")}
+    expected |= {(partition, best[1]) for partition in ("one_speaker", "loso", "leaky")}
+    expected |= {(partition, "temporal_cnn") for partition in ("one_speaker", "labels")}
+    for partition in ("published", "one_speaker", "labels"):
+        expected |= {(partition, name) for name in ("simclr_probe", "untrained_probe", "simclr_finetune")}
+        expected |= {(partition, name) for name in ("simclr_probe_centred", "untrained_probe_centred")}
     assert expected <= found
 
 
-def figures(out: Path, protocol: str) -> list[dict[str, Any]]:
-    """The rows of a protocol that supervised training gives, without what circumstances change."""
-    found = sorted((out / "rows" / protocol).rglob("metrics.json"))
+def figures(out: Path, partition: str) -> list[dict[str, Any]]:
+    """The rows of a partition that supervised training gives, without what circumstances change."""
+    found = sorted((out / "scores" / partition).rglob("metrics.json"))
     rows = [json.loads(path.read_text(encoding="utf-8")) for path in found]
-    kept = [row for row in rows if "sim" not in row["row"] and "probe" not in row["row"]]
+    kept = [row for row in rows if "sim" not in row["system"] and "probe" not in row["system"]]
     return [{key: value for key, value in row.items() if key not in CIRCUMSTANCES} for row in kept]
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.scoring import metrics
 from fairseq_ext.scoring.predictions import Predictions, write_embeddings, write_predictions
 from fairseq_ext.scoring.recognition.scores import score_recognition
 from fairseq_ext.scoring.recognition.transcripts import Transcripts, file_name, write_transcripts
-from fairseq_ext.manifest import Utterance, write_manifest
 
 LABELS = tuple("0123456789")
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -23,7 +23,7 @@ RATE = 8000
 ABOUT = {
     "title": "Spoken digits",
     "intro": "A made-up run.",
-    "rows": {
+    "systems": {
         "linear_classifier": "Linear classifier",
         "temporal_cnn": "Temporal CNN",
         "simclr_probe": "SimCLR, probe",
@@ -36,7 +36,7 @@ ABOUT = {
             strict=True,
         )
     ),
-    "published": [{"protocol": "published", "row": "linear_classifier", "accuracy": 0.547}],
+    "published": [{"partition": "published", "system": "linear_classifier", "accuracy": 0.547}],
     "published_labels": 50,
 }
 SKILL = {"linear_classifier": 0.8, "temporal_cnn": 2.2, "simclr_probe": 1.6}
@@ -80,21 +80,21 @@ def write_corpus(folder: Path, root: Path, speakers: dict[str, Sequence[str]], p
 
 
 def write_row(
-    folder: Path, protocol: str, row: str, seed: int, *, data: str = "synthetic", n: int = 60
+    folder: Path, partition: str, row: str, seed: int, *, data: str = "synthetic", n: int = 60
 ) -> Path:
     """Writes a row of made-up answers and returns its folder."""
-    generator = np.random.default_rng([seed, *map(ord, protocol + row)])
+    generator = np.random.default_rng([seed, *map(ord, partition + row)])
     targets = np.arange(n) % 10
     scores = generator.normal(size=(n, 10)).astype(np.float32)
     scores[np.arange(n), targets] += SKILL[row]
     speakers = tuple(SPEAKERS[i // 20 % 3] for i in range(n))
     ids = tuple(f"{t}_{s}_{i // 10 % 2}" for i, (t, s) in enumerate(zip(targets, speakers, strict=True)))
     answers = Predictions(ids, speakers, targets, scores, LABELS)
-    out = folder / "rows" / protocol / row / f"seed{seed}"
+    out = folder / "scores" / partition / row / f"seed{seed}"
     write_predictions(out / "predictions.tsv", answers)
     write_embeddings(out / "embeddings.npz", ids, speakers, [LABELS[t] for t in targets], scores)
     (out / "config.json").write_text(json.dumps({"task": {"sample_rate_hz": RATE}}))
-    about = {"row": row, "protocol": protocol, "seed": seed, "data": data}
+    about = {"system": row, "partition": partition, "seed": seed, "data": data}
     made = {
         "commit": "0" * 40,
         "config_hash": "abcdef012345",
@@ -154,17 +154,17 @@ def about() -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def made_up_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with recordings, logs, spectrograms and rows of every protocol; tests must not change it."""
+    """A run with recordings, logs, spectrograms and rows of every partition; tests must not change it."""
     run = tmp_path_factory.mktemp("run")
     write_corpus(run / "manifests" / "published", run / "corpus", {"train": ["dora"], "test": SPEAKERS})
-    for protocol, names in PROTOCOLS.items():
+    for partition, names in PROTOCOLS.items():
         for name in names:
             for seed in (1, 2):
-                write_row(run, protocol, name, seed)
+                write_row(run, partition, name, seed)
     for name in SKILL:
         write_log(run / "train" / "published" / name / "seed1" / "train.log")
     views = {f"view_{i}": np.random.default_rng(i).random((30 + i, 40), dtype=np.float32) for i in range(3)}
-    best = run / "rows" / "published" / "temporal_cnn" / "seed1" / "spectrograms.npz"
+    best = run / "scores" / "published" / "temporal_cnn" / "seed1" / "spectrograms.npz"
     np.savez(best, names=["plain", "noise", "masks"], clip="0_dora_0", hop_ms=10.0, **views)
     return run
 
@@ -183,14 +183,14 @@ MINUTES = {"labels/1": 1, "labels/10": 10}
 MISTAKES = {"scratch": {"greedy": 0.5, "lm": 0.4}, "ssl": {"greedy": 0.25, "lm": 0.15}}
 SPEECH_ABOUT = {
     "title": "Català",
-    "rows": {
+    "systems": {
         "scratch": "From random values",
         "ssl": "Pre-trained",
         "majority": "Majority",
         "ctc": "Pre-training",
     },
     "headline": ["labels/10", "accent", "gender"],
-    "protocols": {"labels/10": "10 minutes", "accent": "Accent", "gender": "Gender"},
+    "partitions": {"labels/10": "10 minutes", "accent": "Accent", "gender": "Gender"},
     "best": {"recognition": "ssl", "accent": "ssl", "gender": "ssl"},
     "compare": [["ssl", "scratch"]],
     "leaky": {"accent_leaky": "accent"},
@@ -223,20 +223,20 @@ def speech_utterances() -> list[Utterance]:
     ]
 
 
-def facts(row: str, protocol: str, seed: int, kind: str) -> dict[str, object]:
+def facts(row: str, partition: str, seed: int, kind: str) -> dict[str, object]:
     """What metrics.json says of every row."""
-    names = {"row": row, "kind": kind, "protocol": protocol, "seed": seed, "data": "synthetic"}
+    names = {"system": row, "kind": kind, "partition": partition, "seed": seed, "data": "synthetic"}
     made = {"commit": "0" * 40, "config_hash": "abcdef012345", "command": "recognise", "device": "cpu"}
     return {**names, **made, "num_parameters": 123456, "train_s": 30.5}
 
 
-def write_recognition_row(folder: Path, protocol: str, row: str, seed: int, minutes: float) -> Path:
+def write_recognition_row(folder: Path, partition: str, row: str, seed: int, minutes: float) -> Path:
     """Writes a row of made-up transcripts and returns its folder."""
     generator = np.random.default_rng([seed, len(row), int(minutes)])
     said = speech_utterances()
     references, speakers = [u.transcript or "" for u in said], [u.speaker or "" for u in said]
     who = (speakers, [u.accent for u in said], [u.gender for u in said])
-    out = folder / "rows" / protocol / row / f"seed{seed}"
+    out = folder / "scores" / partition / row / f"seed{seed}"
     decoders = {}
     for name, share in MISTAKES[row].items():
         heard = [misheard(text, share / minutes**0.1, generator) for text in references]
@@ -249,22 +249,22 @@ def write_recognition_row(folder: Path, protocol: str, row: str, seed: int, minu
     cost |= {"num_shared_speakers": 0, "num_known_sentences": 7}
     about = {"n": len(said), "num_speakers": len(VOICES), "hours": 0.0025, "language": "ca"}
     (out / "config.json").write_text(json.dumps({"task": {"sample_rate_hz": RATE}}))
-    row_facts = facts(row, protocol, seed, "recognition")
+    row_facts = facts(row, partition, seed, "recognition")
     (out / "metrics.json").write_text(json.dumps({**row_facts, **about, **cost, "decoders": decoders}))
     return out
 
 
-def write_label_row(folder: Path, protocol: str, row: str, seed: int, skill: float) -> None:
+def write_label_row(folder: Path, partition: str, row: str, seed: int, skill: float) -> None:
     """Writes a row of a made-up classifier of two classes."""
-    generator = np.random.default_rng([seed, *map(ord, protocol + row)])
+    generator = np.random.default_rng([seed, *map(ord, partition + row)])
     targets = np.arange(40) % 2
     scores = generator.normal(size=(40, 2)).astype(np.float32)
     scores[np.arange(40), targets] += skill
     speakers = [f"veu{i % 8}" for i in range(40)]
     found = metrics.score(targets, scores.argmax(1), speakers, ("balear", "central"))
-    out = folder / "rows" / protocol / row / f"seed{seed}"
+    out = folder / "scores" / partition / row / f"seed{seed}"
     out.mkdir(parents=True)
-    (out / "metrics.json").write_text(json.dumps(facts(row, protocol, seed, "classification") | {**found}))
+    (out / "metrics.json").write_text(json.dumps(facts(row, partition, seed, "classification") | {**found}))
 
 
 def write_pretraining(folder: Path) -> None:
@@ -280,7 +280,7 @@ def write_pretraining(folder: Path) -> None:
             lines.append({f"train_{k}": v for k, v in figures.items()} | {"train_num_updates": str(update)})
             lines.append({f"valid_{k}": v for k, v in figures.items()} | {"valid_num_updates": str(update)})
     log.write_text("\n".join(map(json.dumps, lines)) + "\n")
-    out = folder / "rows" / "ssl" / "ctc" / "seed1"
+    out = folder / "scores" / "ssl" / "ctc" / "seed1"
     out.mkdir(parents=True)
     figures = {name: (i + 1) / 4 for i, name in enumerate(names)}
     found = {"n": 50, "hours": 1.25, "num_updates": 400, "split": "valid", "metrics": figures}
@@ -308,15 +308,15 @@ def speech_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         u.path: write_tone(run / "corpus" / u.path, int(u.path[0]), generator) for u in speech_utterances()
     }
     said = [replace(u, num_samples=tones[u.path]) for u in speech_utterances()]
-    for protocol, minutes in MINUTES.items():
-        write_manifest(run / "manifests" / protocol, "test", said, root=run / "corpus")
+    for partition, minutes in MINUTES.items():
+        write_manifest(run / "manifests" / partition, "test", said, root=run / "corpus")
         for row in MISTAKES:
             for seed in (1, 2):
-                write_recognition_row(run, protocol, row, seed, minutes)
-            write_log(run / "train" / protocol / row / "seed1" / "train.log")
-    for protocol, skill in {"accent": 0.8, "accent_leaky": 3.0, "gender": 2.0}.items():
-        write_label_row(run, protocol, "ssl", 1, skill)
-        write_label_row(run, protocol, "majority", 1, 0.0)
+                write_recognition_row(run, partition, row, seed, minutes)
+            write_log(run / "train" / partition / row / "seed1" / "train.log")
+    for partition, skill in {"accent": 0.8, "accent_leaky": 3.0, "gender": 2.0}.items():
+        write_label_row(run, partition, "ssl", 1, skill)
+        write_label_row(run, partition, "majority", 1, 0.0)
     write_pretraining(run)
     (run / "attribution").mkdir()
     PIL.Image.new("RGB", (300, 120), "#0072B2").save(run / "attribution" / "word.png")

@@ -30,7 +30,7 @@ def test_every_key_may_be_given(tmp_path: Path) -> None:
     [
         ('{"headlines": []}', "found 'headlines'; did you mean headline?"),
         ('{"xyz": 1}', "found 'xyz'; delete it"),
-        ('{"rows": ["a"]}', "rows: expected row name -> title"),
+        ('{"systems": ["a"]}', "systems: expected system -> title"),
         ("[]", "expected an object, found list"),
         ("{", "expected JSON"),
     ],

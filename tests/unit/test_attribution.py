@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fairseq_ext.decoding.alignment import align
 from fairseq_ext.explain.background import background_noise
 from fairseq_ext.explain.integrated import FLOOR_DB, integrated_gradients
 from fairseq_ext.explain.maps import AttributionMap, FrameGrid
@@ -19,7 +20,6 @@ from fairseq_ext.explain.occlusion import occlusion
 from fairseq_ext.explain.pointing import PointingScore, pointing_game
 from fairseq_ext.explain.sanity import randomisation_test, randomised_weights
 from fairseq_ext.explain.targets import ClassTarget, TokenTarget, TranscriptTarget, words
-from fairseq_ext.decoding.alignment import align
 from fairseq_ext.features.spectral import MelSpectrogram, power_to_db
 
 RATE, CLIP_S, HOP_S = 4000, 1.8, 0.02

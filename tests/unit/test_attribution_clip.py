@@ -12,13 +12,18 @@ from omegaconf import OmegaConf
 from PIL import Image
 from small_encoder import SIZES
 
+from fairseq_ext.checkpoints.load import LoadedModel
+from fairseq_ext.data.labels import SPECIAL_SYMBOLS
+from fairseq_ext.explain.clip import draw_class, draw_word, parse_target, tokens_of
 from fairseq_ext.explain.methods import attribute
 from fairseq_ext.explain.targets import ClassTarget
-from fairseq_ext.explain.clip import draw_class, draw_word, parse_target, tokens_of
-from fairseq_ext.inference.explained import explain_recording, explained_classifier, explained_recognizer, load_explained
-from fairseq_ext.checkpoints.load import LoadedModel
+from fairseq_ext.inference.explained import (
+    explain_recording,
+    explained_classifier,
+    explained_recognizer,
+    load_explained,
+)
 from fairseq_ext.inference.recognizer import Recognizer
-from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.models.speech_classifier import SpeechClassifier, SpeechClassifierConfig
 

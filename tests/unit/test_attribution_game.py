@@ -15,19 +15,19 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fairseq_ext.report import extras
 from fairseq_ext.explain import game as game_module
 from fairseq_ext.explain.clips import Clip, choose_utterances, read_clips
 from fairseq_ext.explain.game import ALIGNMENT, Settings, play, words_of
+from fairseq_ext.explain.game_files import Options, explain_all, recognition_jobs
+from fairseq_ext.explain.game_table import Played, table
 from fairseq_ext.explain.maps import FrameGrid
 from fairseq_ext.explain.network import Network
 from fairseq_ext.explain.path import IncompleteError
 from fairseq_ext.explain.spoken import find_word_times, read_word_times
-from fairseq_ext.explain.game_files import Options, explain_all, recognition_jobs
-from fairseq_ext.explain.game_table import Played, table
-from fairseq_ext.scoring.scored_system import Row
-from fairseq_ext.scoring.runs import Job
 from fairseq_ext.manifest import Utterance, write_manifest
+from fairseq_ext.report import extras
+from fairseq_ext.scoring.runs import Job
+from fairseq_ext.scoring.scored_system import ScoredSystem
 from fairseq_ext.text.units import to_characters
 
 RATE, HOP = 2000, 40  # frames of 20 ms
@@ -272,7 +272,7 @@ def test_integrated_gradients_that_do_not_add_up_are_misses(
     assert score.num_flat == score.num_cases > 0
     assert score.hit_rate.value == 0.0
     played = Played("test", "valid", found, settings.tolerance_s)
-    made = table(game, Row("x", "asr", 1, "real", ""), played)
+    made = table(game, ScoredSystem("x", "asr", 1, "real", ""), played)
     assert f"Integrated gradients finds nothing for {score.num_flat} of the words" in made["note"]
 
 
@@ -280,7 +280,9 @@ def test_integrated_gradients_that_do_not_add_up_are_misses(
 
 
 def job(data: Path, out: Path) -> Job:
-    return Job(Path("none.pt"), data, Row("ctc_random", "asr", 1, "synthetic", "tools/attribute.py"), out)
+    return Job(
+        Path("none.pt"), data, ScoredSystem("ctc_random", "asr", 1, "synthetic", "tools/attribute.py"), out
+    )
 
 
 def load(_path: str) -> tuple[FakeRecognizer, FakeExplained]:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from torch import nn
 
+from fairseq_ext.decoding.alignment import TokenSpan
 from fairseq_ext.explain.maps import AttributionMap, FrameGrid
 from fairseq_ext.explain.pointing import pointing_game
 from fairseq_ext.explain.sanity import map_correlation
 from fairseq_ext.explain.targets import ClassTarget, TokenTarget, TranscriptTarget, words
-from fairseq_ext.decoding.alignment import TokenSpan
 
 GRID = FrameGrid(0.01, 0.005)
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from fairseq_ext.decoding.alignment import TokenSpan
 from fairseq_ext.explain.background import background_noise
 from fairseq_ext.explain.cam import gradcam, hirescam
 from fairseq_ext.explain.integrated import integrated_gradients, time_frequency
@@ -18,7 +19,6 @@ from fairseq_ext.explain.network import Network
 from fairseq_ext.explain.occlusion import occlusion
 from fairseq_ext.explain.path import integrate_path
 from fairseq_ext.explain.targets import ClassTarget, TokenTarget
-from fairseq_ext.decoding.alignment import TokenSpan
 from fairseq_ext.features.spectral import MelSpectrogram
 
 RATE, HOP = 1000, 10

@@ -7,12 +7,12 @@ import pytest
 from preloaded import Preloaded
 from sklearn.metrics import f1_score
 
+from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
 from fairseq_ext.scoring.baselines import majority
 from fairseq_ext.scoring.predictions import read_predictions
-from fairseq_ext.scoring.scored_system import Row
-from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
+from fairseq_ext.scoring.scored_system import ScoredSystem
 
-ROW = Row("majority", "accent", 1, "synthetic", "tools/majority.py")
+ROW = ScoredSystem("majority", "accent", 1, "synthetic", "tools/majority.py")
 TRAIN = ["valencià"] * 4 + ["balear"] * 2 + [""] * 9 + ["central"]
 TEST = ["balear"] * 5 + ["valencià"] * 3 + ["", "central"]
 
@@ -63,7 +63,7 @@ def test_label_outside_the_dictionary_is_named(data: Path, tmp_path: Path) -> No
 
 def test_command_writes_the_row(data: Path, tmp_path: Path, repository: Path, preloaded: Preloaded) -> None:
     command = [repository / "tools" / "majority.py", "--data", f"accent={data}"]
-    options = ["--label", "accent", "--rows", str(tmp_path / "rows"), "--origin", "synthetic"]
+    options = ["--label", "accent", "--scores", str(tmp_path / "scores"), "--origin", "synthetic"]
     result = preloaded.run([*command, *options], check=True)
     assert result.stdout == "accent/majority: accuracy 33.3 %, macro-F1 16.7 % of 9 recordings\n"
     row = json.loads((tmp_path / "rows/accent/majority/seed1/metrics.json").read_text(encoding="utf-8"))

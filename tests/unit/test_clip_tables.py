@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from fairseq_ext.report import clip_tables
-from fairseq_ext.scoring.label_quality import Checked, pair
 from fairseq_ext.labelling.table import LABELLED, NO_SPEECH, OTHER_LANGUAGE, ClipLabel
 from fairseq_ext.manifest import Utterance
 from fairseq_ext.media.mouth.table import ClipRow
+from fairseq_ext.report import clip_tables
+from fairseq_ext.scoring.label_quality import Checked, pair
 
 CLIPS = [
     ClipRow("fr/1", "mtedx/video/fr/a.mp4", num_frames=1500, face_size_px=80.0, detection_rate=1.0),

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from fairseq_ext import jobs
-from fairseq_ext.features import clusters
-from fairseq_ext.features import dump
+from fairseq_ext.features import clusters, dump
 from fairseq_ext.manifest import Utterance, write_manifest
 
 RATE_HZ = 16000

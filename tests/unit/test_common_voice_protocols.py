@@ -1,4 +1,4 @@
-"""The protocols of Common Voice: what they hold, what they hold out, and the files they become."""
+"""The partitions of Common Voice: what they hold, what they hold out, and the files they become."""
 
 import subprocess
 import sys
@@ -11,11 +11,19 @@ import numpy as np
 import pytest
 import soundfile
 
-from fairseq_ext.scoring.recognition.scores import score_recognition
-from fairseq_ext.corpora.common_voice_partitions import Choices, LabelledProtocol, balance, check_language, describe, protocols, write
+from fairseq_ext.corpora.common_voice_partitions import (
+    Choices,
+    LabelledPartition,
+    balance,
+    check_language,
+    describe,
+    partitions,
+    write,
+)
 from fairseq_ext.corpora.common_voice_splits import drawn, official
 from fairseq_ext.manifest import Utterance, read_dictionary, read_labels, read_manifest
 from fairseq_ext.media.convert import convert_folder
+from fairseq_ext.scoring.recognition.scores import score_recognition
 from fairseq_ext.splits import assert_disjoint
 from fairseq_ext.text.units import from_characters
 
@@ -46,11 +54,11 @@ def corpus(clips: int = 6) -> list[Utterance]:
 
 def made(
     utterances: list[Utterance], choices: Choices, *, is_official: bool = True
-) -> tuple[dict[str, LabelledProtocol], list[str]]:
+) -> tuple[dict[str, LabelledPartition], list[str]]:
     notes: list[str] = []
     division = official(utterances) if is_official else drawn(utterances, seed=choices.seed)
-    found = protocols(utterances, division, choices, on_note=notes.append)
-    return {protocol.name: protocol for protocol in found}, notes
+    found = partitions(utterances, division, choices, on_note=notes.append)
+    return {partition.name: partition for partition in found}, notes
 
 
 CATALAN = Choices("ca", minutes=(1, 2, 60))
@@ -144,11 +152,11 @@ def with_gaps() -> list[Utterance]:
     ]
 
 
-def sides_of(protocol: LabelledProtocol, stream: str = "") -> dict[str, list[str]]:
+def sides_of(partition: LabelledPartition, stream: str = "") -> dict[str, list[str]]:
     """Side -> ids, of the clips with a class in the stream; of all without one."""
-    sides = {"train": protocol.train, "valid": protocol.valid, "test": protocol.test}
+    sides = {"train": partition.train, "valid": partition.valid, "test": partition.test}
     return {
-        side: [u.id for u in own if not stream or protocol.labels[stream](u)] for side, own in sides.items()
+        side: [u.id for u in own if not stream or partition.labels[stream](u)] for side, own in sides.items()
     }
 
 

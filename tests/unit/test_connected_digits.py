@@ -131,11 +131,11 @@ def test_times_are_those_of_the_recordings(written: Path, small: list[Utterance]
         assert 0.05 <= float(start_s) < float(end_s) < utterances[name].num_samples / 16_000
 
 
-def test_label_protocols_share_test_and_dictionary(written: Path) -> None:
+def test_label_partitions_share_test_and_dictionary(written: Path) -> None:
     ids = {}
-    for protocol in ("asr", "asr_5min", "asr_1min"):
-        folder = written / protocol
-        ids[protocol] = [u.id for u in read_manifest(folder, "train")]
+    for partition in ("asr", "asr_5min", "asr_1min"):
+        folder = written / partition
+        ids[partition] = [u.id for u in read_manifest(folder, "train")]
         for name in ("test.tsv", "test.ltr", "valid.tsv", "dict.ltr.txt", "test.times.tsv"):
             assert (folder / name).read_bytes() == (written / "asr" / name).read_bytes()
     assert set(ids["asr_1min"]) < set(ids["asr_5min"]) < set(ids["asr"])

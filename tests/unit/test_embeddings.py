@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
 from fairseq_ext.scoring import embeddings, evaluation, runs
 from fairseq_ext.scoring.predictions import read_embeddings, read_predictions
-from fairseq_ext.scoring.scored_system import Row, is_scored
-from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
+from fairseq_ext.scoring.scored_system import ScoredSystem, is_scored
 
 RATE = 8000
 LABELS = list("0123456789")
@@ -76,7 +76,7 @@ def test_padding_mask_marks_the_padding() -> None:
 def test_unreadable_recordings_are_counted(tmp_path: Path, make_corpus: Callable[..., None]) -> None:
     make_corpus(tmp_path / "m", tmp_path / "audio", {"train": ["a"], "test": ["c"]})
     (tmp_path / "audio" / "3_c_1.wav").write_bytes(b"RIFF")
-    row = Row("spectra", "published", 1, "synthetic", "test")
+    row = ScoredSystem("spectra", "published", 1, "synthetic", "test")
     found = evaluation.evaluate(loaded(), row, tmp_path / "out", data=tmp_path / "m")
     assert (found["n"], found["num_unreadable"]) == (19, 1)
     assert (tmp_path / "out" / "unreadable.tsv").read_text().startswith("3_c_1\t")
@@ -93,7 +93,7 @@ def test_nothing_readable_is_an_error(tmp_path: Path, make_corpus: Callable[...,
 
 
 def test_evaluation_writes_the_whole_row(manifests: Path, tmp_path: Path) -> None:
-    row = Row("spectra", "loso/c", 3, "synthetic", "tools/evaluate.py")
+    row = ScoredSystem("spectra", "loso/c", 3, "synthetic", "tools/evaluate.py")
     out = row.folder(tmp_path)
     assert out == tmp_path / "loso" / "c" / "spectra" / "seed3"
     evaluation.evaluate(loaded(), row, out, data=manifests)
@@ -115,20 +115,20 @@ def test_evaluation_writes_the_whole_row(manifests: Path, tmp_path: Path) -> Non
 
 
 def test_network_without_classifier_is_refused(manifests: Path, tmp_path: Path) -> None:
-    row = Row("spectra", "published", 1, "synthetic", "")
+    row = ScoredSystem("spectra", "published", 1, "synthetic", "")
     with pytest.raises(ValueError, match=r"use tools/probe.py"):
         evaluation.evaluate(loaded(0), row, tmp_path, data=manifests)
 
 
 def test_unknown_label_is_named(manifests: Path, tmp_path: Path) -> None:
-    row = Row("spectra", "published", 1, "synthetic", "")
+    row = ScoredSystem("spectra", "published", 1, "synthetic", "")
     with pytest.raises(ValueError, match="found \\['4'"):
         evaluation.evaluate(loaded(4), row, tmp_path, data=manifests)
 
 
 def test_probes_share_one_pass(manifests: Path, tmp_path: Path) -> None:
     """Tones are linearly separable in the mean spectrum: the probe hears unseen 'speakers' perfectly."""
-    rows = {Row("probe", p, 1, "synthetic", ""): manifests for p in ("published", "labels/2")}
+    rows = {ScoredSystem("probe", p, 1, "synthetic", ""): manifests for p in ("published", "labels/2")}
     lines = list(runs.probe_checkpoint(Path("c.pt"), rows, tmp_path, lambda _: loaded(0), label="digit"))
     assert len(lines) == 2
     found = [json.loads((row.folder(tmp_path) / "metrics.json").read_text()) for row in rows]
@@ -140,7 +140,7 @@ def test_probes_share_one_pass(manifests: Path, tmp_path: Path) -> None:
 
 
 def test_probe_is_fitted_on_views_and_scored_without(manifests: Path, tmp_path: Path) -> None:
-    row = Row("probe", "published", 1, "synthetic", "")
+    row = ScoredSystem("probe", "published", 1, "synthetic", "")
     (result,) = evaluation.probe(loaded(0), [row], [manifests], tmp_path, label="digit", num_views=2)
     assert (result["probe"]["n_train"], result["probe"]["num_views"], result["n"]) == (40, 2, 40)
     assert len(read_predictions(row.folder(tmp_path) / "predictions.tsv").ids) == 40
@@ -160,7 +160,7 @@ def test_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "published").symlink_to(manifests)
     jobs = runs.jobs_of_run(tmp_path, "synthetic", "x")
-    assert [(job.row.protocol, job.row.row, job.row.seed) for job in jobs] == [("published", "spectra", 1)]
+    assert [(job.row.partition, job.row.row, job.row.seed) for job in jobs] == [("published", "spectra", 1)]
     assert "accuracy" in next(runs.evaluate_all(jobs, lambda _, label: loaded()))
     assert "scored before" in next(runs.evaluate_all(jobs, never))
     assert "accuracy" in next(runs.evaluate_all(jobs, lambda _, label: loaded(), force=True))

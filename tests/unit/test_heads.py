@@ -1,4 +1,4 @@
-"""Heads of a network with several label streams: a row each, in the protocol of its stream, over the same clips."""
+"""Heads of a network with several label streams: a row each, in the partition of its stream, over the same clips."""
 
 import json
 import subprocess
@@ -15,9 +15,9 @@ import torch
 from sklearn.metrics import confusion_matrix, f1_score
 from torch import Tensor, nn
 
+from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
 from fairseq_ext.scoring import runs
 from fairseq_ext.scoring.heads import check_same_clips, per_head
-from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
 
 RATE = 8000
 ACCENTS = ["central", "", "valencià", "central", "", "valencià"]
@@ -26,7 +26,7 @@ CLASSES = {"accent": ["central", "valencià"], "gender": ["female", "male"]}
 HEADS = {"accent": "accent", "gender": "gender"}
 
 
-def write_protocol(folder: Path, streams: Sequence[str]) -> None:
+def write_partition(folder: Path, streams: Sequence[str]) -> None:
     """Clips with a class in one of the streams, three for each row of the table above; the louder the later."""
     for split in ("train", "test"):
         rows = []
@@ -54,7 +54,7 @@ def write_protocol(folder: Path, streams: Sequence[str]) -> None:
 def run(tmp_path: Path) -> Path:
     """Protocols accent, gender and both; a finished training of both, and one of the accent alone."""
     for streams in (["accent"], ["gender"], ["accent", "gender"]):
-        write_protocol(tmp_path / "manifests" / "_".join(streams), streams)
+        write_partition(tmp_path / "manifests" / "_".join(streams), streams)
     for place in ("accent_gender/joint_head/seed2", "accent/encoder_head/seed2"):
         folder = tmp_path / "train" / place
         folder.mkdir(parents=True)
@@ -63,8 +63,8 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def jobs(run: Path, protocol: str = "accent_gender") -> list[runs.Job]:
-    return runs.jobs_of_run(run, "synthetic", "x", [protocol])
+def jobs(run: Path, partition: str = "accent_gender") -> list[runs.Job]:
+    return runs.jobs_of_run(run, "synthetic", "x", [partition])
 
 
 class Loudness(nn.Module):
@@ -90,7 +90,7 @@ def load(path: str, /, *, label: str) -> Any:
     )
 
 
-def test_each_head_is_a_row_of_its_streams_protocol(run: Path) -> None:
+def test_each_head_is_a_row_of_its_streams_partition(run: Path) -> None:
     found = per_head(jobs(run), HEADS, run)
     assert [(job.label, job.out.relative_to(run).as_posix()) for job in found] == [
         ("accent", "rows/accent/joint_head/seed2"),
@@ -99,10 +99,12 @@ def test_each_head_is_a_row_of_its_streams_protocol(run: Path) -> None:
     assert {job.data for job in found} == {run / "manifests" / "accent_gender"}
     assert len(list(runs.evaluate_all(found, load, over="speakers"))) == 2
     for name, all_classes, line in (("accent", ACCENTS, 0.25), ("gender", GENDERS, 0.35)):
-        row = json.loads((run / "rows" / name / "joint_head/seed2/metrics.json").read_text(encoding="utf-8"))
+        row = json.loads(
+            (run / "scores" / name / "joint_head/seed2/metrics.json").read_text(encoding="utf-8")
+        )
         asked = [(0.1 * (i + 1), c) for i, c in enumerate(all_classes) if c for _ in range(3)]
         targets, answers = [c for _, c in asked], [CLASSES[name][level > line] for level, _ in asked]
-        assert (row["protocol"], row["row"], row["seed"]) == (name, "joint_head", 2)
+        assert (row["partition"], row["system"], row["seed"]) == (name, "joint_head", 2)
         assert (row["n"], row["num_unlabelled"], row["num_shared_speakers"]) == (12, 6, 0)
         assert row["confusion"] == confusion_matrix(targets, answers, labels=CLASSES[name]).tolist()
         f1 = row["metrics"]["macro_f1"]
@@ -113,7 +115,7 @@ def test_each_head_is_a_row_of_its_streams_protocol(run: Path) -> None:
     assert [line[-6:] for line in runs.evaluate_all(found, load)] == ["before"] * 2
 
 
-def test_other_clips_than_the_protocols_are_refused(run: Path) -> None:
+def test_other_clips_than_the_partitions_are_refused(run: Path) -> None:
     both, alone = run / "manifests" / "accent_gender", run / "manifests" / "accent"
     check_same_clips(both, alone, "test", "accent")
     path = both / "test.accent"
@@ -126,7 +128,7 @@ def test_other_clips_than_the_protocols_are_refused(run: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("\n", "valencià\n", 1), encoding="utf-8")
     with pytest.raises(ValueError, match="found 12, of which 11 are the same; not the same: test_0_0"):
         per_head(jobs(run), HEADS, run)
-    assert not (run / "rows").exists()
+    assert not (run / "scores").exists()
 
 
 def test_two_trainings_for_one_row_are_refused(run: Path) -> None:
@@ -139,12 +141,12 @@ def test_two_trainings_for_one_row_are_refused(run: Path) -> None:
         per_head([*jobs(run), *jobs(run)], {"gender": "gender"}, run)
 
 
-@pytest.mark.parametrize(("stream", "protocol"), [("accent", "dialect"), ("age", "accent")])
-def test_missing_protocol_or_stream_is_named(run: Path, stream: str, protocol: str) -> None:
+@pytest.mark.parametrize(("stream", "partition"), [("accent", "dialect"), ("age", "accent")])
+def test_missing_partition_or_stream_is_named(run: Path, stream: str, partition: str) -> None:
     with pytest.raises(
         FileNotFoundError, match=rf"{'test.age' if stream == 'age' else 'dialect/test.tsv'}: expected"
     ):
-        per_head(jobs(run), {stream: protocol}, run)
+        per_head(jobs(run), {stream: partition}, run)
 
 
 def test_nothing_to_score_is_no_error(run: Path) -> None:
@@ -158,7 +160,7 @@ def test_nothing_to_score_is_no_error(run: Path) -> None:
         (["--run", "x", "--heads", "=accent"], "argument --heads: STREAM=PROTOCOL expected, found '=accent'"),
         (["--run", "x", "--heads", "a=a", "--label", "a"], "--heads goes with --run and without --label"),
         (
-            ["--checkpoint", "x", "--data", "x", "--row", "x", "--out", "x", "--heads", "a=a"],
+            ["--checkpoint", "x", "--data", "x", "--system", "x", "--out", "x", "--heads", "a=a"],
             "--heads goes with --run and without --label",
         ),
     ],

@@ -127,10 +127,10 @@ def test_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
         load_model(tmp_path / "bad.pt")
 
 
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_torch_s_advice_to_run_a_file_s_code_is_not_passed_on(tmp_path: Path, protocol: int) -> None:
+@pytest.mark.parametrize("partition", [2, 4])
+def test_torch_s_advice_to_run_a_file_s_code_is_not_passed_on(tmp_path: Path, partition: int) -> None:
     torch.save({"model": subprocess.Popen}, tmp_path / "bad.pt")
-    (tmp_path / "raw.pt").write_bytes(pickle.dumps({"model": subprocess.Popen}, protocol))
+    (tmp_path / "raw.pt").write_bytes(pickle.dumps({"model": subprocess.Popen}, partition))
     for name in ("bad.pt", "raw.pt"):
         with pytest.raises(ValueError, match=f"{name}: a fairseq checkpoint expected") as info:
             load_model(tmp_path / name)

@@ -15,10 +15,10 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from fairseq_ext.inference.recognizer import Recognizer, load_recognizer
-from fairseq_ext.inference.transcription import FORMATS, transcribe_files
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.ctc import BeamConfig, BeamSearch
+from fairseq_ext.inference.recognizer import Recognizer, load_recognizer
+from fairseq_ext.inference.transcription import FORMATS, transcribe_files
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 
 Samples = NDArray[np.float32]

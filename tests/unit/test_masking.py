@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fairseq_ext.modules.masking import channel_masks, masks_at, same_number, time_masks
+from fairseq_ext.modules.masking import channel_masks, equalize_mask_counts, masks_at, time_masks
 
 
 def seeds(count: int, first: int = 0) -> torch.Tensor:
@@ -92,19 +92,19 @@ def test_channel_masks_have_a_stream_of_their_own() -> None:
 
 def test_same_number_keeps_as_many_frames_of_each_clip() -> None:
     mask = time_masks(torch.full((50,), 200), 0.65, 10, seeds(50), min_masks=2)
-    positions = same_number(mask, seeds(50))
+    positions = equalize_mask_counts(mask, seeds(50))
     assert positions.shape == (50, int(mask.sum(1).min()))
     kept = masks_at(positions, 200)
     assert kept.sum(1).unique().tolist() == [positions.shape[1]]
     assert not (kept & ~mask).any()
     assert torch.equal(positions, positions.sort(1).values)
-    assert torch.equal(positions, same_number(mask, seeds(50)))
+    assert torch.equal(positions, equalize_mask_counts(mask, seeds(50)))
 
 
 def test_same_number_of_nothing() -> None:
-    assert same_number(torch.zeros(3, 0, dtype=torch.bool), seeds(3)).shape == (3, 0)
+    assert equalize_mask_counts(torch.zeros(3, 0, dtype=torch.bool), seeds(3)).shape == (3, 0)
     mask = time_masks(torch.tensor([1, 40]), 0.65, 10, seeds(2))
-    assert same_number(mask, seeds(2)).shape == (2, 0)
+    assert equalize_mask_counts(mask, seeds(2)).shape == (2, 0)
 
 
 @pytest.mark.parametrize(

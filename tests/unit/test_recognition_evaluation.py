@@ -11,23 +11,23 @@ import pytest
 import soundfile
 import torch
 
+from fairseq_ext.decoding import kneser_ney
+from fairseq_ext.decoding.lm_weights import LmWeights, read_lm_weights
+from fairseq_ext.decoding.tuning import Grid
+from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.report import results
 from fairseq_ext.scoring import runs
 from fairseq_ext.scoring.recognition import acoustics, evaluation
 from fairseq_ext.scoring.recognition.decoders import LanguageModel
 from fairseq_ext.scoring.recognition.evaluation import Options
 from fairseq_ext.scoring.recognition.transcripts import read_transcripts
-from fairseq_ext.scoring.scored_system import Row
-from fairseq_ext.decoding import kneser_ney
-from fairseq_ext.decoding.lm_weights import LmWeights, read_lm_weights
-from fairseq_ext.decoding.tuning import Grid
-from fairseq_ext.manifest import Utterance, write_manifest
+from fairseq_ext.scoring.scored_system import ScoredSystem
 
 RATE, HOP = 8000, 160
 TONES_HZ = {"a": 500, "ç": 1000, "à": 1500, "l": 2000, "·": 2500, "i": 3000}
 SYMBOLS = ["<s>", "<pad>", "</s>", "<unk>", "|", *TONES_HZ]
 WORDS = ("ça", "al·là", "lila", "àl")
-ROW = Row("tones", "labels/1", 1, "synthetic", "recognise")
+ROW = ScoredSystem("tones", "labels/1", 1, "synthetic", "recognise")
 
 
 class Tones:
@@ -182,8 +182,8 @@ def test_language_must_be_known(manifests: Path) -> None:
 
 
 def test_a_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
-    for protocol in ("labels/1", "accent"):
-        folder = tmp_path / "train" / protocol / "tones" / "seed1"
+    for partition in ("labels/1", "accent"):
+        folder = tmp_path / "train" / partition / "tones" / "seed1"
         folder.mkdir(parents=True)
         for name in (runs.LAST_CHECKPOINT, runs.DONE):
             (folder / name).touch()
@@ -193,7 +193,7 @@ def test_a_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
     (again,) = evaluation.recognise_all(jobs, lambda _: pytest.fail("loaded again"), Options())
     assert again.endswith("scored before")
     (row,) = results.read_rows(tmp_path)
-    assert (row["kind"], row["protocol"]) == ("recognition", "labels/1")
+    assert (row["kind"], row["partition"]) == ("recognition", "labels/1")
 
 
 @pytest.mark.parametrize("is_kept", [True, False])

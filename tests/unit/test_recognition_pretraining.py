@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fairseq_ext.report import plots, pretraining_tables, results
-from fairseq_ext.scoring import pretraining, runs
 from fairseq_ext.report.pretraining_sections import PANELS
+from fairseq_ext.scoring import pretraining, runs
 from fairseq_ext.scoring.provenance import read_log
 
 CFG = {
@@ -62,7 +62,7 @@ def test_row_says_what_the_log_said(trained: Path) -> None:
     assert again.endswith("gathered before")
 
 
-def test_other_protocols_are_left_alone(trained: Path) -> None:
+def test_other_partitions_are_left_alone(trained: Path) -> None:
     assert runs.jobs_of_run(trained, "synthetic", "x", ["labels/*"]) == []
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from fairseq_ext.report import extras, markdown, partition_tables, results, tables
-from fairseq_ext.report.recognition import breakdowns
-from fairseq_ext.scoring.recognition import comparison
+from fairseq_ext.report.recognition import breakdowns, comparison
 from fairseq_ext.report.recognition import tables as recognition
 
 REPOSITORY = Path(__file__).parents[2]
@@ -23,16 +22,16 @@ def gathered(
 ) -> dict[str, Any]:
     """The made-up run's results, written and read again."""
     copy = tmp_path_factory.mktemp("gathered")
-    for name in ("rows", "attribution"):
+    for name in ("scores", "attribution"):
         shutil.copytree(speech_run / name, copy / name)
     results.write_results(copy, speech_about)
     assert results.stale_results_page(copy) is None
     return results.read_results(copy / "results.json")
 
 
-def of(gathered: dict[str, Any], row: str, protocol: str) -> list[dict[str, Any]]:
+def of(gathered: dict[str, Any], row: str, partition: str) -> list[dict[str, Any]]:
     """The rows of a system."""
-    return [r for r in gathered["rows"] if (r["row"], r["protocol"]) == (row, protocol)]
+    return [r for r in gathered["systems"] if (r["system"], r["partition"]) == (row, partition)]
 
 
 def test_every_kind_is_on_one_page(gathered: dict[str, Any]) -> None:
@@ -55,7 +54,7 @@ def test_every_kind_is_on_one_page(gathered: dict[str, Any]) -> None:
 def test_terminal_sees_the_main_figures(gathered: dict[str, Any]) -> None:
     text = markdown.summary_text(gathered)
     wer = gathered["summary"]
-    found = next(s for s in wer if (s["row"], s["protocol"]) == ("ssl", "labels/10"))
+    found = next(s for s in wer if (s["system"], s["partition"]) == ("ssl", "labels/10"))
     assert tables.percent(found["decoders"]["lm"]["metrics"]["wer"]["mean"]) in text
     for heading in (
         "Pre-trained against From random values",
@@ -110,12 +109,12 @@ def test_what_no_system_has_is_no_column(make_recognition_row: Callable[..., Pat
 
 def test_comparison_is_paired(gathered: dict[str, Any]) -> None:
     found = comparison.compare(gathered, "ssl", "scratch")
-    assert [(c.protocol, c.decoder) for c in found] == [
+    assert [(c.partition, c.decoder) for c in found] == [
         (p, d) for p in ("labels/1", "labels/10") for d in ("greedy", "lm")
     ]
     for c in found:
         rates = [
-            sum(r["decoders"][c.decoder]["metrics"]["wer"]["value"] for r in of(gathered, name, c.protocol))
+            sum(r["decoders"][c.decoder]["metrics"]["wer"]["value"] for r in of(gathered, name, c.partition))
             / 2
             for name in ("ssl", "scratch")
         ]
@@ -169,11 +168,11 @@ def test_minutes_of_labels_are_columns(gathered: dict[str, Any]) -> None:
 
 
 def test_other_tests_are_another_family(make_recognition_row: Callable[..., Path], tmp_path: Path) -> None:
-    for protocol, minutes in {"asr_1min": 1, "asr": 10, "digits/1": 1, "digits/all": 60, "alone": 5}.items():
-        folder = make_recognition_row(tmp_path, protocol, "ssl", 1, minutes)
-        if protocol.startswith(("digits", "alone")):
+    for partition, minutes in {"asr_1min": 1, "asr": 10, "digits/1": 1, "digits/all": 60, "alone": 5}.items():
+        folder = make_recognition_row(tmp_path, partition, "ssl", 1, minutes)
+        if partition.startswith(("digits", "alone")):
             row = json.loads((folder / "metrics.json").read_text())
-            row["decoders"]["greedy"]["per_speaker"]["veu0"][2] += 1 + (protocol == "alone")
+            row["decoders"]["greedy"]["per_speaker"]["veu0"][2] += 1 + (partition == "alone")
             (folder / "metrics.json").write_text(json.dumps(row))
     found = breakdowns.families(results.collect(tmp_path, {}))
     assert found == {
@@ -216,15 +215,18 @@ def test_settings_are_listed_over_seeds() -> None:
     assert recognition._settings([{}]) == "–"
 
 
-def test_classifiers_keep_their_own_protocols(gathered: dict[str, Any]) -> None:
+def test_classifiers_keep_their_own_partitions(gathered: dict[str, Any]) -> None:
     assert tables.headlines(gathered) == ["accent", "gender"]
-    assert [tables.detailed_row(gathered, protocol) for protocol in ("accent", "gender")] == ["ssl", "ssl"]
+    assert [tables.detailed_system(gathered, partition) for partition in ("accent", "gender")] == [
+        "ssl",
+        "ssl",
+    ]
     (control,) = partition_tables.leaky_controls(gathered)
     assert control.is_control
     assert control.header[1] == "Sound Macro-F1 % (Accent)"
     _, sound, leaky, difference = control.rows[0]
     assert float(difference) == pytest.approx(float(leaky) - float(sound), abs=0.11)
-    assert not any("accent_leaky" in t.title for t in markdown.other_protocols(gathered))
+    assert not any("accent_leaky" in t.title for t in markdown.other_partitions(gathered))
 
 
 def test_rows_of_two_kinds_under_one_name_are_refused(
@@ -232,7 +234,7 @@ def test_rows_of_two_kinds_under_one_name_are_refused(
 ) -> None:
     folder = make_recognition_row(tmp_path, "all", "ssl", 1, 10)
     other = make_row(tmp_path, "published", "temporal_cnn", 2)
-    row = json.loads((other / "metrics.json").read_text()) | {"protocol": "all", "row": "ssl"}
+    row = json.loads((other / "metrics.json").read_text()) | {"partition": "all", "row": "ssl"}
     (other / "metrics.json").write_text(json.dumps(row))
     with pytest.raises(ValueError, match="all/ssl: seeds of one kind expected"):
         results.collect(tmp_path, {})
@@ -280,6 +282,6 @@ def test_rows_that_say_no_kind_are_classifications() -> None:
     """Results from before rows had kinds give the same page, byte for byte."""
     folder = REPOSITORY / "recipes" / "spoken_digits"
     found = results.read_results(folder / "results.json")
-    for item in (*found["rows"], *found["summary"]):
+    for item in (*found["systems"], *found["summary"]):
         item.pop("kind", None)
     assert markdown.markdown(found).encode() == (folder / "RESULTS.md").read_bytes()

@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from fairseq_ext.scoring.recognition.confusions import confusion_tables, confusions
+from fairseq_ext.report.recognition.confusions import confusion_tables, confusions
 from fairseq_ext.report.recognition.listen import choose
-from fairseq_ext.scoring.recognition.transcripts import Transcripts, file_name, read_transcripts, write_transcripts
+from fairseq_ext.scoring.recognition.transcripts import (
+    Transcripts,
+    file_name,
+    read_transcripts,
+    write_transcripts,
+)
 from fairseq_ext.text.scoring import ErrorCounts, characters, count_all, total, words
 
 TEXTS = ("ça và ŀl col·lecció", "L’àvia — «sí»\u00a0\u2028fi", "", "a\u0301 <b>&amp;</b>")

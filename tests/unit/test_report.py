@@ -69,8 +69,8 @@ def test_every_row_is_there(run: Run, html: str) -> None:
     every = re.search(r'id="rows">.*?</table>', html, re.DOTALL)
     assert every is not None
     lines = re.findall(r'<tr><th scope="row">(.*?)</th><td>(.*?)</td><td>(\d+)</td>', every[0])
-    titles = run.results["about"]["rows"]
-    expected = [(titles[r["row"]], r["protocol"], str(r["seed"])) for r in run.results["rows"]]
+    titles = run.results["about"]["systems"]
+    expected = [(titles[r["system"]], r["partition"], str(r["seed"])) for r in run.results["systems"]]
     assert lines == expected
 
 
@@ -164,7 +164,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_command_writes_everything(made_up_run: Path, tmp_path: Path, about: dict[str, Any]) -> None:
-    (tmp_path / "rows").symlink_to(made_up_run / "rows")
+    (tmp_path / "scores").symlink_to(made_up_run / "scores")
     (tmp_path / "about.json").write_text(json.dumps(about))
     done = command("tools/report.py", str(tmp_path), "--about", str(tmp_path / "about.json"), "--no-umap")
     assert done.returncode == 0, done.stderr
@@ -187,9 +187,9 @@ def test_what_is_not_there_is_said_in_a_sentence(
 
     (tmp_path / "run" / "manifests" / "asr").mkdir(parents=True)
     (tmp_path / "run" / "manifests" / "asr" / "train.tsv").touch()
-    one = "--checkpoint nope.pt --data x --row x --out x"
+    one = "--checkpoint nope.pt --data x --system x --out x"
     for tool, arguments, message in (
-        ("report", "nope", "nope/rows: expected metrics.json files, found none"),
+        ("report", "nope", "nope/scores: expected metrics.json files, found none"),
         (
             "evaluate_recognition",
             "--run nope --origin real",
@@ -197,22 +197,22 @@ def test_what_is_not_there_is_said_in_a_sentence(
         ),
         (
             "evaluate_recognition",
-            f"--run {tmp_path}/run --origin real --protocols asr tpyo",
+            f"--run {tmp_path}/run --origin real --partitions asr tpyo",
             "tpyo expected, found asr;",
         ),
         ("evaluate_recognition", f"{one} --origin real", "nope.pt: a checkpoint expected, found no file"),
         ("evaluate_recognition", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
         ("evaluate", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
         ("evaluate", "--run nope --origin real", "nope: the folder of a run expected, found none"),
-        ("evaluate", f"--run {tmp_path}/run --origin real --protocols tpyo", "tpyo expected, found asr;"),
-        ("gather_pretraining", "nope --origin real --protocols ssl", "nope: the folder of a run expected"),
+        ("evaluate", f"--run {tmp_path}/run --origin real --partitions tpyo", "tpyo expected, found asr;"),
+        ("gather_pretraining", "nope --origin real --partitions ssl", "nope: the folder of a run expected"),
         (
             "gather_pretraining",
-            f"{tmp_path}/run --origin real --protocols asr ssl",
-            "a protocol ssl expected, found asr;",
+            f"{tmp_path}/run --origin real --partitions asr ssl",
+            "a partition ssl expected, found asr;",
         ),
         ("attribute", "--run nope --origin real", "nope: the folder of a run expected, found none"),
-        ("attribute", f"--run {made_up_run} --origin real", "a protocol asr expected, found"),
+        ("attribute", f"--run {made_up_run} --origin real", "a partition asr expected, found"),
     ):
         with pytest.raises(SystemExit) as ended:
             run(tool, arguments)
@@ -221,7 +221,7 @@ def test_what_is_not_there_is_said_in_a_sentence(
     # a recipe's stage may have nothing to do
     for tool in ("evaluate_recognition", "attribute", "evaluate", "gather_pretraining"):
         folder = f"{tmp_path}/run" if tool == "gather_pretraining" else f"--run {tmp_path}/run"
-        run(tool, f"{folder} --origin real --protocols asr")
+        run(tool, f"{folder} --origin real --partitions asr")
         assert "nothing is" in capsys.readouterr().out
 
 

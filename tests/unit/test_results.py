@@ -20,16 +20,16 @@ def gathered(
 ) -> dict[str, Any]:
     """The made-up run's results, written and read again."""
     copy = tmp_path_factory.mktemp("gathered")
-    shutil.copytree(made_up_run / "rows", copy / "rows")
+    shutil.copytree(made_up_run / "scores", copy / "scores")
     results.write_results(copy, about)
     assert results.stale_results_page(copy) is None
     return results.read_results(copy / "results.json")
 
 
 def test_every_row_is_there(gathered: dict[str, Any], made_up_run: Path) -> None:
-    files = list((made_up_run / "rows").rglob("metrics.json"))
-    assert len(gathered["rows"]) == len(files) > 20
-    keys = [(row["protocol"], row["row"], row["seed"]) for row in gathered["rows"]]
+    files = list((made_up_run / "scores").rglob("metrics.json"))
+    assert len(gathered["systems"]) == len(files) > 20
+    keys = [(row["partition"], row["system"], row["seed"]) for row in gathered["systems"]]
     assert keys == sorted(keys)
 
 
@@ -40,9 +40,9 @@ def test_commands_do_not_name_the_machine(make_row: Callable[..., Path], tmp_pat
 
 def test_summary_is_over_seeds(gathered: dict[str, Any]) -> None:
     summary = next(
-        s for s in gathered["summary"] if (s["protocol"], s["row"]) == ("published", "temporal_cnn")
+        s for s in gathered["summary"] if (s["partition"], s["system"]) == ("published", "temporal_cnn")
     )
-    mine = [r for r in gathered["rows"] if (r["protocol"], r["row"]) == ("published", "temporal_cnn")]
+    mine = [r for r in gathered["systems"] if (r["partition"], r["system"]) == ("published", "temporal_cnn")]
     values = [row["metrics"]["accuracy"]["value"] for row in mine]
     found = summary["metrics"]["accuracy"]
     assert found["mean"] == pytest.approx(sum(values) / 2)
@@ -51,7 +51,7 @@ def test_summary_is_over_seeds(gathered: dict[str, Any]) -> None:
     assert sum(map(sum, summary["confusion"])) == 2 * summary["n"]
 
 
-def test_page_shows_the_protocols(gathered: dict[str, Any]) -> None:
+def test_page_shows_the_partitions(gathered: dict[str, Any]) -> None:
     page = markdown.markdown(gathered)
     for table in markdown.all_tables(gathered):
         assert f"## {table.title}" in page
@@ -101,12 +101,12 @@ def test_real_data_has_no_warning(make_row: Callable[..., Path], tmp_path: Path)
     assert "Partly synthetic" in (markdown.synthetic_note(results.collect(tmp_path, {})) or "")
 
 
-def test_detailed_row_is_the_recipes_choice(gathered: dict[str, Any]) -> None:
-    assert tables.detailed_row(gathered) == "temporal_cnn"
+def test_detailed_system_is_the_recipes_choice(gathered: dict[str, Any]) -> None:
+    assert tables.detailed_system(gathered) == "temporal_cnn"
     unknown = gathered | {
-        "about": {"best": "not_run", "rows": {"temporal_cnn": "T", "linear_classifier": "L"}}
+        "about": {"best": "not_run", "systems": {"temporal_cnn": "T", "linear_classifier": "L"}}
     }
-    assert tables.detailed_row(unknown) == "simclr_probe"
+    assert tables.detailed_system(unknown) == "simclr_probe"
 
 
 def test_mixed_settings_are_told(make_row: Callable[..., Path], tmp_path: Path) -> None:
@@ -125,13 +125,13 @@ def test_broken_rows_are_named(make_row: Callable[..., Path], tmp_path: Path) ->
     with pytest.raises(ValueError, match=r"seed1/metrics.json: expected JSON"):
         results.collect(tmp_path, {})
     (folder / "metrics.json").write_text('{"row": "x"}')
-    with pytest.raises(ValueError, match=r"found none for \['protocol'"):
+    with pytest.raises(ValueError, match=r"found none for \['partition'"):
         results.collect(tmp_path, {})
 
 
 def test_the_same_row_twice_is_refused(make_row: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_row(tmp_path, "published", "temporal_cnn", 1)
-    shutil.copytree(folder, tmp_path / "rows" / "again")
+    shutil.copytree(folder, tmp_path / "scores" / "again")
     with pytest.raises(ValueError, match="twice"):
         results.collect(tmp_path, {})
 
@@ -151,7 +151,7 @@ def test_stale_page_is_found(make_row: Callable[..., Path], tmp_path: Path) -> N
 def test_json_has_one_row_per_line(gathered: dict[str, Any]) -> None:
     text = results.dumps(gathered)
     assert json.loads(text) == gathered
-    assert sum(line.startswith('  {"row"') for line in text.splitlines()) == len(gathered["rows"])
+    assert sum(line.startswith('  {"row"') for line in text.splitlines()) == len(gathered["systems"])
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import soundfile
 import torch
 from omegaconf import OmegaConf
 
-from fairseq_ext.inference import transcription
-from fairseq_ext.inference.recognizer import Recognizer
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.arpa import write_arpa
 from fairseq_ext.decoding.kneser_ney import train
 from fairseq_ext.decoding.lm_weights import USUAL_WEIGHTS, LmWeights, write_lm_weights
+from fairseq_ext.inference import transcription
+from fairseq_ext.inference.recognizer import Recognizer
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 
 RATE = 8000

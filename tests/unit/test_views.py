@@ -10,10 +10,10 @@ import soundfile
 import torch
 from torch import Tensor, nn
 
-from fairseq_ext.scoring.embeddings import extract
-from fairseq_ext.scoring.views import distorted_views
 from fairseq_ext.line_index import AudioEntry
 from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
+from fairseq_ext.scoring.embeddings import extract
+from fairseq_ext.scoring.views import distorted_views
 
 RATE = 8000
 

@@ -6,8 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...scoring.scored_system import RECOGNITION, of_kind
-from ..tables import NOTHING, Results, Summary, Table, in_order, interval, number, percent, protocol_title, row_title, spread
-from ...scoring.recognition.comparison import Comparison, compare, pair_title, pairs, title
+from ..tables import (
+    NOTHING,
+    Results,
+    Summary,
+    Table,
+    in_order,
+    interval,
+    number,
+    partition_title,
+    percent,
+    spread,
+    system_title,
+)
+from .comparison import Comparison, compare, pair_title, pairs, title
 from .systems import decoder_title, decoders, detailed, metric_of, minutes_text, slug, spread_of, updates_text
 
 # Of a table by speakers; results.json holds them all.
@@ -66,8 +78,8 @@ def per_speaker(results: Results) -> Table | None:
     if s is None:
         return None
     names = [name for name in decoders([s]) if s["decoders"][name]["seeds"] == s["seeds"]]
-    every = of_kind(results["rows"], RECOGNITION)
-    rows = [r for r in every if (r["row"], r["protocol"]) == (s["row"], s["protocol"])]
+    every = of_kind(results["systems"], RECOGNITION)
+    rows = [r for r in every if (r["system"], r["partition"]) == (s["system"], s["partition"])]
     sums = {name: _speaker_sums(rows, name) for name in names}
     last = sums[names[-1]]
     spoken = [speaker for speaker, numbers in last.items() if numbers[2]]
@@ -86,9 +98,9 @@ def per_speaker(results: Results) -> Table | None:
 
 
 def _whose(results: Results, summary: Summary) -> str:
-    """The one system and protocol that is taken apart."""
-    protocol = protocol_title(results, summary["protocol"]).removeprefix("Protocol: ")
-    return f"{row_title(results, summary['row'])}, {protocol}"
+    """The one system and partition that is taken apart."""
+    partition = partition_title(results, summary["partition"]).removeprefix("Protocol: ")
+    return f"{system_title(results, summary['system'])}, {partition}"
 
 
 def _speaker_sums(rows: list[Mapping[str, Any]], decoder: str) -> dict[str, list[int]]:
@@ -108,13 +120,13 @@ def families(results: Results) -> dict[str, list[tuple[float, str]]]:
         results: the results.
 
     Returns:
-        Protocol with the most labels -> (minutes of labelled speech, protocol) by rising minutes, itself the last;
-        protocols without others are left out.
+        Protocol with the most labels -> (minutes of labelled speech, partition) by rising minutes, itself the last;
+        partitions without others are left out.
     """
     found: dict[str, dict[str, float]] = {}
     for s in of_kind(results["summary"], RECOGNITION):
         if s["labelled_minutes"] is not None:
-            found.setdefault(s["test"], {})[s["protocol"]] = float(s["labelled_minutes"])
+            found.setdefault(s["test"], {})[s["partition"]] = float(s["labelled_minutes"])
     ordered = [sorted((minutes, p) for p, minutes in group.items()) for group in found.values()]
     several = [points for points in ordered if len({minutes_text(minutes) for minutes, _ in points}) > 1]
     return {points[-1][1]: points for points in several}
@@ -131,18 +143,18 @@ def label_efficiency(results: Results, family: str) -> Table:
         The table.
     """
     points = families(results)[family]
-    found = [s for s in of_kind(results["summary"], RECOGNITION) if s["protocol"] in {p for _, p in points}]
-    by_name = {(s["row"], s["protocol"]): s for s in found}
+    found = [s for s in of_kind(results["summary"], RECOGNITION) if s["partition"] in {p for _, p in points}]
+    by_name = {(s["system"], s["partition"]): s for s in found}
     lines = []
-    for name in in_order(results, [s["row"] for s in found]):
-        for decoder in decoders([s for s in found if s["row"] == name]):
-            cells = [_cell(by_name.get((name, protocol)), decoder) for _, protocol in points]
-            lines.append((f"{row_title(results, name)}, {decoder_title(decoder)}", *cells))
+    for name in in_order(results, [s["system"] for s in found]):
+        for decoder in decoders([s for s in found if s["system"] == name]):
+            cells = [_cell(by_name.get((name, partition)), decoder) for _, partition in points]
+            lines.append((f"{system_title(results, name)}, {decoder_title(decoder)}", *cells))
     header = ("System", *_columns(results, points))
     note = (
         "WER %, mean over seeds (lowest–highest) with its 95 % interval. Columns: labelled speech trained on."
     )
-    largest = protocol_title(results, family).removeprefix("Protocol: ")
+    largest = partition_title(results, family).removeprefix("Protocol: ")
     which = f": {largest}" if len(families(results)) > 1 else ""
     return Table(
         f"labels-{slug(family)}", f"Word error rate by labelled speech{which}", header, tuple(lines), note
@@ -157,9 +169,9 @@ def _cell(summary: Summary | None, decoder: str) -> str:
 
 
 def _columns(results: Results, points: list[tuple[float, str]]) -> list[str]:
-    """The minutes; with the protocol's name where two have equally many."""
+    """The minutes; with the partition's name where two have equally many."""
     texts = [minutes_text(minutes) for minutes, _ in points]
-    names = [protocol_title(results, protocol) for _, protocol in points]
+    names = [partition_title(results, partition) for _, partition in points]
     return [
         f"{text}, {name}" if texts.count(text) > 1 else text for text, name in zip(texts, names, strict=True)
     ]
@@ -174,12 +186,12 @@ def comparison(results: Results, first: str, second: str) -> Table | None:
         second: row name.
 
     Returns:
-        The table, or None when no protocol has both.
+        The table, or None when no partition has both.
     """
     found = compare(results, first, second)
     if not found:
         return None
-    names = [row_title(results, name) for name in (first, second)]
+    names = [system_title(results, name) for name in (first, second)]
     header = ("Protocol", *(f"WER %, {name}" for name in names), "Difference, points", "95 % interval")
     header += ("Seeds with fewer errors", "Updates")
     lines = tuple(_comparison_line(results, c) for c in found)

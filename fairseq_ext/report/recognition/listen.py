@@ -17,13 +17,13 @@ from tqdm import tqdm
 
 from ...line_index import AudioEntry
 from ...media.audio import AudioError, load
+from ...scoring.embeddings import read_locations
+from ...scoring.recognition.transcripts import Transcripts, file_name, read_transcripts
 from ...text.normalize import normalize
 from ...text.scoring import ErrorCounts, characters, count_errors, words
 from .. import page, tables
-from ...scoring.embeddings import read_locations
 from ..run import Run
-from .systems import decoder_title, decoders, detailed, shown_protocols
-from ...scoring.recognition.transcripts import Transcripts, file_name, read_transcripts
+from .systems import decoder_title, decoders, detailed, shown_partitions
 
 CLIPS_PER_GROUP = 6
 MAX_CLIP_S = 20.0
@@ -70,7 +70,7 @@ def read_heard(run: Run) -> Heard | None:
     summary = detailed(run.results)
     if summary is None:
         return None
-    folder = run.row_folder(summary["protocol"], summary["row"])
+    folder = run.system_folder(summary["partition"], summary["system"])
     decoder = decoders([summary])[-1]
     if folder is None or not (folder / file_name(decoder)).is_file():
         return None
@@ -79,7 +79,7 @@ def read_heard(run: Run) -> Heard | None:
     spell = partial(normalize, language_code=row["language"])
     sides = [spell(text) for text in found.references], [spell(text) for text in found.hypotheses]
     counts = [count_errors(words(r), words(h)) for r, h in zip(*sides, strict=True)]
-    title = tables.row_title(run.results, summary["row"])
+    title = tables.system_title(run.results, summary["system"])
     return Heard(title, decoder, row, folder, found, *sides, counts)
 
 
@@ -95,8 +95,8 @@ def listen(run: Run) -> str | None:
     heard = read_heard(run)
     if heard is None:
         return None
-    protocol = shown_protocols(run.results)[0]
-    locations = read_locations(run.folder / "manifests" / protocol, heard.row.get("split", "test"))
+    partition = shown_partitions(run.results)[0]
+    locations = read_locations(run.folder / "manifests" / partition, heard.row.get("split", "test"))
     rate = int(
         json.loads((heard.folder / "config.json").read_text(encoding="utf-8"))["task"]["sample_rate_hz"]
     )

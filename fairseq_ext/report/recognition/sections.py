@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from ...scoring.scored_system import RECOGNITION, of_kind
 from .. import page, plots, score_plots
 from ..learning import learning_curves
 from ..plots import Panel
-from ...scoring.scored_system import RECOGNITION, of_kind
 from ..run import Run, Section
-from ..tables import Table, in_order, row_title
+from ..tables import Table, in_order, system_title
 from . import breakdowns, systems, tables
-from ...scoring.recognition.confusions import confusion_tables
+from .confusions import confusion_tables
 from .listen import listen, read_heard
 
 PANELS = (
@@ -29,7 +29,7 @@ def _html(made: Iterable[Table | None]) -> str | None:
 
 
 def rates(run: Run) -> str | None:
-    """Error rates under the first protocols, and the recipe's comparisons.
+    """Error rates under the first partitions, and the recipe's comparisons.
 
     Args:
         run: the run.
@@ -37,7 +37,7 @@ def rates(run: Run) -> str | None:
     Returns:
         HTML, or None.
     """
-    shown = [tables.rates(run.results, protocol) for protocol in systems.shown_protocols(run.results)]
+    shown = [tables.rates(run.results, partition) for partition in systems.shown_partitions(run.results)]
     return _html([*shown, *breakdowns.comparisons(run.results)])
 
 
@@ -66,14 +66,14 @@ def _curves(
     results: Mapping[str, Any], family: str
 ) -> dict[str, dict[str, dict[float, Mapping[str, float]]]]:
     """Decoder -> system -> minutes -> WER."""
-    minutes = {protocol: amount for amount, protocol in breakdowns.families(results)[family]}
-    found = [s for s in of_kind(results["summary"], RECOGNITION) if s["protocol"] in minutes]
+    minutes = {partition: amount for amount, partition in breakdowns.families(results)[family]}
+    found = [s for s in of_kind(results["summary"], RECOGNITION) if s["partition"] in minutes]
     curves: dict[str, dict[str, dict[float, Mapping[str, float]]]] = {d: {} for d in systems.decoders(found)}
-    for name in in_order(results, [s["row"] for s in found]):
-        for s in (s for s in found if s["row"] == name):
+    for name in in_order(results, [s["system"] for s in found]):
+        for s in (s for s in found if s["system"] == name):
             for decoder, scores in s["decoders"].items():
-                of_system = curves[decoder].setdefault(row_title(results, name), {})
-                of_system[minutes[s["protocol"]]] = scores["metrics"]["wer"]
+                of_system = curves[decoder].setdefault(system_title(results, name), {})
+                of_system[minutes[s["partition"]]] = scores["metrics"]["wer"]
     return curves
 
 
@@ -125,7 +125,7 @@ def confusions(run: Run) -> str | None:
 
 
 def learning(run: Run) -> str | None:
-    """Learning curves under the first protocols.
+    """Learning curves under the first partitions.
 
     Args:
         run: the run.
@@ -133,9 +133,9 @@ def learning(run: Run) -> str | None:
     Returns:
         HTML, or None.
     """
-    protocols = systems.shown_protocols(run.results)
+    partitions = systems.shown_partitions(run.results)
     caption = "First seed. Error rates: greedy decoding of the validation split, as logged in training."
-    return learning_curves(run, protocols, RECOGNITION, PANELS, caption)
+    return learning_curves(run, partitions, RECOGNITION, PANELS, caption)
 
 
 def decoding(run: Run) -> str | None:
@@ -147,11 +147,13 @@ def decoding(run: Run) -> str | None:
     Returns:
         HTML, or None.
     """
-    return _html(tables.decoding(run.results, protocol) for protocol in systems.shown_protocols(run.results))
+    return _html(
+        tables.decoding(run.results, partition) for partition in systems.shown_partitions(run.results)
+    )
 
 
 def others(run: Run) -> str | None:
-    """Error rates under all other protocols.
+    """Error rates under all other partitions.
 
     Args:
         run: the run.
@@ -170,5 +172,5 @@ SECTIONS: list[Section] = [
     Section("mistakes", "Frequent errors", confusions),
     Section("decoding", "Decoding", decoding),
     Section("recognition-learning", "Recognition: learning curves", learning),
-    Section("recognition-others", "Recognition: other protocols", others),
+    Section("recognition-others", "Recognition: other partitions", others),
 ]

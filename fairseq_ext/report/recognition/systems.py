@@ -1,11 +1,11 @@
-"""What every table of recognisers asks of the results: decoders, protocols, the system in detail, cells."""
+"""What every table of recognisers asks of the results: decoders, partitions, the system in detail, cells."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from ...scoring.scored_system import RECOGNITION, of_kind
-from ..tables import NOTHING, Results, Summary, detailed_row, headlines, number, spread, summaries
+from ..tables import NOTHING, Results, Summary, detailed_system, headlines, number, spread, summaries
 
 DECODER_TITLES = {"greedy": "greedy", "beam": "beam", "lm": "with LM"}
 
@@ -36,8 +36,8 @@ def decoders(found: Sequence[Summary]) -> list[str]:
     return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
-def shown_protocols(results: Results) -> list[str]:
-    """The protocols that come first: those of the recipe's headline, else all.
+def shown_partitions(results: Results) -> list[str]:
+    """The partitions that come first: those of the recipe's headline, else all.
 
     Args:
         results: the results.
@@ -45,12 +45,12 @@ def shown_protocols(results: Results) -> list[str]:
     Returns:
         Protocols with recognition rows.
     """
-    every = dict.fromkeys(s["protocol"] for s in of_kind(results["summary"], RECOGNITION))
+    every = dict.fromkeys(s["partition"] for s in of_kind(results["summary"], RECOGNITION))
     return headlines(results, RECOGNITION) or list(every)
 
 
 def detailed(results: Results) -> Summary | None:
-    """The recogniser shown in detail, under the first protocol.
+    """The recogniser shown in detail, under the first partition.
 
     Args:
         results: the results.
@@ -58,11 +58,11 @@ def detailed(results: Results) -> Summary | None:
     Returns:
         Its summary, or None when nothing was recognised.
     """
-    protocols = shown_protocols(results)
-    if not protocols:
+    partitions = shown_partitions(results)
+    if not partitions:
         return None
-    name = detailed_row(results, protocols[0], RECOGNITION)
-    return next(s for s in summaries(results, protocols[0], RECOGNITION) if s["row"] == name)
+    name = detailed_system(results, partitions[0], RECOGNITION)
+    return next(s for s in summaries(results, partitions[0], RECOGNITION) if s["system"] == name)
 
 
 def metric_of(summary: Summary, decoder: str, metric: str) -> Mapping[str, float] | None:
@@ -121,13 +121,13 @@ def minutes_text(minutes: float) -> str:
     return f"{minutes / 60:.3g} h" if minutes >= 120 else f"{minutes:.3g} min"
 
 
-def slug(protocol: str) -> str:
-    """A protocol as a part of a key.
+def slug(partition: str) -> str:
+    """A partition as a part of a key.
 
     Args:
-        protocol: such as `labels/10`.
+        partition: such as `labels/10`.
 
     Returns:
         Such as `labels-10`.
     """
-    return protocol.replace("/", "-")
+    return partition.replace("/", "-")

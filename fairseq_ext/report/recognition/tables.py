@@ -1,4 +1,4 @@
-"""Tables of recognisers by protocol: error rates, and how they were decoded."""
+"""Tables of recognisers by partition: error rates, and how they were decoded."""
 
 from __future__ import annotations
 
@@ -7,9 +7,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...scoring.scored_system import RECOGNITION, of_kind
-from ..tables import NOTHING, Results, Summary, Table, interval, percent, protocol_title, row_title, seconds, summaries
+from ..tables import (
+    NOTHING,
+    Results,
+    Summary,
+    Table,
+    interval,
+    partition_title,
+    percent,
+    seconds,
+    summaries,
+    system_title,
+)
 from .breakdowns import GROUPS, comparisons, families, label_efficiency, per_group, per_speaker
-from .systems import decoder_title, decoders, metric_of, minutes_text, shown_protocols, slug, spread_of, updates_text
+from .systems import (
+    decoder_title,
+    decoders,
+    metric_of,
+    minutes_text,
+    shown_partitions,
+    slug,
+    spread_of,
+    updates_text,
+)
 
 RATES_NOTE = (
     "Errors per 100 words or characters of the reference, after normalising both sides: lower is better, and it may "
@@ -26,17 +46,17 @@ SETTINGS_NOTE = (
 )
 
 
-def rates(results: Results, protocol: str) -> Table:
+def rates(results: Results, partition: str) -> Table:
     """One line per system: error rates of every decoder.
 
     Args:
         results: the results.
-        protocol: under which systems were run.
+        partition: under which systems were run.
 
     Returns:
         The table.
     """
-    found = summaries(results, protocol, RECOGNITION)
+    found = summaries(results, partition, RECOGNITION)
     names = decoders(found)
     header = ["System", "Seeds"]
     for name in names:
@@ -47,7 +67,7 @@ def rates(results: Results, protocol: str) -> Table:
     header += ["Updates", "Training s"] if is_trained else []
     lines = []
     for s in found:
-        cells = [row_title(results, s["row"]), str(len(s["seeds"]))]
+        cells = [system_title(results, s["system"]), str(len(s["seeds"]))]
         for name in names:
             wer = metric_of(s, name, "wer")
             cells += [spread_of(s, name, "wer"), NOTHING if wer is None else interval(wer)]
@@ -66,8 +86,8 @@ def rates(results: Results, protocol: str) -> Table:
     }
     resampled = next(iter(first["decoders"].values()))["resampled"]
     note = RATES_NOTE.format(**facts, resampled=resampled) + (f" {TRAINING_NOTE}" if is_trained else "")
-    heading = f"Word error rates: {protocol_title(results, protocol).removeprefix('Protocol: ')}"
-    return Table(f"wer-{slug(protocol)}", heading, tuple(header), tuple(lines), note)
+    heading = f"Word error rates: {partition_title(results, partition).removeprefix('Protocol: ')}"
+    return Table(f"wer-{slug(partition)}", heading, tuple(header), tuple(lines), note)
 
 
 def _overlap(summary: Summary) -> str:
@@ -80,17 +100,17 @@ def _overlap(summary: Summary) -> str:
     return f", {heard}; {read}"
 
 
-def decoding(results: Results, protocol: str) -> Table:
+def decoding(results: Results, partition: str) -> Table:
     """One line per system and decoder: kinds of errors, raw rates, settings and speed.
 
     Args:
         results: the results.
-        protocol: under which systems were run.
+        partition: under which systems were run.
 
     Returns:
         The table.
     """
-    found = summaries(results, protocol, RECOGNITION)
+    found = summaries(results, partition, RECOGNITION)
     header: tuple[str, ...] = ("System", "Decoder", "Substituted %", "Left out %", "Put in %")
     header += ("Raw WER %", "Raw CER %")
     of_decoders = [of_decoder for s in found for of_decoder in s["decoders"].values()]
@@ -105,15 +125,15 @@ def decoding(results: Results, protocol: str) -> Table:
             words = of_decoder["counts"]["words"]
             shares = (words[k] / words["num_reference"] for k in ("substitutions", "deletions", "insertions"))
             factor = of_decoder["real_time_factor"]
-            cells = (row_title(results, s["row"]), decoder_title(name), *(percent(x) for x in shares))
+            cells = (system_title(results, s["system"]), decoder_title(name), *(percent(x) for x in shares))
             raw = (spread_of(s, name, "wer_raw"), spread_of(s, name, "cer_raw"))
             how = [_settings(of_decoder["settings"])] if has_settings else []
             if is_timed:
                 how.append(NOTHING if factor is None else f"{factor:.3g}")
             lines.append((*cells, *raw, *how))
     note = SHARES_NOTE + (f" {SETTINGS_NOTE}" if has_settings else "")
-    heading = f"Decoding: {protocol_title(results, protocol).removeprefix('Protocol: ')}"
-    return Table(f"decoding-{slug(protocol)}", heading, header, tuple(lines), note)
+    heading = f"Decoding: {partition_title(results, partition).removeprefix('Protocol: ')}"
+    return Table(f"decoding-{slug(partition)}", heading, header, tuple(lines), note)
 
 
 def _settings(settings: Sequence[Mapping[str, Any]]) -> str:
@@ -139,17 +159,17 @@ def main_tables(results: Results) -> list[Table]:
         results: the results.
 
     Returns:
-        Error rates of the first protocols, comparisons, amounts of labels.
+        Error rates of the first partitions, comparisons, amounts of labels.
     """
     return [
-        *(rates(results, protocol) for protocol in shown_protocols(results)),
+        *(rates(results, partition) for partition in shown_partitions(results)),
         *comparisons(results),
         *(label_efficiency(results, family) for family in families(results)),
     ]
 
 
 def other_rates(results: Results) -> list[Table]:
-    """Error rates under the protocols that do not come first.
+    """Error rates under the partitions that do not come first.
 
     Args:
         results: the results.
@@ -157,9 +177,9 @@ def other_rates(results: Results) -> list[Table]:
     Returns:
         A table each.
     """
-    shown = shown_protocols(results)
-    every = dict.fromkeys(s["protocol"] for s in of_kind(results["summary"], RECOGNITION))
-    return [rates(results, protocol) for protocol in every if protocol not in shown]
+    shown = shown_partitions(results)
+    every = dict.fromkeys(s["partition"] for s in of_kind(results["summary"], RECOGNITION))
+    return [rates(results, partition) for partition in every if partition not in shown]
 
 
 def all_tables(results: Results) -> list[Table]:
@@ -173,5 +193,5 @@ def all_tables(results: Results) -> list[Table]:
     """
     made = [*(per_group(results, group) for group in GROUPS), per_speaker(results)]
     groups = [table for table in made if table]
-    details = [decoding(results, protocol) for protocol in shown_protocols(results)]
+    details = [decoding(results, partition) for partition in shown_partitions(results)]
     return [*main_tables(results), *groups, *details, *other_rates(results)]

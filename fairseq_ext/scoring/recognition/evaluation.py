@@ -18,11 +18,19 @@ from tqdm import tqdm
 from ...decoding.lm_weights import write_lm_weights
 from ...manifest import atomic_write
 from ...text.normalize import normalize
-from ...report import result_types
 from .. import provenance
-from ..scored_system import RECOGNITION, Row, is_scored, write_json
 from ..runs import Job
-from .acoustics import Acoustics, Recognizer, SpeechSplit, hours_of, language_of, overlap, read_speech, run_network
+from ..scored_system import RECOGNITION, ScoredSystem, is_scored, write_json
+from .acoustics import (
+    Acoustics,
+    Recognizer,
+    SpeechSplit,
+    hours_of,
+    language_of,
+    overlap,
+    read_speech,
+    run_network,
+)
 from .decoders import WITH_LM, Decoder, LanguageModel, greedy_decoder, tuned_decoder
 from .scores import score_recognition
 from .transcripts import Transcripts, file_name, write_transcripts
@@ -70,22 +78,22 @@ def recognise_all(
         A line about each, for the terminal.
     """
     for job in tqdm(jobs, desc="recognise", unit="row", disable=None if len(jobs) > 1 else True):
-        name = f"{job.row.protocol}/{job.row.row} seed {job.row.seed}"
+        name = f"{job.system.partition}/{job.system.name} seed {job.system.seed}"
         if is_scored(job.out) and not force:
             yield f"{name}: scored before"
             continue
         recognizer = load_recognizer(str(job.checkpoint))
         log = job.checkpoint.parent / "train.log"
-        result = evaluate(recognizer, job.row, job.out, data=job.data, options=options, train_log=log)
+        result = evaluate(recognizer, job.system, job.out, data=job.data, options=options, train_log=log)
         if options.keep_weights and WITH_LM in result["decoders"]:
             write_lm_weights(job.checkpoint, result["decoders"][WITH_LM]["settings"])
         unread = f", {result['num_unreadable']} unreadable" if result["num_unreadable"] else ""
-        yield f"{name}: {result_types.figures(result)} of {result['n']} recordings{unread}"
+        yield f"{name}: {scores.figures(result)} of {result['n']} recordings{unread}"
 
 
 def evaluate(
     recognizer: Recognizer,
-    row: Row,
+    system: ScoredSystem,
     out: Path,
     *,
     data: Path,
@@ -96,7 +104,7 @@ def evaluate(
 
     Args:
         recognizer: the recogniser.
-        row: its name and making.
+        system: its name and making.
         out: folder to write to.
         data: manifest folder.
         options: how.
@@ -126,7 +134,7 @@ def evaluate(
     _, labelled_hours = provenance.training_audio(recognizer.cfg, data)
     num_parameters = sum(p.numel() for p in recognizer.model.parameters())
     result = {
-        **row.facts(RECOGNITION, recognizer.cfg, device=options.device, num_parameters=num_parameters),
+        **system.facts(RECOGNITION, recognizer.cfg, device=options.device, num_parameters=num_parameters),
         "n": len(read.utterances),
         "num_speakers": len({u.speaker for u in read.utterances}),
         "hours": hours,

@@ -152,7 +152,7 @@ def _speakers(counts: Mapping[str, Counts], speakers: Sequence[str]) -> dict[str
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Puts the seeds of one system and protocol together.
+    """Puts the seeds of one system and partition together.
 
     Args:
         seeds: what the metrics.json files hold.

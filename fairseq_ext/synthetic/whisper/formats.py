@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import write_bytes
-from ...labelling.packages import need
+from ...labelling.packages import import_optional
 from .tokenizer import (
     END,
     NO_TIMESTAMPS,
@@ -103,7 +103,7 @@ def new_model(*, seed: int, d_model: int, layers: int, heads: int) -> Any:
         raise ValueError(
             f"tiny Whisper: an even width for each head expected, found {d_model} for {heads}; change d_model"
         )
-    transformers = need("transformers")
+    transformers = import_optional("transformers")
     config = transformers.WhisperConfig(
         vocab_size=NUM_TOKENS,
         num_mel_bins=NUM_MELS,
@@ -131,7 +131,7 @@ def new_model(*, seed: int, d_model: int, layers: int, heads: int) -> Any:
 def _generation_config(layers: int, heads: int) -> Any:
     # A fresh one: what the model derives from its own config is not saved, and CTranslate2 would then learn of no
     # language.
-    config = need("transformers").GenerationConfig()
+    config = import_optional("transformers").GenerationConfig()
     settings = {
         "is_multilingual": True,
         "lang_to_id": {f"<|{name}|>": token for name, token in language_tokens().items()},
@@ -182,7 +182,7 @@ def write(model: Any, folder: str | os.PathLike[str]) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without the progress bars that transformers shows for a tenth of a second."""
-    logging = need("transformers.utils.logging")
+    logging = import_optional("transformers.utils.logging")
     before = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -193,7 +193,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _write_hugging_face(model: Any, folder: Path) -> None:
-    transformers = need("transformers")
+    transformers = import_optional("transformers")
     folder.mkdir(parents=True)
     model.save_pretrained(folder)
     transformers.WhisperFeatureExtractor(feature_size=NUM_MELS).save_pretrained(folder)
@@ -205,7 +205,7 @@ def _write_hugging_face(model: Any, folder: Path) -> None:
 
 def _write_ctranslate2(source: Path, target: Path) -> None:
     """The runtime's own converter reads the Hugging Face folder; weights stay float32."""
-    converters = need("ctranslate2.converters")
+    converters = import_optional("ctranslate2.converters")
     copies = ["tokenizer.json", "preprocessor_config.json"]
     converters.TransformersConverter(str(source), copy_files=copies).convert(str(target))
 

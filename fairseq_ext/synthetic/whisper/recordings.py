@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...labelling.packages import need
+from ...labelling.packages import import_optional
 from .. import phrases
 from ..voices import Voice, speak, voice_pool
 
@@ -48,7 +48,9 @@ def mel_filters() -> Tensor:
     Returns:
         (M, 201), weights of the bins of a spectrum.
     """
-    return torch.tensor(need("transformers").WhisperFeatureExtractor().mel_filters.T, dtype=torch.float32)
+    return torch.tensor(
+        import_optional("transformers").WhisperFeatureExtractor().mel_filters.T, dtype=torch.float32
+    )
 
 
 def mel_power(samples: npt.NDArray[np.float32], filters: Tensor) -> Tensor:

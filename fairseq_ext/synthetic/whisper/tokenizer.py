@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import atomic_write
-from ...labelling.packages import need
+from ...labelling.packages import import_optional
 
 __all__ = [
     *("END", "NO_SPEECH", "NO_TIMESTAMPS", "NUM_TOKENS", "START", "TIMESTAMPS", "TIMESTAMP_S", "TRANSCRIBE"),
@@ -41,7 +41,9 @@ def language_tokens() -> dict[str, int]:
     Returns:
         Token numbers by language, e.g. {"en": 50259, "zh": 50260, ...}.
     """
-    languages = list(need("transformers.models.whisper.tokenization_whisper").LANGUAGES)[:_NUM_LANGUAGES]
+    languages = list(import_optional("transformers.models.whisper.tokenization_whisper").LANGUAGES)[
+        :_NUM_LANGUAGES
+    ]
     return {language: START + 1 + i for i, language in enumerate(languages)}
 
 
@@ -61,7 +63,7 @@ def load_tokenizer() -> Any:
     Returns:
         A `tokenizers.Tokenizer`.
     """
-    return need("tokenizers").Tokenizer.from_str(_content())
+    return import_optional("tokenizers").Tokenizer.from_str(_content())
 
 
 @functools.cache

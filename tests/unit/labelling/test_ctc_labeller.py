@@ -10,9 +10,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.inference.ctc_labeller import CtcLabeller, load_ctc_labeller
 from fairseq_ext.inference.recognizer import load_recognizer
-from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.jobs import Execution
 from fairseq_ext.labelling.load import CTC, find_kind
 from fairseq_ext.labelling.run import Labelling, label_clips

@@ -19,7 +19,7 @@ import pytest
 from fairseq_ext.labelling import merge as merging
 from fairseq_ext.labelling.filters import FilterSettings
 from fairseq_ext.labelling.merge import HUMAN, Merged, MergeSettings, Row, merge
-from fairseq_ext.labelling.partitions import summary, write_merged, write_protocols
+from fairseq_ext.labelling.partitions import summary, write_merged, write_partitions
 from fairseq_ext.labelling.published import read as read_published
 from fairseq_ext.labelling.table import ClipLabel, write_labels
 from fairseq_ext.manifest import Utterance, read_dictionary, read_labels, read_manifest, write_manifest
@@ -139,7 +139,7 @@ def test_automatic_labels_are_refused_outside_of_train(side: str, tmp_path: Path
         merging.check([row])
     trains = Row(said("b_1", "train", "deux"), HUMAN, "b")
     with pytest.raises(ValueError, match="written by people expected"):
-        write_protocols(Merged([row, trains]), tmp_path, tmp_path, ["fr"])
+        write_partitions(Merged([row, trains]), tmp_path, tmp_path, ["fr"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -157,17 +157,17 @@ def test_a_speaker_or_video_on_two_sides_is_refused() -> None:
         merging.check([Row(said("c_1", "dev", "un"), HUMAN, "a")])
 
 
-def test_protocols(tmp_path: Path) -> None:
+def test_partitions(tmp_path: Path) -> None:
     clips, labels, published = everything()
     merged = merge(clips, labels, published, SETTINGS)
-    sizes = write_protocols(merged, tmp_path, tmp_path / "clips", ["fr", "it", "es"])
+    sizes = write_partitions(merged, tmp_path, tmp_path / "clips", ["fr", "it", "es"])
     assert sizes == {
         "fr": {"train": 2, "valid": 1, "test": 1}, "it": {"train": 2, "test": 1},
         "multilingual": {"train": 4, "valid": 1, "test": 2},
     }  # fmt: skip
     assert not (tmp_path / "es").exists()
-    for protocol, sides in sizes.items():
-        folder = tmp_path / protocol
+    for partition, sides in sizes.items():
+        folder = tmp_path / partition
         rows = {side: list(read_manifest(folder, side)) for side in sides}
         assert_disjoint({side: [u.speaker for u in own] for side, own in rows.items()})
         letters = set(read_dictionary(folder / "dict.ltr.txt"))
@@ -275,7 +275,7 @@ def test_killed_at_any_moment_it_leaves_files_of_one_merge(tmp_path: Path) -> No
         assert whole, (step, sorted(found))
         if "summary.json" in found:
             assert found in whole
-        for name in found:  # what holds for a split holds for a protocol
+        for name in found:  # what holds for a split holds for a partition
             if name.endswith("train.tsv"):
                 folder = name.removesuffix("train.tsv")
                 assert {n for n in whole[0] if n.startswith(folder)} == {
@@ -314,7 +314,7 @@ def test_summary_accounts_for_every_clip() -> None:
 def test_nothing_to_train_on(tmp_path: Path) -> None:
     merged = merge([clip("fr/test/3test3test3_0001")], [], {u.id: u for u in PUBLISHED}, SETTINGS)
     with pytest.raises(ValueError, match="a clip to train on expected"):
-        write_protocols(merged, tmp_path, tmp_path, ["fr"])
+        write_partitions(merged, tmp_path, tmp_path, ["fr"])
 
 
 def test_the_command_filters_without_decoding(make_clips: Callable[..., Path], tmp_path: Path) -> None:

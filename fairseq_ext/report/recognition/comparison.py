@@ -1,4 +1,4 @@
-"""Two recognisers under one protocol: is the difference larger than what speakers and seeds make?
+"""Two recognisers under one partition: is the difference larger than what speakers and seeds make?
 
 Both were scored on the same utterances, so the difference is resampled as a pair, speaker by speaker.
 """
@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...scoring.recognition.scores import MIN_SPEAKERS, speaker_errors
+from ...scoring.scored_system import RECOGNITION, of_kind
 from ...text.scoring import bootstrap_interval
-from ..scored_system import RECOGNITION, of_kind
-from ...report.tables import Results, protocol_title, row_title, summaries
-from .scores import MIN_SPEAKERS, speaker_errors
+from ..tables import Results, partition_title, summaries, system_title
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Comparison:
     """The first system against the second, by the seeds that both have.
 
     Attributes:
-        protocol: of both.
+        partition: of both.
         decoder: of both.
         first: row name.
         second: row name.
@@ -34,7 +34,7 @@ class Comparison:
         updates: what each was trained for; several where seeds differ.
     """
 
-    protocol: str
+    partition: str
     decoder: str
     first: str
     second: str
@@ -84,16 +84,16 @@ def compare(results: Results, first: str, second: str) -> list[Comparison]:
         second: row name.
 
     Returns:
-        One comparison per protocol and decoder that both have.
+        One comparison per partition and decoder that both have.
 
     Raises:
         ValueError: they were not scored on the same words.
     """
-    rows = of_kind(results["rows"], RECOGNITION)
+    rows = of_kind(results["systems"], RECOGNITION)
     found = []
-    for protocol in dict.fromkeys(row["protocol"] for row in rows):
+    for partition in dict.fromkeys(row["partition"] for row in rows):
         mine, other = (
-            {row["seed"]: row for row in rows if row["protocol"] == protocol and row["row"] == name}
+            {row["seed"]: row for row in rows if row["partition"] == partition and row["system"] == name}
             for name in (first, second)
         )
         shared = sorted(mine.keys() & other.keys())
@@ -102,15 +102,15 @@ def compare(results: Results, first: str, second: str) -> list[Comparison]:
             for name in (mine[shared[0]]["decoders"] if shared else ())
             if all(name in row["decoders"] for seed in shared for row in (mine[seed], other[seed]))
         ]
-        updates = (_updates(results, protocol, first), _updates(results, protocol, second))
+        updates = (_updates(results, partition, first), _updates(results, partition, second))
         for decoder in decoders:
             errors, words = _errors([(mine[seed], other[seed]) for seed in shared], decoder)
-            found.append(_comparison(protocol, decoder, (first, second), shared, errors, words, updates))
+            found.append(_comparison(partition, decoder, (first, second), shared, errors, words, updates))
     return found
 
 
-def _updates(results: Results, protocol: str, name: str) -> tuple[int, ...]:
-    found = [s["num_updates"] for s in summaries(results, protocol, RECOGNITION) if s["row"] == name]
+def _updates(results: Results, partition: str, name: str) -> tuple[int, ...]:
+    found = [s["num_updates"] for s in summaries(results, partition, RECOGNITION) if s["system"] == name]
     return tuple(found[0]) if found else ()
 
 
@@ -126,7 +126,7 @@ def _errors(
             words = numbers[:, 1] if words is None else words
             if names != found[0][0] or not np.array_equal(numbers[:, 1], words):
                 raise ValueError(
-                    f"{row['protocol']}/{row['row']} seed {row['seed']}: the words of the other system's test "
+                    f"{row['partition']}/{row['system']} seed {row['seed']}: the words of the other system's test "
                     "expected, found others; score both on one split, or take the pair out of about.compare"
                 )
         errors.append([numbers[:, 0] for _, numbers in found])
@@ -135,7 +135,7 @@ def _errors(
 
 
 def _comparison(
-    protocol: str,
+    partition: str,
     decoder: str,
     names: tuple[str, str],
     seeds: list[int],
@@ -156,7 +156,7 @@ def _comparison(
         interval = (drawn.low, drawn.high)
     better = int((per_seed[:, 0] < per_seed[:, 1]).sum())
     wers = (float(rates[0]), float(rates[1]))
-    return Comparison(protocol, decoder, *names, wers, interval, tuple(seeds), better, updates)
+    return Comparison(partition, decoder, *names, wers, interval, tuple(seeds), better, updates)
 
 
 def title(results: Results, comparison: Comparison, decoder_title: str) -> str:
@@ -170,7 +170,7 @@ def title(results: Results, comparison: Comparison, decoder_title: str) -> str:
     Returns:
         Protocol and decoder in words.
     """
-    where = protocol_title(results, comparison.protocol).removeprefix("Protocol: ")
+    where = partition_title(results, comparison.partition).removeprefix("Protocol: ")
     return f"{where}, {decoder_title}"
 
 
@@ -185,4 +185,4 @@ def pair_title(results: Results, first: str, second: str) -> str:
     Returns:
         Such as `Pre-trained against From random initialisation`.
     """
-    return f"{row_title(results, first)} against {row_title(results, second)}"
+    return f"{system_title(results, first)} against {system_title(results, second)}"

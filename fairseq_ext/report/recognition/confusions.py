@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from ...text.scoring import Pair, align, characters, words
-from ...report.tables import Table
+from ..tables import Table
 
 NOTHING_SAID = "(nothing)"
 # A space by itself is not seen.

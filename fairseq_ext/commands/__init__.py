@@ -1,0 +1,1 @@
+"""The console command fairseq-ext: one small module per subcommand."""

@@ -1,0 +1,42 @@
+"""Read results that an earlier version wrote: format 1 called a system a row and a partition a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+FORMAT = 2
+
+_RENAMED = {"row": "system", "protocol": "partition", "rows": "systems", "protocols": "partitions"}
+
+
+def with_current_keys(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Rename the keys that format 1 wrote under other names.
+
+    Args:
+        item: what a metrics.json file, or an entry of results.json, of any format holds.
+
+    Returns:
+        The same values under the names of the current format.
+    """
+    return {_RENAMED.get(key, key): value for key, value in item.items()}
+
+
+def upgrade(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring results.json of format 1 to the current format; figures stay as they are.
+
+    Args:
+        results: what the file holds.
+
+    Returns:
+        The results; those of another format than 1 are returned as they are.
+    """
+    if results.get("format") != 1:
+        return dict(results)
+    upgraded = with_current_keys(results)
+    for key in ("systems", "summary"):
+        upgraded[key] = [with_current_keys(item) for item in upgraded[key]]
+    about = with_current_keys(upgraded["about"])
+    if "published" in about:
+        about["published"] = [with_current_keys(figure) for figure in about["published"]]
+    return {**upgraded, "format": FORMAT, "about": about}
