@@ -9,8 +9,10 @@ HERE = Path(__file__).parent
 EXTRAS = {
     # Speech synthesis for the built-in corpora: the espeak-ng library inside a wheel.
     "synthetic": ["espeakng-loader>=0.2.4"],
-    # Plots, classifiers, projections and the report page.
+    # Plots, classifiers, projections, attribution and the report page.
     "analysis": [
+        "captum>=0.8",
+        "jinja2>=3.1",
         "matplotlib>=3.8",
         "scikit-learn>=1.5",
         "umap-learn>=0.5.7",

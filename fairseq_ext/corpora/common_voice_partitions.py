@@ -35,7 +35,7 @@ from .common_voice_splits import (
     unlabelled,
     without_overlap,
 )
-from .fsdd_partitions import Protocol
+from .fsdd_partitions import Partition
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ STATED: Mapping[str, Label] = {"accent": lambda u: u.accent or "", "gender": lam
 
 
 @dataclass(frozen=True)
-class LabelledPartition(Protocol):
+class LabelledPartition(Partition):
     """A partition and its streams.
 
     Attributes:

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..decoding.ctc import greedy
 from ..labelling.devices import choose_device
 from ..labelling.engine import SAMPLE_RATE_HZ, Hypothesis, Languages, Waveform, check_windows
-from ..labelling.packages import reason
+from ..optional import reason
 from .recognizer import Recognizer, load_recognizer
 
 Heard = tuple[Tensor, Tensor]  # (B, T, V) ln p, (B,) frames

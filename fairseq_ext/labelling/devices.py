@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from .packages import import_optional
+from ..optional import import_optional
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..optional import import_optional, reason
 from . import tokens
 from .devices import Hardware, choose_device
 from .engine import Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
 from .log_mel import LogMel
-from .packages import import_optional, reason
 
 FORMAT = ("model.bin", "config.json", "tokenizer.json")
 DEFAULT_TYPES = {"cpu": "int8", "cuda": "float16"}

@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..optional import import_optional, reason
 from .devices import Hardware
 from .engine import Decoding, Engine
 from .faster_whisper import FasterWhisper
 from .openai import OpenAiWhisper
-from .packages import import_optional, reason
 from .transformers import TransformersWhisper
 
 KINDS = ("faster-whisper", "openai", "transformers")

@@ -6,8 +6,8 @@ Shapes: `(S,)` samples at 16 kHz, `(M, 3000)` frames of 10 ms, M = 80 or 128.
 import numpy as np
 from numpy.typing import NDArray
 
+from ..optional import import_optional
 from .engine import Waveform
-from .packages import import_optional
 
 NUM_FRAMES = 3000
 _HOP = 160

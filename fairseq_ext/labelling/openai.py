@@ -6,10 +6,10 @@ Shapes: B windows, `(B, M, 3000)` log-mel, `(B, 1500, D)` encoded.
 from collections.abc import Sequence
 from typing import Any
 
+from ..optional import import_optional, reason
 from .devices import Hardware, start_torch
 from .engine import MAX_SAMPLES, Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
-from .packages import import_optional, reason
 
 
 class OpenAiWhisper:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..optional import import_optional
 from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Waveform
-from .packages import import_optional
 
 Span = tuple[int, int]
 

@@ -6,11 +6,11 @@ Shapes: B windows, `(B, M, 3000)` log-mel, `(B, 1500, D)` encoded, L tokens, V s
 from collections.abc import Sequence
 from typing import Any
 
+from ..optional import import_optional, reason
 from . import tokens
 from .devices import Hardware, start_torch
 from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
-from .packages import import_optional, reason
 
 
 class TransformersWhisper:

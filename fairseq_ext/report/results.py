@@ -125,7 +125,7 @@ def collect(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
         "data": origins.pop() if len(origins) == 1 else "mixed",
         "summary": summarise(rows),
         **({"tables": extra} if extra else {}),
-        "rows": rows,
+        "systems": rows,
     }
 
 

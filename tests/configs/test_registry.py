@@ -15,7 +15,7 @@ import fairseq_ext.models  # noqa: F401 - registers models
 import fairseq_ext.tasks  # noqa: F401 - registers tasks and criterions
 
 PACKAGE = Path(fairseq_ext.__file__).parent
-RESULT_TYPES = ("models", "criterions", "tasks")
+FOLDERS = ("models", "criterions", "tasks")
 DECORATORS = {"models": "register_model", "criterions": "register_criterion", "tasks": "register_task"}
 
 
@@ -56,7 +56,7 @@ def names_in(path: Path, kind: str) -> list[str]:
 
 
 FILES = [
-    pytest.param(kind, path, id=f"{kind}/{path.name}") for kind in RESULT_TYPES for path in sources(kind)
+    pytest.param(kind, path, id=f"{kind}/{path.name}") for kind in FOLDERS for path in sources(kind)
 ]
 
 
@@ -73,7 +73,7 @@ def test_name_resolves_to_the_class_in_that_file(kind: str, path: Path) -> None:
     assert dataclass_of(kind, f"ext_{path.stem}").__module__ == module
 
 
-@pytest.mark.parametrize("kind", RESULT_TYPES)
+@pytest.mark.parametrize("kind", FOLDERS)
 def test_everything_of_ours_has_our_prefix(kind: str) -> None:
     ours = {name for name, found in registry(kind).items() if found.__module__.startswith("fairseq_ext")}
     assert ours == {f"ext_{path.stem}" for path in sources(kind)}

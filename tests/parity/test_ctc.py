@@ -27,7 +27,7 @@ SIZES: dict[str, Any] = {
     "conv_pos": 16,
     "conv_pos_groups": 4,
 }
-RESULT_TYPES: dict[str, dict[str, Any]] = {
+FLAVOURS: dict[str, dict[str, Any]] = {
     "base": {},
     "large": {"extractor_mode": "layer_norm", "layer_norm_first": True, "conv_bias": True},
 }
@@ -60,9 +60,9 @@ def stock_model(kind: dict[str, Any], data: Any, normalize: bool = False) -> Any
     return model.eval()
 
 
-@pytest.fixture(params=RESULT_TYPES, name="pair")
+@pytest.fixture(params=FLAVOURS, name="pair")
 def _pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, ExtCtc]:
-    kind = RESULT_TYPES[request.param]
+    kind = FLAVOURS[request.param]
     stock = stock_model(kind, tmp_path)
     ours = ExtCtc(CtcConfig(**SIZES, **kind), len(SYMBOLS)).eval()
     ours.load_state_dict(stock.state_dict())
@@ -86,8 +86,8 @@ def test_stock_fairseq_loads_ours(pair: tuple[Any, ExtCtc]) -> None:
 
 
 def test_normalised_large_model_equals_stock_fairseq(tmp_path: Path) -> None:
-    stock = stock_model(RESULT_TYPES["large"], tmp_path, normalize=True)
-    ours = ExtCtc(CtcConfig(**SIZES, **RESULT_TYPES["large"], normalize=True), len(SYMBOLS)).eval()
+    stock = stock_model(FLAVOURS["large"], tmp_path, normalize=True)
+    ours = ExtCtc(CtcConfig(**SIZES, **FLAVOURS["large"], normalize=True), len(SYMBOLS)).eval()
     ours.load_state_dict(stock.state_dict())
     clips = [3.0 + 5.0 * torch.randn(4001), 0.01 * torch.randn(2500)]
     prepared = [torch.nn.functional.layer_norm(clip, clip.shape) for clip in clips]  # as stock datasets do
@@ -128,8 +128,8 @@ def test_loss_and_gradients_equal_those_of_stock_fairseq(
     batch: dict[str, Any], tmp_path: Path, sentence_avg: bool
 ) -> None:
     # the large model: of the base one stock fairseq lets the padding count
-    stock = stock_model(RESULT_TYPES["large"], tmp_path)
-    ours = ExtCtc(CtcConfig(**SIZES, **RESULT_TYPES["large"]), len(SYMBOLS)).eval()
+    stock = stock_model(FLAVOURS["large"], tmp_path)
+    ours = ExtCtc(CtcConfig(**SIZES, **FLAVOURS["large"]), len(SYMBOLS)).eval()
     ours.load_state_dict(stock.state_dict())
     expected, count, _ = stock_criterion(False, sentence_avg)(stock, batch)
     found, own_count, logged = ExtCtcCriterion(task(), True, sentence_avg)(ours, batch)
@@ -148,10 +148,10 @@ def test_loss_and_gradients_equal_those_of_stock_fairseq(
 
 
 def test_errors_equal_those_of_stock_fairseq(batch: dict[str, Any], tmp_path: Path) -> None:
-    stock = stock_model(RESULT_TYPES["large"], tmp_path)
+    stock = stock_model(FLAVOURS["large"], tmp_path)
     with torch.no_grad():  # stock fairseq would emit <pad> and </s>, which ours never does
         stock.w2v_encoder.proj.bias[1:4] = -100.0
-    ours = ExtCtc(CtcConfig(**SIZES, **RESULT_TYPES["large"]), len(SYMBOLS)).eval()
+    ours = ExtCtc(CtcConfig(**SIZES, **FLAVOURS["large"]), len(SYMBOLS)).eval()
     ours.load_state_dict(stock.state_dict())
     with torch.no_grad():
         _, _, expected = stock_criterion(True, False)(stock, batch)
@@ -161,14 +161,14 @@ def test_errors_equal_those_of_stock_fairseq(batch: dict[str, Any], tmp_path: Pa
 
 
 def test_stock_criterion_trains_our_model(batch: dict[str, Any]) -> None:
-    ours = ExtCtc(CtcConfig(**SIZES, **RESULT_TYPES["large"]), len(SYMBOLS)).eval()
+    ours = ExtCtc(CtcConfig(**SIZES, **FLAVOURS["large"]), len(SYMBOLS)).eval()
     expected, _, _ = stock_criterion(True, False)(ours, batch)
     found, _, _ = ExtCtcCriterion(task(), True, False)(ours, batch)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)
 
 
 def test_impossible_transcripts_equal_stock_fairseqs_zero_infinity(batch: dict[str, Any]) -> None:
-    ours = ExtCtc(CtcConfig(**SIZES, **RESULT_TYPES["large"]), len(SYMBOLS)).eval()
+    ours = ExtCtc(CtcConfig(**SIZES, **FLAVOURS["large"]), len(SYMBOLS)).eval()
     sizes = torch.tensor([4, 600, 3])
     long = torch.arange(5, 11).repeat(3, 100)
     long[torch.arange(600)[None] >= sizes[:, None]] = PAD

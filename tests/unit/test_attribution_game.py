@@ -347,5 +347,5 @@ def test_recognisers_of_a_run(tmp_path: Path) -> None:
         for file in ("checkpoint_last.pt", "done"):
             (folder / file).touch()
     (found,) = recognition_jobs(tmp_path, "real", "x", ["asr"], seed=1)
-    assert (found.row.row, found.row.seed, found.out) == ("ctc", 1, tmp_path / "attribution")
+    assert (found.system.name, found.system.seed, found.out) == ("ctc", 1, tmp_path / "attribution")
     assert found.data == tmp_path / "manifests" / "asr"

@@ -51,7 +51,7 @@ def read(path: Path, **settings: object) -> tuple[list[Label], list[str]]:
     return list(read_list(path, on_problem=problems.append, **chosen)), problems  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", label_lists.RESULT_TYPES)
+@pytest.mark.parametrize("kind", label_lists.KINDS)
 def test_a_list_as_published_comes_back_byte_by_byte(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path, LISTS[kind])
     assert find_kind(path) == kind

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from fairseq_ext.labelling.packages import import_optional
+from fairseq_ext.optional import import_optional
 from fairseq_ext.synthetic.whisper import write_random
 from fairseq_ext.synthetic.whisper.formats import new_model, write
 from fairseq_ext.synthetic.whisper.tokenizer import (

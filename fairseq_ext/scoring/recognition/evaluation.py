@@ -21,6 +21,7 @@ from ...text.normalize import normalize
 from .. import provenance
 from ..runs import Job
 from ..scored_system import RECOGNITION, ScoredSystem, is_scored, write_json
+from . import scores
 from .acoustics import (
     Acoustics,
     Recognizer,
@@ -32,7 +33,6 @@ from .acoustics import (
     run_network,
 )
 from .decoders import WITH_LM, Decoder, LanguageModel, greedy_decoder, tuned_decoder
-from .scores import score_recognition
 from .transcripts import Transcripts, file_name, write_transcripts
 
 Load = Callable[[str], Recognizer]
@@ -121,13 +121,13 @@ def evaluate(
     found = run_network(recognizer, asked.entries, batch_size=options.batch_size, device=options.device)
     read = asked.subset(found.rows)
     hours = hours_of(read.entries, recognizer.sample_rate_hz)
-    scores = {}
+    by_decoder: dict[str, Any] = {}
     for decoder in _decoders(recognizer, data, language, options):
         texts, seconds = _decode(decoder, found)
         write_transcripts(out / file_name(decoder.name), _transcripts(read, texts))
         factor = (found.network_s + seconds) / (3600 * hours)
-        score = score_recognition(read.references, texts, *_who(read), language)
-        scores[decoder.name] = {"settings": dict(decoder.settings), "real_time_factor": factor, **score}
+        score = scores.score_recognition(read.references, texts, *_who(read), language)
+        by_decoder[decoder.name] = {"settings": dict(decoder.settings), "real_time_factor": factor, **score}
     if found.failures:
         with atomic_write(out / "unreadable.tsv") as file:
             file.writelines(f"{asked.utterances[i].id}\t{reason}\n" for i, reason in found.failures)
@@ -147,7 +147,7 @@ def evaluate(
             data, str(recognizer.cfg.dataset.train_subset), read, partial(normalize, language_code=language)
         ),
         "train_s": provenance.training_seconds(train_log) if train_log else None,
-        "decoders": scores,
+        "decoders": by_decoder,
     }
     write_json(out / "config.json", provenance.plain(recognizer.cfg))
     write_json(out / "metrics.json", result)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import write_bytes
-from ...labelling.packages import import_optional
+from ...optional import import_optional
 from .tokenizer import (
     END,
     NO_TIMESTAMPS,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...labelling.packages import import_optional
+from ...optional import import_optional
 from .. import phrases
 from ..voices import Voice, speak, voice_pool
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import atomic_write
-from ...labelling.packages import import_optional
+from ...optional import import_optional
 
 __all__ = [
     *("END", "NO_SPEECH", "NO_TIMESTAMPS", "NUM_TOKENS", "START", "TIMESTAMPS", "TIMESTAMP_S", "TRANSCRIBE"),

@@ -177,15 +177,15 @@ def test_who_still_works_on_the_old_plan_is_told(tmp_path: Path) -> None:
 _RENEW = """
 import os, signal, sys
 from pathlib import Path
-from fairseq_ext.jobs import Item, renewal
-function = getattr(renewal, sys.argv[2])
+from fairseq_ext.jobs import Item, update_plan
+function = getattr(update_plan, sys.argv[2])
 def killed(*args, **kwargs):
     if sys.argv[3] == "after":
         function(*args, **kwargs)
     os.kill(os.getpid(), signal.SIGKILL)
-setattr(renewal, sys.argv[2], killed)
+setattr(update_plan, sys.argv[2], killed)
 items = [Item(f"i{i}", {"value": 0}) for i in range(90)]
-renewal.renew_plan(sys.argv[1], items, {"size": 3}, 2, lease_s=60.0, shown=False)
+update_plan.renew_plan(sys.argv[1], items, {"size": 3}, 2, lease_s=60.0, shown=False)
 """
 
 
