@@ -29,7 +29,7 @@ from .execution import Execution, add_arguments
 from .items import Item, Outcome, Rejected, Work, one_by_one
 from .local import WorkerError
 from .running import run, status, watch
-from .summary import Summary, outcomes
+from .summary import Summary, outcomes, results
 
 __all__ = [
     "Execution",
@@ -42,6 +42,7 @@ __all__ = [
     "add_arguments",
     "one_by_one",
     "outcomes",
+    "results",
     "run",
     "status",
     "watch",

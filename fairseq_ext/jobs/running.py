@@ -12,7 +12,7 @@ from . import slurm
 from .committed import done_chunks
 from .execution import Execution
 from .faults import ContractError
-from .items import Item, State, Work
+from .items import Item, Outcome, State, Work
 from .local import WorkerError, WorkerPool, exit_on
 from .parts import StorageError
 from .plan import Plan, open_plan
@@ -35,6 +35,7 @@ def run(
     settings: Mapping[str, Any],
     execution: Execution,
     batch_size: int = 1,
+    output_exists: Callable[[Outcome], bool] | None = None,
 ) -> Summary:
     """Brings every item to exactly one outcome: done, rejected, failed or quarantined.
 
@@ -50,6 +51,8 @@ def run(
         settings: what the outcomes depend on besides the items, as JSON can hold it.
         execution: where and how.
         batch_size: most items per call of the work.
+        output_exists: whether the files that the work wrote for a done item are still there; items for which they
+            are not are done again, once. None: the work writes none, or nobody removes them.
 
     Returns:
         What became of the items. Those of other shards may be missing.
@@ -72,23 +75,40 @@ def run(
     else:
         plan = make_plan(folder, items, settings, batch_size)
     try:
-        return _work(plan, make_work, share, execution)
+        return _work(plan, make_work, share, execution, output_exists)
     except (StorageError, ContractError) as error:
         raise WorkerError(f"{plan.folder}: {error}") from error
 
 
-def _work(plan: Plan, make_work: Callable[[], Work], share: Share, execution: Execution) -> Summary:
-    if again := _tried_again(execution):
-        reopen(plan, share, again)
+def _work(
+    plan: Plan,
+    make_work: Callable[[], Work],
+    share: Share,
+    execution: Execution,
+    output_exists: Callable[[Outcome], bool] | None,
+) -> Summary:
+    if states := _tried_again(execution):
+        reopen(plan, share, lambda outcome: outcome.state in states)
     with _bar(plan, share, execution) as on_look:
-        if execution.executor == "slurm":
-            slurm.run_array(plan, make_work, share, execution, on_look)
-        elif execution.workers:
-            WorkerPool(plan, make_work, share, execution.workers).run(on_look)
-        else:
-            _work_here(plan, make_work, share, on_look)
+        _work_through(plan, make_work, share, execution, on_look)
+        # Only now: an outcome that a killed attempt left in its part is in a finished chunk from here on.
+        if output_exists is not None and reopen(
+            plan, share, lambda outcome: outcome.state == "done" and not output_exists(outcome)
+        ):
+            _work_through(plan, make_work, share, execution, on_look)
     tidy(plan, share)
     return write_summary(plan)
+
+
+def _work_through(
+    plan: Plan, make_work: Callable[[], Work], share: Share, execution: Execution, on_look: Callable[[], None]
+) -> None:
+    if execution.executor == "slurm":
+        slurm.run_array(plan, make_work, share, execution, on_look)
+    elif execution.workers:
+        WorkerPool(plan, make_work, share, execution.workers).run(on_look)
+    else:
+        _work_here(plan, make_work, share, on_look)
 
 
 def _tried_again(execution: Execution) -> set[State]:

@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from ..files import atomic_write
 from .committed import done_chunks, done_path, read_chunk
@@ -66,6 +67,27 @@ def outcomes(folder: str | os.PathLike[str]) -> Iterator[Outcome]:
             f"unfinished, the first at {first!r}; run again, every shard of it"
         )
     return _all_outcomes(plan)
+
+
+def results(folder: str | os.PathLike[str]) -> Iterator[Mapping[str, Any]]:
+    """Stream the results of a finished run in which every item must have been done.
+
+    Args:
+        folder: folder of the run.
+
+    Yields:
+        What the work returned, in the order of the items.
+
+    Raises:
+        ValueError: when an item has no outcome or was not done, naming the first one.
+    """
+    for outcome in outcomes(folder):
+        if outcome.state != "done":
+            raise ValueError(
+                f"{folder}: item {outcome.id!r} was {outcome.state}: {outcome.reason} {outcome.detail}; problems.tsv "
+                "lists all such items: fix their cause and run again with --retry-failed (or --retry-rejected)"
+            )
+        yield outcome.result
 
 
 def _all_outcomes(plan: Plan) -> Iterator[Outcome]:

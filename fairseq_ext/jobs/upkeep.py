@@ -3,11 +3,11 @@
 import logging
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
-from .committed import chunks_with_parts, done_chunks, done_path, parts_folder, read_chunk, read_counts
-from .items import State
+from .committed import chunks_with_parts, done_chunks, done_path, parts_folder, read_chunk
+from .items import Outcome
 from .leases import Lease, Leases
 from .parts import Part
 from .plan import Plan
@@ -16,23 +16,25 @@ from .worker import Share
 _LOG = logging.getLogger(__name__)
 
 
-def reopen(plan: Plan, share: Share, states: Set[State]) -> None:
-    """Lets items of a share be tried again; all others stay.
+def reopen(plan: Plan, share: Share, again: Callable[[Outcome], bool]) -> bool:
+    """Reopen the finished chunks of a share for items that are to be tried again; all other outcomes stay.
 
     Args:
-        plan: of the run.
-        share: which chunks.
-        states: that the items are in which are tried again.
+        plan: plan of the run.
+        share: chunks of this command.
+        again: whether the item of an outcome is to be tried again.
+
+    Returns:
+        Whether there is a chunk to work on again.
     """
     done = share.chunks(plan) & done_chunks(plan)
-    failed = [c for c in sorted(done) if any(read_counts(plan, c)[state] for state in states)]
+    wanted = [chunk for chunk in sorted(done) if any(map(again, read_chunk(plan, chunk)))]
     leases = Leases(plan.work, share.lease_s)
-    for chunk, lease in _take(plan, failed, leases):
-        _reopen(plan, chunk, lease, states)
-    if held := done_chunks(plan) & set(failed):
-        _LOG.warning(
-            "%s: the items of chunks that a worker holds stay as they are: %s", plan.folder, sorted(held)
-        )
+    for chunk, lease in _take(plan, wanted, leases):
+        _reopen(plan, chunk, lease, again)
+    if held := done_chunks(plan) & set(wanted):
+        _LOG.warning("%s: chunks held by another worker are not tried again: %s", plan.folder, sorted(held))
+    return bool(set(wanted) - held)
 
 
 def tidy(plan: Plan, share: Share) -> None:
@@ -61,8 +63,8 @@ def _take(plan: Plan, chunks: Iterable[int], leases: Leases) -> Iterator[tuple[i
             lease.release()
 
 
-def _reopen(plan: Plan, chunk: int, lease: Lease, states: Set[State]) -> None:
-    kept = [(i, o) for i, o in enumerate(read_chunk(plan, chunk)) if o.state not in states]
+def _reopen(plan: Plan, chunk: int, lease: Lease, again: Callable[[Outcome], bool]) -> None:
+    kept = [(i, o) for i, o in enumerate(read_chunk(plan, chunk)) if not again(o)]
     folder = parts_folder(plan, chunk)
     # A part of an earlier attempt would bring its failures back. As long as the file in done/ is there, it is
     # what counts, so this may end anywhere and be done again.
