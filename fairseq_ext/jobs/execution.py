@@ -100,11 +100,12 @@ def _option(text: str) -> tuple[str, str | bool]:
     return key, value if separator else True
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `Execution`.
+def add_arguments(parser: argparse.ArgumentParser, *, reruns: bool = True) -> None:
+    """Add the options of `Execution`.
 
     Args:
-        parser: of a command that calls `run`.
+        parser: parser of a command that calls `run`.
+        reruns: False leaves out --update and --retry-*, for a command that always does so.
     """
     group = parser.add_argument_group("execution")
     group.add_argument(
@@ -120,13 +121,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--watch", action="store_true", help="start nothing, show the progress over all shards"
     )
-    group.add_argument(
-        "--update", action="store_true", help="take up what was added, changed or removed; the rest is kept"
-    )
-    group.add_argument(
-        "--retry-rejected", action="store_true", help="try rejected items again, whose files were mended"
-    )
-    group.add_argument("--retry-failed", action="store_true", help="try failed and quarantined items again")
+    if reruns:
+        group.add_argument(
+            "--update",
+            action="store_true",
+            help="take up what was added, changed or removed; the rest is kept",
+        )
+        group.add_argument(
+            "--retry-rejected", action="store_true", help="try rejected items again, whose files were fixed"
+        )
+        group.add_argument(
+            "--retry-failed", action="store_true", help="try failed and quarantined items again"
+        )
     group.add_argument("--max-deaths", type=int, default=3, help="processes an item may kill (default: 3)")
     group.add_argument(
         "--lease-s", type=float, default=60.0, help="a silent worker's items go to others after (default: 60)"

@@ -1,21 +1,25 @@
-"""Converts a folder of recordings to mono FLAC at one rate: read quickly, sought exactly, checked once.
+"""Convert a folder of recordings to mono FLAC at one rate: fast to read, exact to seek, checked once.
 
-Training then meets no damaged file and no slow seek. The conversion is resumable: what is there already is
-kept.
+Training then meets no damaged file and no slow seek. `convert_file` converts one recording; `convert_folder` runs it
+over a folder through `fairseq_ext.jobs`, whose files are in `OUT/jobs/convert`.
 """
 
 import os
+import re
+import secrets
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from ..files import atomic_path, atomic_write
+from ..jobs import Execution, Item, Outcome, Rejected, Work, one_by_one, outcomes, run
 from .audio import AudioError, load
 from .readers import MAX_RATE_HZ, MIN_RATE_HZ
 from .threads import one_thread
@@ -24,7 +28,8 @@ SUFFIXES = frozenset({
     ".aac", ".aif", ".aiff", ".amr", ".au", ".avi", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3", ".mp4",
     ".mpg", ".oga", ".ogg", ".opus", ".sph", ".wav", ".webm", ".wma",
 })  # fmt: skip
-_CHUNK = 16  # recordings handed to a process at once
+JOB = Path("jobs", "convert")  # folder of the run, below that of the FLAC files
+_BATCH_SIZE = 16  # recordings; a chunk of `jobs` has as many or more, so that its bookkeeping costs little
 
 
 @dataclass(slots=True)
@@ -32,13 +37,17 @@ class Conversion:
     """What became of the recordings of a folder.
 
     Attributes:
-        num_converted: written by this call.
-        num_kept: there already.
+        num_converted: number of recordings converted by this call.
+        num_kept: number of recordings whose FLAC file was there already.
+        num_missing: number of recordings left to other shards; the problems are known when it is 0.
+        num_failed: number of problems that are not the recording's fault: the conversion raised an error.
         problems: (path relative to the source, why it was skipped), sorted.
     """
 
     num_converted: int = 0
     num_kept: int = 0
+    num_missing: int = 0
+    num_failed: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -78,59 +87,98 @@ def convert_folder(
     dest: str | os.PathLike[str],
     *,
     sample_rate_hz: int,
-    num_workers: int = 1,
-    on_progress: Callable[[int, int], None] | None = None,
+    execution: Execution | None = None,
 ) -> Conversion:
-    """Converts every recording of a folder; `a/b.mp3` becomes `a/b.flac`.
+    """Convert every recording of a folder; `a/b.mp3` becomes `a/b.flac`.
 
-    A recording that cannot be used is skipped, counted and listed in `dest/problems.tsv` (path, reason).
+    A recording that cannot be used is skipped, counted and listed in `dest/problems.tsv` (path, reason). The same call
+    again converts what is new, what has another size, what was skipped and what is gone from `dest`; it keeps the rest.
 
     Args:
         source: folder of recordings; not changed.
-        dest: folder of the FLAC files, in the same tree; those that are there already are kept.
-        sample_rate_hz: their rate.
-        num_workers: processes.
-        on_progress: called with the number of recordings done and the number of all.
+        dest: folder of the FLAC files, in the same tree.
+        sample_rate_hz: sample rate of the FLAC files, Hz.
+        execution: where to run and with how many workers; None: in this process, without a progress bar. Its
+            `update`, `retry_failed` and `retry_rejected` are always on.
 
     Returns:
         What was converted, kept and skipped.
 
     Raises:
         ValueError: for no recording, two that would get one name, a destination within the source or that is a file,
-            or a rate that no recorder uses.
+            a rate that no recorder uses, or another rate than that of the FLAC files that are there.
+        WorkerError: when the conversion cannot go on, such as on a full disk.
     """
+    execution = execution or Execution(workers=0, progress=False)
+    root, target_root = Path(source).resolve(), Path(dest).resolve()
+    _check(root, target_root, sample_rate_hz)
+    job, call = target_root / JOB, secrets.token_hex(4)
+    # FLAC files from before conversion kept a record of what it did are taken as they are.
+    work = partial(
+        _make_work, root, target_root, sample_rate_hz, call, adopt=not (job / "plan.json").exists()
+    )
+    with one_thread() if execution.workers == 0 else nullcontext():
+        summary = run(
+            job,
+            _items(root),
+            work,
+            settings={"sample_rate_hz": sample_rate_hz},
+            execution=replace(execution, update=True, retry_failed=True, retry_rejected=True),
+            batch_size=_BATCH_SIZE,
+            output_exists=lambda outcome: (target_root / outcome.result["flac"]).exists(),
+        )
+    problems = target_root / "problems.tsv"
+    if not summary.complete:
+        problems.unlink(missing_ok=True)
+        return Conversion(num_missing=summary.num_missing)
+    result = _count(outcomes(job), call)
+    with atomic_write(problems) as file:
+        file.writelines(f"{path}\t{problem}\n" for path, problem in result.problems)
+    return result
+
+
+def _check(root: Path, target_root: Path, sample_rate_hz: int) -> None:
     if not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
         raise ValueError(
             f"sample_rate_hz: {MIN_RATE_HZ} to {MAX_RATE_HZ} expected, found {sample_rate_hz}; 16000 is the usual one"
         )
-    root, target_root = Path(source).resolve(), Path(dest).resolve()
     if target_root.is_relative_to(root):
-        raise ValueError(f"{dest}: a folder outside {source} expected, found one within; choose another")
+        raise ValueError(f"{target_root}: a folder outside {root} expected, found one within; choose another")
     if target_root.exists() and not target_root.is_dir():
-        raise ValueError(f"{dest}: a folder to write to expected, found a file; choose another")
-    targets = _targets(recordings(root), root)
+        raise ValueError(f"{target_root}: a folder to write to expected, found a file; choose another")
+
+
+def _count(found: Iterable[Outcome], call: str) -> Conversion:
     result = Conversion()
-    todo = [(p, t) for p, t in targets.items() if not (target_root / t).exists()]
-    result.num_kept = len(targets) - len(todo)
-    jobs = [(root / p, target_root / t, sample_rate_hz) for p, t in todo]
-    for done, (index, problem) in enumerate(_run(jobs, num_workers), result.num_kept + 1):
-        if problem is None:
+    for outcome in found:
+        if outcome.state != "done":
+            reason = outcome.detail if outcome.state == "rejected" else f"{outcome.reason} {outcome.detail}"
+            result.problems.append((outcome.id, reason))
+            result.num_failed += outcome.state == "failed"
+        elif outcome.result.get("call") == call:
             result.num_converted += 1
         else:
-            result.problems.append((todo[index][0], problem))
-        if on_progress is not None:
-            on_progress(done, len(targets))
+            result.num_kept += 1
     result.problems.sort()
-    with atomic_write(target_root / "problems.tsv") as file:
-        file.writelines(
-            _as_text(f"{path}\t{' '.join(problem.split())}\n") for path, problem in result.problems
-        )
     return result
 
 
-def _as_text(line: str) -> str:
-    """Bytes of a file's name that are not UTF-8 as escapes."""
-    return os.fsencode(line).decode(errors="backslashreplace")
+def _items(root: Path) -> Iterator[Item]:
+    """Yield an item per recording; its size tells when a recording was replaced."""
+    for path, target in _targets(recordings(root), root).items():
+        data = {"path": path, "flac": target, "num_bytes": (root / path).stat().st_size}
+        yield Item(_printable(path), data)
+
+
+def _printable(path: str) -> str:
+    """Return a path with escapes for what a table or an id of `jobs` cannot hold, bytes that are not UTF-8 among it."""
+    text = os.fsencode(path).decode(errors="backslashreplace")
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return re.sub("^ +", lambda spaces: r"\x20" * len(spaces[0]), text)
+
+
+def _is_utf8(path: str) -> bool:
+    return os.fsencode(path).decode(errors="replace") == path
 
 
 def _targets(paths: Iterable[str], root: Path) -> dict[str, str]:
@@ -146,31 +194,33 @@ def _targets(paths: Iterable[str], root: Path) -> dict[str, str]:
     return targets
 
 
-def _run(jobs: list[tuple[Path, Path, int]], num_workers: int) -> Iterator[tuple[int, str | None]]:
-    """Yields (index of the job, why it failed or None) in the order of the jobs."""
-    if num_workers <= 1 or not jobs:
-        with one_thread():
-            yield from ((index, _attempt(*job)) for index, job in enumerate(jobs))
-        return
-    with ProcessPoolExecutor(num_workers, get_context("spawn"), initializer=_start_worker) as pool:
-        # In chunks: a future for every one of millions of clips would take gigabytes.
-        yield from enumerate(pool.map(_attempt, *zip(*jobs, strict=True), chunksize=_CHUNK))
+def _make_work(root: Path, target_root: Path, sample_rate_hz: int, call: str, *, adopt: bool) -> Work:
+    """Return the work of one process; `call` marks what it converts, `adopt` keeps FLAC files that are there."""
+    if parent_process() is not None:
+        _limit_threads()
+
+    def convert(item: Item) -> dict[str, str]:
+        source, target = root / item.data["path"], target_root / item.data["flac"]
+        if not _is_utf8(str(target)):  # no manifest could hold it
+            message = "a name in UTF-8 expected, found one in another encoding; rename it, as convmv does"
+            raise Rejected("not_utf8", f"{source}: {message}")
+        if adopt and target.exists():
+            return {"flac": item.data["flac"]}
+        try:
+            convert_file(source, target, sample_rate_hz)
+        except AudioError as error:
+            raise Rejected("unreadable", str(error)) from error
+        return {"flac": item.data["flac"], "call": call}
+
+    return one_by_one(convert)
 
 
-def _start_worker() -> None:
-    """On a clip of seconds, torch's threads cost four times what they do (200 clips, 2 busy cores).
+def _limit_threads() -> None:
+    """Keep a worker to one thread: on a clip of seconds, torch's threads cost four times what they do (200 clips,
+    2 busy cores).
 
-    Torch is not imported for it, which takes seconds: a worker does so when it has to change a rate."""
+    Torch is not imported for it, which takes seconds: a worker does so when it has to change a rate.
+    """
     os.environ["OMP_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
-
-
-def _attempt(source: Path, target: Path, sample_rate_hz: int) -> str | None:
-    if _as_text(str(target)) != str(target):  # no manifest could hold it
-        return f"{source}: a name in UTF-8 expected, found one in another encoding; rename it, as convmv does"
-    try:
-        convert_file(source, target, sample_rate_hz)
-    except AudioError as error:
-        return str(error)
-    return None

@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 import soundfile
 import torch
 
+from fairseq_ext.jobs import Execution
+from fairseq_ext.media import convert
 from fairseq_ext.media.audio import load, probe
 from fairseq_ext.media.convert import convert_folder, recordings
 
@@ -31,12 +34,14 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def test_all_become_flac_or_a_problem(source: Path, tmp_path: Path) -> None:
-    dest, seen = tmp_path / "flac", []
-    result = convert_folder(source, dest, sample_rate_hz=16000, on_progress=lambda *x: seen.append(x))
+def test_all_become_flac_or_a_problem(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dest = tmp_path / "flac"
+    result = convert_folder(source, dest, sample_rate_hz=16000, execution=Execution(workers=0))
     assert (result.num_converted, result.num_kept) == (3, 0)
     assert [path for path, _ in result.problems] == ["broken.wav", "empty.mp3"]
-    assert seen == [(i, 5) for i in range(1, 6)]
+    assert "5/5" in capsys.readouterr().err
     assert recordings(dest) == ["a.flac", "niça/allà.flac", "stereo.flac"]
     for name in recordings(dest):
         info = probe(dest / name)
@@ -51,7 +56,9 @@ def test_several_processes_do_the_same(tmp_path: Path) -> None:
     for i in range(3):
         soundfile.write(tmp_path / "in" / f"{i}.wav", tone(400 + i, 16000), 16000)
     (tmp_path / "in" / "empty.mp3").write_bytes(b"")
-    result = convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=16000, num_workers=2)
+    result = convert_folder(
+        tmp_path / "in", tmp_path / "out", sample_rate_hz=16000, execution=Execution(workers=2)
+    )
     assert (result.num_converted, [path for path, _ in result.problems]) == (3, ["empty.mp3"])
     assert [probe(tmp_path / "out" / f"{i}.flac").num_samples for i in range(3)] == [400, 401, 402]
 
@@ -78,17 +85,13 @@ def test_a_second_run_keeps_what_is_there_and_tries_the_rest(source: Path, tmp_p
     assert [p for p in dest.rglob("*") if p.name.startswith(".")] == []
 
 
-def test_torch_keeps_its_threads(source: Path, tmp_path: Path) -> None:
+def test_torch_keeps_its_threads(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     seen: list[int] = []
     try:
-        convert_folder(
-            source,
-            tmp_path / "flac",
-            sample_rate_hz=16000,
-            on_progress=lambda *_: seen.append(torch.get_num_threads()),
-        )
+        monkeypatch.setattr(convert, "convert_file", lambda *_: seen.append(torch.get_num_threads()))
+        convert_folder(source, tmp_path / "flac", sample_rate_hz=16000)
         assert set(seen) == {1}
         assert torch.get_num_threads() == 2
     finally:
@@ -145,3 +148,74 @@ def test_nothing_to_do_and_a_destination_within_the_source(source: Path, tmp_pat
         convert_folder(tmp_path / "nothing", tmp_path / "flac", sample_rate_hz=16000)
     with pytest.raises(ValueError, match="a folder outside"):
         convert_folder(source, source / "flac", sample_rate_hz=16000)
+
+
+def test_flac_files_without_a_record_of_the_conversion_are_kept(source: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "flac"
+    convert_folder(source, dest, sample_rate_hz=16000)
+    shutil.rmtree(dest / "jobs")
+    before = (dest / "a.flac").stat().st_mtime_ns
+    (dest / "stereo.flac").unlink()
+    result = convert_folder(source, dest, sample_rate_hz=16000)
+    assert (result.num_converted, result.num_kept, len(result.problems)) == (1, 2, 2)
+    assert (dest / "a.flac").stat().st_mtime_ns == before
+
+
+def test_a_recording_that_was_replaced_is_converted_again(source: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "flac"
+    convert_folder(source, dest, sample_rate_hz=16000)
+    soundfile.write(source / "a.wav", tone(4000, 8000), 8000)
+    soundfile.write(source / "new.wav", tone(800, 8000), 8000)
+    (source / "broken.wav").unlink()
+    result = convert_folder(source, dest, sample_rate_hz=16000)
+    assert (result.num_converted, result.num_kept) == (2, 2)
+    assert [path for path, _ in result.problems] == ["empty.mp3"]
+    assert probe(dest / "a.flac").num_samples == 8000
+
+
+def test_another_rate_than_before_is_refused(source: Path, tmp_path: Path) -> None:
+    convert_folder(source, tmp_path / "flac", sample_rate_hz=16000)
+    with pytest.raises(ValueError, match="sample_rate_hz = 16000, found 8000"):
+        convert_folder(source, tmp_path / "flac", sample_rate_hz=8000)
+
+
+def test_shards_share_the_recordings(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(20):
+        soundfile.write(tmp_path / "in" / f"{i:02d}.wav", tone(400 + i, 16000), 16000)
+    (tmp_path / "in" / "empty.mp3").write_bytes(b"")
+    shards = [Execution(workers=0, progress=False, shards=2, shard_id=i) for i in (0, 1)]
+    first, second = (
+        convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=16000, execution=shard)
+        for shard in shards
+    )
+    assert first.num_missing == 5
+    assert (second.num_missing, second.num_converted, second.num_kept) == (0, 4, 16)
+    assert [path for path, _ in second.problems] == ["empty.mp3"]
+
+
+def test_errors_of_the_conversion_are_problems_and_tried_again(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no such codec")
+
+    monkeypatch.setattr(convert, "convert_file", fail)
+    result = convert_folder(source, tmp_path / "flac", sample_rate_hz=16000)
+    assert (result.num_converted, result.num_failed, len(result.problems)) == (0, 5, 5)
+    assert all("no such codec" in reason for _, reason in result.problems)
+    monkeypatch.undo()
+    result = convert_folder(source, tmp_path / "flac", sample_rate_hz=16000)
+    assert (result.num_converted, result.num_failed, len(result.problems)) == (3, 0, 2)
+
+
+def test_names_that_no_table_can_hold_are_escaped(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    names = [" a.wav", "b\tc.wav", "d\u00a0e.wav", "f\n.wav"]
+    for name in names:
+        (tmp_path / "in" / name).write_bytes((source / "a.wav").read_bytes())
+    (tmp_path / "in" / "x\ty.wav").write_bytes(b"")
+    result = convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=16000)
+    assert (result.num_converted, [path for path, _ in result.problems]) == (4, [r"x\ty.wav"])
+    assert recordings(tmp_path / "out") == [name.replace(".wav", ".flac") for name in names]
+    assert convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=16000).num_kept == 4
