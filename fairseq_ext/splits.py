@@ -1,95 +1,90 @@
-"""Splits of a corpus. The same input gives the same split, in whatever order the utterances come."""
+"""Draw splits and subsets of a corpus. The same input gives the same draw, in whatever order the utterances come."""
 
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from .manifest import Utterance
 
 log = logging.getLogger(__name__)
 
-
 # Utterances to train on and utterances to score, both in the order of the input.
 Fold = tuple[list[Utterance], list[Utterance]]
+Key = Callable[[Utterance], str]
 
 
 def assert_disjoint(speakers: Mapping[str, Iterable[str | None]]) -> None:
-    """Checks that no speaker is in two splits.
+    """Check that no speaker is in two splits.
 
     Args:
         speakers: split name -> the speakers of its utterances (repetitions allowed).
 
     Raises:
-        ValueError: naming the speaker and both splits; also for an utterance whose speaker is not known,
-            because nothing can be said of it.
+        ValueError: a speaker is in two splits (the message names all three), or an utterance has no speaker, so that
+            the check is impossible.
     """
     split_of: dict[str, str] = {}
     for split, names in speakers.items():
         for name in sorted({name or "" for name in names}):
             if not name:
                 raise ValueError(
-                    f"split {split}: a speaker for every utterance expected, found none; fill it in"
+                    f"split {split}: an utterance has no speaker; fill in the speaker of every utterance"
                 )
             first = split_of.setdefault(name, split)
             if first != split:
                 raise ValueError(
-                    f"speaker {name}: one split expected, found {first} and {split}; give the speaker to one"
+                    f"speaker {name} is in two splits, {first} and {split}; move all utterances of the speaker to one"
                 )
 
 
 def by_speaker(utterances: Iterable[Utterance]) -> dict[str, list[Utterance]]:
-    """Groups utterances by speaker.
+    """Group utterances by speaker.
 
     Args:
-        utterances: each with its speaker.
+        utterances: utterances with speakers.
 
     Returns:
         Speaker -> utterances, speakers sorted, utterances in the order of the input.
 
     Raises:
-        ValueError: for an utterance whose speaker is not known.
+        ValueError: an utterance has no speaker.
+    """
+    return by_group(utterances, lambda u: u.speaker or "", "speaker")
+
+
+def by_group(utterances: Iterable[Utterance], group: Key, name: str = "group") -> dict[str, list[Utterance]]:
+    """Group utterances by any key.
+
+    Args:
+        utterances: the utterances.
+        group: gives the group of an utterance.
+        name: what a group is, for the message.
+
+    Returns:
+        Group -> utterances, groups sorted, utterances in the order of the input.
+
+    Raises:
+        ValueError: the group of an utterance is empty.
     """
     groups: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
-        if not utterance.speaker:
+        if not (key := group(utterance)):
             raise ValueError(
-                f"utterance {utterance.id!r}: a speaker expected, found none; fill it in or leave it out"
+                f"utterance {utterance.id!r} has no {name}; fill it in or leave the utterance out"
             )
-        groups[utterance.speaker].append(utterance)
+        groups[key].append(utterance)
     return dict(sorted(groups.items()))
 
 
-def leave_one_speaker_out(
-    utterances: Iterable[Utterance],
-) -> Iterator[tuple[str, list[Utterance], list[Utterance]]]:
-    """Holds out each speaker once.
-
-    Args:
-        utterances: each with its speaker; two speakers or more.
-
-    Yields:
-        Speaker, training set and test set, in the order of the names.
-
-    Raises:
-        ValueError: for fewer than two speakers or an utterance whose speaker is not known.
-    """
-    everyone = list(utterances)
-    speakers = by_speaker(everyone)
-    if len(speakers) < 2:
-        raise ValueError(f"2 speakers or more expected, found {list(speakers)}; one cannot be held out")
-    for speaker, test in speakers.items():
-        yield speaker, [u for u in everyone if u.speaker != speaker], test
-
-
 def random_folds(utterances: Iterable[Utterance], k: int, seed: int) -> Iterator[Fold]:
-    """Splits at random over all speakers. **Leaky: a control only, never a result.**
+    """Split at random over all speakers. **Leaky: a control only, never a result.**
 
-    Every test speaker is also a training speaker, so the score says how well a system knows its speakers. It
+    Every test speaker is also a training speaker, so the score says how well a system recognises its speakers. It
     is reported beside a speaker-disjoint score to show by how much the random one flatters.
 
     Args:
-        utterances: at least `k`.
+        utterances: `k` utterances or more.
         k: number of folds, 2 or more.
         seed: another seed gives another split.
 
@@ -98,28 +93,30 @@ def random_folds(utterances: Iterable[Utterance], k: int, seed: int) -> Iterator
         most.
 
     Raises:
-        ValueError: for `k` below 2 or above the number of utterances.
+        ValueError: `k` is below 2 or above the number of utterances.
     """
     everyone = list(utterances)
     if not 2 <= k <= len(everyone):
-        raise ValueError(f"2 to {len(everyone)} folds expected, found {k}; change k")
-    fold_of = {u.id: rank % k for rank, u in enumerate(sorted(everyone, key=lambda u: _draw(u.id, seed)))}
+        raise ValueError(
+            f"{k} random folds of {len(everyone)} utterances are impossible; choose 2 to {len(everyone)}"
+        )
+    ranked = sorted(everyone, key=lambda u: random_rank(u.id, seed))
+    fold_of = {u.id: rank % k for rank, u in enumerate(ranked)}
     for fold in range(k):
         test = [u for u in everyone if fold_of[u.id] == fold]
         yield [u for u in everyone if fold_of[u.id] != fold], test
 
 
 def few_per_class_and_speaker(
-    utterances: Iterable[Utterance], n: int, label: Callable[[Utterance], str], seed: int
+    utterances: Iterable[Utterance], n: int, label: Key, seed: int
 ) -> list[Utterance]:
-    """Draws `n` utterances of every class from every speaker: a small labelled set.
+    """Draw `n` utterances of every class from every speaker: a small labelled set.
 
-    Nested: with the same seed, the draw for n = 2 contains the draw for n = 1. A speaker with fewer than `n`
-        of a
+    Nested: with the same seed, the draw for n = 2 contains the draw for n = 1. A speaker with fewer than `n` of a
     class gives all of them, which is logged.
 
     Args:
-        utterances: each with its speaker.
+        utterances: utterances with speakers.
         n: how many per class and speaker, 1 or more.
         label: gives the class of an utterance.
         seed: another seed gives another draw.
@@ -128,35 +125,81 @@ def few_per_class_and_speaker(
         The chosen utterances in the order of the input.
 
     Raises:
-        ValueError: for `n` below 1 or an utterance whose speaker is not known.
+        ValueError: `n` is below 1, or an utterance has no speaker.
     """
     if n < 1:
-        raise ValueError(f"n >= 1 expected, found {n}; draw one utterance or more")
+        raise ValueError(f"cannot draw {n} utterances per class and speaker; n must be 1 or more")
     everyone = list(utterances)
     chosen: set[str] = set()
-    for speaker, own in by_speaker(everyone).items():
-        for name, group in sorted(_by_class(own, label).items()):
+    for speaker, spoken in by_speaker(everyone).items():
+        for name, group in by_group(spoken, label, "class").items():
             if len(group) < n:
                 log.warning(
-                    "speaker %s, class %s: %d utterances asked for, only %d found",
-                    speaker,
-                    name,
-                    n,
-                    len(group),
+                    "speaker %s, class %s: only %d of %d utterances found", speaker, name, len(group), n
                 )
-            chosen.update(u.id for u in sorted(group, key=lambda u: _draw(u.id, seed))[:n])
+            chosen.update(u.id for u in sorted(group, key=lambda u: random_rank(u.id, seed))[:n])
     return [u for u in everyone if u.id in chosen]
 
 
-def _by_class(
-    utterances: Sequence[Utterance], label: Callable[[Utterance], str]
-) -> dict[str, list[Utterance]]:
-    groups: dict[str, list[Utterance]] = defaultdict(list)
-    for utterance in utterances:
-        groups[label(utterance)].append(utterance)
-    return groups
+def few_per_speaker(utterances: Iterable[Utterance], n: int, *, seed: int) -> list[Utterance]:
+    """Draw at most `n` utterances of each speaker, where some have recorded thousands.
+
+    Args:
+        utterances: utterances with speakers.
+        n: how many per speaker.
+        seed: another seed gives another draw.
+
+    Returns:
+        The chosen utterances in the order of the input.
+    """
+    everyone = list(utterances)
+    chosen: set[str] = set()
+    for spoken in by_speaker(everyone).values():
+        chosen.update(u.id for u in sorted(spoken, key=lambda u: random_rank(u.id, seed))[:n])
+    return [u for u in everyone if u.id in chosen]
 
 
-def _draw(utterance_id: str, seed: int) -> bytes:
-    """A random rank that depends on nothing but the utterance and the seed."""
-    return hashlib.sha256(f"{seed}:{utterance_id}".encode()).digest()
+def few_minutes(
+    utterances: Iterable[Utterance], minutes: float, *, seed: int, sample_rate_hz: int = 16000
+) -> list[Utterance]:
+    """Draw a small labelled set, spread over speakers: one utterance of each, then a second of each, and so on.
+
+    Nested: with one seed, more minutes contain fewer.
+
+    Args:
+        utterances: utterances with speakers.
+        minutes: minutes of audio to draw; exceeded by less than one utterance.
+        seed: another seed gives another draw.
+        sample_rate_hz: sample rate that `num_samples` counts at, Hz.
+
+    Returns:
+        The chosen utterances in the order of the input; all, when there is less audio.
+    """
+    everyone = list(utterances)
+    order: list[tuple[int, bytes, str, int]] = []
+    for speaker, spoken in by_speaker(everyone).items():
+        ranked = sorted(spoken, key=lambda u: random_rank(u.id, seed))
+        order += [(turn, random_rank(speaker, seed), u.id, u.num_samples) for turn, u in enumerate(ranked)]
+    left = round(minutes * 60 * sample_rate_hz)
+    chosen: set[str] = set()
+    for _, _, utterance_id, num_samples in sorted(order):
+        if left <= 0:
+            break
+        chosen.add(utterance_id)
+        left -= num_samples
+    return [u for u in everyone if u.id in chosen]
+
+
+def random_rank(name: str, seed: int) -> bytes:
+    """Return a random rank that depends on nothing but the name and the seed.
+
+    A hash instead of a generator: a corpus that grows or is read in another order keeps its draws.
+
+    Args:
+        name: name of a speaker or id of an utterance.
+        seed: another seed gives another order.
+
+    Returns:
+        A key to sort by.
+    """
+    return hashlib.sha256(f"{seed}:{name}".encode()).digest()

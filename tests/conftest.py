@@ -71,13 +71,14 @@ def fsdd_root() -> Path:
 def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Manifests of the published split of a synthetic corpus: 160 train, 40 valid, 40 test, 8 kHz, stream "digit"."""
     from fairseq_ext.corpora import fsdd, fsdd_partitions
+    from fairseq_ext.corpora.partitions import write
     from fairseq_ext.synthetic import fsdd as synthetic
 
     root = tmp_path_factory.mktemp("corpus")
     synthetic.write(root, num_per_digit=4, progress=False)
     published = next(fsdd_partitions.partitions(list(fsdd.read(root))))
     folder = tmp_path_factory.mktemp("manifests") / published.name
-    fsdd_partitions.write(published, folder, fsdd.recordings_folder(root))
+    write(published, folder, fsdd.recordings_folder(root))
     return folder
 
 

@@ -58,6 +58,8 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
     from fairseq_ext.corpora import common_voice
     from fairseq_ext.corpora import common_voice_partitions as cv_partitions
     from fairseq_ext.corpora import common_voice_splits as cv_splits
+    from fairseq_ext.corpora.partition_sizes import describe
+    from fairseq_ext.corpora.partitions import write
     from fairseq_ext.files import atomic_write
     from fairseq_ext.media.audio import num_samples_at, probe
     from fairseq_ext.text.normalize import dropped
@@ -89,8 +91,8 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
     root = args.audio or folder / "clips"
     found = cv_partitions.partitions(utterances, division, choices, on_note=print, on_problem=problems.append)
     for partition in found:
-        cv_partitions.write(partition, args.out / partition.name, root)
-        print("\n".join(cv_partitions.describe(partition, args.sample_rate_hz)))
+        write(partition, args.out / partition.name, root)
+        print("\n".join(describe(partition, args.sample_rate_hz)))
     unmapped = common_voice.unmapped_accents(folder).most_common()
     with atomic_write(args.out / "unmapped_accents.tsv") as file:
         file.writelines(f"{count}\t{text}\n" for text, count in unmapped)

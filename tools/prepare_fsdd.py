@@ -19,11 +19,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Read the corpus once, write every partition."""
     from fairseq_ext.corpora import fsdd, fsdd_partitions
+    from fairseq_ext.corpora.partitions import write
 
     args = parse_args()
     utterances = list(fsdd.read(args.corpus))
     for partition in fsdd_partitions.partitions(utterances, args.seed):
-        fsdd_partitions.write(partition, args.out / partition.name, fsdd.recordings_folder(args.corpus))
+        write(partition, args.out / partition.name, fsdd.recordings_folder(args.corpus))
         sizes = f"{len(partition.train)} train, {len(partition.valid)} valid, {len(partition.test)} test"
         print(f"{partition.name:16} {sizes}")
 

@@ -5,13 +5,12 @@ of one is then unseen by the others too. `official` follows train.tsv, dev.tsv a
 speakers of every accent at random.
 """
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..manifest import Utterance
-from ..splits import by_speaker
+from ..splits import by_speaker, random_rank
 from .common_voice import VALIDATED
 
 TRAIN, VALID, TEST = "train", "valid", "test"
@@ -123,19 +122,6 @@ def _fill(speakers: Sequence[str], sizes: Mapping[str, int], target: float) -> l
     return chosen or [min(speakers, key=lambda s: sizes[s])]
 
 
-def random_rank(name: str, seed: int) -> bytes:
-    """A random rank that depends on nothing but the name and the seed.
-
-    Args:
-        name: of a speaker or an utterance.
-        seed: another seed gives another order.
-
-    Returns:
-        A key to sort by.
-    """
-    return hashlib.sha256(f"{seed}:{name}".encode()).digest()
-
-
 @dataclass(frozen=True)
 class Overlap:
     """What one side shares with another.
@@ -200,55 +186,6 @@ def unlabelled(utterances: Iterable[Utterance], division: Division) -> list[Utte
         The clips, in their order.
     """
     return [u for u in utterances if u.split != "invalidated" and division.side(u) == TRAIN]
-
-
-def few_minutes(
-    utterances: Iterable[Utterance], minutes: float, *, seed: int, sample_rate_hz: int = 16000
-) -> list[Utterance]:
-    """Draws a small labelled set, spread over speakers: one clip of each, then a second of each, and so on.
-
-    Nested: with one seed, more minutes contain fewer.
-
-    Args:
-        utterances: to draw from.
-        minutes: of audio, at most by one clip more.
-        seed: another seed gives another draw.
-        sample_rate_hz: that `num_samples` counts at.
-
-    Returns:
-        The chosen utterances in the order of the input; all, when there is less audio.
-    """
-    everyone = list(utterances)
-    order: list[tuple[int, bytes, str, int]] = []
-    for speaker, own in by_speaker(everyone).items():
-        ranked = sorted(own, key=lambda u: random_rank(u.id, seed))
-        order += [(turn, random_rank(speaker, seed), u.id, u.num_samples) for turn, u in enumerate(ranked)]
-    left = round(minutes * 60 * sample_rate_hz)
-    chosen: set[str] = set()
-    for _, _, utterance_id, num_samples in sorted(order):
-        if left <= 0:
-            break
-        chosen.add(utterance_id)
-        left -= num_samples
-    return [u for u in everyone if u.id in chosen]
-
-
-def few_per_speaker(utterances: Iterable[Utterance], n: int, *, seed: int) -> list[Utterance]:
-    """Draws at most `n` clips of each speaker: some have read thousands.
-
-    Args:
-        utterances: to draw from.
-        n: how many.
-        seed: another seed gives another draw.
-
-    Returns:
-        The chosen utterances in the order of the input.
-    """
-    everyone = list(utterances)
-    chosen: set[str] = set()
-    for own in by_speaker(everyone).values():
-        chosen.update(u.id for u in sorted(own, key=lambda u: random_rank(u.id, seed))[:n])
-    return [u for u in everyone if u.id in chosen]
 
 
 def agreed_accents(utterances: Iterable[Utterance]) -> list[Utterance]:

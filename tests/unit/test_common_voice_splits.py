@@ -12,14 +12,13 @@ from fairseq_ext.corpora.common_voice_splits import (
     agreed_accents,
     agreed_genders,
     drawn,
-    few_minutes,
-    few_per_speaker,
     official,
     overlap,
     unlabelled,
     without_overlap,
 )
 from fairseq_ext.manifest import Utterance
+from fairseq_ext.splits import few_minutes, few_per_speaker
 
 SECOND = 16000
 

@@ -149,9 +149,9 @@ def test_a_speaker_or_video_on_two_sides_is_refused() -> None:
         Row(said("b_1", "test", "un"), HUMAN, "b"),
     ]
     merging.check(rows)
-    with pytest.raises(ValueError, match="speaker x: one split expected"):
+    with pytest.raises(ValueError, match="speaker x is in two splits"):
         merging.check([*rows, Row(said("c_1", "valid", "un", speaker="x"), HUMAN, "c")])
-    with pytest.raises(ValueError, match="of video a: one split expected"):
+    with pytest.raises(ValueError, match="of video a is in two splits"):
         merging.check([*rows, Row(said("c_1", "valid", "un"), HUMAN, "a")])
     with pytest.raises(ValueError, match="found 'dev'"):
         merging.check([Row(said("c_1", "dev", "un"), HUMAN, "a")])

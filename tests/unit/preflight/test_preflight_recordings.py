@@ -69,9 +69,10 @@ def test_options_that_would_check_nothing_are_refused() -> None:
 
 def test_the_real_digits_pass(fsdd_root: Path, tmp_path: Path) -> None:
     from fairseq_ext.corpora import fsdd, fsdd_partitions
+    from fairseq_ext.corpora.partitions import write
 
     published = next(fsdd_partitions.partitions(list(fsdd.read(fsdd_root))))
-    fsdd_partitions.write(published, tmp_path, fsdd.recordings_folder(fsdd_root))
+    write(published, tmp_path, fsdd.recordings_folder(fsdd_root))
     report = preflight.check(tmp_path, preflight.Options(sample_rate_hz=8000, num_decode=None))
     assert report.ok
     assert sum(scan.num_rows for scan in report.scans) == sum(report.rates.values()) == 3000
