@@ -29,7 +29,7 @@ EXTRAS = {
     ],
     # Work spread over a Slurm cluster.
     "slurm": ["submitit>=1.5"],
-    # Hugging Face checkpoints, read and written by tools/convert_checkpoint.py.
+    # Hugging Face checkpoints, read and written by `fairseq-ext convert checkpoint`.
     "hf": ["safetensors>=0.4", "transformers>=4.40"],
     "dev": [
         "hypothesis>=6",
@@ -55,7 +55,8 @@ setup(
     license="MIT",
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["fairseq_ext", "fairseq_ext.*"]),
-    package_data={"fairseq_ext": ["py.typed", "corpora/*.tsv"]},
+    package_data={"fairseq_ext": ["py.typed", "corpora/*.tsv", "report/templates/*"]},
+    entry_points={"console_scripts": ["fairseq-ext=fairseq_ext.commands.main:main"]},
     install_requires=[
         "av>=12",
         "editdistance>=0.8",

@@ -1,38 +1,82 @@
-"""The packages that run a Whisper, imported where they are used."""
+"""Packages that not every installation has: which extra of `setup.py` brings them, and what to say without it."""
 
 import importlib
 from typing import Any
 
+# Top-level module -> the extra that installs it. Every import of such a package in functions goes through
+# `import_optional`; modules that are useless without it import it at their top, and `describe` explains the failure.
+EXTRAS = {
+    "captum": "analysis",
+    "jinja2": "analysis",
+    "matplotlib": "analysis",
+    "sklearn": "analysis",
+    "umap": "analysis",
+    "cv2": "video",
+    "mediapipe": "video",
+    "ctranslate2": "whisper",
+    "faster_whisper": "whisper",
+    "tokenizers": "whisper",
+    "transformers": "whisper",
+    "whisper": "whisper",
+    "safetensors": "hf",
+    "submitit": "slurm",
+    "espeakng_loader": "synthetic",
+}
 
-def import_optional(module: str) -> Any:
-    """Imports a module of faster-whisper, ctranslate2, openai-whisper, transformers or tokenizers.
+
+def import_optional(module: str, *, extra: str = "") -> Any:
+    """Import a module of a package that not every installation has.
 
     Args:
         module: its dotted name.
+        extra: the extra that installs it; empty = that of `EXTRAS`.
 
     Returns:
         The module.
 
     Raises:
-        ImportError: saying what to install.
+        ImportError: if it cannot be imported; the message says what to install.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
-        raise ImportError(
-            f"{package}: the package expected, found that it cannot be imported ({error}); "
-            "run pip install -e .[whisper]"
-        ) from error
+        extra = extra or EXTRAS.get(package, "")
+        raise ImportError(_message(package, extra, error), name=error.name) from error
+
+
+def _message(package: str, extra: str, error: ImportError) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == package:
+        problem = f"{package} is not installed"
+    else:
+        problem = f"{package} cannot be imported ({reason(error)})"
+    wanted = f"'fairseq-ext[{extra}]'" if extra else package
+    return f"{problem}; run pip install {wanted}"
+
+
+def describe(error: Exception) -> str:
+    """Describe an error in a line: a missing package with the extra to install, a file with its path.
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        The line.
+    """
+    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) in EXTRAS:
+        return _message(package, EXTRAS[package], error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
 
 
 def reason(error: Exception) -> str:
-    """Shortens what a package says of a failure; those that download models write paragraphs.
+    """Shorten an error message; packages that download models write paragraphs.
 
     Args:
-        error: that it raised.
+        error: what the package raised.
 
     Returns:
-        Its first line without the full stop, or its kind.
+        The first line of the message without the full stop, or the type of the error.
     """
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

@@ -1,37 +1,26 @@
 #!/usr/bin/env python3
-"""Fetch the Free Spoken Digit Dataset from its public home; continues a download that was cut off."""
+"""Download the Free Spoken Digit Dataset from its public home; a download that was cut off continues."""
 
 import argparse
-import sys
 from pathlib import Path
 
-from tqdm import tqdm
+from fairseq_ext.commands.main import run_tool
+from fairseq_ext.commands.prepare_fsdd import download
+
+SUMMARY = "Download the Free Spoken Digit Dataset"
 
 
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     parser.add_argument("--out", type=Path, required=True, help="folder that will hold recordings/")
-    return parser.parse_args()
 
 
-def main() -> None:
-    """Download, check and unpack."""
-    from fairseq_ext.corpora import fsdd
-
-    args = parse_args()
-    with tqdm(unit="B", unit_scale=True, desc="download") as bar:
-
-        def show(num_bytes: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(num_bytes - bar.n)
-
-        try:
-            fsdd.download(args.out, progress=show)
-        except (ConnectionError, ValueError) as error:
-            sys.exit(f"download_fsdd.py: {error}")
+def run(args: argparse.Namespace) -> int:
+    """Download, check and unpack the recordings."""
+    download(args.out)
     print(f"recordings in {args.out}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(__file__)

@@ -107,7 +107,7 @@ def _leave_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-class WorkerError(RuntimeError):
+class WorkerError(ChildProcessError):
     """No item can be worked on; a person has to look."""
 
 

@@ -1,13 +1,39 @@
 """The corpora of visual speech as videos to cut clips from, the input of `media.mouth`."""
 
 import os
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..corpora import avspeech, mtedx, voxceleb2
-from .clips import VideoFile, from_utterances, segment_of
+from ..files import read_lines
+from .clips import VideoFile, from_utterances, segment_of, videos_in, whole_files
+
+
+def find_videos(
+    source: Path, *, corpus: str | None = None, listed: Path | None = None
+) -> tuple[Path, Iterable[VideoFile]]:
+    """List the videos of a folder in any of the layouts that can be prepared.
+
+    Args:
+        source: folder of videos.
+        corpus: its layout: mtedx, voxceleb2, avspeech, "all" for folders of these names; None = any videos.
+        listed: file with a path per line, relative to `source`, that names the videos to take; without `corpus`.
+
+    Returns:
+        The folder to which the paths of the videos are relative, and the videos.
+
+    Raises:
+        FileNotFoundError: if "all" finds none of the corpora.
+    """
+    if corpus == "all":
+        return source, all_videos(source)
+    if corpus:
+        return Path(_MODULES[corpus].recordings_folder(source)), videos(corpus, source)
+    if listed:
+        return source, whole_files(source, filter(None, read_lines(listed)))
+    return source, videos_in(source)
 
 
 def videos(

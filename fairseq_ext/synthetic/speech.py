@@ -48,7 +48,7 @@ _LANGUAGE_SWITCH = re.compile(r"\([\w-]*\)?")
 _lock = threading.Lock()
 
 
-class SpeechError(RuntimeError):
+class SpeechError(OSError):
     """The synthesiser is not installed or refused to work."""
 
 

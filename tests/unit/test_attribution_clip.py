@@ -142,7 +142,7 @@ def test_from_a_path_to_a_picture(checkpoint: Path, tmp_path: Path) -> None:
 def test_tool_says_what_it_needs() -> None:
     tool = [sys.executable, str(Path(__file__).parents[2] / "tools" / "attribute.py")]
     for arguments, message in {
-        "": "one of them",
+        "": "give one of CHECKPOINT FILE, --run and --checkpoint",
         "a.pt b.flac": "CHECKPOINT FILE needs both",
         "--run x": "need --origin",
         "--checkpoint x --origin real": "--checkpoint needs --data",

@@ -175,10 +175,10 @@ def test_the_tool(tmp_path: Path) -> None:
     assert "another folder" in refused.stderr
     refused = run("--to", "auto_avsr", "--out", str(tmp_path / "a"))
     assert refused.returncode == 2
-    command = f"tools/train_pieces.py --manifest {folder} --out {folder}/spm.model"
-    assert f"a SentencePiece model expected, found none; run {command}\n" in refused.stderr
+    command = f"fairseq-ext train pieces --manifest {folder} --out {folder}/spm.model"
+    assert f"expected a SentencePiece model, found none; run {command}\n" in refused.stderr
     trained = subprocess.run(
-        [sys.executable, TOOL.with_name("train_pieces.py"), *command.split()[1:]],
+        [sys.executable, TOOL.with_name("train_pieces.py"), *command.split()[3:]],
         capture_output=True,
         text=True,
         check=False,

@@ -125,7 +125,7 @@ def test_command_says_what_is_wrong(source: Path, tmp_path: Path, monkeypatch: p
     cases = {
         "1000 to 768000 expected, found 0; 16000": [source, tmp_path / "a", "--sample-rate-hz", "0"],
         "a folder to write to expected, found a file": [source, tmp_path / "file"],
-        "recordings that can be read expected, found none": [tmp_path / "damaged", tmp_path / "b"],
+        "none of the recordings can be read": [tmp_path / "damaged", tmp_path / "b"],
         "recordings expected, found none; pass": [tmp_path / "gone", tmp_path / "c"],
     }
     (tmp_path / "file").write_text("x")

@@ -1,0 +1,104 @@
+"""What the commands that score networks share: options for one checkpoint or for everything a run has trained."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..scoring.runs import Job
+
+
+def add_checkpoint_or_run(
+    parser: argparse.ArgumentParser, *, partitions: str = "*", partition: str = "published"
+) -> None:
+    """Add the options that say what to score, where the result goes and on which device.
+
+    Args:
+        parser: parser of the command.
+        partitions: default pattern of --partitions.
+        partition: default of --partition.
+    """
+    what = parser.add_argument_group("what to score")
+    what.add_argument("--checkpoint", type=Path, help="score one checkpoint")
+    what.add_argument("--run", type=Path, help="score everything that a run folder has trained")
+    what.add_argument(
+        "--partitions",
+        nargs="+",
+        default=[partitions],
+        metavar="PATTERN",
+        help=f"with --run: partitions to score (default: {partitions})",
+    )
+    what.add_argument("--data", type=Path, help="with --checkpoint: manifest folder")
+    what.add_argument("--system", help="with --checkpoint: name of the system")
+    what.add_argument("--partition", default=partition, help="with --checkpoint: name of the partition")
+    what.add_argument("--seed", type=int, default=1, help="seed of the training (default: 1)")
+    what.add_argument("--out", type=Path, help="with --checkpoint: folder of the result")
+    parser.add_argument("--split", default="test", help="split to score (default: test)")
+    parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
+    parser.add_argument("--force", action="store_true", help="score again what has its metrics.json")
+
+
+def add_origin(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add --origin.
+
+    Args:
+        parser: parser of the command.
+        required: whether the command cannot do without.
+    """
+    parser.add_argument(
+        "--origin", choices=["real", "synthetic"], required=required, help="origin of the recordings"
+    )
+
+
+def add_intervals_over(parser: argparse.ArgumentParser) -> None:
+    """Add --intervals-over.
+
+    Args:
+        parser: parser of the command.
+    """
+    parser.add_argument(
+        "--intervals-over",
+        choices=["recordings", "speakers"],
+        default="recordings",
+        help="what the bootstrap resamples; speakers where many are tested (default: recordings)",
+    )
+
+
+def check_checkpoint_or_run(args: argparse.Namespace) -> None:
+    """Check that the options name one checkpoint completely, or a run.
+
+    Args:
+        args: parsed options of `add_checkpoint_or_run`.
+
+    Raises:
+        argparse.ArgumentError: if they do not.
+    """
+    if bool(args.checkpoint) == bool(args.run):
+        raise argparse.ArgumentError(None, "give either --checkpoint or --run")
+    if args.checkpoint and not (args.data and args.system and args.out):
+        raise argparse.ArgumentError(None, "--checkpoint needs --data, --system and --out")
+
+
+def find_jobs(args: argparse.Namespace, jobs_of: "Callable[..., list[Job]] | None" = None) -> "list[Job]":
+    """Find the checkpoints to score.
+
+    Args:
+        args: parsed options of `add_checkpoint_or_run` and `add_origin`.
+        jobs_of: finds those of a run; None = `scoring.runs.jobs_of_run`.
+
+    Returns:
+        A job for each checkpoint.
+
+    Raises:
+        FileNotFoundError: if there is no such run folder.
+        ValueError: if it holds no partition of a given name.
+    """
+    from ..scoring.runs import Job, check_partitions, jobs_of_run
+    from ..scoring.scored_system import ScoredSystem
+
+    if args.run:
+        check_partitions(args.run, args.partitions)
+        return (jobs_of or jobs_of_run)(args.run, args.origin, args.command_line, args.partitions)
+    system = ScoredSystem(args.system, args.partition, args.seed, args.origin, args.command_line)
+    return [Job(args.checkpoint, args.data, system, args.out)]

@@ -1,0 +1,108 @@
+"""Explain what in a recording made a network recognise a word, a character or a class: heat maps over the log-mel.
+
+One recording (--target word:N or char:N, counted from 1, of a recogniser's text; class:NAME of a classifier):
+  fairseq-ext explain checkpoint_last.pt clip.flac --target word:2 --text 'bon dia' --out word.png
+The pointing game of a run: does a word's map peak where the word was spoken? Explains every
+RUN/train/<partition>/<system>/seed<k>/checkpoint_last.pt into RUN/attribution:
+  fairseq-ext explain --run RUN --origin synthetic
+The pointing game of one checkpoint:
+  fairseq-ext explain --checkpoint C --data MANIFESTS --times TSV --system NAME --out DIR --origin real
+
+The game chooses the layer on the development split. Systems that have their table are skipped unless --force is given.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ._scored import add_checkpoint_or_run, add_origin, check_checkpoint_or_run, find_jobs
+
+SUMMARY = "Draw what a network listens to; play the pointing game"
+ONE_OF = "give one of CHECKPOINT FILE, --run and --checkpoint"
+METHODS = ("hirescam", "gradcam", "occlusion", "integrated_gradients")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "files", type=Path, nargs="*", metavar="CHECKPOINT FILE", help="explain one recording"
+    )
+    parser.add_argument("--target", help="with FILE: word:N, char:N or class:NAME")
+    parser.add_argument(
+        "--text", help="with FILE: its transcript, spelled as in training (default: what is recognised)"
+    )
+    parser.add_argument("--label", default="", help="with class:NAME: the label stream, if there are several")
+    add_checkpoint_or_run(parser, partitions="asr", partition="asr")
+    add_origin(parser, required=False)
+    parser.add_argument(
+        "--times", type=Path, nargs="+", default=[], metavar="TSV", help="word times of all splits"
+    )
+    parser.add_argument("--dev-split", default="valid", help="split that chooses the layer (default: valid)")
+    parser.add_argument(
+        "--max-utterances", type=int, default=16, help="most of either split, speakers in turn (default: 16)"
+    )
+    parser.add_argument(
+        "--tolerance-s", type=float, default=0.02, help="widens true spans on either side, s (default: 0.02)"
+    )
+    parser.add_argument(
+        "--method",
+        nargs="+",
+        choices=METHODS,
+        default=METHODS[:3],
+        help="default: all but the last, slow one",
+    )
+    parser.add_argument(
+        "--layer", nargs="+", default=[], metavar="NAME", help="modules of the encoder to explain"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain a recording or play the pointing game."""
+    if args.files:
+        _explain_recording(args)
+    else:
+        _play(args)
+    return 0
+
+
+def _explain_recording(args: argparse.Namespace) -> None:
+    if args.run or args.checkpoint:
+        raise argparse.ArgumentError(None, ONE_OF)
+    if not (len(args.files) == 2 and args.target and args.out):
+        raise argparse.ArgumentError(None, "CHECKPOINT FILE needs both, --target and --out")
+    from ..inference.explained import explain_recording
+
+    options: dict[str, Any] = {name: getattr(args, name) for name in ("text", "label", "device")}
+    checkpoint, recording = args.files
+    options |= {"methods": args.method, "layers": args.layer}
+    explain_recording(checkpoint, recording, args.target, args.out, **options)
+    print(args.out)
+
+
+def _play(args: argparse.Namespace) -> None:
+    if not (args.run or args.checkpoint):
+        raise argparse.ArgumentError(None, ONE_OF)
+    check_checkpoint_or_run(args)
+    if not args.origin:
+        raise argparse.ArgumentError(None, "--run and --checkpoint need --origin")
+    from tqdm import tqdm
+
+    from ..explain.game import Settings
+    from ..explain.game_files import Options, explain_all, recognition_jobs
+
+    options = Options(
+        game=Settings(methods=tuple(args.method), tolerance_s=args.tolerance_s),
+        times=tuple(args.times),
+        **{name: getattr(args, name) for name in ("split", "dev_split", "max_utterances", "device")},
+    )
+
+    def load(path: str) -> Any:
+        from ..inference.explained import load_explained  # fairseq takes seconds to import
+
+        return load_explained(path, args.layer, args.device)
+
+    jobs = find_jobs(args, partial(recognition_jobs, seed=args.seed))
+    corpus = args.run / "corpus.link" if args.run else None
+    for line in explain_all(jobs, load, options, corpus=corpus, force=args.force):
+        tqdm.write(line)

@@ -1,0 +1,74 @@
+"""Write manifests of labelled clips: filter automatic labels and add published transcripts; nothing is decoded again.
+
+  fairseq-ext label merge --clips CLIPS --labels LABELS --corpus mtedx=/data/mtedx --out MANIFESTS
+
+Automatic labels are for training only: valid and test come from the transcripts of --corpus and --transcribed. OUT has
+a folder per language and one of all (multilingual), and summary.json: hours per language and split, what was rejected
+and why. Another merge replaces the previous one; a merge that fails leaves it as it was.
+"""
+
+import argparse
+from pathlib import Path
+
+SUMMARY = "Filter labels and write the manifests to train on"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options, one per field of FilterSettings among them."""
+    from dataclasses import fields
+
+    from ..labelling.filters import FilterSettings
+
+    parser.add_argument("--clips", type=Path, required=True, help="folder with clips.tsv and audio/")
+    parser.add_argument("--labels", type=Path, help="folder with labels.tsv (default: no automatic labels)")
+    parser.add_argument(
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER",
+        help="mtedx, voxceleb2 or avspeech as published: transcripts, splits, speakers; repeatable",
+    )
+    parser.add_argument(
+        "--transcribed",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="manifests with the ids of clips: transcripts by people, splits, speakers; repeatable",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of a manifest folder per language")
+    parser.add_argument("--languages", default="fr,it,es,pt", help="languages to keep (default: fr,it,es,pt)")
+    parser.add_argument(
+        "--case", choices=("lower", "upper"), default="lower", help="case of the transcripts (default: lower)"
+    )
+    parser.add_argument(
+        "--drop-apostrophes", action="store_true", help="write locéan, as the published lists of mTEDx do"
+    )
+    group = parser.add_argument_group("filters")
+    for item in fields(FilterSettings):
+        option = f"--{item.name.replace('_', '-')}"
+        text = f"{item.metadata['help']} (default: {item.default})"
+        group.add_argument(option, type=type(item.default), default=item.default, help=text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, merge, write, and print what was rejected."""
+    from tqdm import tqdm
+
+    from ..labelling import filters, merge, partitions, published, table
+    from ..media.mouth.table import read_clips
+
+    languages = tuple(args.languages.split(","))
+    problems: list[str] = []
+    limits = filters.FilterSettings(**{name: getattr(args, name) for name in filters.names()})
+    settings = merge.MergeSettings(languages, limits, args.case, not args.drop_apostrophes)
+    labels = list(table.read_labels(table.labels_path(args.labels))) if args.labels else []
+    if not args.transcribed:
+        published.check_given((row.source for row in read_clips(args.clips)), args.corpus)
+    known = published.read(args.corpus, args.transcribed, on_problem=problems.append)
+    merged = merge.merge(tqdm(read_clips(args.clips), desc="clips", unit="clip"), labels, known, settings)
+    found = partitions.summary(merged, settings)
+    print("\n".join(partitions.describe(found)))
+    partitions.write_merged(merged, args.out, args.clips, languages, found)
+    print(f"{len(problems)} problems of the corpora{': ' if problems else ''}{' | '.join(problems[:3])}")
+    return 0

@@ -1,0 +1,241 @@
+"""The entry point of `fairseq-ext`: find the command, parse its options, run it, print what went wrong in one line."""
+
+import argparse
+import difflib
+import importlib
+import os
+import pkgutil
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn, Protocol, cast
+
+from .. import __version__
+from ..optional import describe
+
+PROGRAM = "fairseq-ext"
+# The order of the help, that of the work; groups that are not named here follow.
+ORDER = (
+    "prepare", "check", "label", "features", "train", "score", "explain", "report", "transcribe", "convert", "jobs"
+)  # fmt: skip
+# What a user can put right: wrong values and files, a missing package, a worker process that died. Anything else
+# is a defect of ours, and its traceback is shown.
+EXPECTED = (ValueError, OSError, ImportError)
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+class Command(Protocol):
+    """A module of a command.
+
+    Attributes:
+        SUMMARY: its line of the help.
+    """
+
+    SUMMARY: str
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options to a parser."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Run the command and return its exit status."""
+
+
+def find_commands() -> dict[str, str]:
+    """Find the commands in this folder without importing them.
+
+    Returns:
+        The module of each command in the order of the help, such as "score recognition": "score_recognition".
+    """
+    modules = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    names = {
+        name.replace("_", " ", 1).replace("_", "-"): name
+        for name in modules
+        if name != "main" and not name.startswith("_")
+    }
+
+    def position(name: str) -> tuple[int, str]:
+        group = name.partition(" ")[0]
+        return (ORDER.index(group) if group in ORDER else len(ORDER), name)
+
+    return {name: names[name] for name in sorted(names, key=position)}
+
+
+def load_command(module: str) -> Command:
+    """Import the module of a command.
+
+    Args:
+        module: its name in this folder.
+
+    Returns:
+        The module.
+    """
+    return cast(Command, importlib.import_module(f"{__package__}.{module}"))
+
+
+def list_commands(commands: dict[str, str]) -> str:
+    """List commands with their summaries, a line each; the name of a group is written once.
+
+    Args:
+        commands: name and module of each, in order.
+
+    Returns:
+        The lines.
+    """
+    width = max(len(name.partition(" ")[2]) for name in commands)
+    lines, previous = [], ""
+    for name, module in commands.items():
+        group, _, rest = name.partition(" ")
+        shown = "" if group == previous else group
+        lines.append(f"  {shown:<10} {rest:<{width}}  {load_command(module).SUMMARY}")
+        previous = group
+    return "\n".join(lines)
+
+
+def refuse(name: str, commands: dict[str, str]) -> NoReturn:
+    """End with status 2 because there is no such command, and suggest the nearest.
+
+    Args:
+        name: what was typed.
+        commands: name and module of each command.
+    """
+    # "recognition" alone finds "score recognition".
+    known = {word: command for command in commands for word in (command.partition(" ")[2], command) if word}
+    known |= {command.partition(" ")[0]: command.partition(" ")[0] for command in commands}
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{PROGRAM} {known[near[0]]}'?" if near else f"see '{PROGRAM} --help'"
+    print(f"{PROGRAM}: there is no command '{name}'; {hint}", file=sys.stderr)
+    sys.exit(2)
+
+
+def show_help(parser: argparse.ArgumentParser, commands: dict[str, str], group: str = "") -> None:
+    """Print the help of the whole program or of a group.
+
+    Args:
+        parser: parser of the options that stand before the command.
+        commands: the commands to list.
+        group: name of the group; empty = the whole.
+    """
+    usage = f"usage: {PROGRAM} {group} COMMAND ...\n" if group else parser.format_usage()
+    intro = "" if group else f"\n{parser.description}\n"
+    own = f"{PROGRAM} {group} COMMAND --help" if group else f"{PROGRAM} COMMAND --help"
+    print(f"{usage}{intro}\n{list_commands(commands)}\n\n'{own}' describes a command and its options.")
+
+
+def run_command(
+    command: Command, prog: str, called: str, arguments: Sequence[str], *, show_traceback: bool = False
+) -> int:
+    """Parse the options of a command and run it. The only place where the errors of commands are caught.
+
+    Args:
+        command: its module.
+        prog: its name in usage and messages.
+        called: its name in the command line that results record, `args.command_line`.
+        arguments: what follows the name.
+        show_traceback: raise errors instead of printing them as a line.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        SystemExit: with a line to print, for errors that the user can put right; with 2 for wrong options.
+    """
+    parser = argparse.ArgumentParser(
+        prog=prog, description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    try:
+        command.add_arguments(parser)
+        parser.set_defaults(command_line=f"{called} {shlex.join(arguments)}".rstrip())
+        return command.run(parser.parse_args(arguments))
+    except argparse.ArgumentError as error:
+        parser.error(str(error))
+    except BrokenPipeError:
+        raise
+    except EXPECTED as error:
+        if show_traceback:
+            raise
+        sys.exit(f"{prog}: {describe(error)}")
+
+
+@contextmanager
+def quiet_ends() -> Iterator[None]:
+    """End without a traceback when the user interrupts, or when the reader of standard output is gone."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # where a reader that is gone is noticed
+    except KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)
+
+
+def run_tool(file: str, name: str = "") -> None:
+    """Run a command under the name of a file in `tools/`; return if its status is 0.
+
+    Args:
+        file: path of the tool, its `__file__`.
+        name: the command, such as "score recognition"; empty = the tool is the module of the command itself.
+
+    Raises:
+        SystemExit: as `run_command`, or with another status than 0.
+    """
+    command = load_command(find_commands()[name]) if name else cast(Command, sys.modules["__main__"])
+    tool = Path(file).name
+    with quiet_ends():
+        status = run_command(command, tool, f"tools/{tool}", sys.argv[1:])
+    if status:
+        sys.exit(status)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `fairseq-ext`.
+
+    Args:
+        argv: its arguments; None = those of the process.
+
+    Returns:
+        The exit status.
+    """
+    with quiet_ends():
+        return _dispatch(argv)
+
+
+def _dispatch(argv: Sequence[str] | None) -> int:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [--help] [--version] [--traceback] COMMAND ...",
+        description="Speech data, training, scores and reports for fairseq.",
+        add_help=False,
+    )
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--traceback", action="store_true")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    args = parser.parse_args(argv)
+    commands = find_commands()
+    if args.help or not args.command:
+        show_help(parser, commands)
+        return 0 if args.help else 2
+    first, *rest = args.command
+    group = {name: module for name, module in commands.items() if name.startswith(f"{first} ")}
+    if first not in commands and group:
+        if not rest or rest[0] in ("-h", "--help"):
+            show_help(parser, group, first)
+            return 0 if rest else 2
+        first, rest = f"{first} {rest[0]}", rest[1:]
+    if first not in commands:
+        refuse(first, commands)
+    prog = f"{PROGRAM} {first}"
+    return run_command(load_command(commands[first]), prog, prog, rest, show_traceback=args.traceback)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""Describe the clips and labels of a run: tables and a montage in RUN/corpus/, WER of the labels in RUN/scores/.
+
+The labels are scored on the validation clips that people transcribed. `fairseq-ext report page` makes the page.
+"""
+
+import argparse
+from pathlib import Path
+
+from ._scored import add_origin
+
+SUMMARY = "Count clips and labels of a run; WER of the labels"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--run", type=Path, required=True, help="folder with clips/, labels/ and manifests/")
+    add_origin(parser)
+    parser.add_argument(
+        "--languages", default="fr,it,es,pt", help="languages of the run (default: fr,it,es,pt)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the tables and print how good the labels are."""
+    from ..report.clip_report import write_clip_report
+    from ..scoring.scored_system import ScoredSystem
+
+    system = ScoredSystem("auto_label", "", 1, args.origin, args.command_line)
+    print("\n".join(write_clip_report(args.run, args.languages.split(","), system)))
+    return 0

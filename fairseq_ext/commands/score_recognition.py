@@ -1,0 +1,86 @@
+"""Score recognisers: write predictions.<decoder>.tsv and metrics.json with WER and CER for each checkpoint.
+
+One checkpoint:
+  fairseq-ext score recognition --checkpoint C --data MANIFESTS --system NAME --out DIR --origin real
+A whole run, every RUN/train/<partition>/<system>/seed<k>/checkpoint_last.pt with RUN/manifests/<partition>,
+into RUN/scores/<partition>/<system>/seed<k>:
+  fairseq-ext score recognition --run RUN --partitions 'labels/*' --origin real [--lm ARPA]
+
+Decodes greedily and, with --lm, by beam search, whose weights (alpha, beta, unk_score) are chosen on the development
+split. With --run the weights are also kept beside the checkpoint, in lm_weights.json, where `fairseq-ext transcribe`
+finds them. Systems that have their metrics.json are skipped unless --force is given, whatever the other options.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ._scored import add_checkpoint_or_run, add_origin, check_checkpoint_or_run, find_jobs
+
+SUMMARY = "Score recognisers: WER and CER, greedy and with an n-gram LM"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_checkpoint_or_run(parser)
+    add_origin(parser)
+    parser.add_argument(
+        "--dev-split", default="valid", help="split on which the weights of --lm are chosen (default: valid)"
+    )
+    parser.add_argument(
+        "--language", default="", help="language whose rules normalise the texts (default: the sidecar's)"
+    )
+    parser.add_argument("--lm", type=Path, metavar="ARPA", help="n-gram language model, gzip or not")
+    parser.add_argument(
+        "--beam", type=int, default=32, help="hypotheses of the beam search, with --lm (default: 32)"
+    )
+    weights: dict[str, Any] = {"type": float, "nargs": "+", "metavar": "X"}
+    parser.add_argument("--alphas", **weights, help="weights of the language model to try")
+    parser.add_argument("--betas", **weights, help="rewards per word to try")
+    parser.add_argument("--unk-scores", **weights, help="log-scores per unknown word to try, 0 or less")
+    parser.add_argument(
+        "--max-dev", type=int, default=300, help="most utterances that choose the weights (default: 300)"
+    )
+    parser.add_argument("--batch-size", type=int, default=16, help="recordings per batch (default: 16)")
+
+
+def load(path: str, device: str) -> Any:
+    """Load a recogniser; fairseq, which takes seconds to import, is needed only if there is one to score.
+
+    Args:
+        path: its checkpoint.
+        device: torch device.
+
+    Returns:
+        The recogniser.
+    """
+    from ..inference.recognizer import load_recognizer
+
+    return load_recognizer(path, device)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score the checkpoints and print a line for each."""
+    names = ("alphas", "betas", "unk_scores")
+    check_checkpoint_or_run(args)
+    if not args.lm and any(getattr(args, name) for name in names):
+        raise argparse.ArgumentError(
+            None, "--alphas, --betas and --unk-scores weigh a language model; give --lm too"
+        )
+    from tqdm import tqdm
+
+    from ..decoding.tuning import Grid
+    from ..scoring.recognition.decoders import read_language_model
+    from ..scoring.recognition.evaluation import Options, recognise_all
+
+    jobs = find_jobs(args)
+    if not jobs:
+        print("no finished training found, so nothing is scored")
+    grid = Grid(**{name: getattr(args, name) for name in names if getattr(args, name)})
+    lm = read_language_model(args.lm, beam_size=args.beam, grid=grid) if args.lm else None
+    named = ("split", "dev_split", "language", "max_dev", "batch_size", "device")
+    options = Options(lm=lm, keep_weights=bool(args.run), **{name: getattr(args, name) for name in named})
+    for line in recognise_all(jobs, partial(load, device=args.device), options, force=args.force):
+        tqdm.write(line)
+    return 0
