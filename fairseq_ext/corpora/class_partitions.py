@@ -1,0 +1,117 @@
+"""The partitions of anybody's data set of classes, chosen by name.
+
+`published`                        the split that the data set states, or lists of speakers or recordings
+`leave_one_speaker_out/SPEAKER`    each speaker is tested once; `.../foldNN` where several are tested together
+`leave_one_group_out/GROUP`        the same by session, place or microphone
+`few_labels`                       1, 2, 5, 10 recordings per class and speaker: `labels/N` of the published split, or
+                                   `labels_N/SPEAKER` of each fold
+`leaky/FOLD`                       random folds that share speakers: a control, not a result
+`random/FOLD`                      the same where no speakers are known: scores are not speaker-independent
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+
+from ..manifest import Utterance
+from .labelled_corpus import LabelledCorpus
+from .partitions import (
+    Partition,
+    few_labels,
+    leaky_control,
+    leave_one_out,
+    published,
+    side_by_lists,
+    with_classes,
+)
+
+CHOICES = ("published", "leave_one_speaker_out", "leave_one_group_out", "few_labels", "leaky")
+LABELS_PER_CLASS = (1, 2, 5, 10)
+NUM_RANDOM_FOLDS = 5
+
+
+def partitions(
+    corpus: LabelledCorpus,
+    chosen: Sequence[str],
+    *,
+    stream: str,
+    max_folds: int = 10,
+    lists: Mapping[str, Iterable[str]] | None = None,
+    seed: int = 1,
+) -> Iterator[Partition]:
+    """Make the chosen partitions.
+
+    Args:
+        corpus: the data set.
+        chosen: names in `CHOICES`, or "random".
+        stream: name of the label stream.
+        max_folds: most folds; where there are more speakers or groups, several are left out together.
+        lists: side -> speakers or utterance ids of the published split; None takes what the utterances state.
+        seed: seed of whatever is drawn.
+
+    Yields:
+        Partitions with the label stream. Each dictionary has all classes, so that folds can be pooled.
+
+    Raises:
+        ValueError: the corpus lacks what a partition needs.
+    """
+    makers: Mapping[str, Callable[[], Iterable[Partition]]] = {
+        "published": lambda: [_published(corpus, lists)],
+        "leave_one_speaker_out": lambda: _speakers_out(corpus, max_folds),
+        "leave_one_group_out": lambda: _groups_out(corpus, max_folds),
+        "few_labels": lambda: _few_labels(corpus, lists, max_folds, seed),
+        "leaky": lambda: leaky_control("leaky", corpus.utterances, NUM_RANDOM_FOLDS, seed=seed),
+        "random": lambda: leaky_control("random", corpus.utterances, NUM_RANDOM_FOLDS, seed=seed),
+    }
+    classes = sorted(set(corpus.classes.values()))
+    for partition in chain.from_iterable(makers[name]() for name in chosen):
+        yield with_classes(partition, stream, corpus.label, classes)
+
+
+def _published(corpus: LabelledCorpus, lists: Mapping[str, Iterable[str]] | None) -> Partition:
+    partition = published(corpus.utterances, side_by_lists(lists) if lists else lambda u: u.split)
+    if not partition.train or not partition.test:
+        raise ValueError(
+            f"published: {len(partition.train)} utterances to train on and {len(partition.test)} to test on; give a "
+            "column of train, valid, test (--split), or lists (--lists train=FILE test=FILE)"
+        )
+    return partition
+
+
+def _speakers_out(corpus: LabelledCorpus, max_folds: int) -> Iterator[Partition]:
+    return leave_one_out("leave_one_speaker_out", corpus.utterances, max_folds=max_folds, with_valid=True)
+
+
+def _groups_out(corpus: LabelledCorpus, max_folds: int) -> Iterator[Partition]:
+    def group(utterance: Utterance) -> str:
+        return corpus.groups.get(utterance.id, "")
+
+    family = "leave_one_group_out"
+    return leave_one_out(family, corpus.utterances, group=group, max_folds=max_folds, with_valid=True)
+
+
+def _few_labels(
+    corpus: LabelledCorpus, lists: Mapping[str, Iterable[str]] | None, max_folds: int, seed: int
+) -> Iterator[Partition]:
+    if lists or any(u.split for u in corpus.utterances):
+        base = _published(corpus, lists)
+        yield from few_labels("labels", base, LABELS_PER_CLASS, corpus.label, seed=seed)
+        return
+    for count in LABELS_PER_CLASS:
+        for fold in _speakers_out(corpus, max_folds):
+            _, _, name = fold.name.partition("/")
+            (few,) = few_labels("", fold, [count], corpus.label, seed=seed)
+            yield Partition(f"labels_{count}/{name}", few.train, test=few.test)
+
+
+def unlearnable(partition: Partition, stream: str) -> list[str]:
+    """Find the classes that a partition tests without a training utterance.
+
+    Args:
+        partition: one of `partitions`.
+        stream: name of the label stream.
+
+    Returns:
+        The classes, in the order of the dictionary.
+    """
+    tested = {partition.labels[stream](u) for u in partition.test}
+    return [name for name, count in partition.dictionaries[stream].items() if not count and name in tested]
