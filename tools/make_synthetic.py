@@ -2,108 +2,44 @@
 """Write a synthetic corpus in the published layout of a real one: make_synthetic.py CORPUS --out DIR."""
 
 import argparse
+import importlib
+import pkgutil
 import sys
-from dataclasses import fields
 from pathlib import Path
-
-# Corpora of talking faces: what they are, and whose number and minutes can be chosen.
-FILMS = {
-    "mtedx": ("talks with transcripts in French, Italian, Spanish, Portuguese", "train, per language"),
-    "voxceleb2": ("short clips of faces in five languages, not told", "dev"),
-    "avspeech": ("clips of larger pictures in five languages, one speaker each", ""),
-}
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
-    from fairseq_ext.synthetic.common_voice_plan import ACCENTS, Sizes
+    """Parse the command line; every module of `fairseq_ext.synthetic` with a SUMMARY is a corpus."""
+    from fairseq_ext import synthetic
 
     parser = argparse.ArgumentParser(description=__doc__)
-    corpora = parser.add_subparsers(dest="corpus", required=True, metavar="CORPUS")
-    fsdd = corpora.add_parser("fsdd", help="Free Spoken Digit Dataset: 10 digits, 6 speakers, 8 kHz")
-    fsdd.add_argument(
-        "--num-per-digit", type=int, default=50, help="recordings per digit and speaker (default: 50)"
-    )
-    common_voice = corpora.add_parser("common_voice", help="Common Voice 17 and later: sentences, mp3")
-    common_voice.add_argument("--locale", default="ca", choices=ACCENTS, help="language (default: ca)")
-    for size in fields(Sizes):
-        option = f"--{size.name.replace('_', '-')}"
-        common_voice.add_argument(
-            option,
-            type=type(size.default),
-            default=size.default,
-            metavar="N",
-            help=f"default: {size.default}",
-        )
-    films = [add_films(corpora, name) for name in FILMS]
-    for corpus in (common_voice, *films):
-        corpus.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-    for corpus in (fsdd, common_voice, *films):
-        corpus.add_argument(
-            "--out", type=Path, required=True, help="folder of the corpus; an interrupted run continues"
-        )
-        corpus.add_argument("--seed", type=int, default=1, help="another seed gives other takes (default: 1)")
+    corpora = parser.add_subparsers(required=True, metavar="CORPUS")
+    for found in pkgutil.iter_modules(synthetic.__path__, f"{synthetic.__name__}."):
+        corpus = importlib.import_module(found.name)
+        if hasattr(corpus, "SUMMARY"):
+            name = found.name.rpartition(".")[2]
+            options = corpora.add_parser(name, help=corpus.SUMMARY, description=corpus.SUMMARY)
+            options.set_defaults(run=corpus.run)
+            corpus.add_arguments(options)
+            add_common_arguments(options)
     return parser.parse_args()
 
 
-def add_films(
-    corpora: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str
-) -> argparse.ArgumentParser:
-    """A corpus of talking faces."""
-    about, part = FILMS[name]
-    films = corpora.add_parser(name, help=about)
-    if part:
-        films.add_argument("--speakers", type=int, metavar="N", help=f"of {part} (default: those of a demo)")
-    films.add_argument(
-        "--minutes",
-        type=float,
-        metavar="M",
-        help=f"of {part or 'all clips'}, about (default: those of a demo)",
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every corpus."""
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the corpus; a killed run continues"
     )
-    if name == "mtedx":
-        films.add_argument("--languages", nargs="+", metavar="CODE", help="default: fr it es pt")
-    return films
-
-
-def write_fsdd(args: argparse.Namespace) -> str:
-    """Write the digits; returns what there is now."""
-    from fairseq_ext.synthetic import fsdd
-
-    count = fsdd.write(args.out, num_per_digit=args.num_per_digit, seed=args.seed)
-    return f"{count} recordings in {args.out}"
-
-
-def write_common_voice(args: argparse.Namespace) -> str:
-    """Write one locale of Common Voice; returns what there is now."""
-    from fairseq_ext.synthetic import common_voice
-
-    sizes = common_voice.Sizes(**{size.name: getattr(args, size.name) for size in fields(common_voice.Sizes)})
-    rows = common_voice.write(args.out, args.locale, sizes=sizes, seed=args.seed, num_workers=args.workers)
-    return f"{', '.join(f'{count} {name}' for name, count in rows.items())} in {args.out / args.locale}"
-
-
-def write_films(args: argparse.Namespace) -> str:
-    """Write a corpus of talking faces; returns what there is now."""
-    from importlib import import_module
-
-    corpus = import_module(f"fairseq_ext.synthetic.{args.corpus}")
-    amount = [getattr(args, name) for name in ("speakers", "minutes") if hasattr(args, name)]
-    if None in amount and any(value is not None for value in amount):
-        raise ValueError("--speakers and --minutes go together: both expected, found one; give the other too")
-    sizes = corpus.Sizes() if None in amount else corpus.Sizes.of(*amount)
-    chosen = {"languages": args.languages} if getattr(args, "languages", None) else {}
-    counts = corpus.write(args.out, sizes=sizes, seed=args.seed, num_workers=args.workers, **chosen)
-    return f"{', '.join(f'{count} {name}' for name, count in counts.items())} in {args.out}"
+    parser.add_argument("--seed", type=int, default=1, help="another seed gives other takes (default: 1)")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
 
 
 def main() -> None:
     """Write the corpus and say where it is."""
-    from fairseq_ext.synthetic.speech import SpeechError
-
     args = parse_args()
     try:
-        print({"fsdd": write_fsdd, "common_voice": write_common_voice}.get(args.corpus, write_films)(args))
-    except (ValueError, SpeechError, ModuleNotFoundError) as error:
+        print(args.run(args))
+    except (ValueError, RuntimeError, ModuleNotFoundError) as error:
         sys.exit(f"make_synthetic.py: {error}")
 
 
