@@ -11,6 +11,7 @@ As in the real world, some clips show a second, larger face that is silent, one 
 lines of the list have no clip (deleted from YouTube); `SYNTHETIC_truth.tsv` tells which. Left out: avspeech_test.csv.
 """
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -19,12 +20,14 @@ from pathlib import Path
 import numpy as np
 
 from ..files import atomic_write
+from .corpus_folder import describe
 from .faces.look import draw_look
-from .film_corpus import claim, write_films
+from .film_corpus import add_amount, sizes_of, write_films
 from .films import Film, Speaker, cast, duration_s, sentences, youtube_id
 
 __all__ = ["LANGUAGES", "Sizes", "plan", "write"]
 
+SUMMARY = "AVSpeech: clips of larger pictures in five languages, one speaker each"
 LANGUAGES = ("fr", "it", "es", "pt", "en")
 _CLIP_S = 3.3  # of a clip, on average
 _RATES_HZ = (Fraction(25), Fraction(30000, 1001), Fraction(24), Fraction(30), Fraction(60))
@@ -89,13 +92,23 @@ def write(
         ModuleNotFoundError: when OpenCV is missing.
     """
     root, sizes = Path(root), sizes or Sizes()
-    claim(root, {"corpus": "avspeech", "seed": seed, **asdict(sizes)})
-    films = plan(sizes, seed)
-    write_films(root, films, num_workers=num_workers, title="synthetic AVSpeech", progress=progress)
+    films, settings = plan(sizes, seed), {"corpus": "avspeech", "seed": seed, **asdict(sizes)}
+    write_films(root, films, settings, num_workers=num_workers, progress=progress)
     lines = sorted([*map(_line, films), *_deleted(sizes.deleted, seed)])
     with atomic_write(root / "avspeech_train.csv") as file:
         file.writelines(f"{line}\n" for line in lines)
     return {"clips": len(films), "lines": len(lines)}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this corpus to a parser."""
+    add_amount(parser, "all clips", has_speakers=False)
+
+
+def run(args: argparse.Namespace) -> str:
+    """Write the corpus as the command line asks; return a line that says what there is now."""
+    sizes = sizes_of(args, Sizes.of)
+    return describe(write(args.out, sizes=sizes, seed=args.seed, num_workers=args.workers), args.out)
 
 
 def plan(sizes: Sizes, seed: int) -> list[Film]:

@@ -14,36 +14,38 @@ reported.tsv and unvalidated_sentences.tsv. Beside the layout: `SYNTHETIC.txt` i
 start_s, end_s; words that the synthesiser says as one have no row, nor have clips that were stopped early).
 """
 
+import argparse
 import hashlib
-import json
-import multiprocessing
-import multiprocessing.connection
 import os
-import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import soundfile
-from tqdm import tqdm
 
-from ..files import atomic_write, read_lines
+from ..files import atomic_write
+from ..jobs import Item, Work, one_by_one
 from .common_voice_plan import ACCENTS, Clip, Sizes, plan_clips
-from .speech import list_languages
+from .corpus_folder import LABEL_FILE, SCRATCH, claim, describe, making
 from .voices import Samples, speak
 
 __all__ = ["ACCENTS", "COLUMNS", "LABEL_FILE", "SAMPLE_RATE_HZ", "TIMES_FILE", "Sizes", "write"]
 
+SUMMARY = "Common Voice 17 and later: sentences in mp3"
 # What the platform transcodes to (common-voice repository, server/src/lib/clip.ts).
 SAMPLE_RATE_HZ = 32_000
 BITRATE_BPS = 48_000  # bytes over duration of all Catalan clips of release 24: 48.1 kbit/s
-LABEL_FILE = "SYNTHETIC.txt"
 TIMES_FILE = "SYNTHETIC_times.tsv"
 # To be raised whenever sound or text changes, so that a folder of older ones is not continued.
 VERSION = 1
+_ABOUT = (
+    "This corpus is synthetic: spoken by the espeak-ng synthesiser, not by people, in sentences made by a grammar. "
+    "Results on it say nothing about real speech."
+)
 
 COLUMNS = (
     *("client_id", "path", "sentence_id", "sentence", "sentence_domain", "up_votes", "down_votes"),
@@ -85,51 +87,47 @@ def write(
         SpeechError: when the package espeakng-loader is missing.
     """
     root, sizes = Path(root), sizes or Sizes()
-    list_languages()  # raises before anything is written when the synthesiser is missing
     clips, unread = plan_clips(locale, sizes, seed)
-    _claim(root, locale, {"version": VERSION, "locale": locale, "seed": seed, **asdict(sizes)})
+    settings = {"version": VERSION, "locale": locale, "seed": seed, **asdict(sizes)}
+    claim(root, _ABOUT, settings, part="locale")
     folder = root / locale
+    (folder / "clips").mkdir(parents=True, exist_ok=True)
     _refuse_others(folder, {clip.name for clip in clips})
-    times = _known_times(folder)
-    missing = [
-        clip for clip in clips if not (_is_whole(folder, clip) and (clip.name in times or clip.is_cut))
-    ]
+    is_whole, times = partial(_is_whole, folder), _known_times(folder)
+    missing = [c for c in clips if not (is_whole(c.name) and (c.name in times or c.is_cut))]
     tables = {name: list(_rows(clips, locale, name)) for name in BUCKETS}
     if missing or not all((folder / name).exists() for name in _TABLES):
         for name in BUCKETS:
             (folder / f"{name}.tsv").unlink(missing_ok=True)
-        times |= _record_all(folder, clips, missing, times, num_workers, progress)
-        _write_tables(folder, clips, unread, times, tables)
+        names, work = [clip.name for clip in missing], partial(_clip_work, folder, missing)
+        options: dict[str, Any] = {"batch_size": 4, "num_workers": num_workers, "progress": progress}
+        with making(
+            folder, names, work, is_there=is_whole, title=f"common_voice_{locale}", **options
+        ) as made:
+            times |= {name: tuple((n, a, b) for n, a, b in result["times"]) for name, result in made.items()}
+            _write_tables(folder, clips, unread, times, tables)
     return {name: len(rows) for name, rows in tables.items()}
 
 
-def _claim(root: Path, locale: str, settings: dict[str, object]) -> None:
-    """Label the folder as synthetic before anything else is written; refuse one that is something else."""
-    label, line = root / LABEL_FILE, json.dumps(settings)
-    lines = list(read_lines(label)) if label.exists() else []
-    known = {json.loads(text)["locale"]: text for text in lines if text.startswith("{")}
-    if locale in known and json.loads(known[locale]) != settings:
-        raise ValueError(
-            f"{label}: the settings {line} expected, found {known[locale]}; choose another folder"
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this corpus to a parser."""
+    parser.add_argument("--locale", default="ca", choices=ACCENTS, help="language (default: ca)")
+    for size in fields(Sizes):
+        option, default = f"--{size.name.replace('_', '-')}", size.default
+        parser.add_argument(
+            option, type=type(default), default=default, metavar="N", help=f"default: {default}"
         )
-    if locale not in known:
-        if (root / locale).exists() or (not known and root.exists() and any(root.iterdir())):
-            raise ValueError(
-                f"{root}: an empty folder or a {LABEL_FILE} expected, found other files; choose another folder"
-            )
-        with atomic_write(label) as file:
-            file.write(
-                "This corpus is synthetic: spoken by the espeak-ng synthesiser, not by people, in sentences made by a "
-                "grammar. Results on it say nothing about real speech.\n"
-            )
-            file.writelines(f"{text}\n" for text in [*known.values(), line])
-    (root / locale / "clips").mkdir(parents=True, exist_ok=True)
+
+
+def run(args: argparse.Namespace) -> str:
+    """Write the corpus as the command line asks; return a line that says what there is now."""
+    sizes = Sizes(**{size.name: getattr(args, size.name) for size in fields(Sizes)})
+    counts = write(args.out, args.locale, sizes=sizes, seed=args.seed, num_workers=args.workers)
+    return describe(counts, args.out / args.locale)
 
 
 def _refuse_others(folder: Path, wanted: set[str]) -> None:
-    """Another file among the clips means that this is not our folder; what a kill left behind is removed."""
-    for partial in folder.glob(".partial-*"):
-        partial.unlink()
+    """Raise ValueError when another file is among the clips: this is then not our folder."""
     others = sorted(set(os.listdir(folder / "clips")) - wanted)
     if others:
         raise ValueError(
@@ -138,9 +136,9 @@ def _refuse_others(folder: Path, wanted: set[str]) -> None:
         )
 
 
-def _is_whole(folder: Path, clip: Clip) -> bool:
-    """The rate is constant, so the length that the header tells must fit the size."""
-    path = folder / "clips" / clip.name
+def _is_whole(folder: Path, name: str) -> bool:
+    """Return whether a clip has all of its bytes: the bit rate is constant, so its duration gives its size."""
+    path = folder / "clips" / name
     try:
         info = soundfile.info(str(path))
     except soundfile.LibsndfileError:
@@ -148,61 +146,20 @@ def _is_whole(folder: Path, clip: Clip) -> bool:
     return bool(info.samplerate == SAMPLE_RATE_HZ and path.stat().st_size * 8 >= info.duration * BITRATE_BPS)
 
 
-def _record_all(
-    folder: Path,
-    clips: list[Clip],
-    missing: list[Clip],
-    times: dict[str, Times],
-    num_workers: int,
-    progress: bool,
-) -> dict[str, Times]:
-    """Record the clips; the file of word times grows with them, so that an interrupted run continues."""
-    wanted = {clip.name: clip for clip in clips}
-    for clip in missing:
-        times.pop(clip.name, None)
-    with atomic_write(folder / TIMES_FILE) as file:
-        file.write(_TIMES_HEADER)
-        file.writelines(_time_lines(wanted[name], spans) for name, spans in times.items() if name in wanted)
-    found: dict[str, Times] = {}
-    with open(folder / TIMES_FILE, "a", encoding="utf-8", newline="\n") as file:
-        recorded = _run(folder, missing, num_workers)
-        title = f"synthetic Common Voice, {folder.name}"
-        bar = tqdm(recorded, title, len(missing), unit="clip", disable=not progress)
-        for clip, spans in zip(missing, bar, strict=True):
-            found[clip.name] = spans
-            file.write(_time_lines(clip, spans))
-            file.flush()
-    return found
+def _clip_work(folder: Path, clips: Sequence[Clip]) -> Work:
+    by_name = {clip.name: clip for clip in clips}
 
+    def record(item: Item) -> dict[str, Any]:
+        return {"times": _record(folder, by_name[item.id])}
 
-def _run(folder: Path, clips: list[Clip], num_workers: int) -> Iterator[Times]:
-    """Word times of the clips, in order, as the recordings appear."""
-    folders = [folder] * len(clips)
-    if num_workers <= 1:
-        yield from map(_record, folders, clips)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_end_with_parent) as pool:
-        yield from pool.map(_record, folders, clips, chunksize=4)
-
-
-def _end_with_parent() -> None:
-    """A killed parent would leave its workers waiting for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a worker has a parent"
-
-    def wait() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+    return one_by_one(record)
 
 
 def _record(folder: Path, clip: Clip) -> Times:
     """Speak a clip and write its mp3, which appears when it is whole."""
     speech = speak(clip.speaker.voice, clip.spoken.text, take=clip.take, sample_rate_hz=SAMPLE_RATE_HZ)
     samples = speech.samples[: len(speech.samples) // 2] if clip.is_cut else speech.samples
-    scratch = folder / f".partial-{os.getpid()}.mp3"
+    scratch = folder / f"{SCRATCH}{os.getpid()}.mp3"
     _write_mp3(scratch, samples)
     scratch.replace(folder / "clips" / clip.name)
     if clip.is_cut:

@@ -1,64 +1,80 @@
-"""Write the films of a corpus: labelled as synthetic, by several processes, continued after a kill.
+"""Write the films of a corpus, and the table that tells what is said in them, when, and what was planted.
 
-A film is done when its files are there and its rows stand in the table of truth, which grows with every film.
+What the corpora of films share: a plan of `films.Film`, written by `write_films`; options of the command line.
 """
 
-import json
-import multiprocessing
-import multiprocessing.connection
-import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
-from tqdm import tqdm
-
-from ..files import atomic_write, read_lines
+from ..files import atomic_write
+from ..jobs import Item, Work, one_by_one
+from .corpus_folder import claim, making
 from .films import TRUTH_COLUMNS, Film, Row, make_film
-from .speech import list_languages
 
-__all__ = ["LABEL_FILE", "TRUTH_FILE", "claim", "write_films"]
+__all__ = ["TRUTH_FILE", "add_amount", "sizes_of", "write_films"]
 
-LABEL_FILE = "SYNTHETIC.txt"
+SizesT = TypeVar("SizesT")
+
 TRUTH_FILE = "SYNTHETIC_truth.tsv"
 # To be raised whenever sound or picture changes, so that a folder of older films is not continued.
 _VERSION = 1
 _ABOUT = (
     "This corpus is synthetic: spoken by the espeak-ng synthesiser and shown by drawn faces, not by people. Results on "
     f"it say nothing about real speakers. {TRUTH_FILE} tells what is said when, and what was planted: missing and "
-    "damaged files, pictures without a face, second faces.\n"
+    "damaged files, pictures without a face, second faces."
 )
 
 
-def claim(root: Path, settings: Mapping[str, object]) -> None:
-    """Label a folder as synthetic before anything else is written; refuse one that is something else.
+def write_films(
+    root: Path,
+    films: Sequence[Film],
+    settings: Mapping[str, object],
+    *,
+    num_workers: int = 1,
+    progress: bool = True,
+) -> list[Row]:
+    """Claim a folder and write all films of a corpus into it, or those that are missing.
 
     Args:
-        root: of the corpus, created when missing.
-        settings: all that decides the content.
+        root: folder of the corpus, created when missing.
+        films: all films of the corpus.
+        settings: everything that decides the films; `corpus` is the corpus's name.
+        num_workers: processes.
+        progress: show a progress bar.
+
+    Returns:
+        The rows of `TRUTH_FILE` (columns: `TRUTH_COLUMNS`), in the order of the films.
 
     Raises:
-        ValueError: for a folder with other files, or a corpus of other settings.
+        ValueError: when the folder holds anything other than this corpus.
         SpeechError: when the package espeakng-loader is missing.
         ModuleNotFoundError: when OpenCV is missing, naming what to install.
     """
-    list_languages()
     _require_opencv()
-    line, label = json.dumps({"version": _VERSION, **settings}), root / LABEL_FILE
-    if label.exists():
-        known = [text for text in read_lines(label) if text.startswith("{")]
-        if known != [line]:
-            raise ValueError(
-                f"{label}: the settings {line} expected, found {' '.join(known)}; choose another folder"
-            )
-        return
-    if root.exists() and any(root.iterdir()):
-        raise ValueError(
-            f"{root}: an empty folder or a {LABEL_FILE} expected, found other files; choose another folder"
-        )
-    with atomic_write(label) as file:
-        file.write(f"{_ABOUT}{line}\n")
+    claim(root, _ABOUT, {"version": _VERSION, **settings})
+    files = {film.name: film.files for film in films}
+
+    def is_there(name: str) -> bool:
+        return all((root / path).is_file() for path in files[name])
+
+    truth = root / TRUTH_FILE
+    known = _read_truth(truth, films)
+    missing = [film for film in films if film.name not in known or not is_there(film.name)]
+    if missing:
+        names, title = [film.name for film in missing], str(settings["corpus"])
+        options: dict[str, Any] = {"num_workers": num_workers, "progress": progress}
+        with making(
+            root, names, partial(_film_work, root, missing), is_there=is_there, title=title, **options
+        ) as made:
+            known |= {name: [tuple(row) for row in result["rows"]] for name, result in made.items()}
+            _remove_scratch(root, films)
+            with atomic_write(truth) as file:
+                rows = (row for film in films for row in known[film.name])
+                file.writelines("\t".join(row) + "\n" for row in (TRUTH_COLUMNS, *rows))
+    return [row for film in films for row in known[film.name]]
 
 
 def _require_opencv() -> None:
@@ -68,44 +84,13 @@ def _require_opencv() -> None:
         raise ModuleNotFoundError(f"{error}; run pip install -e .[video]") from None
 
 
-def write_films(
-    root: Path, films: Sequence[Film], *, num_workers: int = 1, title: str = "films", progress: bool = True
-) -> list[Row]:
-    """Write all films, or those that are missing.
+def _film_work(root: Path, films: Sequence[Film]) -> Work:
+    by_name = {film.name: film for film in films}
 
-    Args:
-        root: of the corpus; claimed.
-        films: all of the corpus.
-        num_workers: processes.
-        title: of the progress bar.
-        progress: show it.
+    def make(item: Item) -> dict[str, Any]:
+        return {"rows": make_film(root, by_name[item.id])}
 
-    Returns:
-        The rows of `TRUTH_FILE` (columns: `TRUTH_COLUMNS`), in the order of the films.
-    """
-    truth = root / TRUTH_FILE
-    _remove_scratch(root, films)
-    known = _known(truth, films)
-    missing = [film for film in films if film.name not in known or not _are_there(root, film)]
-    if missing or not truth.exists():
-        with atomic_write(truth) as file:
-            file.write(_line(TRUTH_COLUMNS))
-            file.writelines(_line(row) for rows in known.values() for row in rows)
-        with open(truth, "a", encoding="utf-8", newline="\n") as file:
-            made = _run(root, missing, num_workers)
-            bar = tqdm(made, title, len(missing), unit="film", disable=not progress)
-            for film, rows in zip(missing, bar, strict=True):
-                known[film.name] = rows
-                file.write("".join(map(_line, rows)))
-                file.flush()
-        with atomic_write(truth) as file:
-            file.write(_line(TRUTH_COLUMNS))
-            file.writelines(_line(row) for film in films for row in known[film.name])
-    return [row for film in films for row in known[film.name]]
-
-
-def _are_there(root: Path, film: Film) -> bool:
-    return all((root / path).is_file() for path in film.files)
+    return one_by_one(make)
 
 
 def _remove_scratch(root: Path, films: Sequence[Film]) -> None:
@@ -115,45 +100,49 @@ def _remove_scratch(root: Path, films: Sequence[Film]) -> None:
             scratch.unlink()
 
 
-def _known(truth: Path, films: Sequence[Film]) -> dict[str, list[Row]]:
-    """Rows of the films done so far; a film whose rows were cut off by a kill is not done."""
-    wanted = {film.name: len(film.sentences) for film in films}
+def _read_truth(truth: Path, films: Sequence[Film]) -> dict[str, list[Row]]:
+    """Return the rows of the films that are in the table; empty until all films have been written once."""
     found: dict[str, list[Row]] = {}
-    content = truth.read_bytes().rpartition(b"\n")[0].decode("utf-8") if truth.exists() else ""
-    for line in content.split("\n")[1:]:
-        row = tuple(line.split("\t"))
-        if row[0] in wanted and len(row) == len(TRUTH_COLUMNS):
+    lines = truth.read_text(encoding="utf-8").split("\n")[1:] if truth.exists() else []
+    for row in (tuple(line.split("\t")) for line in lines):
+        if len(row) == len(TRUTH_COLUMNS):
             found.setdefault(row[0], []).append(row)
-    latest = {name: rows[-wanted[name] :] for name, rows in found.items()}
     return {
-        name: rows
-        for name, rows in latest.items()
-        if [row[1] for row in rows] == [str(number) for number in range(wanted[name])]
+        film.name: found[film.name] for film in films if len(found.get(film.name, ())) == len(film.sentences)
     }
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "\t".join(cells) + "\n"
+def add_amount(parser: argparse.ArgumentParser, of: str, *, has_speakers: bool = True) -> None:
+    """Add the options for the amount of speech, which `sizes_of` reads.
+
+    Args:
+        parser: parser of the corpus's options.
+        of: the split whose amount they choose, for the help.
+        has_speakers: whether the number of speakers can be chosen too.
+    """
+    if has_speakers:
+        parser.add_argument("--speakers", type=int, metavar="N", help=f"speakers of {of} (default: a demo's)")
+    parser.add_argument(
+        "--minutes", type=float, metavar="M", help=f"minutes of {of}, about (default: a demo's)"
+    )
 
 
-def _run(root: Path, films: Sequence[Film], num_workers: int) -> Iterator[list[Row]]:
-    """Rows of the films, in order, as they appear."""
-    roots = [root] * len(films)
-    if num_workers <= 1 or len(films) <= 1:
-        yield from map(make_film, roots, films)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_end_with_parent) as pool:
-        yield from pool.map(make_film, roots, films)
+def sizes_of(args: argparse.Namespace, sizes: Callable[..., SizesT]) -> SizesT | None:
+    """Read the amount of speech from the options of `add_amount`.
 
+    Args:
+        args: parsed command line.
+        sizes: makes the corpus's `Sizes` of the amount, its method `of`.
 
-def _end_with_parent() -> None:
-    """A killed parent would leave its workers waiting for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a worker has a parent"
+    Returns:
+        The sizes; None when no amount was chosen.
 
-    def wait() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+    Raises:
+        ValueError: when only one of two options was given.
+    """
+    amount = [getattr(args, name) for name in ("speakers", "minutes") if hasattr(args, name)]
+    if all(value is None for value in amount):
+        return None
+    if None in amount:
+        raise ValueError("--speakers and --minutes go together: both expected, found one; give the other too")
+    return sizes(*amount)

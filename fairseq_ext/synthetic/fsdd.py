@@ -8,24 +8,31 @@ Each speaker has the accent, pace, trimming, level and noise floor of the real o
 real recordings); accents come from English words spelled for the voice of another language.
 """
 
-import json
+import argparse
 import os
 import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from ..jobs import Item, Work, one_by_one
+from .corpus_folder import LABEL_FILE, SCRATCH, claim, describe, making
 from .voices import Channel, Samples, Voice, speak
 
 __all__ = ["LABEL_FILE", "SAMPLE_RATE_HZ", "SPEAKERS", "write"]
 
+SUMMARY = "Free Spoken Digit Dataset: 10 digits, 6 speakers, 8 kHz"
 SAMPLE_RATE_HZ = 8_000
 NUM_PER_DIGIT = 50
-LABEL_FILE = "SYNTHETIC.txt"
 # To be raised whenever the sound changes, so that a folder of older sound is not continued.
 VERSION = 1
+_ABOUT = (
+    "This corpus is synthetic: spoken by the espeak-ng synthesiser, not by people. "
+    "Results on it say nothing about real speech."
+)
 # Lengths of the published recordings, rounded inwards.
 MIN_DURATION_S, MAX_DURATION_S = 0.15, 2.25
 
@@ -88,6 +95,7 @@ def write(
     num_per_digit: int = NUM_PER_DIGIT,
     speakers: Sequence[str] = tuple(SPEAKERS),
     seed: int = 1,
+    num_workers: int = 1,
     progress: bool = True,
 ) -> int:
     """Write the corpus, or what is missing of it; each recording appears whole or not at all.
@@ -99,6 +107,7 @@ def write(
         num_per_digit: recordings of each digit per speaker.
         speakers: some of `SPEAKERS`.
         seed: another seed gives other takes by the same speakers.
+        num_workers: processes.
         progress: show a progress bar.
 
     Returns:
@@ -108,68 +117,72 @@ def write(
         ValueError: when an argument is out of range, or the folder holds anything other than this corpus.
         SpeechError: when the package espeakng-loader is missing.
     """
-    root = Path(root)
-    wanted = list(_recordings(root, num_per_digit, speakers))
-    _claim(root, seed)
-    _refuse_others(root, {path for path, *_ in wanted})
-    missing = [recording for recording in wanted if not _is_whole(recording[0])]
-    for path, digit, speaker, index in tqdm(missing, "synthetic digits", unit="clip", disable=not progress):
-        _write_wav(path, _say(digit, speaker, index, seed), scratch=root / f".partial-{os.getpid()}.wav")
-    return len(wanted)
+    root, names = Path(root), _names(num_per_digit, speakers)
+    claim(root, _ABOUT, {"version": VERSION, "seed": seed})
+    folder = root / "recordings"
+    folder.mkdir(exist_ok=True)
+    _refuse_others(folder, set(names))
+    is_whole = partial(_is_whole, folder)
+    missing, work = [name for name in names if not is_whole(name)], partial(_digit_work, root, seed)
+    options: dict[str, Any] = {"batch_size": 20, "num_workers": num_workers, "progress": progress}
+    with making(root, missing, work, is_there=is_whole, title="fsdd", **options):
+        pass  # no table to write
+    return len(names)
 
 
-def _recordings(
-    root: Path, num_per_digit: int, speakers: Sequence[str]
-) -> Iterator[tuple[Path, int, str, int]]:
-    """Path, digit, speaker and index of every recording."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this corpus to a parser."""
+    parser.add_argument(
+        "--num-per-digit",
+        type=int,
+        default=NUM_PER_DIGIT,
+        help="recordings per digit and speaker (default: 50)",
+    )
+
+
+def run(args: argparse.Namespace) -> str:
+    """Write the corpus as the command line asks; return a line that says what there is now."""
+    count = write(args.out, num_per_digit=args.num_per_digit, seed=args.seed, num_workers=args.workers)
+    return describe({"recordings": count}, args.out)
+
+
+def _names(num_per_digit: int, speakers: Sequence[str]) -> list[str]:
+    """Return the file names of all recordings."""
     unknown = sorted(set(speakers) - set(SPEAKERS))
     if num_per_digit < 1 or not speakers or unknown:
         raise ValueError(
             f"synthetic FSDD: expected num_per_digit >= 1 and speakers of {', '.join(SPEAKERS)}; "
             f"found {num_per_digit} and {', '.join(speakers) or 'no speaker'}"
         )
-    for speaker in dict.fromkeys(speakers):
-        for digit in range(10):
-            for index in range(num_per_digit):
-                yield root / "recordings" / f"{digit}_{speaker}_{index}.wav", digit, speaker, index
+    return [
+        f"{digit}_{speaker}_{index}.wav"
+        for speaker in dict.fromkeys(speakers)
+        for digit in range(10)
+        for index in range(num_per_digit)
+    ]
 
 
-def _claim(root: Path, seed: int) -> None:
-    """Label the folder as synthetic before anything else is written; refuse one that is something else."""
-    label, settings = root / LABEL_FILE, json.dumps({"version": VERSION, "seed": seed})
-    text = (
-        "This corpus is synthetic: spoken by the espeak-ng synthesiser, not by people. "
-        "Results on it say nothing about real speech.\n"
-        f"{settings}\n"
-    )
-    if label.exists():
-        found = label.read_text(encoding="utf-8")
-        if found != text:
-            raise ValueError(
-                f"{label}: expected the settings {settings}, found {found.splitlines()[-1:]}; "
-                "choose another folder"
-            )
-        return
-    if (root / "recordings").exists():
-        raise ValueError(
-            f"{root}: expected no recordings or a {LABEL_FILE}, found recordings; choose another folder"
-        )
-    (root / "recordings").mkdir(parents=True)
-    scratch = root / f".partial-{os.getpid()}.txt"
-    scratch.write_text(text, encoding="utf-8", newline="\n")
-    scratch.replace(label)
-
-
-def _refuse_others(root: Path, wanted: set[Path]) -> None:
-    others = sorted(set((root / "recordings").glob("*")) - wanted)
+def _refuse_others(folder: Path, wanted: set[str]) -> None:
+    others = sorted(set(os.listdir(folder)) - wanted)
     if others:
         raise ValueError(
-            f"{root}: expected only the recordings asked for, found {len(others)} others such as "
-            f"{others[0].name}; ask for at least as many as before, or choose another folder"
+            f"{folder}: expected only the recordings asked for, found {len(others)} others such as {others[0]}; "
+            "ask for at least as many as before, or choose another folder"
         )
 
 
-def _is_whole(path: Path) -> bool:
+def _digit_work(root: Path, seed: int) -> Work:
+    def record(item: Item) -> dict[str, Any]:
+        digit, speaker, index = item.id.removesuffix(".wav").split("_")
+        samples = _say(int(digit), speaker, int(index), seed)
+        _write_wav(root / "recordings" / item.id, samples, scratch=root / f"{SCRATCH}{os.getpid()}.wav")
+        return {}
+
+    return one_by_one(record)
+
+
+def _is_whole(folder: Path, name: str) -> bool:
+    path = folder / name
     try:
         with wave.open(str(path), "rb") as clip:
             num_bytes = clip.getnframes() * clip.getsampwidth()

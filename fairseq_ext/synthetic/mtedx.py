@@ -16,6 +16,7 @@ slide for a while, or the speaker from afar; `SYNTHETIC_truth.tsv` tells which. 
 no split shares a speaker.
 """
 
+import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -24,12 +25,14 @@ from pathlib import Path
 import numpy as np
 
 from ..files import atomic_write
+from .corpus_folder import describe
 from .faces.look import draw_look
-from .film_corpus import claim, write_films
+from .film_corpus import add_amount, sizes_of, write_films
 from .films import TRUTH_COLUMNS, Film, Row, Speaker, cast, sentences, youtube_id
 
 __all__ = ["LANGUAGES", "Sizes", "plan", "write"]
 
+SUMMARY = "mTEDx: talks with transcripts in French, Italian, Spanish, Portuguese, and their videos"
 LANGUAGES = ("fr", "it", "es", "pt")
 _SIDES = {"train": "train", "valid": "dev", "test": "test"}
 _SEGMENT_S = 3.3  # of a sentence and the pause after it, on average
@@ -104,8 +107,8 @@ def write(
     """
     root, sizes = Path(root), sizes or Sizes()
     films = plan(languages, sizes, seed)
-    claim(root, {"corpus": "mtedx", "languages": list(languages), "seed": seed, **asdict(sizes)})
-    rows = write_films(root, films, num_workers=num_workers, title="synthetic mTEDx", progress=progress)
+    settings = {"corpus": "mtedx", "languages": list(languages), "seed": seed, **asdict(sizes)}
+    rows = write_films(root, films, settings, num_workers=num_workers, progress=progress)
     for language in languages:
         for split in _SIDES:
             _write_texts(root / f"{language}-{language}" / "data" / split / "txt", language, split, rows)
@@ -114,6 +117,20 @@ def write(
         "videos": sum(film.video is not None for film in films),
         "segments": len(rows),
     }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this corpus to a parser."""
+    add_amount(parser, "train, per language")
+    parser.add_argument(
+        "--languages", nargs="+", metavar="CODE", default=LANGUAGES, help=f"default: {' '.join(LANGUAGES)}"
+    )
+
+
+def run(args: argparse.Namespace) -> str:
+    """Write the corpus as the command line asks; return a line that says what there is now."""
+    options = {"languages": args.languages, "seed": args.seed, "num_workers": args.workers}
+    return describe(write(args.out, sizes=sizes_of(args, Sizes.of), **options), args.out)
 
 
 def plan(languages: Sequence[str], sizes: Sizes, seed: int) -> list[Film]:

@@ -15,6 +15,7 @@ last 4 s or more (8 s on average), these one sentence, about 3 s.
 The language and the words of each clip stand in `SYNTHETIC_truth.tsv` only. One mp4 is cut off, and one m4a missing.
 """
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,11 +23,13 @@ from pathlib import Path
 import numpy as np
 
 from ..files import atomic_write
-from .film_corpus import claim, write_films
+from .corpus_folder import describe
+from .film_corpus import add_amount, sizes_of, write_films
 from .films import Film, Speaker, cast, sentences, youtube_id
 
 __all__ = ["LANGUAGES", "Sizes", "plan", "write"]
 
+SUMMARY = "VoxCeleb2: short clips of faces in five languages, which it does not tell"
 LANGUAGES = ("fr", "it", "es", "pt", "en")
 _CLIP_S = 3.0  # of a clip, on average
 _CUT_OFF, _NO_SOUND = 3, 8  # numbers of the clips of dev that are damaged
@@ -95,9 +98,8 @@ def write(
         ModuleNotFoundError: when OpenCV is missing.
     """
     root, sizes = Path(root), sizes or Sizes()
-    films = plan(sizes, seed)
-    claim(root, {"corpus": "voxceleb2", "seed": seed, **asdict(sizes)})
-    write_films(root, films, num_workers=num_workers, title="synthetic VoxCeleb2", progress=progress)
+    films, settings = plan(sizes, seed), {"corpus": "voxceleb2", "seed": seed, **asdict(sizes)}
+    write_films(root, films, settings, num_workers=num_workers, progress=progress)
     speakers = {Path(film.name).parts[2]: film for film in films}
     with atomic_write(root / "vox2_meta.csv") as file:
         file.write("VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set \n")
@@ -105,6 +107,17 @@ def write(
             gender = film.speaker.voice.gender[0]
             file.write(f"{name} ,n{name[2:].zfill(6)} ,{gender} ,{film.split} \n")
     return {"speakers": len(speakers), "clips": len(films)}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this corpus to a parser."""
+    add_amount(parser, "dev")
+
+
+def run(args: argparse.Namespace) -> str:
+    """Write the corpus as the command line asks; return a line that says what there is now."""
+    sizes = sizes_of(args, Sizes.of)
+    return describe(write(args.out, sizes=sizes, seed=args.seed, num_workers=args.workers), args.out)
 
 
 def plan(sizes: Sizes, seed: int) -> list[Film]:

@@ -1,0 +1,87 @@
+"""The folder of a synthetic corpus: labels, recordings made once, files lost between two calls, failures."""
+
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from fairseq_ext.jobs import Item, Work, one_by_one
+from fairseq_ext.synthetic.corpus_folder import claim, making
+
+pytest.importorskip("espeakng_loader", reason="needs pip install -e .[synthetic]")
+
+NAMES = ["a", "b", "c"]
+
+
+def work(folder: Path, broken: str = "") -> Work:
+    def make(item: Item) -> dict[str, str]:
+        if item.id == broken:
+            raise ValueError("no voice")
+        with open(folder / "calls", "a") as calls:
+            calls.write(item.id)
+        (folder / item.id).write_text(item.id)
+        return {"said": item.id * 2}
+
+    return one_by_one(make)
+
+
+def make_all(folder: Path, *, broken: str = "", fail_after: bool = False) -> dict[str, str]:
+    is_there = lambda name: (folder / name).exists()  # noqa: E731
+    options = {"is_there": is_there, "title": "letters", "progress": False}
+    with making(folder, NAMES, partial(work, folder, broken), **options) as made:
+        if fail_after:
+            raise OSError("no room for the table")
+        return {name: result["said"] for name, result in made.items()}
+
+
+def test_results_come_back_and_the_books_go(tmp_path: Path) -> None:
+    (tmp_path / ".partial-12.wav").write_bytes(b"of a killed call")
+    assert make_all(tmp_path) == {"a": "aa", "b": "bb", "c": "cc"}
+    assert {path.name for path in tmp_path.iterdir()} == {*NAMES, "calls"}
+
+
+def test_what_was_made_is_kept_until_the_tables_are_written_unless_it_was_removed(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="no room"):
+        make_all(tmp_path, fail_after=True)
+    (tmp_path / "b").unlink()
+    assert make_all(tmp_path) == {"a": "aa", "b": "bb", "c": "cc"}
+    assert (tmp_path / "calls").read_text() == "abcb"
+
+
+def test_a_failure_names_the_recording_and_is_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"b could not be made: ValueError: no voice.*problems\.tsv"):
+        make_all(tmp_path, broken="b")
+    assert make_all(tmp_path) == {"a": "aa", "b": "bb", "c": "cc"}
+    assert (tmp_path / "calls").read_text() == "acb"
+
+
+def test_corpora_share_a_root_only_where_a_setting_tells_them_apart(tmp_path: Path) -> None:
+    for locale in ("ca", "es", "ca"):
+        claim(tmp_path / "cv", "synthetic", {"locale": locale, "seed": 1}, part="locale")
+    lines = (tmp_path / "cv" / "SYNTHETIC.txt").read_text().splitlines()
+    assert [json.loads(line)["locale"] for line in lines[1:]] == ["ca", "es"]
+    for settings, part in (({"locale": "ca", "seed": 2}, "locale"), ({"corpus": "mtedx"}, "")):
+        with pytest.raises(ValueError, match=r"SYNTHETIC\.txt: the settings .* expected, found"):
+            claim(tmp_path / "cv", "synthetic", settings, part=part)
+    claim(tmp_path / "films", "synthetic", {"corpus": "mtedx"})
+    with pytest.raises(ValueError, match=r"the settings .* expected, found .*mtedx"):
+        claim(tmp_path / "films", "synthetic", {"locale": "ca"}, part="locale")
+
+
+def test_a_corpus_in_a_file_of_its_own_has_a_command(tmp_path: Path) -> None:
+    (tmp_path / "whistles.py").write_text(
+        "SUMMARY = 'Whistles'\n"
+        "def add_arguments(parser): parser.add_argument('--octave', type=int)\n"
+        "def run(args): return f'{args.octave}, {args.seed}, {args.workers} in {args.out}'\n"
+    )
+    code = (
+        "import runpy, fairseq_ext.synthetic as synthetic\n"
+        f"synthetic.__path__.append({str(tmp_path)!r})\n"
+        "runpy.run_path('tools/make_synthetic.py', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code, "whistles", "--octave", "3", "--out", "there"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout == "3, 1, 1 in there\n", done.stderr
