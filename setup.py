@@ -55,7 +55,7 @@ setup(
     license="MIT",
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["fairseq_ext", "fairseq_ext.*"]),
-    package_data={"fairseq_ext": ["py.typed", "corpora/*.tsv"]},
+    package_data={"fairseq_ext": ["py.typed", "corpora/*.tsv", "report/templates/*"]},
     install_requires=[
         "av>=12",
         "editdistance>=0.8",

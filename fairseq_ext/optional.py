@@ -4,11 +4,12 @@ import importlib
 from typing import Any
 
 
-def import_optional(module: str) -> Any:
+def import_optional(module: str, extra: str = "whisper") -> Any:
     """Imports a module of faster-whisper, ctranslate2, openai-whisper, transformers or tokenizers.
 
     Args:
         module: its dotted name.
+        extra: extra of the package that installs it.
 
     Returns:
         The module.
@@ -22,7 +23,7 @@ def import_optional(module: str) -> Any:
         package = module.partition(".")[0]
         raise ImportError(
             f"{package}: the package expected, found that it cannot be imported ({error}); "
-            "run pip install -e .[whisper]"
+            f"run pip install -e .[{extra}]"
         ) from error
 
 

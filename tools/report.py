@@ -32,7 +32,7 @@ def report(args: argparse.Namespace) -> None:
         return
     from fairseq_ext.report.about import read_about
     from fairseq_ext.report.markdown import summary_text
-    from fairseq_ext.report.report import write_report
+    from fairseq_ext.report.page import write_report
     from fairseq_ext.report.run import Run
 
     about = read_about(args.about) if args.about else {}
