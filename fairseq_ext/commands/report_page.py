@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from ..report.about import read_about
     from ..report.markdown import summary_text
-    from ..report.report import write_report
+    from ..report.page import write_report
     from ..report.run import Run
 
     gathered = results.write_results(args.run, read_about(args.about) if args.about else {})

@@ -1,4 +1,4 @@
-"""report.json: what a recipe says of itself, so that tables and page are in its words and its order."""
+"""report.json: what a recipe says of itself, so that tables and page have its titles and its order."""
 
 from __future__ import annotations
 
@@ -10,30 +10,37 @@ from typing import Any
 
 # Every key may be absent.
 KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
-    "title": (str, "of page and results"),
+    "title": (str, "title of page and RESULTS.md"),
     "intro": (str, "a paragraph under the title: data, split, how choices were made"),
     "systems": (dict, "system -> title, in the order of the tables"),
     "partitions": (
         dict,
-        "partition, or family of recognition partitions (what is before the last slash) -> title",
+        "partition, or family of partitions (what is before the last slash, such as leave_one_out/) -> title",
     ),
     "headline": (
         list,
-        "partitions whose systems are shown first and in detail, default [published]; of any kind",
+        "partitions and families of folds (loso/) whose systems are shown first and in detail; default: published, "
+        "or else all without a table of their own",
     ),
-    "best": ((str, dict), "row shown in detail, or partition or kind -> row; never the best test score"),
-    "metric": (str, "of classifiers, for controls and tiles: accuracy (default of the controls) or macro_f1"),
+    "best": (
+        (str, dict),
+        "system shown in detail, or partition or result type -> system; never the best test score",
+    ),
+    "metric": (
+        str,
+        "metric of classifiers for controls and tiles: accuracy (default of the controls) or macro_f1",
+    ),
     "leaky": (dict, "control with shared speakers -> sound partition beside it; families end in /"),
-    "compare": (list, "pairs of recognition rows [first, second], compared wherever both were run"),
-    "published": (list, "figures to stand beside ours: system, partition, accuracy"),
+    "compare": (list, "pairs of recognisers [first, second], compared wherever both were scored"),
+    "published": (list, "published figures to show beside ours: system, partition, accuracy"),
     "published_labels": (int, "labelled recordings per class and speaker of the published split"),
-    "validation": (str, "what the validation split served for, below the learning curves of classifiers"),
+    "validation": (str, "what the validation split was used for, below the learning curves of classifiers"),
     "words": (dict, "class -> how it is spoken, for the examples"),
 }
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """Reads report.json.
+    """Read report.json.
 
     Args:
         path: the file.
@@ -42,12 +49,12 @@ def read_about(path: Path) -> dict[str, Any]:
         What it holds.
 
     Raises:
-        ValueError: it is not JSON, or has a key that nothing reads, or a value of another type.
+        ValueError: it is not JSON, or has an unknown key, or a value of another type.
     """
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: expected JSON, found {error}; mend it") from error
+        raise ValueError(f"{path}: expected JSON ({error}); correct the file") from error
     if not isinstance(about, dict):
         raise ValueError(
             f"{path}: expected an object, found {type(about).__name__}; see fairseq_ext/report/about.py"
@@ -58,5 +65,5 @@ def read_about(path: Path) -> dict[str, Any]:
             hint = f"did you mean {near[0]}?" if near else "delete it"
             raise ValueError(f"{path}: expected keys among {list(KEYS)}, found {key!r}; {hint}")
         if not isinstance(value, KEYS[key][0]):
-            raise ValueError(f"{path}: {key}: expected {KEYS[key][1]}; found {value!r:.80}; mend it")
+            raise ValueError(f"{path}: {key}: expected {KEYS[key][1]}; found {value!r:.80}; correct the file")
     return about

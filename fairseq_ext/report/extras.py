@@ -1,4 +1,4 @@
-"""Tables and pictures that other tools left in a run's folder: RUN/attribution/ and RUN/corpus/.
+"""Show tables and pictures that other tools left in a run's folder: RUN/attribution/ and RUN/corpus/.
 
 A table is a JSON file `{"title", "header": [...], "rows": [[...], ...], "note"}`, all cells text; it goes into
 results.json, RESULTS.md and the page. A picture is a PNG with a JSON file of the same name beside it:
@@ -8,14 +8,16 @@ results.json, RESULTS.md and the page. A picture is a PNG with a JSON file of th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import page
-from .run import Run, Section
-from .tables import Results, Table
+from .partitions import Results
+from .pieces import Picture, Piece
+from .result_type import Section
+from .run import Run
+from .tables import Table
 
 FOLDERS = {"corpus": "Corpus", "attribution": "Attribution"}
 # Of all pictures of a folder, so that the page stays small enough to be handed around.
@@ -23,7 +25,7 @@ MAX_PICTURE_BYTES = 2_000_000
 
 
 def read_tables(run: Path) -> list[dict[str, Any]]:
-    """Reads the tables of all folders.
+    """Read the tables of all folders.
 
     Args:
         run: run folder.
@@ -47,10 +49,10 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: expected JSON, found {error}; run the tool that wrote it again") from error
+        raise ValueError(f"{path}: not JSON ({error}); run the tool that wrote it again") from error
     if not isinstance(content, dict):
         raise ValueError(
-            f"{path}: expected an object with a title, found {content!r:.60}; see report/extras.py"
+            f"{path}: expected an object with a title, found {content!r:.60}; see fairseq_ext/report/extras.py"
         )
     return content
 
@@ -61,18 +63,18 @@ def _checked(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
     is_text = all(isinstance(row, list) and all(isinstance(cell, str) for cell in row) for row in cells)
     if not is_text or any(len(row) != len(header) for row in rows):
         raise ValueError(
-            f"{path}: expected rows of text, each as long as the header, found others; mend its writer"
+            f"{path}: expected rows of text, each as long as the header; correct the tool that wrote it"
         )
     title, note = (str(content.get(key, default)) for key, default in (("title", path.stem), ("note", "")))
     return {"title": title, "header": header, "rows": rows, "note": note}
 
 
 def tables(results: Results, folder: str | None = None) -> list[Table]:
-    """The tables that were left by other tools.
+    """Return the tables that other tools left.
 
     Args:
-        results: the results.
-        folder: of which folder; None for all.
+        results: results of a run.
+        folder: one of `FOLDERS`; None for all.
 
     Returns:
         The tables.
@@ -84,50 +86,24 @@ def tables(results: Results, folder: str | None = None) -> list[Table]:
     ]
 
 
-def _section(run: Run, folder: str) -> str | None:
-    made = [page.table(table) for table in tables(run.results, folder)]
-    return "".join([*made, *_pictures(run.folder / folder)]) or None
+def _pieces(run: Run, folder: str) -> Sequence[Piece]:
+    return [*tables(run.results, folder), *_pictures(run.folder / folder)]
 
 
-def _pictures(folder: Path) -> list[str]:
-    drawn = []
+def _pictures(folder: Path) -> Iterator[Piece]:
     budget = MAX_PICTURE_BYTES
     for path in sorted(folder.glob("*.png")):
-        facts = _read(path.with_suffix(".json")) if path.with_suffix(".json").is_file() else {}
-        title, caption = str(facts.get("title", path.stem)), str(facts.get("caption", ""))
+        about = _read(path.with_suffix(".json")) if path.with_suffix(".json").is_file() else {}
+        title, caption = str(about.get("title", path.stem)), str(about.get("caption", ""))
         content = path.read_bytes()
         budget -= len(content)
         if budget < 0:
-            drawn.append(f'<p class="note">{escape(title)}: left out, the page would grow too large.</p>')
-            continue
-        description = str(facts.get("description", f"{title}. {caption}"))
-        drawn.append(f"<h3>{escape(title)}</h3>" + page.figure(content, description, caption, wide=True))
-    return drawn
+            yield f"{title}: left out, the page would grow too large."
+        else:
+            description = str(about.get("description", f"{title}. {caption}"))
+            yield Picture(content, description, caption, title, is_wide=True)
 
 
-def corpus(run: Run) -> str | None:
-    """Tables and pictures of the corpus.
-
-    Args:
-        run: the run.
-
-    Returns:
-        HTML, or None.
-    """
-    return _section(run, "corpus")
-
-
-def attribution(run: Run) -> str | None:
-    """Tables and pictures of what the network looks at.
-
-    Args:
-        run: the run.
-
-    Returns:
-        HTML, or None.
-    """
-    return _section(run, "attribution")
-
-
-CORPUS = Section("corpus", FOLDERS["corpus"], corpus)
-ATTRIBUTION = Section("attribution", FOLDERS["attribution"], attribution)
+CORPUS, ATTRIBUTION = (
+    Section(folder, title, partial(_pieces, folder=folder)) for folder, title in FOLDERS.items()
+)

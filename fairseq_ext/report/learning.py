@@ -1,4 +1,4 @@
-"""The page's learning curves, of any kind of rows."""
+"""Draw the page's learning curves, of results of any type."""
 
 from __future__ import annotations
 
@@ -6,42 +6,48 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..scoring.provenance import read_log
-from . import page, plots, tables
+from . import plots
+from .partitions import headline_summaries, partition_title, system_title
+from .pieces import Picture
 from .plots import Panel
 from .run import Run
 
+Log = list[dict[str, Any]]
+
 
 def learning_curves(
-    run: Run, partitions: Sequence[str], kind: str, panels: Sequence[Panel], caption: str
-) -> str | None:
-    """Draws the logs of the first seed of every system, a figure per partition.
+    run: Run, headlines: Sequence[str], result_type: str, panels: Sequence[Panel], caption: str
+) -> list[Picture]:
+    """Draw the logs of the first seed of every system, a picture per headline and a curve per fold.
 
     Args:
         run: the run.
-        partitions: under which systems were trained.
-        kind: of their rows.
+        headlines: partitions, or families of folds.
+        result_type: type of their results.
         panels: metrics to draw.
-        caption: below each figure.
+        caption: text below each picture.
 
     Returns:
-        HTML, or None without logs.
+        The pictures of headlines with logs.
     """
     drawn = []
-    for partition in partitions:
-        logs = _logs(run, partition, kind)
-        if logs:
-            title = tables.partition_title(run.results, partition) if len(partitions) > 1 else ""
-            words = f"{', '.join(p.title for p in panels)} over the updates of {', '.join(logs)}."
-            image = plots.png(plots.learning_curves(logs, panels))
+    for headline in headlines:
+        if logs := _logs(run, headline, result_type):
+            title = partition_title(run.results, headline) if len(headlines) > 1 else ""
+            description = f"{', '.join(p.title for p in panels)} over the updates of {', '.join(logs)}."
             below = f"{title}. {caption}" if title else caption
-            drawn.append(page.figure(image, words, below, wide=True))
-    return "".join(drawn) or None
+            if headline.endswith("/"):
+                below = f"{below} One curve per fold.".lstrip()
+            image = plots.png(plots.learning_curves(logs, panels))
+            drawn.append(Picture(image, description, below, is_wide=True))
+    return drawn
 
 
-def _logs(run: Run, partition: str, kind: str) -> dict[str, list[dict[str, Any]]]:
-    logs = {}
-    for s in tables.summaries(run.results, partition, kind):
-        path = run.folder / "train" / partition / s["system"] / f"seed{min(s['seeds'])}" / "train.log"
-        if path.is_file() and (lines := read_log(path)):
-            logs[tables.system_title(run.results, s["system"])] = lines
+def _logs(run: Run, headline: str, result_type: str) -> dict[str, list[Log]]:
+    logs: dict[str, list[Log]] = {}
+    for s in headline_summaries(run.results, headline, result_type):
+        trainings = run.trainings(headline, s["system"], result_type).values()
+        paths = [train / "train.log" for train, _ in trainings]
+        if found := [lines for path in paths if path.is_file() and (lines := read_log(path))]:
+            logs[system_title(run.results, s["system"])] = found
     return logs

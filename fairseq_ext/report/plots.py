@@ -1,24 +1,25 @@
-"""Figures in one style: quiet axes, colours that colour-blind readers can tell apart, units on every axis.
+"""Draw figures in one style: quiet axes, colours that colour-blind readers can tell apart, units on every axis.
 
-Functions return matplotlib figures; whoever calls them saves or embeds them. Figures are made without pyplot,
-so nothing is kept in global state and no display is needed.
+Functions return matplotlib figures, which the caller saves or embeds. Figures are made without pyplot, so nothing is
+kept in global state and no display is needed; matplotlib is imported when the first is drawn.
 """
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
+
+from ..optional import import_optional
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color), without yellow, which is faint on white; then darker
 # mixes, so that ten classes stay apart. Classes differ by marker as well.
@@ -52,8 +53,29 @@ STYLE: Any = {
 }
 
 
+def style() -> Any:
+    """Return the context to draw in.
+
+    Returns:
+        A context manager that sets `STYLE`.
+    """
+    return import_optional("matplotlib", extra="analysis").rc_context(STYLE)
+
+
+def line_sample(**options: Any) -> Any:
+    """Make a line for a legend.
+
+    Args:
+        options: options of `matplotlib.lines.Line2D`.
+
+    Returns:
+        The line, without points.
+    """
+    return import_optional("matplotlib.lines", extra="analysis").Line2D([], [], **options)
+
+
 def png(figure: Figure) -> bytes:
-    """Draws a figure, half as fine again as a page at `PAGE_DPI` shows it.
+    """Draw a figure, half as fine again as a page at `PAGE_DPI` shows it.
 
     Args:
         figure: the figure.
@@ -62,45 +84,34 @@ def png(figure: Figure) -> bytes:
         A PNG file; equal figures give equal bytes.
     """
     buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
+    with style():
         figure.savefig(buffer, format="png", dpi=1.5 * PAGE_DPI, metadata={"Software": ""})
     return buffer.getvalue()
 
 
-def data_uri(content: bytes, media_type: str) -> str:
-    """Turns a file into text that a page can hold.
-
-    Args:
-        content: the file.
-        media_type: such as `image/png`.
-
-    Returns:
-        A `data:` URI.
-    """
-    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
-
-
 def canvas(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Figure, list[Any]]:
-    """An empty figure; draw on it inside `matplotlib.rc_context(STYLE)`.
+    """Make an empty figure; draw on it inside `style()`.
 
     Args:
-        rows: of panels.
-        columns: of panels.
-        width: inches.
-        height: inches.
-        options: of `Figure.subplots`.
+        rows: number of rows of panels.
+        columns: number of panels in a row.
+        width: width of the figure, inches.
+        height: height of the figure, inches.
+        options: options of `Figure.subplots`.
 
     Returns:
         The figure and its panels.
     """
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = import_optional("matplotlib.figure", extra="analysis").Figure(
+        figsize=(width, height), layout="constrained"
+    )
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, list(axes.flat)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One metric of a training log: its name there, and the words above and beside its curve."""
+    """One metric of a training log: its name in the log, the title above its curve and the label of its axis."""
 
     metric: str
     title: str
@@ -108,34 +119,37 @@ class Panel:
 
 
 LOSS_AND_ACCURACY = (Panel("loss", "Loss", "loss"), Panel("accuracy", "Accuracy", "accuracy, %"))
-# Splits that a log speaks of, and the style of their lines.
+# Splits of a log, and the style of their lines.
 SIDES: Mapping[str, Any] = {"train": "-", "valid": (0, (2, 2))}
-# Fewer epochs than this say less than the lines within them.
+# With fewer epochs the lines within them make the smoother curve.
 _FEW_EPOCHS = 5
 
 
 def learning_curves(
-    logs: Mapping[str, Sequence[Mapping[str, Any]]], panels: Sequence[Panel] = LOSS_AND_ACCURACY
+    logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], panels: Sequence[Panel] = LOSS_AND_ACCURACY
 ) -> Figure:
-    """Metrics over the updates, solid in training and dotted in validation.
+    """Draw metrics over the updates, solid in training and dotted in validation.
 
     Args:
-        logs: system -> lines of its training log, as `provenance.read_log` returns them.
+        logs: system -> a log per training (one, or one per fold), as `provenance.read_log` returns it.
         panels: metrics to draw.
 
     Returns:
         The figure, up to three panels in a row; metrics that no log holds are left out.
     """
-    shown = [p for p in panels if any(_points(lines, s, p.metric) for lines in logs.values() for s in SIDES)]
+    every = [lines for trainings in logs.values() for lines in trainings]
+    shown = [p for p in panels if any(_points(lines, side, p.metric) for lines in every for side in SIDES)]
     shown = shown or list(panels[:1])
     columns = min(3, len(shown))
     rows = math.ceil(len(shown) / columns)
-    with mpl.rc_context(STYLE):
+    with style():
         figure, axes = canvas(rows, columns, max(4.8, 3.2 * columns), 2.9 * rows + 0.7)
         for place, panel in zip(axes, shown, strict=False):
-            for i, lines in enumerate(logs.values()):
-                for side, style in SIDES.items():
-                    _curve(place, _points(lines, side, panel.metric), COLOURS[i % len(COLOURS)], style)
+            for i, trainings in enumerate(logs.values()):
+                look = {"color": COLOURS[i % len(COLOURS)], "linewidth": 1.5 if len(trainings) < 3 else 0.8}
+                for lines in trainings:
+                    for side, dashes in SIDES.items():
+                        _curve(place, _points(lines, side, panel.metric), {**look, "linestyle": dashes})
             place.set(title=panel.title, xlabel="updates", ylabel=panel.label)
         for place in axes[len(shown) :]:
             place.set_visible(False)
@@ -144,7 +158,7 @@ def learning_curves(
 
 
 def _points(lines: Sequence[Mapping[str, Any]], side: str, metric: str) -> list[tuple[float, float]]:
-    """Updates and values: those of the epochs, or in training of the lines within them where epochs are few."""
+    """Return updates and values: of the epochs, or in training of the lines within them where epochs are few."""
     epochs = _column(lines, f"{side}_", metric)
     within = _column(lines, "", metric) if side == "train" and len(epochs) < _FEW_EPOCHS else []
     return within if len(within) > len(epochs) else epochs
@@ -158,37 +172,29 @@ def _column(lines: Sequence[Mapping[str, Any]], prefix: str, metric: str) -> lis
     ]
 
 
-def _curve(axes: Axes, points: Sequence[tuple[float, float]], colour: str, style: Any) -> None:
+def _curve(axes: Axes, points: Sequence[tuple[float, float]], look: Mapping[str, Any]) -> None:
     if points:
         marker = "o" if len(points) < 5 else ""  # a line through one point is not seen
-        axes.plot(
-            *zip(*points, strict=True),
-            color=colour,
-            linestyle=style,
-            marker=marker,
-            markersize=4,
-            linewidth=1.5,
-        )
+        axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, **look)
 
 
 def _legend(figure: Figure, names: Sequence[str], columns: int) -> None:
     systems = [
-        Line2D([], [], color=COLOURS[i % len(COLOURS)], linewidth=4, label=name)
-        for i, name in enumerate(names)
+        line_sample(color=COLOURS[i % len(COLOURS)], linewidth=4, label=name) for i, name in enumerate(names)
     ]
-    kinds = {"train": "training", "valid": "validation"}
-    sides = [Line2D([], [], color=QUIET, linestyle=SIDES[side], label=kinds[side]) for side in SIDES]
+    titles = {"train": "training", "valid": "validation"}
+    sides = [line_sample(color=QUIET, linestyle=SIDES[side], label=titles[side]) for side in SIDES]
     longest = max((len(name) for name in names), default=0)
     ncols = columns + 1 if longest < 35 else min(2, columns)
     figure.legend(handles=[*systems, *sides], loc="outside lower center", ncols=ncols)
 
 
 def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str) -> Figure:
-    """A confusion matrix, coloured by the share of each true class.
+    """Draw a confusion matrix, coloured by the share of each true class.
 
     Args:
-        counts: (C, C), rows are true classes.
-        labels: C names.
+        counts: number of utterances, (C, C), rows are true classes.
+        labels: names of the C classes.
         title: heading.
 
     Returns:
@@ -197,11 +203,11 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str
     table = np.asarray(counts)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     size = max(3.6, 0.42 * len(labels) + 1.4)
-    with mpl.rc_context(STYLE):
+    with style():
         figure, (axes,) = canvas(1, 1, size + 0.5, size)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axes.grid(visible=False)
-        axes.set(title=title, xlabel="answered", ylabel="spoken")
+        axes.set(title=title, xlabel="predicted", ylabel="true")
         axes.set_xticks(range(len(labels)), labels)
         axes.set_yticks(range(len(labels)), labels)
         for (row, column), count in np.ndenumerate(table):
@@ -212,43 +218,81 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str
 
 
 def scatter(panels: Mapping[str, NDArray[np.float32]], groups: Mapping[str, Sequence[str]]) -> Figure:
-    """Projections of embeddings, one row per projection and one column per colouring.
+    """Draw projections of embeddings, one row per projection and one column per colouring.
 
     Args:
         panels: projection -> positions, (N, 2).
-        groups: colouring, such as `digit` or `speaker` -> N names.
+        groups: colouring, such as `class` or `speaker` -> N names.
 
     Returns:
         The figure.
     """
-    with mpl.rc_context(STYLE):
-        figure, axes = canvas(len(panels), len(groups), 5.0 * len(groups), 4.3 * len(panels))
-        pairs = [(p, g) for p in panels for g in groups]
-        for place, (projection, grouping) in zip(axes, pairs, strict=True):
-            _cloud(place, panels[projection], groups[grouping])
-            place.set_title(f"{projection}, by {grouping}")
+    pairs = {f"{p}, by {g}": (panels[p], groups[g]) for p in panels for g in groups}
+    return clouds(pairs, columns=len(groups), each_legend=True)
+
+
+def clouds(
+    panels: Mapping[str, tuple[NDArray[np.float32], Sequence[str]]],
+    *,
+    columns: int = 3,
+    each_legend: bool = False,
+) -> Figure:
+    """Draw clouds of points, a panel each.
+
+    Args:
+        panels: title -> positions, (N, 2), and N names that colour them.
+        columns: number of panels in a row.
+        each_legend: whether panels differ in their names, so that each needs a legend.
+
+    Returns:
+        The figure.
+    """
+    columns = min(columns, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    names = sorted({name for _, of_panel in panels.values() for name in of_panel})
+    width, height = (5.0, 4.3) if each_legend else (3.3, 3.2)
+    with style():
+        figure, axes = canvas(rows, columns, max(4.8, width * columns), height * rows)
+        for place, (title, (positions, of_panel)) in zip(axes, panels.items(), strict=False):
+            _cloud(place, positions, of_panel, sorted(set(of_panel)) if each_legend else names)
+            place.set_title(title)
+            if each_legend:
+                place.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), **_TIGHT)
+        for place in axes[len(panels) :]:
+            place.set_visible(False)
+        if not each_legend:
+            handles = [line_sample(linestyle="", label=n, **_mark(i)) for i, n in enumerate(names)]
+            figure.legend(handles=handles, loc="outside right center", **_TIGHT)
         return figure
 
 
-def _cloud(axes: Axes, positions: NDArray[np.float32], names: Sequence[str]) -> None:
-    array = np.asarray(names)
-    for i, name in enumerate(sorted(set(names))):
+_TIGHT: Any = {"handletextpad": 0.2, "borderpad": 0, "fontsize": 9}
+
+
+def _mark(i: int) -> dict[str, Any]:
+    return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+
+
+def _cloud(
+    axes: Axes, positions: NDArray[np.float32], of_points: Sequence[str], names: Sequence[str]
+) -> None:
+    array = np.asarray(of_points)
+    for i, name in enumerate(names):
         mine = positions[array == name]
-        shape: Any = {"c": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        axes.scatter(mine[:, 0], mine[:, 1], s=16, alpha=0.8, linewidths=0, label=name, **shape)
+        if len(mine):
+            axes.scatter(mine[:, 0], mine[:, 1], s=16, alpha=0.8, linewidths=0, label=name, **_mark(i))
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2, borderpad=0, fontsize=9)
 
 
 def spectrogram_grid(views: Mapping[str, NDArray[np.float32]], hop_ms: float, columns: int = 4) -> Figure:
-    """Log-mel features side by side, all on one time and colour scale.
+    """Draw log-mel features side by side, all on one time and colour scale.
 
     Args:
         views: name -> features, (T, F).
-        hop_ms: step between frames.
-        columns: panels in a row.
+        hop_ms: hop between frames, ms.
+        columns: number of panels in a row.
 
     Returns:
         The figure.
@@ -257,7 +301,7 @@ def spectrogram_grid(views: Mapping[str, NDArray[np.float32]], hop_ms: float, co
     longest = max(len(view) for view in views.values())
     every = np.concatenate([view.ravel() for view in views.values()])
     low, high = np.percentile(every, [1, 99.5])
-    with mpl.rc_context(STYLE):
+    with style():
         figure, axes = canvas(rows, columns, 2.5 * columns, 1.75 * rows + 0.3, sharex=True, sharey=True)
         for place, (name, view) in zip(axes, views.items(), strict=False):
             extent = (0.0, len(view) * hop_ms / 1000, 0.0, float(view.shape[1]))

@@ -1,4 +1,4 @@
-"""results.json: every scored row of a run, and the summary over seeds; and RESULTS.md, made from it alone."""
+"""Gather the scored systems of a run into results.json, summarise them over seeds, write RESULTS.md from it alone."""
 
 from __future__ import annotations
 
@@ -12,125 +12,133 @@ from ..scoring.scored_system import COMMON, kind_of, scores_folder
 from ..scoring.seeds import mean_of
 from . import extras
 from .earlier_formats import FORMAT, upgrade, with_current_keys
-from .result_types import RESULT_TYPES
+from .folds import pooled_systems
+from .markdown import markdown
+from .partitions import Results
+from .registry import RESULT_TYPES
 
-Results = Mapping[str, Any]
 
-
-def read_rows(run: Path) -> list[dict[str, Any]]:
-    """Reads every metrics.json below a run's `rows` folder.
+def read_systems(run: Path) -> list[dict[str, Any]]:
+    """Read every metrics.json of a run.
 
     Args:
-        run: run folder. Its own path is written as `RUN` in the rows' commands.
+        run: run folder. In the commands that scored the systems its path is replaced by `RUN`.
 
     Returns:
-        The rows, ordered by partition, row and seed.
+        The scored systems, ordered by partition, system and seed.
 
     Raises:
-        ValueError: a file is not of the format, or two files describe the same row.
+        ValueError: a file is damaged, or two files describe the same system.
     """
-    rows: dict[tuple[str, str, int], dict[str, Any]] = {}
+    systems: dict[tuple[str, str, int], dict[str, Any]] = {}
     for path in sorted(scores_folder(run).rglob("metrics.json")):
-        row = _read_row(path)
-        key = (row["partition"], row["system"], row["seed"])
-        if key in rows:
-            raise ValueError(
-                f"{path}: expected one file per row, found {key} twice; remove one of the folders"
-            )
-        row["command"] = (
-            str(row.get("command", "")).replace(str(run.resolve()), "RUN").replace(str(run), "RUN")
-        )
-        rows[key] = row
-    return [rows[key] for key in sorted(rows)]
+        system = _read_system(path)
+        key = (system["partition"], system["system"], system["seed"])
+        if key in systems:
+            raise ValueError(f"{path}: {key} was scored twice; remove one of the two folders")
+        command = str(system.get("command", ""))
+        system["command"] = command.replace(str(run.resolve()), "RUN").replace(str(run), "RUN")
+        systems[key] = system
+    return [systems[key] for key in sorted(systems)]
 
 
-def _read_row(path: Path) -> dict[str, Any]:
+def _read_system(path: Path) -> dict[str, Any]:
     try:
-        row = with_current_keys(json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+        system = with_current_keys(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"{path}: expected JSON, found {error}; delete it and rerun tools/evaluate.py"
+            f"{path}: not a JSON object ({error}); delete it and score the system again"
         ) from error
-    if kind_of(row) not in RESULT_TYPES:
+    if kind_of(system) not in RESULT_TYPES:
         raise ValueError(
-            f"{path}: expected a kind among {list(RESULT_TYPES)}, found {row['kind']!r}; update the checkout "
-            "or delete it"
+            f"{path}: expected a kind among {list(RESULT_TYPES)}, found {system['kind']!r}; update the checkout "
+            "or delete the file"
         )
-    required = (*COMMON, *RESULT_TYPES[kind_of(row)].required)
-    if missing := [key for key in required if key not in row]:
+    required = (*COMMON, *RESULT_TYPES[kind_of(system)].required)
+    if missing := [key for key in required if key not in system]:
         raise ValueError(
-            f"{path}: expected the keys {required}, found none for {missing}; delete it and rerun the tool that "
-            "wrote it"
+            f"{path}: no value for {missing}, required are {required}; delete it and score the system again"
         )
-    return row
+    return system
 
 
-def summarise(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Puts the seeds of each system and partition together.
+def summarise(systems: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Summarise the seeds of each system and partition.
 
     Args:
-        rows: what the metrics.json files hold.
+        systems: what the metrics.json files hold.
 
     Returns:
-        One entry per partition and row, in that order.
+        One entry per partition and system, in that order.
+
+    Raises:
+        ValueError: seeds of a system differ in their result type.
     """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["partition"], row["system"]), []).append(row)
+    for system in systems:
+        groups.setdefault((system["partition"], system["system"]), []).append(system)
     return [_summary(partition, name, groups[partition, name]) for partition, name in sorted(groups)]
 
 
 def _summary(partition: str, name: str, seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    kinds = sorted({kind_of(row) for row in seeds})
+    kinds = sorted({kind_of(system) for system in seeds})
     if len(kinds) > 1:
         raise ValueError(
-            f"{partition}/{name}: seeds of one kind expected, found {kinds}; score another system under another name"
+            f"{partition}/{name}: the seeds are results of several types, {kinds}; score one of them under another name"
         )
     return {
         "partition": partition,
         "system": name,
         "kind": kinds[0],
-        "seeds": [row["seed"] for row in seeds],
+        "seeds": [system["seed"] for system in seeds],
         "n": seeds[0]["n"],
-        "config_hashes": sorted({row["config_hash"] for row in seeds}),
+        "config_hashes": sorted({system["config_hash"] for system in seeds}),
         "num_parameters": seeds[0].get("num_parameters"),
         "train_s": mean_of(seeds, "train_s"),
         **RESULT_TYPES[kinds[0]].summarise(seeds),
     }
 
 
+def _pooled(run: Path, systems: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Summarise the pooled folds of each family; `folds` lists their partitions."""
+    found = list(pooled_systems(run, systems))
+    folds = {(system["partition"], system["system"]): partitions for partitions, system in found}
+    summary = summarise(system for _, system in found)
+    return [{**s, "folds": folds[s["partition"], s["system"]]} for s in summary]
+
+
 def collect(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Gathers a run's rows into what results.json holds.
+    """Gather the scored systems of a run into what results.json holds.
 
     Args:
         run: run folder.
-        about: what the recipe says of itself, see `about.KEYS`.
+        about: content of the recipe's report.json, see `about.KEYS`.
 
     Returns:
         The results.
 
     Raises:
-        ValueError: there are no rows, or one is not of the format.
+        ValueError: nothing was scored, or a file is damaged.
     """
-    rows = read_rows(run)
-    if not rows:
+    systems = read_systems(run)
+    if not systems:
         raise ValueError(
-            f"{scores_folder(run)}: expected metrics.json files, found none; run tools/evaluate.py first"
+            f"{scores_folder(run)}: no metrics.json below it; score a system first (tools/evaluate.py)"
         )
-    origins = {row["data"] for row in rows}
-    extra = extras.read_tables(run)
+    origins = {system["data"] for system in systems}
+    optional = {"pooled": _pooled(run, systems), "tables": extras.read_tables(run)}
     return {
         "format": FORMAT,
         "about": dict(about),
         "data": origins.pop() if len(origins) == 1 else "mixed",
-        "summary": summarise(rows),
-        **({"tables": extra} if extra else {}),
-        "systems": rows,
+        "summary": summarise(systems),
+        **{key: value for key, value in optional.items() if value},
+        "systems": systems,
     }
 
 
 def dumps(results: Results) -> str:
-    """Writes results as JSON with one row per line, so that a change shows as few lines.
+    """Write results as JSON with one system per line, so that a diff shows the few that changed.
 
     Args:
         results: what `collect` returned.
@@ -149,36 +157,33 @@ def dumps(results: Results) -> str:
 
 
 def write_results(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Gathers a run's rows and writes results.json and RESULTS.md.
+    """Gather the scored systems of a run and write results.json and RESULTS.md.
 
     Args:
         run: run folder.
-        about: see `collect`.
+        about: content of the recipe's report.json, see `about.KEYS`.
 
     Returns:
         The results.
     """
-    from .markdown import markdown
-
-    results = json.loads(dumps(collect(run, about)))
+    text = dumps(collect(run, about))
     with atomic_write(run / "results.json") as file:
-        file.write(dumps(results))
-    with atomic_write(run / "RESULTS.md") as file:
-        file.write(markdown(results))
-    return dict(results)
+        file.write(text)
+    rewrite_markdown(run)
+    return dict(json.loads(text))
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """Reads results.json.
+    """Read results.json.
 
     Args:
-        path: the file.
+        path: the file, of this format or an earlier one.
 
     Returns:
         The results.
 
     Raises:
-        ValueError: the file has another format.
+        ValueError: the file has an unknown format.
     """
     results = upgrade(json.loads(Path(path).read_text(encoding="utf-8")))
     if results.get("format") != FORMAT:
@@ -189,7 +194,7 @@ def read_results(path: Path) -> dict[str, Any]:
 
 
 def stale_results_page(folder: Path) -> str | None:
-    """Compares a committed RESULTS.md with what its results.json gives.
+    """Compare a committed RESULTS.md with what its results.json gives.
 
     Args:
         folder: folder that holds both.
@@ -197,8 +202,6 @@ def stale_results_page(folder: Path) -> str | None:
     Returns:
         None when they agree; otherwise what to do.
     """
-    from .markdown import markdown
-
     expected = markdown(read_results(folder / "results.json"))
     found = (folder / "RESULTS.md").read_text(encoding="utf-8")
     if found == expected:
@@ -207,23 +210,18 @@ def stale_results_page(folder: Path) -> str | None:
     line = next(
         (i for i, (a, b) in enumerate(pairs, 1) if a != b), min(expected.count("\n"), found.count("\n")) + 1
     )
-    return (
-        f"{folder}/RESULTS.md:{line}: expected the text that results.json gives, found another; "
-        f"rerun tools/report.py --markdown {folder}"
-    )
+    return f"{folder}/RESULTS.md:{line}: differs from what results.json gives; run tools/report.py --markdown {folder}"
 
 
 def rewrite_markdown(folder: Path) -> Path:
-    """Writes RESULTS.md again from the results.json beside it.
+    """Write RESULTS.md from the results.json beside it.
 
     Args:
-        folder: folder that holds both.
+        folder: folder of results.json.
 
     Returns:
-        The page's path.
+        Path of RESULTS.md.
     """
-    from .markdown import markdown
-
     with atomic_write(folder / "RESULTS.md") as file:
         file.write(markdown(read_results(folder / "results.json")))
     return folder / "RESULTS.md"

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..scoring.embeddings import PROJECTIONS
 from ..scoring.scored_system import CLASSIFICATION, scores_folder
-from . import tables
+from .partitions import detailed_system, headline_summaries, headlines
+
+
+def sample_rate_hz(folder: Path) -> int:
+    """Read the rate at which the manifests of a scored system count samples.
+
+    Args:
+        folder: folder of the scored system, with the configuration of its training.
+
+    Returns:
+        The sample rate, Hz.
+    """
+    return int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["task"]["sample_rate_hz"])
 
 
 @dataclass(frozen=True)
@@ -19,53 +32,59 @@ class Run:
     Attributes:
         folder: run folder.
         results: what results.json holds.
-        projections: which projections of embeddings to draw.
+        projections: projections of embeddings to draw.
     """
 
     folder: Path
     results: Mapping[str, Any]
     projections: Sequence[str] = PROJECTIONS
 
-    def system_folder(self, partition: str, row: str) -> Path | None:
-        """Finds the folder of a row's first seed.
+    def trainings(
+        self, headline: str, system: str, result_type: str = CLASSIFICATION
+    ) -> dict[str, tuple[Path, Path]]:
+        """Return the folders of a system's first seed.
 
         Args:
-            partition: such as `published`.
-            row: system.
+            headline: partition, or family of folds.
+            system: name of the system.
+            result_type: type of the results.
 
         Returns:
-            The folder, or None when it was not run or is not here.
+            Partition -> its folder under `train` and its folder under `scores`, whether they exist or not; several
+            partitions for a family of folds, none where the system was not scored.
         """
-        seeds = [
-            r["seed"] for r in self.results["systems"] if r["partition"] == partition and r["system"] == row
-        ]
-        folder = scores_folder(self.folder) / partition / row / f"seed{min(seeds)}" if seeds else None
-        return folder if folder and folder.is_dir() else None
+        for s in headline_summaries(self.results, headline, result_type):
+            if s["system"] == system:
+                name = Path(system) / f"seed{min(s['seeds'])}"
+                scores, train = scores_folder(self.folder), self.folder / "train"
+                return {p: (train / p / name, scores / p / name) for p in s.get("folds", [headline])}
+        return {}
 
-    def detailed(self, partition: str, kind: str = CLASSIFICATION) -> tuple[str, Path | None]:
-        """The system shown in detail.
+    def detailed(self, headline: str, result_type: str = CLASSIFICATION) -> tuple[str, dict[str, Path]]:
+        """Return the system shown in detail.
 
         Args:
-            partition: such as `published`.
-            kind: of the rows.
+            headline: partition, or family of folds.
+            result_type: type of the results.
 
         Returns:
-            Its row name, and the folder of its first seed.
+            Its name, and partition -> folder of its first seed under `scores`, for those that exist.
         """
-        name = tables.detailed_system(self.results, partition, kind) or ""
-        return name, self.system_folder(partition, name)
+        name = detailed_system(self.results, headline, result_type) or ""
+        trainings = self.trainings(headline, name, result_type)
+        return name, {p: scores for p, (_, scores) in trainings.items() if scores.is_dir()}
 
+    def first_detailed(self, file: str, result_type: str = CLASSIFICATION) -> tuple[str, dict[str, Path]]:
+        """Return the system shown in detail under the first headline, where it has left a certain file.
 
-@dataclass(frozen=True)
-class Section:
-    """One part of the page.
+        Args:
+            file: name of the file in the folder of a scored system.
+            result_type: type of the results.
 
-    Attributes:
-        key: short name, unique on the page.
-        title: heading.
-        make: run -> HTML, or None when there is nothing to show.
-    """
-
-    key: str
-    title: str
-    make: Callable[[Run], str | None]
+        Returns:
+            Its name, and partition -> folder for those that hold the file.
+        """
+        name, folders = "", dict[str, Path]()
+        if heads := headlines(self.results, result_type):
+            name, folders = self.detailed(heads[0], result_type)
+        return name, {p: folder for p, folder in folders.items() if (folder / file).is_file()}

@@ -1,16 +1,15 @@
-"""Bars and curves of scores with their intervals, in the style of `plots`."""
+"""Draw bars and curves of scores with their intervals, in the style of `plots`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from .plots import COLOURS, INK, MARKERS, canvas, line_sample, style
 
-from .plots import COLOURS, INK, MARKERS, STYLE, canvas
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Interval = Mapping[str, float]
 
@@ -21,19 +20,19 @@ def efficiency(
     xlabel: str = "labelled recordings per class and speaker",
     ylabel: str = "accuracy, %",
 ) -> Figure:
-    """A score against the amount of labels, with intervals.
+    """Draw a score against the amount of labels, with intervals.
 
     Args:
         panels: heading -> system -> amount of labels -> `mean`, `low`, `high`, as fractions.
         xlabel: what the amounts count.
-        ylabel: the score.
+        ylabel: name of the score.
 
     Returns:
         The figure, its panels side by side with one scale.
     """
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     width = 8.0 if len(panels) < 2 else 5.0 * len(panels)
-    with mpl.rc_context(STYLE):
+    with style():
         figure, axes = canvas(1, len(panels), width, 4.2 + 0.12 * len(names), sharey=True)
         for place, (title, curves) in zip(axes, panels.items(), strict=True):
             for name, points in curves.items():
@@ -45,15 +44,14 @@ def efficiency(
             place.set(title=title, xlabel=xlabel)
         axes[0].set(ylabel=ylabel)
         handles = [
-            Line2D([], [], color=c, marker=m, label=n)
-            for n, c, m in zip(names, COLOURS, MARKERS, strict=False)
+            line_sample(color=c, marker=m, label=n) for n, c, m in zip(names, COLOURS, MARKERS, strict=False)
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=2)
         return figure
 
 
 def _curve(axes: Axes, points: Mapping[float, Interval], i: int, count: int) -> None:
-    """Draws system i of `count`: side by side, not on top of each other, so that intervals stay readable."""
+    """Draw system i of `count`, moved aside so that its intervals do not hide those of others."""
     amounts = sorted(points)
     shifted = [n * 1.04 ** (i - (count - 1) / 2) for n in amounts]
     mean, low, high = ([100 * points[n][key] for n in amounts] for key in ("mean", "low", "high"))
@@ -63,7 +61,7 @@ def _curve(axes: Axes, points: Mapping[float, Interval], i: int, count: int) -> 
 
 
 def interval_bars(values: Mapping[str, Mapping[str, Interval]], title: str, unit: str) -> Figure:
-    """Horizontal bars by group with their intervals, the highest of each system marked.
+    """Draw horizontal bars by group with their intervals, the highest of each system marked.
 
     Args:
         values: system -> group, in the order of the figure -> `mean`, `low`, `high`, as fractions.
@@ -75,7 +73,7 @@ def interval_bars(values: Mapping[str, Mapping[str, Interval]], title: str, unit
     """
     groups = list(dict.fromkeys(group for scores in values.values() for group in scores))
     height = 0.8 / max(len(values), 1)
-    with mpl.rc_context(STYLE):
+    with style():
         figure, (axes,) = canvas(1, 1, 7.2, 1.1 + 0.3 * len(groups) * max(1.3, len(values)))
         for i, (name, scores) in enumerate(values.items()):
             highest = max(scores, key=lambda group: scores[group]["mean"])
@@ -101,7 +99,7 @@ def interval_bars(values: Mapping[str, Mapping[str, Interval]], title: str, unit
 
 
 def bars(values: Mapping[str, Mapping[str, float]], title: str, unit: str) -> Figure:
-    """Horizontal bars by group, the lowest of each system marked.
+    """Draw horizontal bars by group, the lowest of each system marked.
 
     Args:
         values: system -> group (such as a speaker) -> fraction.
@@ -113,7 +111,7 @@ def bars(values: Mapping[str, Mapping[str, float]], title: str, unit: str) -> Fi
     """
     groups = sorted({group for scores in values.values() for group in scores})
     height = 0.8 / max(len(values), 1)
-    with mpl.rc_context(STYLE):
+    with style():
         figure, (axes,) = canvas(1, 1, 7.2, 0.9 + 0.32 * len(groups) * max(1.3, len(values)))
         for i, (name, scores) in enumerate(values.items()):
             lowest = min(scores, key=lambda group: scores[group])
@@ -133,8 +131,8 @@ def bars(values: Mapping[str, Mapping[str, float]], title: str, unit: str) -> Fi
 
 
 def _value(axes: Axes, place: float, value: float, mark: str, end: float | None = None) -> None:
-    """Writes a bar's value beyond its end, with a mark in words where it is the worst."""
+    """Write a bar's value beyond its end, with a word where it is the worst."""
     start = value if end is None else max(value, end)
-    style: dict[str, Any] = {"va": "center", "fontsize": 8, "fontweight": "bold" if mark else "normal"}
+    look: dict[str, Any] = {"va": "center", "fontsize": 8, "fontweight": "bold" if mark else "normal"}
     text = f"{value:.1f} {mark}".rstrip()
-    axes.annotate(text, (start, place), xytext=(4, 0), textcoords="offset points", **style)
+    axes.annotate(text, (start, place), xytext=(4, 0), textcoords="offset points", **look)

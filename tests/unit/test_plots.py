@@ -19,7 +19,7 @@ LINES = [
 ]
 ACCURACY = {"mean": 0.8, "low": 0.7, "high": 0.9}
 FIGURES: dict[str, Callable[[], Figure]] = {
-    "learning_curves": lambda: plots.learning_curves({"one": LINES, "two": LINES[:1], "none": []}),
+    "learning_curves": lambda: plots.learning_curves({"one": [LINES], "two": [LINES[:1]], "none": [[]]}),
     "confusion": lambda: plots.confusion(
         GENERATOR.integers(0, 9, (10, 10)).tolist(), list("0123456789"), "A"
     ),
@@ -48,12 +48,12 @@ def test_figure_is_drawn(name: str) -> None:
 
 
 def test_equal_figures_give_equal_bytes() -> None:
-    first, second = (plots.png(plots.learning_curves({"one": LINES})) for _ in range(2))
+    first, second = (plots.png(plots.learning_curves({"one": [LINES]})) for _ in range(2))
     assert first == second
 
 
 def test_axes_name_their_units() -> None:
-    labels = {axes.get_xlabel() for axes in plots.learning_curves({"one": LINES}).axes}
+    labels = {axes.get_xlabel() for axes in plots.learning_curves({"one": [LINES]}).axes}
     assert labels == {"updates"}
     axes = score_plots.efficiency({"few": {"a": {1: ACCURACY}}}).axes[0]
     assert "%" in axes.get_ylabel()

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairseq_ext.report import plots, pretraining_tables, results
-from fairseq_ext.report.pretraining_sections import PANELS
+from fairseq_ext.report import plots, results
+from fairseq_ext.report.pretraining import tables as pretraining_tables
+from fairseq_ext.report.pretraining.sections import PANELS
 from fairseq_ext.scoring import pretraining, runs
 from fairseq_ext.scoring.provenance import read_log
 
@@ -50,7 +51,7 @@ def test_row_says_what_the_log_said(trained: Path) -> None:
     (line,) = pretraining.gather_all(jobs, read)
     assert line.startswith("ssl/ctc seed 1: loss 0.25")
     assert line.endswith("400 updates")
-    (row,) = results.read_rows(trained)
+    (row,) = results.read_systems(trained)
     assert (row["kind"], row["n"], row["num_parameters"], row["split"]) == ("pretraining", 40, 17, "valid")
     assert row["metrics"]["prob_perplexity"] == 1.5
     samples = [
@@ -90,7 +91,7 @@ def test_table_has_the_metrics_that_were_logged(trained: Path) -> None:
 
 def test_curves_show_every_metric(speech_run: Path) -> None:
     lines = read_log(speech_run / "train" / "ssl" / "ctc" / "seed1" / "train.log")
-    figure = plots.learning_curves({"ssl": lines}, PANELS)
+    figure = plots.learning_curves({"ssl": [lines]}, PANELS)
     assert [axes.get_title("left") for axes in figure.axes] == [panel.title for panel in PANELS]
     for axes in figure.axes:
         train, valid = (line.get_xydata() for line in axes.lines)
@@ -100,5 +101,5 @@ def test_curves_show_every_metric(speech_run: Path) -> None:
 
 def test_curves_leave_out_what_was_not_logged() -> None:
     lines = [{"train_num_updates": 10.0 * i, "train_loss": 1.0 / i} for i in range(1, 7)]
-    figure = plots.learning_curves({"x": lines}, PANELS)
+    figure = plots.learning_curves({"x": [lines]}, PANELS)
     assert [axes.get_title("left") for axes in figure.axes if axes.get_visible()] == ["Loss"]

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 from html_document import Document
 
-from fairseq_ext.report import page, report, results, score_plots
+from fairseq_ext.report import extras, page, players, results, score_plots
+from fairseq_ext.report import html as html_
 from fairseq_ext.report.run import Run
 
 
@@ -21,7 +22,7 @@ def run(speech_run: Path, speech_about: dict[str, object]) -> Run:
 
 @pytest.fixture(scope="module")
 def html(run: Run) -> str:
-    return report.render(run)
+    return page.render(run)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +34,8 @@ def test_every_kind_has_its_sections(document: Document) -> None:
     keys = [attributes["id"] for attributes in document.every("section")]
     assert keys == [
         *("recognition", "labelled-speech", "groups", "transcripts", "mistakes", "decoding"),
-        *("recognition-learning", "recognition-others", "attribution", "ssl"),
-        *("summary", "speakers", "control", "confusion", "provenance"),
+        *("recognition-learning", "recognition-others", "ssl"),
+        *("summary", "speakers", "control", "confusion", "attribution", "provenance"),
     ]
 
 
@@ -84,7 +85,7 @@ def page_bytes(uri: str) -> bytes:
 def test_rates_without_mp3_are_kept_as_wav() -> None:
     waveform = np.sin(np.arange(4000) / 5).astype(np.float32)
     for rate, expected in ((16000, "audio/mpeg"), (10000, "audio/wav")):
-        content, media_type = page.compressed(waveform, rate)
+        content, media_type = players.compressed(waveform, rate)
         assert media_type == expected
         found, found_hz = soundfile.read(io.BytesIO(content))
         assert found_hz == rate
@@ -110,7 +111,7 @@ def test_rates_without_mp3_are_kept_as_wav() -> None:
     ],
 )
 def test_differences_have_symbol_colour_and_words(spoken: list[str], heard: list[str], expected: str) -> None:
-    assert page.aligned(spoken, heard) == f'<p class="aligned"><span>{expected}</span></p>'
+    assert html_.aligned(spoken, heard) == f'<p class="aligned"><span>{expected}</span></p>'
 
 
 def test_images_are_described(document: Document) -> None:
@@ -121,7 +122,7 @@ def test_images_are_described(document: Document) -> None:
 
 
 def test_page_needs_only_results(run: Run, tmp_path: Path) -> None:
-    html = report.render(Run(tmp_path, run.results, ()))
+    html = page.render(Run(tmp_path, run.results, ()))
     Document(html)
     assert 'id="wer-labels-10"' in html
     assert 'id="attribution-hits"' in html
@@ -146,10 +147,7 @@ def test_highest_bar_is_marked_and_labels_stay_apart() -> None:
 def test_pictures_beyond_the_budget_are_left_out(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fairseq_ext.report import extras
-
     monkeypatch.setattr(extras, "MAX_PICTURE_BYTES", 10)
-    found = extras.attribution(run)
-    assert found is not None
+    found = "".join(map(html_.show, extras.ATTRIBUTION.make(run)))
     assert "The word «ça»: left out" in found
     assert "<img" not in found

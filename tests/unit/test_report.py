@@ -17,9 +17,11 @@ import pytest
 from html_document import Document
 from PIL import Image
 
-from fairseq_ext.report import page, report, results
-from fairseq_ext.report.run import Run, Section
-from fairseq_ext.report.sections import SECTIONS
+from fairseq_ext.report import html as html_
+from fairseq_ext.report import page, players, provenance, results
+from fairseq_ext.report.classification.sections import SECTIONS
+from fairseq_ext.report.result_type import Section
+from fairseq_ext.report.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def run(made_up_run: Path, about: dict[str, object]) -> Run:
 
 @pytest.fixture(scope="module")
 def html(run: Run) -> str:
-    return report.write_report(run).read_text(encoding="utf-8")
+    return page.write_report(run).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def content(uri: str, media_type: str) -> bytes:
 
 def test_every_section_is_there(document: Document) -> None:
     keys = [attributes["id"] for attributes in document.every("section")]
-    assert keys == [section.key for section in SECTIONS]
+    assert keys == [section.key for section in (*SECTIONS, provenance.SECTION)]
     links = {attributes["href"] for attributes in document.every("a")}
     assert {f"#{key}" for key in keys} <= links
 
@@ -66,7 +68,7 @@ def test_nothing_is_loaded_from_elsewhere(html: str, document: Document) -> None
 
 
 def test_every_row_is_there(run: Run, html: str) -> None:
-    every = re.search(r'id="rows">.*?</table>', html, re.DOTALL)
+    every = re.search(r'id="systems">.*?</table>', html, re.DOTALL)
     assert every is not None
     lines = re.findall(r'<tr><th scope="row">(.*?)</th><td>(.*?)</td><td>(\d+)</td>', every[0])
     titles = run.results["about"]["systems"]
@@ -110,11 +112,11 @@ def test_page_is_accessible(html: str, document: Document) -> None:
 
 
 def test_page_stays_small(html: str) -> None:
-    assert len(html) < report.MAX_PAGE_BYTES / 3
+    assert len(html) < page.MAX_PAGE_BYTES / 3
 
 
 def test_text_is_escaped() -> None:
-    marked = page.differences(["<b>", "mà"], ["&", "mà"])
+    marked = html_.differences(["<b>", "mà"], ["&", "mà"])
     assert marked == "<del>&lt;b&gt;</del> <ins>&amp;</ins> mà"
 
 
@@ -129,33 +131,33 @@ def test_text_is_escaped() -> None:
     ],
 )
 def test_differences_are_marked(reference: str, hypothesis: str, expected: str) -> None:
-    assert page.differences(reference.split(), hypothesis.split()) == expected
+    assert html_.differences(reference.split(), hypothesis.split()) == expected
 
 
 def test_wav_survives() -> None:
-    with wave.open(io.BytesIO(page.wav(np.array([0.0, 1.0, -2.0], np.float32), 16000))) as file:
+    with wave.open(io.BytesIO(players.wav(np.array([0.0, 1.0, -2.0], np.float32), 16000)[0])) as file:
         assert np.frombuffer(file.readframes(3), "<i2").tolist() == [0, 32767, -32767]
 
 
 def test_recipes_add_sections(run: Run) -> None:
-    own = Section("wer", "Word error rates", lambda _: "<p>12.3</p>")
-    nothing = Section("none", "Nothing", lambda _: None)
-    document = Document(report.render(run, [own, nothing]))
+    own = Section("wer", "Word error rates", lambda _: ["12.3 <b>"])
+    nothing = Section("none", "Nothing", lambda _: [])
+    document = Document(page.render(run, [own, nothing]))
     assert [attributes["id"] for attributes in document.every("section")] == ["wer"]
 
 
 def test_report_needs_only_results(run: Run, tmp_path: Path) -> None:
     """Without the run's other files the tables are still shown, the rest is left out."""
-    html = report.render(Run(tmp_path, run.results, ()))
+    html = page.render(Run(tmp_path, run.results, ()))
     Document(html)
     assert 'id="headline"' in html
     assert "<audio" not in html
 
 
 def test_too_large_a_page_is_refused(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "MAX_PAGE_BYTES", 1000)
+    monkeypatch.setattr(page, "MAX_PAGE_BYTES", 1000)
     with pytest.raises(ValueError, match="expected at most 1000 bytes"):
-        report.write_report(Run(tmp_path, run.results, ()), [])
+        page.write_report(Run(tmp_path, run.results, ()), [])
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -189,7 +191,7 @@ def test_what_is_not_there_is_said_in_a_sentence(
     (tmp_path / "run" / "manifests" / "asr" / "train.tsv").touch()
     one = "--checkpoint nope.pt --data x --system x --out x"
     for tool, arguments, message in (
-        ("report", "nope", "nope/scores: expected metrics.json files, found none"),
+        ("report", "nope", "nope/scores: no metrics.json below it"),
         (
             "evaluate_recognition",
             "--run nope --origin real",

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from fairseq_ext.report import markdown, partition_tables, results, score_tables, tables
+from fairseq_ext.report import markdown, partitions, provenance, results
+from fairseq_ext.report.classification import families
+from fairseq_ext.report.classification import tables as classification
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -35,7 +37,7 @@ def test_every_row_is_there(gathered: dict[str, Any], made_up_run: Path) -> None
 
 def test_commands_do_not_name_the_machine(make_row: Callable[..., Path], tmp_path: Path) -> None:
     make_row(tmp_path, "published", "temporal_cnn", 1)
-    assert results.read_rows(tmp_path)[0]["command"] == "evaluate RUN"
+    assert results.read_systems(tmp_path)[0]["command"] == "evaluate RUN"
 
 
 def test_summary_is_over_seeds(gathered: dict[str, Any]) -> None:
@@ -57,14 +59,13 @@ def test_page_shows_the_partitions(gathered: dict[str, Any]) -> None:
         assert f"## {table.title}" in page
     assert "54.7" in page
     assert "**Synthetic speech" in page
-    assert partition_tables.LEAKY_LABEL in page
-    assert "Protocol: elsewhere" in page
+    assert families.LEAKY_LABEL in page
+    assert "Partition: elsewhere" in page
     assert "Warning" not in page
 
 
 def test_worst_speaker_is_named(gathered: dict[str, Any]) -> None:
-    table = partition_tables.left_out(gathered)
-    assert table is not None
+    (table,) = families.fold_tables(gathered)
     cells = dict(zip(table.header, table.rows[0], strict=True))
     scores = {speaker: float(cells[speaker]) for speaker in ("anna", "bert", "clara")}
     assert cells["Worst speaker"] == f"{min(scores, key=scores.__getitem__)} {min(scores.values())}"
@@ -73,20 +74,20 @@ def test_worst_speaker_is_named(gathered: dict[str, Any]) -> None:
 
 
 def test_few_labels_stand_beside_the_whole_split(gathered: dict[str, Any]) -> None:
-    table = partition_tables.label_efficiency(gathered)
+    table = families.label_efficiency(gathered)
     assert table is not None
     assert table.header[1:] == (
         *(f"{n} per class and speaker" for n in (1, 5, 10, 50)),
         "one speaker, all of it",
     )
     assert [row[0] for row in table.rows] == ["Temporal CNN", "SimCLR, probe"]
-    headline = score_tables.headline(gathered)
+    headline = classification.headline_table(gathered)
     assert headline is not None
     assert table.rows[0][4].split()[0] == headline.rows[1][2].split()[0]
 
 
 def test_leaky_control_is_marked(gathered: dict[str, Any]) -> None:
-    (table,) = partition_tables.leaky_controls(gathered)
+    (table,) = families.leaky_controls(gathered)
     assert table is not None
     assert table.is_control
     assert "not a result" in table.title
@@ -96,17 +97,17 @@ def test_leaky_control_is_marked(gathered: dict[str, Any]) -> None:
 
 def test_real_data_has_no_warning(make_row: Callable[..., Path], tmp_path: Path) -> None:
     make_row(tmp_path, "published", "temporal_cnn", 1, data="real")
-    assert markdown.synthetic_note(results.collect(tmp_path, {})) is None
+    assert provenance.synthetic_note(results.collect(tmp_path, {})) is None
     make_row(tmp_path, "published", "temporal_cnn", 2, data="synthetic")
-    assert "Partly synthetic" in (markdown.synthetic_note(results.collect(tmp_path, {})) or "")
+    assert "Partly synthetic" in (provenance.synthetic_note(results.collect(tmp_path, {})) or "")
 
 
 def test_detailed_system_is_the_recipes_choice(gathered: dict[str, Any]) -> None:
-    assert tables.detailed_system(gathered) == "temporal_cnn"
+    assert partitions.detailed_system(gathered) == "temporal_cnn"
     unknown = gathered | {
         "about": {"best": "not_run", "systems": {"temporal_cnn": "T", "linear_classifier": "L"}}
     }
-    assert tables.detailed_system(unknown) == "simclr_probe"
+    assert partitions.detailed_system(unknown) == "simclr_probe"
 
 
 def test_mixed_settings_are_told(make_row: Callable[..., Path], tmp_path: Path) -> None:
@@ -118,14 +119,14 @@ def test_mixed_settings_are_told(make_row: Callable[..., Path], tmp_path: Path) 
 
 
 def test_broken_rows_are_named(make_row: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"rows: expected metrics.json"):
+    with pytest.raises(ValueError, match=r"scores: no metrics.json below it"):
         results.collect(tmp_path, {})
     folder = make_row(tmp_path, "published", "temporal_cnn", 1)
     (folder / "metrics.json").write_text("{")
-    with pytest.raises(ValueError, match=r"seed1/metrics.json: expected JSON"):
+    with pytest.raises(ValueError, match=r"seed1/metrics.json: not a JSON object"):
         results.collect(tmp_path, {})
-    (folder / "metrics.json").write_text('{"row": "x"}')
-    with pytest.raises(ValueError, match=r"found none for \['partition'"):
+    (folder / "metrics.json").write_text('{"system": "x"}')
+    with pytest.raises(ValueError, match=r"no value for \['partition'"):
         results.collect(tmp_path, {})
 
 
@@ -151,7 +152,7 @@ def test_stale_page_is_found(make_row: Callable[..., Path], tmp_path: Path) -> N
 def test_json_has_one_row_per_line(gathered: dict[str, Any]) -> None:
     text = results.dumps(gathered)
     assert json.loads(text) == gathered
-    assert sum(line.startswith('  {"row"') for line in text.splitlines()) == len(gathered["systems"])
+    assert sum(line.startswith('  {"system"') for line in text.splitlines()) == len(gathered["systems"])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tables of recognisers from other sides: groups of speakers, amounts of labels, one system against another."""
+"""Tables of recognisers by groups of speakers and amounts of labels, and of one system against another."""
 
 from __future__ import annotations
 
@@ -6,21 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...scoring.scored_system import RECOGNITION, of_kind
-from ..tables import (
-    NOTHING,
-    Results,
-    Summary,
-    Table,
-    in_order,
-    interval,
-    number,
-    partition_title,
-    percent,
-    spread,
-    system_title,
-)
+from ..partitions import Results, Summary, bare_title, in_order, partition_title, system_title
+from ..tables import NOTHING, Table, interval, number, percent, slug, spread
 from .comparison import Comparison, compare, pair_title, pairs, title
-from .systems import decoder_title, decoders, detailed, metric_of, minutes_text, slug, spread_of, updates_text
+from .systems import decoder_title, decoders, detailed, metric_of, minutes_text, spread_of, updates_text
 
 # Of a table by speakers; results.json holds them all.
 MAX_SPEAKERS = 15
@@ -28,14 +17,14 @@ GROUPS = {"per_accent": "accent", "per_gender": "gender"}
 
 
 def per_group(results: Results, group: str) -> Table | None:
-    """Error rates of each accent or gender, by the detailed system.
+    """Make the table of error rates of each accent or gender, of the detailed system.
 
     Args:
-        results: the results.
+        results: results of a run.
         group: a key of `GROUPS`.
 
     Returns:
-        The table, or None where nobody stated it.
+        The table, or None where no speaker stated it.
     """
     s = detailed(results)
     if s is None or len(next(iter(s["decoders"].values()))[group]) < 2:
@@ -47,15 +36,15 @@ def per_group(results: Results, group: str) -> Table | None:
     header += [f"CER %, {decoder_title(name)}" for name in names]
     groups = s["decoders"][names[0]][group]
     lines = []
-    for item, facts in groups.items():
+    for item, of_group in groups.items():
         mine = [s["decoders"][name][group].get(item) for name in names]
-        cells = [item, *(number(facts[key]) for key in ("n", "num_speakers", "words"))]
+        cells = [item, *(number(of_group[key]) for key in ("n", "num_speakers", "words"))]
         for name, found in zip(names, mine, strict=True):
             count = len(s["decoders"][name]["seeds"])
             cells += [spread(found["wer"], count), interval(found["wer"])] if found else [NOTHING, NOTHING]
         cells += [percent(found["cer"]["mean"]) if found else NOTHING for found in mine]
         lines.append(tuple(cells))
-    by = {facts["resampled"] for facts in groups.values()}
+    by = {of_group["resampled"] for of_group in groups.values()}
     note = (
         "Intervals resample speakers; of groups with fewer than 5 speakers, utterances, which says nothing of others."
         if "utterances" in by
@@ -66,10 +55,10 @@ def per_group(results: Results, group: str) -> Table | None:
 
 
 def per_speaker(results: Results) -> Table | None:
-    """Error rates of the speakers that the detailed system understands least, all seeds together.
+    """Make the table of the speakers with the highest error rates, of the detailed system, all seeds together.
 
     Args:
-        results: the results.
+        results: results of a run.
 
     Returns:
         The table, or None when nothing was recognised.
@@ -79,8 +68,8 @@ def per_speaker(results: Results) -> Table | None:
         return None
     names = [name for name in decoders([s]) if s["decoders"][name]["seeds"] == s["seeds"]]
     every = of_kind(results["systems"], RECOGNITION)
-    rows = [r for r in every if (r["system"], r["partition"]) == (s["system"], s["partition"])]
-    sums = {name: _speaker_sums(rows, name) for name in names}
+    seeds = [r for r in every if (r["system"], r["partition"]) == (s["system"], s["partition"])]
+    sums = {name: _speaker_sums(seeds, name) for name in names}
     last = sums[names[-1]]
     spoken = [speaker for speaker, numbers in last.items() if numbers[2]]
     hardest = sorted(spoken, key=lambda speaker: (-last[speaker][1] / last[speaker][2], speaker))[
@@ -89,7 +78,7 @@ def per_speaker(results: Results) -> Table | None:
     columns = [f"{m} %, {decoder_title(name)}" for m in ("WER", "CER") for name in names]
     lines = []
     for speaker in hardest:
-        n, _, words, *_ = (number(count / len(rows)) for count in last[speaker])
+        n, _, words, *_ = (number(count / len(seeds)) for count in last[speaker])
         rates = [percent(sums[d][speaker][e] / sums[d][speaker][e + 1]) for e in (1, 3) for d in names]
         lines.append((speaker, n, words, *rates))
     note = f"The hardest {len(lines)} of {len(spoken)}, by their WER {decoder_title(names[-1])}; all seeds together."
@@ -98,29 +87,28 @@ def per_speaker(results: Results) -> Table | None:
 
 
 def _whose(results: Results, summary: Summary) -> str:
-    """The one system and partition that is taken apart."""
-    partition = partition_title(results, summary["partition"]).removeprefix("Protocol: ")
-    return f"{system_title(results, summary['system'])}, {partition}"
+    """Name the system and partition that a table breaks down."""
+    return f"{system_title(results, summary['system'])}, {bare_title(results, summary['partition'])}"
 
 
-def _speaker_sums(rows: list[Mapping[str, Any]], decoder: str) -> dict[str, list[int]]:
-    """Numbers of `scores.SPEAKER_COLUMNS`, added up over seeds."""
+def _speaker_sums(systems: list[Mapping[str, Any]], decoder: str) -> dict[str, list[int]]:
+    """Add up the numbers of `scores.SPEAKER_COLUMNS` over seeds."""
     sums: dict[str, list[int]] = {}
-    for row in rows:
-        for speaker, numbers in row["decoders"][decoder]["per_speaker"].items():
+    for system in systems:
+        for speaker, numbers in system["decoders"][decoder]["per_speaker"].items():
             before = sums.get(speaker, [0] * len(numbers))
             sums[speaker] = [a + b for a, b in zip(before, numbers, strict=True)]
     return sums
 
 
 def families(results: Results) -> dict[str, list[tuple[float, str]]]:
-    """Protocols that were tested on the same and differ in how much labelled speech was trained on.
+    """Group partitions with one test set that differ in how much labelled speech was trained on.
 
     Args:
-        results: the results.
+        results: results of a run.
 
     Returns:
-        Protocol with the most labels -> (minutes of labelled speech, partition) by rising minutes, itself the last;
+        Partition with the most labels -> (minutes of labelled speech, partition) by rising minutes, itself the last;
         partitions without others are left out.
     """
     found: dict[str, dict[str, float]] = {}
@@ -133,10 +121,10 @@ def families(results: Results) -> dict[str, list[tuple[float, str]]]:
 
 
 def label_efficiency(results: Results, family: str) -> Table:
-    """WER against the minutes of labelled speech.
+    """Make the table of WER against the minutes of labelled speech.
 
     Args:
-        results: the results.
+        results: results of a run.
         family: a key of `families`.
 
     Returns:
@@ -154,8 +142,7 @@ def label_efficiency(results: Results, family: str) -> Table:
     note = (
         "WER %, mean over seeds (lowest–highest) with its 95 % interval. Columns: labelled speech trained on."
     )
-    largest = partition_title(results, family).removeprefix("Protocol: ")
-    which = f": {largest}" if len(families(results)) > 1 else ""
+    which = f": {bare_title(results, family)}" if len(families(results)) > 1 else ""
     return Table(
         f"labels-{slug(family)}", f"Word error rate by labelled speech{which}", header, tuple(lines), note
     )
@@ -169,7 +156,7 @@ def _cell(summary: Summary | None, decoder: str) -> str:
 
 
 def _columns(results: Results, points: list[tuple[float, str]]) -> list[str]:
-    """The minutes; with the partition's name where two have equally many."""
+    """Return the minutes, with the partition's name where two have equally many."""
     texts = [minutes_text(minutes) for minutes, _ in points]
     names = [partition_title(results, partition) for _, partition in points]
     return [
@@ -178,12 +165,12 @@ def _columns(results: Results, points: list[tuple[float, str]]) -> list[str]:
 
 
 def comparison(results: Results, first: str, second: str) -> Table | None:
-    """Two systems side by side, with the interval of their difference.
+    """Make the table of two systems side by side, with the interval of their difference.
 
     Args:
-        results: the results.
-        first: row name.
-        second: row name.
+        results: results of a run.
+        first: name of a system.
+        second: name of a system.
 
     Returns:
         The table, or None when no partition has both.
@@ -192,7 +179,7 @@ def comparison(results: Results, first: str, second: str) -> Table | None:
     if not found:
         return None
     names = [system_title(results, name) for name in (first, second)]
-    header = ("Protocol", *(f"WER %, {name}" for name in names), "Difference, points", "95 % interval")
+    header = ("Partition", *(f"WER %, {name}" for name in names), "Difference, points", "95 % interval")
     header += ("Seeds with fewer errors", "Updates")
     lines = tuple(_comparison_line(results, c) for c in found)
     note = (
@@ -220,13 +207,13 @@ def _comparison_line(results: Results, c: Comparison) -> tuple[str, ...]:
 
 
 def comparisons(results: Results) -> list[Table]:
-    """The recipe's comparisons.
+    """Make the tables of the recipe's comparisons.
 
     Args:
-        results: the results.
+        results: results of a run.
 
     Returns:
-        A table per pair that was run.
+        A table per pair that was scored.
     """
     made = (comparison(results, *pair) for pair in pairs(results))
     return [table for table in made if table]

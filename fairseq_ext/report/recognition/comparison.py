@@ -1,4 +1,4 @@
-"""Two recognisers under one partition: is the difference larger than what speakers and seeds make?
+"""Compare two recognisers under one partition: is the difference larger than what speakers and seeds make?
 
 Both were scored on the same utterances, so the difference is resampled as a pair, speaker by speaker.
 """
@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 from ...scoring.recognition.scores import MIN_SPEAKERS, speaker_errors
 from ...scoring.scored_system import RECOGNITION, of_kind
 from ...text.scoring import bootstrap_interval
-from ..tables import Results, partition_title, summaries, system_title
+from ..partitions import Results, bare_title, summaries, system_title
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The first system against the second, by the seeds that both have.
+    """The first system against the second, over the seeds that both have.
 
     Attributes:
-        partition: of both.
-        decoder: of both.
-        first: row name.
-        second: row name.
+        partition: partition of both.
+        decoder: decoder of both.
+        first: name of a system.
+        second: name of a system.
         wers: word error rates of both, mean over the seeds, as fractions.
         interval: 95 % interval of the first minus the second, as fractions; None with too few speakers.
-        seeds: those that both have.
-        num_better: seeds with fewer errors of the first.
-        updates: what each was trained for; several where seeds differ.
+        seeds: seeds that both have.
+        num_better: number of seeds for which the first has fewer errors.
+        updates: numbers of updates that each was trained for; several where seeds differ.
     """
 
     partition: str
@@ -46,7 +46,7 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """First minus second; below 0 the first is better."""
+        """WER of the first minus that of the second; below 0 the first is better."""
         return self.wers[0] - self.wers[1]
 
     @property
@@ -56,13 +56,13 @@ class Comparison:
 
 
 def pairs(results: Results) -> list[tuple[str, str]]:
-    """The pairs that the recipe compares.
+    """Return the pairs that the recipe compares.
 
     Args:
-        results: the results; `about.compare` is a list of pairs of rows.
+        results: results of a run; `about.compare` is a list of pairs of systems.
 
     Returns:
-        Pairs of row names, each against the other.
+        Pairs of names of systems.
 
     Raises:
         ValueError: an entry is no pair.
@@ -70,18 +70,20 @@ def pairs(results: Results) -> list[tuple[str, str]]:
     found = []
     for entry in results["about"].get("compare", []):
         if not isinstance(entry, list | tuple) or len(entry) != 2:
-            raise ValueError(f"about.compare: pairs of rows expected, found {entry!r}; mend report.json")
+            raise ValueError(
+                f"about.compare: expected pairs of systems, found {entry!r}; correct report.json"
+            )
         found.append((str(entry[0]), str(entry[1])))
     return found
 
 
 def compare(results: Results, first: str, second: str) -> list[Comparison]:
-    """Compares two systems wherever both were run.
+    """Compare two systems wherever both were scored.
 
     Args:
-        results: the results.
-        first: row name.
-        second: row name.
+        results: results of a run.
+        first: name of a system.
+        second: name of a system.
 
     Returns:
         One comparison per partition and decoder that both have.
@@ -89,18 +91,18 @@ def compare(results: Results, first: str, second: str) -> list[Comparison]:
     Raises:
         ValueError: they were not scored on the same words.
     """
-    rows = of_kind(results["systems"], RECOGNITION)
+    systems = of_kind(results["systems"], RECOGNITION)
     found = []
-    for partition in dict.fromkeys(row["partition"] for row in rows):
+    for partition in dict.fromkeys(s["partition"] for s in systems):
         mine, other = (
-            {row["seed"]: row for row in rows if row["partition"] == partition and row["system"] == name}
+            {s["seed"]: s for s in systems if s["partition"] == partition and s["system"] == name}
             for name in (first, second)
         )
         shared = sorted(mine.keys() & other.keys())
         decoders = [
             name
             for name in (mine[shared[0]]["decoders"] if shared else ())
-            if all(name in row["decoders"] for seed in shared for row in (mine[seed], other[seed]))
+            if all(name in s["decoders"] for seed in shared for s in (mine[seed], other[seed]))
         ]
         updates = (_updates(results, partition, first), _updates(results, partition, second))
         for decoder in decoders:
@@ -117,17 +119,17 @@ def _updates(results: Results, partition: str, name: str) -> tuple[int, ...]:
 def _errors(
     seeds: list[tuple[Mapping[str, Any], Mapping[str, Any]]], decoder: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Word errors (seeds, 2 systems, speakers) and words (speakers,)."""
+    """Return word errors, (seeds, 2 systems, speakers), and words, (speakers,)."""
     errors = []
     words: NDArray[np.int64] | None = None
     for pair in seeds:
-        found = [speaker_errors(row, decoder) for row in pair]
-        for row, (names, numbers) in zip(pair, found, strict=True):
+        found = [speaker_errors(system, decoder) for system in pair]
+        for system, (names, numbers) in zip(pair, found, strict=True):
             words = numbers[:, 1] if words is None else words
             if names != found[0][0] or not np.array_equal(numbers[:, 1], words):
                 raise ValueError(
-                    f"{row['partition']}/{row['system']} seed {row['seed']}: the words of the other system's test "
-                    "expected, found others; score both on one split, or take the pair out of about.compare"
+                    f"{system['partition']}/{system['system']} seed {system['seed']}: was not tested on the same words "
+                    "as the other system; score both on one split, or take the pair out of about.compare"
                 )
         errors.append([numbers[:, 0] for _, numbers in found])
     assert words is not None
@@ -160,29 +162,28 @@ def _comparison(
 
 
 def title(results: Results, comparison: Comparison, decoder_title: str) -> str:
-    """Names a comparison's line.
+    """Name a comparison's line.
 
     Args:
-        results: the results.
+        results: results of a run.
         comparison: the comparison.
-        decoder_title: of its decoder.
+        decoder_title: title of its decoder.
 
     Returns:
-        Protocol and decoder in words.
+        Partition and decoder for readers.
     """
-    where = partition_title(results, comparison.partition).removeprefix("Protocol: ")
-    return f"{where}, {decoder_title}"
+    return f"{bare_title(results, comparison.partition)}, {decoder_title}"
 
 
 def pair_title(results: Results, first: str, second: str) -> str:
-    """Names a pair.
+    """Name a pair.
 
     Args:
-        results: the results.
-        first: row name.
-        second: row name.
+        results: results of a run.
+        first: name of a system.
+        second: name of a system.
 
     Returns:
-        Such as `Pre-trained against From random initialisation`.
+        Text such as `Pre-trained against From random initialisation`.
     """
     return f"{system_title(results, first)} against {system_title(results, second)}"

@@ -1,4 +1,4 @@
-"""What is mistaken for what, most frequent first: words and characters."""
+"""List which words and characters are mistaken for which, most frequent first."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ MAX_LINES = 15
 def confusions(
     references: Sequence[str], hypotheses: Sequence[str], split: Callable[[str], list[str]]
 ) -> Counter[Pair]:
-    """Counts the errors by what was said and what was recognised.
+    """Count the errors by what was said and what was recognised.
 
     Args:
         references: normalised texts.
         hypotheses: normalised texts, in the same order.
-        split: `scoring.words` or `scoring.characters`.
+        split: how a text is split, `scoring.words` or `scoring.characters`.
 
     Returns:
-        (said, recognised) -> times; None for a token that only the other side has. They add up to the errors.
+        (said, recognised) -> count; None for a token that only the other side has. The counts add up to the errors.
     """
     pairs = (align(split(r), split(h)) for r, h in zip(references, hypotheses, strict=True))
     return Counter(pair for row in pairs for pair in row if pair[0] != pair[1])
 
 
 def confusion_tables(references: Sequence[str], hypotheses: Sequence[str]) -> list[Table]:
-    """The most frequent errors of words and of characters.
+    """Make the tables of the most frequent errors of words and of characters.
 
     Args:
         references: normalised texts.
@@ -50,7 +50,8 @@ def _table(unit: str, counts: Counter[Pair]) -> Table:
     total = counts.total()
     shown = _most_frequent(counts.items())[:MAX_LINES]
     lines = tuple(
-        (_token(said), _token(heard), str(n), f"{100 * n / total:.1f}") for (said, heard), n in shown
+        (_token(said), _token(recognised), str(n), f"{100 * n / total:.1f}")
+        for (said, recognised), n in shown
     )
     note = f"{total:,} errors of {unit}, of {len(counts):,} sorts; the {len(lines)} most frequent are listed."
     header = ("Said", "Recognised", "Times", "Share of errors %")

@@ -9,40 +9,38 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from ...line_index import AudioEntry
-from ...media.audio import AudioError, load
 from ...scoring.embeddings import read_locations
 from ...scoring.recognition.transcripts import Transcripts, file_name, read_transcripts
+from ...scoring.scored_system import RECOGNITION
 from ...text.normalize import normalize
 from ...text.scoring import ErrorCounts, characters, count_errors, words
-from .. import page, tables
-from ..run import Run
-from .systems import decoder_title, decoders, detailed, shown_partitions
+from ..partitions import system_title
+from ..pieces import Block, Piece
+from ..players import player
+from ..run import Run, sample_rate_hz
+from ..tables import percent
+from .systems import decoder_title, decoders, detailed
 
 CLIPS_PER_GROUP = 6
 MAX_CLIP_S = 20.0
-KEY = (
-    '<ul class="key"><li><del>word</del> spoken, above</li><li><ins>word</ins> recognised, below</li>'
-    "<li><b>≠</b> another word</li><li><b>−</b> left out</li><li><b>+</b> put in</li></ul>"
-)
 
 
 @dataclass(frozen=True)
-class Heard:
+class Transcribed:
     """The detailed recogniser's transcripts with both sides normalised, as they were scored.
 
     Attributes:
-        title: of the system.
-        decoder: that made them.
-        row: what its metrics.json holds.
-        folder: of the row.
-        transcripts: as written and as recognised.
+        title: title of the system.
+        decoder: decoder that made them.
+        partition: partition that was recognised.
+        system: what its metrics.json holds.
+        folder: folder of the scored system.
+        transcripts: texts as written and as recognised.
         references: N normalised texts.
         hypotheses: N normalised texts.
         counts: word errors of each utterance.
@@ -50,7 +48,8 @@ class Heard:
 
     title: str
     decoder: str
-    row: Mapping[str, Any]
+    partition: str
+    system: Mapping[str, Any]
     folder: Path
     transcripts: Transcripts
     references: list[str]
@@ -58,70 +57,67 @@ class Heard:
     counts: list[ErrorCounts]
 
 
-def read_heard(run: Run) -> Heard | None:
-    """Reads the transcripts of the recogniser shown in detail: first seed, with the language model if there is one.
+def read_transcribed(run: Run) -> Transcribed | None:
+    """Read the transcripts of the recogniser shown in detail: first seed, with the language model if there is one.
 
     Args:
         run: the run.
 
     Returns:
-        The transcripts, or None when they are not here.
+        The transcripts, or None when their file is missing.
     """
     summary = detailed(run.results)
     if summary is None:
         return None
-    folder = run.system_folder(summary["partition"], summary["system"])
+    partition = summary["partition"]
+    _, folder = run.trainings(partition, summary["system"], RECOGNITION)[partition]
     decoder = decoders([summary])[-1]
-    if folder is None or not (folder / file_name(decoder)).is_file():
+    if not (folder / file_name(decoder)).is_file():
         return None
-    row = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    system = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     found = read_transcripts(folder / file_name(decoder))
-    spell = partial(normalize, language_code=row["language"])
+    spell = partial(normalize, language_code=system["language"])
     sides = [spell(text) for text in found.references], [spell(text) for text in found.hypotheses]
     counts = [count_errors(words(r), words(h)) for r, h in zip(*sides, strict=True)]
-    title = tables.system_title(run.results, summary["system"])
-    return Heard(title, decoder, row, folder, found, *sides, counts)
+    title = system_title(run.results, summary["system"])
+    return Transcribed(title, decoder, partition, system, folder, found, *sides, counts)
 
 
-def listen(run: Run) -> str | None:
-    """Utterances with players: the worst, those in the middle, the best.
+def listen(run: Run) -> Sequence[Piece]:
+    """Show utterances with players: the worst, those in the middle, the best.
 
     Args:
         run: the run.
 
     Returns:
-        HTML, or None.
+        Pieces of the section.
     """
-    heard = read_heard(run)
-    if heard is None:
-        return None
-    partition = shown_partitions(run.results)[0]
-    locations = read_locations(run.folder / "manifests" / partition, heard.row.get("split", "test"))
-    rate = int(
-        json.loads((heard.folder / "config.json").read_text(encoding="utf-8"))["task"]["sample_rate_hz"]
-    )
-    right = sum(not c.errors for c in heard.counts)
-    intro = (
-        f"<p>{escape(heard.title)}, {escape(decoder_title(heard.decoder))}, first seed: {right:,} of "
-        f"{len(heard.counts):,} utterances have no wrong word. Both sides are normalised.</p>{KEY}"
-    )
-    parts = [intro]
-    for name, chosen in choose(heard.counts, CLIPS_PER_GROUP).items():
-        cards = [
-            _card(heard, i, _sound(locations.get(heard.transcripts.ids[i]), rate, heard.transcripts.ids[i]))
-            for i in tqdm(chosen, desc=f"players, {name}", unit="clip", leave=False, disable=None)
-        ]
-        if cards:
-            parts.append(f'<h3>{escape(name)}</h3><ul class="cards texts">{"".join(cards)}</ul>')
-    return "".join(parts)
+    found = read_transcribed(run)
+    if found is None:
+        return []
+    locations = read_locations(run.folder / "manifests" / found.partition, found.system.get("split", "test"))
+    rate_hz = sample_rate_hz(found.folder)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for name, chosen in choose(found.counts, CLIPS_PER_GROUP).items():
+        for i in tqdm(chosen, desc=f"players, {name}", unit="clip", leave=False, disable=None):
+            key = found.transcripts.ids[i]
+            sound = player(locations.get(key), rate_hz, key, max_s=MAX_CLIP_S, compress=True)
+            groups.setdefault(name, []).append(_card(found, i) | {"player": sound})
+    about = {
+        "title": found.title,
+        "decoder": decoder_title(found.decoder),
+        "num_right": f"{sum(not c.errors for c in found.counts):,}",
+        "num_utterances": f"{len(found.counts):,}",
+    }
+    return [Block("transcripts", {**about, "groups": groups})]
 
 
 def choose(counts: Sequence[ErrorCounts], size: int) -> dict[str, list[int]]:
-    """Chooses utterances with many, middling and few errors; none twice, and none without words.
+    """Choose utterances with many, middling and few errors; none twice, and none without words.
 
     Args:
         counts: word errors of each utterance.
-        size: how many of each.
+        size: number of utterances of each sort.
 
     Returns:
         Heading -> positions, the worst first.
@@ -136,30 +132,15 @@ def choose(counts: Sequence[ErrorCounts], size: int) -> dict[str, list[int]]:
     return {"Most errors": worst, "In the middle": median, "Fewest errors": best}
 
 
-def _card(heard: Heard, i: int, sound: str) -> str:
-    found = heard.transcripts
-    errors = heard.counts[i]
-    letters = count_errors(characters(heard.references[i]), characters(heard.hypotheses[i]))
-    kind = "wrong" if errors.errors else "right"
-    pair = page.aligned(words(heard.references[i]), words(heard.hypotheses[i]))
-    facts = (
-        f"Errors: {errors.errors} in {errors.num_reference} words, WER {tables.percent(errors.rate)} %, "
-        f"CER {tables.percent(letters.rate)} %"
-    )
-    written = f"As written: {found.references[i]}" if found.references[i] != heard.references[i] else ""
-    lines = [facts, *([written] if written else []), f"Speaker {found.speakers[i]}, {found.ids[i]}"]
-    notes = "<br>".join(escape(line) for line in lines)
-    return f'<li class="{kind}">{pair}<p class="note">{notes}</p>{sound}</li>'
-
-
-def _sound(entry: AudioEntry | None, rate: int, name: str) -> str:
-    """A player, or a note that says why there is none."""
-    if entry is None:
-        return '<p class="note">recording not listed</p>'
-    length = min(entry.num_samples, int(MAX_CLIP_S * rate))
-    try:
-        waveform = load(entry.path, sample_rate_hz=rate, start_sample=entry.start_sample, num_samples=length)
-    except (AudioError, OSError):
-        return '<p class="note">recording not readable</p>'
-    content, media_type = page.compressed(waveform, rate)
-    return page.player(content, f"recording {name}", media_type)
+def _card(found: Transcribed, i: int) -> dict[str, Any]:
+    reference, hypothesis, errors = found.references[i], found.hypotheses[i], found.counts[i]
+    letters = count_errors(characters(reference), characters(hypothesis))
+    notes = [
+        f"Errors: {errors.errors} in {errors.num_reference} words, WER {percent(errors.rate)} %, "
+        f"CER {percent(letters.rate)} %"
+    ]
+    if found.transcripts.references[i] != reference:
+        notes.append(f"As written: {found.transcripts.references[i]}")
+    notes.append(f"Speaker {found.transcripts.speakers[i]}, {found.transcripts.ids[i]}")
+    texts = {"reference": words(reference), "hypothesis": words(hypothesis)}
+    return {**texts, "is_wrong": bool(errors.errors), "notes": notes}

@@ -1,32 +1,33 @@
-"""What every table of recognisers asks of the results: decoders, partitions, the system in detail, cells."""
+"""What the tables of recognisers share: decoders, first partitions, the system shown in detail, and cells."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from ...scoring.scored_system import RECOGNITION, of_kind
-from ..tables import NOTHING, Results, Summary, detailed_system, headlines, number, spread, summaries
+from ..partitions import Results, Summary, detailed_system, headlines, summaries
+from ..tables import NOTHING, number, spread
 
 DECODER_TITLES = {"greedy": "greedy", "beam": "beam", "lm": "with LM"}
 
 
 def decoder_title(name: str) -> str:
-    """A decoder's name for readers.
+    """Return a decoder's name for readers.
 
     Args:
-        name: such as `lm`.
+        name: name of the decoder, such as `lm`.
 
     Returns:
-        Such as `with LM`.
+        Text such as `with LM`.
     """
     return DECODER_TITLES.get(name, name)
 
 
 def decoders(found: Sequence[Summary]) -> list[str]:
-    """The decoders of some systems, greedy first.
+    """Return the decoders of some systems, greedy first.
 
     Args:
-        found: summaries.
+        found: summaries of the systems.
 
     Returns:
         Each name once.
@@ -37,23 +38,23 @@ def decoders(found: Sequence[Summary]) -> list[str]:
 
 
 def shown_partitions(results: Results) -> list[str]:
-    """The partitions that come first: those of the recipe's headline, else all.
+    """Return the partitions that come first: those of the recipe's headline, else all.
 
     Args:
-        results: the results.
+        results: results of a run.
 
     Returns:
-        Protocols with recognition rows.
+        Partitions that were recognised.
     """
     every = dict.fromkeys(s["partition"] for s in of_kind(results["summary"], RECOGNITION))
     return headlines(results, RECOGNITION) or list(every)
 
 
 def detailed(results: Results) -> Summary | None:
-    """The recogniser shown in detail, under the first partition.
+    """Return the recogniser shown in detail, under the first partition.
 
     Args:
-        results: the results.
+        results: results of a run.
 
     Returns:
         Its summary, or None when nothing was recognised.
@@ -66,12 +67,12 @@ def detailed(results: Results) -> Summary | None:
 
 
 def metric_of(summary: Summary, decoder: str, metric: str) -> Mapping[str, float] | None:
-    """One metric over seeds.
+    """Return one metric over seeds.
 
     Args:
-        summary: of a system.
-        decoder: such as `greedy`.
-        metric: such as `wer`.
+        summary: summary of a system.
+        decoder: name of the decoder, such as `greedy`.
+        metric: name of the metric, such as `wer`.
 
     Returns:
         `mean`, `min`, `max`, `low`, `high`; None where the decoder was not run.
@@ -81,53 +82,41 @@ def metric_of(summary: Summary, decoder: str, metric: str) -> Mapping[str, float
 
 
 def spread_of(summary: Summary, decoder: str, metric: str) -> str:
-    """Prints a metric over seeds.
+    """Print a metric over seeds.
 
     Args:
-        summary: of a system.
-        decoder: such as `greedy`.
-        metric: such as `wer`.
+        summary: summary of a system.
+        decoder: name of the decoder, such as `greedy`.
+        metric: name of the metric, such as `wer`.
 
     Returns:
-        Such as `17.4 (16.0–19.1)`.
+        Text such as `17.4 (16.0–19.1)`.
     """
     found = metric_of(summary, decoder, metric)
     return NOTHING if found is None else spread(found, len(summary["decoders"][decoder]["seeds"]))
 
 
 def updates_text(values: Sequence[int]) -> str:
-    """Prints what systems were trained for.
+    """Print how long systems were trained.
 
     Args:
         values: numbers of updates.
 
     Returns:
-        Such as `2,000`.
+        Text such as `2,000`.
     """
     return ", ".join(number(value) for value in values) or NOTHING
 
 
 def minutes_text(minutes: float) -> str:
-    """Prints an amount of speech.
+    """Print an amount of speech.
 
     Args:
-        minutes: the amount.
+        minutes: the amount, minutes.
 
     Returns:
-        Such as `8.5 s`, `10 min` or `2.5 h`.
+        Text such as `8.5 s`, `10 min` or `2.5 h`.
     """
     if minutes < 1:
         return f"{60 * minutes:.3g} s"
     return f"{minutes / 60:.3g} h" if minutes >= 120 else f"{minutes:.3g} min"
-
-
-def slug(partition: str) -> str:
-    """A partition as a part of a key.
-
-    Args:
-        partition: such as `labels/10`.
-
-    Returns:
-        Such as `labels-10`.
-    """
-    return partition.replace("/", "-")

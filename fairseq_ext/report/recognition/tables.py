@@ -7,18 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...scoring.scored_system import RECOGNITION, of_kind
-from ..tables import (
-    NOTHING,
-    Results,
-    Summary,
-    Table,
-    interval,
-    partition_title,
-    percent,
-    seconds,
-    summaries,
-    system_title,
-)
+from ..partitions import Results, Summary, bare_title, summaries, system_title
+from ..tables import NOTHING, Table, interval, percent, seconds, slug
 from .breakdowns import GROUPS, comparisons, families, label_efficiency, per_group, per_speaker
 from .systems import (
     decoder_title,
@@ -26,7 +16,6 @@ from .systems import (
     metric_of,
     minutes_text,
     shown_partitions,
-    slug,
     spread_of,
     updates_text,
 )
@@ -47,11 +36,11 @@ SETTINGS_NOTE = (
 
 
 def rates(results: Results, partition: str) -> Table:
-    """One line per system: error rates of every decoder.
+    """Make the table of error rates, a line per system.
 
     Args:
-        results: the results.
-        partition: under which systems were run.
+        results: results of a run.
+        partition: partition that was recognised.
 
     Returns:
         The table.
@@ -62,7 +51,7 @@ def rates(results: Results, partition: str) -> Table:
     for name in names:
         header += [f"WER %, {decoder_title(name)}", "95 % interval"]
     header += [f"CER %, {decoder_title(name)}" for name in names]
-    # A labeller that somebody else has trained has neither.
+    # A labeller that was downloaded has neither.
     is_trained = any(s["num_updates"] or s["train_s"] is not None for s in found)
     header += ["Updates", "Training s"] if is_trained else []
     lines = []
@@ -77,7 +66,7 @@ def rates(results: Results, partition: str) -> Table:
         training = [updates_text(s["num_updates"]), seconds(s["train_s"])] if is_trained else []
         lines.append((*cells, *training))
     first = found[0]
-    facts = {
+    tested = {
         "overlap": _overlap(first),
         "n": first["n"],
         "length": minutes_text(60 * first["hours"]),
@@ -85,27 +74,27 @@ def rates(results: Results, partition: str) -> Table:
         "plural": "" if first["num_speakers"] == 1 else "s",
     }
     resampled = next(iter(first["decoders"].values()))["resampled"]
-    note = RATES_NOTE.format(**facts, resampled=resampled) + (f" {TRAINING_NOTE}" if is_trained else "")
-    heading = f"Word error rates: {partition_title(results, partition).removeprefix('Protocol: ')}"
+    note = RATES_NOTE.format(**tested, resampled=resampled) + (f" {TRAINING_NOTE}" if is_trained else "")
+    heading = f"Word error rates: {bare_title(results, partition)}"
     return Table(f"wer-{slug(partition)}", heading, tuple(header), tuple(lines), note)
 
 
 def _overlap(summary: Summary) -> str:
-    """What of the test was met in training, in words."""
+    """Say which speakers and sentences of the test were trained on."""
     shared, known = summary["num_shared_speakers"], summary["num_known_sentences"]
     if shared is None:
         return ""
-    heard = "none of them trained on" if not shared else f"{shared} OF THEM TRAINED ON"
-    read = "no sentence of the training" if not known else f"{known:,} with a sentence of the training"
-    return f", {heard}; {read}"
+    speakers = "none of them trained on" if not shared else f"{shared} OF THEM TRAINED ON"
+    sentences = "no sentence of the training" if not known else f"{known:,} with a sentence of the training"
+    return f", {speakers}; {sentences}"
 
 
 def decoding(results: Results, partition: str) -> Table:
-    """One line per system and decoder: kinds of errors, raw rates, settings and speed.
+    """Make the table of sorts of errors, raw rates, settings and speed, a line per system and decoder.
 
     Args:
-        results: the results.
-        partition: under which systems were run.
+        results: results of a run.
+        partition: partition that was recognised.
 
     Returns:
         The table.
@@ -132,7 +121,7 @@ def decoding(results: Results, partition: str) -> Table:
                 how.append(NOTHING if factor is None else f"{factor:.3g}")
             lines.append((*cells, *raw, *how))
     note = SHARES_NOTE + (f" {SETTINGS_NOTE}" if has_settings else "")
-    heading = f"Decoding: {partition_title(results, partition).removeprefix('Protocol: ')}"
+    heading = f"Decoding: {bare_title(results, partition)}"
     return Table(f"decoding-{slug(partition)}", heading, header, tuple(lines), note)
 
 
@@ -153,10 +142,10 @@ def _value(value: Any) -> str:
 
 
 def main_tables(results: Results) -> list[Table]:
-    """The tables to take away.
+    """Make the tables for the terminal.
 
     Args:
-        results: the results.
+        results: results of a run.
 
     Returns:
         Error rates of the first partitions, comparisons, amounts of labels.
@@ -169,10 +158,10 @@ def main_tables(results: Results) -> list[Table]:
 
 
 def other_rates(results: Results) -> list[Table]:
-    """Error rates under the partitions that do not come first.
+    """Make the tables of error rates under the partitions that do not come first.
 
     Args:
-        results: the results.
+        results: results of a run.
 
     Returns:
         A table each.
@@ -183,13 +172,13 @@ def other_rates(results: Results) -> list[Table]:
 
 
 def all_tables(results: Results) -> list[Table]:
-    """Every table of recognisers.
+    """Make every table of recognisers.
 
     Args:
-        results: the results.
+        results: results of a run.
 
     Returns:
-        The tables, in the order of the page.
+        The tables, in the order of RESULTS.md.
     """
     made = [*(per_group(results, group) for group in GROUPS), per_speaker(results)]
     groups = [table for table in made if table]

@@ -1,12 +1,16 @@
-"""The page's part about self-supervised trainings: the table and the curves of everything that shows a collapse."""
+"""The page's section about self-supervised trainings: the table, and the curves of everything that shows a collapse."""
 
 from __future__ import annotations
 
-from ..scoring.scored_system import PRETRAINING, of_kind
-from . import page, pretraining_tables
-from .learning import learning_curves
-from .plots import Panel
-from .run import Run, Section
+from collections.abc import Sequence
+
+from ...scoring.scored_system import PRETRAINING, of_kind
+from ..learning import learning_curves
+from ..pieces import Piece
+from ..plots import Panel
+from ..result_type import Section
+from ..run import Run
+from . import tables
 
 PANELS = (
     Panel("loss", "Loss", "bits"),
@@ -22,19 +26,11 @@ CAPTION = (
 )
 
 
-def pretraining(run: Run) -> str | None:
-    """What was pre-trained, and how it went.
-
-    Args:
-        run: the run.
-
-    Returns:
-        HTML, or None.
-    """
-    made = [page.table(table) for table in pretraining_tables.all_tables(run.results)]
+def pretraining(run: Run) -> Sequence[Piece]:
+    """Show what was pre-trained, and how its losses went."""
     partitions = list(dict.fromkeys(s["partition"] for s in of_kind(run.results["summary"], PRETRAINING)))
     curves = learning_curves(run, partitions, PRETRAINING, PANELS, CAPTION)
-    return "".join([*made, *([curves] if curves else [])]) or None
+    return [*tables.all_tables(run.results), *curves]
 
 
-SECTIONS: list[Section] = [Section("ssl", "Self-supervised pre-training", pretraining)]
+SECTIONS = (Section("ssl", "Self-supervised pre-training", pretraining),)

@@ -1,10 +1,11 @@
-"""The table of self-supervised trainings: what their logs said at the end."""
+"""The table of self-supervised trainings: the figures at the end of their logs."""
 
 from __future__ import annotations
 
-from ..scoring.pretraining import METRICS
-from ..scoring.scored_system import PRETRAINING, of_kind
-from .tables import NOTHING, Results, Table, in_order, number, partition_title, seconds, system_title
+from ...scoring.pretraining import METRICS
+from ...scoring.scored_system import PRETRAINING, of_kind
+from ..partitions import Results, bare_title, in_order, system_title
+from ..tables import NOTHING, Table, number, seconds
 
 COLUMNS = {
     "loss": "Loss, bits",
@@ -17,10 +18,10 @@ COLUMNS = {
 
 
 def all_tables(results: Results) -> list[Table]:
-    """One line per pre-training.
+    """Make the table with a line per pre-training.
 
     Args:
-        results: the results.
+        results: results of a run.
 
     Returns:
         The table, if anything was pre-trained.
@@ -29,19 +30,23 @@ def all_tables(results: Results) -> list[Table]:
     if not found:
         return []
     metrics = [name for name in METRICS if any(name in s["metrics"] for s in found)]
-    header = ("System", "Protocol", "Seeds", "Hours of audio", "Updates", *(COLUMNS[m] for m in metrics))
+    header = ("System", "Partition", "Seeds", "Hours of audio", "Updates", *(COLUMNS[m] for m in metrics))
     header += ("Parameters", "Training s")
     order = in_order(results, [s["system"] for s in found])
     lines = []
     for s in sorted(found, key=lambda s: (order.index(s["system"]), s["partition"])):
-        title = partition_title(results, s["partition"]).removeprefix("Protocol: ")
-        cells = [system_title(results, s["system"]), title, str(len(s["seeds"])), _hours(s["hours"])]
+        cells = [
+            system_title(results, s["system"]),
+            bare_title(results, s["partition"]),
+            str(len(s["seeds"])),
+            _hours(s["hours"]),
+        ]
         cells += [", ".join(number(n) for n in s["num_updates"])]
         cells += [_figure(s["metrics"].get(m), len(s["seeds"])) for m in metrics]
         lines.append((*cells, number(s["num_parameters"]), seconds(s["train_s"])))
     splits = sorted({"validation" if s["split"] == "valid" else "training" for s in found})
     note = (
-        f"As the {' and '.join(splits)} log said at the end. Accuracy: the masked frame's own target found among the "
+        f"From the end of the {' and '.join(splits)} log. Accuracy: the masked frame's own target found among the "
         "negatives. Perplexities are sums over code books: as low as their number, nothing would have been learnt."
     )
     return [Table("pretraining", "Self-supervised pre-training", header, tuple(lines), note)]

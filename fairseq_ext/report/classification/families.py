@@ -1,0 +1,284 @@
+"""Tables of classifiers over families of partitions: folds, few labels, and the leaky control."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...scoring.scored_system import CLASSIFICATION, of_kind
+from ..partitions import (
+    INNER,
+    LABELS,
+    LEAKY,
+    LEFT_OUT,
+    ONE_SPEAKER,
+    PUBLISHED,
+    Results,
+    Summary,
+    belongs,
+    family_title,
+    headlines,
+    in_order,
+    partition_title,
+    summaries,
+    system_title,
+)
+from ..tables import NOTHING, Table, interval, percent, slug, spread
+
+LEAKY_LABEL = "leaky control: not a result"
+# More columns do not fit on a page; results.json holds all.
+MAX_FOLDS = 12
+METRIC_NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+
+
+def _by_seed(results: Results, name: str, prefix: str, metric: str) -> dict[int, float]:
+    """Return the mean of a metric over the partitions of a family, for each seed that has them all."""
+    every = of_kind(results["systems"], CLASSIFICATION)
+    systems = [s for s in every if s["system"] == name and belongs(s["partition"], prefix)]
+    partitions = {s["partition"] for s in systems}
+    values: dict[int, list[float]] = {}
+    for system in systems:
+        values.setdefault(system["seed"], []).append(system["metrics"][metric]["value"])
+    return {seed: float(np.mean(v)) for seed, v in values.items() if len(v) == len(partitions)}
+
+
+def _mean(values: Mapping[int, float]) -> float:
+    return float(np.mean(list(values.values()))) if values else math.nan
+
+
+def _spread_by_seed(values: Mapping[int, float]) -> str:
+    if not values:
+        return NOTHING
+    numbers = list(values.values())
+    metric = {"mean": float(np.mean(numbers)), "min": min(numbers), "max": max(numbers)}
+    return spread(metric, len(numbers))
+
+
+def fold_families(results: Results) -> list[str]:
+    """Return the families of folds that are results: no choices made in training, no leaky controls.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        The families, `loso/` first.
+    """
+    pooled = {s["partition"] for s in of_kind(results.get("pooled", []), CLASSIFICATION)}
+    others = sorted(pooled - {INNER, LEFT_OUT, *leaky_partitions(results)})
+    return [*([LEFT_OUT] if summaries(results, LEFT_OUT) else []), *others]
+
+
+def tests_one_speaker(results: Results, family: str) -> bool:
+    """Say whether each fold of a family tests one speaker.
+
+    Args:
+        results: results of a run.
+        family: family of folds.
+
+    Returns:
+        True for `loso/` and for folds that do.
+    """
+    return family == LEFT_OUT or all(len(s["per_speaker"]) == 1 for s in summaries(results, family))
+
+
+def fold_scores(results: Results, family: str, system: str) -> dict[str, float]:
+    """Return the macro-F1 of each fold, mean over seeds.
+
+    Args:
+        results: results of a run.
+        family: family of folds.
+        system: name of the system.
+
+    Returns:
+        Fold -> fraction, for the folds that the system was scored on.
+    """
+    found = [s for s in summaries(results, family) if s["system"] == system]
+    return {s["partition"].removeprefix(family): s["metrics"]["macro_f1"]["mean"] for s in found}
+
+
+def fold_tables(results: Results) -> list[Table]:
+    """Make a table per family of folds: macro-F1 of each fold, the worst named.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        The tables.
+    """
+    return [_folds(results, family) for family in fold_families(results)]
+
+
+def _folds(results: Results, family: str) -> Table:
+    if tests_one_speaker(results, family):
+        title = f"{family_title(results, family)}: macro-F1 % of each unseen speaker"
+        note = "Each column is a system trained on all the other speakers. The mean is over speakers;"
+    else:
+        title = f"{family_title(results, family)}: macro-F1 % of each fold"
+        note = "Each column is a system tested on one fold and not trained on it. The mean is over folds;"
+    note += " parentheses: lowest and highest seed."
+    return _fold_table(
+        results, family, "left-out" if family == LEFT_OUT else f"folds-{slug(family)}", title, note
+    )
+
+
+def selection(results: Results) -> Table | None:
+    """Make the table of training speakers left out in turn, which choices were made by.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        The table, or None when nothing was scored.
+    """
+    if not summaries(results, INNER):
+        return None
+    title = "Choices: macro-F1 % of each training speaker left out"
+    note = "Settings were chosen by these figures only; the test speakers take no part."
+    return _fold_table(results, INNER, "selection", title, note)
+
+
+def _fold_table(results: Results, family: str, key: str, title: str, note: str) -> Table:
+    systems = in_order(results, [s["system"] for s in summaries(results, family)])
+    f1 = {name: fold_scores(results, family, name) for name in systems}
+    folds = sorted({fold for scores in f1.values() for fold in scores})
+    if len(folds) > MAX_FOLDS:
+        note += f" Of {len(folds)} columns only the worst is shown; results.json holds all."
+    shown = folds if len(folds) <= MAX_FOLDS else []
+    worst_name = "Worst speaker" if family == INNER or tests_one_speaker(results, family) else "Worst fold"
+    lines = []
+    for name, scores in f1.items():
+        worst = min(scores, key=lambda fold: scores[fold])
+        by_seed = _by_seed(results, name, family, "macro_f1")
+        cells = [percent(scores[fold]) if fold in scores else NOTHING for fold in shown]
+        accuracy = _spread_by_seed(_by_seed(results, name, family, "accuracy"))
+        start = [system_title(results, name), str(len(by_seed)), _spread_by_seed(by_seed)]
+        lines.append((*start, f"{worst} {percent(scores[worst])}", *cells, accuracy))
+    header = ("System", "Seeds", "Mean macro-F1 %", worst_name, *shown, "Mean accuracy %")
+    return Table(key, title, header, tuple(lines), note)
+
+
+def label_partitions(results: Results) -> dict[int, str]:
+    """Return the numbers of labelled recordings per class and speaker that were tried.
+
+    Args:
+        results: results of a run; `about.published_labels` is the number of the published split.
+
+    Returns:
+        Number -> partition, in ascending order.
+    """
+    found = {s["partition"] for s in summaries(results, LABELS)}
+    numbers = {partition.removeprefix(LABELS): partition for partition in found}
+    counts = {int(number): partition for number, partition in numbers.items() if number.isdecimal()}
+    every = results["about"].get("published_labels")
+    if counts and every:
+        counts.setdefault(int(every), PUBLISHED)
+    return dict(sorted(counts.items()))
+
+
+def label_curves(results: Results) -> dict[str, dict[int, Summary]]:
+    """Return the scores of each system that was trained with few labels.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        System, in the recipe's order -> labelled recordings per class and speaker -> summary.
+    """
+    every = of_kind(results["summary"], CLASSIFICATION)
+    cells = {(s["system"], s["partition"]): s for s in every}
+    return {
+        name: {n: cells[name, p] for n, p in label_partitions(results).items() if (name, p) in cells}
+        for name in in_order(results, [s["system"] for s in summaries(results, LABELS)])
+    }
+
+
+def label_efficiency(results: Results) -> Table | None:
+    """Make the table of accuracy against the number of labelled recordings.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        The table, or None when nothing was trained with few labels.
+    """
+    counts = list(label_partitions(results))
+    if not counts:
+        return None
+    on_one = {s["system"]: s for s in summaries(results, ONE_SPEAKER)}
+    lines = []
+    for name, points in label_curves(results).items():
+        found = [points.get(n) for n in counts] + ([on_one.get(name)] if on_one else [])
+        metrics = [s and s["metrics"]["accuracy"] for s in found]
+        texts = [f"{percent(m['mean'])} {interval(m)}" if m else NOTHING for m in metrics]
+        lines.append((system_title(results, name), *texts))
+    header = ("System", *(f"{n} per class and speaker" for n in counts))
+    header += ("one speaker, all of it",) if on_one else ()
+    note = "Accuracy %, mean over seeds, with its 95 % interval. Test speakers are unseen by every system."
+    return Table("label-efficiency", "Few labelled recordings", header, tuple(lines), note)
+
+
+def leaky_partitions(results: Results) -> dict[str, str]:
+    """Return the controls with shared speakers.
+
+    Args:
+        results: results of a run; `about.leaky` maps each control to the sound partition beside it.
+
+    Returns:
+        Control -> sound partition, or families of them; only controls that were scored.
+    """
+    heads = [head for head in headlines(results) if head != LEAKY]
+    sound = LEFT_OUT if summaries(results, LEFT_OUT) else heads[0] if heads else PUBLISHED
+    listed: Mapping[str, str] = results["about"].get("leaky", {LEAKY: sound})
+    return {control: sound for control, sound in listed.items() if summaries(results, control)}
+
+
+def leaky_controls(results: Results) -> list[Table]:
+    """Make the tables of what random folds over all speakers would have claimed, beside the sound figure.
+
+    Args:
+        results: results of a run; `about.metric` is what is compared, accuracy by default.
+
+    Returns:
+        A table per control.
+    """
+    return [_leaky(results, control, sound) for control, sound in leaky_partitions(results).items()]
+
+
+def _leaky(results: Results, control: str, sound_partition: str) -> Table:
+    found = summaries(results, control)
+    metric = str(results["about"].get("metric", "accuracy"))
+    lines = []
+    for name in in_order(results, [s["system"] for s in found]):
+        leaky = _by_seed(results, name, control, metric)
+        sound = _by_seed(results, name, sound_partition, metric)
+        difference = f"{100 * (_mean(leaky) - _mean(sound)):+.1f}" if leaky and sound else NOTHING
+        cells = (system_title(results, name), _spread_by_seed(sound), _spread_by_seed(leaky), difference)
+        lines.append(cells)
+    metric_name = METRIC_NAMES[metric]
+    header = (
+        "System",
+        f"Sound {metric_name.lower() if metric == 'accuracy' else metric_name} % "
+        f"({_sound_title(results, sound_partition)})",
+        f"{metric_name} % ({LEAKY_LABEL})",
+        "Inflation, points",
+    )
+    note = (
+        "Random folds put the same speakers in training and test, so this figure says nothing about new "
+        "speakers. It is shown only for comparison with figures measured that way elsewhere."
+    )
+    num_folds = len({s["partition"] for s in found})
+    folds = "1 fold" if num_folds == 1 else f"{num_folds} folds"
+    what = folds if control == LEAKY else partition_title(results, control)
+    title = f"Leaky control: not a result ({what})"
+    return Table(slug(control), title, header, tuple(lines), note, is_control=True)
+
+
+def _sound_title(results: Results, partition: str) -> str:
+    if partition == PUBLISHED:
+        return "published split"
+    if partition == LEFT_OUT:
+        return "leave one speaker out"
+    title = family_title if partition.endswith("/") else partition_title
+    return title(results, partition)

@@ -1,0 +1,253 @@
+"""Tables of classifiers under one headline: a line per system, speaker and class; and which tables there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ...scoring.scored_system import CLASSIFICATION, of_kind
+from ..partitions import (
+    INNER,
+    LABELS,
+    ONE_SPEAKER,
+    PUBLISHED,
+    Results,
+    Summary,
+    belongs,
+    detailed_system,
+    headline_summaries,
+    headlines,
+    partition_title,
+    system_title,
+)
+from ..tables import NOTHING, Table, interval, number, percent, seconds, slug, spread
+from .families import (
+    fold_families,
+    fold_tables,
+    label_efficiency,
+    leaky_controls,
+    leaky_partitions,
+    selection,
+)
+
+# Nobody reads a longer table to its end.
+MAX_SPEAKERS = 40
+# With fewer speakers a bootstrap over them has too few different resamples (4 speakers have 35).
+FEW_SPEAKERS = 5
+COLUMN_NAMES = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro-F1",
+}
+INTERVALS_NOTE = (
+    "Mean over seeds, with the lowest and highest seed in parentheses. Intervals: percentile bootstrap over "
+)
+DRAWN_NOTES = {
+    "recordings": "the {n} test recordings, bounds averaged over seeds; they do not cover other speakers.",
+    "speakers": "the speakers of the {n} test recordings, bounds averaged over seeds.",
+}
+
+
+def _published_figure(results: Results, summary: Summary) -> str:
+    for figure in results["about"].get("published", []):
+        if figure["system"] == summary["system"] and figure["partition"] == summary["partition"]:
+            return percent(figure["accuracy"])
+    return NOTHING
+
+
+def scores_table(results: Results, headline: str, key: str, note: str = "") -> Table | None:
+    """Make a table with a line per system.
+
+    Args:
+        results: results of a run.
+        headline: partition, or family of folds.
+        key: key of the table.
+        note: text below it.
+
+    Returns:
+        The table, or None when nothing was scored.
+    """
+    found = headline_summaries(results, headline)
+    if not found:
+        return None
+    figures = [_published_figure(results, s) for s in found]
+    header: tuple[str, ...] = (
+        "System",
+        "Seeds",
+        "Accuracy %",
+        "95 % interval",
+        "Macro-F1 %",
+        "95 % interval",
+    )
+    header += ("Macro precision / recall %", "Parameters", "Training s")
+    replaced = any(figure != NOTHING for figure in figures)
+    lines = []
+    for s, figure in zip(found, figures, strict=True):
+        m, count = s["metrics"], len(s["seeds"])
+        cells = [system_title(results, s["system"]), str(count)]
+        for name in ("accuracy", "macro_f1"):
+            cells += [spread(m[name], count), interval(m[name])]
+        cells.append(" / ".join(percent(m[name]["mean"]) for name in ("macro_precision", "macro_recall")))
+        cells += [number(s["num_parameters"]), seconds(s["train_s"])]
+        lines.append((*cells[:4], figure, *cells[4:]) if replaced else tuple(cells))
+    if replaced:
+        header = (*header[:4], "Replaced system, accuracy %", *header[4:])
+    return Table(key, partition_title(results, headline), header, tuple(lines), note)
+
+
+def headline_table(results: Results, headline: str = PUBLISHED) -> Table | None:
+    """Make the table of a headline.
+
+    Args:
+        results: results of a run.
+        headline: partition, or family of folds.
+
+    Returns:
+        The table, or None when nothing was scored.
+    """
+    found = headline_summaries(results, headline)
+    return scores_table(
+        results, headline, _key(results, "headline", headline), _note(found[0]) if found else ""
+    )
+
+
+def _note(summary: Summary) -> str:
+    over = summary.get("intervals_over", "recordings")
+    note = INTERVALS_NOTE + DRAWN_NOTES[over].format(n=summary["n"])
+    if "folds" in summary:
+        note += f" The predictions of all {len(summary['folds'])} folds are scored together; each fold tests others."
+        num_speakers = len(summary["per_speaker"])
+        if over == "speakers" and num_speakers < FEW_SPEAKERS:
+            note += f" With {num_speakers} speakers the intervals are rough."
+    shared = summary.get("num_shared_speakers")
+    return note + (f" {shared} OF THE TESTED SPEAKERS WERE TRAINED ON." if shared else "")
+
+
+def _key(results: Results, name: str, headline: str) -> str:
+    """Return a table's key: the bare name where there is one headline."""
+    return name if len(headlines(results)) < 2 else f"{name}-{slug(headline)}"
+
+
+def one_speaker(results: Results) -> Table | None:
+    """Make the table of systems trained on one speaker only.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        The table, or None when nothing was scored.
+    """
+    return scores_table(results, ONE_SPEAKER, "one-speaker")
+
+
+def _detail(results: Results, headline: str, group: str, title: str, columns: Sequence[str]) -> Table | None:
+    name = detailed_system(results, headline)
+    found = [s for s in headline_summaries(results, headline) if s["system"] == name]
+    if not found:
+        return None
+    lines = tuple(
+        (item, *(percent(scores[c]) for c in columns), str(scores["n"]))
+        for item, scores in found[0][group].items()
+    )
+    names = tuple(f"{COLUMN_NAMES[c]} %" for c in columns)
+    where = f" ({partition_title(results, headline)})" if len(headlines(results)) > 1 else ""
+    titled = f"{title}: {system_title(results, str(name))}{where}"
+    count = "Recordings" if group == "per_speaker" else "Recordings, all seeds"
+    key = _key(results, group.replace("_", "-"), headline)
+    return Table(key, titled, (group.removeprefix("per_").capitalize(), *names, count), lines)
+
+
+def per_speaker(results: Results, headline: str = PUBLISHED) -> Table | None:
+    """Make the table of each test speaker's scores, of the detailed system.
+
+    Args:
+        results: results of a run.
+        headline: partition, or family of folds.
+
+    Returns:
+        The table, or None; None also for more than `MAX_SPEAKERS`, which results.json holds.
+    """
+    table = _detail(results, headline, "per_speaker", "Per test speaker", ("accuracy", "macro_f1"))
+    return table if table and len(table.rows) <= MAX_SPEAKERS else None
+
+
+def per_class(results: Results, headline: str = PUBLISHED) -> Table | None:
+    """Make the table of each class's scores, of the detailed system.
+
+    Args:
+        results: results of a run.
+        headline: partition, or family of folds.
+
+    Returns:
+        The table, or None when nothing was scored.
+    """
+    return _detail(results, headline, "per_class", "Per class", ("precision", "recall", "f1"))
+
+
+def other_partitions(results: Results) -> list[Table]:
+    """Make a plain table for every partition that no other table shows.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        The tables, in alphabetical order.
+    """
+    shown = [
+        *headlines(results),
+        ONE_SPEAKER,
+        LABELS,
+        INNER,
+        *fold_families(results),
+        *leaky_partitions(results),
+    ]
+    partitions = {s["partition"] for s in of_kind(results["summary"], CLASSIFICATION)}
+    rest = sorted(p for p in partitions if not any(belongs(p, prefix) for prefix in shown))
+    return _filled(scores_table(results, p, f"partition-{slug(p)}") for p in rest)
+
+
+def _filled(tables: Iterable[Table | None]) -> list[Table]:
+    return [table for table in tables if table]
+
+
+def _first_tables(results: Results) -> list[Table]:
+    return _filled(headline_table(results, headline) for headline in headlines(results))
+
+
+def _family_tables(results: Results) -> list[Table]:
+    made = [*fold_tables(results), label_efficiency(results), *leaky_controls(results)]
+    return _filled(made)
+
+
+def main_tables(results: Results) -> list[Table]:
+    """Make the tables for the terminal.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        The tables of headlines and families; of all partitions where there are none.
+    """
+    return [*_first_tables(results), *_family_tables(results)] or other_partitions(results)
+
+
+def all_tables(results: Results) -> list[Table]:
+    """Make every table of classifiers.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        Those that the results fill, in the order of RESULTS.md.
+    """
+    heads = headlines(results)
+    return [
+        *_first_tables(results),
+        *_filled([one_speaker(results)]),
+        *_family_tables(results),
+        *_filled(per_speaker(results, headline) for headline in heads),
+        *_filled(per_class(results, headline) for headline in heads),
+        *_filled([selection(results)]),
+        *other_partitions(results),
+    ]

@@ -1,0 +1,45 @@
+"""Pool the folds of a family: every fold tests other utterances, so all their predictions are scored as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..scoring.scored_system import kind_of, scores_folder
+from ..scoring.seeds import mean_of
+from .partitions import family_of
+from .registry import RESULT_TYPES
+from .result_type import System
+
+
+def pooled_systems(run: Path, systems: Sequence[System]) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """Score the predictions of all folds together, for each family, system and seed that has every fold.
+
+    Args:
+        run: run folder, which holds the predictions.
+        systems: what the metrics.json files hold.
+
+    Yields:
+        The partitions of the folds, and what metrics.json would hold of them as one; its partition is the family.
+    """
+    families: dict[tuple[str, str], set[str]] = {}
+    for system in systems:
+        if (family := family_of(system["partition"])) is not None:
+            families.setdefault((family, kind_of(system)), set()).add(system["partition"])
+    for (family, kind), partitions in sorted(families.items()):
+        pool = RESULT_TYPES[kind].pool
+        if pool is None or len(partitions) < 2:
+            continue
+        mine = [s for s in systems if s["partition"] in partitions and kind_of(s) == kind]
+        for name, seed in sorted({(s["system"], s["seed"]) for s in mine}):
+            folds = sorted(
+                (s for s in mine if (s["system"], s["seed"]) == (name, seed)), key=lambda s: s["partition"]
+            )
+            folders = [scores_folder(run) / s["partition"] / name / f"seed{seed}" for s in folds]
+            # A system without some of the folds was tested on other utterances than the rest of the family.
+            if len(folds) == len(partitions) and (scores := pool(folders)) is not None:
+                about = {**folds[0], "partition": family, "train_s": mean_of(folds, "train_s")}
+                shared = [s["num_shared_speakers"] for s in folds if s.get("num_shared_speakers") is not None]
+                about["num_shared_speakers"] = max(shared, default=None)
+                yield [s["partition"] for s in folds], {**about, **scores}

@@ -1,0 +1,109 @@
+"""Turn pieces into HTML with the jinja2 templates of `templates/`.
+
+Everything is inlined, there are no scripts, and a content policy forbids the page to load anything else. The templates
+escape all text (autoescape), and refuse a variable that nobody set.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..optional import import_optional
+from ..text.scoring import align
+from .pieces import Block, Piece
+from .tables import Table
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@cache
+def _environment() -> Any:
+    jinja2 = import_optional("jinja2", extra="analysis")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(show=show, differences=differences, aligned=aligned)
+    return environment
+
+
+def render(template: str, **values: Any) -> Markup:
+    """Fill a template.
+
+    Args:
+        template: file name without `.html.jinja`.
+        values: its variables.
+
+    Returns:
+        HTML.
+    """
+    from markupsafe import Markup
+
+    return Markup(
+        _environment().get_template(f"{template}.html.jinja").render(**values)
+    )  # escaped by the template
+
+
+def _macro(template: str, name: str, *values: Any) -> Markup:
+    module = _environment().get_template(f"{template}.html.jinja").module
+    made: Markup = getattr(module, name)(*values)
+    return made
+
+
+def show(piece: Piece) -> Markup:
+    """Turn a piece of a section into HTML; templates call it for pieces within pieces.
+
+    Args:
+        piece: table, picture, block, or text of a paragraph.
+
+    Returns:
+        HTML.
+    """
+    if isinstance(piece, Block):
+        return render(piece.template, **piece.values)
+    name = "paragraph" if isinstance(piece, str) else "table" if isinstance(piece, Table) else "picture"
+    return _macro("pieces", name, piece)
+
+
+def differences(reference: Sequence[str], hypothesis: Sequence[str]) -> Markup:
+    """Mark what a hypothesis left out and put in, token by token.
+
+    Args:
+        reference: tokens that were spoken.
+        hypothesis: tokens that were recognised.
+
+    Returns:
+        HTML: tokens left out in `<del>`, tokens put in in `<ins>`.
+    """
+    parts: list[tuple[str, str]] = []
+    pairs = align(reference, hypothesis)
+    for is_equal, group in itertools.groupby(pairs, key=lambda pair: pair[0] == pair[1]):
+        sides = [" ".join(t for t in side if t is not None) for side in zip(*group, strict=True)]
+        tags = ("",) if is_equal else ("del", "ins")
+        parts += [(tag, text) for tag, text in zip(tags, sides, strict=False) if text]
+    return _macro("texts", "differences", parts)
+
+
+def aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> Markup:
+    """Set two texts one above the other, token over token.
+
+    A difference shows by colour, by symbol (≠ another token, − left out, + put in), and to screen readers in words.
+
+    Args:
+        reference: tokens that were spoken.
+        hypothesis: tokens that were recognised.
+
+    Returns:
+        HTML.
+    """
+    return _macro("texts", "aligned", align(reference, hypothesis))

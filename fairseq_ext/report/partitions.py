@@ -1,0 +1,206 @@
+"""Partitions and systems as a report shows them: their titles, their order, and which come first.
+
+A family is what partitions share before the last slash, written with it: `leave_one_out/` of `leave_one_out/anna`.
+Where every partition of a family tests other utterances they are folds, and `results.json` holds their predictions
+scored as one under `pooled` (see `folds`). A headline is a partition or such a family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..scoring.scored_system import CLASSIFICATION, of_kind
+
+PUBLISHED, ONE_SPEAKER = "published", "one_speaker"
+LEFT_OUT, LABELS, LEAKY, INNER = "loso/", "labels/", "leaky/", "inner/"
+TITLES = {
+    PUBLISHED: "Published split, unseen speakers",
+    ONE_SPEAKER: "Labels of one speaker only, tested on unseen speakers",
+    LEFT_OUT: "Leave one speaker out",
+}
+
+Results = Mapping[str, Any]
+Summary = Mapping[str, Any]
+
+
+def system_title(results: Results, name: str) -> str:
+    """Return the name of a system for readers.
+
+    Args:
+        results: results of a run.
+        name: name of the system, such as `temporal_cnn`.
+
+    Returns:
+        The recipe's title, or the name with spaces.
+    """
+    return str(results["about"].get("systems", {}).get(name, name.replace("_", " ")))
+
+
+def in_order(results: Results, names: Iterable[str]) -> list[str]:
+    """Order systems as the recipe lists them; others follow alphabetically.
+
+    Args:
+        results: results of a run.
+        names: names of systems.
+
+    Returns:
+        Each name once.
+    """
+    order = {name: i for i, name in enumerate(results["about"].get("systems", {}))}
+    return sorted(set(names), key=lambda name: (order.get(name, len(order)), name))
+
+
+def partition_title(results: Results, partition: str) -> str:
+    """Return the name of a partition for readers.
+
+    Args:
+        results: results of a run; `about.partitions` may name it.
+        partition: partition, or family of folds.
+
+    Returns:
+        Its title; that of a family says that the folds are pooled.
+    """
+    if partition.endswith("/"):
+        return f"{family_title(results, partition)}, folds pooled"
+    named = results["about"].get("partitions", {})
+    return str(named.get(partition, TITLES.get(partition, f"Partition: {partition}")))
+
+
+def bare_title(results: Results, partition: str) -> str:
+    """Return the name of a partition for places that already say what it is.
+
+    Args:
+        results: results of a run.
+        partition: partition, or family of folds.
+
+    Returns:
+        Its title, without the word partition where it has no other title than its name.
+    """
+    return partition_title(results, partition).removeprefix("Partition: ")
+
+
+def family_title(results: Results, family: str) -> str:
+    """Return the name of a family for readers.
+
+    Args:
+        results: results of a run; `about.partitions` may name it, with or without the slash.
+        family: family, such as `leave_one_out/`.
+
+    Returns:
+        Its title, such as `Leave one out`.
+    """
+    named = {**TITLES, **results["about"].get("partitions", {})}
+    name = family.rstrip("/")
+    return str(named.get(family, named.get(name, name.replace("_", " ").capitalize())))
+
+
+def family_of(partition: str) -> str | None:
+    """Return the family of a partition.
+
+    Args:
+        partition: partition, such as `leave_one_out/anna`.
+
+    Returns:
+        What is before its last slash, with the slash; None without one.
+    """
+    family, slash, _ = partition.rpartition("/")
+    return family + slash if slash else None
+
+
+def belongs(partition: str, prefix: str) -> bool:
+    """Say whether a partition is the one meant, or of the family meant.
+
+    Args:
+        partition: partition of a scored system.
+        prefix: partition, or family of partitions when it ends in `/`.
+
+    Returns:
+        True for the partition itself and for those of the family.
+    """
+    return partition == prefix or (prefix.endswith("/") and partition.startswith(prefix))
+
+
+def summaries(results: Results, prefix: str, result_type: str = CLASSIFICATION) -> list[Summary]:
+    """Pick the summaries of a partition, or of every partition of a family.
+
+    Args:
+        results: results of a run.
+        prefix: partition, or family of partitions when it ends in `/`.
+        result_type: type of the results.
+
+    Returns:
+        Summaries in the recipe's order of systems.
+    """
+    found = [s for s in of_kind(results["summary"], result_type) if belongs(s["partition"], prefix)]
+    return _ordered(results, found)
+
+
+def headline_summaries(results: Results, headline: str, result_type: str = CLASSIFICATION) -> list[Summary]:
+    """Pick the summaries of a headline: those of a partition, or of the pooled folds of a family.
+
+    Args:
+        results: results of a run.
+        headline: partition, or family of folds when it ends in `/`.
+        result_type: type of the results.
+
+    Returns:
+        One summary per system, in the recipe's order.
+    """
+    source = results.get("pooled", []) if headline.endswith("/") else results["summary"]
+    return _ordered(results, [s for s in of_kind(source, result_type) if s["partition"] == headline])
+
+
+def _ordered(results: Results, found: list[Summary]) -> list[Summary]:
+    order = in_order(results, [s["system"] for s in found])
+    return sorted(found, key=lambda s: (order.index(s["system"]), s["partition"]))
+
+
+def headlines(results: Results, result_type: str = CLASSIFICATION) -> list[str]:
+    """Return the partitions whose systems are shown first and in detail.
+
+    Args:
+        results: results of a run; `about.headline` lists them. The default is the published split, or else
+            everything that has no table of its own: pooled folds, and partitions outside of families of folds.
+        result_type: type of the results.
+
+    Returns:
+        Those that have results of the type, in the recipe's order.
+    """
+    listed = results["about"].get("headline") or _default_headlines(results, result_type)
+    return [headline for headline in listed if headline_summaries(results, headline, result_type)]
+
+
+def _default_headlines(results: Results, result_type: str) -> list[str]:
+    found = of_kind(results["summary"], result_type)
+    partitions = {s["partition"] for s in found}
+    if PUBLISHED in partitions:
+        return [PUBLISHED]
+    pooled = of_kind(results.get("pooled", []), result_type)
+    families = {s["partition"] for s in pooled}
+    every = sorted(families | {p for p in partitions if family_of(p) not in families})
+    elsewhere = (ONE_SPEAKER, LABELS, INNER, LEAKY, *results["about"].get("leaky", ()))
+    shared = {s["partition"] for s in (*found, *pooled) if s.get("num_shared_speakers")}
+    main = [p for p in every if p not in shared and not any(belongs(p, prefix) for prefix in elsewhere)]
+    return main or every
+
+
+def detailed_system(
+    results: Results, headline: str = PUBLISHED, result_type: str = CLASSIFICATION
+) -> str | None:
+    """Return the system whose details are shown: the recipe's choice, never the best test score.
+
+    Args:
+        results: results of a run; `about.best` is a system, or a mapping from partitions or result types to systems.
+        headline: partition, or family of folds, that it was scored on.
+        result_type: type of the results.
+
+    Returns:
+        Name of the system; the last one of the headline when the recipe names none that was scored.
+    """
+    names = [s["system"] for s in headline_summaries(results, headline, result_type)] or in_order(
+        results, [s["system"] for s in of_kind(results["summary"], result_type)]
+    )
+    best = results["about"].get("best")
+    chosen = best.get(headline, best.get(result_type)) if isinstance(best, Mapping) else best
+    return chosen if chosen in names else (names[-1] if names else None)

@@ -1,0 +1,117 @@
+"""Where figures come from: the data's origin, commits, devices, and every scored system with its command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..scoring.scored_system import kind_of
+from .partitions import Results, system_title
+from .pieces import Block, Piece
+from .registry import RESULT_TYPES
+from .result_type import Section
+from .run import Run
+from .tables import NOTHING, Table
+
+
+def synthetic_note(results: Results) -> str | None:
+    """Return the warning for figures that were not measured on real recordings.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        The warning, or None for real recordings.
+    """
+    if results["data"] == "real":
+        return None
+    speech = "Synthetic speech" if results["data"] == "synthetic" else "Partly synthetic speech"
+    return (
+        f"{speech}: these figures show that the system runs. They say nothing about real speakers and must "
+        "not be compared with published figures."
+    )
+
+
+def short_commit(commit: str) -> str:
+    """Shorten a commit's hash and keep the mark of a changed checkout.
+
+    Args:
+        commit: hash, from metrics.json.
+
+    Returns:
+        12 digits, with `-dirty` where the checkout had changes.
+    """
+    return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
+
+
+def origins(results: Results) -> list[str]:
+    """Say in a few lines where the figures come from.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        Sentences.
+    """
+    systems = results["systems"]
+    seeds = sorted({s["seed"] for s in systems})
+    commits = sorted({short_commit(s["commit"]) for s in systems})
+    devices = sorted({s.get("device", "unknown") for s in systems})
+    mixed = [s for s in results["summary"] if len(s["config_hashes"]) > 1]
+    return [
+        f"Data: {results['data']}. Scored systems: {len(systems)}. Seeds: {', '.join(map(str, seeds))}.",
+        f"Commit: {', '.join(commits)}. Device: {', '.join(devices)}.",
+        *(
+            f"Warning: the seeds of {s['system']} ({s['partition']}) were trained with different settings "
+            f"({', '.join(s['config_hashes'])})."
+            for s in mixed
+        ),
+    ]
+
+
+def settings(results: Results) -> Table:
+    """List the configurations behind the summary.
+
+    Args:
+        results: results of a run.
+
+    Returns:
+        The table.
+    """
+    header = ("System", "Partition", "Seeds", "Config hash", "Recordings")
+    lines = tuple(
+        (
+            system_title(results, s["system"]),
+            s["partition"],
+            ", ".join(map(str, s["seeds"])),
+            ", ".join(s["config_hashes"]),
+            str(s["n"]),
+        )
+        for s in results["summary"]
+    )
+    return Table("settings", "Settings", header, lines)
+
+
+def provenance(run: Run) -> Sequence[Piece]:
+    """Show every scored system and the commands that scored them.
+
+    Args:
+        run: the run.
+
+    Returns:
+        Pieces of the section.
+    """
+    systems = run.results["systems"]
+    header = ("System", "Partition", "Seed", "n", "Figures", "Commit", "Config", "Device", "Data")
+    lines = tuple(
+        (
+            *(system_title(run.results, s["system"]), s["partition"], str(s["seed"]), str(s["n"])),
+            *(RESULT_TYPES[kind_of(s)].figures(s), short_commit(s["commit"]), s["config_hash"]),
+            *(s.get("device", NOTHING), s["data"]),
+        )
+        for s in systems
+    )
+    table = Table("systems", "Every scored system", header, lines)
+    return [Block("provenance", {"table": table, "commands": sorted({s["command"] for s in systems})})]
+
+
+SECTION = Section("provenance", "Provenance", provenance)

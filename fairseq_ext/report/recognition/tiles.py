@@ -1,0 +1,34 @@
+"""The figures of recognisers to take away, on top of the page."""
+
+from __future__ import annotations
+
+from ..partitions import system_title
+from ..result_type import Tile
+from ..run import Run
+from ..tables import interval, percent
+from . import systems
+
+
+def tiles(run: Run) -> list[Tile]:
+    """Return the error rates of the system shown in detail.
+
+    Args:
+        run: the run.
+
+    Returns:
+        A word error rate per decoder and the character error rate of the last; none when nothing was recognised.
+    """
+    summary = systems.detailed(run.results)
+    if summary is None:
+        return []
+    title = system_title(run.results, summary["system"])
+    whom = " on unseen speakers" if summary["num_shared_speakers"] == 0 else ""
+    made = []
+    for name in systems.decoders([summary]):
+        found = summary["decoders"][name]
+        count, wer, decoder = len(found["seeds"]), found["metrics"]["wer"], systems.decoder_title(name)
+        seeds = "1 seed" if count == 1 else f"mean of {count} seeds"
+        text = f"word error rate{whom}, {decoder}, {title}; 95 % interval {interval(wer)}, {seeds}"
+        made.append(Tile(f"{percent(wer['mean'])} %", text))
+    cer = found["metrics"]["cer"]
+    return [*made, Tile(f"{percent(cer['mean'])} %", f"character error rate, {decoder}")]

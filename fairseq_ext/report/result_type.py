@@ -1,0 +1,76 @@
+"""What a type of result is: everything that results.json, RESULTS.md, the terminal and the page need of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .partitions import Results
+from .pieces import Piece
+from .run import Run
+from .tables import Table
+
+# A system scored with one seed, as its metrics.json describes it.
+System = Mapping[str, Any]
+
+
+def _nothing(_: Any) -> list[Any]:
+    return []
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    Attributes:
+        key: short name, unique on the page.
+        title: heading.
+        make: run -> pieces; the page leaves out a section without any.
+    """
+
+    key: str
+    title: str
+    make: Callable[[Run], Sequence[Piece]]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure to take away, on top of the page.
+
+    Attributes:
+        figure: such as `92.1 %`.
+        text: what it is.
+    """
+
+    figure: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ResultType:
+    """A type of result.
+
+    Attributes:
+        name: value of `kind` in metrics.json.
+        required: keys of metrics.json, beside `scored_system.COMMON`.
+        summarise: seeds of one system and partition -> what the summary holds of them, beside the common keys.
+        figures: scored system -> its main figures in one line.
+        tables: results -> tables of RESULTS.md.
+        main_tables: results -> those of them that the terminal shows.
+        sections: sections of the page.
+        tiles: run -> figures on top of the page.
+        pool: folders of a system's folds, of one seed -> scores of all their predictions together, under the keys of
+            metrics.json, or None where they are no folds. None = results of this type are not pooled.
+    """
+
+    name: str
+    required: tuple[str, ...]
+    summarise: Callable[[Sequence[System]], dict[str, Any]]
+    figures: Callable[[System], str]
+    tables: Callable[[Results], Sequence[Table]] = _nothing
+    main_tables: Callable[[Results], Sequence[Table]] = _nothing
+    sections: Sequence[Section] = ()
+    tiles: Callable[[Run], Sequence[Tile]] = _nothing
+    pool: Callable[[Sequence[Path]], dict[str, Any] | None] | None = None
