@@ -1,23 +1,24 @@
-# Sourced by every recipe's run.sh: options, named stages, timed log, parallel training.
+# Sourced by every recipe's run.sh: options, named stages, timed log, trainings.
 #
-# A run.sh sets `recipe` (its folder's name), `stages` (an array of names, each with a function stage_<name>), may define
-# `recipe_option NAME VALUE` and `recipe_flag NAME` for options of its own and `recipe_help` for their text, then calls
-# `run_recipe "$@"`. `help_of` holds what options mean that are every recipe's.
-# Every step looks for what it already made, so a run that was killed continues where it stopped.
+# A run.sh sets `recipe` (its folder's name) and `stages` (an array of names, each with a function stage_<name>). It may
+# define `recipe_option NAME VALUE` and `recipe_flag NAME` for further options, with `recipe_help` for their help text;
+# `help_of` holds the help of the common ones. Then it calls `run_recipe "$@"`. What is trained stands in plan.yaml, which
+# tools/plan.py expands; an option that decides about it is added to `choices`.
+# Every step looks for what it has already made, so a run that was killed continues where it stopped.
 # shellcheck shell=bash disable=SC2034,SC2154  # run.sh sets and reads these
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 conf=$repo/recipes/$recipe/conf
-corpus='' out='' first='' last='' jobs=2 seeds=1 smoke=false
+corpus='' out='' first='' last='' jobs=2 seeds=1 smoke=false choices=()
 started=$SECONDS
 declare -A help_of=(
   [corpus]='DIR|synthetic            the corpus in its published layout, or the built-in one'
-  [seeds]='seeds 1..N for the headline rows            (default: 1)'
+  [seeds]='seeds 1 to N of each training               (default: 1)'
   [jobs]='trainings side by side                      (default: 2)'
 )
 export HYDRA_FULL_ERROR=1 PYTHONUNBUFFERED=1
-# In a log that is no terminal each state of a progress bar is a line of its own: one in ten seconds is enough.
+# In a log file each state of a progress bar is a line of its own: one in ten seconds is enough.
 [ -t 2 ] || export TQDM_MININTERVAL=${TQDM_MININTERVAL:-10}
 # Small networks lose time to threads: the cores go to trainings side by side instead.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
@@ -60,7 +61,7 @@ parse_options() {
       --smoke) smoke=true && shift && continue ;;
       *) ! { declare -F recipe_flag >/dev/null && recipe_flag "$1"; } || { shift && continue; } ;;
     esac
-    [ $# -ge 2 ] || die "$1: a value expected, found none; see --help"
+    [ $# -ge 2 ] || die "$1: a value is missing; see --help"
     case $1 in
       --corpus) corpus=$2 ;;
       --out) out=$2 ;;
@@ -72,11 +73,12 @@ parse_options() {
     esac
     shift 2
   done
-  [[ $seeds =~ ^[1-9][0-9]*$ ]] || die "--seeds $seeds: a whole number from 1 expected"
-  [[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs $jobs: a whole number from 1 expected"
+  [[ $seeds =~ ^[1-9][0-9]*$ ]] || die "--seeds $seeds: give a whole number from 1"
+  [[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs $jobs: give a whole number from 1"
+  ! $smoke || choices+=(--size smoke)
 }
 
-# Number of the stage called $1; $1 may be the number already.
+# Print the number of the stage called $1; $1 may be the number already.
 stage_number() {
   local i
   for i in "${!stages[@]}"; do
@@ -85,7 +87,7 @@ stage_number() {
       return
     fi
   done
-  die "$1: no such stage; expected one of: $(stage_list)"
+  die "$1: no such stage; choose from: $(stage_list)"
 }
 
 # One run per folder: two would write the same checkpoints. Trainings hold the lock too, until they have noticed
@@ -103,8 +105,9 @@ run_recipe() {
   local from to i
   from=$(stage_number "${first:-0}")
   to=$(stage_number "${last:-$((${#stages[@]} - 1))}")
-  [ "$from" -le "$to" ] || die "--stop-stage ${stages[to]}: a stage from ${stages[from]} on expected; see --help"
+  [ "$from" -le "$to" ] || die "--stop-stage ${stages[to]}: comes before --stage ${stages[from]}; stages: $(stage_list)"
   out=${out:-$repo/runs/$recipe}
+  [ ! -f "$conf/../plan.yaml" ] || plan check
   mkdir -p "$out"
   out=$(cd "$out" && pwd)
   lock_run
@@ -119,43 +122,57 @@ run_recipe() {
   exit 0 # bash reads run.sh as it goes, and it may have been updated meanwhile
 }
 
-# Ends a run in good order before its last stage: what comes next cannot be done yet.
+# End a run in good order before its last stage, because what comes next cannot be done yet.
 pause() {
   log "$*"
   exit 0
 }
 
-# What is finished is not repeated, so a folder holds one choice of settings: $1, in words.
+# What is finished is not repeated, so a run folder holds one choice of settings: the text $1.
 keep_choice() {
   [ -f "$out/settings.txt" ] || printf '%s\n' "$1" >"$out/settings.txt"
   local before
   before=$(cat "$out/settings.txt")
-  [ "$before" = "$1" ] || die "$out: settings '$before' expected, found '$1'; choose another --out"
+  [ "$before" = "$1" ] || die "$out was made with the settings '$before', not '$1'; choose another --out"
 }
 
-# A line for train_all: row, config, partition, seed, overrides. Without a valid split there is no learning curve to draw.
-training() {
-  local line
-  line=$(printf '%s\t' "$@")
-  [ -f "$out/manifests/$3/valid.tsv" ] || line+=$'dataset.disable_validation=true\t'
-  ! $smoke || line+=$'+size=smoke\t'
-  printf '%s\n' "${line%$'\t'}"
-}
-
-# real or synthetic: what every result says of its recordings.
+# Print whether the recordings are real or synthetic, which every result states.
 origin() {
   # Common Voice keeps the label beside the folders of its languages
   if [ -f "$out/corpus.link/SYNTHETIC.txt" ] || [ -f "$out/corpus.link/../SYNTHETIC.txt" ]; then echo synthetic; else echo real; fi
 }
 
-# Reads trainings from standard input, a line each as of `training`, and runs $jobs side by side. Those that are finished
-# are skipped, those that were killed continue. Checkpoints: $out/train/PROTOCOL/ROW/seedN.
-train_all() {
-  local list=$out/.trainings
-  cat >"$list"
-  local total
-  total=$(wc -l <"$list")
-  log "$total trainings, $jobs side by side; each one's log: $out/train/*/*/*/stdout.log"
-  python "$repo/tools/train_all.py" "$list" "$out" --conf "$conf" --user-dir "$user_dir" --jobs "$jobs" --pid "$run_pid" ||
-    die "a training failed; mend what its log names and give the same command again"
+# Ask tools/plan.py about this run, e.g. `plan partitions finetune`.
+plan() { python "$repo/tools/plan.py" "$repo/recipes/$recipe" "$out" "$@" --seeds "$seeds" "${choices[@]}"; }
+
+# Read the lines of an answer into the array $1, e.g. `read_plan names partitions finetune`; stop where plan.py does.
+read_plan() {
+  local answer
+  answer=$(plan "${@:2}")
+  mapfile -t "$1" < <([ -z "$answer" ] || printf '%s\n' "$answer")
 }
+
+# Train what plan.yaml lists for stage $1, $jobs side by side. What is finished is skipped, what was killed continues.
+# Checkpoints: $out/train/PARTITION/SYSTEM/seedN.
+train_all() {
+  python "$repo/tools/train_all.py" "$repo/recipes/$recipe" "$out" "$1" --seeds "$seeds" "${choices[@]}" \
+    --user-dir "$user_dir" --jobs "$jobs" --pid "$run_pid" ||
+    die "a training failed; fix what its log names and give the same command again"
+}
+
+# Check the manifests of every partition at a sample rate of $1 Hz. Controls, whose names have "leaky" in them, may share
+# speakers. The tables of what was found go to check.txt; an error stops the run.
+check_manifests() {
+  local found=$out/check.unfinished.txt sound controls
+  mapfile -t sound < <(list_partitions | grep -v leaky)
+  mapfile -t controls < <(list_partitions | grep leaky)
+  local check=(python "$repo/tools/check_data.py" --sample-rate-hz "$1" --quiet)
+  "${check[@]}" "${sound[@]/#/$out/manifests/}" >"$found" ||
+    { cat "$found" && die "the manifests have errors; fix the rows listed in the table"; }
+  [ ${#controls[@]} = 0 ] || "${check[@]}" --allow-shared-speakers "${controls[@]/#/$out/manifests/}" >>"$found" ||
+    { cat "$found" && die "the manifests of the control have errors; fix the rows listed in the table"; }
+  mv "$found" "$out/check.txt"
+  log "the manifests have no errors; the tables: $out/check.txt"
+}
+
+list_partitions() { (cd "$out/manifests" && find . -mindepth 2 -name train.tsv | sed 's,^\./,,; s,/train.tsv$,,' | sort); }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Composes the configurations of trainings as fairseq-hydra-train does, and trains nothing: is each key known?
+"""Compose the configurations of a recipe's trainings as fairseq-hydra-train does, and train nothing.
 
-Reads trainings from standard input, a line each as of train_all.py: row, config, partition, seed, overrides, with tabs
-between them. A key that the configuration lacks, and a value of another type, end in a sentence and status 1.
+One training of each entry in plan.yaml is composed, with the size and settings given. A key that its configuration
+lacks, or a value of another type, ends in one sentence and status 1. Neither manifests nor checkpoints are needed.
 """
 
 import argparse
@@ -10,45 +10,48 @@ import sys
 import warnings
 from pathlib import Path
 
+from plan import Training, add_choice, check_choice, choice_of, one_of_each, read_plan
+
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--conf", type=Path, required=True, help="folder of the configurations")
-    parser.add_argument("--user-dir", type=Path, required=True, help="the fairseq_ext to use")
+    add_choice(parser)
+    parser.add_argument("--user-dir", type=Path, required=True, help="the fairseq_ext folder to train with")
     return parser.parse_args()
 
 
-def compose(conf: Path, config: str, overrides: list[str]) -> None:
-    """Compose one; raises what Hydra, OmegaConf or fairseq say of it."""
+def compose(conf: Path, training: Training) -> None:
+    """Compose a configuration; raises what Hydra, OmegaConf or fairseq raise."""
     from fairseq.dataclass.initialize import add_defaults, hydra_init
     from hydra import compose, initialize_config_dir
 
-    hydra_init(config)
+    hydra_init(training.config)
     with initialize_config_dir(config_dir=str(conf.resolve()), version_base="1.1"):
-        cfg = compose(config_name=config, overrides=overrides)
+        cfg = compose(config_name=training.config, overrides=list(training.overrides))
     add_defaults(cfg)
 
 
 def main() -> None:
-    """Compose each; the first that fails is said."""
+    """Compose one training of each entry; exit at the first that fails."""
     args = parse_args()
-    lines = sys.stdin.read().splitlines()
-    warnings.simplefilter("ignore")  # of fairseq about Hydra's and its own future
+    plan, choice = read_plan(args.recipe), choice_of(args)
+    check_choice(plan, choice)
+    warnings.simplefilter("ignore")  # fairseq warns about Hydra's future and its own
     from fairseq.utils import import_user_module
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     import_user_module(args)
-    for line in lines:
-        _, config, _, _, *overrides = line.split("\t")
+    conf = args.recipe / "conf"
+    for training in one_of_each(plan, choice, args.run):
         try:
-            compose(args.conf, config, overrides)
+            compose(conf, training)
         except (HydraException, OmegaConfBaseException) as error:
-            reasons = (str(reason) for reason in (error, error.__cause__) if reason)
+            reasons = " ".join(str(reason) for reason in (error, error.__cause__) if reason)
             sys.exit(
-                f"check_overrides.py: {args.conf / config}.yaml: overrides with its keys and types expected, found "
-                f"{' '.join(overrides)}: {' '.join(' '.join(reasons).split())}"
+                f"check_overrides.py: {conf / training.config}.yaml with {' '.join(training.overrides)}: "
+                f"{' '.join(reasons.split())}"
             )
 
 

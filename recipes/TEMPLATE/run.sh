@@ -22,12 +22,7 @@ stage_check() {
   python "$repo/tools/check_data.py" "$out/manifests/published" --sample-rate-hz 8000
 }
 
-stage_train() {
-  local seed
-  for ((seed = 1; seed <= seeds; seed++)); do
-    training linear linear published "$seed" # row, config, partition, seed, overrides
-  done | train_all
-}
+stage_train() { train_all train; }
 
 stage_evaluate() {
   python "$repo/tools/evaluate.py" --run "$out" --origin "$(origin)"

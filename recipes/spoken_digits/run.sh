@@ -2,18 +2,13 @@
 # Spoken digits: from recordings to a scored, plotted report. `run.sh --help` lists options and stages.
 recipe=spoken_digits
 stages=(data manifests check train pretrain finetune evaluate report)
-rows=(linear rnn lstm temporal_cnn spectral_cnn) # conf/ROW.yaml each
-best=spectral_cnn                                # chosen inside the training speakers, see README.md
-backbone=temporal_cnn                            # what SimCLR pre-trains; conf/{simclr,finetune}.yaml
-parts=supervised,one_speaker,loso,leaky,simclr,labels
-all_parts=$parts,selection
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 help_of[corpus]='DIR|synthetic|download   the corpus in its published layout, the built-in one, or fetched from its home'
 
 recipe_help() {
   cat <<TXT
-  --parts A,B,...     what to train                               (default: $parts)
+  --experiments A,B,...  what to train                            (default: all but selection)
                         supervised    every model on the published split
                         one_speaker   the best model and the temporal CNN trained on one speaker
                         loso          the best model, leave one speaker out, all six
@@ -25,33 +20,17 @@ TXT
 }
 
 recipe_option() {
-  case $1 in
-    --parts)
-      parts=$2
-      local part
-      for part in ${parts//,/ }; do
-        [[ ,$all_parts, == *,$part,* ]] || die "--parts $part: one or more of $all_parts expected"
-      done
-      ;;
-    *) return 1 ;;
-  esac
-}
-
-wants() { [[ ,$parts, == *,$1,* ]]; }
-
-# Protocols below manifests/ that match a pattern, e.g. `partitions 'loso/*'`; one of them in a smoke run.
-partitions() {
-  local folders
-  mapfile -t folders < <(compgen -G "$out/manifests/$1" | sort)
-  $smoke && folders=("${folders[0]}")
-  printf '%s\n' "${folders[@]#"$out/manifests/"}"
+  [ "$1" = --experiments ] || return 1
+  choices+=("$1" "$2")
 }
 
 stage_data() {
+  local sizes
   case $corpus in
     synthetic)
       corpus=$out/corpus
-      python "$repo/tools/make_synthetic.py" fsdd --out "$corpus" --num-per-digit "$($smoke && echo 12 || echo 50)"
+      read_plan sizes tool make_synthetic
+      python "$repo/tools/make_synthetic.py" fsdd --out "$corpus" "${sizes[@]}"
       ;;
     download)
       corpus=$out/corpus
@@ -59,7 +38,7 @@ stage_data() {
       ;;
     '') die "--corpus expected: a folder that holds recordings/, 'synthetic' or 'download'; see --help" ;;
   esac
-  [ -d "$corpus" ] || die "--corpus $corpus: a folder that holds recordings/ expected, found none"
+  [ -d "$corpus" ] || die "--corpus $corpus: no such folder; give one that holds recordings/"
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
 }
 
@@ -67,91 +46,37 @@ stage_manifests() {
   python "$repo/tools/prepare_fsdd.py" --corpus "$out/corpus.link" --out "$out/manifests"
 }
 
-stage_check() {
-  local check=(python "$repo/tools/check_data.py" --sample-rate-hz 8000 --quiet)
-  "${check[@]}" "$out"/manifests/{published,one_speaker,labels/*,loso/*,inner/*} >"$out/check.txt" ||
-    { cat "$out/check.txt" && die "the manifests have errors; mend what the table names"; }
-  "${check[@]}" --allow-shared-speakers "$out"/manifests/leaky/* >>"$out/check.txt" ||
-    { cat "$out/check.txt" && die "the manifests of the control have errors; mend what the table names"; }
-  log "manifests are sound; the tables: $out/check.txt"
-}
+stage_check() { check_manifests 8000; }
 
-list_trainings() {
-  local seed row partition
-  for ((seed = 1; seed <= seeds; seed++)); do
-    if wants loso; then
-      for partition in $(partitions 'loso/*'); do training "$best" "$best" "$partition" "$seed"; done
-    fi
-    if wants supervised; then
-      for row in "${rows[@]}"; do training "$row" "$row" published "$seed"; done
-    fi
-    if wants one_speaker; then
-      for row in "$backbone" "$best"; do training "$row" "$row" one_speaker "$seed"; done
-    fi
-    if wants selection; then
-      for row in "${rows[@]}"; do
-        for partition in $(partitions 'inner/*'); do training "$row" "$row" "$partition" "$seed"; done
-      done
-    fi
-  done
-  # One seed: the control and the label curve show an order of magnitude, not a ranking.
-  if wants labels; then
-    for partition in $(partitions 'labels/*'); do training "$backbone" "$backbone" "$partition" 1; done
-  fi
-  if wants leaky; then
-    local folds=5
-    [ "$seeds" -gt 1 ] || folds=2
-    for partition in $(partitions 'leaky/*' | head -n "$folds"); do training "$best" "$best" "$partition" 1; done
-  fi
-}
+stage_train() { train_all train; }
 
-stage_train() { list_trainings | train_all; }
+stage_pretrain() { train_all pretrain; }
 
-stage_pretrain() {
-  wants simclr || return 0
-  local seed
-  for ((seed = 1; seed <= seeds; seed++)); do training simclr simclr published "$seed"; done | train_all
-}
-
-pretrained() { echo "$out/train/published/simclr/seed$1/checkpoint_last.pt"; }
-
-# What a pre-trained network is fine-tuned and probed on, seed $1.
-labelled_partitions() {
-  echo published one_speaker
-  if [ "$1" = 1 ] && wants labels; then partitions 'labels/*'; fi
-}
-
-list_finetunings() {
-  local seed partition
-  for ((seed = 1; seed <= seeds; seed++)); do
-    for partition in $(labelled_partitions "$seed"); do
-      training simclr_finetune finetune "$partition" "$seed" "model.pretrained_path=$(pretrained "$seed")"
-    done
-  done
-}
-
-stage_finetune() {
-  wants simclr || return 0
-  list_finetunings | train_all
-}
+stage_finetune() { train_all finetune; }
 
 stage_evaluate() {
-  local seed partition data
+  local seed partitions
   python "$repo/tools/evaluate.py" --run "$out" --origin "$(origin)"
-  wants simclr || return 0
+  # Probes of each pre-trained network, on the partitions that it is fine-tuned on.
   for ((seed = 1; seed <= seeds; seed++)); do
-    data=()
-    for partition in $(labelled_partitions "$seed"); do data+=("$partition=$out/manifests/$partition"); done
-    python "$repo/tools/probe.py" --checkpoint "$(pretrained "$seed")" --label digit --scores "$out/scores" \
-      --origin "$(origin)" --seed "$seed" --data "${data[@]}" --system simclr_probe --control untrained_probe \
-      --centred-too
+    read_plan partitions partitions finetune --seed "$seed"
+    [ ${#partitions[@]} = 0 ] || probe "$seed" "${partitions[@]}"
   done
+}
+
+# Fit linear probes on the SimCLR network of seed $1, and on an untrained one, for the partitions given.
+probe() {
+  local partition data=()
+  for partition in "${@:2}"; do data+=("$partition=$out/manifests/$partition"); done
+  python "$repo/tools/probe.py" --checkpoint "$out/train/published/simclr/seed$1/checkpoint_last.pt" --label digit \
+    --scores "$out/scores" --origin "$(origin)" --seed "$1" --data "${data[@]}" --system simclr_probe \
+    --control untrained_probe --centred-too
 }
 
 stage_report() {
-  local umap=()
-  ! $smoke || umap=(--no-umap)
-  python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report.json" "${umap[@]}"
+  local options
+  read_plan options tool report
+  python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report.json" "${options[@]}"
 }
 
 run_recipe "$@"

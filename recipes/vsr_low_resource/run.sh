@@ -9,10 +9,10 @@ models=(tiny base small medium large-v1 large-v2 large-v3 large-v3-turbo)
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 help_of[corpus]='DIR|synthetic   a folder with some of mtedx/, voxceleb2/, avspeech/ as published, or the built-in one'
-help_of[seeds]='of the trainings to come: without effect so far (default: 1)'
+help_of[seeds]='without effect: there are no trainings yet  (default: 1)'
 help_of[jobs]='processes that crop and label               (default: 2)'
 
-# One drawn face among the videos makes a result synthetic.
+# One drawn face among the videos makes a result synthetic: this takes the place of the function in common.sh.
 origin() { if compgen -G "$out/corpus.link/*/SYNTHETIC.txt" >/dev/null; then echo synthetic; else echo real; fi; }
 
 recipe_help() {
@@ -20,25 +20,26 @@ recipe_help() {
   --languages A,B,... languages that are kept                     (default: $languages)
   --model NAME|DIR    Whisper: a name to download, or a folder or file of faster-whisper, Hugging Face or OpenAI
                       (default: large-v2; for the synthetic corpus a tiny one, trained on the way)
-  --cluster OPTIONS   where cropping and labelling run, in one word: '--executor slurm --partition gpu --shards 8'
+  --cluster OPTIONS   where cropping and labelling run, as one argument: '--executor slurm --partition gpu --shards 8'
                       (default: --jobs processes on this machine; see tools/prepare_mouth.py --help)
-  --crop OPTIONS      of tools/prepare_mouth.py, in one word: '--detect-every 4'
-  --decode OPTIONS    of tools/auto_label.py, in one word: '--beam 1 --device cuda'
-  --filters OPTIONS   of tools/merge_labels.py, in one word: '--min-avg-logprob -0.6'; nothing is decoded again
-  --update            take up videos that were added, mended or removed since the last run; the others are kept
-  --retry-rejected    try rejected videos again, whose files were mended, and failed ones
+  --crop OPTIONS      options for tools/prepare_mouth.py, as one argument: '--detect-every 4'
+  --decode OPTIONS    options for tools/auto_label.py, as one argument: '--beam 1 --device cuda'
+  --filters OPTIONS   options for tools/merge_labels.py, as one argument: '--min-avg-logprob -0.6'; nothing is decoded
+                      again
+  --update            process videos that were added, changed or removed since the last run; the others are kept
+  --retry-rejected    try rejected videos whose files were fixed again, and failed ones
 TXT
 }
 
 recipe_option() {
   case $1 in
     --languages)
-      [[ $2 =~ ^(fr|it|es|pt)(,(fr|it|es|pt))*$ ]] || die "--languages $2: some of fr,it,es,pt expected"
+      [[ $2 =~ ^(fr|it|es|pt)(,(fr|it|es|pt))*$ ]] || die "--languages $2: choose from fr,it,es,pt"
       languages=$2
       ;;
     --model)
       [ -e "$2" ] || [[ " ${models[*]} " == *" $2 "* ]] ||
-        die "--model $2: a folder, a file or one of ${models[*]} expected"
+        die "--model $2: no such folder or file, and no name of faster-whisper: ${models[*]}"
       model=$2
       ;;
     --cluster) read -ra cluster <<<"$2" ;;
@@ -58,36 +59,34 @@ recipe_flag() {
   esac
 }
 
-# Of the videos; labels refuse another model or other languages themselves.
+# Settings of the videos only: tools/auto_label.py itself refuses another model or other languages.
 keep_settings() { keep_choice "corpus=$(realpath "$out/corpus.link") smoke=$smoke"; }
 
 stage_data() {
-  local name found=() size
+  local name found=() sizes
   [ -n "$corpus" ] || die "--corpus expected: a folder that holds some of mtedx/, voxceleb2/, avspeech/, or 'synthetic'"
   if [ "$corpus" = synthetic ]; then
     corpus=$out/corpus
     for name in "${corpora[@]}"; do
-      size=()
-      [ "$name" != mtedx ] || size=(--speakers 8 --minutes 2)
-      ! $smoke || [ "$name" != mtedx ] || size=(--languages it pt)
-      python "$repo/tools/make_synthetic.py" "$name" --out "$corpus/$name" --workers "$jobs" "${size[@]}"
+      read_plan sizes tool "make_synthetic $name"
+      python "$repo/tools/make_synthetic.py" "$name" --out "$corpus/$name" --workers "$jobs" "${sizes[@]}"
     done
   fi
   for name in "${corpora[@]}"; do [ ! -d "$corpus/$name" ] || found+=("$name"); done
-  [ ${#found[@]} -gt 0 ] || die "--corpus: a folder that holds some of ${corpora[*]} expected, found none of them in $corpus"
+  [ ${#found[@]} -gt 0 ] || die "--corpus: none of ${corpora[*]} is in $corpus; give the folder that holds them"
   [ -e "$out/corpus.link" ] || ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
   [ "$(realpath "$out/corpus.link")" = "$(realpath "$corpus")" ] ||
-    die "$out: made from $(realpath "$out/corpus.link"); choose another --out"
+    die "$out was made from $(realpath "$out/corpus.link"); choose another --out"
   keep_settings
 }
 
-# Options of the tools that spread their work.
+# Print the options of the tools that spread their work, one a line.
 execution() {
   if [ ${#cluster[@]} -gt 0 ]; then printf '%s\n' "${cluster[@]}"; else printf '%s\n' --workers "$jobs"; fi
   [ ${#again[@]} -eq 0 ] || printf "%s\n" "${again[@]}"
 }
 
-# After a tool that did its part: there is no table as long as other shards have not done theirs.
+# Stop here unless the table $1 exists: the last shard of a stage writes it.
 all_shards() { [ -f "$1" ] || pause "this shard has done its part of the stage; when all have, give all the command again"; }
 
 stage_clips() {
@@ -101,22 +100,22 @@ stage_clips() {
 
 is_synthetic() { [ "$(origin)" = synthetic ]; }
 
-# The labeller: what --model says, or a tiny one that knows nothing but the phrases of the synthetic corpora.
+# Print the labeller: --model, or a tiny one that was trained on nothing but the phrases of the synthetic corpora.
 labeller() {
   if [ -n "$model" ]; then echo "$model"; elif is_synthetic; then echo "$out/tiny-whisper/ct2"; else echo large-v2; fi
 }
 
 stage_whisper() {
-  local length=()
+  local length
   if [ -n "$model" ] || ! is_synthetic; then
-    log "labels are by $(labeller)"
+    log "the labels will be made by $(labeller)"
     return
   fi
-  ! $smoke || length=(--updates 2 --recordings 4)
+  read_plan length tool make_tiny_whisper
   python "$repo/tools/make_tiny_whisper.py" --out "$out/tiny-whisper" "${length[@]}"
 }
 
-# Clips without a transcript, and the validation clips of people's transcripts, which tell how good the labels are.
+# Label the clips without a transcript, and the validation clips with one, whose error rate is reported.
 stage_labels() {
   local options name known=()
   keep_settings
@@ -130,17 +129,10 @@ stage_labels() {
   done
   python "$repo/tools/merge_labels.py" --clips "$out/clips" --labels "$out/labels" "${known[@]}" \
     --languages "$languages" --out "$out/manifests" "${filters[@]}"
-  check_manifests
+  check_manifests 16000
   python "$repo/tools/report_clips.py" --run "$out" --origin "$(origin)" --languages "$languages"
   [ -d "$out/scores" ] || { log "no transcribed validation clips, so no error rates; the tables: $out/corpus" && return; }
   python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report.json" --no-umap
-}
-
-check_manifests() {
-  local tables=$out/check.txt
-  python "$repo/tools/check_data.py" --sample-rate-hz 16000 --quiet "$out"/manifests/*/ >"$tables" ||
-    { cat "$tables" && die "the manifests have errors; mend what the table names"; }
-  log "manifests are sound; the tables: $tables"
 }
 
 run_recipe "$@"

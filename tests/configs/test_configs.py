@@ -1,5 +1,6 @@
 """Every yaml of every recipe: composed as fairseq composes it, each key known, each tunable key listed."""
 
+import argparse
 import dataclasses
 import functools
 import re
@@ -18,6 +19,7 @@ from fairseq.tasks import TASK_DATACLASS_REGISTRY
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
+from plan import Choice, add_choice, choice_of, one_of_each, read_plan
 
 import fairseq_ext.models  # noqa: F401 - registers models
 import fairseq_ext.tasks  # noqa: F401 - registers tasks and criterions
@@ -25,6 +27,8 @@ import fairseq_ext.tasks  # noqa: F401 - registers tasks and criterions
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 CONFIGS = sorted(RECIPES.glob("*/conf/*.yaml"))
 OVERLAYS = sorted(RECIPES.glob("*/conf/*/*.yaml"))
+PARSER = argparse.ArgumentParser()
+add_choice(PARSER)
 GIVEN = {"common.user_dir": "/plugin", "checkpoint.save_dir": "/run", "task.data": "/manifests"}
 # What a reader of the yaml wants to know first, and how it may be said.
 HEADER = {
@@ -270,21 +274,45 @@ def test_catalan_refuses_what_is_no_locale_before_it_writes(tmp_path: Path, loca
 
 
 @pytest.mark.parametrize(
-    ("row", "config", "overlays"),
+    ("system", "config", "overlays"),
     [
         ("wav2vec2", "pretrain", "+size=base +pretrain_size=base"),
         ("ctc_pretrained", "finetune", "+size=base +finetune_size=base"),
-        ("ctc_from_random", "finetune", "+size=base +finetune_size=base"),  # a --start of that name
+        ("ctc_from_random", "finetune", "+size=base +finetune_size=base"),  # --start random=...
         ("ctc_random", "finetune", "+size=base +finetune_size=base +finetune_random_size=base"),
         ("joint_head", "heads", "+size=base"),
     ],
 )
-def test_catalan_gives_each_training_its_overlays(row: str, config: str, overlays: str) -> None:
-    """The function of run.sh, run by itself; what --set gives comes last."""
-    script = (CATALAN.parent / "run.sh").read_text(encoding="utf-8")
-    function = re.search(r"^sized_training\(\) \{.*?^\}", script, re.DOTALL | re.MULTILINE)
-    assert function is not None
-    before = f'training() {{ echo "$@"; }}; conf={CATALAN} size=base smoke=false settings=({config}.a.b=1)\n'
-    command = ["bash", "-c", f"{before}{function[0]}\nsized_training {row} {config} asr 1"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert said == f"{row} {config} asr 1 {overlays} a.b=1\n"
+def test_catalan_gives_each_training_its_overlays(
+    tmp_path: Path, system: str, config: str, overlays: str
+) -> None:
+    """What --set gives comes last."""
+    options = ["--size=base", f"--start=random={tmp_path}", f"--set={config}.a.b=1"]
+    plan, choice = (
+        read_plan(CATALAN.parent),
+        choice_of(PARSER.parse_args([str(CATALAN.parent), "run", *options])),
+    )
+    found = [t for t in one_of_each(plan, choice, tmp_path) if t.system == system]
+    assert {t.config for t in found} == {config}
+    assert all(" ".join(t.overrides).endswith(f"{overlays} a.b=1") for t in found)
+
+
+SIZES = [
+    pytest.param(recipe, size, id=f"{recipe.name}-{size}")
+    for recipe in sorted(path.parent for path in RECIPES.glob("*/plan.yaml"))
+    for size in read_plan(recipe).sizes
+]
+
+
+@pytest.mark.parametrize(("recipe", "size"), SIZES)
+def test_every_training_of_a_plan_composes_in_every_size(tmp_path: Path, recipe: Path, size: str) -> None:
+    trainings = one_of_each(read_plan(recipe), Choice(size=size, start=("xy=/start.pt",)), tmp_path)
+    for training in trainings:
+        cfg = composed(recipe / "conf" / f"{training.config}.yaml", *training.overrides)
+        assert cfg.optimization.max_update > 0
+
+
+def test_plan_has_an_entry_for_each_configuration() -> None:
+    for recipe in {path.parents[1] for path in CONFIGS}:
+        trained = {training.config for training in one_of_each(read_plan(recipe), Choice(), recipe)}
+        assert trained == {path.stem for path in CONFIGS if path.parents[1] == recipe}

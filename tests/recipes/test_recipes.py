@@ -1,4 +1,4 @@
-"""Every recipe asked for help or nonsense, and its committed results; every tool asked for help."""
+"""Help, wrong options and committed results of every recipe; help of every tool."""
 
 import os
 import re
@@ -25,7 +25,7 @@ def test_a_file_of_tests_makes_the_smoke_run(recipe: Path) -> None:
 
 
 @every_recipe
-def test_help_tells_options_and_stages(recipe: Path, tmp_path: Path) -> None:
+def test_help_lists_options_and_stages(recipe: Path, tmp_path: Path) -> None:
     text = finish(recipe, tmp_path / "none", "--help")
     for option in ("--corpus", "--out", "--stage", "--smoke", "--seeds"):
         assert option in text
@@ -35,10 +35,12 @@ def test_help_tells_options_and_stages(recipe: Path, tmp_path: Path) -> None:
 
 WRONG = [
     pytest.param(("--no-such-option", "1"), r"--no-such-option: no such option", id="option"),
-    pytest.param(("--stage", "nowhere"), r"nowhere: no such stage; expected one of: 0 ", id="stage"),
-    pytest.param(("--stage", "1", "--stop-stage", "0"), r"--stop-stage data: a stage from", id="order"),
+    pytest.param(("--stage", "nowhere"), r"nowhere: no such stage; choose from: 0 ", id="stage"),
+    pytest.param(
+        ("--stage", "1", "--stop-stage", "0"), r"--stop-stage data: comes before --stage", id="order"
+    ),
     pytest.param(("--stop-stage", "99"), r"99: no such stage", id="stop-stage"),
-    pytest.param(("--corpus",), r"--corpus: a value expected", id="value"),
+    pytest.param(("--corpus",), r"--corpus: a value is missing", id="value"),
     pytest.param((), r"--corpus expected", id="no-corpus"),
     pytest.param(("--corpus", "/no/such/folder"), r"--corpus.*/no/such/folder", id="missing-corpus"),
     pytest.param((*SMOKE, "--seeds", "many"), r"--seeds many: ", id="seeds"),
@@ -48,7 +50,7 @@ WRONG = [
 
 @every_recipe
 @pytest.mark.parametrize(("options", "message"), WRONG)
-def test_nonsense_ends_with_one_line(
+def test_wrong_options_end_with_one_line(
     recipe: Path, tmp_path: Path, options: tuple[str, ...], message: str
 ) -> None:
     out = tmp_path / "run"

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import random
-import re
 import signal
 import time
 from collections.abc import Iterator
@@ -17,17 +16,16 @@ from recipes.launching import REPOSITORY, SMOKE, finish, launch, results, wait
 
 pytestmark = pytest.mark.recipe
 RECIPE = REPOSITORY / "recipes" / "spoken_digits"
-# What a run that was interrupted may say differently.
+# What may differ in a run that was interrupted.
 CIRCUMSTANCES = ("command", "train_s", "commit")
 
 
 def test_digits_cover_every_partition_and_system(smoke: Path) -> None:
     found = {(row["partition"].split("/")[0], row["system"]) for row in results(smoke)["systems"]}
-    best = re.search(r"^best=(\w+)", (RECIPE / "run.sh").read_text(encoding="utf-8"), re.MULTILINE)
-    assert best
-    systems = {"linear", "rnn", "lstm", "temporal_cnn", best[1]}
+    best = json.loads((RECIPE / "report.json").read_text(encoding="utf-8"))["best"]
+    systems = {"linear", "rnn", "lstm", "temporal_cnn", best}
     expected = {("published", name) for name in systems}
-    expected |= {(partition, best[1]) for partition in ("one_speaker", "loso", "leaky")}
+    expected |= {(partition, best) for partition in ("one_speaker", "loso", "leaky")}
     expected |= {(partition, "temporal_cnn") for partition in ("one_speaker", "labels")}
     for partition in ("published", "one_speaker", "labels"):
         expected |= {(partition, name) for name in ("simclr_probe", "untrained_probe", "simclr_finetune")}
@@ -36,7 +34,7 @@ def test_digits_cover_every_partition_and_system(smoke: Path) -> None:
 
 
 def figures(out: Path, partition: str) -> list[dict[str, Any]]:
-    """The rows of a partition that supervised training gives, without what circumstances change."""
+    """Return the scores of supervised training on a partition, without what may differ between runs."""
     found = sorted((out / "scores" / partition).rglob("metrics.json"))
     rows = [json.loads(path.read_text(encoding="utf-8")) for path in found]
     kept = [row for row in rows if "sim" not in row["system"] and "probe" not in row["system"]]
@@ -44,7 +42,7 @@ def figures(out: Path, partition: str) -> list[dict[str, Any]]:
 
 
 def wait_until_free(out: Path) -> None:
-    """Waits for the trainings of a run.sh that is gone, which hold its lock; they notice when fairseq is imported."""
+    """Wait for the trainings of a run.sh that is gone, which hold its lock; they notice once fairseq is imported."""
     deadline_s = time.monotonic() + 300
     with (out / ".lock").open("a") as lock:
         while True:
@@ -72,7 +70,7 @@ def kill_while_training(out: Path, *options: str) -> Iterator[str]:
 
 
 def test_killed_run_continues_to_the_same_figures(smoke: Path, tmp_path: Path) -> None:
-    options = (*SMOKE, "--parts", "supervised")
+    options = (*SMOKE, "--experiments", "supervised")
     assert "killed" in list(kill_while_training(tmp_path / "run", *options))
     finish(RECIPE, tmp_path / "run", *options, "--stop-stage", "evaluate")
     killed = figures(tmp_path / "run", "published")
@@ -80,7 +78,10 @@ def test_killed_run_continues_to_the_same_figures(smoke: Path, tmp_path: Path) -
     assert killed == figures(smoke, "published")
 
 
-def test_unknown_part_is_refused(tmp_path: Path) -> None:
-    process = launch(RECIPE, tmp_path / "run", *SMOKE, "--parts", "supervised,everything")
+def test_unknown_experiment_is_refused(tmp_path: Path) -> None:
+    process = launch(RECIPE, tmp_path / "run", *SMOKE, "--experiments", "supervised,everything")
     assert wait(process, 60) != 0
-    assert "everything" in (tmp_path / "run.log").read_text(encoding="utf-8")
+    assert "--experiments everything: no such experiment" in (tmp_path / "run.log").read_text(
+        encoding="utf-8"
+    )
+    assert not (tmp_path / "run").exists()
