@@ -185,7 +185,7 @@ def test_killed_training_continues_to_the_same_weights(
 ) -> None:
     kill_after(training_command(tmp_path, (*options, *STAGED)), tmp_path, 7)
     resumed = train(tmp_path, *options, *STAGED)
-    assert "TrainedModel checkpoint" in resumed.output
+    assert "Loaded checkpoint" in resumed.output
     expected, found = uninterrupted.checkpoint(), resumed.checkpoint()
     assert found["optimizer_history"][-1]["num_updates"] == 20
     assert differences(expected["model"], found["model"]) == {}

@@ -72,7 +72,7 @@ def test_killed_training_continues_to_the_same_weights(
     kill_after(training_command(tmp_path, STOCHASTIC), tmp_path, update=9)
     assert (tmp_path / "checkpoint_last.pt").is_file()
     resumed = train(tmp_path, *STOCHASTIC)
-    assert "TrainedModel checkpoint" in resumed.output
+    assert "Loaded checkpoint" in resumed.output
     expected, found = uninterrupted.checkpoint(), resumed.checkpoint()
     assert found["optimizer_history"][-1]["num_updates"] == 20
     assert differences(expected["model"], found["model"]) == {}

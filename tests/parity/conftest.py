@@ -46,6 +46,11 @@ class Exported:
     folder: Path
     tokens: list[str]
 
+    def to(self, dtype: torch.dtype) -> "Exported":
+        """Convert the network in place."""
+        self.network.to(dtype)
+        return self
+
     @torch.no_grad()
     def layers(self, source: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Last frames and the output of each layer; what `hidden_states` holds differs between versions."""

@@ -1,15 +1,19 @@
 """CTC against stock fairseq: its model with our weights and back, its criterion on the same batch."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from fairseq.criterions.ctc import CtcCriterion, CtcCriterionConfig
 from fairseq.data import Dictionary
 from fairseq.models.wav2vec.wav2vec2_asr import Wav2Vec2CtcConfig, Wav2VecCtc
 from omegaconf import OmegaConf
+from reference64 import Results, compare, gradients
+from torch import Tensor
 
 from fairseq_ext.criterions.ctc import ExtCtcCriterion
 from fairseq_ext.data.collate import pad_waveforms
@@ -31,6 +35,20 @@ FLAVOURS: dict[str, dict[str, Any]] = {
     "base": {},
     "large": {"extractor_mode": "layer_norm", "layer_norm_first": True, "conv_bias": True},
 }
+
+
+# Frames of the longest clip: its CTC recursion rounds so many times in a row.
+NUM_FRAMES = 200
+
+
+@dataclass
+class Step:
+    """The result of a criterion and its backward pass."""
+
+    loss: Results
+    gradients: Results
+    count: int
+    logged: dict[str, Any]
 
 
 def task() -> Any:
@@ -60,6 +78,13 @@ def stock_model(kind: dict[str, Any], data: Any, normalize: bool = False) -> Any
     return model.eval()
 
 
+@torch.no_grad()
+def log_probs(model: Any, source: Tensor, padding: Tensor) -> Tensor:
+    """Return (T, B, V) log-probabilities of a model, stock or ours."""
+    found: Tensor = model.get_normalized_probs(model(source=source, padding_mask=padding), log_probs=True)
+    return found
+
+
 @pytest.fixture(params=FLAVOURS, name="pair")
 def _pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, ExtCtc]:
     kind = FLAVOURS[request.param]
@@ -69,15 +94,18 @@ def _pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, ExtCtc]:
     return stock, ours
 
 
+@pytest.mark.precision
 def test_log_probabilities_equal_those_of_stock_fairseq(pair: tuple[Any, ExtCtc]) -> None:
     stock, ours = pair
     source = torch.randn(2, 4001)
     padding = torch.zeros(2, 4001, dtype=torch.bool)
-    with torch.no_grad():
-        expected = stock.get_normalized_probs(stock(source=source, padding_mask=padding), log_probs=True)
-        found = ours.get_normalized_probs(ours(source, padding), log_probs=True)
-    assert found.std() > 0.1
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+    def run(dtype: torch.dtype) -> tuple[Results, Results]:
+        found = log_probs(ours.to(dtype), source.to(dtype), padding)
+        assert found.std() > 0.1
+        return {"": found}, {"": log_probs(stock.to(dtype), source.to(dtype), padding)}
+
+    compare(run)
 
 
 def test_stock_fairseq_loads_ours(pair: tuple[Any, ExtCtc]) -> None:
@@ -85,17 +113,20 @@ def test_stock_fairseq_loads_ours(pair: tuple[Any, ExtCtc]) -> None:
     assert stock.load_state_dict(ours.state_dict(), strict=True)
 
 
+@pytest.mark.precision
 def test_normalised_large_model_equals_stock_fairseq(tmp_path: Path) -> None:
     stock = stock_model(FLAVOURS["large"], tmp_path, normalize=True)
     ours = ExtCtc(CtcConfig(**SIZES, **FLAVOURS["large"], normalize=True), len(SYMBOLS)).eval()
     ours.load_state_dict(stock.state_dict())
     clips = [3.0 + 5.0 * torch.randn(4001), 0.01 * torch.randn(2500)]
-    prepared = [torch.nn.functional.layer_norm(clip, clip.shape) for clip in clips]  # as stock datasets do
-    source, padding = pad_waveforms(prepared)
-    with torch.no_grad():
-        expected = stock.get_normalized_probs(stock(source=source, padding_mask=padding), log_probs=True)
-        found = ours.get_normalized_probs(ours(*pad_waveforms(clips)), log_probs=True)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+    def run(dtype: torch.dtype) -> tuple[Results, Results]:
+        raw = [clip.to(dtype) for clip in clips]
+        normalized = [F.layer_norm(clip, clip.shape) for clip in raw]  # as stock datasets do
+        found = log_probs(ours.to(dtype), *pad_waveforms(raw))
+        return {"": found}, {"": log_probs(stock.to(dtype), *pad_waveforms(normalized))}
+
+    compare(run)
 
 
 @pytest.fixture
@@ -123,6 +154,15 @@ def stock_criterion(zero_infinity: bool, sentence_avg: bool) -> Any:
     return CtcCriterion(config, task())
 
 
+def criterion_step(criterion: Any, model: Any, batch: dict[str, Any], dtype: torch.dtype) -> Step:
+    """Run a criterion and the backward pass in a precision."""
+    net_input = {**batch["net_input"], "source": batch["net_input"]["source"].to(dtype)}
+    loss, count, logged = criterion(model.to(dtype), {**batch, "net_input": net_input})
+    loss.backward()
+    return Step({"loss": loss}, gradients(model), count, logged)
+
+
+@pytest.mark.precision
 @pytest.mark.parametrize("sentence_avg", [False, True])
 def test_loss_and_gradients_equal_those_of_stock_fairseq(
     batch: dict[str, Any], tmp_path: Path, sentence_avg: bool
@@ -131,20 +171,19 @@ def test_loss_and_gradients_equal_those_of_stock_fairseq(
     stock = stock_model(FLAVOURS["large"], tmp_path)
     ours = ExtCtc(CtcConfig(**SIZES, **FLAVOURS["large"]), len(SYMBOLS)).eval()
     ours.load_state_dict(stock.state_dict())
-    expected, count, _ = stock_criterion(False, sentence_avg)(stock, batch)
-    found, own_count, logged = ExtCtcCriterion(task(), True, sentence_avg)(ours, batch)
-    assert own_count == count
-    assert logged["num_infeasible"] == 0
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)
-    expected.backward()
-    found.backward()
-    theirs = dict(stock.named_parameters())
-    scale = max(float(p.grad.abs().max()) for p in theirs.values() if p.grad is not None)
-    for name, parameter in ours.named_parameters():
-        if theirs[name].grad is not None:
-            torch.testing.assert_close(
-                parameter.grad / scale, theirs[name].grad / scale, atol=1e-5, rtol=1e-3
-            )
+    losses: list[float] = []
+
+    def run(dtype: torch.dtype, part: str) -> tuple[Results, Results]:
+        found = criterion_step(ExtCtcCriterion(task(), True, sentence_avg), ours, batch, dtype)
+        expected = criterion_step(stock_criterion(False, sentence_avg), stock, batch, dtype)
+        assert found.count == expected.count
+        assert found.logged["num_infeasible"] == 0
+        losses.append(float(found.loss["loss"]))
+        return getattr(found, part), getattr(expected, part)
+
+    compare(lambda dtype: run(dtype, "loss"), num_roundings=NUM_FRAMES)
+    # A gradient is exp(a - b) of sums a, b of ln p that grow to the loss: its relative error is their absolute one.
+    compare(lambda dtype: run(dtype, "gradients"), num_roundings=2 * NUM_FRAMES, largest=losses[0])
 
 
 def test_errors_equal_those_of_stock_fairseq(batch: dict[str, Any], tmp_path: Path) -> None:
@@ -160,21 +199,30 @@ def test_errors_equal_those_of_stock_fairseq(batch: dict[str, Any], tmp_path: Pa
     assert expected["w_errors"] == found["word_errors"] > 0
 
 
+@pytest.mark.precision
 def test_stock_criterion_trains_our_model(batch: dict[str, Any]) -> None:
     ours = ExtCtc(CtcConfig(**SIZES, **FLAVOURS["large"]), len(SYMBOLS)).eval()
-    expected, _, _ = stock_criterion(True, False)(ours, batch)
-    found, _, _ = ExtCtcCriterion(task(), True, False)(ours, batch)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)
+
+    def run(dtype: torch.dtype) -> tuple[Results, Results]:
+        found = criterion_step(ExtCtcCriterion(task(), True, False), ours, batch, dtype)
+        return found.loss, criterion_step(stock_criterion(True, False), ours, batch, dtype).loss
+
+    compare(run, num_roundings=NUM_FRAMES)
 
 
+@pytest.mark.precision
 def test_impossible_transcripts_equal_stock_fairseqs_zero_infinity(batch: dict[str, Any]) -> None:
     ours = ExtCtc(CtcConfig(**SIZES, **FLAVOURS["large"]), len(SYMBOLS)).eval()
     sizes = torch.tensor([4, 600, 3])
     long = torch.arange(5, 11).repeat(3, 100)
     long[torch.arange(600)[None] >= sizes[:, None]] = PAD
     batch |= {"target": long, "target_lengths": sizes, "ntokens": 607}
-    expected, count, _ = stock_criterion(True, False)(ours, batch)
-    found, own_count, logged = ExtCtcCriterion(task(), True, False)(ours, batch)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)
-    assert own_count == count
-    assert logged["num_infeasible"] == 1
+
+    def run(dtype: torch.dtype) -> tuple[Results, Results]:
+        found = criterion_step(ExtCtcCriterion(task(), True, False), ours, batch, dtype)
+        expected = criterion_step(stock_criterion(True, False), ours, batch, dtype)
+        assert found.count == expected.count
+        assert found.logged["num_infeasible"] == 1
+        return found.loss, expected.loss
+
+    compare(run, num_roundings=NUM_FRAMES)

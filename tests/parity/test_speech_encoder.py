@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config, Wav2Vec2Model
+from reference64 import Results, compare, gradients
 
 from fairseq_ext.modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
@@ -53,17 +54,28 @@ def _pair(request: pytest.FixtureRequest) -> tuple[Any, SpeechEncoder]:
     return stock, loaded(CONFIGS[request.param], stock)
 
 
+@pytest.mark.precision
 def test_features_of_all_layers_equal_those_of_stock_fairseq(pair: tuple[Any, SpeechEncoder]) -> None:
     stock, ours = pair
     source = torch.randn(2, 4001)
-    with torch.no_grad():
-        expected = stock.extract_features(source, padding_mask=None)
-        found = ours(source, return_hidden=True)
-    torch.testing.assert_close(found.frames, expected["x"], atol=1e-5, rtol=0)
-    torch.testing.assert_close(ours.features(source)[0], expected["features"], atol=1e-5, rtol=0)
-    assert len(found.hidden) == 4
-    for mine, theirs in zip(found.hidden[1:], expected["layer_results"], strict=True):
-        torch.testing.assert_close(mine, theirs[0].transpose(0, 1), atol=1e-5, rtol=0)
+
+    def run(dtype: torch.dtype, part: str) -> tuple[Results, Results]:
+        with torch.no_grad():
+            expected = stock.to(dtype).extract_features(source.to(dtype), padding_mask=None)
+            found = ours.to(dtype)(source.to(dtype), return_hidden=True)
+            features = ours.features(source.to(dtype))[0]
+        assert len(found.hidden) == 4
+        theirs = [frames[0].transpose(0, 1) for frames in expected["layer_results"]]
+        layers = {str(i): (*both,) for i, both in enumerate(zip(found.hidden[1:], theirs, strict=True))}
+        pairs = {
+            "frames": (found.frames, expected["x"]),
+            "features": (features, expected["features"]),
+            **layers,
+        }
+        return {part: pairs[part][0]}, {part: pairs[part][1]}
+
+    for part in ("frames", "features", "0", "1", "2"):
+        compare(lambda dtype, part=part: run(dtype, part))
 
 
 def test_lengths_equal_those_of_stock_fairseq(pair: tuple[Any, SpeechEncoder]) -> None:
@@ -72,20 +84,19 @@ def test_lengths_equal_those_of_stock_fairseq(pair: tuple[Any, SpeechEncoder]) -
     assert ours.frame_lengths(sizes).tolist() == stock._get_feat_extract_output_lengths(sizes).tolist()
 
 
+@pytest.mark.precision
 def test_gradients_equal_those_of_stock_fairseq(pair: tuple[Any, SpeechEncoder]) -> None:
     stock, ours = pair
     source = torch.randn(2, 4001)
     direction = torch.randn(stock.extract_features(source, padding_mask=None)["x"].shape)
-    stock.extract_features(source, padding_mask=None)["x"].mul(direction).sum().backward()
-    ours(source).frames.mul(direction).sum().backward()
-    expected = {name: parameter.grad for name, parameter in stock.named_parameters()}
-    # some gradients are zero but for rounding, e.g. of the keys' biases: the largest one is the measure
-    scale = max(float(gradient.abs().max()) for gradient in expected.values() if gradient is not None)
-    for name, parameter in ours.named_parameters():
-        theirs, found = expected[name], parameter.grad
-        assert (found is None) == (theirs is None), name
-        if theirs is not None:
-            torch.testing.assert_close(found / scale, theirs / scale, atol=1e-5, rtol=1e-3, msg=name)
+
+    def run(dtype: torch.dtype) -> tuple[Results, Results]:
+        waveforms, along = source.to(dtype), direction.to(dtype)
+        stock.to(dtype).extract_features(waveforms, padding_mask=None)["x"].mul(along).sum().backward()
+        ours.to(dtype)(waveforms).frames.mul(along).sum().backward()
+        return gradients(ours), gradients(stock)
+
+    compare(run, num_roundings=2 * 64)  # there and back
 
 
 def test_stock_fairseq_loads_ours(pair: tuple[Any, SpeechEncoder]) -> None:
@@ -95,20 +106,30 @@ def test_stock_fairseq_loads_ours(pair: tuple[Any, SpeechEncoder]) -> None:
     assert all(key.startswith(PRETRAINING) for key in found.missing_keys)
 
 
+@pytest.mark.precision
 def test_large_padded_batch_equals_stock_fairseq() -> None:
     # of the base model no such thing can be asked: its stock group norm counts the padding
     stock = stock_model(CONFIGS["large"])
     ours = loaded(CONFIGS["large"], stock)
     source = torch.randn(3, 4001)
     padding = torch.arange(4001)[None, :] >= torch.tensor([4001, 3000, 1111])[:, None]
-    with torch.no_grad():
-        expected = stock.extract_features(source.masked_fill(padding, 0.0), padding_mask=padding)
-        found = ours(source.masked_fill(padding, 0.0), padding)
-    for row, length in enumerate(found.lengths.tolist()):
-        assert length == int((~expected["padding_mask"][row]).sum())
-        torch.testing.assert_close(found.frames[row, :length], expected["x"][row, :length], atol=1e-5, rtol=0)
+
+    def run(dtype: torch.dtype) -> tuple[Results, Results]:
+        waveforms = source.to(dtype).masked_fill(padding, 0.0)
+        with torch.no_grad():
+            expected = stock.to(dtype).extract_features(waveforms, padding_mask=padding)
+            found = ours.to(dtype)(waveforms, padding)
+        assert found.lengths.tolist() == (~expected["padding_mask"]).sum(1).tolist()
+        clips = list(enumerate(found.lengths.tolist()))
+        return (
+            {str(row): found.frames[row, :length] for row, length in clips},
+            {str(row): expected["x"][row, :length] for row, length in clips},
+        )
+
+    compare(run)
 
 
+@pytest.mark.precision
 @pytest.mark.parametrize("stable", [False, True])
 def test_wavlm_equals_hugging_face(stable: bool) -> None:
     transformers = pytest.importorskip("transformers")
@@ -148,9 +169,13 @@ def test_wavlm_equals_hugging_face(stable: bool) -> None:
     ours = SpeechEncoder(config).eval()
     ours.load_state_dict({fairseq_name(k, stable): v for k, v in hugging_face.state_dict().items()})
     source = torch.randn(2, 4001)
-    with torch.no_grad():
-        expected = hugging_face(source).last_hidden_state
-        torch.testing.assert_close(ours(source).frames, expected, atol=1e-5, rtol=0)
+
+    @torch.no_grad()
+    def run(dtype: torch.dtype) -> tuple[Results, Results]:
+        expected = hugging_face.to(dtype)(source.to(dtype)).last_hidden_state
+        return {"": ours.to(dtype)(source.to(dtype)).frames}, {"": expected}
+
+    compare(run)
 
 
 def fairseq_name(name: str, stable: bool) -> str:

@@ -1,5 +1,7 @@
 """Pre-training against stock fairseq: same weights, masks, noise and negatives give the same loss and gradients."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import torch
 from fairseq.criterions.wav2vec_criterion import Wav2vecCriterion
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config as StockConfig
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Model
+from reference64 import Results, compare, gradients
 from torch import Tensor
 
 from fairseq_ext.criterions.contrastive_diversity import ContrastiveDiversityCriterion, totals
@@ -38,6 +41,19 @@ CASES: dict[str, dict[str, Any]] = {
     "few codes": {"latent_vars": 3},
     "channel masks": {"mask_channel_prob": 0.3, "mask_channel_length": 6},
 }
+
+
+@dataclass
+class Step:
+    """The result of a criterion and its backward pass."""
+
+    loss: Tensor
+    count: int
+    logged: dict[str, Any]
+    gradients: Results
+
+
+Run = Callable[[torch.dtype], tuple[Step, Step]]
 SEEDS = [11, 22, 33]
 WEIGHTS = (0.1, 10.0)
 
@@ -56,12 +72,12 @@ def pair(**changes: Any) -> tuple[Any, ExtWav2Vec2]:
     return stock, ours
 
 
-def score(criterion: Any, model: Any, net_input: dict[str, Any]) -> tuple[float, int, dict[str, Any]]:
-    """A step, leaving the gradients in the model."""
+def step(criterion: Any, model: Any, net_input: dict[str, Any]) -> Step:
+    """Run a criterion and the backward pass."""
     sample = {"net_input": net_input, "id": torch.arange(3), "nsentences": 3, "ntokens": 1}
     loss, size, logged = criterion(model, sample)
     loss.backward()
-    return float(loss.detach()), int(size), logged
+    return Step(loss, int(size), logged, gradients(model))
 
 
 def our_draws(ours: ExtWav2Vec2, source: Tensor) -> tuple[Any, Tensor, Tensor]:
@@ -71,7 +87,7 @@ def our_draws(ours: ExtWav2Vec2, source: Tensor) -> tuple[Any, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(sum(SEEDS))
     groups, codes = ours.quantizer.num_groups, ours.quantizer.num_codes
     num_clips, num_masked = masks.positions.shape
-    noise = torch.empty(num_clips * num_masked, groups, codes)
+    noise = torch.empty(num_clips * num_masked, groups, codes, dtype=source.dtype)
     if ours.training:
         noise = -noise.exponential_(generator=generator).log()
     negatives = ours.draw_negatives(num_clips, num_masked, generator)
@@ -98,6 +114,7 @@ def make_stock_draw_the_same(
     monkeypatch.setattr(torch.nn.functional, "gumbel_softmax", gumbel_softmax)
 
 
+@pytest.mark.precision
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("case", CASES)
 def test_loss_and_gradients_equal_those_of_stock_fairseq(
@@ -107,50 +124,69 @@ def test_loss_and_gradients_equal_those_of_stock_fairseq(
     stock.train(training)
     ours.train(training)
     source = torch.randn(3, 4001)
-    masks, noise, negatives = our_draws(ours, source)
-    make_stock_draw_the_same(monkeypatch, stock, noise, negatives)
-    theirs = {"source": source, "padding_mask": None, "mask_indices": masks.time}
-    if masks.channels is not None:
-        theirs["mask_channel_indices"] = masks.channels[:, None].expand(-1, masks.time.shape[1], -1)
-    expected = score(Wav2vecCriterion(None, True, list(WEIGHTS)), stock, theirs)
-    found = score(ContrastiveDiversityCriterion(None, *WEIGHTS, 0), ours, {"source": source, "seeds": SEEDS})
-    assert found[1] == expected[1] == masks.positions.numel()
-    assert found[0] == pytest.approx(expected[0], rel=1e-5)
-    compare_gradients(ours, stock)
-    compare_logs(totals([found[2]]), expected[2])
+
+    def run(dtype: torch.dtype) -> tuple[Step, Step]:
+        waveforms = source.to(dtype)
+        masks, noise, negatives = our_draws(ours.to(dtype), waveforms)
+        make_stock_draw_the_same(monkeypatch, stock, noise, negatives)
+        theirs = {"source": waveforms, "padding_mask": None, "mask_indices": masks.time}
+        if masks.channels is not None:
+            theirs["mask_channel_indices"] = masks.channels[:, None].expand(-1, masks.time.shape[1], -1)
+        expected = step(Wav2vecCriterion(None, True, list(WEIGHTS)), stock.to(dtype), theirs)
+        mine = {"source": waveforms, "seeds": SEEDS}
+        found = step(ContrastiveDiversityCriterion(None, *WEIGHTS, 0), ours, mine)
+        assert found.count == expected.count == masks.positions.numel()
+        return found, expected
+
+    compare_steps(run, lambda found, expected: ({"": found.loss}, {"": expected.loss}))
+    compare_steps(run, lambda found, expected: (found.gradients, expected.gradients))
+    compare_logs(run)
 
 
-def compare_gradients(ours: ExtWav2Vec2, stock: Any) -> None:
-    """To 1e-4 of the largest gradient, and each tensor's to 1e-3 of its own unless that is rounding alone."""
-    expected = {name: parameter.grad for name, parameter in stock.named_parameters()}
-    scale = max(float(gradient.abs().max()) for gradient in expected.values() if gradient is not None)
-    for name, parameter in ours.named_parameters():
-        theirs = expected[name]
-        assert (parameter.grad is None) == (theirs is None), name
-        if theirs is not None:
-            torch.testing.assert_close(parameter.grad / scale, theirs / scale, atol=1e-6, rtol=1e-3, msg=name)
+def compare_steps(run: Run, part: Callable[[Step, Step], tuple[Results, Results]]) -> None:
+    """Compare a part of a step's result; the longest chain of roundings goes there and back."""
+    compare(lambda dtype: part(*run(dtype)), num_roundings=2 * 64)
 
 
-def compare_logs(found: dict[str, float], expected: dict[str, Any]) -> None:
-    """What is logged, term by term."""
-    count = found["sample_size"]
-    assert found["contrastive"] == pytest.approx(expected["loss_0"], rel=1e-5)
-    assert WEIGHTS[0] * found["diversity"] == pytest.approx(expected["loss_1"], rel=1e-5)
-    assert WEIGHTS[1] * found["feature_penalty"] == pytest.approx(expected["loss_2"], rel=1e-5)
-    assert found["num_correct"] == expected["correct"]
-    assert 1.0 <= found["code_perplexity"] / found["num_groups"] <= 20.0
-    assert count == expected["count"]
+def compare_logs(run: Run) -> None:
+    """Compare what is logged, term by term."""
+
+    def terms(found: Step, expected: Step) -> tuple[dict[str, Any], dict[str, Any]]:
+        logged = totals([found.logged])
+        assert logged["num_correct"] == expected.logged["correct"]
+        assert 1.0 <= logged["code_perplexity"] / logged["num_groups"] <= 20.0
+        assert logged["sample_size"] == expected.logged["count"]
+        mine = {
+            "loss_0": logged["contrastive"],
+            "loss_1": WEIGHTS[0] * logged["diversity"],
+            "loss_2": WEIGHTS[1] * logged["feature_penalty"],
+        }
+        return mine, expected.logged
+
+    for name in ("loss_0", "loss_1", "loss_2"):
+
+        def term(found: Step, expected: Step, name: str = name) -> tuple[Results, Results]:
+            values = [logged[name] for logged in terms(found, expected)]
+            mine, theirs = ({name: torch.as_tensor(value, dtype=torch.float64)} for value in values)
+            return mine, theirs
+
+        compare_steps(run, term)
 
 
+@pytest.mark.precision
 def test_perplexities_equal_those_of_stock_fairseq() -> None:
     stock, ours = pair()
     frames = torch.randn(2, 300, 32)
-    expected = stock.quantizer.eval()(frames, produce_targets=True)
-    found = ours.quantizer.eval()(frames.flatten(0, 1))
-    for name in ("code_perplexity", "prob_perplexity"):
-        assert float(getattr(found, name)) == pytest.approx(float(expected[name]), rel=1e-5)
-    assert torch.equal(found.codes, expected["targets"].flatten(0, 1))
-    torch.testing.assert_close(found.vectors, expected["x"].flatten(0, 1))
+
+    def run(dtype: torch.dtype, name: str) -> tuple[Results, Results]:
+        expected = stock.quantizer.eval().to(dtype)(frames.to(dtype), produce_targets=True)
+        found = ours.quantizer.eval().to(dtype)(frames.to(dtype).flatten(0, 1))
+        assert torch.equal(found.codes, expected["targets"].flatten(0, 1))
+        mine = found.vectors if name == "x" else getattr(found, name)
+        return {name: mine}, {name: expected[name].view_as(mine)}
+
+    for name in ("code_perplexity", "prob_perplexity", "x"):
+        compare(lambda dtype, name=name: run(dtype, name))
 
 
 def test_temperature_cools_as_in_stock_fairseq() -> None:
