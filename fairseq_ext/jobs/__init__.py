@@ -8,13 +8,13 @@ Every item ends in exactly one of done, rejected (the input is at fault), failed
 done and goes on. `outcomes` refuses a run that is not finished.
 
 In the folder of a run:
-    plan.json      the items and settings (`plan.py`). Others are refused (`planning.py`), but other items can be asked
-                   for: those that have not changed keep their outcome (`renewal.py`)
+    plan.json      the items and settings (`plan.py`). Others are refused (`plan_writer.py`), but other items can be asked
+                   for: those that have not changed keep their outcome (`update_plan.py`)
     work-TOKEN/    the work on that plan:
         items.jsonl, chunks.bin
         leases/    who works on which chunk of items (`leases.py`)
-        parts/     what workers write while they work, readable after any death (`parts.py`)
-        done/      chunks whose items all have an outcome (`committed.py`)
+        parts/     what workers write while they work, readable after any death (`journal.py`)
+        done/      chunks whose items all have an outcome (`finished_chunks.py`)
     slurm/         logs of the jobs
     summary.json, problems.tsv
 
@@ -27,9 +27,9 @@ was written before a file is closed is there for whoever opens it later. Clocks 
 
 from .execution import Execution, add_arguments
 from .items import Item, Outcome, Rejected, Work, one_by_one
-from .local import WorkerError
-from .running import run, status, watch
+from .runner import run, status, watch
 from .summary import Summary, outcomes, results
+from .worker_pool import WorkerError
 
 __all__ = [
     "Execution",

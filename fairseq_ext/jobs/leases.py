@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .parts import StorageError
+from .journal import StorageError
 
 _BEATS_PER_LEASE = 6
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

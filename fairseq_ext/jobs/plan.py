@@ -1,9 +1,9 @@
 """What is to be done: items in order, in chunks that one worker takes at a time. A plan never changes.
 
 FOLDER/plan.json says of a plan its token, counts and settings; FOLDER/work-TOKEN/ holds `items.jsonl` (a
-record per item, as `records.py` writes them), `chunks.bin` (where each chunk starts in it, 64-bit little-endian, and
-the end) and all that is done on it. plan.json appears by a hard link, when the rest is there (`planning.py`). A plan of
-other items comes in its place by a file next.json in the work folder of the one before (`renewal.py`).
+record per item, as `checked_lines.py` writes them), `chunks.bin` (where each chunk starts in it, 64-bit little-endian, and
+the end) and all that is done on it. plan.json appears by a hard link, when the rest is there (`plan_writer.py`). A plan of
+other items comes in its place by a file next.json in the work folder of the one before (`update_plan.py`).
 """
 
 import json
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .checked_lines import decode, encode
 from .items import Item
-from .records import decode, encode
 
 PLAN = "plan.json"
 NEXT = "next.json"
@@ -74,7 +74,7 @@ class Plan:
         """
         path = self.work / "items.jsonl"
         lines = enumerate(self.lines(chunk), 1)
-        return [item_of(line, path, chunk * self.chunk_size + number) for number, line in lines]
+        return [to_item(line, path, chunk * self.chunk_size + number) for number, line in lines]
 
     def lines(self, chunk: int) -> list[bytes]:
         """Reads the items of a chunk as they were written.
@@ -93,11 +93,11 @@ class Plan:
             return file.read(end - start).splitlines(keepends=True)
 
 
-def item_of(line: bytes, path: Path, number: int) -> Item:
+def to_item(line: bytes, path: Path, number: int) -> Item:
     """Reads an item.
 
     Args:
-        line: as `line_of` writes it.
+        line: as `to_line` writes it.
         path: that it is from, for the message.
         number: of the line, likewise.
 
@@ -163,7 +163,7 @@ def plans(root: Path) -> Iterator[Plan]:
         path = plan.work / NEXT
 
 
-def line_of(item: Item) -> bytes:
+def to_line(item: Item) -> bytes:
     """Writes an item; items that are equal look the same.
 
     Args:

@@ -5,13 +5,13 @@ from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
-from .committed import chunks_with_parts, done_chunks, parts_folder, read_counts
-from .parts import attempts
+from .checked_lines import decode
+from .finished_chunks import chunks_with_journals, finished_chunks, journals_folder, read_counts
+from .journal import attempts
 from .plan import Plan
-from .records import decode
 
 
-class Scan:
+class ProgressReader:
     """Counts outcomes again and again; reads only what is new.
 
     Args:
@@ -32,9 +32,9 @@ class Scan:
         Returns:
             Number of items by state.
         """
-        done = done_chunks(self._plan) & self._chunks
+        done = finished_chunks(self._plan) & self._chunks
         self._done = {chunk: self._counts_of(chunk) for chunk in done}
-        active = (chunks_with_parts(self._plan) & self._chunks) - done
+        active = (chunks_with_journals(self._plan) & self._chunks) - done
         self._states = {chunk: self._states_of(chunk) for chunk in active}
         total: Counter[str] = Counter()
         for counts in self._done.values():
@@ -49,7 +49,7 @@ class Scan:
 
     def _states_of(self, chunk: int) -> dict[int, str]:
         states = self._states.get(chunk, {})
-        for path in attempts(parts_folder(self._plan, chunk)):
+        for path in attempts(journals_folder(self._plan, chunk)):
             states.update(self._new_states(path))
         return states
 
@@ -67,7 +67,7 @@ class Scan:
         return {record["index"]: record["state"] for record in records if "index" in record}
 
 
-class Bar:
+class ProgressBar:
     """A progress bar over the items of a run.
 
     Args:
@@ -79,7 +79,7 @@ class Bar:
     def __init__(self, plan: Plan, chunks: Set[int], *, shown: bool = True) -> None:
         from tqdm import tqdm
 
-        self._scan = Scan(plan, chunks)
+        self._scan = ProgressReader(plan, chunks)
         self._bar: Any = tqdm(
             total=self._scan.num_items,
             initial=self._scan.counts().total(),

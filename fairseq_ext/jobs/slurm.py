@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .committed import done_chunks
 from .execution import Execution
+from .finished_chunks import finished_chunks
 from .items import Work
-from .local import TERMINATED, WorkerError, WorkerPool
 from .plan import Plan, open_plan
-from .worker import Share
+from .worker import Shard
+from .worker_pool import TERMINATED, WorkerError, WorkerPool
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 5.0
@@ -37,19 +37,19 @@ class Task:
     Attributes:
         folder: of the run, absolute.
         make_work: as for `run`.
-        share: of all jobs together.
+        shard: of all jobs together.
         workers: processes of this job.
     """
 
     folder: str
     make_work: Callable[[], Work]
-    share: Share
+    shard: Shard
     workers: int
 
     def __call__(self) -> None:
         """Works until every item has an outcome."""
         try:
-            WorkerPool(open_plan(self.folder), self.make_work, self.share, self.workers).run(lambda: None)
+            WorkerPool(open_plan(self.folder), self.make_work, self.shard, self.workers).run(lambda: None)
         except SystemExit as stop:
             if stop.code == TERMINATED:
                 # The workers have stopped in order. Slurm now kills the job, and queues it again when it was
@@ -65,16 +65,16 @@ class Task:
 
 
 def run_array(
-    plan: Plan, make_work: Callable[[], Work], share: Share, execution: Execution, on_look: Callable[[], None]
+    plan: Plan, make_work: Callable[[], Work], shard: Shard, execution: Execution, on_poll: Callable[[], None]
 ) -> None:
     """Submits the array, unless it is there from before, and waits until every item has an outcome.
 
     Args:
         plan: of the run.
         make_work: as for `run`.
-        share: of all jobs together.
+        shard: of all jobs together.
         execution: what to ask Slurm for.
-        on_look: called every now and then.
+        on_poll: called every now and then.
 
     Raises:
         WorkerError: when Slurm does not answer at first or refuses the array, or when the jobs have ended and items
@@ -83,11 +83,11 @@ def run_array(
     logs = (plan.folder / "slurm").resolve()
     name = f"{re.sub(r'[^A-Za-z0-9_-]', '_', plan.folder.name)}-{plan.token}"
     if not _num_jobs(name) and _left(plan):
-        task = Task(str(plan.folder.resolve()), make_work, share, max(1, execution.workers))
+        task = Task(str(plan.folder.resolve()), make_work, shard, max(1, execution.workers))
         _submit(task, logs, name, execution)
     is_lost = False
     while _left(plan):
-        on_look()
+        on_poll()
         time.sleep(_POLL_S)
         try:
             num_jobs, is_lost = _num_jobs(name), False
@@ -105,7 +105,7 @@ def run_array(
 
 
 def _left(plan: Plan) -> set[int]:
-    return set(range(plan.num_chunks)) - done_chunks(plan)
+    return set(range(plan.num_chunks)) - finished_chunks(plan)
 
 
 def _submit(task: Task, logs: Path, name: str, execution: Execution) -> None:

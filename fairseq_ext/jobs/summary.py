@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..files import atomic_write
-from .committed import done_chunks, done_path, read_chunk
+from .finished_chunks import finished_chunks, finished_path, read_chunk
 from .items import STATES, Outcome
 from .plan import Plan, open_plan
 
@@ -58,7 +58,7 @@ def outcomes(folder: str | os.PathLike[str]) -> Iterator[Outcome]:
         ValueError: when an item has no outcome, or a file is damaged.
     """
     plan = open_plan(folder)
-    missing = sorted(set(range(plan.num_chunks)) - done_chunks(plan))
+    missing = sorted(set(range(plan.num_chunks)) - finished_chunks(plan))
     if missing:
         num_items = sum(map(plan.length, missing))
         first = plan.items(missing[0])[0].id
@@ -95,7 +95,7 @@ def _all_outcomes(plan: Plan) -> Iterator[Outcome]:
         for item, outcome in zip(plan.items(chunk), read_chunk(plan, chunk), strict=True):
             if item.id != outcome.id:
                 raise ValueError(
-                    f"{done_path(plan, chunk)}: {item.id!r} expected, found {outcome.id!r}; remove this file "
+                    f"{finished_path(plan, chunk)}: {item.id!r} expected, found {outcome.id!r}; remove this file "
                     "and run again, its items are then done anew"
                 )
             yield outcome
@@ -113,10 +113,10 @@ def write_summary(plan: Plan) -> Summary:
         The counts.
     """
     while True:
-        done = done_chunks(plan)
+        done = finished_chunks(plan)
         summary = _write(plan, sorted(done))
         # A shard that ended meanwhile may have written before us and seen more.
-        if done_chunks(plan) == done:
+        if finished_chunks(plan) == done:
             return summary
 
 

@@ -17,18 +17,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .committed import chunks_with_parts, commit, done_chunks, parts_folder, read_chunk
+from .finished_chunks import chunks_with_journals, commit, finished_chunks, journals_folder, read_chunk
 from .items import Item, Outcome
+from .journal import Journal, recover
 from .leases import Leases
-from .parts import Part, salvage
 from .plan import NEXT, PLAN, Plan, open_plan
-from .planning import first_change, make_plan, same_settings, write_header, written
+from .plan_writer import check_settings, draft_plan, first_difference, make_plan, write_header
 
 _LOG = logging.getLogger(__name__)
 _OPEN_CHUNKS = 8  # of the old plan: items are mostly in the same order as before
 
 
-def renew_plan(
+def update_plan(
     folder: str | os.PathLike[str],
     items: Iterable[Item],
     settings: Mapping[str, Any],
@@ -58,22 +58,22 @@ def renew_plan(
     if not (root / PLAN).exists():
         return make_plan(root, items, settings, batch_size)
     old = open_plan(root)
-    if not is_untouched(root):
-        same_settings(old, settings)
-    with written(root, items, settings, batch_size) as fresh:
+    if not is_unstarted(root):
+        check_settings(old, settings)
+    with draft_plan(root, items, settings, batch_size) as fresh:
         is_same = filecmp.cmp(_items(fresh), _items(old), shallow=False)
-        if is_same and first_change(old.settings, settings) is None:
+        if is_same and first_difference(old.settings, settings) is None:
             return old
         _refuse_while_busy(old, lease_s)
-        kept = _carry_over(old, fresh, shown=shown)
-        _put_in_place(old, fresh)
+        kept = _copy_outcomes(old, fresh, shown=shown)
+        _publish(old, fresh)
     num_items = fresh.num_items
     if kept:
         _LOG.info("%s: %d items instead of %d, %d keep their outcome", root, num_items, old.num_items, kept)
     return fresh
 
 
-def is_untouched(folder: str | os.PathLike[str]) -> bool:
+def is_unstarted(folder: str | os.PathLike[str]) -> bool:
     """Tells whether no item of a plan has been worked on.
 
     Args:
@@ -85,7 +85,7 @@ def is_untouched(folder: str | os.PathLike[str]) -> bool:
     if not (Path(folder) / PLAN).exists():
         return False
     plan = open_plan(folder)
-    return not done_chunks(plan) and not chunks_with_parts(plan)
+    return not finished_chunks(plan) and not chunks_with_journals(plan)
 
 
 def _items(plan: Plan) -> Path:
@@ -100,11 +100,11 @@ def _refuse_while_busy(plan: Plan, lease_s: float) -> None:
         )
 
 
-def _carry_over(old: Plan, fresh: Plan, *, shown: bool) -> int:
+def _copy_outcomes(old: Plan, fresh: Plan, *, shown: bool) -> int:
     """Writes the outcomes of items that are the same into the new plan; returns how many."""
     from tqdm import tqdm
 
-    known, num_kept = _Known(old), 0
+    known, num_kept = _EarlierOutcomes(old), 0
     chunks = tqdm(range(fresh.num_chunks), desc="update", unit="chunk", disable=not shown, leave=False)
     for chunk in chunks:
         pairs = enumerate(zip(fresh.items(chunk), fresh.lines(chunk), strict=True))
@@ -112,15 +112,15 @@ def _carry_over(old: Plan, fresh: Plan, *, shown: bool) -> int:
         kept = {index: outcome for index, outcome in found.items() if outcome is not None}
         num_kept += len(kept)
         if kept:
-            _keep(fresh, chunk, kept)
+            _write_kept(fresh, chunk, kept)
     return num_kept
 
 
-class _Known:
+class _EarlierOutcomes:
     """What is known about the items of a plan."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan, self._done = plan, done_chunks(plan)
+        self._plan, self._done = plan, finished_chunks(plan)
         self._places = {
             item.id: (chunk, index)
             for chunk in range(plan.num_chunks)
@@ -133,7 +133,7 @@ class _Known:
         if chunk in self._done:
             outcomes = dict(enumerate(read_chunk(plan, chunk)))
         else:
-            outcomes = salvage(parts_folder(plan, chunk), plan.items(chunk)).outcomes
+            outcomes = recover(journals_folder(plan, chunk), plan.items(chunk)).outcomes
         return plan.lines(chunk), outcomes
 
     def outcome(self, item: Item, line: bytes) -> Outcome | None:
@@ -145,8 +145,8 @@ class _Known:
         return outcomes.get(index) if lines[index] == line else None
 
 
-def _keep(plan: Plan, chunk: int, kept: Mapping[int, Outcome]) -> None:
-    with closing(Part(parts_folder(plan, chunk), f"kept-{secrets.token_hex(6)}")) as part:
+def _write_kept(plan: Plan, chunk: int, kept: Mapping[int, Outcome]) -> None:
+    with closing(Journal(journals_folder(plan, chunk), f"kept-{secrets.token_hex(6)}")) as part:
         for index, outcome in kept.items():
             part.outcome(index, outcome)
         part.sync()
@@ -154,7 +154,7 @@ def _keep(plan: Plan, chunk: int, kept: Mapping[int, Outcome]) -> None:
         commit(plan, chunk, [kept[index] for index in range(len(kept))], [part.path])
 
 
-def _put_in_place(old: Plan, fresh: Plan) -> None:
+def _publish(old: Plan, fresh: Plan) -> None:
     path = fresh.work / PLAN
     write_header(fresh, path)
     try:

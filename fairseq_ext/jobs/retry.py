@@ -6,72 +6,72 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
-from .committed import chunks_with_parts, done_chunks, done_path, parts_folder, read_chunk
+from .finished_chunks import chunks_with_journals, finished_chunks, finished_path, journals_folder, read_chunk
 from .items import Outcome
+from .journal import Journal
 from .leases import Lease, Leases
-from .parts import Part
 from .plan import Plan
-from .worker import Share
+from .worker import Shard
 
 _LOG = logging.getLogger(__name__)
 
 
-def reopen(plan: Plan, share: Share, again: Callable[[Outcome], bool]) -> bool:
-    """Reopen the finished chunks of a share for items that are to be tried again; all other outcomes stay.
+def reopen_chunks(plan: Plan, shard: Shard, again: Callable[[Outcome], bool]) -> bool:
+    """Reopen the finished chunks of a shard for items that are to be tried again; all other outcomes stay.
 
     Args:
         plan: plan of the run.
-        share: chunks of this command.
+        shard: chunks of this command.
         again: whether the item of an outcome is to be tried again.
 
     Returns:
         Whether there is a chunk to work on again.
     """
-    done = share.chunks(plan) & done_chunks(plan)
+    done = shard.chunks(plan) & finished_chunks(plan)
     wanted = [chunk for chunk in sorted(done) if any(map(again, read_chunk(plan, chunk)))]
-    leases = Leases(plan.work, share.lease_s)
-    for chunk, lease in _take(plan, wanted, leases):
-        _reopen(plan, chunk, lease, again)
-    if held := done_chunks(plan) & set(wanted):
+    leases = Leases(plan.work, shard.lease_s)
+    for chunk, lease in _lease_finished(plan, wanted, leases):
+        _reopen_chunk(plan, chunk, lease, again)
+    if held := finished_chunks(plan) & set(wanted):
         _LOG.warning("%s: chunks held by another worker are not tried again: %s", plan.folder, sorted(held))
     return bool(set(wanted) - held)
 
 
-def tidy(plan: Plan, share: Share) -> None:
+def remove_leftovers(plan: Plan, shard: Shard) -> None:
     """Removes parts and leases of done chunks, left by processes that were killed right after a commit.
 
     Args:
         plan: of the run.
-        share: which chunks.
+        shard: which chunks.
     """
-    leases = Leases(plan.work, share.lease_s)
-    left = (leases.chunks | chunks_with_parts(plan)) & share.chunks(plan)
-    for chunk, _ in _take(plan, left, leases):
-        shutil.rmtree(parts_folder(plan, chunk), ignore_errors=True)
+    leases = Leases(plan.work, shard.lease_s)
+    left = (leases.chunks | chunks_with_journals(plan)) & shard.chunks(plan)
+    for chunk, _ in _lease_finished(plan, left, leases):
+        shutil.rmtree(journals_folder(plan, chunk), ignore_errors=True)
 
 
-def _take(plan: Plan, chunks: Iterable[int], leases: Leases) -> Iterator[tuple[int, Lease]]:
+def _lease_finished(plan: Plan, chunks: Iterable[int], leases: Leases) -> Iterator[tuple[int, Lease]]:
     """Leases those of the chunks that are done and that nobody holds, one after the other."""
     for chunk in chunks:
-        lease = leases.claim(chunk) if chunk in done_chunks(plan) else None
+        lease = leases.claim(chunk) if chunk in finished_chunks(plan) else None
         if lease is None:
             continue
         try:
-            if chunk in done_chunks(plan):
+            if chunk in finished_chunks(plan):
                 yield chunk, lease
         finally:
             lease.release()
 
 
-def _reopen(plan: Plan, chunk: int, lease: Lease, again: Callable[[Outcome], bool]) -> None:
+def _reopen_chunk(plan: Plan, chunk: int, lease: Lease, again: Callable[[Outcome], bool]) -> None:
     kept = [(i, o) for i, o in enumerate(read_chunk(plan, chunk)) if not again(o)]
-    folder = parts_folder(plan, chunk)
+    folder = journals_folder(plan, chunk)
     # A part of an earlier attempt would bring its failures back. As long as the file in done/ is there, it is
     # what counts, so this may end anywhere and be done again.
     shutil.rmtree(folder, ignore_errors=True)
-    with closing(Part(folder, f"reopened-{secrets.token_hex(6)}")) as part:
+    with closing(Journal(folder, f"reopened-{secrets.token_hex(6)}")) as part:
         for index, outcome in kept:
             part.outcome(index, outcome)
         part.sync()
     lease.confirm()
-    done_path(plan, chunk).unlink()
+    finished_path(plan, chunk).unlink()

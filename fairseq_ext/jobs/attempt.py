@@ -8,18 +8,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from .committed import commit, parts_folder
-from .faults import ContractError, is_out_of_memory, outcome_of, raise_if_no_room
+from .errors import ContractError, is_out_of_memory, outcome_of, raise_if_disk_full
+from .finished_chunks import commit, journals_folder
 from .items import Item, Outcome, Work
+from .journal import Journal, Recovered, StorageError, recover
 from .leases import Lease
-from .parts import Part, Salvaged, StorageError, salvage
 from .plan import Plan
 
 _LOG = logging.getLogger(__name__)
 _END = object()
 
 
-def process(plan: Plan, chunk: int, work: Work, lease: Lease, *, batch_size: int, max_deaths: int) -> None:
+def process_chunk(
+    plan: Plan, chunk: int, work: Work, lease: Lease, *, batch_size: int, max_deaths: int
+) -> None:
     """Brings every item of a chunk to an outcome and commits them.
 
     Args:
@@ -36,45 +38,45 @@ def process(plan: Plan, chunk: int, work: Work, lease: Lease, *, batch_size: int
         ContractError: when the work does not return one result per item.
     """
     items = plan.items(chunk)
-    folder = parts_folder(plan, chunk)
-    salvaged = salvage(folder, items)
-    if salvaged.num_damaged:
-        _LOG.warning("%s: %d damaged lines, their items are done again", folder, salvaged.num_damaged)
-    part = Part(folder, f"{os.getpid()}-{secrets.token_hex(6)}")
-    attempt = _Attempt(items, work, lease, part, salvaged.outcomes)
+    folder = journals_folder(plan, chunk)
+    recovered = recover(folder, items)
+    if recovered.num_damaged:
+        _LOG.warning("%s: %d damaged lines, their items are done again", folder, recovered.num_damaged)
+    journal = Journal(folder, f"{os.getpid()}-{secrets.token_hex(6)}")
+    attempt = _Attempt(items, work, lease, journal, recovered.outcomes)
     try:
-        attempt.quarantine(salvaged, max_deaths)
-        attempt.work_through(_batches(salvaged, len(items), batch_size))
+        attempt.quarantine(recovered, max_deaths)
+        attempt.work_through(_batches(recovered, len(items), batch_size))
     except BaseException:
         with suppress(StorageError):
-            part.stop()
+            journal.stop()
         raise
     finally:
-        part.close()
+        journal.close()
     lease.confirm()
     outcomes = [attempt.outcomes[index] for index in range(len(items))]
-    commit(plan, chunk, outcomes, [*salvaged.paths, part.path])
+    commit(plan, chunk, outcomes, [*recovered.paths, journal.path])
 
 
-def _batches(salvaged: Salvaged, num_items: int, batch_size: int) -> list[list[int]]:
+def _batches(recovered: Recovered, num_items: int, batch_size: int) -> list[list[int]]:
     """What is left to do; items at which a process may have died come last and alone."""
-    left = [index for index in range(num_items) if index not in salvaged.outcomes]
-    fresh = [index for index in left if index not in salvaged.deaths]
+    left = [index for index in range(num_items) if index not in recovered.outcomes]
+    fresh = [index for index in left if index not in recovered.deaths]
     batches = [fresh[i : i + batch_size] for i in range(0, len(fresh), batch_size)]
-    return batches + [[index] for index in left if index in salvaged.deaths]
+    return batches + [[index] for index in left if index in recovered.deaths]
 
 
 class _Attempt:
     """The state of one attempt: outcomes so far, and where they are written at once."""
 
     def __init__(
-        self, items: Sequence[Item], work: Work, lease: Lease, part: Part, outcomes: dict[int, Outcome]
+        self, items: Sequence[Item], work: Work, lease: Lease, journal: Journal, outcomes: dict[int, Outcome]
     ) -> None:
-        self.items, self.work, self.lease, self.part = items, work, lease, part
+        self.items, self.work, self.lease, self.journal = items, work, lease, journal
         self.outcomes = outcomes
 
-    def quarantine(self, salvaged: Salvaged, max_deaths: int) -> None:
-        for index, deaths in salvaged.deaths.items():
+    def quarantine(self, recovered: Recovered, max_deaths: int) -> None:
+        for index, deaths in recovered.deaths.items():
             if deaths >= max_deaths:
                 detail = f"{deaths} attempts at this item ended with the death of their process"
                 self._record(index, Outcome(self.items[index].id, "quarantined", "died", detail))
@@ -101,7 +103,7 @@ class _Attempt:
 
     def _run(self, batch: list[int]) -> tuple[list[int], Exception | None]:
         """Returns the items without an outcome and what the work raised, or nothing and None."""
-        self.part.start(batch)
+        self.journal.start(batch)
         results = self._results(batch)
         for position, index in enumerate(batch):
             try:
@@ -109,7 +111,7 @@ class _Attempt:
             except (StorageError, ContractError):
                 raise
             except Exception as error:
-                raise_if_no_room(error)
+                raise_if_disk_full(error)
                 return batch[position:], error
             self._record(index, outcome_of(self.items[index], value))
         return [], None
@@ -130,12 +132,12 @@ class _Attempt:
 
     def _record(self, index: int, outcome: Outcome) -> None:
         try:
-            self.part.outcome(index, outcome)
+            self.journal.outcome(index, outcome)
         except (TypeError, ValueError, RecursionError) as error:
             outcome = outcome_of(
                 self.items[index], TypeError(f"a result that JSON can hold expected, {error}")
             )
-            self.part.outcome(index, outcome)
+            self.journal.outcome(index, outcome)
         self.outcomes[index] = outcome
         self.lease.check()
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .checked_lines import Record, decode, encode
 from .items import Item, Outcome
-from .records import Record, decode, encode
 
 # A killed process loses nothing that it wrote; a machine that goes down loses what came after the last fsync,
 # and that is done again. Waiting for the disk after each of many short items would cost more than their work.
@@ -25,7 +25,7 @@ class StorageError(Exception):
     """The folder of the run cannot be written; not the fault of any item."""
 
 
-class Part:
+class Journal:
     """The file of one attempt at a chunk.
 
     Attributes:
@@ -64,7 +64,7 @@ class Part:
         Raises:
             TypeError: for a result that JSON cannot hold; nothing is written.
         """
-        self._write(encode({"index": index, **as_record(outcome)}))
+        self._write(encode({"index": index, **to_record(outcome)}))
         if time.monotonic() - self._synced_s > _SYNC_EVERY_S:
             self.sync()
 
@@ -90,7 +90,7 @@ class Part:
         os.close(self._descriptor)
 
 
-def as_record(outcome: Outcome) -> Record:
+def to_record(outcome: Outcome) -> Record:
     """Turns an outcome into a record; what is empty is left out.
 
     Args:
@@ -104,11 +104,11 @@ def as_record(outcome: Outcome) -> Record:
     return record | {key: value for key, value in values.items() if value}
 
 
-def as_outcome(record: Mapping[str, Any]) -> Outcome:
+def to_outcome(record: Mapping[str, Any]) -> Outcome:
     """Turns a record into an outcome.
 
     Args:
-        record: as `as_record` makes it; other keys are ignored.
+        record: as `to_record` makes it; other keys are ignored.
 
     Returns:
         The outcome.
@@ -123,7 +123,7 @@ def as_outcome(record: Mapping[str, Any]) -> Outcome:
 
 
 @dataclass(slots=True)
-class Salvaged:
+class Recovered:
     """What earlier attempts at a chunk left.
 
     Attributes:
@@ -151,7 +151,7 @@ def attempts(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*") if not path.name.startswith("."))
 
 
-def salvage(folder: Path, items: Sequence[Item]) -> Salvaged:
+def recover(folder: Path, items: Sequence[Item]) -> Recovered:
     """Reads what earlier attempts at a chunk left, however they ended.
 
     Args:
@@ -161,16 +161,16 @@ def salvage(folder: Path, items: Sequence[Item]) -> Salvaged:
     Returns:
         Outcomes and deaths.
     """
-    found = Salvaged()
+    found = Recovered()
     for path in attempts(folder):
         found.paths.append(path)
-        _salvage_part(path.read_bytes().splitlines(keepends=True), items, found)
+        _recover_file(path.read_bytes().splitlines(keepends=True), items, found)
     for index in found.outcomes:
         found.deaths.pop(index, None)
     return found
 
 
-def _salvage_part(lines: Iterable[bytes], items: Sequence[Item], found: Salvaged) -> None:
+def _recover_file(lines: Iterable[bytes], items: Sequence[Item], found: Recovered) -> None:
     underway: set[int] = set()
     for line in lines:
         record = decode(line)
@@ -182,5 +182,5 @@ def _salvage_part(lines: Iterable[bytes], items: Sequence[Item], found: Salvaged
             underway = set()
         elif items[record["index"]].id == record["id"]:
             underway.discard(record["index"])
-            found.outcomes.setdefault(record["index"], as_outcome(record))
+            found.outcomes.setdefault(record["index"], to_outcome(record))
     found.deaths.update(underway)

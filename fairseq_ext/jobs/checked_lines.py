@@ -48,7 +48,7 @@ def decode(line: bytes) -> Record | None:
     return record
 
 
-def read_whole(path: str | os.PathLike[str], advice: str) -> Iterator[Record]:
+def read_checked(path: str | os.PathLike[str], advice: str) -> Iterator[Record]:
     """Streams the records of a file that was committed whole.
 
     Args:

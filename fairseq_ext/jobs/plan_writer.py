@@ -16,7 +16,7 @@ from typing import Any
 
 from ..files import write_bytes
 from .items import Item
-from .plan import NEXT, PLAN, Plan, item_of, line_of, open_plan, plans, work_folder
+from .plan import NEXT, PLAN, Plan, open_plan, plans, to_item, to_line, work_folder
 
 _NUM_CHUNKS = 256  # of a run of middling size: enough to keep dozens of workers busy until the end
 _MAX_CHUNK = 512  # items; what is listed again and again (FOLDER/done) stays short for millions of items
@@ -46,20 +46,20 @@ def make_plan(
     """
     root = Path(folder)
     if (root / PLAN).exists():
-        plan = same_settings(open_plan(root), settings)
+        plan = check_settings(open_plan(root), settings)
         _compare_items(plan, items)
         return plan
-    with written(root, items, settings, batch_size) as fresh:
-        if _is_first(fresh):
+    with draft_plan(root, items, settings, batch_size) as fresh:
+        if _publish(fresh):
             return fresh
         # Another process was first. Items may be such as can be read but once: ours are in the file.
-        plan = same_settings(open_plan(root), settings)
+        plan = check_settings(open_plan(root), settings)
         _compare_items(plan, _read_items(fresh.work))
         return plan
 
 
 @contextmanager
-def written(
+def draft_plan(
     root: Path, items: Iterable[Item], settings: Mapping[str, Any], batch_size: int
 ) -> Iterator[Plan]:
     """Writes a plan that does not count yet; unless it does at the end of the block, it is removed.
@@ -88,7 +88,7 @@ def written(
         yield Plan(root, token, num_items, chunk_size, settings)
     finally:
         if (root / PLAN).exists() and open_plan(root).token == token:
-            _clear_up(root)
+            _remove_stale_plans(root)
         else:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -104,7 +104,7 @@ def write_header(plan: Plan, path: Path) -> None:
     write_bytes(path, f"{json.dumps(header, ensure_ascii=False, indent=1)}\n".encode())
 
 
-def _is_first(plan: Plan) -> bool:
+def _publish(plan: Plan) -> bool:
     path = plan.work / PLAN
     write_header(plan, path)
     try:
@@ -123,7 +123,7 @@ def _write(work: Path, items: Iterable[Item], batch_size: int) -> tuple[int, int
     with open(work / "items.jsonl", "wb") as file:
         for item in items:
             _check_id(item.id, seen)
-            size += file.write(line_of(item))
+            size += file.write(to_line(item))
             starts.append(size)
         file.flush()
         os.fsync(file.fileno())
@@ -140,14 +140,14 @@ def _read_items(work: Path) -> Iterator[Item]:
     path = work / "items.jsonl"
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
-            yield item_of(line, path, number)
+            yield to_item(line, path, number)
 
 
-def _clear_up(root: Path) -> None:
+def _remove_stale_plans(root: Path) -> None:
     """Removes plans that were replaced, and what processes left that were killed while they wrote one."""
     *replaced, current = (plan.work for plan in plans(root))
     for work in replaced:
-        _empty(work)
+        _clear_work_folder(work)
     now_s = current.stat().st_ctime  # by the server's clock
     for path in root.glob("work-*"):
         with suppress(OSError):
@@ -155,7 +155,7 @@ def _clear_up(root: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _empty(work: Path) -> None:
+def _clear_work_folder(work: Path) -> None:
     """Leaves only the name of the next plan."""
     for path in work.iterdir():
         if path.is_dir():
@@ -177,7 +177,7 @@ def _chunk_size(num_items: int, batch_size: int) -> int:
     return batch_size * max(1, -(-wanted // batch_size))
 
 
-def same_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
+def check_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
     """Makes sure that a plan is for some settings.
 
     Args:
@@ -190,13 +190,13 @@ def same_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
     Raises:
         ValueError: naming the first setting that differs.
     """
-    change = first_change(plan.settings, settings)
+    change = first_difference(plan.settings, settings)
     if change is not None:
         raise ValueError(f"{plan.folder}: the settings of its plan expected, {change}; {_ADVICE}")
     return plan
 
 
-def first_change(planned: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+def first_difference(planned: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
     """Compares settings, or the data of items.
 
     Args:
@@ -231,12 +231,12 @@ def _compare_items(plan: Plan, items: Iterable[Item]) -> None:
                 raise ValueError(
                     f"{plan.folder}: {plan.num_items} items expected, found {found}; {_ADVICE_ITEMS}"
                 )
-            if line != line_of(item):
-                raise ValueError(_difference(plan.folder, number, item_of(line, path, number), item))
+            if line != to_line(item):
+                raise ValueError(_difference(plan.folder, number, to_item(line, path, number), item))
 
 
 def _difference(folder: Path, number: int, planned: Item, found: Item) -> str:
     if planned.id != found.id:
         return f"{folder}: {planned.id!r} expected as item {number}, found {found.id!r}; {_ADVICE_ITEMS}"
-    change = first_change(planned.data, found.data)
+    change = first_difference(planned.data, found.data)
     return f"{folder}: item {planned.id!r} as planned expected, {change}; {_ADVICE_ITEMS}"

@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from .checked_lines import encode, read_checked
 from .items import Outcome
-from .parts import StorageError, as_outcome, as_record
+from .journal import StorageError, to_outcome, to_record
 from .plan import Plan
-from .records import encode, read_whole
 
 _ADVICE = "remove this file and run again, its items are then done anew"
 
 
-def done_path(plan: Plan, chunk: int) -> Path:
+def finished_path(plan: Plan, chunk: int) -> Path:
     """Where the outcomes of a chunk appear.
 
     Args:
@@ -33,7 +33,7 @@ def done_path(plan: Plan, chunk: int) -> Path:
     return plan.work / "done" / f"{chunk:07d}"
 
 
-def parts_folder(plan: Plan, chunk: int) -> Path:
+def journals_folder(plan: Plan, chunk: int) -> Path:
     """Where the attempts at a chunk write.
 
     Args:
@@ -46,7 +46,7 @@ def parts_folder(plan: Plan, chunk: int) -> Path:
     return plan.work / "parts" / f"{chunk:07d}"
 
 
-def done_chunks(plan: Plan) -> set[int]:
+def finished_chunks(plan: Plan) -> set[int]:
     """Lists the chunks whose items all have an outcome.
 
     Args:
@@ -58,7 +58,7 @@ def done_chunks(plan: Plan) -> set[int]:
     return _numbers(plan, "done")
 
 
-def chunks_with_parts(plan: Plan) -> set[int]:
+def chunks_with_journals(plan: Plan) -> set[int]:
     """Lists the chunks at which attempts are under way or were left.
 
     Args:
@@ -93,13 +93,13 @@ def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], parts: Iterable[
     Raises:
         StorageError: when there is no room, or the parts are gone because another attempt was first.
     """
-    path = done_path(plan, chunk)
-    temporary = parts_folder(plan, chunk) / f".{secrets.token_hex(6)}"
+    path = finished_path(plan, chunk)
+    temporary = journals_folder(plan, chunk) / f".{secrets.token_hex(6)}"
     counts = Counter(outcome.state for outcome in outcomes)
     try:
         with open(temporary, "wb") as file:
             file.write(encode({"counts": counts}))
-            file.writelines(encode(as_record(outcome)) for outcome in outcomes)
+            file.writelines(encode(to_record(outcome)) for outcome in outcomes)
             file.flush()
             os.fsync(file.fileno())
         os.link(temporary, path)
@@ -113,7 +113,7 @@ def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], parts: Iterable[
     for part in parts:
         part.unlink(missing_ok=True)
     with suppress(OSError):
-        parts_folder(plan, chunk).rmdir()
+        journals_folder(plan, chunk).rmdir()
 
 
 def _flush_folder(folder: Path) -> None:
@@ -137,7 +137,7 @@ def read_counts(plan: Plan, chunk: int) -> Counter[str]:
     Raises:
         ValueError: when the file is damaged.
     """
-    return Counter(next(read_whole(done_path(plan, chunk), _ADVICE))["counts"])
+    return Counter(next(read_checked(finished_path(plan, chunk), _ADVICE))["counts"])
 
 
 def read_chunk(plan: Plan, chunk: int) -> Iterator[Outcome]:
@@ -153,8 +153,8 @@ def read_chunk(plan: Plan, chunk: int) -> Iterator[Outcome]:
     Raises:
         ValueError: when the file is damaged.
     """
-    path = done_path(plan, chunk)
-    records = list(read_whole(path, _ADVICE))[1:]
+    path = finished_path(plan, chunk)
+    records = list(read_checked(path, _ADVICE))[1:]
     if len(records) != plan.length(chunk):
         raise ValueError(f"{path}: {plan.length(chunk)} outcomes expected, found {len(records)}; {_ADVICE}")
-    yield from map(as_outcome, records)
+    yield from map(to_outcome, records)

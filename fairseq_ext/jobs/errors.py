@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .items import Item, Outcome, Rejected
-from .parts import StorageError
+from .journal import StorageError
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _MAX_DETAIL = 2000  # characters
 
 
@@ -33,7 +33,7 @@ def outcome_of(item: Item, value: Any) -> Outcome:
     if isinstance(value, Rejected):
         return Outcome(item.id, "rejected", _clean(value.reason), _clean(value.detail), value.result)
     if isinstance(value, Exception):
-        raise_if_no_room(value)
+        raise_if_disk_full(value)
         return Outcome(item.id, "failed", type(value).__name__, _clean(f"{value}{_place(value)}"))
     if not isinstance(value, Mapping):
         raise ContractError(
@@ -70,7 +70,7 @@ def is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def raise_if_no_room(error: Exception) -> None:
+def raise_if_disk_full(error: Exception) -> None:
     """Keeps a full disk from failing all items that are left.
 
     Args:
@@ -80,7 +80,7 @@ def raise_if_no_room(error: Exception) -> None:
         StorageError: when it is for a full, exhausted or read-only disk.
     """
     for e in _chain(error):
-        if isinstance(e, OSError) and e.errno in _NO_ROOM:
+        if isinstance(e, OSError) and e.errno in _DISK_FULL:
             raise StorageError(f"{e}; make room and run again") from error
 
 

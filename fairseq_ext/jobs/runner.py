@@ -9,21 +9,21 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import slurm
-from .committed import done_chunks
+from .errors import ContractError
 from .execution import Execution
-from .faults import ContractError
+from .finished_chunks import finished_chunks
 from .items import Item, Outcome, State, Work
-from .local import WorkerError, WorkerPool, exit_on
-from .parts import StorageError
+from .journal import StorageError
 from .plan import Plan, open_plan
-from .planning import make_plan
-from .progress import Bar
+from .plan_writer import make_plan
+from .progress import ProgressBar
+from .retry import remove_leftovers, reopen_chunks
 from .summary import Summary, write_summary
-from .update_plan import is_untouched, renew_plan
-from .upkeep import reopen, tidy
-from .worker import Share, work_through
+from .update_plan import is_unstarted, update_plan
+from .worker import Shard, run_worker
+from .worker_pool import WorkerError, WorkerPool, exit_on
 
-_LOOK_EVERY_S = 1.0
+_POLL_EVERY_S = 1.0
 _WATCH_EVERY_S = 2.0
 
 
@@ -68,14 +68,14 @@ def run(
     if execution.watch:
         return watch(folder, shown=execution.progress)
     _check_picklable(make_work, execution)
-    share = _share(execution, batch_size)
-    if execution.update or is_untouched(folder):
+    shard = _shard(execution, batch_size)
+    if execution.update or is_unstarted(folder):
         lease_s, shown = execution.lease_s, execution.progress
-        plan = renew_plan(folder, items, settings, batch_size, lease_s=lease_s, shown=shown)
+        plan = update_plan(folder, items, settings, batch_size, lease_s=lease_s, shown=shown)
     else:
         plan = make_plan(folder, items, settings, batch_size)
     try:
-        return _work(plan, make_work, share, execution, output_exists)
+        return _work(plan, make_work, shard, execution, output_exists)
     except (StorageError, ContractError) as error:
         raise WorkerError(f"{plan.folder}: {error}") from error
 
@@ -83,44 +83,44 @@ def run(
 def _work(
     plan: Plan,
     make_work: Callable[[], Work],
-    share: Share,
+    shard: Shard,
     execution: Execution,
     output_exists: Callable[[Outcome], bool] | None,
 ) -> Summary:
-    if states := _tried_again(execution):
-        reopen(plan, share, lambda outcome: outcome.state in states)
-    with _bar(plan, share, execution) as on_look:
-        _work_through(plan, make_work, share, execution, on_look)
+    if states := _states_to_retry(execution):
+        reopen_chunks(plan, shard, lambda outcome: outcome.state in states)
+    with _bar(plan, shard, execution) as on_poll:
+        _process(plan, make_work, shard, execution, on_poll)
         # Only now: an outcome that a killed attempt left in its part is in a finished chunk from here on.
-        if output_exists is not None and reopen(
-            plan, share, lambda outcome: outcome.state == "done" and not output_exists(outcome)
+        if output_exists is not None and reopen_chunks(
+            plan, shard, lambda outcome: outcome.state == "done" and not output_exists(outcome)
         ):
-            _work_through(plan, make_work, share, execution, on_look)
-    tidy(plan, share)
+            _process(plan, make_work, shard, execution, on_poll)
+    remove_leftovers(plan, shard)
     return write_summary(plan)
 
 
-def _work_through(
-    plan: Plan, make_work: Callable[[], Work], share: Share, execution: Execution, on_look: Callable[[], None]
+def _process(
+    plan: Plan, make_work: Callable[[], Work], shard: Shard, execution: Execution, on_poll: Callable[[], None]
 ) -> None:
     if execution.executor == "slurm":
-        slurm.run_array(plan, make_work, share, execution, on_look)
+        slurm.run_array(plan, make_work, shard, execution, on_poll)
     elif execution.workers:
-        WorkerPool(plan, make_work, share, execution.workers).run(on_look)
+        WorkerPool(plan, make_work, shard, execution.workers).run(on_poll)
     else:
-        _work_here(plan, make_work, share, on_look)
+        _process_here(plan, make_work, shard, on_poll)
 
 
-def _tried_again(execution: Execution) -> set[State]:
+def _states_to_retry(execution: Execution) -> set[State]:
     states: set[State] = {"rejected"} if execution.retry_rejected else set()
     return states | {"failed", "quarantined"} if execution.retry_failed else states
 
 
-def _share(execution: Execution, batch_size: int) -> Share:
+def _shard(execution: Execution, batch_size: int) -> Shard:
     shards, shard_id = execution.shards, execution.shard_id
     if execution.executor == "slurm":  # the jobs share out the chunks as they go
         shards, shard_id = 1, 0
-    return Share(batch_size, shards, shard_id or 0, execution.lease_s, execution.max_deaths)
+    return Shard(batch_size, shards, shard_id or 0, execution.lease_s, execution.max_deaths)
 
 
 def _check_picklable(make_work: Callable[[], Work], execution: Execution) -> None:
@@ -141,29 +141,31 @@ def _check_picklable(make_work: Callable[[], Work], execution: Execution) -> Non
         )
 
 
-def _work_here(plan: Plan, make_work: Callable[[], Work], share: Share, on_look: Callable[[], None]) -> None:
-    if share.chunks(plan) <= done_chunks(plan):
+def _process_here(
+    plan: Plan, make_work: Callable[[], Work], shard: Shard, on_poll: Callable[[], None]
+) -> None:
+    if shard.chunks(plan) <= finished_chunks(plan):
         return
     with exit_on([signal.SIGTERM]):
-        work_through(plan, make_work(), share, on_look)
+        run_worker(plan, make_work(), shard, on_poll)
 
 
 @contextmanager
-def _bar(plan: Plan, share: Share, execution: Execution) -> Iterator[Callable[[], None]]:
+def _bar(plan: Plan, shard: Shard, execution: Execution) -> Iterator[Callable[[], None]]:
     if not execution.progress:
         yield lambda: None
         return
-    bar = Bar(plan, share.chunks(plan))
-    looked_s = time.monotonic()
+    bar = ProgressBar(plan, shard.chunks(plan))
+    polled_s = time.monotonic()
 
-    def on_look() -> None:
-        nonlocal looked_s
-        if time.monotonic() - looked_s > _LOOK_EVERY_S:
+    def on_poll() -> None:
+        nonlocal polled_s
+        if time.monotonic() - polled_s > _POLL_EVERY_S:
             bar.update()
-            looked_s = time.monotonic()
+            polled_s = time.monotonic()
 
     try:
-        yield on_look
+        yield on_poll
     finally:
         bar.update()
         bar.close()
@@ -198,10 +200,10 @@ def watch(folder: str | os.PathLike[str], *, shown: bool = True) -> Summary:
         ValueError: when there is no plan.
     """
     plan = open_plan(folder)
-    bar = Bar(plan, set(range(plan.num_chunks)), shown=shown)
+    bar = ProgressBar(plan, set(range(plan.num_chunks)), shown=shown)
     try:
         bar.update()
-        while len(done_chunks(plan)) < plan.num_chunks:
+        while len(finished_chunks(plan)) < plan.num_chunks:
             time.sleep(_WATCH_EVERY_S)
             bar.update()
     finally:
