@@ -1,8 +1,8 @@
-"""Chunks whose items all have an outcome.
+"""Finished chunks: those whose items all have an outcome.
 
 FOLDER/work-TOKEN/done/CHUNK holds a line of counts by state, then one outcome per item in the order of the
 plan. It appears by a hard link, which fails when the file is there: of two attempts that finish, the first wins,
-and what is there does not change. Only `upkeep.reopen` takes it away, for items that are to be tried again.
+and what is there does not change. Only `retry.reopen_chunks` removes it, for items that are to be retried.
 """
 
 import os
@@ -17,56 +17,26 @@ from .items import Outcome
 from .journal import StorageError, to_outcome, to_record
 from .plan import Plan
 
-_ADVICE = "remove this file and run again, its items are then done anew"
+_ADVICE = "delete this file and run again: its items are done again"
 
 
 def finished_path(plan: Plan, chunk: int) -> Path:
-    """Where the outcomes of a chunk appear.
-
-    Args:
-        plan: of the run.
-        chunk: its index.
-
-    Returns:
-        The path.
-    """
+    """Return the path at which the outcomes of a chunk appear."""
     return plan.work / "done" / f"{chunk:07d}"
 
 
 def journals_folder(plan: Plan, chunk: int) -> Path:
-    """Where the attempts at a chunk write.
-
-    Args:
-        plan: of the run.
-        chunk: its index.
-
-    Returns:
-        The path.
-    """
+    """Return the folder that the attempts at a chunk write to."""
     return plan.work / "parts" / f"{chunk:07d}"
 
 
 def finished_chunks(plan: Plan) -> set[int]:
-    """Lists the chunks whose items all have an outcome.
-
-    Args:
-        plan: of the run.
-
-    Returns:
-        Their indices.
-    """
+    """Return the indices of the chunks whose items all have an outcome."""
     return _numbers(plan, "done")
 
 
 def chunks_with_journals(plan: Plan) -> set[int]:
-    """Lists the chunks at which attempts are under way or were left.
-
-    Args:
-        plan: of the run.
-
-    Returns:
-        Their indices.
-    """
+    """Return the indices of the chunks at which attempts are in progress or were killed."""
     return _numbers(plan, "parts")
 
 
@@ -75,23 +45,23 @@ def _numbers(plan: Plan, name: str) -> set[int]:
         names = os.listdir(plan.work / name)
     except FileNotFoundError as error:
         raise StorageError(
-            f"{plan.work}: the plan that this command began with expected, found it gone: another command has made a "
-            "new one (--update), or the folder was removed; run again"
+            f"{plan.work}: the plan of this command is gone: another command replaced it (--update), or the folder was "
+            "deleted; run again"
         ) from error
     return {int(name) for name in names if name.isdigit()}
 
 
-def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], parts: Iterable[Path]) -> None:
-    """Writes the outcomes of a chunk, unless another attempt was first, and removes the parts they came from.
+def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], journals: Iterable[Path]) -> None:
+    """Write the outcomes of a chunk, unless another attempt was first, and remove the journals they are from.
 
     Args:
-        plan: of the run.
-        chunk: its index.
-        outcomes: one per item, in the order of the plan.
-        parts: the files of the attempts; only these are removed, for others may come.
+        plan: plan of the run.
+        chunk: index of the chunk.
+        outcomes: an outcome per item, in the order of the plan.
+        journals: files of the attempts that the outcomes are from; only these are removed, as others may appear.
 
     Raises:
-        StorageError: when there is no room, or the parts are gone because another attempt was first.
+        StorageError: when the disk is full, or the journals are gone because another attempt was first.
     """
     path = finished_path(plan, chunk)
     temporary = journals_folder(plan, chunk) / f".{secrets.token_hex(6)}"
@@ -110,8 +80,8 @@ def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], parts: Iterable[
         raise StorageError(f"{path}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
-    for part in parts:
-        part.unlink(missing_ok=True)
+    for journal in journals:
+        journal.unlink(missing_ok=True)
     with suppress(OSError):
         journals_folder(plan, chunk).rmdir()
 
@@ -125,14 +95,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def read_counts(plan: Plan, chunk: int) -> Counter[str]:
-    """Reads how many items of a done chunk ended in which state.
-
-    Args:
-        plan: of the run.
-        chunk: its index.
-
-    Returns:
-        Number of items by state.
+    """Count the items of a finished chunk by state.
 
     Raises:
         ValueError: when the file is damaged.
@@ -141,11 +104,11 @@ def read_counts(plan: Plan, chunk: int) -> Counter[str]:
 
 
 def read_chunk(plan: Plan, chunk: int) -> Iterator[Outcome]:
-    """Reads the outcomes of a done chunk.
+    """Read the outcomes of a finished chunk.
 
     Args:
-        plan: of the run.
-        chunk: its index.
+        plan: plan of the run.
+        chunk: index of the chunk.
 
     Yields:
         One outcome per item, in the order of the plan.
@@ -156,5 +119,5 @@ def read_chunk(plan: Plan, chunk: int) -> Iterator[Outcome]:
     path = finished_path(plan, chunk)
     records = list(read_checked(path, _ADVICE))[1:]
     if len(records) != plan.length(chunk):
-        raise ValueError(f"{path}: {plan.length(chunk)} outcomes expected, found {len(records)}; {_ADVICE}")
+        raise ValueError(f"{path}: expected {plan.length(chunk)} outcomes, found {len(records)}; {_ADVICE}")
     yield from map(to_outcome, records)

@@ -1,7 +1,7 @@
-"""What workers write while they work on a chunk: one append-only file per attempt, a checksum per line.
+"""Journals: what workers write while they work on a chunk, one append-only file per attempt, a checksum per line.
 
 FOLDER/work-TOKEN/parts/CHUNK/ATTEMPT holds, before each batch, which items it has ("start"), then an outcome per
-item, and "stop" when the worker gave up on its own accord. Items that were started and have neither an outcome nor
+item, and "stop" when the worker stopped in order. Items that were started and have neither an outcome nor
 a "stop" after them are those at which the process died.
 """
 
@@ -16,24 +16,24 @@ from typing import Any
 from .checked_lines import Record, decode, encode
 from .items import Item, Outcome
 
-# A killed process loses nothing that it wrote; a machine that goes down loses what came after the last fsync,
-# and that is done again. Waiting for the disk after each of many short items would cost more than their work.
+# A killed process loses nothing that it wrote; a machine that goes down loses what came after the last fsync, which is
+# then done again. An fsync after each of many short items would cost more than their work.
 _SYNC_EVERY_S = 2.0
 
 
 class StorageError(Exception):
-    """The folder of the run cannot be written; not the fault of any item."""
+    """The folder of the run cannot be written to; not the fault of an item."""
 
 
 class Journal:
-    """The file of one attempt at a chunk.
+    """The journal of one attempt at a chunk.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
 
     Args:
-        folder: of the parts of the chunk; it is created.
-        attempt: name of the file.
+        folder: folder of the journals of the chunk; created when missing.
+        attempt: name of the attempt and of the file.
     """
 
     def __init__(self, folder: Path, attempt: str) -> None:
@@ -47,19 +47,19 @@ class Journal:
         self._synced_s = time.monotonic()
 
     def start(self, indices: Sequence[int]) -> None:
-        """Says which items are about to be worked on.
+        """Record which items are about to be worked on.
 
         Args:
-            indices: of the items in the chunk.
+            indices: indices of the items in the chunk.
         """
         self._write(encode({"start": indices}))
 
     def outcome(self, index: int, outcome: Outcome) -> None:
-        """Appends an outcome.
+        """Append an outcome.
 
         Args:
-            index: of the item in the chunk.
-            outcome: what became of it; its result must be as JSON can hold it.
+            index: index of the item in the chunk.
+            outcome: outcome of the item; JSON must be able to hold its result.
 
         Raises:
             TypeError: for a result that JSON cannot hold; nothing is written.
@@ -69,50 +69,38 @@ class Journal:
             self.sync()
 
     def sync(self) -> None:
-        """Waits until the disk has what was written."""
+        """Wait until all that was written is on the disk."""
         os.fsync(self._descriptor)
         self._synced_s = time.monotonic()
 
     def stop(self) -> None:
-        """Says that the batch under way was given up on the worker's own accord."""
+        """Record that the worker stopped in order during the batch."""
         self._write(encode({"stop": True}))
 
     def _write(self, line: bytes) -> None:
         try:
             written = os.write(self._descriptor, line)
         except OSError as error:
-            raise StorageError(f"parts: {error}") from error
+            raise StorageError(f"{self.path}: {error}") from error
         if written != len(line):
-            raise StorageError(f"parts: {len(line)} bytes expected to fit, found room for {written}")
+            raise StorageError(
+                f"{self.path}: only {written} of {len(line)} bytes could be written; free some space"
+            )
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         os.close(self._descriptor)
 
 
 def to_record(outcome: Outcome) -> Record:
-    """Turns an outcome into a record; what is empty is left out.
-
-    Args:
-        outcome: what became of an item.
-
-    Returns:
-        The record.
-    """
+    """Convert an outcome to a record, without its empty fields."""
     record: Record = {"id": outcome.id, "state": outcome.state}
     values: dict[str, Any] = {"reason": outcome.reason, "detail": outcome.detail, "result": outcome.result}
     return record | {key: value for key, value in values.items() if value}
 
 
 def to_outcome(record: Mapping[str, Any]) -> Outcome:
-    """Turns a record into an outcome.
-
-    Args:
-        record: as `to_record` makes it; other keys are ignored.
-
-    Returns:
-        The outcome.
-    """
+    """Convert a record of `to_record` to an outcome; other keys are ignored."""
     return Outcome(
         record["id"],
         record["state"],
@@ -124,13 +112,13 @@ def to_outcome(record: Mapping[str, Any]) -> Outcome:
 
 @dataclass(slots=True)
 class Recovered:
-    """What earlier attempts at a chunk left.
+    """What the journals of earlier attempts at a chunk hold.
 
     Attributes:
-        outcomes: by index of the item in the chunk.
-        deaths: by index, how many attempts died at an item that has no outcome.
-        num_damaged: lines that are torn or changed; what they said is done again.
-        paths: the files that said so.
+        outcomes: outcomes by index of the item in the chunk.
+        deaths: number of attempts that died at an item without an outcome, by index of the item.
+        num_damaged: number of torn or corrupted lines; their items are done again.
+        paths: paths of the journals.
     """
 
     outcomes: dict[int, Outcome] = field(default_factory=dict)
@@ -140,23 +128,16 @@ class Recovered:
 
 
 def attempts(folder: Path) -> list[Path]:
-    """Lists the files of the attempts at a chunk.
-
-    Args:
-        folder: of the parts of the chunk; it need not exist.
-
-    Returns:
-        Their paths, sorted; what is being put together for the commit is none.
-    """
+    """List the journals of a chunk, sorted; the temporary file of a commit is not among them."""
     return sorted(path for path in folder.glob("*") if not path.name.startswith("."))
 
 
 def recover(folder: Path, items: Sequence[Item]) -> Recovered:
-    """Reads what earlier attempts at a chunk left, however they ended.
+    """Read the journals of earlier attempts at a chunk, however these ended.
 
     Args:
-        folder: of the parts of the chunk; it need not exist.
-        items: of the chunk.
+        folder: folder of the journals of the chunk; it need not exist.
+        items: items of the chunk.
 
     Returns:
         Outcomes and deaths.
@@ -171,16 +152,16 @@ def recover(folder: Path, items: Sequence[Item]) -> Recovered:
 
 
 def _recover_file(lines: Iterable[bytes], items: Sequence[Item], found: Recovered) -> None:
-    underway: set[int] = set()
+    in_progress: set[int] = set()
     for line in lines:
         record = decode(line)
         if record is None:
             found.num_damaged += 1
         elif "start" in record:
-            underway = set(record["start"])
+            in_progress = set(record["start"])
         elif "stop" in record:
-            underway = set()
+            in_progress = set()
         elif items[record["index"]].id == record["id"]:
-            underway.discard(record["index"])
+            in_progress.discard(record["index"])
             found.outcomes.setdefault(record["index"], to_outcome(record))
-    found.deaths.update(underway)
+    found.deaths.update(in_progress)

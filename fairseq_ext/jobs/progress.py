@@ -1,4 +1,4 @@
-"""How far a run has come, read from its folder, so by anyone: the command itself, or another terminal."""
+"""Progress of a run, read from its folder: by the command itself or from another terminal."""
 
 from collections import Counter
 from collections.abc import Set
@@ -12,11 +12,11 @@ from .plan import Plan
 
 
 class ProgressReader:
-    """Counts outcomes again and again; reads only what is new.
+    """A reader of the counts of outcomes that reads only what is new.
 
     Args:
-        plan: of the run.
-        chunks: those that count.
+        plan: plan of the run.
+        chunks: chunks to count.
     """
 
     def __init__(self, plan: Plan, chunks: Set[int]) -> None:
@@ -27,11 +27,7 @@ class ProgressReader:
         self.num_items = sum(plan.length(chunk) for chunk in chunks)
 
     def counts(self) -> Counter[str]:
-        """Looks at the folder.
-
-        Returns:
-            Number of items by state.
-        """
+        """Count the items by state."""
         done = finished_chunks(self._plan) & self._chunks
         self._done = {chunk: self._counts_of(chunk) for chunk in done}
         active = (chunks_with_journals(self._plan) & self._chunks) - done
@@ -58,7 +54,7 @@ class ProgressReader:
             with open(path, "rb") as file:
                 file.seek(self._offsets.get(path, 0))
                 lines = file.read().splitlines(keepends=True)
-        except FileNotFoundError:  # committed meanwhile
+        except FileNotFoundError:  # committed in the meantime
             return {}
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()  # being written
@@ -71,9 +67,9 @@ class ProgressBar:
     """A progress bar over the items of a run.
 
     Args:
-        plan: of the run.
-        chunks: those that count.
-        shown: False for none.
+        plan: plan of the run.
+        chunks: chunks to count.
+        shown: whether to show it.
     """
 
     def __init__(self, plan: Plan, chunks: Set[int], *, shown: bool = True) -> None:
@@ -90,7 +86,7 @@ class ProgressBar:
         )
 
     def update(self) -> Counter[str]:
-        """Looks at the folder and redraws.
+        """Read the counts and redraw.
 
         Returns:
             Number of items by state.
@@ -102,5 +98,5 @@ class ProgressBar:
         return counts
 
     def close(self) -> None:
-        """Leaves the last state on the screen."""
+        """Close the bar and leave its last state on the screen."""
         self._bar.close()

@@ -1,4 +1,4 @@
-"""What is done to chunks that are done: opening them for items to be tried again, clearing up after killed workers."""
+"""Reopen finished chunks for items that are to be retried; remove what killed workers left in them."""
 
 import logging
 import secrets
@@ -17,12 +17,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def reopen_chunks(plan: Plan, shard: Shard, again: Callable[[Outcome], bool]) -> bool:
-    """Reopen the finished chunks of a shard for items that are to be tried again; all other outcomes stay.
+    """Reopen the finished chunks of a shard for items that are to be retried; all other outcomes stay.
 
     Args:
         plan: plan of the run.
         shard: chunks of this command.
-        again: whether the item of an outcome is to be tried again.
+        again: whether the item of an outcome is to be retried.
 
     Returns:
         Whether there is a chunk to work on again.
@@ -33,15 +33,15 @@ def reopen_chunks(plan: Plan, shard: Shard, again: Callable[[Outcome], bool]) ->
     for chunk, lease in _lease_finished(plan, wanted, leases):
         _reopen_chunk(plan, chunk, lease, again)
     if held := finished_chunks(plan) & set(wanted):
-        _LOG.warning("%s: chunks held by another worker are not tried again: %s", plan.folder, sorted(held))
+        _LOG.warning("%s: chunks held by another worker are not retried: %s", plan.folder, sorted(held))
     return bool(set(wanted) - held)
 
 
 def remove_leftovers(plan: Plan, shard: Shard) -> None:
-    """Removes parts and leases of done chunks, left by processes that were killed right after a commit.
+    """Remove journals and leases of finished chunks, left by processes that were killed right after a commit.
 
     Args:
-        plan: of the run.
+        plan: plan of the run.
         shard: which chunks.
     """
     leases = Leases(plan.work, shard.lease_s)
@@ -51,7 +51,7 @@ def remove_leftovers(plan: Plan, shard: Shard) -> None:
 
 
 def _lease_finished(plan: Plan, chunks: Iterable[int], leases: Leases) -> Iterator[tuple[int, Lease]]:
-    """Leases those of the chunks that are done and that nobody holds, one after the other."""
+    """Yield the finished chunks among some, each with a lease on it; those that another worker holds are left out."""
     for chunk in chunks:
         lease = leases.claim(chunk) if chunk in finished_chunks(plan) else None
         if lease is None:
@@ -66,12 +66,12 @@ def _lease_finished(plan: Plan, chunks: Iterable[int], leases: Leases) -> Iterat
 def _reopen_chunk(plan: Plan, chunk: int, lease: Lease, again: Callable[[Outcome], bool]) -> None:
     kept = [(i, o) for i, o in enumerate(read_chunk(plan, chunk)) if not again(o)]
     folder = journals_folder(plan, chunk)
-    # A part of an earlier attempt would bring its failures back. As long as the file in done/ is there, it is
-    # what counts, so this may end anywhere and be done again.
+    # A journal of an earlier attempt would bring its failures back. The file in done/ is what counts as long as it is
+    # there, so a process killed anywhere in here does no harm.
     shutil.rmtree(folder, ignore_errors=True)
-    with closing(Journal(folder, f"reopened-{secrets.token_hex(6)}")) as part:
+    with closing(Journal(folder, f"reopened-{secrets.token_hex(6)}")) as journal:
         for index, outcome in kept:
-            part.outcome(index, outcome)
-        part.sync()
+            journal.outcome(index, outcome)
+        journal.sync()
     lease.confirm()
     finished_path(plan, chunk).unlink()

@@ -1,4 +1,4 @@
-"""The one call that commands make: plan, work here or on Slurm, count."""
+"""The entry points: `run` plans, works on this machine or on Slurm and counts; `status` and `watch` only look."""
 
 import os
 import pickle
@@ -37,34 +37,34 @@ def run(
     batch_size: int = 1,
     output_exists: Callable[[Outcome], bool] | None = None,
 ) -> Summary:
-    """Brings every item to exactly one outcome: done, rejected, failed or quarantined.
+    """Bring every item to exactly one outcome: done, rejected, failed or quarantined.
 
-    May be killed at any moment and called again: what is done is kept. Prints nothing but the progress bar.
+    May be killed at any moment and called again: finished work is kept. Prints nothing but the progress bar.
 
     Args:
-        folder: of the run; all that is known about it is there, `outcomes` reads it.
-        items: always the same, in the same order, but for an update; they are streamed.
+        folder: folder of the run, with all its state; `outcomes` reads it.
+        items: items, streamed; always the same in the same order, except for an update.
         make_work: called once per process to make the work (load a model, say). A function of an importable
             module, or a `functools.partial` of one; not a lambda, nor on Slurm a function of the script itself.
-            Of several workers each finds its number in the environment as JOBS_WORKER, to choose its GPU, and
-            OMP_NUM_THREADS set to its part of the cores unless it was set before.
-        settings: what the outcomes depend on besides the items, as JSON can hold it.
-        execution: where and how.
-        batch_size: most items per call of the work.
+            A worker finds its number in the environment variable JOBS_WORKER, to choose its GPU, and OMP_NUM_THREADS
+            set to its share of the cores unless it was set before.
+        settings: settings that the outcomes depend on, as JSON can hold them.
+        execution: where and how to run.
+        batch_size: largest number of items per call of the work.
         output_exists: whether the files that the work wrote for a done item are still there; items for which they
             are not are done again, once. None: the work writes none, or nobody removes them.
 
     Returns:
-        What became of the items. Those of other shards may be missing.
+        Counts of the outcomes; items of other shards may be missing.
 
     Raises:
-        ValueError: for an empty batch, for settings other than those the folder was made for, and for other items
-            unless it is an update.
-        WorkerError: when the work cannot be made or breaks its contract, when there is no room to write, or when
-            all jobs of Slurm have ended and items are missing.
+        ValueError: for an empty batch, for other settings than those of the first run, and for other items unless
+            it is an update.
+        WorkerError: when the work cannot be made or breaks its contract, when the disk is full, or when all jobs of
+            Slurm have ended and items are missing.
     """
     if batch_size < 1:
-        raise ValueError(f"batch size: 1 item or more expected, found {batch_size}; raise it")
+        raise ValueError(f"batch size: expected 1 or more, found {batch_size}")
     if execution.watch:
         return watch(folder, shown=execution.progress)
     _check_picklable(make_work, execution)
@@ -91,7 +91,7 @@ def _work(
         reopen_chunks(plan, shard, lambda outcome: outcome.state in states)
     with _bar(plan, shard, execution) as on_poll:
         _process(plan, make_work, shard, execution, on_poll)
-        # Only now: an outcome that a killed attempt left in its part is in a finished chunk from here on.
+        # Only now: outcomes that a killed attempt left in its journal are in finished chunks from here on.
         if output_exists is not None and reopen_chunks(
             plan, shard, lambda outcome: outcome.state == "done" and not output_exists(outcome)
         ):
@@ -118,7 +118,7 @@ def _states_to_retry(execution: Execution) -> set[State]:
 
 def _shard(execution: Execution, batch_size: int) -> Shard:
     shards, shard_id = execution.shards, execution.shard_id
-    if execution.executor == "slurm":  # the jobs share out the chunks as they go
+    if execution.executor == "slurm":  # the jobs lease chunks from one pool
         shards, shard_id = 1, 0
     return Shard(batch_size, shards, shard_id or 0, execution.lease_s, execution.max_deaths)
 
@@ -131,13 +131,12 @@ def _check_picklable(make_work: Callable[[], Work], execution: Execution) -> Non
         pickle.dumps(make_work)
     except Exception as error:
         raise ValueError(
-            f"make_work: a function of a module, or a partial of one, expected, found {make_work!r} ({error}); "
-            "move it to the top of a module"
+            f"make_work: {make_work!r} cannot be pickled ({error}); pass a function of a module, or a partial "
+            "of one"
         ) from error
     if execution.executor == "slurm" and module == "__main__":
         raise ValueError(
-            f"make_work: a function that a Slurm job can import expected, found {make_work!r} of the script "
-            "itself; move it into a module"
+            f"make_work: a Slurm job cannot import {make_work!r} from the script itself; move it into a module"
         )
 
 
@@ -172,13 +171,13 @@ def _bar(plan: Plan, shard: Shard, execution: Execution) -> Iterator[Callable[[]
 
 
 def status(folder: str | os.PathLike[str]) -> Summary:
-    """Counts what a run has finished so far, wherever it goes on.
+    """Count what a run has finished so far, wherever it runs.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
 
     Returns:
-        What became of the items; those of chunks under way are missing.
+        Counts of the outcomes; items of unfinished chunks are missing.
 
     Raises:
         ValueError: when there is no plan.
@@ -187,14 +186,14 @@ def status(folder: str | os.PathLike[str]) -> Summary:
 
 
 def watch(folder: str | os.PathLike[str], *, shown: bool = True) -> Summary:
-    """Shows the progress of a run that goes on elsewhere, over all its shards, until every item has its outcome.
+    """Show the progress of a run that was started elsewhere, over all shards, until every item has its outcome.
 
     Args:
-        folder: of the run.
-        shown: False to wait in silence.
+        folder: folder of the run.
+        shown: whether to show a progress bar.
 
     Returns:
-        What became of the items.
+        Counts of the outcomes.
 
     Raises:
         ValueError: when there is no plan.

@@ -1,10 +1,10 @@
-"""Another plan in the place of one: items were added, changed or taken away, the others keep their outcome.
+"""Replace the plan of a run: items were added, changed or removed, the others keep their outcome.
 
-A plan on which nothing was done yet, for want of the right model, say, gives way to other settings too.
+A plan on which no work was done yet, because the model was missing, say, may change its settings too.
 
-The new plan is written beside the old one with what is kept of it, and then named in FOLDER/work-OLD/next.json, by a
-hard link as plan.json is: it counts from then on, killed before that nothing has changed, and of several processes
-that do this at once one wins. Of the old plan nothing but that file stays.
+The new plan is written beside the old one with the outcomes that are kept, then named in FOLDER/work-OLD/next.json by a
+hard link, as plan.json is. From then on it is current. A process killed before that has changed nothing; of several
+processes that do this at once one wins. Of the old plan only that file stays.
 """
 
 import filecmp
@@ -25,7 +25,7 @@ from .plan import NEXT, PLAN, Plan, open_plan
 from .plan_writer import check_settings, draft_plan, first_difference, make_plan, write_header
 
 _LOG = logging.getLogger(__name__)
-_OPEN_CHUNKS = 8  # of the old plan: items are mostly in the same order as before
+_OPEN_CHUNKS = 8  # of the old plan, in memory: items are mostly in the same order as before
 
 
 def update_plan(
@@ -37,22 +37,22 @@ def update_plan(
     lease_s: float,
     shown: bool = True,
 ) -> Plan:
-    """Makes the plan of a run one of these items; those whose id and data are as before keep their outcome.
+    """Make these the items of a run; those whose id and data have not changed keep their outcome.
 
     Args:
-        folder: of the run; without a plan this is `make_plan`.
-        items: what is to be done from now on.
-        settings: must be those of before, unless nothing has been done.
-        batch_size: as for `make_plan`.
-        lease_s: how long a chunk stays with a worker that gives no sign of life.
-        shown: False for no progress bar.
+        folder: folder of the run; without a plan, one is made.
+        items: items of the new plan.
+        settings: settings, which may only change when no work was done.
+        batch_size: a chunk has a multiple of this number of items.
+        lease_s: seconds without a sign of life after which a worker loses its chunk.
+        shown: whether to show a progress bar.
 
     Returns:
-        The plan; the one that is there when the items are the same.
+        The current plan: the old one when the items are the same.
 
     Raises:
-        ValueError: for ids that cannot be used, for other settings, while workers are busy with the old plan, or
-            when another process has renewed it first.
+        ValueError: for invalid ids, for other settings, while workers are busy with the old plan, or when another
+            process has replaced it first.
     """
     root = Path(folder)
     if not (root / PLAN).exists():
@@ -69,19 +69,12 @@ def update_plan(
         _publish(old, fresh)
     num_items = fresh.num_items
     if kept:
-        _LOG.info("%s: %d items instead of %d, %d keep their outcome", root, num_items, old.num_items, kept)
+        _LOG.info("%s: %d items instead of %d; %d keep their outcome", root, num_items, old.num_items, kept)
     return fresh
 
 
 def is_unstarted(folder: str | os.PathLike[str]) -> bool:
-    """Tells whether no item of a plan has been worked on.
-
-    Args:
-        folder: of the run.
-
-    Returns:
-        False also where there is no plan.
-    """
+    """Return whether a run has a plan on which no work was done."""
     if not (Path(folder) / PLAN).exists():
         return False
     plan = open_plan(folder)
@@ -95,13 +88,13 @@ def _items(plan: Plan) -> Path:
 def _refuse_while_busy(plan: Plan, lease_s: float) -> None:
     if held := Leases(plan.work, lease_s).held():
         raise ValueError(
-            f"{plan.folder}: no worker expected while its items change, found {len(held)} at work; wait until they "
-            "have ended, or stop them"
+            f"{plan.folder}: the items cannot change while workers are busy ({len(held)} are); wait until they have "
+            "ended, or stop them"
         )
 
 
 def _copy_outcomes(old: Plan, fresh: Plan, *, shown: bool) -> int:
-    """Writes the outcomes of items that are the same into the new plan; returns how many."""
+    """Copy the outcomes of unchanged items to the new plan; return their number."""
     from tqdm import tqdm
 
     known, num_kept = _EarlierOutcomes(old), 0
@@ -117,7 +110,7 @@ def _copy_outcomes(old: Plan, fresh: Plan, *, shown: bool) -> int:
 
 
 class _EarlierOutcomes:
-    """What is known about the items of a plan."""
+    """The outcomes of an earlier plan."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self._done = plan, finished_chunks(plan)
@@ -137,7 +130,7 @@ class _EarlierOutcomes:
         return plan.lines(chunk), outcomes
 
     def outcome(self, item: Item, line: bytes) -> Outcome | None:
-        """Of an item that is written as before."""
+        """Return the outcome of an item whose line has not changed."""
         if item.id not in self._places:
             return None
         chunk, index = self._places[item.id]
@@ -146,12 +139,12 @@ class _EarlierOutcomes:
 
 
 def _write_kept(plan: Plan, chunk: int, kept: Mapping[int, Outcome]) -> None:
-    with closing(Journal(journals_folder(plan, chunk), f"kept-{secrets.token_hex(6)}")) as part:
+    with closing(Journal(journals_folder(plan, chunk), f"kept-{secrets.token_hex(6)}")) as journal:
         for index, outcome in kept.items():
-            part.outcome(index, outcome)
-        part.sync()
+            journal.outcome(index, outcome)
+        journal.sync()
     if len(kept) == plan.length(chunk):
-        commit(plan, chunk, [kept[index] for index in range(len(kept))], [part.path])
+        commit(plan, chunk, [kept[index] for index in range(len(kept))], [journal.path])
 
 
 def _publish(old: Plan, fresh: Plan) -> None:
@@ -161,7 +154,7 @@ def _publish(old: Plan, fresh: Plan) -> None:
         os.link(path, old.work / NEXT)
     except FileExistsError as error:
         raise ValueError(
-            f"{old.folder}: the items to change by this command alone, found that another has just done so; run again"
+            f"{old.folder}: another command has just changed the items too; run again"
         ) from error
     finally:
         path.unlink()

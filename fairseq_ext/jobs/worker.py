@@ -1,4 +1,4 @@
-"""One worker: takes chunk after chunk until all of its shard have their outcomes."""
+"""A worker: leases chunk after chunk until all items of its shard have an outcome."""
 
 import logging
 import random
@@ -14,19 +14,19 @@ from .leases import Lease, LeaseLost, Leases
 from .plan import Plan, chunks_of_shard
 
 _LOG = logging.getLogger(__name__)
-_POLL_S = (0.1, 2.0)  # first and longest pause while others hold all that is left
+_POLL_S = (0.1, 2.0)  # first and longest pause while other workers hold all chunks that are left
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What workers share out among themselves, and how.
+    """The chunks that the workers of a command divide among themselves, and how they work.
 
     Attributes:
-        batch_size: most items per call of the work.
-        shards: parts of the chunks, each for a command of its own.
-        shard_id: which part, from 0.
-        lease_s: how long a chunk stays with a worker that gives no sign of life.
-        max_deaths: an item at which so many attempts died is quarantined.
+        batch_size: largest number of items per call of the work.
+        shards: number of shards.
+        shard_id: index of this shard, from 0.
+        lease_s: seconds without a sign of life after which a worker loses its chunk.
+        max_deaths: number of attempts that may die at an item before it is quarantined.
     """
 
     batch_size: int = 1
@@ -36,37 +36,30 @@ class Shard:
     max_deaths: int = 3
 
     def chunks(self, plan: Plan) -> set[int]:
-        """Names the chunks of this shard.
-
-        Args:
-            plan: of the run.
-
-        Returns:
-            Their indices.
-        """
+        """Return the indices of the chunks of this shard."""
         return set(chunks_of_shard(plan, self.shards, self.shard_id))
 
 
 def run_worker(plan: Plan, work: Work, shard: Shard, on_chunk: Callable[[], None] = lambda: None) -> None:
-    """Works until every item of the shard has an outcome, waiting for chunks that other workers hold.
+    """Work until every item of the shard has an outcome, waiting for chunks that other workers hold.
 
     Args:
-        plan: of the run.
+        plan: plan of the run.
         work: called with batches of items.
-        shard: which chunks, and how.
+        shard: chunks to work on, and how.
         on_chunk: called after each chunk.
 
     Raises:
-        StorageError: when there is no room to write.
+        StorageError: when the disk is full.
         ContractError: when the work does not return one result per item.
     """
     for chunk, lease in _claims(plan, shard.chunks(plan), shard.lease_s):
         try:
             process_chunk(plan, chunk, work, lease, batch_size=shard.batch_size, max_deaths=shard.max_deaths)
         except LeaseLost:
-            _LOG.warning("chunk %d was taken over by another worker; what it has is kept", chunk)
+            _LOG.warning("chunk %d was taken over by another worker, which keeps its outcomes", chunk)
         except StorageError:
-            # Its folder is gone when another worker has committed the chunk.
+            # The folder of its journals is gone when another worker has committed the chunk.
             if chunk not in finished_chunks(plan):
                 raise
         finally:
@@ -92,7 +85,7 @@ def _claim_one(plan: Plan, todo: set[int], lease_s: float) -> tuple[int, Lease] 
         lease = leases.claim(chunk)
         if lease is None:
             continue
-        # It may have been done and released between the two looks at the disk.
+        # It may have been finished and released since `todo` was read.
         if chunk not in finished_chunks(plan):
             return chunk, lease
         lease.release()

@@ -1,4 +1,4 @@
-"""Worker processes on this machine: started anew when they die, stopped with the command that started them."""
+"""A pool of worker processes on this machine: replaced when they die, stopped with the command that started them."""
 
 import logging
 import multiprocessing
@@ -23,20 +23,20 @@ from .worker import Shard, run_worker
 
 _LOG = logging.getLogger(__name__)
 _POLL_EVERY_S = 0.5
-_GRACE_S = 10.0  # between being asked to stop and being killed
-_END_S = 1.0  # for workers that pause to notice that all is done
+_GRACE_S = 10.0  # from SIGTERM to SIGKILL
+_END_S = 1.0  # for workers that are between two polls to notice that all is done
 _MAX_DEAD_STARTS = 3
-_FATAL = 70  # exit status of a worker that has sent word why no item can be worked on (EX_SOFTWARE)
-TERMINATED = 128 + signal.SIGTERM  # exit status after being asked to stop
+_FATAL = 70  # exit status (EX_SOFTWARE) of a worker that has reported why it cannot work on any item
+TERMINATED = 128 + signal.SIGTERM  # exit status after SIGTERM
 _STOPPING = [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2]  # Slurm's warnings go to all processes of a job
 
 
 @contextmanager
 def exit_on(signals: list[signal.Signals]) -> Iterator[None]:
-    """Turns signals into `SystemExit`, so that what is under way is left in order; a no-op outside the main thread.
+    """Turn signals into `SystemExit`, so that `finally` blocks run; a no-op outside the main thread.
 
     Args:
-        signals: which.
+        signals: signals to handle.
 
     Yields:
         Nothing.
@@ -64,9 +64,11 @@ def _worker_main(
     make_work: Callable[[], Work],
     shard: Shard,
 ) -> None:
-    """The life of a worker process."""
+    """Run a worker process."""
     os.environ.update(surroundings)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent asks to stop
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent stops its workers
     with exit_on(_STOPPING):
         threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
         try:
@@ -77,10 +79,10 @@ def _worker_main(
             reports.send(str(error))
             sys.exit(_FATAL)
         except (StorageError, ContractError) as error:
-            reports.send(f"{folder}: a worker gave up: {error}")
+            reports.send(f"{folder}: a worker stopped: {error}")
             sys.exit(_FATAL)
         except Exception:
-            reports.send(f"{folder}: a worker gave up: {traceback.format_exc()}")
+            reports.send(f"{folder}: a worker stopped: {traceback.format_exc()}")
             sys.exit(_FATAL)
 
 
@@ -88,12 +90,12 @@ def _load_work(make_work: Callable[[], Work]) -> Work:
     try:
         return make_work()
     except (ValueError, OSError, ImportError) as error:
-        # These tell a person what is amiss with the model or the machine; others are faults of the program.
+        # Their message is for the user: a missing model or package. Other exceptions are bugs: keep the traceback.
         raise WorkerError(str(error) or repr(error)) from error
 
 
 def _worker_environment(number: int, size: int) -> dict[str, str]:
-    """Variables of a worker: which one it is, and its part of the cores unless that was chosen already."""
+    """Return the environment variables of a worker: its number, and its share of the cores unless set already."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, cores // size)))
     return {"JOBS_WORKER": str(number), "OMP_NUM_THREADS": threads}
@@ -108,17 +110,17 @@ def _exit_with_parent(parent: int) -> None:
 
 
 class WorkerError(RuntimeError):
-    """No item can be worked on; a person has to look."""
+    """No item can be worked on; the message says why."""
 
 
 class WorkerPool:
-    """Worker processes; one that dies is replaced.
+    """A pool of worker processes; one that dies is replaced.
 
     Args:
-        plan: of the run.
-        make_work: called once per process; must be picklable.
-        shard: which chunks, and how.
-        size: most processes at once.
+        plan: plan of the run.
+        make_work: makes the work, called once per process; must be picklable.
+        shard: chunks to work on, and how.
+        size: largest number of processes.
     """
 
     def __init__(self, plan: Plan, make_work: Callable[[], Work], shard: Shard, size: int) -> None:
@@ -130,13 +132,13 @@ class WorkerPool:
         self._num_dead_starts = 0
 
     def run(self, on_poll: Callable[[], None]) -> None:
-        """Works until all items of the shard have outcomes.
+        """Work until all items of the shard have outcomes.
 
         Args:
-            on_poll: called every now and then.
+            on_poll: called at every poll.
 
         Raises:
-            WorkerError: when the work cannot be made or does not keep its contract, or there is no room.
+            WorkerError: when the work cannot be made or breaks its contract, or the disk is full.
         """
         with exit_on([signal.SIGTERM]):
             try:
@@ -182,13 +184,13 @@ class WorkerPool:
         self._numbers.pop(process)
         if process.exitcode == 0:
             return
-        _LOG.warning("worker %s ended with status %s; another takes its place", process.pid, process.exitcode)
+        _LOG.warning("worker %s ended with status %s; another replaces it", process.pid, process.exitcode)
         if process not in self._ready:
             self._num_dead_starts += 1
         if self._num_dead_starts >= _MAX_DEAD_STARTS:
             raise WorkerError(
-                f"{self._plan.folder}: workers that start expected, found {_MAX_DEAD_STARTS} that died with status "
-                f"{process.exitcode} (-N: by signal N) before their first item; try --workers 0 to see why"
+                f"{self._plan.folder}: {_MAX_DEAD_STARTS} workers died before their first item, with status "
+                f"{process.exitcode} (-N: by signal N); run with --workers 0 to see why"
             )
 
     def _stop(self) -> None:

@@ -211,7 +211,7 @@ def test_of_plans_written_at_once_one_wins(tmp_path: Path) -> None:
     tokens = [answer for answer in answers if "expected" not in answer]
     assert len(set(tokens)) == 1
     refused = [answer for answer in answers if "expected" in answer]
-    assert all("0' expected as item 1, found '" in answer for answer in refused)
+    assert all("0' as item 1, found '" in answer for answer in refused)
     assert (len(tokens), len(refused)) in {(3, 1), (1, 3)}
     assert {path.name for path in tmp_path.iterdir()} == {"plan.json", f"work-{tokens[0]}"}
     plan = make_plan(tmp_path, [Item(f"{'a' if len(tokens) == 3 else 'b'}{i}") for i in range(3000)], {}, 1)

@@ -59,7 +59,7 @@ def test_what_has_not_changed_is_kept(tmp_path: Path) -> None:
     call(tmp_path, make_items("a", "b", "c", "d"), Log())
     old = open_plan(tmp_path)
     wanted = make_items("e", "d", "b", "a", b=5)
-    with pytest.raises(ValueError, match=r"'a' expected as item 1, found 'e'; pass --update"):
+    with pytest.raises(ValueError, match=r"expected 'a' as item 1, found 'e'; pass --update"):
         call(tmp_path, wanted, Log())
     log = Log()
     summary = call(tmp_path, wanted, log, UPDATE)
@@ -132,13 +132,13 @@ def test_a_plan_on_which_nothing_was_done_gives_way(tmp_path: Path) -> None:
 
 def test_a_batch_of_nothing_is_refused(tmp_path: Path) -> None:
     for size in (0, -1):
-        with pytest.raises(ValueError, match=f"1 item or more expected, found {size}"):
+        with pytest.raises(ValueError, match=f"expected 1 or more, found {size}"):
             call(tmp_path, make_items("a"), Log(), batch_size=size)
 
 
 def test_two_items_of_one_id_change_nothing(tmp_path: Path) -> None:
     call(tmp_path, make_items("a"), Log())
-    with pytest.raises(ValueError, match="found two"):
+    with pytest.raises(ValueError, match="two items have this id"):
         call(tmp_path, make_items("b", "b"), Log(), UPDATE)
     assert values_of(tmp_path) == {"a": 0}
     assert len(list(tmp_path.glob("work-*"))) == 1
@@ -148,7 +148,7 @@ def test_nothing_changes_under_a_worker(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, make_items("a", "b"), {}, 1)
     lease = Leases(plan.work, 60.0).claim(1)
     assert lease is not None
-    with pytest.raises(ValueError, match="no worker expected while its items change, found 1 at work"):
+    with pytest.raises(ValueError, match=r"cannot change while workers are busy \(1 are\)"):
         update_plan(tmp_path, make_items("a", "c"), {}, 1, lease_s=60.0)
     assert open_plan(tmp_path) == plan
     lease.release()
@@ -160,7 +160,7 @@ def test_nothing_changes_under_a_worker(tmp_path: Path) -> None:
 def test_who_still_works_on_the_old_plan_is_told(tmp_path: Path) -> None:
     old = make_plan(tmp_path, make_items("a", "b"), {}, 1)
     update_plan(tmp_path, make_items("c"), {}, 1, lease_s=60.0, shown=False)
-    with pytest.raises(StorageError, match="another command has made a new one"):
+    with pytest.raises(StorageError, match="another command replaced it"):
         finished_chunks(old)
 
     def work(item: Item) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def test_who_still_works_on_the_old_plan_is_told(tmp_path: Path) -> None:
 
     settings: dict[str, Any] = {}
     make = functools.partial(one_by_one, work)
-    with pytest.raises(WorkerError, match=r"found it gone|No such file"):
+    with pytest.raises(WorkerError, match=r"plan of this command is gone|No such file"):
         run(tmp_path, make_items("c"), make, settings=settings, execution=HERE)
     assert not list(open_plan(tmp_path).work.glob("done/*"))
 
