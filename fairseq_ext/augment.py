@@ -53,7 +53,7 @@ class WaveformAugmentConfig:
 
 
 class WaveformAugment:
-    """Applies the distortions that are switched on, in the order a real recording meets them.
+    """Apply the distortions that are switched on, in the order a real recording meets them.
 
     First the voice (speed, pitch, stretch), then the room and the microphone (equaliser, reverberation,
     noise), then the recording (shift, gain).

@@ -52,7 +52,7 @@ class Fit:
 
 
 def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
-    """Names of the blocks of splits, in the manifest's order.
+    """Return of the blocks of splits, in the manifest's order.
 
     Args:
         features: folder of tools/dump_features.py.
@@ -115,7 +115,7 @@ def fit_work(features: Path, out: Path, fit: Fit) -> Work:
 
 
 def draw_frames(features: Path, names: Sequence[str], fit: Fit) -> Floats:
-    """Draws the frames to learn from, each with the same chance.
+    """Draw the frames to learn from, each with the same chance.
 
     Args:
         features: folder of `features.dump`.
@@ -146,7 +146,7 @@ def _some(frames: NDArray[np.float16], share: float, rng: np.random.Generator) -
 
 
 def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
-    """Learns clusters.
+    """Learn clusters.
 
     Args:
         frames: (N, D).
@@ -216,7 +216,7 @@ def assign_work(features: Path, out: Path) -> Work:
 
 
 def join_labels(out: Path, split: str, names: Sequence[str]) -> int:
-    """Joins the blocks of a split to `OUT/SPLIT.km`, row by row as its manifest.
+    """Join the blocks of a split to `OUT/SPLIT.km`, row by row as its manifest.
 
     Args:
         out: folder of `assign_work`.

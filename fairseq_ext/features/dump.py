@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 
 
 class Frames(Protocol):
-    """Turns a waveform into features.
+    """Turn a waveform into features.
 
     Attributes:
         sample_rate_hz: of the waveforms it expects.
@@ -178,7 +178,7 @@ def _write(path: Path, rows: list[Floats]) -> None:
 
 
 def read_block(path: Path) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
-    """Reads a block.
+    """Read a block.
 
     Args:
         path: `OUT/SPLIT/START.npz`.

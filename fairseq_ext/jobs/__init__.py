@@ -1,35 +1,39 @@
-"""Work on many items that loses nothing: by several processes, by any scheduler's shards, or as a job array of Slurm.
+"""Process many items on many workers, so that any process may be killed at any moment: locally, in shards, or on Slurm.
 
     summary = run(folder, items, make_work, settings=settings, execution=Execution.from_args(args))
     for outcome in outcomes(folder): ...
 
-Every item ends in exactly one of done, rejected (the input is at fault), failed (the work raised) and quarantined
-(the process died at it every time). Any process may be killed at any moment; the same call again keeps what is
-done and goes on. `outcomes` refuses a run that is not finished.
+Every item ends in exactly one state: done, rejected (the input is at fault), failed (the work raised) or quarantined
+(the process died at it every time). The same call again keeps what is done and continues.
+
+The life of an item:
+    1. `plan_writer` writes all items into a plan, in chunks; `update_plan` replaces it when items change (`plan` reads)
+    2. `runner.run` starts a `worker_pool` of processes, or `slurm` a job array of them, for the chunks of its shard
+    3. `worker` leases a chunk (`leases`: a worker that dies loses its lease to another)
+    4. `attempt` calls the work on batches of its items and appends each outcome to a `journal`
+       (a killed attempt: the next one recovers the outcomes of its journal and goes on behind them)
+    5. when all items of the chunk have an outcome, the attempt commits it to `finished_chunks`
+    6. `retry` reopens finished chunks on request: failed items, items whose output files are gone
+    7. `summary` counts the outcomes and streams them in the order of the items
 
 In the folder of a run:
-    plan.json      the items and settings (`plan.py`). Others are refused (`planning.py`), but other items can be asked
-                   for: those that have not changed keep their outcome (`renewal.py`)
-    work-TOKEN/    the work on that plan:
-        items.jsonl, chunks.bin
-        leases/    who works on which chunk of items (`leases.py`)
-        parts/     what workers write while they work, readable after any death (`parts.py`)
-        done/      chunks whose items all have an outcome (`committed.py`)
+    plan.json      items and settings of the current plan
+    work-TOKEN/    the work on it: items.jsonl and chunks.bin (plan), leases/, parts/ (journals), done/ (chunks)
     slurm/         logs of the jobs
     summary.json, problems.tsv
 
-The books cost 68 microseconds of CPU per item, an update 74, a bare pool of processes 20 (tests/bench/jobs.py: 100,000
-items without work, one worker, one run on a busy machine).
+The bookkeeping costs 68 microseconds of CPU per item, an update 74, a bare pool of processes 20 (tests/bench/jobs.py:
+100,000 items without work, one worker, one run on a busy machine).
 
-Assumed of the file system, local or NFS from version 3: exclusive creation, `link` and `rename` are atomic, and what
-was written before a file is closed is there for whoever opens it later. Clocks of machines need not agree.
+Requirements on the file system, local or NFS from version 3: exclusive creation, `link` and `rename` are atomic, and
+what was written before a file is closed is visible to whoever opens it later. Clocks of machines need not agree.
 """
 
 from .execution import Execution, add_arguments
 from .items import Item, Outcome, Rejected, Work, one_by_one
-from .local import WorkerError
-from .running import run, status, watch
+from .runner import run, status, watch
 from .summary import Summary, outcomes, results
+from .worker_pool import WorkerError
 
 __all__ = [
     "Execution",

@@ -8,27 +8,27 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """Where and how.
+    """Where and how a run is executed.
 
     Attributes:
         executor: "local": processes of this machine; "slurm": a job array, through submitit.
-        workers: processes, on Slurm per job; 0 works in this process, to debug.
-        shards: on Slurm, jobs of the array; otherwise parts, each for a command of its own.
-        shard_id: which part this command does; from 0, not for Slurm.
-        update: take other items than those of the first run; what has not changed is kept.
+        workers: number of worker processes, on Slurm per job; 0 works in this process, for debugging.
+        shards: number of shards, one command each; on Slurm, number of jobs of the array.
+        shard_id: shard of this command, from 0; None on Slurm.
+        update: accept other items than those of the first run; items that have not changed keep their outcome.
         retry_failed: try failed and quarantined items again.
         retry_rejected: try rejected items again.
-        watch: start nothing, show the progress of a run that goes on elsewhere.
-        max_deaths: an item at which so many attempts died is quarantined.
-        lease_s: how long items stay with a worker that gives no sign of life.
-        progress: show a progress bar.
-        partition: of Slurm; None for its default.
-        gpus: per job.
-        cpus: per job; 0 for one per worker.
-        mem_gb: per job; None for the partition's default.
-        timeout_min: of a job, which is put into the queue again when it is over.
-        max_requeues: how often at most, after timeouts; preemption does not count.
-        slurm: further options of sbatch, such as {"account": "x"}.
+        watch: only show the progress of a run that was started elsewhere.
+        max_deaths: number of worker processes that may die at an item before it is quarantined.
+        lease_s: seconds without a sign of life after which a worker loses its items to others.
+        progress: whether to show a progress bar.
+        partition: partition of Slurm; None for its default.
+        gpus: number of GPUs per Slurm job.
+        cpus: number of CPUs per Slurm job; 0 for one per worker.
+        mem_gb: memory per Slurm job, GB; None for the default of the partition.
+        timeout_min: time limit of a Slurm job, minutes; a job that reaches it is requeued.
+        max_requeues: how often a job is requeued after timeouts; preemption does not count.
+        slurm: further options for sbatch, such as {"account": "x"}.
     """
 
     executor: Literal["local", "slurm"] = "local"
@@ -52,43 +52,43 @@ class Execution:
 
     def __post_init__(self) -> None:
         if self.executor not in {"local", "slurm"}:
-            raise ValueError(f"executor: local or slurm expected, found {self.executor!r}; name one of them")
+            raise ValueError(f"executor: expected local or slurm, found {self.executor!r}")
         for name, least in [("workers", 0), ("shards", 1), ("max_deaths", 1), ("timeout_min", 1)]:
             if getattr(self, name) < least:
-                raise ValueError(f"{name}: at least {least} expected, found {getattr(self, name)}; raise it")
+                raise ValueError(f"{name}: expected {least} or more, found {getattr(self, name)}")
         if self.lease_s <= 0:
-            raise ValueError(f"lease_s: more than 0 seconds expected, found {self.lease_s}; raise it")
+            raise ValueError(f"lease_s: expected more than 0 seconds, found {self.lease_s}")
         self._check_shard()
 
     def _check_shard(self) -> None:
         if self.executor == "slurm":
             if self.shard_id is not None:
                 raise ValueError(
-                    "shard_id: none expected with the executor slurm, which starts all shards itself, found "
-                    f"{self.shard_id}; leave it out, or use the executor local in a job of your own"
+                    f"shard_id: {self.shard_id} given, but the executor slurm starts all shards itself; leave it out, or use the "
+                    "executor local in a job of your own"
                 )
         elif self.shard_id is None and self.shards > 1:
             raise ValueError(
-                f"shard_id: 0 to {self.shards - 1} expected with {self.shards} shards, found none; say which "
+                f"shard_id: expected 0 to {self.shards - 1} with {self.shards} shards, found none; say which shard "
                 "this command does"
             )
         elif self.shard_id is not None and not 0 <= self.shard_id < self.shards:
             raise ValueError(
-                f"shard_id: 0 to {self.shards - 1} expected, found {self.shard_id}; count from 0"
+                f"shard_id: expected 0 to {self.shards - 1}, found {self.shard_id}; count from 0"
             )
 
     @classmethod
     def from_args(cls, args: argparse.Namespace) -> "Execution":
-        """Takes the options that `add_arguments` added.
+        """Build from the options that `add_arguments` added.
 
         Args:
-            args: the parsed command line.
+            args: parsed command line.
 
         Returns:
             The execution.
 
         Raises:
-            ValueError: when they do not fit together.
+            ValueError: for options that contradict each other.
         """
         given = {f.name: getattr(args, f.name) for f in fields(cls) if hasattr(args, f.name)}
         given["slurm"] = dict(_option(text) for text in args.slurm)
@@ -109,46 +109,57 @@ def add_arguments(parser: argparse.ArgumentParser, *, reruns: bool = True) -> No
     """
     group = parser.add_argument_group("execution")
     group.add_argument(
-        "--workers", type=int, default=1, help="processes, on Slurm per job; 0: this one (default: 1)"
-    )
-    group.add_argument("--shards", type=int, default=1, help="parts of the work; on Slurm, jobs (default: 1)")
-    group.add_argument(
-        "--shard-id", type=int, help="the part that this command does, from 0; for any scheduler"
-    )
-    group.add_argument(
-        "--executor", choices=["local", "slurm"], default="local", help="where (default: local)"
+        "--workers",
+        type=int,
+        default=1,
+        help="worker processes, on Slurm per job; 0: this process (default: 1)",
     )
     group.add_argument(
-        "--watch", action="store_true", help="start nothing, show the progress over all shards"
+        "--shards", type=int, default=1, help="number of shards; on Slurm, of jobs (default: 1)"
     )
+    group.add_argument("--shard-id", type=int, help="shard of this command, from 0; for any scheduler")
+    group.add_argument(
+        "--executor", choices=["local", "slurm"], default="local", help="where to run (default: local)"
+    )
+    group.add_argument("--watch", action="store_true", help="only show the progress of all shards")
     if reruns:
         group.add_argument(
             "--update",
             action="store_true",
-            help="take up what was added, changed or removed; the rest is kept",
+            help="process items that were added or changed, drop removed ones, keep the rest",
         )
         group.add_argument(
-            "--retry-rejected", action="store_true", help="try rejected items again, whose files were fixed"
+            "--retry-rejected", action="store_true", help="retry rejected items (after fixing their files)"
         )
-        group.add_argument(
-            "--retry-failed", action="store_true", help="try failed and quarantined items again"
-        )
-    group.add_argument("--max-deaths", type=int, default=3, help="processes an item may kill (default: 3)")
+        group.add_argument("--retry-failed", action="store_true", help="retry failed and quarantined items")
     group.add_argument(
-        "--lease-s", type=float, default=60.0, help="a silent worker's items go to others after (default: 60)"
+        "--max-deaths",
+        type=int,
+        default=3,
+        help="deaths of workers at an item before it is quarantined (default: 3)",
     )
-    group.add_argument("--partition", help="of Slurm (default: Slurm's)")
-    group.add_argument("--gpus", type=int, default=0, help="per Slurm job (default: 0)")
-    group.add_argument("--cpus", type=int, default=0, help="per Slurm job (default: one per worker)")
-    group.add_argument("--mem-gb", type=float, help="memory per Slurm job (default: the partition's)")
     group.add_argument(
-        "--timeout-min", type=int, default=24 * 60, help="of a Slurm job, minutes (default: a day)"
+        "--lease-s",
+        type=float,
+        default=60.0,
+        help="seconds after which a silent worker loses its items (default: 60)",
     )
-    group.add_argument("--max-requeues", type=int, default=20, help="of a job that timed out (default: 20)")
+    group.add_argument("--partition", help="partition of Slurm (default: that of Slurm)")
+    group.add_argument("--gpus", type=int, default=0, help="GPUs per Slurm job (default: 0)")
+    group.add_argument("--cpus", type=int, default=0, help="CPUs per Slurm job (default: one per worker)")
+    group.add_argument(
+        "--mem-gb", type=float, help="memory per Slurm job, GB (default: that of the partition)"
+    )
+    group.add_argument(
+        "--timeout-min", type=int, default=24 * 60, help="time limit of a Slurm job, minutes (default: a day)"
+    )
+    group.add_argument(
+        "--max-requeues", type=int, default=20, help="requeues of a job after timeouts (default: 20)"
+    )
     group.add_argument(
         "--slurm",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="further option of sbatch; repeatable",
+        help="further option for sbatch; repeatable",
     )

@@ -1,4 +1,4 @@
-"""What goes in and what comes out: an item of work, and the one outcome that it ends with."""
+"""Input and output of a run: items of work, and the one outcome that each ends with."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ STATES: tuple[State, ...] = get_args(State)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A piece of work.
+    """An item of work.
 
     Attributes:
-        id: unique within its run; it may be a path with slashes.
-        data: what the work needs to know, as JSON can hold it (numbers, texts, lists, mappings).
+        id: name, unique within the run; may be a path with slashes.
+        data: input of the work, as JSON can hold it (numbers, strings, lists, mappings).
     """
 
     id: str
@@ -22,12 +22,12 @@ class Item:
 
 
 class Rejected(Exception):
-    """Raised by the work when the input is at fault, so that trying again would not help.
+    """Raised by the work when the input is at fault, so that a retry would not help.
 
     Args:
-        reason: a slug to count by, such as "no_face".
-        detail: what was found, for a person.
-        result: measurements that are worth keeping all the same, as JSON can hold them.
+        reason: short name to count by, such as "no_face".
+        detail: what was found, for the user.
+        result: measurements to keep all the same, as JSON can hold them.
     """
 
     def __init__(self, reason: str, detail: str = "", result: Mapping[str, Any] | None = None) -> None:
@@ -46,15 +46,15 @@ Work = Callable[[Sequence[Item]], Iterable[Mapping[str, Any] | Exception]]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an item.
+    """The outcome of an item.
 
     Attributes:
-        id: of the item.
+        id: id of the item.
         state: "done"; "rejected": the input is at fault; "failed": the work raised; "quarantined": the process
             died every time the item was tried.
-        reason: the slug of a rejection, the class of an exception, "died" in quarantine; empty when done.
-        detail: for a person.
-        result: what the work returned; of a rejection what it was given, otherwise empty.
+        reason: reason of a rejection, class of an exception, "died" in quarantine; empty when done.
+        detail: explanation for the user.
+        result: what the work returned, or the measurements of a rejection; otherwise empty.
     """
 
     id: str
@@ -65,13 +65,13 @@ class Outcome:
 
 
 def one_by_one(function: Callable[[Item], Mapping[str, Any]]) -> Work:
-    """Makes work of a function of one item; an exception is the outcome of its item alone.
+    """Make work of a function of one item; an exception is the outcome of its item alone.
 
     Args:
         function: returns the result of an item, as JSON can hold it, or raises `Rejected` or another exception.
 
     Returns:
-        The work. Results are handed over one at a time, as they come.
+        The work, which yields each result as soon as it is there.
     """
 
     def work(items: Sequence[Item]) -> Iterator[Mapping[str, Any] | Exception]:

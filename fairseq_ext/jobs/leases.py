@@ -1,13 +1,13 @@
-"""Who works on which chunk: a file per claim, created exclusively and kept fresh by a thread of its holder.
+"""Leases: which worker has which chunk. A file per claim, created exclusively, kept fresh by a thread of its holder.
 
 FOLDER/work-TOKEN/leases/CHUNK.GENERATION names its holder. A lease is stale when its holder died (seen at once
 on the same machine) or has not touched it for `lease_s`; it is taken over by creating the next generation, which
-exactly one process can do. The holder of an older generation, woken or requeued, notices at its next beat and
-gives up; should it be too late for that, its commit finds the other's in place. So a lease saves work, and
-correctness does not depend on it.
+exactly one process can do. The holder of an older generation, woken or requeued, notices at its next heartbeat
+and gives up; if that is too late, its commit finds that of the other in place. So leases avoid double work, but
+correctness does not depend on them.
 
-Times are the file server's: the age of a lease is the difference to a file touched just now, never to the clock
-of this machine. Leases are opened before they are looked at, which on NFS asks the server anew (close-to-open
+Times are those of the file server: the age of a lease is its difference to a file touched just now, never to the clock
+of this machine. Leases are opened before their age is read, which makes NFS ask the server again (close-to-open
 consistency).
 """
 
@@ -20,9 +20,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .parts import StorageError
+from .journal import StorageError
 
-_BEATS_PER_LEASE = 6
+_HEARTBEATS_PER_LEASE = 6
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -32,13 +32,13 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process, told apart from all others that ever ran.
+    """Identity of a process, unique among all that ever ran.
 
     Attributes:
-        machine: boot and process namespace; empty where that cannot be known.
-        pid: process number.
-        started: when, in ticks of that machine.
-        token: of one claim.
+        machine: boot id and process namespace; empty where unknown.
+        pid: process id.
+        started: start time, in clock ticks of that machine.
+        token: token of one claim.
     """
 
     machine: str
@@ -47,23 +47,23 @@ class Holder:
     token: str
 
     def text(self) -> str:
-        """What a lease says."""
+        """Return the content of a lease."""
         return "\n".join([self.machine, str(self.pid), self.started, self.token])
 
 
 def this_process() -> Holder:
-    """Describes this process, with a new token."""
+    """Return the identity of this process, with a new token."""
     return Holder(_machine(), os.getpid(), _state_and_start(os.getpid())[1], secrets.token_hex(6))
 
 
 def is_dead(text: str) -> bool:
-    """Tells whether the holder of a lease is a process of this machine that is gone.
+    """Return whether the holder of a lease was a process of this machine that has ended.
 
     Args:
-        text: of the lease; it may be torn.
+        text: content of the lease; may be torn.
 
     Returns:
-        False also where that cannot be known.
+        False also where that is unknown.
     """
     machine, _, rest = text.partition("\n")
     pid, _, rest = rest.partition("\n")
@@ -82,7 +82,7 @@ def _machine() -> str:
 
 
 def _state_and_start(pid: int) -> tuple[str, str]:
-    """Of a process: its state (empty: there is none) and when it started (`man 5 proc`, fields 3 and 22 of stat)."""
+    """Return state (empty: no such process) and start time of a process (`man 5 proc`, fields 3 and 22 of stat)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -91,12 +91,12 @@ def _state_and_start(pid: int) -> tuple[str, str]:
 
 
 class Lease:
-    """A chunk held by this process; it is kept fresh until it is released or lost.
+    """A lease on a chunk, held by this process and kept fresh until it is released or lost.
 
     Args:
-        path: of the file just created.
-        holder: this process.
-        lease_s: how long an untouched lease is good for.
+        path: path of the lease file, just created.
+        holder: identity of this process.
+        lease_s: age in seconds at which a lease expires.
     """
 
     def __init__(self, path: Path, holder: Holder, lease_s: float) -> None:
@@ -108,10 +108,10 @@ class Lease:
         self._thread.start()
 
     def _keep_fresh(self) -> None:
-        while not self._released.wait(self._lease_s / _BEATS_PER_LEASE) and not self._lost:
+        while not self._released.wait(self._lease_s / _HEARTBEATS_PER_LEASE) and not self._lost:
             try:
                 self._beat()
-            except OSError:  # the server is away; `check` says so if it stays away
+            except OSError:  # the server is away; `check` raises if it stays away
                 continue
 
     def _beat(self) -> None:
@@ -125,11 +125,11 @@ class Lease:
         self._beaten_s = time.monotonic()
 
     def check(self) -> None:
-        """Makes sure that the chunk is still this process's; asks the disk only when that may have changed.
+        """Check that this process still has the chunk; reads the disk only when that may have changed.
 
         Raises:
-            LeaseLost: when it is another's.
-            StorageError: when the disk does not answer.
+            LeaseLost: when another worker has taken it over.
+            StorageError: when the disk cannot be read.
         """
         # A process that was frozen wakes with an old beat.
         if time.monotonic() - self._beaten_s > self._lease_s / 2:
@@ -138,11 +138,11 @@ class Lease:
             raise LeaseLost(str(self._path))
 
     def confirm(self) -> None:
-        """Asks the disk whether the chunk is still this process's.
+        """Check on the disk that this process still has the chunk.
 
         Raises:
-            LeaseLost: when it is another's.
-            StorageError: when the disk does not answer.
+            LeaseLost: when another worker has taken it over.
+            StorageError: when the disk cannot be read.
         """
         try:
             self._beat()
@@ -152,11 +152,11 @@ class Lease:
             raise LeaseLost(str(self._path))
 
     def release(self) -> None:
-        """Gives the chunk back."""
+        """Release the chunk."""
         self._released.set()
         self._thread.join()
         with suppress(LeaseLost, StorageError):
-            self.confirm()  # or this might remove the lease of another
+            self.confirm()  # without it, this might remove the lease of another worker
             self._remove()
 
     def _remove(self) -> None:
@@ -170,11 +170,11 @@ def _next(path: Path) -> Path:
 
 
 class Leases:
-    """The leases of a run, as they were when this object was made.
+    """The leases of a run at the time this object was created.
 
     Args:
-        work: folder of the plan.
-        lease_s: how long an untouched lease is good for.
+        work: work folder of the plan.
+        lease_s: age in seconds at which a lease expires.
     """
 
     def __init__(self, work: Path, lease_s: float) -> None:
@@ -188,26 +188,22 @@ class Leases:
 
     @property
     def chunks(self) -> Set[int]:
-        """Those that were leased, fresh or stale."""
+        """Chunks with a lease, fresh or stale."""
         return self._newest.keys()
 
     def held(self) -> set[int]:
-        """Names the chunks that a worker is busy with.
-
-        Returns:
-            Those whose lease is fresh.
-        """
+        """Return the chunks whose lease is fresh."""
         newest = self._newest.items()
         return {chunk for chunk, number in newest if not self._is_stale(self._path(chunk, number))}
 
     def claim(self, chunk: int) -> Lease | None:
-        """Tries to take a chunk that is free or whose lease is stale.
+        """Try to lease a chunk that is free or whose lease is stale.
 
         Args:
-            chunk: its index.
+            chunk: index of the chunk.
 
         Returns:
-            The lease; None when another has it.
+            The lease; None when another worker has it.
         """
         newest = self._newest.get(chunk)
         if newest is not None and not self._is_stale(self._path(chunk, newest)):
@@ -229,7 +225,7 @@ class Leases:
             with open(path) as file:
                 text, touched_s = file.read(), os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:
-            return False  # released just now: it is free at the next look
+            return False  # released just now: free at the next poll
         return is_dead(text) or self._server_time_s() - touched_s > self._lease_s
 
     def _server_time_s(self) -> float:

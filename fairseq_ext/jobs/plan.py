@@ -1,9 +1,9 @@
-"""What is to be done: items in order, in chunks that one worker takes at a time. A plan never changes.
+"""A plan: the items in order, in chunks that one worker leases at a time. A plan never changes.
 
-FOLDER/plan.json says of a plan its token, counts and settings; FOLDER/work-TOKEN/ holds `items.jsonl` (a
-record per item, as `records.py` writes them), `chunks.bin` (where each chunk starts in it, 64-bit little-endian, and
-the end) and all that is done on it. plan.json appears by a hard link, when the rest is there (`planning.py`). A plan of
-other items comes in its place by a file next.json in the work folder of the one before (`renewal.py`).
+FOLDER/plan.json holds token, counts and settings of a plan. FOLDER/work-TOKEN/ holds `items.jsonl` (a line per item, as
+in `checked_lines.py`), `chunks.bin` (the offsets of the chunks in it and its length, 64-bit little-endian) and all
+progress on the plan. plan.json appears last, by a hard link (`plan_writer.py`). A plan for other items replaces it by a
+file next.json in the work folder of the earlier plan (`update_plan.py`).
 """
 
 import json
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .checked_lines import decode, encode
 from .items import Item
-from .records import decode, encode
 
 PLAN = "plan.json"
 NEXT = "next.json"
@@ -26,11 +26,11 @@ class Plan:
     """A plan on disk.
 
     Attributes:
-        folder: of the run.
-        token: tells this plan from all others.
-        num_items: how many.
+        folder: folder of the run.
+        token: unique name of the plan.
+        num_items: number of items.
         chunk_size: items per chunk; the last one may have fewer.
-        settings: what the outcomes depend on besides the items.
+        settings: settings that the outcomes depend on, besides the items.
     """
 
     folder: Path
@@ -41,30 +41,23 @@ class Plan:
 
     @property
     def num_chunks(self) -> int:
-        """How many chunks."""
+        """Number of chunks."""
         return -(-self.num_items // self.chunk_size)
 
     @property
     def work(self) -> Path:
-        """The folder of this plan within that of the run."""
+        """Folder of this plan within that of the run."""
         return work_folder(self.folder, self.token)
 
     def length(self, chunk: int) -> int:
-        """How many items a chunk has.
-
-        Args:
-            chunk: its index.
-
-        Returns:
-            The number of its items.
-        """
+        """Return the number of items of a chunk."""
         return min(self.chunk_size, self.num_items - chunk * self.chunk_size)
 
     def items(self, chunk: int) -> list[Item]:
-        """Reads the items of a chunk.
+        """Read the items of a chunk.
 
         Args:
-            chunk: its index.
+            chunk: index of the chunk.
 
         Returns:
             Its items.
@@ -74,17 +67,10 @@ class Plan:
         """
         path = self.work / "items.jsonl"
         lines = enumerate(self.lines(chunk), 1)
-        return [item_of(line, path, chunk * self.chunk_size + number) for number, line in lines]
+        return [to_item(line, path, chunk * self.chunk_size + number) for number, line in lines]
 
     def lines(self, chunk: int) -> list[bytes]:
-        """Reads the items of a chunk as they were written.
-
-        Args:
-            chunk: its index.
-
-        Returns:
-            A line per item, unchecked.
-        """
+        """Read the lines of the items of a chunk, without verifying their checksums."""
         with open(self.work / "chunks.bin", "rb") as file:
             file.seek(8 * chunk)
             start, end = struct.unpack("<2Q", file.read(16))
@@ -93,13 +79,13 @@ class Plan:
             return file.read(end - start).splitlines(keepends=True)
 
 
-def item_of(line: bytes, path: Path, number: int) -> Item:
-    """Reads an item.
+def to_item(line: bytes, path: Path, number: int) -> Item:
+    """Decode the line of an item.
 
     Args:
-        line: as `line_of` writes it.
-        path: that it is from, for the message.
-        number: of the line, likewise.
+        line: as `to_line` writes it.
+        path: file of the line, for the message.
+        number: line number, for the message.
 
     Returns:
         The item.
@@ -110,30 +96,21 @@ def item_of(line: bytes, path: Path, number: int) -> Item:
     record = decode(line)
     if record is None:
         raise ValueError(
-            f"{path}:{number}: an item and its checksum expected, found a damaged line; "
-            "remove the folder and run again"
+            f"{path}:{number}: damaged line (its checksum does not match); delete the folder of the run and run again"
         )
     return Item(**record)
 
 
 def work_folder(folder: Path, token: str) -> Path:
-    """Where a plan and what is done on it are.
-
-    Args:
-        folder: of the run.
-        token: of the plan.
-
-    Returns:
-        The path.
-    """
+    """Return the folder of the work on a plan."""
     return folder / f"work-{token}"
 
 
 def open_plan(folder: str | os.PathLike[str]) -> Plan:
-    """Opens the plan of a run.
+    """Open the plan of a run.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
 
     Returns:
         The plan.
@@ -143,19 +120,12 @@ def open_plan(folder: str | os.PathLike[str]) -> Plan:
     """
     found = list(plans(Path(folder)))
     if not found:
-        raise ValueError(f"{Path(folder) / PLAN}: a plan expected, found none; start the run first")
+        raise ValueError(f"{Path(folder) / PLAN}: no such plan; start the run first")
     return found[-1]
 
 
 def plans(root: Path) -> Iterator[Plan]:
-    """Follows the plans of a run.
-
-    Args:
-        root: folder of the run.
-
-    Yields:
-        The first plan and those that came in its place; the last one counts.
-    """
+    """Yield the plans of a run: the first one and those that replaced it; the last one is current."""
     path = root / PLAN
     while path.exists():
         plan = Plan(folder=root, **json.loads(path.read_text(encoding="utf-8")))
@@ -163,14 +133,8 @@ def plans(root: Path) -> Iterator[Plan]:
         path = plan.work / NEXT
 
 
-def line_of(item: Item) -> bytes:
-    """Writes an item; items that are equal look the same.
-
-    Args:
-        item: the item.
-
-    Returns:
-        Its line.
+def to_line(item: Item) -> bytes:
+    """Encode an item as a line; equal items give equal lines.
 
     Raises:
         ValueError: for data that JSON cannot hold.
@@ -179,19 +143,10 @@ def line_of(item: Item) -> bytes:
         return encode({"id": item.id, "data": dict(item.data)}, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"item {item.id!r}: data as JSON can hold it expected, {error}; convert it"
+            f"item {item.id!r}: its data cannot be written as JSON: {error}; convert it"
         ) from error
 
 
 def chunks_of_shard(plan: Plan, shards: int, shard_id: int) -> Iterator[int]:
-    """Names the chunks of a shard: every chunk belongs to exactly one.
-
-    Args:
-        plan: of the run.
-        shards: how many there are.
-        shard_id: which one, from 0.
-
-    Yields:
-        The indices of its chunks.
-    """
+    """Yield the chunks of a shard; every chunk belongs to exactly one shard."""
     yield from range(shard_id, plan.num_chunks, shards)

@@ -1,22 +1,22 @@
-"""How far a run has come, read from its folder, so by anyone: the command itself, or another terminal."""
+"""Progress of a run, read from its folder: by the command itself or from another terminal."""
 
 from collections import Counter
 from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
-from .committed import chunks_with_parts, done_chunks, parts_folder, read_counts
-from .parts import attempts
+from .checked_lines import decode
+from .finished_chunks import chunks_with_journals, finished_chunks, journals_folder, read_counts
+from .journal import attempts
 from .plan import Plan
-from .records import decode
 
 
-class Scan:
-    """Counts outcomes again and again; reads only what is new.
+class ProgressReader:
+    """A reader of the counts of outcomes that reads only what is new.
 
     Args:
-        plan: of the run.
-        chunks: those that count.
+        plan: plan of the run.
+        chunks: chunks to count.
     """
 
     def __init__(self, plan: Plan, chunks: Set[int]) -> None:
@@ -27,14 +27,10 @@ class Scan:
         self.num_items = sum(plan.length(chunk) for chunk in chunks)
 
     def counts(self) -> Counter[str]:
-        """Looks at the folder.
-
-        Returns:
-            Number of items by state.
-        """
-        done = done_chunks(self._plan) & self._chunks
+        """Count the items by state."""
+        done = finished_chunks(self._plan) & self._chunks
         self._done = {chunk: self._counts_of(chunk) for chunk in done}
-        active = (chunks_with_parts(self._plan) & self._chunks) - done
+        active = (chunks_with_journals(self._plan) & self._chunks) - done
         self._states = {chunk: self._states_of(chunk) for chunk in active}
         total: Counter[str] = Counter()
         for counts in self._done.values():
@@ -49,7 +45,7 @@ class Scan:
 
     def _states_of(self, chunk: int) -> dict[int, str]:
         states = self._states.get(chunk, {})
-        for path in attempts(parts_folder(self._plan, chunk)):
+        for path in attempts(journals_folder(self._plan, chunk)):
             states.update(self._new_states(path))
         return states
 
@@ -58,7 +54,7 @@ class Scan:
             with open(path, "rb") as file:
                 file.seek(self._offsets.get(path, 0))
                 lines = file.read().splitlines(keepends=True)
-        except FileNotFoundError:  # committed meanwhile
+        except FileNotFoundError:  # committed in the meantime
             return {}
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()  # being written
@@ -67,19 +63,19 @@ class Scan:
         return {record["index"]: record["state"] for record in records if "index" in record}
 
 
-class Bar:
+class ProgressBar:
     """A progress bar over the items of a run.
 
     Args:
-        plan: of the run.
-        chunks: those that count.
-        shown: False for none.
+        plan: plan of the run.
+        chunks: chunks to count.
+        shown: whether to show it.
     """
 
     def __init__(self, plan: Plan, chunks: Set[int], *, shown: bool = True) -> None:
         from tqdm import tqdm
 
-        self._scan = Scan(plan, chunks)
+        self._scan = ProgressReader(plan, chunks)
         self._bar: Any = tqdm(
             total=self._scan.num_items,
             initial=self._scan.counts().total(),
@@ -90,7 +86,7 @@ class Bar:
         )
 
     def update(self) -> Counter[str]:
-        """Looks at the folder and redraws.
+        """Read the counts and redraw.
 
         Returns:
             Number of items by state.
@@ -102,5 +98,5 @@ class Bar:
         return counts
 
     def close(self) -> None:
-        """Leaves the last state on the screen."""
+        """Close the bar and leave its last state on the screen."""
         self._bar.close()

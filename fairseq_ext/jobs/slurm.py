@@ -1,9 +1,9 @@
 """A run as a job array of Slurm, submitted through submitit.
 
-The jobs share out the chunks among themselves by leases, so what one that dies leaves is done by the others. A
-job that is preempted, times out or loses its node goes into the queue again (`--requeue`, and submitit's signal
-before the end of the time). The waiting command only reads the folder and `squeue`: killed and run again, it
-finds the jobs by their name, which holds the token of the plan, and waits on.
+The jobs divide the chunks among themselves by leases, so the others finish what one that dies leaves. A job that is
+preempted, times out or loses its node is requeued (`--requeue`, and the signal of submitit before the time limit). The
+waiting command only reads the folder and `squeue`: killed and run again, it finds the jobs by their name, which holds
+the token of the plan, and waits again.
 """
 
 import logging
@@ -16,105 +16,103 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .committed import done_chunks
 from .execution import Execution
+from .finished_chunks import finished_chunks
 from .items import Work
-from .local import TERMINATED, WorkerError, WorkerPool
 from .plan import Plan, open_plan
-from .worker import Share
+from .worker import Shard
+from .worker_pool import TERMINATED, WorkerError, WorkerPool
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 5.0
-_ANSWER_S = 60.0  # that squeue and scancel may take
+_ANSWER_S = 60.0  # time limit of squeue and scancel
 _DECISION_S = 180.0  # from Slurm's SIGTERM to its SIGKILL; GraceTime and KillWait are seconds to minutes
-_WARNING_S = 90  # before the end of the time, to stop in order
+_WARNING_S = 90  # before the time limit, to stop in order
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a job of the array does.
+    """The work of one job of the array.
 
     Attributes:
-        folder: of the run, absolute.
-        make_work: as for `run`.
-        share: of all jobs together.
-        workers: processes of this job.
+        folder: absolute path of the folder of the run.
+        make_work: makes the work, as for `run`.
+        shard: chunks of all jobs together.
+        workers: number of worker processes of a job.
     """
 
     folder: str
     make_work: Callable[[], Work]
-    share: Share
+    shard: Shard
     workers: int
 
     def __call__(self) -> None:
-        """Works until every item has an outcome."""
+        """Work until every item has an outcome."""
         try:
-            WorkerPool(open_plan(self.folder), self.make_work, self.share, self.workers).run(lambda: None)
+            WorkerPool(open_plan(self.folder), self.make_work, self.shard, self.workers).run(lambda: None)
         except SystemExit as stop:
             if stop.code == TERMINATED:
-                # The workers have stopped in order. Slurm now kills the job, and queues it again when it was
-                # preempted; ending before that would end the job for good.
+                # The workers have stopped in order. Slurm now kills the job, and requeues it if it was preempted;
+                # exiting before that would end the job for good.
                 time.sleep(_DECISION_S)
             raise
 
     def checkpoint(self) -> Any:
-        """What submitit queues again after a timeout: the same."""
+        """Return what submitit requeues after a timeout: this task again."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
 
 
 def run_array(
-    plan: Plan, make_work: Callable[[], Work], share: Share, execution: Execution, on_look: Callable[[], None]
+    plan: Plan, make_work: Callable[[], Work], shard: Shard, execution: Execution, on_poll: Callable[[], None]
 ) -> None:
-    """Submits the array, unless it is there from before, and waits until every item has an outcome.
+    """Submit the job array, unless it was submitted before, and wait until every item has an outcome.
 
     Args:
-        plan: of the run.
-        make_work: as for `run`.
-        share: of all jobs together.
-        execution: what to ask Slurm for.
-        on_look: called every now and then.
+        plan: plan of the run.
+        make_work: makes the work, as for `run`.
+        shard: chunks of all jobs together.
+        execution: resources to request from Slurm.
+        on_poll: called at every poll.
 
     Raises:
-        WorkerError: when Slurm does not answer at first or refuses the array, or when the jobs have ended and items
+        WorkerError: when Slurm does not answer at first or refuses the array, or when all jobs have ended and items
             have no outcome.
     """
     logs = (plan.folder / "slurm").resolve()
     name = f"{re.sub(r'[^A-Za-z0-9_-]', '_', plan.folder.name)}-{plan.token}"
     if not _num_jobs(name) and _left(plan):
-        task = Task(str(plan.folder.resolve()), make_work, share, max(1, execution.workers))
+        task = Task(str(plan.folder.resolve()), make_work, shard, max(1, execution.workers))
         _submit(task, logs, name, execution)
     is_lost = False
     while _left(plan):
-        on_look()
+        on_poll()
         time.sleep(_POLL_S)
         try:
             num_jobs, is_lost = _num_jobs(name), False
-        except WorkerError as error:  # the jobs run on without the controller
+        except WorkerError as error:  # jobs keep running without the controller
             if not is_lost:
                 _LOG.warning("%s. Waiting", error)
             num_jobs, is_lost = None, True
         if num_jobs == 0 and _left(plan):
-            time.sleep(_POLL_S)  # the last files may still be on their way through the file server
+            time.sleep(_POLL_S)  # the last files may not be visible on this machine yet
             if left := _left(plan):
                 raise WorkerError(_all_ended(plan, left, logs))
-    # Jobs that were queued again would find nothing to do; those that run end by themselves.
+    # Requeued jobs would find nothing to do; running jobs end by themselves.
     with suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(["scancel", "--name", name, "--state", "PENDING"], check=False, timeout=_ANSWER_S)
 
 
 def _left(plan: Plan) -> set[int]:
-    return set(range(plan.num_chunks)) - done_chunks(plan)
+    return set(range(plan.num_chunks)) - finished_chunks(plan)
 
 
 def _submit(task: Task, logs: Path, name: str, execution: Execution) -> None:
     try:
         import submitit
     except ImportError as error:
-        raise WorkerError(
-            "slurm: the package submitit expected, found none; run pip install -e .[slurm]"
-        ) from error
+        raise WorkerError("slurm: the package submitit is missing; run pip install -e .[slurm]") from error
     executor = submitit.SlurmExecutor(folder=logs, max_num_timeout=execution.max_requeues)
     executor.update_parameters(**_parameters(name, execution))
     try:
@@ -123,13 +121,13 @@ def _submit(task: Task, logs: Path, name: str, execution: Execution) -> None:
                 executor.submit(task)
     except submitit.core.utils.FailedJobError as error:
         raise WorkerError(
-            f"sbatch: a job array expected, found: {' '.join(str(error).split())}; change the options of Slurm, or run "
-            "again when it answers"
+            f"sbatch refused the job array: {' '.join(str(error).split())}; check the options and that "
+            "slurmctld runs"
         ) from error
 
 
 def _parameters(name: str, execution: Execution) -> dict[str, Any]:
-    """Options of sbatch, by submitit's names."""
+    """Return the options for sbatch, by the names of submitit."""
     parameters: dict[str, Any] = {
         "job_name": name,
         "time": execution.timeout_min,
@@ -148,25 +146,23 @@ def _parameters(name: str, execution: Execution) -> dict[str, Any]:
 
 
 def _num_jobs(name: str) -> int:
-    """How many jobs of this name wait or run."""
+    """Return the number of jobs of this name that are pending or running."""
     command = ["squeue", "--noheader", "--name", name, "--format", "%i"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_ANSWER_S)
     except FileNotFoundError as error:
-        raise WorkerError(
-            "slurm: the command squeue expected, found none; run this where Slurm is"
-        ) from error
+        raise WorkerError("slurm: the command squeue is missing; run this on a machine with Slurm") from error
     except subprocess.CalledProcessError as error:
         raise WorkerError(_no_answer(error.stderr or f"status {error.returncode}")) from error
     except subprocess.TimeoutExpired as error:
-        raise WorkerError(_no_answer(f"none in {_ANSWER_S:g} s")) from error
+        raise WorkerError(_no_answer(f"no answer within {_ANSWER_S:g} s")) from error
     return len(answer.stdout.split())
 
 
 def _no_answer(found: str) -> str:
     return (
-        f"squeue: an answer of Slurm expected, found: {' '.join(found.split())}; run again when scontrol ping "
-        "finds the controller up, or work without --executor slurm"
+        f"squeue failed: {' '.join(found.split())}; check with scontrol ping that slurmctld runs and run again, or run "
+        "without --executor slurm"
     )
 
 
@@ -175,6 +171,6 @@ def _all_ended(plan: Plan, left: set[int], logs: Path) -> str:
     errors = sorted(logs.glob("*.err"), key=lambda path: path.stat().st_mtime)
     tail = errors[-1].read_text(errors="replace").splitlines()[-10:] if errors else ["there is no log"]
     return (
-        f"{plan.folder}: outcomes of all items expected, found that all jobs have ended and chunks with {num_items} "
-        f"items are unfinished; look into {logs} and run again. The newest log ends:\n" + "\n".join(tail)
+        f"{plan.folder}: all jobs have ended, but chunks with {num_items} items are unfinished; look into {logs} and "
+        "run again. The newest log ends:\n" + "\n".join(tail)
     )

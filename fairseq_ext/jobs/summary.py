@@ -1,4 +1,4 @@
-"""What became of a run: its outcomes in order, their counts, and the list of what went wrong."""
+"""Results of a run: the outcomes in order, their counts, and the list of problems."""
 
 import json
 import os
@@ -8,20 +8,20 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..files import atomic_write
-from .committed import done_chunks, done_path, read_chunk
+from .finished_chunks import finished_chunks, finished_path, read_chunk
 from .items import STATES, Outcome
 from .plan import Plan, open_plan
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many items of a run ended how.
+    """Counts of the outcomes of a run.
 
     Attributes:
-        num_items: of the whole run, not of a shard.
-        states: number of items by state, all four.
-        reasons: by state other than done, number of items by reason, the most frequent first.
-        num_missing: items in chunks that are not finished.
+        num_items: number of items of the whole run, not of a shard.
+        states: number of items by state; has all four states.
+        reasons: number of items by state other than done and by reason, the most frequent first.
+        num_missing: number of items in unfinished chunks.
     """
 
     num_items: int
@@ -46,10 +46,10 @@ class Summary:
 
 
 def outcomes(folder: str | os.PathLike[str]) -> Iterator[Outcome]:
-    """Reads the outcomes of a finished run.
+    """Read the outcomes of a finished run.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
 
     Returns:
         One outcome per item, in the order of the items.
@@ -58,19 +58,19 @@ def outcomes(folder: str | os.PathLike[str]) -> Iterator[Outcome]:
         ValueError: when an item has no outcome, or a file is damaged.
     """
     plan = open_plan(folder)
-    missing = sorted(set(range(plan.num_chunks)) - done_chunks(plan))
+    missing = sorted(set(range(plan.num_chunks)) - finished_chunks(plan))
     if missing:
         num_items = sum(map(plan.length, missing))
         first = plan.items(missing[0])[0].id
         raise ValueError(
-            f"{folder}: outcomes of all {plan.num_items} items expected, found chunks with {num_items} of them "
-            f"unfinished, the first at {first!r}; run again, every shard of it"
+            f"{folder}: chunks with {num_items} of {plan.num_items} items are unfinished, the first at {first!r}; run "
+            "again, every shard of it"
         )
     return _all_outcomes(plan)
 
 
 def results(folder: str | os.PathLike[str]) -> Iterator[Mapping[str, Any]]:
-    """Stream the results of a finished run in which every item must have been done.
+    """Stream the results of a finished run in which every item must be done.
 
     Args:
         folder: folder of the run.
@@ -95,28 +95,28 @@ def _all_outcomes(plan: Plan) -> Iterator[Outcome]:
         for item, outcome in zip(plan.items(chunk), read_chunk(plan, chunk), strict=True):
             if item.id != outcome.id:
                 raise ValueError(
-                    f"{done_path(plan, chunk)}: {item.id!r} expected, found {outcome.id!r}; remove this file "
-                    "and run again, its items are then done anew"
+                    f"{finished_path(plan, chunk)}: expected {item.id!r}, found {outcome.id!r}; delete this file "
+                    "and run again: its items are done again"
                 )
             yield outcome
 
 
 def write_summary(plan: Plan) -> Summary:
-    """Counts what the finished chunks hold; writes FOLDER/summary.json and FOLDER/problems.tsv.
+    """Count the outcomes of the finished chunks; write FOLDER/summary.json and FOLDER/problems.tsv.
 
     problems.tsv has a header and a row per item that is not done: id, state, reason, detail.
 
     Args:
-        plan: of the run.
+        plan: plan of the run.
 
     Returns:
         The counts.
     """
     while True:
-        done = done_chunks(plan)
+        done = finished_chunks(plan)
         summary = _write(plan, sorted(done))
-        # A shard that ended meanwhile may have written before us and seen more.
-        if done_chunks(plan) == done:
+        # A shard that ended in the meantime may have written before us and seen more.
+        if finished_chunks(plan) == done:
             return summary
 
 

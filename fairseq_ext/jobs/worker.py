@@ -1,4 +1,4 @@
-"""One worker: takes chunk after chunk until all of its share have their outcomes."""
+"""A worker: leases chunk after chunk until all items of its shard have an outcome."""
 
 import logging
 import random
@@ -6,27 +6,27 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .chunk import process
-from .committed import done_chunks
+from .attempt import process_chunk
+from .finished_chunks import finished_chunks
 from .items import Work
+from .journal import StorageError
 from .leases import Lease, LeaseLost, Leases
-from .parts import StorageError
 from .plan import Plan, chunks_of_shard
 
 _LOG = logging.getLogger(__name__)
-_POLL_S = (0.1, 2.0)  # first and longest pause while others hold all that is left
+_POLL_S = (0.1, 2.0)  # first and longest pause while other workers hold all chunks that are left
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """What workers share out among themselves, and how.
+class Shard:
+    """The chunks that the workers of a command divide among themselves, and how they work.
 
     Attributes:
-        batch_size: most items per call of the work.
-        shards: parts of the chunks, each for a command of its own.
-        shard_id: which part, from 0.
-        lease_s: how long a chunk stays with a worker that gives no sign of life.
-        max_deaths: an item at which so many attempts died is quarantined.
+        batch_size: largest number of items per call of the work.
+        shards: number of shards.
+        shard_id: index of this shard, from 0.
+        lease_s: seconds without a sign of life after which a worker loses its chunk.
+        max_deaths: number of attempts that may die at an item before it is quarantined.
     """
 
     batch_size: int = 1
@@ -36,38 +36,31 @@ class Share:
     max_deaths: int = 3
 
     def chunks(self, plan: Plan) -> set[int]:
-        """Names the chunks of this share.
-
-        Args:
-            plan: of the run.
-
-        Returns:
-            Their indices.
-        """
+        """Return the indices of the chunks of this shard."""
         return set(chunks_of_shard(plan, self.shards, self.shard_id))
 
 
-def work_through(plan: Plan, work: Work, share: Share, on_chunk: Callable[[], None] = lambda: None) -> None:
-    """Works until every item of the share has an outcome, waiting for chunks that other workers hold.
+def run_worker(plan: Plan, work: Work, shard: Shard, on_chunk: Callable[[], None] = lambda: None) -> None:
+    """Work until every item of the shard has an outcome, waiting for chunks that other workers hold.
 
     Args:
-        plan: of the run.
+        plan: plan of the run.
         work: called with batches of items.
-        share: which chunks, and how.
+        shard: chunks to work on, and how.
         on_chunk: called after each chunk.
 
     Raises:
-        StorageError: when there is no room to write.
+        StorageError: when the disk is full.
         ContractError: when the work does not return one result per item.
     """
-    for chunk, lease in _claims(plan, share.chunks(plan), share.lease_s):
+    for chunk, lease in _claims(plan, shard.chunks(plan), shard.lease_s):
         try:
-            process(plan, chunk, work, lease, batch_size=share.batch_size, max_deaths=share.max_deaths)
+            process_chunk(plan, chunk, work, lease, batch_size=shard.batch_size, max_deaths=shard.max_deaths)
         except LeaseLost:
-            _LOG.warning("chunk %d was taken over by another worker; what it has is kept", chunk)
+            _LOG.warning("chunk %d was taken over by another worker, which keeps its outcomes", chunk)
         except StorageError:
-            # Its folder is gone when another worker has committed the chunk.
-            if chunk not in done_chunks(plan):
+            # The folder of its journals is gone when another worker has committed the chunk.
+            if chunk not in finished_chunks(plan):
                 raise
         finally:
             lease.release()
@@ -76,7 +69,7 @@ def work_through(plan: Plan, work: Work, share: Share, on_chunk: Callable[[], No
 
 def _claims(plan: Plan, todo: set[int], lease_s: float) -> Iterable[tuple[int, Lease]]:
     pause_s = _POLL_S[0]
-    while left := todo - done_chunks(plan):
+    while left := todo - finished_chunks(plan):
         claimed = _claim_one(plan, left, lease_s)
         if claimed is None:
             time.sleep(random.uniform(0.5, 1.0) * min(pause_s, lease_s / 4))
@@ -92,8 +85,8 @@ def _claim_one(plan: Plan, todo: set[int], lease_s: float) -> tuple[int, Lease] 
         lease = leases.claim(chunk)
         if lease is None:
             continue
-        # It may have been done and released between the two looks at the disk.
-        if chunk not in done_chunks(plan):
+        # It may have been finished and released since `todo` was read.
+        if chunk not in finished_chunks(plan):
             return chunk, lease
         lease.release()
     return None

@@ -33,7 +33,7 @@ class AudioInfo:
 
 
 def probe(path: str | os.PathLike[str]) -> AudioInfo:
-    """Reads rate, length and channels; from the header where the format has them there (not m4a and webm).
+    """Read rate, length and channels; from the header where the format has them there (not m4a and webm).
 
     Args:
         path: the file.
@@ -55,7 +55,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
 
 
 def decode_check(path: str | os.PathLike[str]) -> AudioInfo:
-    """Decodes the whole file, as preparation does once so that training need not.
+    """Decode the whole file, as preparation does once so that training need not.
 
     Args:
         path: the file.
@@ -72,7 +72,7 @@ def decode_check(path: str | os.PathLike[str]) -> AudioInfo:
 
 
 def num_samples_at(info: AudioInfo, sample_rate_hz: int) -> int:
-    """Gives the length that `load` returns for a whole file.
+    """Return the length that `load` returns for a whole file.
 
     Args:
         info: of `probe`.
@@ -91,7 +91,7 @@ def load(
     start_sample: int = 0,
     num_samples: int | None = None,
 ) -> Samples:
-    """Reads a file or a stretch of it.
+    """Read a file or a stretch of it.
 
     Formats that can seek are decoded from shortly before the stretch; Ogg and WebM from their start.
 

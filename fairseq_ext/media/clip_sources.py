@@ -39,7 +39,7 @@ def find_videos(
 def videos(
     corpus: str, root: str | os.PathLike[str], *, only: Container[str] | None = None, **options: Any
 ) -> Iterator[VideoFile]:
-    """Lists the videos of a corpus, each once with all its segments; opens no video.
+    """List the videos of a corpus, each once with all its segments; opens no video.
 
     Args:
         corpus: mtedx, voxceleb2 or avspeech.
@@ -62,7 +62,7 @@ def videos(
 
 
 def all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
-    """Lists the videos of several corpora as one: of each folder of `root` that is called as a corpus.
+    """List the videos of several corpora as one: of each folder of `root` that is called as a corpus.
 
     Args:
         root: holds some of `mtedx/`, `voxceleb2/` and `avspeech/`; links will do. Paths are relative to it.

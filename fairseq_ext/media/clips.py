@@ -52,7 +52,7 @@ class VideoFile:
 
 
 def check_id(clip_id: str, where: str) -> str:
-    """Checks that an id can name files within a folder.
+    """Check that an id can name files within a folder.
 
     Args:
         clip_id: the id.
@@ -77,7 +77,7 @@ def check_id(clip_id: str, where: str) -> str:
 
 
 def videos_in(source: str | os.PathLike[str]) -> list[VideoFile]:
-    """Lists the videos of a folder and of those below it; each is one clip, named as by `whole_files`.
+    """List the videos of a folder and of those below it; each is one clip, named as by `whole_files`.
 
     Links are followed; one that leads nowhere becomes a clip that is rejected. Hidden files are left out. A folder that
     cannot be entered is logged as a warning.
@@ -111,7 +111,7 @@ def _videos_below(root: Path) -> Iterator[Path]:
 
 
 def with_sound_beside(source: str | os.PathLike[str], video: VideoFile) -> VideoFile:
-    """Finds the sound of a mouth crop, which is usually a file of its own.
+    """Find the sound of a mouth crop, which is usually a file of its own.
 
     Args:
         source: root of the path.
@@ -129,7 +129,7 @@ def with_sound_beside(source: str | os.PathLike[str], video: VideoFile) -> Video
 
 
 def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[VideoFile]:
-    """Makes every video one clip, named after its path without the suffix.
+    """Make every video one clip, named after its path without the suffix.
 
     Of several that differ in their suffix alone the first in sorted order gets this name; the clip of `talk.mkv`
     beside `talk.avi` is `talk_mkv`. How many there are is logged as a warning.
@@ -178,7 +178,7 @@ def _clip_ids(source: str | os.PathLike[str], paths: Iterable[str]) -> dict[str,
 def from_utterances(
     utterances: Iterable[tuple[Utterance, tuple[float, float] | None]],
 ) -> list[VideoFile]:
-    """Groups utterances by their file, so that every file is decoded once.
+    """Group utterances by their file, so that every file is decoded once.
 
     Args:
         utterances: of a corpus reader, their paths are videos; each with the place of its face as in `Segment`.
@@ -196,7 +196,7 @@ def from_utterances(
 
 
 def segment_of(utterance: Utterance, face_at: tuple[float, float] | None = None) -> Segment:
-    """Makes a segment of an utterance.
+    """Make a segment of an utterance.
 
     Args:
         utterance: of a corpus reader.

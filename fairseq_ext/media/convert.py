@@ -52,7 +52,7 @@ class Conversion:
 
 
 def recordings(source: str | os.PathLike[str]) -> list[str]:
-    """Lists the media files of a folder and of those below it.
+    """List the media files of a folder and of those below it.
 
     Args:
         source: the folder.
@@ -67,7 +67,7 @@ def recordings(source: str | os.PathLike[str]) -> list[str]:
 
 
 def convert_file(source: Path, target: Path, sample_rate_hz: int) -> None:
-    """Converts one recording to 16-bit mono FLAC; louder samples than full scale are clipped.
+    """Convert one recording to 16-bit mono FLAC; louder samples than full scale are clipped.
 
     Args:
         source: any file that `media.audio` reads.

@@ -22,7 +22,7 @@ class AudioError(ValueError):
 
 
 def check_not_cut_off(path: str | os.PathLike[str], duration_s: float) -> None:
-    """Raises for a wav or ogg file that holds less than it says; other formats pass.
+    """Raise for a wav or ogg file that holds less than it says; other formats pass.
 
     Args:
         path: the file.
@@ -55,7 +55,7 @@ def broken_off(path: Path, found: str) -> AudioError:
 
 
 def _check_wav(path: Path, file: BinaryIO) -> None:
-    """Walks the chunks to the audio data. Layout: id (4 bytes), size (4, little endian), content, even
+    """Walk the chunks to the audio data. Layout: id (4 bytes), size (4, little endian), content, even
     length."""
     total = os.fstat(file.fileno()).st_size
     position = 12

@@ -53,7 +53,7 @@ class Joined(NamedTuple):
 def join(
     recordings: Sequence[Samples], sample_rate_hz: int, *, seed: int, style: JoinStyle = DEFAULT_STYLE
 ) -> Joined:
-    """Joins recordings; equal arguments give equal samples.
+    """Join recordings; equal arguments give equal samples.
 
     Args:
         recordings: each (S,), of one speaker and one microphone.
@@ -96,7 +96,7 @@ def join_files(
     sample_rate_hz: int = 16_000,
     style: JoinStyle = DEFAULT_STYLE,
 ) -> tuple[int, tuple[tuple[float, float], ...]]:
-    """Joins files of any format and rate into one 16-bit FLAC file; a whole one that is there is kept.
+    """Join files of any format and rate into one 16-bit FLAC file; a whole one that is there is kept.
 
     Args:
         paths: of the recordings, in order.
@@ -132,7 +132,7 @@ def _rms(samples: Samples) -> float:
 
 
 def _level(recordings: Sequence[Samples], strength: float) -> list[Samples]:
-    """Moves each recording's level towards their mean (in dB)."""
+    """Move each recording's level towards their mean (in dB)."""
     levels = [_rms(recording) for recording in recordings]
     mean = float(np.exp(np.mean(np.log(levels))))
     gains = [(mean / level) ** strength for level in levels]

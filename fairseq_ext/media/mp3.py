@@ -47,7 +47,7 @@ class _Walk:
 
 
 def tag_end(data: Bytes, position: int) -> int:
-    """Skips a tag (title, cover) of the kinds ID3v2, ID3v1 or APE.
+    """Skip a tag (title, cover) of the kinds ID3v2, ID3v1 or APE.
 
     Args:
         data: of the file.
@@ -68,7 +68,7 @@ def tag_end(data: Bytes, position: int) -> int:
 
 
 def unstated_length(path: Path) -> int | None:
-    """Counts the samples of a file that does not state how many it holds.
+    """Count the samples of a file that does not state how many it holds.
 
     Args:
         path: of an MP3 file.
@@ -108,7 +108,7 @@ def where_broken(path: Path) -> str:
 
 
 def _frame(data: Bytes, position: int) -> _Frame | None:
-    """Reads the 4 bytes of a Layer III header: 11 set bits, version, layer, then rates and padding."""
+    """Read the 4 bytes of a Layer III header: 11 set bits, version, layer, then rates and padding."""
     head = data[position : position + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
         return None
@@ -123,7 +123,7 @@ def _frame(data: Bytes, position: int) -> _Frame | None:
 
 
 def _first_frame(data: Bytes) -> int | None:
-    """Finds a header that another one, or the end, follows at the right distance."""
+    """Find a header that another one, or the end, follows at the right distance."""
     position = 0
     while (after := tag_end(data, position)) != position:
         position = after

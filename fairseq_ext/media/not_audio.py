@@ -9,7 +9,7 @@ _LINE_CHARS = 60
 
 
 def what_else(path: Path) -> str:
-    """Looks at the beginning of a file.
+    """Look at the beginning of a file.
 
     Args:
         path: of a file that is not empty.

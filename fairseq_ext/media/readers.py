@@ -44,7 +44,7 @@ class Reader(Protocol):
     num_samples: int | None
 
     def read(self, start: int, stop: int | None) -> Samples:
-        """Reads samples `start` to `stop` (None: the end), fewer where the file ends before."""
+        """Read samples `start` to `stop` (None: the end), fewer where the file ends before."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -55,7 +55,7 @@ class Reader(Protocol):
 
 
 def open_audio(path: str | os.PathLike[str]) -> Reader:
-    """Opens a file with the library that reads its format.
+    """Open a file with the library that reads its format.
 
     Args:
         path: the file.
@@ -125,7 +125,7 @@ class SoundFileReader:
         return np.concatenate(pieces)
 
     def _pieces(self, start: int, end: int) -> Iterator[Samples]:
-        """Decodes in blocks, since a damaged header may ask for more memory than there is.
+        """Decode in blocks, since a damaged header may ask for more memory than there is.
 
         soundfile seeks after every read, and libsndfile's seek near the end of Ogg Opus is wrong: the last
         read takes up to two blocks, so that none ends shortly before the end.
@@ -202,7 +202,7 @@ class ContainerReader:
         return np.concatenate([np.zeros(0, dtype=np.float32), *pieces])
 
     def _pieces(self, start: int) -> Iterator[tuple[int, Samples]]:
-        """Yields (index of the first sample, samples), from `start` or before it to the end of the file."""
+        """Yield (index of the first sample, samples), from `start` or before it to the end of the file."""
         converter = av.AudioResampler(format="fltp")
         position, frames = self._seek(start)
         for frame in frames:
@@ -212,7 +212,7 @@ class ContainerReader:
                 position += len(piece)
 
     def _seek(self, start: int) -> tuple[int, Iterator[Any]]:
-        """Gives frames from some way before `start` on, and the index of the first sample of the first of
+        """Return frames from some way before `start` on, and the index of the first sample of the first of
         them."""
         frames = self._frames()
         first = next(frames, None)
@@ -228,7 +228,7 @@ class ContainerReader:
         return self._index(reached) - self._index(first), chain([reached], frames)
 
     def _frames(self) -> Iterator[Any]:
-        """Decodes packet by packet, so that one that is damaged is noticed and not passed over."""
+        """Decode packet by packet, so that one that is damaged is noticed and not passed over."""
         try:
             for packet in self._container.demux(self._stream):
                 for frame in packet.decode():
@@ -252,7 +252,7 @@ class ContainerReader:
         return int(num_samples / (self._stream.time_base * self.sample_rate_hz))
 
     def _check_duration(self, num_samples: int) -> None:
-        """Compares with the length that the file states, where it states that of the audio."""
+        """Compare with the length that the file states, where it states that of the audio."""
         stated_s = None
         if self._counted is not None:
             stated_s = self._counted / self.sample_rate_hz

@@ -30,12 +30,12 @@ class Ratio:
 
     @classmethod
     def of(cls, own_rate_hz: int, sample_rate_hz: int) -> "Ratio":
-        """Gives the ratio from a file's rate to the rate asked for."""
+        """Return the ratio from a file's rate to the rate asked for."""
         divisor = gcd(own_rate_hz, sample_rate_hz)
         return cls(sample_rate_hz // divisor, own_rate_hz // divisor)
 
     def output_length(self, num_samples: int) -> int:
-        """Gives the output length for an input of `num_samples`."""
+        """Return the output length for an input of `num_samples`."""
         return -(-num_samples * self.up // self.down)
 
     @property
@@ -44,7 +44,7 @@ class Ratio:
         return ceil(_ZEROS * self.down / (min(self.up, self.down) * _ROLLOFF))
 
     def input_range(self, start: int, stop: int | None) -> tuple[int, int | None]:
-        """Gives the input samples that output samples `start` to `stop` depend on.
+        """Return the input samples that output samples `start` to `stop` depend on.
 
         They begin at a multiple of `down`: there input and output samples coincide, so a stretch is filtered
         with the same phases as the whole.
@@ -59,7 +59,7 @@ class Ratio:
 def resample(
     native: NDArray[np.float32], offset: int, start: int, stop: int, ratio: Ratio
 ) -> NDArray[np.float32]:
-    """Computes output samples `start` to `stop`.
+    """Compute output samples `start` to `stop`.
 
     Args:
         native: input samples from `offset` on, all of `ratio.input_range(start, stop)` that the file has.
@@ -94,7 +94,7 @@ def _by_filter_bank(native: NDArray[np.float32], start: int, stop: int, ratio: R
 
 @cache
 def _resampler(ratio: Ratio) -> Any:
-    """Keeps the filters: torchaudio.functional.resample would compute them for every file."""
+    """Keep the filters: torchaudio.functional.resample would compute them for every file."""
     import torchaudio
 
     return torchaudio.transforms.Resample(ratio.down, ratio.up, lowpass_filter_width=_ZEROS, rolloff=_ROLLOFF)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keeps torch to one thread within the block: sums come out in one order, and short clips lose no time."""
+    """Keep torch to one thread within the block: sums come out in one order, and short clips lose no time."""
     import torch
 
     before = torch.get_num_threads()

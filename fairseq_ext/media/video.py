@@ -87,7 +87,7 @@ class Sound:
 def display_matrix(
     width: int, height: int, rotation_deg: float, pixel_aspect: float
 ) -> tuple[NDArray[np.float64], int, int]:
-    """Gives the matrix from the pixels of a stored picture to those of the upright one.
+    """Return the matrix from the pixels of a stored picture to those of the upright one.
 
     Args:
         width: stored, in pixels.
@@ -124,7 +124,7 @@ class MediaReader:
     """
 
     def __init__(self, path: str | os.PathLike[str], audio: str | os.PathLike[str] | None = None) -> None:
-        """Opens the files.
+        """Open the files.
 
         Args:
             path: the video.
@@ -147,7 +147,7 @@ class MediaReader:
         self.num_bad_audio_packets = 0
 
     def events(self, spans: Sequence[Span]) -> Iterator[Picture | Sound]:
-        """Decodes what the spans need; long stretches between them are skipped where the format allows.
+        """Decode what the spans need; long stretches between them are skipped where the format allows.
 
         Args:
             spans: (start, end) in seconds, sorted by start; the end may be infinite. Pictures between them may
@@ -201,7 +201,7 @@ class MediaReader:
         yield from resampler.flush()
 
     def _packets(self, container: Any, streams: list[Any], skipper: "_Skipper") -> Iterator[Any]:
-        """Goes on after a packet that cannot be read, and from the new place after a seek."""
+        """Go on after a packet that cannot be read, and from the new place after a seek."""
         errors = 0
         while errors < _MAX_ERRORS_IN_A_ROW:
             try:
@@ -272,7 +272,7 @@ class _Wanted:
 
 
 class _Skipper:
-    """Seeks over what no span needs."""
+    """Seek over what no span needs."""
 
     def __init__(self, container: Any, stream: Any, start_s: float, wanted: _Wanted) -> None:
         self._container, self._stream, self._start_s = container, stream, start_s
@@ -283,7 +283,7 @@ class _Skipper:
         self._sought = False
 
     def skip(self, time_s: float) -> None:
-        """Seeks to the next stretch when that is far ahead."""
+        """Seek to the next stretch when that is far ahead."""
         start_s = self._wanted.next_start(time_s)
         if self._exact and _SEEK_OVER_S < start_s - time_s < math.inf:
             self._target_s, self._margin_s = start_s, 0.0
@@ -383,7 +383,7 @@ def _first_audio(container: Any) -> Any:
 
 
 def _picture(frame: Any, stream: Any, start_s: float, last_s: float) -> Picture | None:
-    """Takes the brightness of a frame; None when it is not later than the last."""
+    """Take the brightness of a frame; None when it is not later than the last."""
     rate = float(stream.average_rate or stream.guessed_rate or 25)
     if frame.time is None:
         time_s = 0.0 if math.isinf(last_s) else last_s + 1 / rate
@@ -398,7 +398,7 @@ def _picture(frame: Any, stream: Any, start_s: float, last_s: float) -> Picture 
 
 
 def _luma(frame: Any) -> tuple[NDArray[np.uint8], bool]:
-    """Gives the Y plane where the format has one of 8 bits; others are converted to full-range grey."""
+    """Return the Y plane where the format has one of 8 bits; others are converted to full-range grey."""
     if frame.format.name not in _EIGHT_BIT_LUMA:
         grey = frame.reformat(format="gray")
         return _plane(grey), True

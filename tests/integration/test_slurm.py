@@ -232,7 +232,7 @@ def test_work_of_the_script_itself_is_refused(tmp_path: Path, jobs_work: ModuleT
     make.__module__, make.__qualname__ = "__main__", "make"
     sys.modules["__main__"].make = make  # type: ignore[attr-defined]
     try:
-        with pytest.raises(ValueError, match="of the script itself"):
+        with pytest.raises(ValueError, match="from the script itself"):
             run(tmp_path / "run", [], make, settings={}, execution=Execution(executor="slurm"))  # type: ignore[arg-type]
     finally:
         del sys.modules["__main__"].make  # type: ignore[attr-defined]

@@ -36,7 +36,7 @@ nav{margin:1em 0}nav a{margin-right:.6em}"""
 
 
 def badness(row: ClipRow) -> tuple[bool, str, float]:
-    """Orders clips for a look: rejected ones by reason, then accepted ones by how far their numbers are from good.
+    """Order clips for a look: rejected ones by reason, then accepted ones by how far their numbers are from good.
 
     Args:
         row: of a clip.
@@ -64,7 +64,7 @@ def write_audit(
     limit: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Writes `audit/index.html` and its pages.
+    """Write `audit/index.html` and its pages.
 
     Args:
         clips: the folder of prepared clips.
@@ -107,7 +107,7 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def strip_of(path: str | os.PathLike[str], num_frames: int = _FRAMES) -> NDArray[np.uint8] | None:
-    """Puts frames of a clip side by side.
+    """Put frames of a clip side by side.
 
     Args:
         path: the mp4 file.

@@ -26,7 +26,7 @@ _SOUND_AFTER_S = 0.1  # sound this far behind the end says that all of the clip'
 
 
 def rejected_image(clips: str | os.PathLike[str], clip_id: str) -> Path:
-    """Names the file with a source frame of a rejected clip.
+    """Return the file with a source frame of a rejected clip.
 
     Args:
         clips: the folder of prepared clips.
@@ -55,7 +55,7 @@ class Clip:
         crops: Crops,
         reader: MediaReader,
     ) -> None:
-        """Starts with nothing.
+        """Start with nothing.
 
         Args:
             source: the video's path, for the row.
@@ -84,7 +84,7 @@ class Clip:
         return self._clock.done and has_sound
 
     def add(self, event: Picture | Sound) -> None:
-        """Takes what comes next in the file.
+        """Take what comes next in the file.
 
         Args:
             event: a picture or a stretch of sound.
@@ -97,7 +97,7 @@ class Clip:
                 self._take(picture)
 
     def finish(self) -> ClipRow:
-        """Writes the files, or removes them when the clip is rejected.
+        """Write the files, or removes them when the clip is rejected.
 
         Returns:
             The row.
@@ -122,7 +122,7 @@ class Clip:
         return row
 
     def close(self) -> None:
-        """Removes what is not finished and gives back what was borrowed."""
+        """Remove what is not finished and gives back what was borrowed."""
         self._crops.close()
         self._files.close()
 

@@ -21,7 +21,7 @@ class FrameClock:
     """
 
     def __init__(self, start_s: float | None, end_s: float | None) -> None:
-        """Sets the stretch.
+        """Set the stretch.
 
         Args:
             start_s: in the file's time; None: at the first picture.
@@ -42,7 +42,7 @@ class FrameClock:
         return self.wanted is not None and self.num_frames >= self.wanted
 
     def add(self, picture: Picture) -> Iterator[Picture]:
-        """Takes the next picture.
+        """Take the next picture.
 
         Args:
             picture: later than the one before.
@@ -71,7 +71,7 @@ class FrameClock:
             yield from self._until(self._last, self.end_s - _TOLERANCE_S)
 
     def _set_origin(self, last: Picture | None, picture: Picture) -> None:
-        """Starts at the picture nearest to the start, so that no tick falls between two pictures where rounded
+        """Start at the picture nearest to the start, so that no tick falls between two pictures where rounded
         time stamps would make it waver; where that is more than half a frame away, at the start itself."""
         start_s = self._start_s
         if start_s is None or (picture.time_s >= start_s and last is None):

@@ -26,7 +26,7 @@ Crop = NDArray[np.uint8]
 
 
 class Crops(Protocol):
-    """Makes the crops of a clip."""
+    """Make the crops of a clip."""
 
     @property
     def problem(self) -> tuple[str, str]:
@@ -39,23 +39,23 @@ class Crops(Protocol):
         ...
 
     def add(self, picture: Picture) -> list[Crop]:
-        """Takes the next frame; gives the crops that are settled by now."""
+        """Take the next frame; gives the crops that are settled by now."""
         ...
 
     def finish(self) -> list[Crop]:
-        """Gives the crops that waited."""
+        """Return the crops that waited."""
         ...
 
     def measured(self, row: ClipRow) -> ClipRow:
-        """Fills in the columns that are about the face."""
+        """Fill in the columns that are about the face."""
         ...
 
     def landmarks(self) -> dict[str, NDArray[Any]] | None:
-        """Gives the arrays of the landmarks file; None: there is none."""
+        """Return the arrays of the landmarks file; None: there is none."""
         ...
 
     def close(self) -> None:
-        """Gives back what was borrowed; may be called again."""
+        """Return back what was borrowed; may be called again."""
         ...
 
 
@@ -94,7 +94,7 @@ class FaceCrops:
     def __init__(
         self, landmarker: Landmarker, settings: MouthSettings, face_at: tuple[float, float] | None
     ) -> None:
-        """Starts without a face.
+        """Start without a face.
 
         Args:
             landmarker: the models.
@@ -167,7 +167,7 @@ class FaceCrops:
         )
 
     def landmarks(self) -> dict[str, NDArray[Any]]:
-        """Gives what the crops were made from.
+        """Return what the crops were made from.
 
         Returns:
             points: (T, 45, 2) in pixels of the upright source, unsmoothed; indices: (45,) of MediaPipe's mesh;
@@ -201,7 +201,7 @@ class FaceCrops:
         return max(self._longest_gap, 0 if self._lost_at is None else end - self._lost_at)
 
     def _end_scene(self) -> list[Crop]:
-        """Looks at the last frame too, so that none is extrapolated."""
+        """Look at the last frame too, so that none is extrapolated."""
         last = self._steadier.waiting()
         if last is not None and self._next_look != self._frame - 1 + self._settings.detect_every:
             self._steadier.look_back(self._look(last, self._frame - 1))
@@ -230,7 +230,7 @@ class FaceCrops:
 
 
 def jpeg(image: NDArray[np.uint8]) -> bytes:
-    """Encodes a picture.
+    """Encode a picture.
 
     Args:
         image: (height, width) uint8.

@@ -10,7 +10,7 @@ Verdict = tuple[bool, str, str]  # whether it fails, reason, detail
 
 
 def judged(row: ClipRow, settings: MouthSettings, *, problem: tuple[str, str], gap_s: float) -> ClipRow:
-    """Gives a row its status and, when rejected, the first reason that applies.
+    """Return a row its status and, when rejected, the first reason that applies.
 
     Args:
         row: with all measures.

@@ -49,7 +49,7 @@ class Face:
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Gives intersection over union.
+    """Return intersection over union.
 
     Args:
         a: (4,) box.
@@ -67,7 +67,7 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def area(box: Box) -> float:
-    """Gives the area of a box.
+    """Return the area of a box.
 
     Args:
         box: (4,).
@@ -86,7 +86,7 @@ class Landmarker:
         self._meshes: list[Any] = []  # not in use
 
     def borrow(self) -> "Mesh":
-        """Hands out a mesh with no memory of a face.
+        """Hand out a mesh with no memory of a face.
 
         Returns:
             A mesh; give it back by `Mesh.close`.
@@ -95,7 +95,7 @@ class Landmarker:
         return Mesh(model, self._meshes)
 
     def faces(self, picture: Picture) -> list[Face]:
-        """Finds the faces of a picture that are not small in it.
+        """Find the faces of a picture that are not small in it.
 
         Args:
             picture: any.
@@ -109,7 +109,7 @@ class Landmarker:
         )
 
     def small_faces(self, picture: Picture) -> list[Face]:
-        """Finds the faces of a wide shot, in overlapping tiles: slow (a tenth of a second at 720p).
+        """Find the faces of a wide shot, in overlapping tiles: slow (a tenth of a second at 720p).
 
         Args:
             picture: any.
@@ -147,14 +147,14 @@ class Landmarker:
 
 
 class Mesh:
-    """Follows one face, from call to call."""
+    """Follow one face, from call to call."""
 
     def __init__(self, model: Any, home: list[Any]) -> None:
         self._model, self._home = model, home
         self._used = True  # a borrowed model may remember a face
 
     def points(self, picture: Picture, to_window: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Finds the points of the face in a window.
+        """Find the points of the face in a window.
 
         Args:
             picture: the source.
@@ -175,13 +175,13 @@ class Mesh:
         return mesh
 
     def forget(self) -> None:
-        """Clears its memory of the face."""
+        """Clear its memory of the face."""
         if self._used:
             self._model.process(np.zeros((64, 64, 3), np.uint8))
         self._used = False
 
     def close(self) -> None:
-        """Gives the model back."""
+        """Return the model back."""
         self._home.append(self._model)
 
 
@@ -209,7 +209,7 @@ def _face(detection: Any, size: NDArray[np.int64], back: NDArray[np.float64]) ->
 
 
 def _distinct(faces: list[Face]) -> list[Face]:
-    """Keeps the surest of those that overlap; largest first."""
+    """Keep the surest of those that overlap; largest first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda f: -f.score):
         if all(overlap(face.box, other.box) < _SAME_FACE for other in kept):
@@ -232,7 +232,7 @@ def _as_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _load(name: str) -> Any:
-    """Loads a model and runs it once, without the messages that it prints while it starts."""
+    """Load a model and runs it once, without the messages that it prints while it starts."""
     with _quiet():
         try:
             from mediapipe.python.solutions import face_detection, face_mesh
@@ -254,7 +254,7 @@ def _load(name: str) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Sends what C++ code prints to standard error nowhere; Python's own exceptions still rise."""
+    """Send what C++ code prints to standard error nowhere; Python's own exceptions still rise."""
     os.environ.setdefault("GLOG_minloglevel", "3")
     # Of protobuf, on each first use of a message type.
     warnings.filterwarnings("ignore", message="SymbolDatabase.GetPrototype", category=UserWarning)

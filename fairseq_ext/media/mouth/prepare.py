@@ -31,7 +31,7 @@ def prepare_file(
     settings: MouthSettings,
     landmarker: Landmarker,
 ) -> list[ClipRow]:
-    """Makes the clips of a video: one decoding, pictures and sound together, in bounded memory.
+    """Make the clips of a video: one decoding, pictures and sound together, in bounded memory.
 
     Args:
         root: of the paths.
@@ -70,7 +70,7 @@ def _rows(
     settings: MouthSettings,
     landmarker: Landmarker,
 ) -> Iterator[ClipRow]:
-    """Starts each clip shortly before its segment and finishes it when all of it has come."""
+    """Start each clip shortly before its segment and finishes it when all of it has come."""
 
     def start(segment: Segment) -> Clip:
         crops: Crops = (
@@ -99,7 +99,7 @@ def _rows(
 
 
 def items(root: str | os.PathLike[str], videos: Iterable[VideoFile]) -> Iterator["Item"]:
-    """Makes an item of work per video; the size of its files tells when one was mended or replaced.
+    """Make an item of work per video; the size of its files tells when one was mended or replaced.
 
     Args:
         root: of the paths.
@@ -129,10 +129,10 @@ def _num_bytes(path: Path) -> int | None:
 
 
 class MouthWork:
-    """Makes the clips of one video per item; one of these per process, with its own models."""
+    """Make the clips of one video per item; one of these per process, with its own models."""
 
     def __init__(self, root: str, out: str, settings: MouthSettings) -> None:
-        """Sets folders and settings; models are loaded with the first video.
+        """Set folders and settings; models are loaded with the first video.
 
         Args:
             root: of the videos.
@@ -142,7 +142,7 @@ class MouthWork:
         self._prepare = partial(prepare_file, root, out=out, settings=settings, landmarker=Landmarker())
 
     def __call__(self, item: "Item") -> dict[str, Any]:
-        """Prepares a video.
+        """Prepare a video.
 
         Args:
             item: of `items`.
@@ -163,7 +163,7 @@ class MouthWork:
 
 
 def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
-    """Makes the work of one process; `functools.partial` of this is what `jobs.run` wants.
+    """Make the work of one process; `functools.partial` of this is what `jobs.run` wants.
 
     Args:
         root: of the videos.
@@ -179,7 +179,7 @@ def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
 
 
 def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
-    """Collects the rows of all videos.
+    """Collect the rows of all videos.
 
     Args:
         outcomes: of the job, in the order of the plan.
@@ -196,7 +196,7 @@ def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
 
 
 def merge(out: str | os.PathLike[str], outcomes: Iterable["Outcome"]) -> Counter[str]:
-    """Writes the tables of a finished job and removes what killed processes left.
+    """Write the tables of a finished job and removes what killed processes left.
 
     Args:
         out: the folder of all clips.

@@ -41,7 +41,7 @@ class MouthSettings:
     crf: int = _setting(18, "quality of the H.264 clips (lower is better and larger)")
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
+        """Check the ranges."""
         if self.input not in INPUTS:
             raise ValueError(f"input: one of {', '.join(INPUTS)} expected, found {self.input!r}; choose one")
         least = {"detect_every": 1, "smoothing_frames": 0, "min_frames": 1, "crf": 0, "max_gap_s": 0.0}
@@ -59,7 +59,7 @@ class MouthSettings:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds an option per setting.
+    """Add an option per setting.
 
     Args:
         parser: gets `--detect-every` and so on.
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_args(args: argparse.Namespace) -> MouthSettings:
-    """Takes the settings out of a parsed command line.
+    """Take the settings out of a parsed command line.
 
     Args:
         args: of a parser that `add_arguments` saw.

@@ -39,7 +39,7 @@ class Frame:
 
 
 def pose_of(marks: Points) -> Points:
-    """Reduces the marks to what the crop follows.
+    """Reduce the marks to what the crop follows.
 
     Args:
         marks: (P, 2).
@@ -52,14 +52,14 @@ def pose_of(marks: Points) -> Points:
 
 
 class Steadier:
-    """Takes frames in order and gives them back in order, with their poses.
+    """Take frames in order and gives them back in order, with their poses.
 
     Attributes:
         too_long: whether too many frames waited for a look that finds the face; nothing is handed out from then on.
     """
 
     def __init__(self, half_window: int, max_gap: int) -> None:
-        """Starts empty.
+        """Start empty.
 
         Args:
             half_window: frames on either side that are averaged.
@@ -74,7 +74,7 @@ class Steadier:
         self._held: Points | None = None  # marks that the scene before ended with
 
     def add(self, picture: Picture, marks: Points | None) -> Iterator[Frame]:
-        """Takes the next frame.
+        """Take the next frame.
 
         Args:
             picture: what it shows.
@@ -109,7 +109,7 @@ class Steadier:
         self._known, self._next, self._last, self._held = [], 0, None, marks
 
     def look_back(self, marks: Points | None) -> None:
-        """Adds the marks of a late look at the last frame.
+        """Add the marks of a late look at the last frame.
 
         Args:
             marks: (P, 2), or None where the face was not found.
@@ -119,7 +119,7 @@ class Steadier:
             self._settle(marks)
 
     def waiting(self) -> Picture | None:
-        """Gives the last frame when its marks are not known.
+        """Return the last frame when its marks are not known.
 
         Returns:
             Its picture, or None.
@@ -133,7 +133,7 @@ class Steadier:
             self._known.clear()
 
     def _settle(self, marks: Points) -> None:
-        """Interpolates up to a look; what comes before the first look of a scene gets its marks."""
+        """Interpolate up to a look; what comes before the first look of a scene gets its marks."""
         steps = len(self._unknown)
         start = marks if self._last is None else self._last
         for step, frame in enumerate(self._unknown, 1):
@@ -149,7 +149,7 @@ class Steadier:
         self._known.append(frame)
 
     def _ready(self, complete: bool) -> Iterator[Frame]:
-        """Hands out frames with a full window after them; near either end of a scene the window shrinks on both
+        """Hand out frames with a full window after them; near either end of a scene the window shrinks on both
         sides alike, so that it stays centred."""
         last = len(self._known) if complete else len(self._known) - self._half
         while self._next < last:

@@ -93,7 +93,7 @@ class ClipRow:
         return self.missing_s > _MISSING_S or self.num_bad_packets > 0
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the row for a record of a job.
+        """Return the row for a record of a job.
 
         Returns:
             Values by column.
@@ -102,7 +102,7 @@ class ClipRow:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ClipRow":
-        """Makes a row of a record.
+        """Make a row of a record.
 
         Args:
             values: of `to_json`.
@@ -118,7 +118,7 @@ _KINDS = {item.name: item.type for item in fields(ClipRow)}  # str, int, float, 
 
 
 def write_clips_table(clips: str | os.PathLike[str], rows: Iterable[ClipRow]) -> Counter[str]:
-    """Writes `clips.tsv`, and `rejections.tsv`: how many clips each reason cost and what to do.
+    """Write `clips.tsv`, and `rejections.tsv`: how many clips each reason cost and what to do.
 
     Args:
         clips: the folder of prepared clips.
@@ -143,7 +143,7 @@ def write_clips_table(clips: str | os.PathLike[str], rows: Iterable[ClipRow]) ->
 
 
 def read_clips(clips: str | os.PathLike[str], *, status: str | None = "ok") -> Iterator[ClipRow]:
-    """Streams the rows of `clips.tsv`.
+    """Stream the rows of `clips.tsv`.
 
     Args:
         clips: the folder of prepared clips.
@@ -171,7 +171,7 @@ def read_clips(clips: str | os.PathLike[str], *, status: str | None = "ok") -> I
 
 
 def count_damaged(clips: str | os.PathLike[str]) -> int:
-    """Counts the clips that are ok although their file is cut off or damaged.
+    """Count the clips that are ok although their file is cut off or damaged.
 
     Args:
         clips: the folder of prepared clips.

@@ -31,7 +31,7 @@ _EYES_PX = 80.0
 
 
 def similarity(source: Points, target: Points) -> NDArray[np.float64]:
-    """Fits turn, scale and shift by least squares (Umeyama 1991, IEEE TPAMI 13(4); no reflection, in two dimensions).
+    """Fit turn, scale and shift by least squares (Umeyama 1991, IEEE TPAMI 13(4); no reflection, in two dimensions).
 
     With points as complex numbers about their means the turn and scale are one complex factor.
 
@@ -51,7 +51,7 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
 
 
 def crop_matrix(anchors: Points, mouth: Points, scale: float = 1.0) -> NDArray[np.float64]:
-    """Gives the matrix that makes a face upright, brings it to the template's size and puts the mouth in the middle.
+    """Return the matrix that makes a face upright, brings it to the template's size and puts the mouth in the middle.
 
     Args:
         anchors: (5, 2) points `ANCHORS` of the face.
@@ -67,7 +67,7 @@ def crop_matrix(anchors: Points, mouth: Points, scale: float = 1.0) -> NDArray[n
 
 
 def compose(second: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Merges two matrices.
+    """Merge two matrices.
 
     Args:
         second: (2, 3), applied to what `first` gives.
@@ -82,7 +82,7 @@ def compose(second: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[
 
 
 def apply(matrix: NDArray[np.float64], points: Points) -> Points:
-    """Moves points.
+    """Move points.
 
     Args:
         matrix: (2, 3).
@@ -96,7 +96,7 @@ def apply(matrix: NDArray[np.float64], points: Points) -> Points:
 
 
 def invert(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverts a matrix.
+    """Invert a matrix.
 
     Args:
         matrix: (2, 3).

@@ -55,7 +55,7 @@ class Choice:
 
 
 class CutDetector:
-    """Compares each picture with the one before at a few hundred places."""
+    """Compare each picture with the one before at a few hundred places."""
 
     def __init__(self) -> None:
         self._last: NDArray[np.int16] | None = None
@@ -94,7 +94,7 @@ class Tracker:
     """
 
     def __init__(self, landmarker: Landmarker, face_at: tuple[float, float] | None = None) -> None:
-        """Starts without a face.
+        """Start without a face.
 
         Args:
             landmarker: the models.
@@ -121,7 +121,7 @@ class Tracker:
         self._tiles_after = _FIRST_TILES_AFTER
 
     def look(self, picture: Picture, frame: int) -> NDArray[np.float64] | None:
-        """Finds the face.
+        """Find the face.
 
         Args:
             picture: a frame.
@@ -139,7 +139,7 @@ class Tracker:
         return mesh
 
     def close(self) -> None:
-        """Gives the mesh back."""
+        """Return the mesh back."""
         self._mesh.close()
 
     def _follow(self, picture: Picture, frame: int) -> NDArray[np.float64] | None:
@@ -177,7 +177,7 @@ class Tracker:
         return mesh
 
     def _take(self, picture: Picture, frame: int, faces: list[Face]) -> NDArray[np.float64] | None:
-        """Takes the first of the acceptable faces in which the mesh agrees with the detector."""
+        """Take the first of the acceptable faces in which the mesh agrees with the detector."""
         self.choice.num_faces = max(self.choice.num_faces, len(faces))
         for face, rule in self._acceptable(picture, frame, faces):
             mesh = self._mesh_of(picture, face)
@@ -192,7 +192,7 @@ class Tracker:
         return None
 
     def _acceptable(self, picture: Picture, frame: int, faces: list[Face]) -> list[tuple[Face, str]]:
-        """Orders the faces that may be taken, each with the rule that allows it."""
+        """Order the faces that may be taken, each with the rule that allows it."""
         box = self._box
         if box is not None:
             least = _STILL_THERE if self._after_cut else _SAME_FACE / 2
@@ -226,7 +226,7 @@ class Tracker:
         return None
 
     def _move_window(self, mesh: NDArray[np.float64]) -> None:
-        """Puts the window about the face again when it has moved or grown."""
+        """Put the window about the face again when it has moved or grown."""
         assert self._window is not None
         box = _box_of(mesh)
         width, centre = float(box[2] - box[0]), _centre(box)
@@ -256,7 +256,7 @@ def _centre(box: Box) -> Points:
 
 
 def face_size(mesh: NDArray[np.float64]) -> float:
-    """Gives the size of a face.
+    """Return the size of a face.
 
     Args:
         mesh: (468, 3).
@@ -268,7 +268,7 @@ def face_size(mesh: NDArray[np.float64]) -> float:
 
 
 def yaw_deg(mesh: NDArray[np.float64]) -> float:
-    """Gives how far the head is turned to the side, from the depth of the outer corners of the eyes.
+    """Return how far the head is turned to the side, from the depth of the outer corners of the eyes.
 
     Args:
         mesh: (468, 3).

@@ -15,7 +15,7 @@ _MAX_OVERSAMPLING = 4
 
 @cache
 def opencv() -> Any:
-    """Imports OpenCV, with one thread: one process per core is quicker.
+    """Import OpenCV, with one thread: one process per core is quicker.
 
     Returns:
         The module.
@@ -34,7 +34,7 @@ def opencv() -> Any:
 def warp(
     picture: Picture, matrix: NDArray[np.float64], size: tuple[int, int], *, max_shrink: float = 1.5
 ) -> NDArray[np.uint8]:
-    """Draws a piece of a picture.
+    """Draw a piece of a picture.
 
     Where the piece is much smaller than its source it is drawn larger and averaged, so that fine detail does not
     flicker.
@@ -65,7 +65,7 @@ def warp(
 
 
 def size_ratio(matrix: NDArray[np.float64]) -> float:
-    """Gives how much larger a matrix draws things.
+    """Return how much larger a matrix draws things.
 
     Args:
         matrix: (2, 3).
@@ -78,7 +78,7 @@ def size_ratio(matrix: NDArray[np.float64]) -> float:
 
 
 def to_full_range(piece: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint8]:
-    """Spreads 16..235 over 0..255 where the source has that range.
+    """Spread 16..235 over 0..255 where the source has that range.
 
     Args:
         piece: (height, width) cut from the picture.
@@ -99,7 +99,7 @@ def _expansion() -> NDArray[np.uint8]:
 
 
 def thumbnail(picture: Picture, width: int) -> NDArray[np.uint8]:
-    """Draws the whole upright picture small.
+    """Draw the whole upright picture small.
 
     Args:
         picture: the source.
@@ -114,7 +114,7 @@ def thumbnail(picture: Picture, width: int) -> NDArray[np.uint8]:
 
 
 def scaling(scale: float, x: float = 0.0, y: float = 0.0) -> NDArray[np.float64]:
-    """Gives the matrix that cuts at (x, y) and scales.
+    """Return the matrix that cuts at (x, y) and scales.
 
     Args:
         scale: pixels of the piece per pixel of the source.

@@ -33,7 +33,7 @@ class GreyWriter:
     """An H.264 file of grey pictures in full range (`yuvj420p`: every player and decoder reads it)."""
 
     def __init__(self, path: Path, crf: int) -> None:
-        """Opens the file.
+        """Open the file.
 
         Args:
             path: where; its folder is there.
@@ -50,7 +50,7 @@ class GreyWriter:
         self._num_frames = 0
 
     def add(self, crop: NDArray[np.uint8]) -> None:
-        """Appends a picture.
+        """Append a picture.
 
         Args:
             crop: (96, 96).
@@ -63,7 +63,7 @@ class GreyWriter:
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Writes what is left and the index."""
+        """Write what is left and the index."""
         if self._num_frames:
             self._container.mux(self._stream.encode(None))
         self._container.close()
@@ -78,7 +78,7 @@ class SoundWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens the file.
+        """Open the file.
 
         Args:
             path: where; its folder is there.
@@ -89,7 +89,7 @@ class SoundWriter:
         self._file = open(path, "w+b")  # noqa: SIM115 -- open as long as the clip
 
     def add(self, sound: Sound, origin_sample: int, limit: int | None) -> None:
-        """Writes a stretch.
+        """Write a stretch.
 
         Args:
             sound: the stretch.
@@ -108,7 +108,7 @@ class SoundWriter:
             self.peak = max(self.peak, int(samples.max()), -int(samples.min()))
 
     def finish(self, target: Path, num_samples: int) -> None:
-        """Writes the wav file and removes the other.
+        """Write the wav file and removes the other.
 
         Args:
             target: where.
@@ -126,7 +126,7 @@ class SoundWriter:
         self.discard()
 
     def discard(self) -> None:
-        """Removes the file."""
+        """Remove the file."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 
@@ -139,7 +139,7 @@ class ClipFiles:
     """
 
     def __init__(self, out: str | os.PathLike[str], clip_id: str, crf: int) -> None:
-        """Makes the folders; what an earlier attempt left is overwritten.
+        """Make the folders; what an earlier attempt left is overwritten.
 
         Args:
             out: the folder of all clips.
@@ -155,7 +155,7 @@ class ClipFiles:
         self._video: GreyWriter | None = None
 
     def add(self, crop: NDArray[np.uint8]) -> None:
-        """Appends a frame.
+        """Append a frame.
 
         Args:
             crop: (96, 96).
@@ -165,7 +165,7 @@ class ClipFiles:
         self._video.add(crop)
 
     def commit(self, num_samples: int, landmarks: dict[str, Any] | None) -> None:
-        """Moves the files to their places, each whole.
+        """Move the files to their places, each whole.
 
         Args:
             num_samples: length of the sound.
@@ -183,7 +183,7 @@ class ClipFiles:
                 _put(self._at(suffix), self._out / folder / f"{self._id}{suffix}")
 
     def show(self, image: bytes, target: Path) -> None:
-        """Writes the picture of a rejected clip.
+        """Write the picture of a rejected clip.
 
         Args:
             image: a JPEG file.
@@ -193,7 +193,7 @@ class ClipFiles:
         _put(self._at(".jpg"), target)
 
     def close(self) -> None:
-        """Removes what is not in its place yet."""
+        """Remove what is not in its place yet."""
         if self._video is not None:
             self._video.close()
             self._video = None
@@ -206,7 +206,7 @@ class ClipFiles:
 
 
 def _put(source: Path, target: Path) -> None:
-    """Moves a whole file to its place; it is on the disk before it has its name."""
+    """Move a whole file to its place; it is on the disk before it has its name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     flush_to_disk(source)
     os.replace(source, target)

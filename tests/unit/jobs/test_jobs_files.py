@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from fairseq_ext.jobs.committed import commit, parts_folder, read_chunk
+from fairseq_ext.jobs.checked_lines import decode, encode
+from fairseq_ext.jobs.finished_chunks import commit, journals_folder, read_chunk
 from fairseq_ext.jobs.items import Item, Outcome
+from fairseq_ext.jobs.journal import Journal, StorageError, recover
 from fairseq_ext.jobs.leases import LeaseLost, Leases, is_dead, this_process
-from fairseq_ext.jobs.parts import Part, StorageError, salvage
-from fairseq_ext.jobs.planning import make_plan
-from fairseq_ext.jobs.records import decode, encode
+from fairseq_ext.jobs.plan_writer import make_plan
 
 ITEMS = [Item(f"clip/{i}é") for i in range(8)]
 
@@ -23,7 +23,7 @@ ITEMS = [Item(f"clip/{i}é") for i in range(8)]
 def write_part(
     folder: Path, attempt: str, outcomes: dict[int, str], started: list[int], stop: bool = False
 ) -> Path:
-    part = Part(folder, attempt)
+    part = Journal(folder, attempt)
     for index, text in outcomes.items():
         part.start([index])
         part.outcome(index, Outcome(ITEMS[index].id, "done", result={"text": text}))
@@ -59,11 +59,11 @@ def test_what_attempts_left_is_put_together(tmp_path: Path) -> None:
     write_part(tmp_path, "c", {2: "two"}, started=[3])
     write_part(tmp_path, "d", {}, started=[4, 5], stop=True)
     (tmp_path / ".being-committed").write_bytes(b"x")
-    found = salvage(tmp_path, ITEMS)
+    found = recover(tmp_path, ITEMS)
     assert {i: o.result["text"] for i, o in found.outcomes.items()} == {0: "zero", 1: "one", 2: "two"}
     assert found.deaths == {3: 2}
     assert (found.num_damaged, [p.name for p in found.paths]) == (0, ["b", "c", "d"])
-    nothing = salvage(tmp_path / "none", ITEMS)
+    nothing = recover(tmp_path / "none", ITEMS)
     assert (nothing.outcomes, nothing.deaths) == ({}, {})
 
 
@@ -73,7 +73,7 @@ def test_a_part_cut_anywhere_keeps_what_is_before_the_cut(tmp_path: Path) -> Non
     ends = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
     for cut in range(len(whole) + 1):
         path.write_bytes(whole[:cut])
-        found = salvage(tmp_path, ITEMS)
+        found = recover(tmp_path, ITEMS)
         num_lines = sum(end <= cut for end in ends)
         assert sorted(found.outcomes) == list(range(num_lines // 2))
         assert sorted(found.deaths) == ([num_lines // 2] if num_lines % 2 else [])
@@ -85,23 +85,23 @@ def test_a_damaged_line_costs_its_item_only(tmp_path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     lines[3] = lines[3].replace(b"text 1", b"text 7")
     path.write_bytes(b"\0" * 7 + b"\n" + b"".join(lines))
-    found = salvage(tmp_path, ITEMS)
+    found = recover(tmp_path, ITEMS)
     assert sorted(found.outcomes) == [0, 2, 3]
     assert found.num_damaged == 2
 
 
 def test_a_part_of_other_items_is_not_taken(tmp_path: Path) -> None:
     write_part(tmp_path, "a", {0: "zero"}, started=[])
-    assert salvage(tmp_path, [Item("another")]).outcomes == {}
+    assert recover(tmp_path, [Item("another")]).outcomes == {}
 
 
 def test_a_part_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file"):
-        Part(tmp_path / "file", "a")
+        Journal(tmp_path / "file", "a")
     if Path("/dev/full").exists():
         os.symlink("/dev/full", tmp_path / "full")
-        part = Part.__new__(Part)
+        part = Journal.__new__(Journal)
         part._descriptor = os.open(tmp_path / "full", os.O_WRONLY)
         with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)):
             part.start([0])
@@ -200,7 +200,7 @@ def test_who_is_not_known_to_be_dead() -> None:
 
 def test_of_plans_written_at_once_one_wins(tmp_path: Path) -> None:
     program = (
-        "import sys; from fairseq_ext.jobs.planning import make_plan; from fairseq_ext.jobs import Item\n"
+        "import sys; from fairseq_ext.jobs.plan_writer import make_plan; from fairseq_ext.jobs import Item\n"
         "items = (Item(f'{sys.argv[2]}{i}') for i in range(3000))\n"
         "try: print(make_plan(sys.argv[1], items, {}, 1).token)\n"
         "except ValueError as error: print(error)"
@@ -211,7 +211,7 @@ def test_of_plans_written_at_once_one_wins(tmp_path: Path) -> None:
     tokens = [answer for answer in answers if "expected" not in answer]
     assert len(set(tokens)) == 1
     refused = [answer for answer in answers if "expected" in answer]
-    assert all("0' expected as item 1, found '" in answer for answer in refused)
+    assert all("0' as item 1, found '" in answer for answer in refused)
     assert (len(tokens), len(refused)) in {(3, 1), (1, 3)}
     assert {path.name for path in tmp_path.iterdir()} == {"plan.json", f"work-{tokens[0]}"}
     plan = make_plan(tmp_path, [Item(f"{'a' if len(tokens) == 3 else 'b'}{i}") for i in range(3000)], {}, 1)
@@ -224,7 +224,7 @@ def test_of_plans_written_at_once_one_wins(tmp_path: Path) -> None:
 def test_of_two_commits_the_first_stays(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, ITEMS[:1], {}, 1)
     for text in ("first", "second"):
-        path = write_part(parts_folder(plan, 0), text, {0: text}, started=[])
+        path = write_part(journals_folder(plan, 0), text, {0: text}, started=[])
         commit(plan, 0, [Outcome(ITEMS[0].id, "done", result={"text": text})], [path])
         assert [outcome.result for outcome in read_chunk(plan, 0)] == [{"text": "first"}]
-        assert not parts_folder(plan, 0).exists()
+        assert not journals_folder(plan, 0).exists()

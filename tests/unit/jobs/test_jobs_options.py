@@ -63,12 +63,12 @@ def test_the_command_line() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--shards 4", "0 to 3 expected with 4 shards, found none"),
-        ("--shards 4 --shard-id 4", "0 to 3 expected, found 4; count from 0"),
-        ("--shard-id -1", "0 to 0 expected, found -1"),
-        ("--shards 0", "shards: at least 1 expected, found 0"),
-        ("--workers -1", "workers: at least 0 expected, found -1"),
-        ("--executor slurm --shards 2 --shard-id 1", "none expected with the executor slurm"),
+        ("--shards 4", "expected 0 to 3 with 4 shards, found none"),
+        ("--shards 4 --shard-id 4", "expected 0 to 3, found 4; count from 0"),
+        ("--shard-id -1", "expected 0 to 0, found -1"),
+        ("--shards 0", "shards: expected 1 or more, found 0"),
+        ("--workers -1", "workers: expected 0 or more, found -1"),
+        ("--executor slurm --shards 2 --shard-id 1", "1 given, but the executor slurm starts all shards"),
     ],
 )
 def test_options_that_do_not_fit_together(arguments: str, message: str) -> None:

@@ -161,7 +161,7 @@ def test_a_result_that_json_cannot_hold_fails_its_item_alone(tmp_path: Path) -> 
         "odd": "done",
         "nan": "done",
     }
-    assert "a result that JSON can hold expected" in found["set"].detail
+    assert "the result cannot be written as JSON" in found["set"].detail
     assert found["odd"].result == {"value": "\udcff"}
 
 
@@ -181,7 +181,7 @@ def test_a_full_disk_ends_the_run_and_fails_no_item(tmp_path: Path) -> None:
     call = functools.partial(
         run, tmp_path / "run", items, lambda: one_by_one(work), settings=settings, execution=HERE
     )
-    with pytest.raises(WorkerError, match=r"No space left on device.*; make room and run again"):
+    with pytest.raises(WorkerError, match=r"No space left on device.*; free some space and run again"):
         call()
     full = False
     assert call().states["done"] == 5

@@ -41,15 +41,17 @@ def test_a_slurm_that_does_not_answer_is_said(
     def call() -> None:
         run(tmp_path / "run", jobs_work.make_items(2), jobs_work.make_none, settings={}, execution=ON_SLURM)
 
-    with pytest.raises(WorkerError, match="slurm: the command squeue expected, found none; run this where"):
+    with pytest.raises(WorkerError, match="slurm: the command squeue is missing; run this on a machine with"):
         call()
     slurm_says(squeue=AWAY)
     with pytest.raises(
-        WorkerError, match=r"^squeue: an answer .* found: slurm_load_jobs error: Unable .*; run again when.*$"
+        WorkerError, match=r"^squeue failed: slurm_load_jobs error: Unable .*; check with scontrol ping.*$"
     ):
         call()
     slurm_says(squeue="exec /bin/sleep 60")
-    with pytest.raises(WorkerError, match=r"^squeue: an answer .* found: none in 0.5 s; run again when.*$"):
+    with pytest.raises(
+        WorkerError, match=r"^squeue failed: no answer within 0.5 s; check with scontrol ping.*$"
+    ):
         call()
 
 

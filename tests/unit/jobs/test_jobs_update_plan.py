@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from fairseq_ext.jobs import Execution, Item, Rejected, Summary, WorkerError, one_by_one, outcomes, run
-from fairseq_ext.jobs.committed import done_chunks
+from fairseq_ext.jobs.finished_chunks import finished_chunks
+from fairseq_ext.jobs.journal import StorageError
 from fairseq_ext.jobs.leases import Leases
-from fairseq_ext.jobs.parts import StorageError
 from fairseq_ext.jobs.plan import open_plan
-from fairseq_ext.jobs.planning import make_plan
-from fairseq_ext.jobs.update_plan import renew_plan
+from fairseq_ext.jobs.plan_writer import make_plan
+from fairseq_ext.jobs.update_plan import update_plan
 
 HERE = Execution(workers=0, progress=False)
 UPDATE = replace(HERE, update=True)
@@ -59,7 +59,7 @@ def test_what_has_not_changed_is_kept(tmp_path: Path) -> None:
     call(tmp_path, make_items("a", "b", "c", "d"), Log())
     old = open_plan(tmp_path)
     wanted = make_items("e", "d", "b", "a", b=5)
-    with pytest.raises(ValueError, match=r"'a' expected as item 1, found 'e'; pass --update"):
+    with pytest.raises(ValueError, match=r"expected 'a' as item 1, found 'e'; pass --update"):
         call(tmp_path, wanted, Log())
     log = Log()
     summary = call(tmp_path, wanted, log, UPDATE)
@@ -111,7 +111,7 @@ def test_rejected_items_keep_their_rejection_until_they_are_retried(tmp_path: Pa
 def test_other_settings_are_refused_all_the_same(tmp_path: Path) -> None:
     call(tmp_path, make_items("a"), Log())
     with pytest.raises(ValueError, match="size = 3, found 4"):
-        renew_plan(tmp_path, make_items("a", "b"), {"size": 4}, 1, lease_s=60.0)
+        update_plan(tmp_path, make_items("a", "b"), {"size": 4}, 1, lease_s=60.0)
     assert values_of(tmp_path) == {"a": 0}
 
 
@@ -132,13 +132,13 @@ def test_a_plan_on_which_nothing_was_done_gives_way(tmp_path: Path) -> None:
 
 def test_a_batch_of_nothing_is_refused(tmp_path: Path) -> None:
     for size in (0, -1):
-        with pytest.raises(ValueError, match=f"1 item or more expected, found {size}"):
+        with pytest.raises(ValueError, match=f"expected 1 or more, found {size}"):
             call(tmp_path, make_items("a"), Log(), batch_size=size)
 
 
 def test_two_items_of_one_id_change_nothing(tmp_path: Path) -> None:
     call(tmp_path, make_items("a"), Log())
-    with pytest.raises(ValueError, match="found two"):
+    with pytest.raises(ValueError, match="two items have this id"):
         call(tmp_path, make_items("b", "b"), Log(), UPDATE)
     assert values_of(tmp_path) == {"a": 0}
     assert len(list(tmp_path.glob("work-*"))) == 1
@@ -148,28 +148,30 @@ def test_nothing_changes_under_a_worker(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, make_items("a", "b"), {}, 1)
     lease = Leases(plan.work, 60.0).claim(1)
     assert lease is not None
-    with pytest.raises(ValueError, match="no worker expected while its items change, found 1 at work"):
-        renew_plan(tmp_path, make_items("a", "c"), {}, 1, lease_s=60.0)
+    with pytest.raises(ValueError, match=r"cannot change while workers are busy \(1 are\)"):
+        update_plan(tmp_path, make_items("a", "c"), {}, 1, lease_s=60.0)
     assert open_plan(tmp_path) == plan
     lease.release()
-    assert renew_plan(tmp_path, make_items("a", "c"), {}, 1, lease_s=60.0, shown=False) == open_plan(tmp_path)
+    assert update_plan(tmp_path, make_items("a", "c"), {}, 1, lease_s=60.0, shown=False) == open_plan(
+        tmp_path
+    )
 
 
 def test_who_still_works_on_the_old_plan_is_told(tmp_path: Path) -> None:
     old = make_plan(tmp_path, make_items("a", "b"), {}, 1)
-    renew_plan(tmp_path, make_items("c"), {}, 1, lease_s=60.0, shown=False)
-    with pytest.raises(StorageError, match="another command has made a new one"):
-        done_chunks(old)
+    update_plan(tmp_path, make_items("c"), {}, 1, lease_s=60.0, shown=False)
+    with pytest.raises(StorageError, match="another command replaced it"):
+        finished_chunks(old)
 
     def work(item: Item) -> dict[str, Any]:
-        renew_plan(
+        update_plan(
             tmp_path, make_items("d", item.id), {}, 1, lease_s=1e-9, shown=False
         )  # too late to stop it
         return {"value": 1}
 
     settings: dict[str, Any] = {}
     make = functools.partial(one_by_one, work)
-    with pytest.raises(WorkerError, match=r"found it gone|No such file"):
+    with pytest.raises(WorkerError, match=r"plan of this command is gone|No such file"):
         run(tmp_path, make_items("c"), make, settings=settings, execution=HERE)
     assert not list(open_plan(tmp_path).work.glob("done/*"))
 
@@ -185,18 +187,18 @@ def killed(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 setattr(update_plan, sys.argv[2], killed)
 items = [Item(f"i{i}", {"value": 0}) for i in range(90)]
-update_plan.renew_plan(sys.argv[1], items, {"size": 3}, 2, lease_s=60.0, shown=False)
+update_plan.update_plan(sys.argv[1], items, {"size": 3}, 2, lease_s=60.0, shown=False)
 """
 
 
-@pytest.mark.parametrize("name", ["_carry_over", "_keep", "write_header", "_put_in_place"])
+@pytest.mark.parametrize("name", ["_copy_outcomes", "_write_kept", "write_header", "_publish"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_any_moment_it_has_happened_or_not(tmp_path: Path, name: str, when: str) -> None:
     wanted = make_items(*(f"i{i}" for i in range(90)))
     call(tmp_path, wanted[:30], Log())
     killed = subprocess.run([sys.executable, "-c", _RENEW, str(tmp_path), name, when], check=False)
     assert killed.returncode == -signal.SIGKILL
-    happened = (name, when) == ("_put_in_place", "after")
+    happened = (name, when) == ("_publish", "after")
     assert open_plan(tmp_path).num_items == (90 if happened else 30)
     log = Log()
     call(tmp_path, wanted, log, UPDATE, batch_size=2)
@@ -212,9 +214,9 @@ def test_killed_at_any_moment_it_has_happened_or_not(tmp_path: Path, name: str, 
 def test_of_several_at_once_one_wins(tmp_path: Path) -> None:
     call(tmp_path, make_items(*(f"i{i}" for i in range(200))), Log())
     program = (
-        "import sys; from fairseq_ext.jobs import Item\nfrom fairseq_ext.jobs.update_plan import renew_plan\n"
+        "import sys; from fairseq_ext.jobs import Item\nfrom fairseq_ext.jobs.update_plan import update_plan\n"
         "items = [Item(f'{sys.argv[2]}{i}', {'value': 0}) for i in range(500)]\n"
-        "try: print(renew_plan(sys.argv[1], items, {'size': 3}, 1, lease_s=60.0, shown=False).token)\n"
+        "try: print(update_plan(sys.argv[1], items, {'size': 3}, 1, lease_s=60.0, shown=False).token)\n"
         "except (ValueError, OSError) as error: print('refused', error)"
     )
     commands = [[sys.executable, "-c", program, str(tmp_path), prefix] for prefix in "ijk"]

@@ -52,7 +52,9 @@ def test_results_before_an_exception_of_the_batch_stay(tmp_path: Path, jobs_work
 def test_work_that_breaks_its_contract_ends_the_run(tmp_path: Path, jobs_work: ModuleType, kind: str) -> None:
     make = functools.partial(jobs_work.make_wrong, kind)
     for execution in (HERE, SPAWNED):
-        with pytest.raises(WorkerError, match=r"work: .* expected, found .*; mend the work and run again"):
+        with pytest.raises(
+            WorkerError, match=r"work: expected .*, found .*; fix the work function and run again"
+        ):
             run(
                 tmp_path / "run",
                 jobs_work.make_items(4),
@@ -66,14 +68,14 @@ def test_work_that_breaks_its_contract_ends_the_run(tmp_path: Path, jobs_work: M
 def test_work_that_cannot_be_made(tmp_path: Path, jobs_work: ModuleType) -> None:
     with pytest.raises(WorkerError, match=r"^no such model$"):
         run(tmp_path / "run", jobs_work.make_items(4), jobs_work.make_none, settings={}, execution=SPAWNED)
-    with pytest.raises(WorkerError, match=r"(?s)run: a worker gave up: Traceback .*TypeError: make_wrong"):
+    with pytest.raises(WorkerError, match=r"(?s)run: a worker stopped: Traceback .*TypeError: make_wrong"):
         run(tmp_path / "run", jobs_work.make_items(4), jobs_work.make_wrong, settings={}, execution=SPAWNED)
-    with pytest.raises(WorkerError, match="found 3 that died with status 11"):
+    with pytest.raises(WorkerError, match="3 workers died before their first item, with status 11"):
         run(tmp_path / "run", jobs_work.make_items(4), jobs_work.make_death, settings={}, execution=SPAWNED)
 
 
 def test_work_that_other_processes_cannot_import(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="a function of a module, or a partial of one, expected"):
+    with pytest.raises(ValueError, match="cannot be pickled .*; pass a function of a module"):
         run(tmp_path / "run", [], lambda: one_by_one(lambda item: {}), settings={}, execution=SPAWNED)
     assert not (tmp_path / "run").exists()
 

@@ -1,4 +1,4 @@
-"""Lines that tell whether they are whole: a checksum, a space, a JSON object. Torn and flipped ones are noticed."""
+"""JSON lines with a checksum: torn and corrupted lines are detected. A line: CRC-32 in hex, a space, a JSON object."""
 
 import json
 import os
@@ -12,17 +12,17 @@ _ERRORS = "surrogatepass"
 
 
 def encode(record: Mapping[str, Any], *, sort_keys: bool = False) -> bytes:
-    """Makes the line of a record.
+    """Encode a record as a line.
 
     Args:
-        record: as JSON can hold it.
-        sort_keys: whether records that are equal shall look the same.
+        record: JSON object.
+        sort_keys: whether to sort the keys, so that equal records give equal lines.
 
     Returns:
-        The line with its end.
+        The line with its line end.
 
     Raises:
-        TypeError: for what JSON cannot hold.
+        TypeError: for values that JSON cannot hold.
     """
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys)
     return _line(text.encode("utf-8", _ERRORS))
@@ -33,13 +33,13 @@ def _line(text: bytes) -> bytes:
 
 
 def decode(line: bytes) -> Record | None:
-    """Reads the line of a record.
+    """Decode the line of a record.
 
     Args:
-        line: with its end.
+        line: the line with its line end.
 
     Returns:
-        The record; None for a line that is torn or changed.
+        The record; None for a torn or corrupted line.
     """
     checksum, text = line[:8], line[9:-1]
     if line[8:9] != b" " or line[-1:] != b"\n" or checksum != b"%08x" % zlib.crc32(text):
@@ -48,12 +48,12 @@ def decode(line: bytes) -> Record | None:
     return record
 
 
-def read_whole(path: str | os.PathLike[str], advice: str) -> Iterator[Record]:
-    """Streams the records of a file that was committed whole.
+def read_checked(path: str | os.PathLike[str], advice: str) -> Iterator[Record]:
+    """Stream the records of a file that must be undamaged.
 
     Args:
         path: the file.
-        advice: the next step, for the message.
+        advice: what to do about a damaged line, for the message.
 
     Yields:
         The records.
@@ -65,7 +65,5 @@ def read_whole(path: str | os.PathLike[str], advice: str) -> Iterator[Record]:
         for number, line in enumerate(file, 1):
             record = decode(line)
             if record is None:
-                raise ValueError(
-                    f"{path}:{number}: a record and its checksum expected, found a damaged line; {advice}"
-                )
+                raise ValueError(f"{path}:{number}: damaged line (its checksum does not match); {advice}")
             yield record

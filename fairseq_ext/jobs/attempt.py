@@ -1,4 +1,4 @@
-"""One worker's attempt at one chunk: keep what earlier attempts left, do the rest, commit."""
+"""One attempt of a worker at a chunk: keep what earlier attempts left, do the rest, commit."""
 
 import logging
 import os
@@ -8,75 +8,77 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from .committed import commit, parts_folder
-from .faults import ContractError, is_out_of_memory, outcome_of, raise_if_no_room
+from .errors import ContractError, is_out_of_memory, outcome_of, raise_if_disk_full
+from .finished_chunks import commit, journals_folder
 from .items import Item, Outcome, Work
+from .journal import Journal, Recovered, StorageError, recover
 from .leases import Lease
-from .parts import Part, Salvaged, StorageError, salvage
 from .plan import Plan
 
 _LOG = logging.getLogger(__name__)
 _END = object()
 
 
-def process(plan: Plan, chunk: int, work: Work, lease: Lease, *, batch_size: int, max_deaths: int) -> None:
-    """Brings every item of a chunk to an outcome and commits them.
+def process_chunk(
+    plan: Plan, chunk: int, work: Work, lease: Lease, *, batch_size: int, max_deaths: int
+) -> None:
+    """Bring every item of a chunk to an outcome and commit the outcomes.
 
     Args:
-        plan: of the run.
-        chunk: its index.
-        work: called with batches of its items.
-        lease: of this chunk, held by this process.
-        batch_size: most items per call.
-        max_deaths: an item at which so many attempts died is quarantined.
+        plan: plan of the run.
+        chunk: index of the chunk.
+        work: called with batches of the items.
+        lease: lease on this chunk, held by this process.
+        batch_size: largest number of items per call.
+        max_deaths: number of attempts that may die at an item before it is quarantined.
 
     Raises:
         LeaseLost: when another worker has taken over.
-        StorageError: when the folder of the run, or what the work writes, has no room.
+        StorageError: when the disk of the run or of the work is full.
         ContractError: when the work does not return one result per item.
     """
     items = plan.items(chunk)
-    folder = parts_folder(plan, chunk)
-    salvaged = salvage(folder, items)
-    if salvaged.num_damaged:
-        _LOG.warning("%s: %d damaged lines, their items are done again", folder, salvaged.num_damaged)
-    part = Part(folder, f"{os.getpid()}-{secrets.token_hex(6)}")
-    attempt = _Attempt(items, work, lease, part, salvaged.outcomes)
+    folder = journals_folder(plan, chunk)
+    recovered = recover(folder, items)
+    if recovered.num_damaged:
+        _LOG.warning("%s: %d damaged lines; their items are done again", folder, recovered.num_damaged)
+    journal = Journal(folder, f"{os.getpid()}-{secrets.token_hex(6)}")
+    attempt = _Attempt(items, work, lease, journal, recovered.outcomes)
     try:
-        attempt.quarantine(salvaged, max_deaths)
-        attempt.work_through(_batches(salvaged, len(items), batch_size))
+        attempt.quarantine(recovered, max_deaths)
+        attempt.work_through(_batches(recovered, len(items), batch_size))
     except BaseException:
         with suppress(StorageError):
-            part.stop()
+            journal.stop()
         raise
     finally:
-        part.close()
+        journal.close()
     lease.confirm()
     outcomes = [attempt.outcomes[index] for index in range(len(items))]
-    commit(plan, chunk, outcomes, [*salvaged.paths, part.path])
+    commit(plan, chunk, outcomes, [*recovered.paths, journal.path])
 
 
-def _batches(salvaged: Salvaged, num_items: int, batch_size: int) -> list[list[int]]:
-    """What is left to do; items at which a process may have died come last and alone."""
-    left = [index for index in range(num_items) if index not in salvaged.outcomes]
-    fresh = [index for index in left if index not in salvaged.deaths]
+def _batches(recovered: Recovered, num_items: int, batch_size: int) -> list[list[int]]:
+    """Return the batches that are left to do; items at which a process may have died come last and alone."""
+    left = [index for index in range(num_items) if index not in recovered.outcomes]
+    fresh = [index for index in left if index not in recovered.deaths]
     batches = [fresh[i : i + batch_size] for i in range(0, len(fresh), batch_size)]
-    return batches + [[index] for index in left if index in salvaged.deaths]
+    return batches + [[index] for index in left if index in recovered.deaths]
 
 
 class _Attempt:
-    """The state of one attempt: outcomes so far, and where they are written at once."""
+    """The state of one attempt: the outcomes so far, and the journal that each is written to at once."""
 
     def __init__(
-        self, items: Sequence[Item], work: Work, lease: Lease, part: Part, outcomes: dict[int, Outcome]
+        self, items: Sequence[Item], work: Work, lease: Lease, journal: Journal, outcomes: dict[int, Outcome]
     ) -> None:
-        self.items, self.work, self.lease, self.part = items, work, lease, part
+        self.items, self.work, self.lease, self.journal = items, work, lease, journal
         self.outcomes = outcomes
 
-    def quarantine(self, salvaged: Salvaged, max_deaths: int) -> None:
-        for index, deaths in salvaged.deaths.items():
+    def quarantine(self, recovered: Recovered, max_deaths: int) -> None:
+        for index, deaths in recovered.deaths.items():
             if deaths >= max_deaths:
-                detail = f"{deaths} attempts at this item ended with the death of their process"
+                detail = f"the worker process died {deaths} times at this item"
                 self._record(index, Outcome(self.items[index].id, "quarantined", "died", detail))
 
     def work_through(self, batches: list[list[int]]) -> None:
@@ -92,16 +94,16 @@ class _Attempt:
             self.lease.check()
             left, error = self._run(batch)
             if error is not None and len(batch) > 1 and is_out_of_memory(error):
-                limit = len(batch) // 2  # for the rest of the chunk
+                limit = len(batch) // 2  # for the rest of the chunk: its items tend to be alike
                 queue.appendleft(left)
-            elif error is not None and len(left) > 1:
+            elif error is not None and len(left) > 1:  # one item spoils the batch: find it
                 queue.extendleft([index] for index in reversed(left))
             elif error is not None:
                 self._record(left[0], outcome_of(self.items[left[0]], error))
 
     def _run(self, batch: list[int]) -> tuple[list[int], Exception | None]:
-        """Returns the items without an outcome and what the work raised, or nothing and None."""
-        self.part.start(batch)
+        """Run a batch; return the items left without an outcome and the exception, or nothing and None."""
+        self.journal.start(batch)
         results = self._results(batch)
         for position, index in enumerate(batch):
             try:
@@ -109,13 +111,13 @@ class _Attempt:
             except (StorageError, ContractError):
                 raise
             except Exception as error:
-                raise_if_no_room(error)
+                raise_if_disk_full(error)
                 return batch[position:], error
             self._record(index, outcome_of(self.items[index], value))
         return [], None
 
     def _results(self, batch: list[int]) -> Iterator[Any]:
-        """The results of a batch; anything but one per item is an error."""
+        """Yield the results of a batch; raise unless there is exactly one per item."""
         returned = self.work([self.items[index] for index in batch])
         if isinstance(returned, Sequence) and len(returned) != len(batch):
             raise ContractError(_contract(len(batch), str(len(returned))))
@@ -130,15 +132,17 @@ class _Attempt:
 
     def _record(self, index: int, outcome: Outcome) -> None:
         try:
-            self.part.outcome(index, outcome)
+            self.journal.outcome(index, outcome)
         except (TypeError, ValueError, RecursionError) as error:
             outcome = outcome_of(
-                self.items[index], TypeError(f"a result that JSON can hold expected, {error}")
+                self.items[index], TypeError(f"the result cannot be written as JSON: {error}")
             )
-            self.part.outcome(index, outcome)
+            self.journal.outcome(index, outcome)
         self.outcomes[index] = outcome
         self.lease.check()
 
 
 def _contract(expected: int, found: str) -> str:
-    return f"work: one result per item, {expected} expected, found {found}; mend the work and run again"
+    return (
+        f"work: expected one result per item, {expected}, found {found}; fix the work function and run again"
+    )

@@ -1,6 +1,6 @@
-"""Writing a plan, once: of several processes that do so at the same time one wins, and the others compare.
+"""Write a plan once: of several processes that do so at the same time one wins, and the others compare.
 
-Items or settings other than those of the plan that is there are refused.
+Other items or settings than those of the existing plan are refused.
 """
 
 import json
@@ -16,27 +16,29 @@ from typing import Any
 
 from ..files import write_bytes
 from .items import Item
-from .plan import NEXT, PLAN, Plan, item_of, line_of, open_plan, plans, work_folder
+from .plan import NEXT, PLAN, Plan, open_plan, plans, to_item, to_line, work_folder
 
-_NUM_CHUNKS = 256  # of a run of middling size: enough to keep dozens of workers busy until the end
-_MAX_CHUNK = 512  # items; what is listed again and again (FOLDER/done) stays short for millions of items
+_NUM_CHUNKS = 256  # of a medium-sized run: enough to keep dozens of workers busy until the end
+_MAX_CHUNK = 512  # items; few enough chunks that listing FOLDER/done stays cheap for millions of items
 _ABANDONED_S = 24 * 3600
-_ADVICE = "pass what the first run was given, or use another folder"
-_ADVICE_ITEMS = "pass --update to keep what has not changed and go on with these, or use another folder"
+_ADVICE = "pass the settings of the first run, or use another folder"
+_ADVICE_ITEMS = (
+    "pass --update to continue with these items and keep what has not changed, or use another folder"
+)
 
 
 def make_plan(
     folder: str | os.PathLike[str], items: Iterable[Item], settings: Mapping[str, Any], batch_size: int
 ) -> Plan:
-    """Writes the plan of a run, or checks that the one that is there is of the same items and settings.
+    """Write the plan of a run, or check that the existing one has the same items and settings.
 
     The items are streamed; their ids are held to find two of one name (about 0.15 GB per million).
 
     Args:
-        folder: of the run.
-        items: what is to be done, always in the same order.
-        settings: what the outcomes depend on besides the items, as JSON can hold it.
-        batch_size: chunks are made of whole batches.
+        folder: folder of the run.
+        items: items of the run, always in the same order.
+        settings: settings that the outcomes depend on, as JSON can hold them.
+        batch_size: a chunk has a multiple of this number of items.
 
     Returns:
         The plan.
@@ -46,29 +48,29 @@ def make_plan(
     """
     root = Path(folder)
     if (root / PLAN).exists():
-        plan = same_settings(open_plan(root), settings)
+        plan = check_settings(open_plan(root), settings)
         _compare_items(plan, items)
         return plan
-    with written(root, items, settings, batch_size) as fresh:
-        if _is_first(fresh):
+    with draft_plan(root, items, settings, batch_size) as fresh:
+        if _publish(fresh):
             return fresh
-        # Another process was first. Items may be such as can be read but once: ours are in the file.
-        plan = same_settings(open_plan(root), settings)
+        # Another process was first. `items` may be an iterator, now exhausted: compare those in our file.
+        plan = check_settings(open_plan(root), settings)
         _compare_items(plan, _read_items(fresh.work))
         return plan
 
 
 @contextmanager
-def written(
+def draft_plan(
     root: Path, items: Iterable[Item], settings: Mapping[str, Any], batch_size: int
 ) -> Iterator[Plan]:
-    """Writes a plan that does not count yet; unless it does at the end of the block, it is removed.
+    """Write a draft of a plan; unless the block publishes it, it is removed.
 
     Args:
         root: folder of the run.
-        items: what is to be done.
-        settings: as JSON can hold them.
-        batch_size: chunks are made of whole batches.
+        items: items of the run.
+        settings: settings, as JSON can hold them.
+        batch_size: a chunk has a multiple of this number of items.
 
     Yields:
         The plan.
@@ -79,7 +81,7 @@ def written(
     try:
         json.dumps(settings)
     except TypeError as error:
-        raise ValueError(f"{root}: settings as JSON can hold them expected, {error}; convert them") from error
+        raise ValueError(f"{root}: the settings cannot be written as JSON: {error}; convert them") from error
     root.mkdir(parents=True, exist_ok=True)
     token = secrets.token_hex(6)
     work = work_folder(root, token)
@@ -88,23 +90,18 @@ def written(
         yield Plan(root, token, num_items, chunk_size, settings)
     finally:
         if (root / PLAN).exists() and open_plan(root).token == token:
-            _clear_up(root)
+            _remove_stale_plans(root)
         else:
             shutil.rmtree(work, ignore_errors=True)
 
 
 def write_header(plan: Plan, path: Path) -> None:
-    """Writes what plan.json says of a plan.
-
-    Args:
-        plan: the plan.
-        path: of the file.
-    """
+    """Write the content of plan.json."""
     header = {name: getattr(plan, name) for name in ("token", "num_items", "chunk_size", "settings")}
     write_bytes(path, f"{json.dumps(header, ensure_ascii=False, indent=1)}\n".encode())
 
 
-def _is_first(plan: Plan) -> bool:
+def _publish(plan: Plan) -> bool:
     path = plan.work / PLAN
     write_header(plan, path)
     try:
@@ -117,13 +114,13 @@ def _is_first(plan: Plan) -> bool:
 
 
 def _write(work: Path, items: Iterable[Item], batch_size: int) -> tuple[int, int]:
-    """Returns the number of items and the size of the chunks."""
+    """Write the items; return their number and the size of the chunks."""
     starts, size, seen = [0], 0, set[str]()
     work.mkdir()
     with open(work / "items.jsonl", "wb") as file:
         for item in items:
             _check_id(item.id, seen)
-            size += file.write(line_of(item))
+            size += file.write(to_line(item))
             starts.append(size)
         file.flush()
         os.fsync(file.fileno())
@@ -140,23 +137,23 @@ def _read_items(work: Path) -> Iterator[Item]:
     path = work / "items.jsonl"
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
-            yield item_of(line, path, number)
+            yield to_item(line, path, number)
 
 
-def _clear_up(root: Path) -> None:
-    """Removes plans that were replaced, and what processes left that were killed while they wrote one."""
+def _remove_stale_plans(root: Path) -> None:
+    """Remove plans that were replaced, and drafts of processes that were killed."""
     *replaced, current = (plan.work for plan in plans(root))
     for work in replaced:
-        _empty(work)
-    now_s = current.stat().st_ctime  # by the server's clock
+        _clear_work_folder(work)
+    now_s = current.stat().st_ctime  # by the clock of the file server
     for path in root.glob("work-*"):
         with suppress(OSError):
             if path not in {*replaced, current} and now_s - path.stat().st_mtime > _ABANDONED_S:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _empty(work: Path) -> None:
-    """Leaves only the name of the next plan."""
+def _clear_work_folder(work: Path) -> None:
+    """Remove all but the name of the next plan."""
     for path in work.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -166,9 +163,11 @@ def _empty(work: Path) -> None:
 
 def _check_id(name: str, seen: set[str]) -> None:
     if not name or name != name.strip() or not name.isprintable():
-        raise ValueError(f"item {name!r}: an id of printable characters expected, found this; choose another")
+        raise ValueError(
+            f"item {name!r}: an id needs printable characters and no spaces around it; choose another"
+        )
     if name in seen:
-        raise ValueError(f"item {name!r}: one item of this id expected, found two; make the ids unique")
+        raise ValueError(f"item {name!r}: two items have this id; make the ids unique")
     seen.add(name)
 
 
@@ -177,12 +176,12 @@ def _chunk_size(num_items: int, batch_size: int) -> int:
     return batch_size * max(1, -(-wanted // batch_size))
 
 
-def same_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
-    """Makes sure that a plan is for some settings.
+def check_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
+    """Check that a plan has these settings.
 
     Args:
-        plan: on disk.
-        settings: that are wanted now.
+        plan: existing plan.
+        settings: settings of this call.
 
     Returns:
         The plan.
@@ -190,32 +189,32 @@ def same_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
     Raises:
         ValueError: naming the first setting that differs.
     """
-    change = first_change(plan.settings, settings)
+    change = first_difference(plan.settings, settings)
     if change is not None:
-        raise ValueError(f"{plan.folder}: the settings of its plan expected, {change}; {_ADVICE}")
+        raise ValueError(f"{plan.folder}: the settings differ from those of its plan: {change}; {_ADVICE}")
     return plan
 
 
-def first_change(planned: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
-    """Compares settings, or the data of items.
+def first_difference(planned: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+    """Return the first difference between settings, or between the data of items.
 
     Args:
-        planned: as JSON gave them back.
-        found: as JSON can hold them.
+        planned: values of the plan, as read from JSON.
+        found: values of this call.
 
     Returns:
-        The first key that differs with both values, in words; None when all are equal.
+        The first key that differs and both values, for a message; None when all are equal.
     """
     before, now = (_flat(json.loads(json.dumps(dict(values)))) for values in (planned, found))
     for key in sorted(before.keys() | now.keys()):
         texts = [repr(values[key]) if key in values else "nothing" for values in (before, now)]
         if texts[0] != texts[1]:
-            return f"{key} = {texts[0]}, found {texts[1]}"
+            return f"expected {key} = {texts[0]}, found {texts[1]}"
     return None
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted keys."""
+    """Flatten nested settings to dotted keys."""
     if not isinstance(value, dict) or not value:
         return {prefix or "settings": value} if prefix or value else {}
     parts = (_flat(inner, f"{prefix}.{key}" if prefix else str(key)) for key, inner in value.items())
@@ -229,14 +228,14 @@ def _compare_items(plan: Plan, items: Iterable[Item]) -> None:
             if item is None or line is None:
                 found = f"the end after {number - 1}" if item is None else f"one more, {item.id!r}"
                 raise ValueError(
-                    f"{plan.folder}: {plan.num_items} items expected, found {found}; {_ADVICE_ITEMS}"
+                    f"{plan.folder}: expected {plan.num_items} items, found {found}; {_ADVICE_ITEMS}"
                 )
-            if line != line_of(item):
-                raise ValueError(_difference(plan.folder, number, item_of(line, path, number), item))
+            if line != to_line(item):
+                raise ValueError(_difference(plan.folder, number, to_item(line, path, number), item))
 
 
 def _difference(folder: Path, number: int, planned: Item, found: Item) -> str:
     if planned.id != found.id:
-        return f"{folder}: {planned.id!r} expected as item {number}, found {found.id!r}; {_ADVICE_ITEMS}"
-    change = first_change(planned.data, found.data)
-    return f"{folder}: item {planned.id!r} as planned expected, {change}; {_ADVICE_ITEMS}"
+        return f"{folder}: expected {planned.id!r} as item {number}, found {found.id!r}; {_ADVICE_ITEMS}"
+    change = first_difference(planned.data, found.data)
+    return f"{folder}: item {planned.id!r} has changed: {change}; {_ADVICE_ITEMS}"

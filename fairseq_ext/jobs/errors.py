@@ -1,4 +1,4 @@
-"""What an exception means: the item's fault, too little memory for the batch, or no room to go on at all."""
+"""What an exception of the work means: a failed item, too large a batch, or a full disk, which ends the run."""
 
 import errno
 import traceback
@@ -6,44 +6,44 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .items import Item, Outcome, Rejected
-from .parts import StorageError
+from .journal import StorageError
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _MAX_DETAIL = 2000  # characters
 
 
 class ContractError(Exception):
-    """The work does not keep its contract; a fault of the program and of no item."""
+    """The work function breaks its contract: a bug of the program, not the fault of an item."""
 
 
 def outcome_of(item: Item, value: Any) -> Outcome:
-    """Turns what the work returned for an item into its outcome.
+    """Convert what the work returned or raised for an item to its outcome.
 
     Args:
         item: the item.
-        value: a result, or what was raised.
+        value: what the work returned or raised for it.
 
     Returns:
-        Done, rejected or failed.
+        The outcome: done, rejected or failed.
 
     Raises:
-        StorageError: when the work found no room to write.
-        ContractError: for anything but a mapping or an exception.
+        StorageError: when the disk is full.
+        ContractError: for a value that is neither a mapping nor an exception.
     """
     if isinstance(value, Rejected):
         return Outcome(item.id, "rejected", _clean(value.reason), _clean(value.detail), value.result)
     if isinstance(value, Exception):
-        raise_if_no_room(value)
+        raise_if_disk_full(value)
         return Outcome(item.id, "failed", type(value).__name__, _clean(f"{value}{_place(value)}"))
     if not isinstance(value, Mapping):
         raise ContractError(
-            f"work: a mapping for {item.id!r} expected, found {value!r}; mend the work and run again"
+            f"work: expected a mapping for {item.id!r}, found {value!r}; fix the work function and run again"
         )
     return Outcome(item.id, "done", result=dict(value))
 
 
 def _clean(text: object) -> str:
-    """One line that any file can hold."""
+    """Return a text as one line that any file can hold."""
     line = " ".join(str(text).split())
     return line[:_MAX_DETAIL].encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -54,13 +54,13 @@ def _place(error: Exception) -> str:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tells whether a smaller batch might do.
+    """Return whether a smaller batch may succeed.
 
     Args:
         error: what the work raised.
 
     Returns:
-        Whether it is for want of memory: Python's, torch's, or CTranslate2's (a RuntimeError that says so).
+        True for out-of-memory errors of Python, torch and CTranslate2 (a RuntimeError that says so).
     """
     return any(
         isinstance(e, MemoryError)
@@ -70,18 +70,18 @@ def is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def raise_if_no_room(error: Exception) -> None:
-    """Keeps a full disk from failing all items that are left.
+def raise_if_disk_full(error: Exception) -> None:
+    """Raise for a full disk, which would fail every item that is left.
 
     Args:
         error: what the work raised.
 
     Raises:
-        StorageError: when it is for a full, exhausted or read-only disk.
+        StorageError: for a disk that is full, over its quota or read-only.
     """
     for e in _chain(error):
-        if isinstance(e, OSError) and e.errno in _NO_ROOM:
-            raise StorageError(f"{e}; make room and run again") from error
+        if isinstance(e, OSError) and e.errno in _DISK_FULL:
+            raise StorageError(f"{e}; free some space and run again") from error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

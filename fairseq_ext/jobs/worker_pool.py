@@ -1,4 +1,4 @@
-"""Worker processes on this machine: started anew when they die, stopped with the command that started them."""
+"""A pool of worker processes on this machine: replaced when they die, stopped with the command that started them."""
 
 import logging
 import multiprocessing
@@ -14,29 +14,29 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-from .committed import done_chunks
-from .faults import ContractError
+from .errors import ContractError
+from .finished_chunks import finished_chunks
 from .items import Work
-from .parts import StorageError
+from .journal import StorageError
 from .plan import Plan, open_plan
-from .worker import Share, work_through
+from .worker import Shard, run_worker
 
 _LOG = logging.getLogger(__name__)
-_LOOK_EVERY_S = 0.5
-_GRACE_S = 10.0  # between being asked to stop and being killed
-_END_S = 1.0  # for workers that pause to notice that all is done
+_POLL_EVERY_S = 0.5
+_GRACE_S = 10.0  # from SIGTERM to SIGKILL
+_END_S = 1.0  # for workers that are between two polls to notice that all is done
 _MAX_DEAD_STARTS = 3
-_FATAL = 70  # exit status of a worker that has sent word why no item can be worked on (EX_SOFTWARE)
-TERMINATED = 128 + signal.SIGTERM  # exit status after being asked to stop
+_FATAL = 70  # exit status (EX_SOFTWARE) of a worker that has reported why it cannot work on any item
+TERMINATED = 128 + signal.SIGTERM  # exit status after SIGTERM
 _STOPPING = [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2]  # Slurm's warnings go to all processes of a job
 
 
 @contextmanager
 def exit_on(signals: list[signal.Signals]) -> Iterator[None]:
-    """Turns signals into `SystemExit`, so that what is under way is left in order; a no-op outside the main thread.
+    """Turn signals into `SystemExit`, so that `finally` blocks run; a no-op outside the main thread.
 
     Args:
-        signals: which.
+        signals: signals to handle.
 
     Yields:
         Nothing.
@@ -62,90 +62,92 @@ def _worker_main(
     reports: Connection,
     folder: str,
     make_work: Callable[[], Work],
-    share: Share,
+    shard: Shard,
 ) -> None:
-    """The life of a worker process."""
+    """Run a worker process."""
     os.environ.update(surroundings)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent asks to stop
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent stops its workers
     with exit_on(_STOPPING):
-        threading.Thread(target=_leave_with_parent, args=(parent,), daemon=True).start()
+        threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
         try:
-            work = _made(make_work)
+            work = _load_work(make_work)
             reports.send("")
-            work_through(open_plan(folder), work, share)
+            run_worker(open_plan(folder), work, shard)
         except WorkerError as error:
             reports.send(str(error))
             sys.exit(_FATAL)
         except (StorageError, ContractError) as error:
-            reports.send(f"{folder}: a worker gave up: {error}")
+            reports.send(f"{folder}: a worker stopped: {error}")
             sys.exit(_FATAL)
         except Exception:
-            reports.send(f"{folder}: a worker gave up: {traceback.format_exc()}")
+            reports.send(f"{folder}: a worker stopped: {traceback.format_exc()}")
             sys.exit(_FATAL)
 
 
-def _made(make_work: Callable[[], Work]) -> Work:
+def _load_work(make_work: Callable[[], Work]) -> Work:
     try:
         return make_work()
     except (ValueError, OSError, ImportError) as error:
-        # These tell a person what is amiss with the model or the machine; others are faults of the program.
+        # Their message is for the user: a missing model or package. Other exceptions are bugs: keep the traceback.
         raise WorkerError(str(error) or repr(error)) from error
 
 
-def _surroundings(number: int, size: int) -> dict[str, str]:
-    """Variables of a worker: which one it is, and its part of the cores unless that was chosen already."""
+def _worker_environment(number: int, size: int) -> dict[str, str]:
+    """Return the environment variables of a worker: its number, and its share of the cores unless set already."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, cores // size)))
     return {"JOBS_WORKER": str(number), "OMP_NUM_THREADS": threads}
 
 
-def _leave_with_parent(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_EVERY_S)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE_S)
     os._exit(1)
 
 
 class WorkerError(ChildProcessError):
-    """No item can be worked on; a person has to look."""
+    """No item can be worked on; the message says why."""
 
 
 class WorkerPool:
-    """Worker processes; one that dies is replaced.
+    """A pool of worker processes; one that dies is replaced.
 
     Args:
-        plan: of the run.
-        make_work: called once per process; must be picklable.
-        share: which chunks, and how.
-        size: most processes at once.
+        plan: plan of the run.
+        make_work: makes the work, called once per process; must be picklable.
+        shard: chunks to work on, and how.
+        size: largest number of processes.
     """
 
-    def __init__(self, plan: Plan, make_work: Callable[[], Work], share: Share, size: int) -> None:
-        self._plan, self._make_work, self._share, self._size = plan, make_work, share, size
+    def __init__(self, plan: Plan, make_work: Callable[[], Work], shard: Shard, size: int) -> None:
+        self._plan, self._make_work, self._shard, self._size = plan, make_work, shard, size
         self._context = multiprocessing.get_context("spawn")
         self._workers: dict[BaseProcess, Connection] = {}
         self._numbers: dict[BaseProcess, int] = {}
         self._ready: set[BaseProcess] = set()
         self._num_dead_starts = 0
 
-    def run(self, on_look: Callable[[], None]) -> None:
-        """Works until all items of the share have outcomes.
+    def run(self, on_poll: Callable[[], None]) -> None:
+        """Work until all items of the shard have outcomes.
 
         Args:
-            on_look: called every now and then.
+            on_poll: called at every poll.
 
         Raises:
-            WorkerError: when the work cannot be made or does not keep its contract, or there is no room.
+            WorkerError: when the work cannot be made or breaks its contract, or the disk is full.
         """
         with exit_on([signal.SIGTERM]):
             try:
-                while num_left := len(self._share.chunks(self._plan) - done_chunks(self._plan)):
+                while num_left := len(self._shard.chunks(self._plan) - finished_chunks(self._plan)):
                     while len(self._workers) < min(self._size, num_left):
                         self._start()
-                    wait([p.sentinel for p in self._workers], timeout=_LOOK_EVERY_S)
-                    self._look()
-                    on_look()
+                    wait([p.sentinel for p in self._workers], timeout=_POLL_EVERY_S)
+                    self._poll()
+                    on_poll()
                 self._join(_END_S)
             finally:
                 self._stop()
@@ -153,18 +155,18 @@ class WorkerPool:
     def _start(self) -> None:
         reports, theirs = self._context.Pipe(duplex=False)
         number = min(set(range(self._size)) - set(self._numbers.values()))
-        arguments = (_surroundings(number, self._size), os.getpid(), theirs, str(self._plan.folder))
-        process = self._context.Process(target=_worker_main, args=(*arguments, self._make_work, self._share))
+        arguments = (_worker_environment(number, self._size), os.getpid(), theirs, str(self._plan.folder))
+        process = self._context.Process(target=_worker_main, args=(*arguments, self._make_work, self._shard))
         process.start()
         theirs.close()
         self._workers[process], self._numbers[process] = reports, number
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         for process, reports in list(self._workers.items()):
             ended = not process.is_alive()
             self._read(process, reports)
             if ended:
-                self._bury(process)
+                self._remove_ended(process)
 
     def _read(self, process: BaseProcess, reports: Connection) -> None:
         try:
@@ -177,18 +179,18 @@ class WorkerPool:
         except EOFError:
             return
 
-    def _bury(self, process: BaseProcess) -> None:
+    def _remove_ended(self, process: BaseProcess) -> None:
         self._workers.pop(process).close()
         self._numbers.pop(process)
         if process.exitcode == 0:
             return
-        _LOG.warning("worker %s ended with status %s; another takes its place", process.pid, process.exitcode)
+        _LOG.warning("worker %s ended with status %s; another replaces it", process.pid, process.exitcode)
         if process not in self._ready:
             self._num_dead_starts += 1
         if self._num_dead_starts >= _MAX_DEAD_STARTS:
             raise WorkerError(
-                f"{self._plan.folder}: workers that start expected, found {_MAX_DEAD_STARTS} that died with status "
-                f"{process.exitcode} (-N: by signal N) before their first item; try --workers 0 to see why"
+                f"{self._plan.folder}: {_MAX_DEAD_STARTS} workers died before their first item, with status "
+                f"{process.exitcode} (-N: by signal N); run with --workers 0 to see why"
             )
 
     def _stop(self) -> None:
