@@ -22,6 +22,7 @@ from pathlib import Path
 def parse_args() -> argparse.Namespace:
     """Command line."""
     from fairseq_ext.jobs import add_arguments
+    from fairseq_ext.labelling.load import CTC, KINDS
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -40,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--allow-none", action="store_true", help="no clip that --only matches is no error")
     parser.add_argument(
         "--kind",
-        choices=["auto", "faster-whisper", "openai", "transformers", "ctc"],
+        choices=["auto", *KINDS, CTC],
         default="auto",
         help="what runs it (default: told by its files)",
     )

@@ -4,7 +4,7 @@
     tools/merge_labels.py --clips CLIPS --labels LABELS --corpus mtedx=/data/mtedx --out MANIFESTS
 
 Automatic labels train only: valid and test come from the transcripts of --corpus and --transcribed. OUT has a folder
-per language and one of all (multilingual), and summary.json: hours per language and side, what was rejected and why.
+per language and one of all (multilingual), and summary.json: hours per language and split, what was rejected and why.
 Another merge takes the place of the one that is there; one that fails leaves it.
 """
 
@@ -59,7 +59,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Read, merge, write, say what was left out."""
     args = parse_args()
-    from fairseq_ext.labelling import filters, merge, partitions, published, table
+    from fairseq_ext.labelling import filters, manifests, merge, published, table
     from fairseq_ext.media.mouth.table import read_clips
 
     languages = tuple(args.languages.split(","))
@@ -69,12 +69,12 @@ def main() -> None:
         settings = merge.MergeSettings(languages, limits, args.case, not args.drop_apostrophes)
         labels = list(table.read_labels(table.labels_path(args.labels))) if args.labels else []
         if not args.transcribed:
-            published.check_given((row.source for row in read_clips(args.clips)), args.corpus)
-        known = published.read(args.corpus, args.transcribed, on_problem=problems.append)
+            published.check_splits_known((row.source for row in read_clips(args.clips)), args.corpus)
+        known = published.read_published(args.corpus, args.transcribed, on_problem=problems.append)
         merged = merge.merge(tqdm(read_clips(args.clips), desc="clips", unit="clip"), labels, known, settings)
-        found = partitions.summary(merged, settings)
-        print("\n".join(partitions.describe(found)))
-        partitions.write_merged(merged, args.out, args.clips, languages, found)
+        found = manifests.summary(merged, settings)
+        print("\n".join(manifests.describe(found)))
+        manifests.write_merged(merged, args.out, args.clips, languages, found)
     except (ValueError, OSError) as error:
         sys.exit(f"merge_labels.py: {error}")
     print(f"{len(problems)} problems of the corpora{': ' if problems else ''}{' | '.join(problems[:3])}")

@@ -145,7 +145,7 @@ def test_patterns_that_match_no_source_are_named(make_clips: Callable[..., Path]
     assert [item.id for item in clip_items(folder, ["nothing/*", "*/fr/*"])] == ["a", "b"]
     assert [item.id for item in clip_items(folder)] == ["a", "b", "c"]
     expected = (
-        r"matches nothing/\* or none\* expected, found mtedx/fr/a\.mp4, avspeech/c\.mp4 and the like; change"
+        r"no source matches nothing/\* or none\*; found sources such as mtedx/fr/a\.mp4, avspeech/c\.mp4; change"
     )
     with pytest.raises(ValueError, match=expected):
         list(clip_items(folder, ["nothing/*", "none*"]))

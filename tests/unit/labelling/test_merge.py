@@ -18,9 +18,9 @@ import pytest
 
 from fairseq_ext.labelling import merge as merging
 from fairseq_ext.labelling.filters import FilterSettings
-from fairseq_ext.labelling.merge import HUMAN, Merged, MergeSettings, Row, merge
-from fairseq_ext.labelling.partitions import summary, write_merged, write_partitions
-from fairseq_ext.labelling.published import read as read_published
+from fairseq_ext.labelling.merge import HUMAN, Merged, MergeSettings, TranscribedClip, merge
+from fairseq_ext.labelling.manifests import summary, write_merged, write_partitions
+from fairseq_ext.labelling.published import read_published
 from fairseq_ext.labelling.table import ClipLabel, write_labels
 from fairseq_ext.manifest import Utterance, read_dictionary, read_labels, read_manifest, write_manifest
 from fairseq_ext.media.mouth.table import ClipRow
@@ -80,7 +80,7 @@ def everything() -> tuple[list[ClipRow], list[ClipLabel], dict[str, Utterance]]:
 def test_every_clip_has_a_text_or_a_reason() -> None:
     clips, labels, published = everything()
     found = merge(clips, labels, published, SETTINGS)
-    texts = {r.utterance.id: (r.utterance.split, r.source, r.utterance.transcript) for r in found.rows}
+    texts = {r.utterance.id: (r.utterance.split, r.source, r.utterance.transcript) for r in found.clips}
     assert texts == {
         f"fr/train/{TALK}_0001": ("train", HUMAN, "et pourtant on vient tous de locéan"),
         "fr/valid/2valid2vali_0001": ("valid", HUMAN, "merci"),
@@ -95,12 +95,12 @@ def test_every_clip_has_a_text_or_a_reason() -> None:
         ("fr", "script"): 1, ("fr", "empty_transcript"): 1, ("de", "other_language"): 1,
         ("en", "other_language"): 1, ("", "no_label"): 1,
     })  # fmt: skip
-    assert len(found.rows) + found.rejected.total() == len(clips)
+    assert len(found.clips) + found.rejected.total() == len(clips)
 
 
 def test_clips_are_files_of_their_own() -> None:
     clips, labels, published = everything()
-    rows = {r.utterance.id: r.utterance for r in merge(clips, labels, published, SETTINGS).rows}
+    rows = {r.utterance.id: r.utterance for r in merge(clips, labels, published, SETTINGS).clips}
     talk = rows[f"fr/train/{TALK}_0001"]
     assert (talk.path, talk.start_s, talk.num_samples, talk.num_frames) == (
         f"audio/{talk.id}.wav",
@@ -115,7 +115,7 @@ def test_clips_are_files_of_their_own() -> None:
 def test_spelling_is_one_for_all() -> None:
     clips, labels, published = everything()
     settings = replace(SETTINGS, keep_apostrophes=False, case="upper")
-    texts = {r.utterance.id: r.utterance.transcript for r in merge(clips, labels, published, settings).rows}
+    texts = {r.utterance.id: r.utterance.transcript for r in merge(clips, labels, published, settings).clips}
     assert texts[VOX] == "OUI LOCÉAN DOUZE FOIS"
     assert texts["fr/test/3test3test3_0001"] == "CEST ÇA"
 
@@ -128,16 +128,16 @@ def test_a_held_out_speaker_trains_nowhere() -> None:
     ]  # fmt: skip
     clips = [clip(u.id) for u in known]
     found = merge(clips, [auto("e_1")], {u.id: u for u in known}, SETTINGS)
-    assert [r.utterance.id for r in found.rows] == ["a_1", "d_1"]
+    assert [r.utterance.id for r in found.clips] == ["a_1", "d_1"]
     assert found.rejected == Counter({("fr", "held_out"): 3})
 
 
 @pytest.mark.parametrize("side", ["valid", "test"])
 def test_automatic_labels_are_refused_outside_of_train(side: str, tmp_path: Path) -> None:
-    row = Row(said("a_1", side, "un"), "large-v2", "a")
+    row = TranscribedClip(said("a_1", side, "un"), "large-v2", "a")
     with pytest.raises(ValueError, match=f"written by people expected in {side}, found a label of large-v2"):
         merging.check([row])
-    trains = Row(said("b_1", "train", "deux"), HUMAN, "b")
+    trains = TranscribedClip(said("b_1", "train", "deux"), HUMAN, "b")
     with pytest.raises(ValueError, match="written by people expected"):
         write_partitions(Merged([row, trains]), tmp_path, tmp_path, ["fr"])
     assert list(tmp_path.iterdir()) == []
@@ -145,16 +145,16 @@ def test_automatic_labels_are_refused_outside_of_train(side: str, tmp_path: Path
 
 def test_a_speaker_or_video_on_two_sides_is_refused() -> None:
     rows = [
-        Row(said("a_1", "train", "un", speaker="x"), HUMAN, "a"),
-        Row(said("b_1", "test", "un"), HUMAN, "b"),
+        TranscribedClip(said("a_1", "train", "un", speaker="x"), HUMAN, "a"),
+        TranscribedClip(said("b_1", "test", "un"), HUMAN, "b"),
     ]
     merging.check(rows)
     with pytest.raises(ValueError, match="speaker x: one split expected"):
-        merging.check([*rows, Row(said("c_1", "valid", "un", speaker="x"), HUMAN, "c")])
+        merging.check([*rows, TranscribedClip(said("c_1", "valid", "un", speaker="x"), HUMAN, "c")])
     with pytest.raises(ValueError, match="of video a: one split expected"):
-        merging.check([*rows, Row(said("c_1", "valid", "un"), HUMAN, "a")])
+        merging.check([*rows, TranscribedClip(said("c_1", "valid", "un"), HUMAN, "a")])
     with pytest.raises(ValueError, match="found 'dev'"):
-        merging.check([Row(said("c_1", "dev", "un"), HUMAN, "a")])
+        merging.check([TranscribedClip(said("c_1", "dev", "un"), HUMAN, "a")])
 
 
 def test_partitions(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def two_merges() -> tuple[Callable[[Path], None], Callable[[Path], None]]:
     def writer(rows: list[tuple[str, str, str]]) -> Callable[[Path], None]:
         texts = [replace(said(f"{i}_1", side, text, language=code), start_s=None, end_s=None)
                  for i, (side, code, text) in enumerate(rows)]  # fmt: skip
-        merged = Merged([Row(u, HUMAN, u.id) for u in texts])
+        merged = Merged([TranscribedClip(u, HUMAN, u.id) for u in texts])
         found = summary(merged, SETTINGS)
         return lambda out: write_merged(merged, out, out, SETTINGS.languages, found)
 
@@ -230,7 +230,7 @@ def test_a_merge_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
     first, _ = two_merges()
     first(tmp_path)
     before = files_of(tmp_path)
-    row = Row(replace(said("x_1", "train", "un|deux"), start_s=None, end_s=None), HUMAN, "x")
+    row = TranscribedClip(replace(said("x_1", "train", "un|deux"), start_s=None, end_s=None), HUMAN, "x")
     for rows in ([], [row]):
         with pytest.raises(ValueError, match=r"to train on expected|normalise it away"):
             write_merged(Merged(rows), tmp_path, tmp_path, ["fr"], summary(Merged(rows), SETTINGS))
@@ -367,4 +367,4 @@ def test_what_is_published(tmp_path: Path) -> None:
 def test_no_filter_but_the_language(tmp_path: Path) -> None:
     lenient = FilterSettings(max_foreign_letters=1.0)
     found = merge([clip("bad")], [auto("bad", "Мир oui")], {}, replace(SETTINGS, filters=lenient))
-    assert [r.utterance.transcript for r in found.rows] == ["oui"]
+    assert [r.utterance.transcript for r in found.clips] == ["oui"]
