@@ -18,6 +18,7 @@ SUMMARY = "Label clips with Whisper or a CTC checkpoint"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from .. import jobs
+    from ..labelling.load import CTC, KINDS
 
     parser.add_argument("--clips", type=Path, required=True, help="folder with clips.tsv and audio/")
     parser.add_argument("--model", required=True, help="name, folder or file")
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-none", action="store_true", help="accept that --only matches no clip")
     parser.add_argument(
         "--kind",
-        choices=["auto", "faster-whisper", "openai", "transformers", "ctc"],
+        choices=["auto", *KINDS, CTC],
         default="auto",
         help="package that runs the model (default: found by its files)",
     )

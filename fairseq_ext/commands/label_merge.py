@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """Read, merge, write, and print what was rejected."""
     from tqdm import tqdm
 
-    from ..labelling import filters, merge, partitions, published, table
+    from ..labelling import filters, manifests, merge, published, table
     from ..media.mouth.table import read_clips
 
     languages = tuple(args.languages.split(","))
@@ -64,11 +64,11 @@ def run(args: argparse.Namespace) -> int:
     settings = merge.MergeSettings(languages, limits, args.case, not args.drop_apostrophes)
     labels = list(table.read_labels(table.labels_path(args.labels))) if args.labels else []
     if not args.transcribed:
-        published.check_given((row.source for row in read_clips(args.clips)), args.corpus)
-    known = published.read(args.corpus, args.transcribed, on_problem=problems.append)
+        published.check_splits_known((row.source for row in read_clips(args.clips)), args.corpus)
+    known = published.read_published(args.corpus, args.transcribed, on_problem=problems.append)
     merged = merge.merge(tqdm(read_clips(args.clips), desc="clips", unit="clip"), labels, known, settings)
-    found = partitions.summary(merged, settings)
-    print("\n".join(partitions.describe(found)))
-    partitions.write_merged(merged, args.out, args.clips, languages, found)
+    found = manifests.summary(merged, settings)
+    print("\n".join(manifests.describe(found)))
+    manifests.write_merged(merged, args.out, args.clips, languages, found)
     print(f"{len(problems)} problems of the corpora{': ' if problems else ''}{' | '.join(problems[:3])}")
     return 0

@@ -1,22 +1,19 @@
-"""On which processor a recogniser runs, and in which type where PyTorch runs it."""
+"""Choose the processor that a recogniser runs on."""
 
 import os
 from dataclasses import dataclass
-from typing import Any
-
-from ..optional import import_optional
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What a recogniser runs on.
+    """The hardware that a recogniser runs on, and how it uses it.
 
     Attributes:
         device: "cpu", "cuda", "cuda:1" or "auto".
-        compute_type: of its numbers, "float16" or another that its package knows; "auto": the quickest that keeps the
-            texts.
-        batch_size: windows at once.
-        num_threads: of a CPU; 0: as many as its package takes.
+        compute_type: number format such as "float16", one that the engine's package has; "auto": the fastest format
+            that leaves the texts unchanged.
+        batch_size: windows per batch.
+        num_threads: CPU threads; 0: the package's default.
     """
 
     device: str = "auto"
@@ -26,17 +23,17 @@ class Hardware:
 
 
 def choose_device(device: str, num_gpus: int) -> str:
-    """Chooses a processor that is there.
+    """Return a device that this machine has.
 
     Args:
         device: "cpu", "cuda", "cuda:1", or "auto": a GPU if there is one.
-        num_gpus: that this process sees.
+        num_gpus: number of GPUs that this process sees.
 
     Returns:
-        "cpu", or "cuda:" and a number; of "cuda" and "auto" the GPU of this worker.
+        "cpu", or "cuda:" and a number; for "cuda" and "auto" the GPU of this worker.
 
     Raises:
-        ValueError: for another name, and for a GPU that is not there.
+        ValueError: when the device is unknown or this machine does not have it.
     """
     if device == "cpu" or (device == "auto" and not num_gpus):
         return "cpu"
@@ -46,52 +43,19 @@ def choose_device(device: str, num_gpus: int) -> str:
         raise ValueError(f"device: cpu, cuda, cuda:N or auto expected, found {device!r}; change the device")
     if int(index) >= num_gpus:
         raise ValueError(
-            f"device {device}: a GPU and its driver expected, found {num_gpus} GPUs on this machine; use the device cpu"
+            f"device {device}: this process sees {num_gpus} GPUs; use the device cpu"
             f"{', or cuda:0' if num_gpus else ''}"
         )
     return f"cuda:{int(index)}"
 
 
 def gpu_of_worker(num_gpus: int) -> int:
-    """Shares the GPUs of a machine out among the processes of a job.
+    """Return the GPU of this process, so that the workers of a job use all GPUs of a machine.
 
     Args:
-        num_gpus: that this process sees.
+        num_gpus: number of GPUs that this process sees.
 
     Returns:
-        The one to use: `jobs` numbers its workers in the environment.
+        Index of the GPU, from the worker's number that `jobs` puts into the environment.
     """
     return int(os.environ.get("JOBS_WORKER", "0")) % max(1, num_gpus)
-
-
-def start_torch(name: str, hardware: Hardware) -> tuple[Any, str, bool]:
-    """Imports PyTorch for a Whisper and sets its threads.
-
-    Args:
-        name: of the model, for the message.
-        hardware: with the type "auto", "float32" or "float16".
-
-    Returns:
-        torch, the device of `choose_device`, and whether the type is float16.
-
-    Raises:
-        ValueError: for another type, for float16 on a CPU, and for a device that is not there.
-        ImportError: without PyTorch.
-    """
-    torch = import_optional("torch")
-    device = choose_device(hardware.device, torch.cuda.device_count())
-    half = _half_precision(name, device, hardware.compute_type)
-    if hardware.num_threads:
-        torch.set_num_threads(hardware.num_threads)
-    return torch, device, half
-
-
-def _half_precision(name: str, device: str, compute_type: str) -> bool:
-    is_cpu = device == "cpu"
-    allowed = ("auto", "float32") if is_cpu else ("auto", "float32", "float16")
-    if compute_type not in allowed:
-        raise ValueError(
-            f"{name}: a type of {allowed} expected for PyTorch on {device}, found {compute_type!r}; "
-            "convert the model for CTranslate2, which has others"
-        )
-    return not is_cpu and compute_type != "float32"

@@ -1,4 +1,4 @@
-"""What every recogniser that labels clips offers.
+"""The interface of the recognisers that label clips, and what they return.
 
 Shapes: windows are `(S,)` float32 at 16 kHz, S up to `MAX_SAMPLES`.
 """
@@ -15,20 +15,20 @@ Waveform = NDArray[np.float32]
 Languages = Sequence[tuple[str, float]]
 
 SAMPLE_RATE_HZ = 16_000
-MAX_SAMPLES = 30 * SAMPLE_RATE_HZ  # what Whisper hears at once
+MAX_SAMPLES = 30 * SAMPLE_RATE_HZ  # one input of Whisper
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What a recogniser made of a window.
+    """The transcript of a window, with the recogniser's scores.
 
     Attributes:
-        text: as it writes.
-        language: that it was told to expect.
-        avg_logprob: ln p of the text per token, the end of the text counted as one.
-        no_speech_prob: probability that nobody speaks; None where the recogniser has none.
-        num_tokens: of the text, its end not counted.
-        temperature: of the sampling that gave it; 0: the likeliest text found.
+        text: transcript as the recogniser spells it.
+        language: language that the window was decoded in.
+        avg_logprob: ln p of the text per token, the end-of-text token included.
+        no_speech_prob: probability that nobody speaks; None when the recogniser does not estimate it.
+        num_tokens: tokens of the text, without the end-of-text token.
+        temperature: sampling temperature; 0: the likeliest text that the search found.
     """
 
     text: str
@@ -40,34 +40,37 @@ class Hypothesis:
 
     @property
     def compression_ratio(self) -> float:
-        """See `compression_ratio`."""
+        """The compression ratio of the text; see `compression_ratio`."""
         return compression_ratio(self.text)
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How texts are searched for. Defaults are those of Whisper's paper (section 4.5) and of its command."""
+    """How an engine searches for texts; defaults as in Whisper's paper (section 4.5) and command."""
 
-    beam_size: int = field(default=5, metadata={"help": "hypotheses kept; 1 = greedy"})
+    beam_size: int = field(default=5, metadata={"help": "hypotheses kept; 1: greedy search"})
     max_tokens: int = field(default=224, metadata={"help": "longest text of a window, in tokens"})
     temperatures: tuple[float, ...] = field(
         default=(0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
         metadata={
-            "help": "tried in turn until a text is neither unlikely nor a loop; 0 = beam search, others sample"
+            "help": "tried in turn until a text is neither unlikely nor a loop; 0: beam search, others: sampling"
         },
     )
     best_of: int = field(default=5, metadata={"help": "samples drawn at temperatures above 0"})
-    min_avg_logprob: float = field(default=-1.0, metadata={"help": "a lower ln p per token is unlikely"})
+    min_avg_logprob: float = field(
+        default=-1.0, metadata={"help": "a text with a lower ln p per token is unlikely"}
+    )
     max_compression_ratio: float = field(
-        default=2.4, metadata={"help": "a text that deflates better is a loop"}
+        default=2.4, metadata={"help": "a text that compresses better is a loop"}
     )
     max_no_speech_prob: float = field(
-        default=0.6, metadata={"help": "an unlikely text is left alone where silence is likelier than this"}
+        default=0.6,
+        metadata={"help": "an unlikely text is not decoded again where silence is likelier than this"},
     )
-    seed: int = field(default=1, metadata={"help": "of the sampling"})
+    seed: int = field(default=1, metadata={"help": "random seed of the sampling"})
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what cannot work."""
+        """Raise ValueError for settings out of range."""
         if self.beam_size < 1 or not 1 <= self.max_tokens <= 224 or self.best_of < 1 or not self.temperatures:
             raise ValueError(
                 "decoding: a beam and best_of of 1 or more, 1 to 224 tokens and a temperature expected, found "
@@ -76,12 +79,12 @@ class Decoding:
 
 
 class Engine(Protocol):
-    """A recogniser. A window's results do not depend on the others of its batch.
+    """A recogniser. The results for a window do not depend on the other windows of its batch.
 
     Attributes:
-        name: of the model, for the table of labels.
-        languages: codes of those that it knows, such as "fr".
-        batch_size: windows that it takes at once.
+        name: name of the model in the table of labels.
+        languages: codes of the languages that it can transcribe, such as "fr".
+        batch_size: windows per batch.
     """
 
     name: str
@@ -89,39 +92,67 @@ class Engine(Protocol):
     batch_size: int
 
     def encode(self, windows: Sequence[Waveform]) -> Any:
-        """Hears a batch of windows, once for both of the following."""
+        """Run the encoder on a batch of windows, whose output serves both other methods.
+
+        Args:
+            windows: B windows of up to 30 s, (S,) float32 at 16 kHz.
+
+        Returns:
+            Encoded windows, in the engine's own type.
+
+        Raises:
+            ValueError: see `check_windows`.
+        """
         ...
 
-    def detect_language(self, heard: Any) -> list[Languages]:
-        """Gives every window's languages and their probabilities, the likeliest first."""
+    def detect_language(self, encoded: Any) -> list[Languages]:
+        """Estimate the language of each window.
+
+        Args:
+            encoded: result of `encode` for B windows.
+
+        Returns:
+            B lists of (code, probability), the likeliest first.
+        """
         ...
 
-    def transcribe(self, heard: Any, languages: Sequence[str | None]) -> list[Hypothesis | None]:
-        """Writes down every window in its language, and leaves those with None alone."""
+    def transcribe(self, encoded: Any, languages: Sequence[str | None]) -> list[Hypothesis | None]:
+        """Transcribe each window in its language.
+
+        Args:
+            encoded: result of `encode` for B windows.
+            languages: code of each window's language; None: skip the window.
+
+        Returns:
+            B hypotheses, None for windows that were skipped.
+
+        Raises:
+            ValueError: for a language that the engine does not know.
+        """
         ...
 
 
 def compression_ratio(text: str) -> float:
-    """How well a text deflates: normal ones by 1 to 2, loops by far more (Radford et al. 2022, section 4.5).
+    """Return how well zlib compresses a text: 1 to 2 for speech, far more for loops (Radford et al. 2022, section 4.5).
 
     Args:
-        text: any.
+        text: any text.
 
     Returns:
-        Bytes in UTF-8 by bytes of zlib's.
+        Bytes in UTF-8, divided by bytes after compression.
     """
     content = text.encode()
     return len(content) / len(zlib.compress(content))
 
 
 def check_windows(windows: Sequence[Waveform]) -> None:
-    """Checks what an engine is given, since a longer window would be cut off without a word.
+    """Check the input of an engine, since engines silently truncate longer windows.
 
     Args:
-        windows: a batch.
+        windows: batch of windows.
 
     Raises:
-        ValueError: for no window, an empty one, one of more than 30 s, or one of another shape or type.
+        ValueError: for an empty batch, and for a window that is empty, longer than 30 s, or not (S,) float32.
     """
     for window in windows:
         if window.ndim != 1 or window.dtype != np.float32 or not 1 <= len(window) <= MAX_SAMPLES:
@@ -130,4 +161,4 @@ def check_windows(windows: Sequence[Waveform]) -> None:
                 "cut it at its silences (labelling.speech)"
             )
     if not len(windows):
-        raise ValueError("windows: 1 or more expected, found none; leave the call out")
+        raise ValueError("windows: 1 or more expected, found none; skip the call for an empty batch")

@@ -1,4 +1,4 @@
-"""Trying again by sampling where a text is unlikely or a loop (Radford et al. 2022, section 4.5)."""
+"""Decode again, by sampling, where a text is unlikely or a loop (Radford et al. 2022, section 4.5)."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,14 +9,15 @@ Decode = Callable[[Sequence[int], float], Sequence[Hypothesis]]
 
 
 def with_fallback(decode: Decode, wanted: Sequence[int], decoding: Decoding) -> dict[int, Hypothesis]:
-    """Decodes at the first temperature, then those that failed at the next, up to the last.
+    """Decode windows at the first temperature, those that failed at the next, and so on to the last.
 
-    Where all fail the last attempt stands, as in openai-whisper; its signals say what it is worth.
+    When a window fails at all temperatures, the last hypothesis is kept, as in openai-whisper; the filters see from
+    its scores what it is worth.
 
     Args:
-        decode: an engine's search.
+        decode: search of an engine.
         wanted: positions of the windows to decode.
-        decoding: temperatures and what counts as failed.
+        decoding: temperatures, and the thresholds of a failure.
 
     Returns:
         Position -> hypothesis.
@@ -31,15 +32,32 @@ def with_fallback(decode: Decode, wanted: Sequence[int], decoding: Decoding) -> 
     return found
 
 
-def has_failed(hypothesis: Hypothesis, decoding: Decoding) -> bool:
-    """Whether another temperature is worth a try.
+def batched_unless_sampled(search: Callable[[list[int], float], Sequence[Hypothesis]]) -> Decode:
+    """Let a search take all windows at once at temperature 0, and one window per call above.
 
     Args:
-        hypothesis: of a window.
+        search: positions in the batch and a temperature -> their hypotheses.
+
+    Returns:
+        The search for `with_fallback`, whose samples do not depend on the other windows of a batch.
+    """
+
+    def decode(chosen: Sequence[int], temperature: float) -> list[Hypothesis]:
+        groups = [list(chosen)] if temperature == 0 else [[index] for index in chosen]
+        return [hypothesis for group in groups for hypothesis in search(group, temperature)]
+
+    return decode
+
+
+def has_failed(hypothesis: Hypothesis, decoding: Decoding) -> bool:
+    """Return whether to try another temperature.
+
+    Args:
+        hypothesis: hypothesis of a window.
         decoding: the thresholds.
 
     Returns:
-        True for a loop, and for an unlikely text except where nobody seems to speak.
+        True for a loop, and for an unlikely text unless the window is probably silent.
     """
     unlikely = hypothesis.avg_logprob < decoding.min_avg_logprob
     if unlikely and (hypothesis.no_speech_prob or 0.0) > decoding.max_no_speech_prob:

@@ -1,8 +1,8 @@
-"""Whisper through CTranslate2 with faster-whisper's parts, in batches that cross files.
+"""Whisper run by CTranslate2, with batches that span files.
 
-faster-whisper's own pipelines batch within one file, give no language per clip, and cut longer windows off with a
-warning (its issues 1179, 1330, 1427, 1468). Here a window is encoded once, for its language and its text; the decoder
-runs over many windows with a prompt of each one's language.
+faster-whisper's own pipelines batch within one file, return no language per clip, and truncate longer windows with a
+warning (its issues 1179, 1330, 1427, 1468). Here a window is encoded once, for its language and its text, and the
+decoder runs over many windows, each prompted with its own language.
 
 Shapes: B windows, `(B, M, 3000)` log-mel, `(B, 1500, D)` encoded.
 """
@@ -34,14 +34,13 @@ class FasterWhisper:
     """A Whisper in CTranslate2's format.
 
     Args:
-        folder: with `model.bin`, `config.json`, `tokenizer.json`.
-        name: for the table of labels.
-        hardware: that it runs on, with a type of CTranslate2's; "auto": int8 on a CPU, float16 on a GPU.
+        folder: folder with `model.bin`, `config.json`, `tokenizer.json`.
+        name: name of the model in the table of labels.
+        hardware: what it runs on, with a type of CTranslate2; "auto": int8 on a CPU, float16 on a GPU.
         decoding: how texts are searched for.
 
     Raises:
-        ValueError: for a folder or a type that CTranslate2 does not take, a GPU that is not there, and one without what
-            it needs.
+        ValueError: when CTranslate2 cannot load the folder in this type, or the GPU or its libraries are missing.
     """
 
     def __init__(
@@ -65,8 +64,8 @@ class FasterWhisper:
         self._ctranslate2.set_random_seed(self.decoding.seed)
 
     def _load(self, folder: Path, device: str, index: int, hardware: Hardware) -> Any:
-        asked = hardware.compute_type
-        wanted = DEFAULT_TYPES.get(device, "default") if asked == "auto" else asked
+        is_auto = hardware.compute_type == "auto"
+        wanted = DEFAULT_TYPES.get(device, "default") if is_auto else hardware.compute_type
         threads = {"intra_threads": hardware.num_threads, "inter_threads": 1}
         try:
             model = self._ctranslate2.models.Whisper(
@@ -74,11 +73,11 @@ class FasterWhisper:
             )
         except (RuntimeError, ValueError) as error:
             raise ValueError(
-                f"{folder}: a Whisper that CTranslate2 loads on {device} as {wanted} expected, found: {reason(error)}; "
+                f"{folder}: CTranslate2 cannot load this model on {device} as {wanted}: {reason(error)}; "
                 "convert the model again, or change device or type"
             ) from error
         if not model.is_multilingual:
-            raise ValueError(f"{folder}: a multilingual Whisper expected, found an English one; take another")
+            raise ValueError(f"{folder}: this Whisper knows English only; take a multilingual one")
         return model
 
     def _languages(self) -> frozenset[str]:
@@ -92,56 +91,33 @@ class FasterWhisper:
         return ids
 
     def encode(self, windows: Sequence[Waveform]) -> NDArray[Any]:
-        """Runs the encoder.
-
-        Args:
-            windows: B of up to 30 s, (S,) float32 at 16 kHz.
-
-        Returns:
-            (B, 1500, D).
-        """
+        """Run the encoder; see `Engine.encode`. Returns (B, 1500, D)."""
         check_windows(windows)
         mels = [self._log_mel(window) for window in windows]
-        # On a CPU one by one: the attention's scores over 1500 frames of several windows leave the caches.
+        # One by one on a CPU: the attention scores of several windows (1500 x 1500 each) do not fit into its caches.
         step = 1 if self._is_cpu else len(mels)
         parts = [self._encode_mels(np.stack(mels[i : i + step])) for i in range(0, len(mels), step)]
         return np.concatenate(parts)
 
     def _encode_mels(self, mels: NDArray[np.float32]) -> NDArray[Any]:
-        encoded = self._model.encode(self._view(mels), to_cpu=not self._is_cpu)
-        return np.array(encoded)
+        return np.array(self._model.encode(self._view(mels), to_cpu=not self._is_cpu))
 
     def _view(self, array: NDArray[Any]) -> Any:
         return self._ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
 
-    def detect_language(self, heard: NDArray[Any]) -> list[Languages]:
-        """Gives languages by probability.
-
-        Args:
-            heard: of `encode`.
-
-        Returns:
-            For each window (code, probability), the likeliest first.
-        """
-        found = self._model.detect_language(self._view(heard))
+    def detect_language(self, encoded: NDArray[Any]) -> list[Languages]:
+        """Return languages by probability; see `Engine.detect_language`."""
+        found = self._model.detect_language(self._view(encoded))
         return [[(token[2:-2], float(probability)) for token, probability in row] for row in found]
 
-    def transcribe(self, heard: NDArray[Any], languages: Sequence[str | None]) -> list[Hypothesis | None]:
-        """Writes windows down.
-
-        Args:
-            heard: of `encode`, (B, 1500, D).
-            languages: of each window; None: leave it out.
-
-        Returns:
-            B hypotheses, None for those left out.
-        """
+    def transcribe(self, encoded: NDArray[Any], languages: Sequence[str | None]) -> list[Hypothesis | None]:
+        """Transcribe windows; see `Engine.transcribe`."""
         codes = [code or "" for code in languages]
         prompts = [self._tokens.prompt(self._language(code)) if code else [] for code in codes]
 
         def decode(chosen: Sequence[int], temperature: float) -> list[Hypothesis]:
             index = list(chosen)
-            found = self._generate(heard[index], [prompts[i] for i in index], temperature)
+            found = self._generate(encoded[index], [prompts[i] for i in index], temperature)
             return [self._hypothesis(f, codes[i], temperature) for i, f in zip(index, found, strict=True)]
 
         wanted = [i for i, code in enumerate(codes) if code]
@@ -151,18 +127,18 @@ class FasterWhisper:
     def _language(self, code: str) -> int:
         token: int | None = self._vocabulary.token_to_id(f"<|{code}|>")
         if token is None:
-            raise ValueError(f"language {code!r}: one that {self.name} knows expected; change the languages")
+            raise ValueError(f"language {code!r}: {self.name} does not know it; change the languages")
         return token
 
-    def _generate(self, heard: NDArray[Any], prompts: list[list[int]], temperature: float) -> Any:
+    def _generate(self, encoded: NDArray[Any], prompts: list[list[int]], temperature: float) -> Any:
         search: dict[str, Any] = {"beam_size": self.decoding.beam_size}
         if temperature > 0:
             search = {"beam_size": 1, "num_hypotheses": self.decoding.best_of, "sampling_topk": 0}
             search["sampling_temperature"] = temperature
         return self._model.generate(
-            self._view(heard),
+            self._view(encoded),
             prompts,
-            max_length=2 * self.decoding.max_tokens,  # it allows half of that for the text
+            max_length=2 * self.decoding.max_tokens,  # CTranslate2 allows half of it for the text
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
@@ -189,13 +165,13 @@ def _check_folder(folder: Path) -> None:
 
 
 def preload_cublas() -> None:
-    """Opens the libraries of CUDA 12 that CTranslate2 wants, before it asks for them at its first window.
+    """Load the libraries of CUDA 12 that CTranslate2 would otherwise look for, and miss, at its first window.
 
-    They may come with the package `nvidia-cublas-cu12` beside a PyTorch of another CUDA, where the loader does not
-    look.
+    Next to a PyTorch for another CUDA they come with the package `nvidia-cublas-cu12`, in a folder that the loader
+    does not search.
 
     Raises:
-        ValueError: when they are nowhere, saying what to install.
+        ValueError: when they are not installed, saying what to install.
     """
     for library, version in _SIDES.items():
         name = f"lib{library}.so.{version}"
@@ -207,7 +183,7 @@ def preload_cublas() -> None:
                 continue
         else:
             raise ValueError(
-                f"{name}: the library of CUDA {version} expected, found none; run pip install nvidia-cublas-cu12, or "
+                f"{name}: this library of CUDA {version} is not installed; run pip install nvidia-cublas-cu12, or "
                 "label on the CPU, or with a Whisper of openai-whisper or transformers"
             )
 

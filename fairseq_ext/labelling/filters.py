@@ -1,7 +1,10 @@
-"""Which automatic labels to trust. Nothing is decoded again: all that is asked stands in labels.tsv.
+"""Decide which automatic labels to trust, from labels.tsv alone: other limits need no second decoding.
 
-The defaults are Whisper's own thresholds (Radford et al. 2022, section 4.5) where it has them; the others keep what
-sentences of the four languages of mTEDx do and refuse what loops and hallucinations do.
+Defaults are Whisper's thresholds (Radford et al. 2022, section 4.5) where it has one; the others accept the sentences
+of mTEDx in four languages and reject loops and hallucinations.
+
+A new filter is a field of `FilterSettings`, a line of `REASONS`, and a line of `_on_language`, `_on_sound` or
+`_on_text`.
 """
 
 import math
@@ -13,33 +16,33 @@ from .signals import foreign_letters
 from .table import LABELLED, ClipLabel
 from .vote import SURE, Vote, is_other
 
-# What Whisper makes of music and silence: the credits of the subtitles that it was trained on.
+# Whisper hallucinates these on music and silence: credits of the subtitles that it was trained on.
 _CREDITS = re.compile(
     r"amara\.org|sous-titrag|sous-titres? (?:réalisé|fait|par)|sottotitoli (?:creati|e revisione|a cura)"
     r"|subt[íi]tulos (?:realizados|creados|por)|legend(?:as|ado) (?:pel[ao]|por)|radio-canada",
     re.IGNORECASE,
 )
 
-# Reason -> what a person may do about it.
+# Reason of a rejection -> explanation, or what to change.
 REASONS = {
-    "no_speech": "the detector found nobody speaking, or Whisper heard silence",
-    "other_language": "it is in none of the wanted languages",
-    "unreadable": "its sound cannot be read: prepare the clip again",
+    "no_speech": "nobody speaks, by the detector or by Whisper",
+    "other_language": "its language is none of the requested ones",
+    "unreadable": "its audio cannot be read: prepare the clip again",
     "failed": "labelling failed: run tools/auto_label.py --retry-failed",
-    "language_of_video": "it is in another language than the rest of its video",
+    "language_of_video": "its language is not that of its video",
     "language_unsure": "lower --min-language-probability, if its video agrees",
-    "credits": "credits of subtitles, which Whisper writes where it hears music",
+    "credits": "credits of subtitles, which Whisper writes on music",
     "unlikely": "lower --min-avg-logprob",
     "compressible": "a loop: raise --max-compression-ratio",
-    "loop": "a phrase said again and again: raise --max-loop-score",
+    "loop": "a repeated phrase: raise --max-loop-score",
     "script": "letters of another script: raise --max-foreign-letters",
     "too_slow": "too little text for the speech: lower --min-characters-per-second",
     "too_fast": "too much text for the speech: raise --max-characters-per-second",
     "little_speech": "lower --min-speech-share",
     "too_few_words": "lower --min-words",
-    "held_out": "its speaker or video is in valid or test, or it was meant for them",
-    "no_label": "it is not in labels.tsv: label the clips, all of them",
-    "empty_transcript": "its published transcript has no letter",
+    "held_out": "it, its speaker or its video is in valid or test",
+    "no_label": "it is not in labels.tsv: label all clips",
+    "empty_transcript": "its published transcript has no letters",
 }
 
 
@@ -65,32 +68,38 @@ def _option(name: str) -> str:
 
 @dataclass(frozen=True)
 class FilterSettings:
-    """When a label is trusted."""
+    """Limits within which a label is trusted."""
 
     min_language_probability: float = field(
         default=0.5,
-        metadata={"help": "of the language of the text; of the share of a video's clips when it voted"},
+        metadata={
+            "help": "probability of the text's language, or the share of its video's clips that voted for it"
+        },
     )
-    min_avg_logprob: float = field(default=-1.0, metadata={"help": "ln p per token"})
+    min_avg_logprob: float = field(default=-1.0, metadata={"help": "ln p per token of the text"})
     max_no_speech_prob: float = field(default=0.6, metadata={"help": "probability of silence"})
     max_compression_ratio: float = field(
-        default=2.4, metadata={"help": "length by deflated length, in bytes"}
+        default=2.4, metadata={"help": "bytes of the text by bytes compressed"}
     )
     max_loop_score: float = field(
         default=0.5, metadata={"help": "share of words that repeat those before them"}
     )
     max_foreign_letters: float = field(default=0.1, metadata={"help": "share of letters of other scripts"})
-    min_characters_per_second: float = field(default=3.0, metadata={"help": "of speech"})
-    max_characters_per_second: float = field(default=30.0, metadata={"help": "of speech"})
-    min_speech_share: float = field(default=0.2, metadata={"help": "of the clip's length"})
-    min_words: int = field(default=1, metadata={"help": "of the normalised text"})
+    min_characters_per_second: float = field(
+        default=3.0, metadata={"help": "letters and digits per second of speech"}
+    )
+    max_characters_per_second: float = field(
+        default=30.0, metadata={"help": "letters and digits per second of speech"}
+    )
+    min_speech_share: float = field(default=0.2, metadata={"help": "share of the clip that is speech"})
+    min_words: int = field(default=1, metadata={"help": "words of the normalised text"})
     sure_of_language: float = field(
         default=SURE,
-        metadata={"help": "probability from which a clip is taken at its word against its video"},
+        metadata={"help": "probability from which a clip's own language counts more than its video's"},
     )
 
     def __post_init__(self) -> None:
-        """Raise ValueError for limits that nothing can meet, and for shares that were meant as percentages."""
+        """Raise ValueError for limits that no label can meet, and for shares given as percentages."""
         for name, (least, most) in _RANGES.items():
             if not least <= getattr(self, name) <= most:
                 raise ValueError(
@@ -104,24 +113,20 @@ class FilterSettings:
 
 
 def names() -> tuple[str, ...]:
-    """The settings, for command lines.
-
-    Returns:
-        Their names.
-    """
+    """Return the names of the settings, for command lines."""
     return tuple(item.name for item in fields(FilterSettings))
 
 
 def judge(label: ClipLabel, of_video: Vote | None, settings: FilterSettings) -> str | None:
-    """Decides on a label.
+    """Decide whether to trust a label.
 
     Args:
-        label: of the table.
-        of_video: the vote of its video; None: nobody voted.
+        label: label of a clip.
+        of_video: vote of its video; None: no clip of it has speech.
         settings: the limits.
 
     Returns:
-        None for one to trust, otherwise the first reason of `REASONS` that applies.
+        None for a label to trust, otherwise the first reason of `REASONS` that applies.
     """
     if label.state != LABELLED:
         return label.state

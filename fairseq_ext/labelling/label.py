@@ -1,4 +1,4 @@
-"""From recordings to rows of labels: speech, language, text, and the signals that filters look at."""
+"""Label recordings: speech, language, text, and the scores that filters use."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,19 +10,19 @@ from .engine import SAMPLE_RATE_HZ, Engine, Hypothesis, Languages, Waveform, com
 from .signals import characters_per_second, loop_score
 from .table import LABELLED, NO_SPEECH, OTHER_LANGUAGE, ClipLabel
 
-NUM_LANGUAGES = 5  # kept in the table, the likeliest ones
+NUM_LANGUAGES = 5  # the likeliest ones are kept in the table
 _MIN_PROBABILITY = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What is labelled.
+    """The recording of a clip.
 
     Attributes:
-        id: of the clip.
-        video: that it was cut from.
-        waveform: (S,) float32 at 16 kHz.
-        language: to decode in, whatever is heard; None: the one that is heard.
+        id: id of the clip.
+        video: video that it was cut from.
+        waveform: waveform (S,) float32 at 16 kHz.
+        language: language to decode in; None: the detected one.
     """
 
     id: str
@@ -32,14 +32,14 @@ class Recording:
 
 
 class Labeller:
-    """A recogniser and the languages that are wanted of it.
+    """A recogniser that labels recordings in some languages.
 
     Args:
         engine: the recogniser.
-        languages: codes; what is in others is told, but not decoded.
+        languages: codes; a recording in another language gets its language, but no text.
 
     Raises:
-        ValueError: for a language that the recogniser does not know.
+        ValueError: for no language, or one that the recogniser does not know.
     """
 
     def __init__(self, engine: Engine, languages: Iterable[str]) -> None:
@@ -51,10 +51,10 @@ class Labeller:
             )
 
     def __call__(self, recordings: Sequence[Recording]) -> list[ClipLabel]:
-        """Labels recordings; no result depends on the other recordings.
+        """Label recordings; no label depends on the other recordings.
 
         Args:
-            recordings: few enough for their encodings to fit into memory (a window of 30 s has 2 to 8 MB).
+            recordings: a few, since all of them are held encoded in memory (2 to 8 MB per window of 30 s).
 
         Returns:
             A row per recording.
@@ -66,24 +66,24 @@ class Labeller:
             for window in speech.windows(found, len(r.waveform))
         ]
         owners = [owner for owner, _ in windows]
-        heard = self._hear([window for _, window in windows])
-        languages = self._languages(heard, owners)
+        batches = self._encode([window for _, window in windows])
+        languages = self._languages(batches, owners)
         chosen = {owner: self._choice(recordings[owner], found) for owner, found in languages.items()}
-        texts = self._texts(heard, owners, chosen)
+        texts = self._texts(batches, owners, chosen)
         return [
             self._row(r, speech.speech_s(spans[i]), languages.get(i), texts.get(i))
             for i, r in enumerate(recordings)
         ]
 
-    def _hear(self, windows: Sequence[Waveform]) -> list[tuple[Any, int]]:
-        """Encodings of batches, and how many windows each has."""
+    def _encode(self, windows: Sequence[Waveform]) -> list[tuple[Any, int]]:
+        """Return the encoded batches, and how many windows each has."""
         size = self.engine.batch_size
         batches = [windows[i : i + size] for i in range(0, len(windows), size)]
         return [(self.engine.encode(batch), len(batch)) for batch in batches]
 
-    def _languages(self, heard: list[tuple[Any, int]], owners: Sequence[int]) -> dict[int, Languages]:
-        """Recording -> languages and probabilities."""
-        found = [row for batch, _ in heard for row in self.engine.detect_language(batch)]
+    def _languages(self, batches: list[tuple[Any, int]], owners: Sequence[int]) -> dict[int, Languages]:
+        """Return the languages of each recording with speech, and their probabilities."""
+        found = [row for batch, _ in batches for row in self.engine.detect_language(batch)]
         groups: dict[int, list[Languages]] = {}
         for owner, row in zip(owners, found, strict=True):
             groups.setdefault(owner, []).append(row)
@@ -95,12 +95,12 @@ class Labeller:
         return found[0][0] if found[0][0] in self.languages else None
 
     def _texts(
-        self, heard: list[tuple[Any, int]], owners: Sequence[int], chosen: dict[int, str | None]
+        self, batches: list[tuple[Any, int]], owners: Sequence[int], chosen: dict[int, str | None]
     ) -> dict[int, list[Hypothesis]]:
-        """Recording -> hypotheses of its windows, of those that are decoded."""
+        """Return the hypotheses of each recording that is decoded, one per window."""
         texts: dict[int, list[Hypothesis]] = {}
         position = 0
-        for batch, size in heard:
+        for batch, size in batches:
             own = owners[position : position + size]
             position += size
             for owner, found in zip(
@@ -140,14 +140,13 @@ class Labeller:
 
 
 def pooled(rows: Sequence[Languages]) -> Languages:
-    """Joins what the windows of a recording say of its language, as if they were independent.
+    """Multiply the language probabilities of a recording's windows, as if the windows were independent.
 
     Args:
-        rows: (language, probability) of each window.
+        rows: for each window (language, probability).
 
     Returns:
-        The same for the recording, the likeliest first; rounded, lest the last digit of a probability depend on the
-        batch.
+        The same for the recording, the likeliest first.
     """
     logs: dict[str, float] = {}
     for row in rows:
@@ -166,17 +165,17 @@ def _digits(probability: float) -> str:
 
 
 def with_text(row: ClipLabel, texts: Sequence[Hypothesis]) -> ClipLabel:
-    """Adds the text of a recording and its signals.
+    """Add the text of a recording and its scores to a row.
 
     Args:
-        row: of the recording, with its duration and speech.
-        texts: of its windows, in order.
+        row: row of the recording, with duration and speech.
+        texts: hypotheses of its windows, in order.
 
     Returns:
-        The row; ln p is the mean over tokens, the probability of silence that over windows.
+        The row; ln p is averaged over tokens, the probability of silence over windows.
     """
     text = " ".join(" ".join(part.text.split()) for part in texts if part.text).strip()
-    sizes = [part.num_tokens + 1 for part in texts]  # the end of a text is a token too
+    sizes = [part.num_tokens + 1 for part in texts]  # with the end-of-text token
     silences = [part.no_speech_prob for part in texts if part.no_speech_prob is not None]
     return replace(
         row,

@@ -1,9 +1,8 @@
-"""From a model's name or path to what runs it."""
+"""Load the engine for a model, given by name or path."""
 
 import os
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ..optional import import_optional, reason
 from .devices import Hardware
@@ -12,21 +11,26 @@ from .faster_whisper import FasterWhisper
 from .openai import OpenAiWhisper
 from .transformers import TransformersWhisper
 
-KINDS = ("faster-whisper", "openai", "transformers")
-CTC = "ctc"  # our own recogniser, of checkpoints.ctc_labeller
+ENGINES: dict[str, Callable[..., Engine]] = {
+    "faster-whisper": FasterWhisper,
+    "openai": OpenAiWhisper,
+    "transformers": TransformersWhisper,
+}
+KINDS = tuple(ENGINES)
+CTC = "ctc"  # our own recogniser, loaded by inference.ctc_labeller, which imports fairseq
 
 
 def find_kind(model: str) -> str:
-    """Tells the format of a model by its files.
+    """Find the engine for a model from its files.
 
     Args:
-        model: a folder, a file or a name.
+        model: a folder, a file, or a name that faster-whisper can download.
 
     Returns:
-        One of `KINDS`, or `CTC` for a checkpoint of fairseq; a name is faster-whisper's.
+        One of `KINDS`, or `CTC` for a checkpoint of fairseq.
 
     Raises:
-        ValueError: for files of no known format, and a path where there is nothing.
+        ValueError: for files in no known format, and for a path that does not exist.
     """
     path = Path(model)
     if path.is_dir():
@@ -34,7 +38,7 @@ def find_kind(model: str) -> str:
     if path.is_file():
         return _kind_of_file(path)
     if os.sep in model.rstrip(os.sep) and (model.startswith((".", os.sep, "~")) or model.count(os.sep) > 1):
-        raise ValueError(f"{model}: a model expected, found nothing there; mend the path")
+        raise ValueError(f"{model}: this path does not exist; correct it")
     return "faster-whisper"
 
 
@@ -54,10 +58,10 @@ def _kind_of_folder(folder: Path) -> str:
 def _kind_of_file(path: Path) -> str:
     torch = import_optional("torch")
     try:
-        # Fairseq's files hold objects that are not to be built here; names of the outermost keys are enough.
+        # The outermost keys are enough; fairseq's checkpoints pickle objects that should not be built for that.
         with torch.serialization.skip_data(), torch.serialization.safe_globals([]):
             found = torch.load(path, map_location="meta", weights_only=True)
-    except Exception:  # whatever a file that is none may cause
+    except Exception:  # anything, for a file that is no checkpoint
         found = None
     if isinstance(found, dict) and "dims" in found:
         return "openai"
@@ -78,16 +82,16 @@ def load_engine(
     num_threads: int = 1,
     decoding: Decoding | None = None,
 ) -> Engine:
-    """Loads a Whisper.
+    """Load a Whisper.
 
     Args:
-        model: a folder of CTranslate2's or the Hugging Face's format, a `.pt` of openai-whisper, or a name
+        model: a folder in CTranslate2's or Hugging Face's format, a `.pt` of openai-whisper, or a name
             ("large-v2"), which is downloaded.
-        kind: of `KINDS`; "auto": told by the files.
+        kind: one of `KINDS`; "auto": found from the files.
         device: "cpu", "cuda", "cuda:1" or "auto".
-        compute_type: "int8", "float16", "float32", ...; "auto": the quickest that keeps the texts.
-        batch_size: windows at once.
-        num_threads: of a CPU.
+        compute_type: "int8", "float16", "float32", ...; "auto": the fastest that leaves the texts unchanged.
+        batch_size: windows per batch.
+        num_threads: CPU threads.
         decoding: how texts are searched for.
 
     Returns:
@@ -95,22 +99,18 @@ def load_engine(
 
     Raises:
         ValueError: for an unknown kind, a model that cannot be loaded, and a checkpoint of fairseq.
-        ImportError: when its package is not installed.
+        ImportError: when the engine's package is not installed.
     """
     kind = find_kind(model) if kind == "auto" else kind
     if kind not in KINDS:
-        advice = "use checkpoints.ctc_labeller (--kind ctc)" if kind == CTC else "change the kind"
+        advice = "use inference.ctc_labeller (--kind ctc)" if kind == CTC else "change the kind"
         raise ValueError(f"{model}: a model of {KINDS} expected, found {kind!r}; {advice}")
     path = Path(model).resolve()
-    # Many folders are called ct2 or hf: the one above tells which.
+    # With the folder above: many folders are called ct2 or hf.
     name = "/".join(path.parts[-2:]) if path.is_dir() else path.name if path.exists() else model
-    if kind == "faster-whisper":
-        make: Any = partial(FasterWhisper, _local_folder(model))
-    else:
-        make = partial(OpenAiWhisper if kind == "openai" else TransformersWhisper, model)
+    source = _local_folder(model) if kind == "faster-whisper" else model  # the others download by themselves
     hardware = Hardware(device, compute_type, batch_size, num_threads)
-    engine: Engine = make(name=name, hardware=hardware, decoding=decoding or Decoding())
-    return engine
+    return ENGINES[kind](source, name=name, hardware=hardware, decoding=decoding or Decoding())
 
 
 def _local_folder(model: str) -> str:
@@ -121,7 +121,7 @@ def _local_folder(model: str) -> str:
         folder: str = download(model)
     except Exception as error:  # of the hub, of HTTP, of the network
         raise ValueError(
-            f"{model}: a folder here, or a name of faster-whisper's that can be downloaded, expected, found neither "
-            f"({reason(error)}); give the path of a model's folder"
+            f"{model}: this is no folder, and faster-whisper cannot download a model of this name ({reason(error)}); "
+            "give the path of a model's folder"
         ) from error
     return folder

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms of windows for Whisper, by faster-whisper's extractor, less what padding to 30 s costs.
+"""Log-mel spectrograms for Whisper by faster-whisper's extractor, without computing the padding up to 30 s.
 
 Shapes: `(S,)` samples at 16 kHz, `(M, 3000)` frames of 10 ms, M = 80 or 128.
 """
@@ -11,14 +11,14 @@ from .engine import Waveform
 
 NUM_FRAMES = 3000
 _HOP = 160
-_MARGIN = 400  # samples of one analysis window: beyond, frames of padding see nothing of the sound
+_MARGIN = 400  # samples of an analysis window; frames further out hold padding only
 
 
 class LogMel:
-    """Spectrograms as if a window were padded with silence up to 30 s, which is how Whisper was trained.
+    """A log-mel extractor whose output equals that of a window padded with silence to 30 s, Whisper's training input.
 
     Args:
-        num_mels: M.
+        num_mels: number of mel bands M.
     """
 
     def __init__(self, num_mels: int) -> None:
@@ -28,17 +28,17 @@ class LogMel:
         self.num_mels = num_mels
 
     def __call__(self, window: Waveform) -> NDArray[np.float32]:
-        """Computes the frames that hear something; all others are alike.
+        """Compute the frames that overlap the window, and fill in the others, which are all alike.
 
         Args:
-            window: (S,), up to 30 s.
+            window: waveform (S,) of up to 30 s.
 
         Returns:
             (M, 3000) float32.
         """
         frames = self._extract(window, padding=_MARGIN + _HOP)[:, :NUM_FRAMES]
-        # The extractor raises every value to 8 (two after scaling) below the loudest; digital silence is lower still,
-        # unless all of it is silence, at log10(1e-10).
+        # The extractor clips values to 8 below the loudest (2 after scaling by 1/4), and digital silence lies below
+        # that; a window of nothing but silence is at log10(1e-10), scaled.
         silence = max(frames.max() - 2.0, (-10.0 + 4.0) / 4.0)
         padded = np.full((self.num_mels, NUM_FRAMES), silence, dtype=np.float32)
         padded[:, : frames.shape[1]] = frames

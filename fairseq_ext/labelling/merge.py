@@ -1,11 +1,11 @@
-"""Labels and published transcripts together: who trains, who is tested, and who wrote what.
+"""Merge automatic labels and published transcripts: which clips are in train, valid and test, and with which text.
 
-Automatic labels train only. A clip whose speaker or video is held out by a transcript of valid or test does not train
-at all, whoever wrote its text.
+Automatic labels are for train only. A clip whose speaker or video is in valid or test is left out of train, whether
+people or a model wrote its text.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..corpora.clip_layout import audio_path
@@ -19,18 +19,18 @@ from .videos import video_of
 from .vote import Vote, vote
 
 HUMAN = "human"
-SIDES = ("train", "valid", "test")
+SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
 class MergeSettings:
-    """What goes into the manifests.
+    """Which clips go into the manifests, and how their texts are spelled.
 
     Attributes:
-        languages: codes that are wanted.
+        languages: codes of the languages to keep.
         filters: which automatic labels to trust.
-        case: of the transcripts, "lower" or "upper".
-        keep_apostrophes: False writes `locéan`, as the published lists of mTEDx do, on both sides alike.
+        case: case of the transcripts, "lower" or "upper".
+        keep_apostrophes: False writes `locéan`, as the published lists of mTEDx do, in labels and transcripts alike.
     """
 
     languages: tuple[str, ...]
@@ -40,13 +40,13 @@ class MergeSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TranscribedClip:
     """A clip with its text.
 
     Attributes:
-        utterance: with normalised transcript, language, speaker and split.
+        utterance: the clip, with normalised transcript, language, speaker and split.
         source: who wrote the text: `HUMAN`, or the model's name.
-        video: that the clip was cut from.
+        video: video that the clip was cut from.
     """
 
     utterance: Utterance
@@ -56,28 +56,28 @@ class Row:
 
 @dataclass
 class Merged:
-    """What became of the clips.
+    """The result of a merge.
 
     Attributes:
-        rows: those with a text, in the order of the clips.
-        rejected: (language or "", reason) -> clips.
+        clips: clips with a text, in the order of the clips that were merged.
+        rejected: (language or "", reason) -> number of clips.
     """
 
-    rows: list[Row] = field(default_factory=list)
+    clips: list[TranscribedClip] = field(default_factory=list)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def side(self, name: str, languages: Iterable[str]) -> list[Row]:
-        """Picks rows.
+    def select(self, split: str, languages: Iterable[str]) -> list[TranscribedClip]:
+        """Return the clips of a split in some languages.
 
         Args:
-            name: of `SIDES`.
-            languages: codes.
+            split: one of `SPLITS`.
+            languages: codes of the languages.
 
         Returns:
-            The rows of that side and those languages.
+            The clips.
         """
         wanted = frozenset(languages)
-        return [r for r in self.rows if r.utterance.split == name and r.utterance.language in wanted]
+        return [c for c in self.clips if c.utterance.split == split and c.utterance.language in wanted]
 
 
 def merge(
@@ -86,20 +86,20 @@ def merge(
     published: Mapping[str, Utterance],
     settings: MergeSettings,
 ) -> Merged:
-    """Gives every clip a text, or a reason for having none.
+    """Give each clip a text, or reject it with a reason.
 
     Args:
-        clips: with status ok.
-        labels: the table; none when there are only published transcripts.
-        published: clip's id -> what its corpus says of it: split, speaker, language, transcript. Its transcripts are
-            taken as written by people.
+        clips: prepared clips, with status ok.
+        labels: rows of labels.tsv; empty when there are only published transcripts.
+        published: id of a clip -> its split, speaker, language and transcript as published. These transcripts count
+            as written by people.
         settings: see `MergeSettings`.
 
     Returns:
-        Rows and counted rejections.
+        Clips with a text, and the number of rejected ones.
 
     Raises:
-        ValueError: for an automatic label outside of train, or a speaker or video on two sides.
+        ValueError: for an automatic label outside of train, or a speaker or video in two splits.
     """
     votes, by_id = vote(labels), {label.id: label for label in labels}
     merged = Merged()
@@ -109,23 +109,23 @@ def merge(
             found = _published(clip, known, settings)
         else:
             found = _automatic(clip, known, by_id.get(clip.id), votes, settings)
-        if isinstance(found, Row):
-            merged.rows.append(found)
+        if isinstance(found, TranscribedClip):
+            merged.clips.append(found)
         else:
             merged.rejected[found] += 1
     _leave_out_held_out(merged)
-    check(merged.rows)
+    check(merged.clips)
     return merged
 
 
-def _published(clip: ClipRow, known: Utterance, settings: MergeSettings) -> Row | tuple[str, str]:
+def _published(clip: ClipRow, known: Utterance, settings: MergeSettings) -> TranscribedClip | tuple[str, str]:
     language = known.language or ""
     if language not in settings.languages:
         return language, "other_language"
     text = normal(known.transcript or "", language, settings)
     if not text:
         return language, "empty_transcript"
-    return _row(clip, known, text, language, known.split or "train", HUMAN)
+    return _transcribed(clip, known, text, language, known.split or "train", HUMAN)
 
 
 def _automatic(
@@ -134,7 +134,7 @@ def _automatic(
     label: ClipLabel | None,
     votes: Mapping[str, Vote],
     settings: MergeSettings,
-) -> Row | tuple[str, str]:
+) -> TranscribedClip | tuple[str, str]:
     if label is None:
         return "", "no_label"
     if label.language and label.language not in settings.languages:
@@ -144,15 +144,15 @@ def _automatic(
     if reason := judge(label, votes.get(label.video), settings.filters):
         return label.language, reason
     text = normal(label.text, label.language, settings)
-    return _row(clip, known, text, label.language, "train", label.model)
+    return _transcribed(clip, known, text, label.language, "train", label.model)
 
 
 def normal(text: str, language: str, settings: MergeSettings) -> str:
-    """Spells a text as all others of its language.
+    """Normalise a text.
 
     Args:
-        text: as written.
-        language: its code.
+        text: text as written.
+        language: code of its language.
         settings: case and apostrophes.
 
     Returns:
@@ -162,7 +162,9 @@ def normal(text: str, language: str, settings: MergeSettings) -> str:
     return found if settings.keep_apostrophes else found.replace("'", "")
 
 
-def _row(clip: ClipRow, known: Utterance | None, text: str, language: str, side: str, source: str) -> Row:
+def _transcribed(
+    clip: ClipRow, known: Utterance | None, text: str, language: str, split: str, source: str
+) -> TranscribedClip:
     video = video_of(clip.id, clip.source)
     own = known or Utterance(clip.id, "", 0)
     utterance = replace(
@@ -173,54 +175,51 @@ def _row(clip: ClipRow, known: Utterance | None, text: str, language: str, side:
         num_frames=clip.num_frames,
         transcript=text,
         language=language,
-        split=side,
+        split=split,
         speaker=own.speaker or video,
         start_s=None,  # the clip is a file of its own
         end_s=None,
     )
-    return Row(utterance, source, video)
+    return TranscribedClip(utterance, source, video)
 
 
 def _leave_out_held_out(merged: Merged) -> None:
-    """Valid and test come first: who is in test is not in valid, who is in either is not in train."""
-    for side, above in (("valid", ("test",)), ("train", ("valid", "test"))):
-        held = [r for r in merged.rows if r.utterance.split in above]
-        speakers, videos = {r.utterance.speaker for r in held}, {r.video for r in held}
+    """Remove from valid who is in test, and from train who is in valid or test."""
+    for split, above in (("valid", ("test",)), ("train", ("valid", "test"))):
+        held = [clip for clip in merged.clips if clip.utterance.split in above]
+        speakers, videos = {clip.utterance.speaker for clip in held}, {clip.video for clip in held}
         kept = []
-        for row in merged.rows:
-            u = row.utterance
-            if u.split == side and (u.speaker in speakers or row.video in videos):
+        for clip in merged.clips:
+            u = clip.utterance
+            if u.split == split and (u.speaker in speakers or clip.video in videos):
                 merged.rejected[u.language or "", "held_out"] += 1
             else:
-                kept.append(row)
-        merged.rows = kept
+                kept.append(clip)
+        merged.clips = kept
 
 
-def check(rows: Iterable[Row]) -> None:
-    """Makes sure of what results rest on.
+def check(clips: Iterable[TranscribedClip]) -> None:
+    """Check what scores on the manifests rest on: disjoint splits, and texts by people in valid and test.
 
     Args:
-        rows: of all sides.
+        clips: clips of all splits.
 
     Raises:
-        ValueError: for an automatic label outside of train, a side of another name, or a speaker or video on two.
+        ValueError: for an automatic label outside of train, an unknown split, or a speaker or video in two splits.
     """
-    sides: dict[str, list[Row]] = {name: [] for name in SIDES}
-    for row in rows:
-        split = row.utterance.split or ""
-        if split not in sides:
+    splits: dict[str, list[TranscribedClip]] = {name: [] for name in SPLITS}
+    for clip in clips:
+        split = clip.utterance.split or ""
+        if split not in splits:
             raise ValueError(
-                f"clip {row.utterance.id}: a split of {SIDES} expected, found {split!r}; mend it"
+                f"clip {clip.utterance.id}: a split of {SPLITS} expected, found {split!r}; correct the manifests or "
+                "the corpus that it comes from"
             )
-        if split != "train" and row.source != HUMAN:
+        if split != "train" and clip.source != HUMAN:
             raise ValueError(
-                f"clip {row.utterance.id}: a transcript written by people expected in {split}, found a label of "
-                f"{row.source}, and a score against a machine's mistakes is none; use it for train"
+                f"clip {clip.utterance.id}: a transcript written by people expected in {split}, found a label of "
+                f"{clip.source}, whose mistakes would count as correct; use the clip in train"
             )
-        sides[split].append(row)
-    assert_disjoint({name: _speakers(own) for name, own in sides.items()})
-    assert_disjoint({name: (f"of video {row.video}" for row in own) for name, own in sides.items()})
-
-
-def _speakers(rows: Iterable[Row]) -> Iterator[str | None]:
-    return (row.utterance.speaker for row in rows)
+        splits[split].append(clip)
+    assert_disjoint({name: [clip.utterance.speaker for clip in own] for name, own in splits.items()})
+    assert_disjoint({name: (f"of video {clip.video}" for clip in own) for name, own in splits.items()})

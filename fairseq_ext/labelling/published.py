@@ -1,4 +1,4 @@
-"""What corpora and earlier manifests say of clips: transcripts by people, splits, speakers."""
+"""Read the transcripts, splits and speakers of clips that corpora publish or that earlier manifests hold."""
 
 import importlib
 import os
@@ -9,29 +9,29 @@ from pathlib import Path
 from ..manifest import Utterance, read_manifest
 
 CORPORA = ("mtedx", "voxceleb2", "avspeech")
-# The splits of the others divide speakers or faces for other tasks; all of their clips may train a lip reader.
+# The other corpora split their speakers for other tasks, so all of their clips may be in train.
 _TRANSCRIBED = ("mtedx",)
-_SIDES = ("train", "valid", "test")
+_SPLITS = ("train", "valid", "test")
 
 
-def read(
+def read_published(
     corpora: Iterable[str],
     manifests: Iterable[str | os.PathLike[str]],
     *,
     on_problem: Callable[[str], None] | None = None,
 ) -> dict[str, Utterance]:
-    """Reads all of it.
+    """Read corpora and manifests.
 
     Args:
-        corpora: `NAME=FOLDER`, names of `CORPORA`, folders as published.
-        manifests: folders of {train,valid,test}.tsv, or of folders of them; ids are those of clips.
-        on_problem: receives what the readers of corpora report.
+        corpora: `NAME=FOLDER`, names of `CORPORA`, folders in the published layout.
+        manifests: folders of {train,valid,test}.tsv, or of folders of them; their ids are ids of clips.
+        on_problem: called with each problem that a corpus reader reports.
 
     Returns:
-        Clip's id -> what is said of it. Where several speak of a clip the last one counts: manifests after corpora.
+        Id of a clip -> its record. Of several records of a clip the last one counts, manifests after corpora.
 
     Raises:
-        ValueError: for an unknown corpus, a folder without manifests, or an id on two sides.
+        ValueError: for an unknown corpus, a folder without manifests, or an id in two splits.
     """
     found: dict[str, Utterance] = {}
     for text in corpora:
@@ -49,22 +49,22 @@ def read(
     return found
 
 
-def check_given(sources: Iterable[str], corpora: Iterable[str]) -> None:
-    """Makes sure that the splits of every transcribed corpus are known, lest its held-out talks train.
+def check_splits_known(sources: Iterable[str], corpora: Iterable[str]) -> None:
+    """Check that the splits of every transcribed corpus are known; else its test talks could end up in train.
 
     Args:
-        sources: of clips, as `prepare_mouth.py --corpus all` writes them: the corpus's name, then the path.
-        corpora: `NAME=FOLDER`, as for `read`.
+        sources: sources of clips, as `prepare_mouth.py --corpus all` writes them: name of the corpus, then the path.
+        corpora: `NAME=FOLDER`, as for `read_published`.
 
     Raises:
-        ValueError: for clips of a transcribed corpus that is not given.
+        ValueError: when there are clips of a transcribed corpus whose folder is not given.
     """
     unknown = set(_TRANSCRIBED) - {text.partition("=")[0] for text in corpora}
     for source in sources:
         if (name := source.partition("/")[0]) in unknown:
             raise ValueError(
-                f"clip of {source}: --corpus {name}=FOLDER expected, found none; without it nobody knows which talks "
-                "are held out"
+                f"clip of {source}: --corpus {name}=FOLDER expected, found none; without it the talks of valid and "
+                "test are unknown"
             )
 
 
@@ -79,10 +79,10 @@ def _corpus(text: str, on_problem: Callable[[str], None] | None) -> Iterator[Utt
 
 
 def _manifests(folder: Path) -> Iterator[Utterance]:
-    paths = sorted({path for side in _SIDES for path in folder.glob(f"**/{side}.tsv")})
+    paths = sorted({path for split in _SPLITS for path in folder.glob(f"**/{split}.tsv")})
     if not paths:
         raise ValueError(
-            f"{folder}: manifests {_SIDES} expected, found none; pass the folder that holds them"
+            f"{folder}: manifests {_SPLITS} expected, found none; pass the folder that holds them"
         )
     for path in paths:
         for utterance in read_manifest(path.parent, path.stem):

@@ -1,7 +1,7 @@
-"""Labels all clips of a folder: any process may be killed at any moment, and a rerun keeps what is done.
+"""Label all clips of a folder as a job: any process may be killed at any moment, and a rerun keeps what is done.
 
-Two passes: every clip in the language that it seems to be in; then, once the clips of a video have voted, those few
-that were unsure and lost, in the language of their video.
+Two passes: every clip in its detected language; then, when the clips of a video have voted, the few clips that were
+unsure and outvoted, in the language of their video.
 """
 
 import os
@@ -22,21 +22,21 @@ from .videos import video_of
 from .vote import to_decode_again, vote
 
 MakeEngine = Callable[[], Engine]
-_NUM_SOURCES = 4  # named where none matches
+_NUM_SOURCES = 4  # examples in the message when no source matches
 
 
 @dataclass(frozen=True, slots=True)
 class Labelling:
-    """What is asked for.
+    """Which clips to label, and how.
 
     Attributes:
         clips: folder with `clips.tsv` and `audio/`.
         out: folder of the labels.
-        languages: codes that are wanted.
-        batch_size: clips at once.
-        settings: what the labels depend on besides: model, decoding.
-        only: patterns such as `voxceleb2/*`; a clip is labelled when its source matches one. None: all.
-        allow_none: whether it is no error when no clip's source matches.
+        languages: codes of the languages to transcribe.
+        batch_size: clips per batch.
+        settings: what else the labels depend on, such as model and decoding; a rerun with other settings is refused.
+        only: patterns such as `voxceleb2/*`; label the clips whose source matches one. Empty: all.
+        allow_none: accept that no clip's source matches.
     """
 
     clips: str
@@ -48,46 +48,49 @@ class Labelling:
     allow_none: bool = False
 
 
-def label_clips(wanted: Labelling, make_engine: MakeEngine, execution: Execution) -> Summary:
-    """Runs both passes and writes labels.tsv.
+def label_clips(request: Labelling, make_engine: MakeEngine, execution: Execution) -> Summary:
+    """Run both passes and write labels.tsv.
 
     Args:
-        wanted: what is asked for.
+        request: which clips to label, and how.
         make_engine: called once per process; a function of a module or a `functools.partial` of one.
-        execution: where and how.
+        execution: where the job runs.
 
     Returns:
-        What became of the clips in the first pass. Where shards are missing there is no labels.tsv yet.
+        Outcomes of the first pass. As long as shards are missing there is no labels.tsv.
 
     Raises:
         ValueError: for no clip, or other settings than those of an earlier run.
     """
-    first = Path(wanted.out) / "jobs" / "label"
+    first = Path(request.out) / "jobs" / "label"
     settings = {
-        **wanted.settings,
-        "languages": sorted(wanted.languages),
-        "clips": os.path.abspath(wanted.clips),
+        **request.settings,
+        "languages": sorted(request.languages),
+        "clips": os.path.abspath(request.clips),
     }
-    work = partial(make_work, make_engine, wanted.clips, wanted.languages)
-    options: dict[str, Any] = {"settings": settings, "execution": execution, "batch_size": wanted.batch_size}
-    items = clip_items(wanted.clips, wanted.only, allow_none=wanted.allow_none)
+    work = partial(make_work, make_engine, request.clips, request.languages)
+    options: dict[str, Any] = {"settings": settings, "execution": execution, "batch_size": request.batch_size}
+    items = clip_items(request.clips, request.only, allow_none=request.allow_none)
     summary = run(first, items, work, **options)
     if execution.watch:
         return summary
     if not summary.complete:
-        labels_path(wanted.out).unlink(missing_ok=True)  # of before an update
+        labels_path(request.out).unlink(missing_ok=True)  # from before an update
         return summary
-    unsure = list(second_items(labels_of(outcomes(first)), wanted.languages))
+    unsure = list(second_items(labels_of(outcomes(first)), request.languages))
     again = first.with_name("label-again") if unsure else None
     if again is not None:
         options["execution"] = _second(execution)
         run(again, unsure, work, **options)
-    write_labels(labels_path(wanted.out), joined(first, again))
+    write_labels(labels_path(request.out), joined(first, again))
     return summary
 
 
 def _second(execution: Execution) -> Execution:
-    """The last shard to finish the first pass does all of the second; clips that failed at first may change a vote."""
+    """Return how to run the second pass, all of it by the shard that finished last.
+
+    It is an update, since clips that failed at first may change a vote, and with it the clips to decode again.
+    """
     shards = execution.shards if execution.executor == "slurm" else 1
     return replace(execution, update=True, shards=shards, shard_id=None)
 
@@ -95,18 +98,18 @@ def _second(execution: Execution) -> Execution:
 def clip_items(
     clips: str | os.PathLike[str], only: Sequence[str] = (), *, allow_none: bool = False
 ) -> Iterator[Item]:
-    """Lists the clips that were prepared; those that were rejected have no sound.
+    """List the prepared clips, without those rejected by the preparation, which have no audio.
 
     Args:
         clips: folder with `clips.tsv`.
-        only: patterns, one of which the source of a clip must match; none: all clips.
-        allow_none: whether it is no error when none does.
+        only: patterns, one of which the source of a clip must match; empty: all clips.
+        allow_none: accept that no source matches.
 
     Yields:
-        Items of `make_work`.
+        Items for `make_work`.
 
     Raises:
-        ValueError: for none, and for patterns that match none.
+        ValueError: when there is no clip, or no source matches.
     """
     row: ClipRow | None = None
     has_matched, sources = False, dict[str, str]()
@@ -116,28 +119,28 @@ def clip_items(
                 sources.setdefault(row.source.partition("/")[0], row.source)
             continue
         has_matched = True
-        # The length: a clip that was cut anew is labelled anew.
+        # With the length, so that a clip that was cut anew is labelled anew.
         yield Item(row.id, {"video": video_of(row.id, row.source), "num_samples": row.num_samples})
     if row is None:
         raise ValueError(
-            f"{clips}/clips.tsv: a clip with status ok expected, found none; prepare the videos first"
+            f"{clips}/clips.tsv: a clip with status ok expected, found none; run tools/prepare_mouth.py first"
         )
     if not has_matched and not allow_none:
         raise ValueError(
-            f"{clips}/clips.tsv: a source that matches {' or '.join(only)} expected, found "
-            f"{', '.join(sources.values())} and the like; change the patterns, * stands for any characters"
+            f"{clips}/clips.tsv: no source matches {' or '.join(only)}; found sources such as "
+            f"{', '.join(sources.values())}; change the patterns, in which * matches any characters"
         )
 
 
 def second_items(labels: Iterable[ClipLabel], languages: Iterable[str]) -> Iterator[Item]:
-    """Lists the clips that are decoded again, in the language that their video has voted for.
+    """List the clips to decode again, in the language that their video has voted for.
 
     Args:
-        labels: of the first pass.
-        languages: that are wanted.
+        labels: labels of the first pass.
+        languages: codes of the languages to transcribe.
 
     Yields:
-        Items of `make_work`.
+        Items for `make_work`.
     """
     rows = list(labels)
     for label, language in to_decode_again(rows, vote(rows), languages):
@@ -145,15 +148,15 @@ def second_items(labels: Iterable[ClipLabel], languages: Iterable[str]) -> Itera
 
 
 def make_work(make_engine: MakeEngine, clips: str, languages: Sequence[str]) -> Work:
-    """Loads the recogniser, once per process.
+    """Load the recogniser of a process.
 
     Args:
-        make_engine: loads it.
+        make_engine: loads the recogniser.
         clips: folder that holds `audio/`.
-        languages: that are wanted.
+        languages: codes of the languages to transcribe.
 
     Returns:
-        The work on items of `clip_items` and `second_items`.
+        Work on items of `clip_items` and `second_items`.
     """
     labeller = Labeller(make_engine(), languages)
     return partial(_label, labeller, Path(clips))
@@ -177,13 +180,13 @@ def _recording(clips: Path, item: Item) -> Recording | Rejected:
 
 
 def labels_of(found: Iterable[Outcome]) -> Iterator[ClipLabel]:
-    """Makes rows of outcomes; one per clip, whatever became of it.
+    """Turn outcomes into labels, one per clip, also of clips that failed.
 
     Args:
-        found: of `jobs.outcomes`.
+        found: result of `jobs.outcomes`.
 
     Yields:
-        The rows.
+        The labels.
     """
     for outcome in found:
         yield from_result(outcome.result) if outcome.result else _failed(outcome)
@@ -194,14 +197,14 @@ def _failed(outcome: Outcome) -> ClipLabel:
 
 
 def joined(first: Path, again: Path | None) -> Iterator[ClipLabel]:
-    """The rows of the first pass, replaced by those of the second where there is one that did not fail.
+    """Join both passes: a clip keeps its first label unless the second pass has one that did not fail.
 
     Args:
-        first: folder of the job.
-        again: likewise; None: nothing was decoded again.
+        first: job folder of the first pass.
+        again: job folder of the second; None: nothing was decoded again.
 
     Yields:
-        The rows, in the order of the clips.
+        The labels, in the order of the clips.
     """
     newer = {label.id: label for label in labels_of(outcomes(again))} if again else {}
     for label in labels_of(outcomes(first)):

@@ -1,4 +1,4 @@
-"""What a text tells of itself: loops, speed, script."""
+"""Signs of a bad transcript in its text: loops, letters of another script, an impossible speed."""
 
 import unicodedata
 
@@ -7,14 +7,14 @@ _LONGEST_UNSPACED = 20  # letters of a word that repeats itself: "hahahaha"
 
 
 def loop_score(text: str) -> float:
-    """How much of a text is one phrase said again at once, the sign of a decoder in a loop.
+    """Return how much of a text is one phrase repeated at once, the sign of a decoder in a loop.
 
     Args:
-        text: any.
+        text: any text.
 
     Returns:
-        The share of the words that repeat the phrase before them, over the phrase that covers most, or of the letters
-        of the longest word in the same way; 0 without repetition, 0.75 for "no no no no".
+        The share of words that repeat the phrase right before them, for the phrase that covers most; or the same over
+        the letters of a long word, if larger. 0 without repetition, 0.75 for "no no no no".
     """
     words = [word.strip(".,;:!?…\"'«»¡¿-").lower() for word in text.split()]
     words = [word for word in words if word]
@@ -25,7 +25,7 @@ def loop_score(text: str) -> float:
 
 
 def _covered(units: list[str], longest: int) -> float:
-    """The largest share of units in one run that equals what is a period before it, over periods."""
+    """Return the largest share of units in one run in which each equals the unit one period earlier, over periods."""
     best = 0
     for period in range(1, min(longest, len(units) // 2) + 1):
         run = 0
@@ -37,31 +37,31 @@ def _covered(units: list[str], longest: int) -> float:
 
 
 def foreign_letters(text: str, alphabet: frozenset[str]) -> float:
-    """How much of a text is in another script.
+    """Return how much of a text is in another script.
 
     Args:
-        text: any.
+        text: any text.
         alphabet: letters of the language, in lower case.
 
     Returns:
-        The share of letters that are not of the alphabet with their marks taken away either, so that a foreign name
-        (Ångström) does not count but Москва does; 0 for a text without letters.
+        The share of letters that are neither in the alphabet nor Latin, so that a foreign name (Ångström) does not
+        count but Москва does; 0 for a text without letters.
     """
     letters = [char for char in text.lower() if char.isalpha()]
-    foreign = sum(not _is_of(char, alphabet) for char in letters)
+    foreign = sum(not _is_known(char, alphabet) for char in letters)
     return foreign / len(letters) if letters else 0.0
 
 
-def _is_of(char: str, alphabet: frozenset[str]) -> bool:
+def _is_known(char: str, alphabet: frozenset[str]) -> bool:
     return char in alphabet or "LATIN" in unicodedata.name(char, "")
 
 
 def characters_per_second(text: str, speech_s: float) -> float:
-    """How fast a text would have been said.
+    """Return how fast a text must have been spoken.
 
     Args:
-        text: any.
-        speech_s: how long someone spoke, s.
+        text: any text.
+        speech_s: duration of the speech, s.
 
     Returns:
         Letters and digits per second; 0 for no text.

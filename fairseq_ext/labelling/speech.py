@@ -1,6 +1,6 @@
-"""Where someone speaks, by Silero's detector inside faster-whisper's wheel, and windows of at most 30 s around it.
+"""Speech detection by Silero's detector, which faster-whisper's wheel holds, and windows of up to 30 s around speech.
 
-Shapes: `(S,)` float32 at 16 kHz; spans are pairs of samples, start and end.
+Shapes: waveforms `(S,)` float32 at 16 kHz; spans are pairs of sample indices, start and end.
 """
 
 from collections.abc import Sequence
@@ -12,20 +12,19 @@ from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Waveform
 
 Span = tuple[int, int]
 
-THRESHOLD = 0.5  # of the probability of speech: Silero's own
+THRESHOLD = 0.5  # probability of speech; Silero's default
 MIN_SILENCE_S = 0.3  # shorter pauses belong to the speech
-# Kept around speech, half a second at each end at most, lest a soft consonant be cut off.
-PAD_S = 0.4
+PAD_S = 0.4  # kept at both ends of a window, so that no soft consonant is cut off
 
 
 def find_speech(waveform: Waveform) -> list[Span]:
-    """Finds who-knows-who's speech.
+    """Find the spans in which someone speaks.
 
     Args:
-        waveform: (S,) at 16 kHz.
+        waveform: waveform (S,) at 16 kHz.
 
     Returns:
-        Spans in order, none of which is longer than 30 s with `PAD_S` at both ends.
+        Spans in order, none longer than 30 s with `PAD_S` at both ends.
     """
     vad = import_optional("faster_whisper.vad")
     options = vad.VadOptions(
@@ -39,10 +38,10 @@ def find_speech(waveform: Waveform) -> list[Span]:
 
 
 def speech_s(spans: Sequence[Span]) -> float:
-    """Adds up speech.
+    """Return the total duration of speech.
 
     Args:
-        spans: of `find_speech`.
+        spans: result of `find_speech`.
 
     Returns:
         Seconds.
@@ -51,17 +50,17 @@ def speech_s(spans: Sequence[Span]) -> float:
 
 
 def windows(spans: Sequence[Span], num_samples: int) -> list[Span]:
-    """Joins neighbouring spans as long as they fit into 30 s, since what a window costs hardly depends on its content.
+    """Join neighbouring spans into windows of up to 30 s, since a window costs the same whatever it holds.
 
-    Silence before the first and after the last span of a window is left out except for `PAD_S`: a language told by
-    silence is wrong.
+    Silence before the first and after the last span of a window is dropped except for `PAD_S`, because Whisper's
+    language detection is wrong on silence.
 
     Args:
-        spans: of `find_speech`.
-        num_samples: of the waveform.
+        spans: result of `find_speech`.
+        num_samples: length S of the waveform.
 
     Returns:
-        Windows in order; they share no speech. None where nobody speaks.
+        Windows in order, which share no speech; empty where nobody speaks.
     """
     groups: list[list[Span]] = []
     pad = round(PAD_S * SAMPLE_RATE_HZ)
@@ -83,13 +82,13 @@ def windows(spans: Sequence[Span], num_samples: int) -> list[Span]:
 
 
 def cut(waveform: Waveform, window: Span) -> Waveform:
-    """Takes a window out.
+    """Cut a window out of a waveform.
 
     Args:
-        waveform: (S,).
-        window: of `windows`.
+        waveform: waveform (S,).
+        window: one of `windows`.
 
     Returns:
-        A copy.
+        A copy of its samples.
     """
     return np.array(waveform[window[0] : window[1]], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""labels.tsv: what is known of every clip's sound and text; filters read it, so that nothing is decoded again."""
+"""Read and write labels.tsv: all that labelling found out about each clip, so that filters need no second decoding."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 from ..files import atomic_write, read_lines, split_row
 
-# What became of a clip: a text, or why there is none.
+# The state of a clip: it has a text, or the reason for having none.
 LABELLED, NO_SPEECH, OTHER_LANGUAGE, UNREADABLE, FAILED = (
     "labelled", "no_speech", "other_language", "unreadable", "failed",
 )  # fmt: skip
@@ -17,26 +17,26 @@ STATES = (LABELLED, NO_SPEECH, OTHER_LANGUAGE, UNREADABLE, FAILED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipLabel:
-    """A row.
+    """The label of a clip, a row of labels.tsv.
 
     Attributes:
-        id: of the clip.
-        video: that it was cut from; the vote on a language is among its clips.
+        id: id of the clip.
+        video: video that it was cut from, whose clips vote on a language together.
         state: one of `STATES`.
-        language: that the text was decoded in, or the likeliest one where there is no text; "" when not told.
-        language_probability: of that language.
-        languages: the likeliest ones with their probabilities, "fr:0.91 it:0.05".
-        text: as the recogniser wrote it, with single spaces.
+        language: language that the text was decoded in, or the likeliest one where there is no text; "" if unknown.
+        language_probability: probability of that language.
+        languages: the likeliest languages with their probabilities, "fr:0.91 it:0.05".
+        text: text as the recogniser spells it, with single spaces.
         avg_logprob: ln p per token.
-        no_speech_prob: probability that nobody speaks; None where the recogniser has none.
-        compression_ratio: of the text.
-        loop_score: of `signals`.
-        characters_per_second: of `signals`, over the speech.
-        num_tokens: of the text.
-        temperature: of the sampling that gave the text; 0: the likeliest found.
-        duration_s: of the clip.
-        speech_s: how long someone speaks, by the detector.
-        model: that wrote the text.
+        no_speech_prob: probability that nobody speaks; None when the recogniser does not estimate it.
+        compression_ratio: see `engine.compression_ratio`.
+        loop_score: see `signals.loop_score`.
+        characters_per_second: see `signals.characters_per_second`.
+        num_tokens: tokens of the text.
+        temperature: sampling temperature of the text; 0: the likeliest text that the search found.
+        duration_s: duration of the clip, s.
+        speech_s: detected speech, s.
+        model: name of the recogniser.
     """
 
     id: str
@@ -58,17 +58,20 @@ class ClipLabel:
     model: str = ""
 
     def language_probabilities(self) -> dict[str, float]:
-        """Language -> probability, of the likeliest ones.
+        """Parse `languages`.
+
+        Returns:
+            Language -> probability, for the likeliest languages.
 
         Raises:
-            ValueError: for a cell of another shape.
+            ValueError: when the cell is not written as above.
         """
         pairs = (item.rpartition(":") for item in self.languages.split())
         return {code: float(probability) for code, _, probability in pairs}
 
 
 COLUMNS = tuple(field.name for field in fields(ClipLabel))
-_PARSERS = {field.name: str(field.type) for field in fields(ClipLabel)}
+_TYPES = {field.name: str(field.type) for field in fields(ClipLabel)}
 
 
 def from_result(result: Mapping[str, Any]) -> ClipLabel:
@@ -96,14 +99,14 @@ def to_result(label: ClipLabel) -> dict[str, Any]:
 
 
 def write_labels(path: str | os.PathLike[str], labels: Iterable[ClipLabel]) -> int:
-    """Writes the table.
+    """Write the table.
 
     Args:
-        path: the file to appear.
+        path: path of the file.
         labels: the rows.
 
     Returns:
-        Their number.
+        Number of rows.
     """
     num_rows = 0
     with atomic_write(path) as file:
@@ -117,21 +120,21 @@ def write_labels(path: str | os.PathLike[str], labels: Iterable[ClipLabel]) -> i
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    # A sign without a UTF-8 form may come out of a recogniser that ends amid a character.
+    # A recogniser that stops within a character may return a lone surrogate, which UTF-8 cannot encode.
     return "" if value is None else " ".join(str(value).encode("utf-8", "replace").decode().split())
 
 
 def read_labels(path: str | os.PathLike[str]) -> Iterator[ClipLabel]:
-    """Reads the table; columns may be in any order, and further ones are passed over.
+    """Read the table; columns may be in any order, and unknown ones are ignored.
 
     Args:
-        path: the file.
+        path: path of the file.
 
     Yields:
         The rows.
 
     Raises:
-        ValueError: naming file and line, for a missing column, a number that is none, or an unknown state.
+        ValueError: naming file and line, for a missing column, an invalid number, or an unknown state.
     """
     lines = read_lines(path)
     header = next(lines, "").split("\t")
@@ -150,11 +153,11 @@ def read_labels(path: str | os.PathLike[str]) -> Iterator[ClipLabel]:
 def _row(cells: Mapping[str, str]) -> ClipLabel:
     values: dict[str, Any] = {}
     for name in COLUMNS:
-        cell, kind = cells.get(name, ""), _PARSERS[name]
-        if "str" in kind:
+        cell, type_name = cells.get(name, ""), _TYPES[name]
+        if "str" in type_name:
             values[name] = cell
         elif cell:
-            values[name] = int(cell) if "int" in kind else float(cell)
+            values[name] = int(cell) if "int" in type_name else float(cell)
     label = ClipLabel(**values)
     if label.state not in STATES or not label.id:
         raise ValueError(f"an id and a state of {STATES} expected, found {label.id!r} and {label.state!r}")
@@ -163,12 +166,12 @@ def _row(cells: Mapping[str, str]) -> ClipLabel:
 
 
 def labels_path(folder: str | os.PathLike[str]) -> Path:
-    """Where the table of a folder lies.
+    """Return the path of the table in a folder of labels.
 
     Args:
-        folder: of the labels.
+        folder: folder of the labels.
 
     Returns:
-        The path of labels.tsv.
+        Path of labels.tsv.
     """
     return Path(folder) / "labels.tsv"

@@ -1,13 +1,13 @@
-"""The special tokens of a Whisper, and those that its decoder must not write.
+"""The special tokens of a Whisper, and the tokens that its decoder must not write.
 
-Numbers differ between vocabularies (large-v3 has one language more), names do not.
+Looked up by name, since their ids differ between vocabularies (large-v3 has one language more).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# Of openai-whisper's `non_speech_tokens`: marks of transcribers rather than words. Single ones are tokens of their
-# own with and without a space before; of the last row, which are several tokens, the first is left out.
+# As in openai-whisper's `non_speech_tokens`: marks of transcribers, which are no speech. A mark that is one token is
+# suppressed with and without a space before it; notes are several tokens, of which the first is suppressed.
 _MARKS = [
     *'"#()*+/:;<=>@[\\]^_`{|}~「」『』',
     *("<<", ">>", "<<<", ">>>", "--", "---", "-(", "-[", "('", '("'),
@@ -18,15 +18,15 @@ _NOTES = "♩♪♫♬♭♮♯"
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Numbers of special tokens.
+    """Ids of the special tokens.
 
     Attributes:
         start: `<|startoftranscript|>`.
-        end: `<|endoftext|>`; numbers from here on are no text.
-        transcribe: the task.
-        no_timestamps: no times within the text.
-        no_speech: its probability after `start` tells that nobody speaks.
-        never: not to be written, sorted.
+        end: `<|endoftext|>`; ids from here on are special tokens.
+        transcribe: `<|transcribe|>`, the task.
+        no_timestamps: `<|notimestamps|>`.
+        no_speech: `<|nospeech|>`; its probability after `start` is that of silence.
+        never: ids that the decoder must not write, sorted.
     """
 
     start: int
@@ -37,44 +37,51 @@ class Tokens:
     never: tuple[int, ...]
 
     def prompt(self, language: int) -> list[int]:
-        """What the decoder starts from.
+        """Return the four tokens that a transcript starts with.
 
         Args:
-            language: token of the language.
+            language: id of the language's token.
 
         Returns:
-            Four tokens.
+            Ids of the tokens.
         """
         return [self.start, language, self.transcribe, self.no_timestamps]
 
 
 def find(number: Callable[[str], int | None], encode: Callable[[str], Sequence[int]]) -> Tokens:
-    """Looks the tokens up.
+    """Look the tokens up in a vocabulary.
 
     Args:
-        number: special token -> its number, None for one that is not there.
-        encode: text -> tokens.
+        number: special token -> its id, or None.
+        encode: text -> ids of its tokens.
 
     Returns:
-        The numbers.
+        Ids of the special tokens.
 
     Raises:
-        ValueError: for a vocabulary without one of them.
+        ValueError: when the vocabulary lacks one of them.
     """
 
-    def of(*names: str) -> int:
+    def number_of(*names: str) -> int:
         for name in names:
             if (found := number(f"<|{name}|>")) is not None:
                 return found
         raise ValueError(
-            f"vocabulary: <|{names[0]}|> expected, found none; take a multilingual Whisper with its tokenizer.json"
+            f"vocabulary: it has no <|{names[0]}|>; take a multilingual Whisper with its tokenizer.json"
         )
 
-    no_speech = of("nospeech", "nocaptions")  # the name in older files
-    start, transcribe = of("startoftranscript"), of("transcribe")
-    special = {start, transcribe, of("translate"), of("startoflm"), of("startofprev"), no_speech}
+    no_speech = number_of("nospeech", "nocaptions")  # the name in older files
+    start, transcribe = number_of("startoftranscript"), number_of("transcribe")
+    special = {
+        start,
+        transcribe,
+        number_of("translate"),
+        number_of("startoflm"),
+        number_of("startofprev"),
+        no_speech,
+    }
     never = tuple(sorted(special | _marks(encode)))
-    return Tokens(start, of("endoftext"), transcribe, of("notimestamps"), no_speech, never)
+    return Tokens(start, number_of("endoftext"), transcribe, number_of("notimestamps"), no_speech, never)
 
 
 def _marks(encode: Callable[[str], Sequence[int]]) -> set[int]:

@@ -1,4 +1,4 @@
-"""Whisper as transformers runs it: for folders of the Hugging Face, and GPUs that CTranslate2 does not serve.
+"""Whisper run by transformers: for models in Hugging Face's format, and GPUs that CTranslate2 does not support.
 
 Shapes: B windows, `(B, M, 3000)` log-mel, `(B, 1500, D)` encoded, L tokens, V symbols.
 """
@@ -6,46 +6,42 @@ Shapes: B windows, `(B, M, 3000)` log-mel, `(B, 1500, D)` encoded, L tokens, V s
 from collections.abc import Sequence
 from typing import Any
 
-from ..optional import import_optional, reason
+from ..optional import import_optional
 from . import tokens
-from .devices import Hardware, start_torch
+from .devices import Hardware
 from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Decoding, Hypothesis, Languages, Waveform, check_windows
-from .fallback import with_fallback
+from .fallback import batched_unless_sampled, with_fallback
+from .torch_whisper import TorchWhisper
 
 
-class TransformersWhisper:
-    """A Whisper in the Hugging Face's format.
+class TransformersWhisper(TorchWhisper):
+    """A Whisper in Hugging Face's format.
 
     Args:
         model: a folder with `config.json`, weights, `generation_config.json`, `tokenizer.json` and
             `preprocessor_config.json`, or a name such as "openai/whisper-large-v2", which is downloaded.
-        name: for the table of labels.
-        hardware: that it runs on, with the type "float32", "float16" (on a GPU), or "auto": the latter on a GPU.
+        name: name of the model in the table of labels.
+        hardware: what it runs on; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
         decoding: how texts are searched for.
 
     Raises:
-        ValueError: for a model, a type or a device that transformers does not take.
+        ValueError: when transformers cannot load the model, or not on this device in this type.
     """
 
     def __init__(self, model: str, *, name: str, hardware: Hardware, decoding: Decoding) -> None:
-        self.name, self.batch_size, self.decoding = name, hardware.batch_size, decoding
         hf = import_optional("transformers")
-        self._torch, self._device, half = start_torch(name, hardware)
-        self._type = self._torch.float16 if half else self._torch.float32
-        try:
+        super().__init__(name=name, hardware=hardware, decoding=decoding)
+        self._type = self._torch.float16 if self._half else self._torch.float32
+        advice = "give a folder with its config, weights and tokenizer, or a name that can be downloaded"
+        with self._loading(model, "transformers", advice):
             network = hf.WhisperForConditionalGeneration.from_pretrained(model, dtype=self._type)
             self._extract = hf.WhisperFeatureExtractor.from_pretrained(model)
             self._vocabulary = hf.AutoTokenizer.from_pretrained(model)
             self._model = network.to(self._device).eval()
-        except Exception as error:  # of its formats, of the hub, of CUDA
-            raise ValueError(
-                f"{model}: a Whisper of transformers that loads on {self._device} expected, found: {reason(error)}; "
-                "give a folder with its config, weights and tokenizer, or a name that can be downloaded"
-            ) from error
         languages = getattr(self._model.generation_config, "lang_to_id", None)
         if not languages:
             raise ValueError(
-                f"{model}: lang_to_id in generation_config.json expected, found none; copy it too"
+                f"{model}: generation_config.json has no lang_to_id; copy the file of the original model"
             )
         self._languages: dict[str, int] = {token[2:-2]: number for token, number in languages.items()}
         self.languages = frozenset(self._languages)
@@ -58,14 +54,7 @@ class TransformersWhisper:
         return self._vocabulary.encode(text, add_special_tokens=False)  # type: ignore[no-any-return]
 
     def encode(self, windows: Sequence[Waveform]) -> Any:
-        """Runs the encoder.
-
-        Args:
-            windows: B of up to 30 s, (S,) float32 at 16 kHz.
-
-        Returns:
-            (B, 1500, D) on the model's device.
-        """
+        """Run the encoder; see `Engine.encode`. Returns (B, 1500, D) on the model's device."""
         check_windows(windows)
         mel = self._extract(
             list(windows),
@@ -77,71 +66,51 @@ class TransformersWhisper:
         with self._torch.no_grad():
             return self._model.model.encoder(mel.to(self._device, self._type)).last_hidden_state
 
-    def _first_log_probs(self, heard: Any) -> Any:
-        """(B, V): ln p of what follows the start of a transcript."""
-        start = self._torch.full((len(heard), 1), self._tokens.start, device=heard.device)
+    def _first_log_probs(self, encoded: Any) -> Any:
+        """Return ln p (B, V) of the token that follows the start of a transcript."""
+        start = self._torch.full((len(encoded), 1), self._tokens.start, device=encoded.device)
         with self._torch.no_grad():
-            logits = self._model(encoder_outputs=(heard,), decoder_input_ids=start).logits[:, 0]
+            logits = self._model(encoder_outputs=(encoded,), decoder_input_ids=start).logits[:, 0]
         return logits.float().log_softmax(-1)
 
-    def detect_language(self, heard: Any) -> list[Languages]:
-        """Gives languages by probability.
-
-        Args:
-            heard: of `encode`.
-
-        Returns:
-            For each window (code, probability), the likeliest first.
-        """
+    def detect_language(self, encoded: Any) -> list[Languages]:
+        """Return languages by probability; see `Engine.detect_language`."""
         codes, numbers = zip(*self._languages.items(), strict=True)
-        found = self._first_log_probs(heard)[:, list(numbers)].softmax(-1).tolist()
+        found = self._first_log_probs(encoded)[:, list(numbers)].softmax(-1).tolist()
         return [sorted(zip(codes, row, strict=True), key=lambda item: -item[1]) for row in found]
 
-    def transcribe(self, heard: Any, languages: Sequence[str | None]) -> list[Hypothesis | None]:
-        """Writes windows down.
-
-        Args:
-            heard: of `encode`, (B, 1500, D).
-            languages: of each window; None: leave it out.
-
-        Returns:
-            B hypotheses, None for those left out.
-        """
+    def transcribe(self, encoded: Any, languages: Sequence[str | None]) -> list[Hypothesis | None]:
+        """Transcribe windows; see `Engine.transcribe`."""
         codes = [code or "" for code in languages]
         wanted = [i for i, code in enumerate(codes) if code]
         if not wanted:
             return [None] * len(codes)
         prompts = {i: self._tokens.prompt(self._language(codes[i])) for i in wanted}
-        no_speech = self._first_log_probs(heard)[:, self._tokens.no_speech].exp().tolist()
+        no_speech = self._first_log_probs(encoded)[:, self._tokens.no_speech].exp().tolist()
 
-        def decode(chosen: Sequence[int], temperature: float) -> list[Hypothesis]:
-            # Samples one by one, lest they depend on what else is in the batch.
-            groups = [list(chosen)] if temperature == 0 else [[index] for index in chosen]
+        def search(chosen: list[int], temperature: float) -> list[Hypothesis]:
+            found = self._search(encoded[chosen], [prompts[i] for i in chosen], temperature)
             return [
                 Hypothesis(text, codes[i], avg_logprob, no_speech[i], num_tokens, temperature)
-                for group in groups
-                for i, (text, avg_logprob, num_tokens) in zip(
-                    group, self._search(heard[group], [prompts[i] for i in group], temperature), strict=True
-                )
+                for i, (text, avg_logprob, num_tokens) in zip(chosen, found, strict=True)
             ]
 
-        found = with_fallback(decode, wanted, self.decoding)
+        found = with_fallback(batched_unless_sampled(search), wanted, self.decoding)
         return [found.get(i) for i in range(len(codes))]
 
     def _language(self, code: str) -> int:
         if code not in self._languages:
-            raise ValueError(f"language {code!r}: one that {self.name} knows expected; change the languages")
+            raise ValueError(f"language {code!r}: {self.name} does not know it; change the languages")
         return self._languages[code]
 
     def _search(
-        self, heard: Any, prompts: list[list[int]], temperature: float
+        self, encoded: Any, prompts: list[list[int]], temperature: float
     ) -> list[tuple[str, float, int]]:
-        """Text, ln p per token and number of tokens of every window's best hypothesis."""
-        torch, num = self._torch, self.decoding.best_of if temperature > 0 else 1
-        start = torch.tensor(prompts, device=heard.device)
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(self.decoding.seed)
-            out = self._generate(heard, start, temperature, num)
+        """Return text, ln p per token and number of tokens of every window's best hypothesis."""
+        num = self.decoding.best_of if temperature > 0 else 1
+        with self._seeded() as torch:
+            start = torch.tensor(prompts, device=encoded.device)
+            out = self._generate(encoded, start, temperature, num)
             log_probs = self._log_probs(out, temperature).tolist()
         rows = [
             self._scored(row[start.shape[1] :], scores)
@@ -150,7 +119,7 @@ class TransformersWhisper:
         # Of several samples the likeliest per token, as openai-whisper ranks them.
         return [max(rows[i : i + num], key=lambda row: row[1]) for i in range(0, len(rows), num)]
 
-    def _generate(self, heard: Any, start: Any, temperature: float, num: int) -> Any:
+    def _generate(self, encoded: Any, start: Any, temperature: float, num: int) -> Any:
         generation = import_optional("transformers.generation").GenerationMixin
         output = import_optional("transformers.modeling_outputs").BaseModelOutput
         settings: dict[str, Any] = {
@@ -165,12 +134,12 @@ class TransformersWhisper:
                 "top_k": 0,
                 "num_return_sequences": num,
             }
-        # Whisper's own `generate` cuts recordings and decides on languages; here all that is settled.
+        # Whisper's own `generate` would cut recordings and choose languages; here that is done already.
         return generation.generate(
             self._model,
-            encoder_outputs=output(last_hidden_state=heard),
+            encoder_outputs=output(last_hidden_state=encoded),
             decoder_input_ids=start,
-            attention_mask=self._torch.ones(heard.shape[:2], dtype=self._torch.long, device=heard.device),
+            attention_mask=self._torch.ones(encoded.shape[:2], dtype=self._torch.long, device=encoded.device),
             decoder_attention_mask=self._torch.ones_like(start),
             max_new_tokens=self.decoding.max_tokens,
             max_length=None,
@@ -182,7 +151,7 @@ class TransformersWhisper:
         )
 
     def _log_probs(self, out: Any, temperature: float) -> Any:
-        """(N, L): ln p of the tokens that were generated, at temperature 1."""
+        """Return ln p (N, L) of the generated tokens, at temperature 1."""
         scores = out.scores
         if temperature > 0:
             scores = tuple((step * temperature).log_softmax(-1) for step in scores)

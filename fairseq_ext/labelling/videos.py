@@ -1,12 +1,12 @@
-"""Which video a clip was cut from: its clips share a language, and all of them go to one split.
+"""The video of a clip: clips of a video vote on its language together, and all of them go to one split.
 
-The three corpora name videos after YouTube's, so that a talk of one is known again in another.
+AVSpeech, VoxCeleb2 and mTEDx name videos by their YouTube ids, so that a video is recognised across corpora.
 """
 
 import re
 from pathlib import PurePosixPath
 
-# As the readers of corpora name clips: avspeech, voxceleb2, mtedx.
+# Ids of clips as the readers in corpora/ write them: avspeech, voxceleb2, mtedx.
 _KNOWN = (
     re.compile(r"(?:.*/)?(?P<video>[\w-]{11})_\d+\.\d{6}_\d+\.\d{6}"),
     re.compile(r"(?:.*/)?id\d{5}/(?P<video>[\w-]{11})/\d{5}"),
@@ -15,14 +15,15 @@ _KNOWN = (
 
 
 def video_of(clip_id: str, source: str) -> str:
-    """Names the video of a clip.
+    """Return the name of a clip's video.
 
     Args:
-        clip_id: the clip.
-        source: the file that it was cut from, relative to the corpus's root.
+        clip_id: id of the clip.
+        source: file that the clip was cut from, relative to the corpus's root.
 
     Returns:
-        YouTube's name of it where the id is one of AVSpeech, VoxCeleb2 or mTEDx; the path of the file otherwise.
+        The YouTube id when the clip is of AVSpeech, VoxCeleb2 or mTEDx; otherwise the path of the file without its
+        suffix.
     """
     for pattern in _KNOWN:
         if match := pattern.fullmatch(clip_id):

@@ -1,4 +1,4 @@
-"""One language per video: its clips tell more together than a short one alone."""
+"""Vote on one language per video: all its clips together are more reliable than one short clip."""
 
 import math
 from collections import defaultdict
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from .table import LABELLED, OTHER_LANGUAGE, ClipLabel
 
-# Of a language that is not among a clip's likeliest. No clip may veto alone, however sure it is.
-FLOOR = 1e-2
-SURE = 0.8  # probability from which a clip is taken at its own word
+# Probability of a language that is not among a clip's likeliest: high enough that no clip can veto alone.
+MIN_PROBABILITY = 1e-2
+SURE = 0.8  # probability from which a clip's own language counts more than its video's
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What the clips of a video say.
+    """The vote of a video's clips.
 
     Attributes:
-        language: of the highest sum of ln p.
-        share: of the clips, of those whose likeliest language it is.
-        num_clips: with speech.
+        language: language with the highest sum of ln p over the clips.
+        share: share of the clips whose likeliest language this is.
+        num_clips: number of clips with speech.
     """
 
     language: str
@@ -28,13 +28,13 @@ class Vote:
 
 
 def vote(labels: Iterable[ClipLabel]) -> dict[str, Vote]:
-    """Lets the clips of every video vote by their ln p of each language.
+    """Choose the language of each video by the sum of its clips' ln p.
 
     Args:
-        labels: the table.
+        labels: rows of labels.tsv.
 
     Returns:
-        Video -> vote; videos without speech have none.
+        Video -> vote; videos without speech are missing.
     """
     ballots: dict[str, list[dict[str, float]]] = defaultdict(list)
     for label in labels:
@@ -45,34 +45,36 @@ def vote(labels: Iterable[ClipLabel]) -> dict[str, Vote]:
 
 def _count(rows: list[dict[str, float]]) -> Vote:
     codes = sorted({code for row in rows for code in row})
-    sums = {code: math.fsum(math.log(max(row.get(code, 0.0), FLOOR)) for row in rows) for code in codes}
+    sums = {
+        code: math.fsum(math.log(max(row.get(code, 0.0), MIN_PROBABILITY)) for row in rows) for code in codes
+    }
     best = max(codes, key=lambda code: sums[code])
     agreeing = sum(likeliest(row) == best for row in rows)
     return Vote(best, agreeing / len(rows), len(rows))
 
 
 def likeliest(found: Mapping[str, float]) -> str:
-    """The language of the highest probability.
+    """Return the language with the highest probability.
 
     Args:
-        found: language -> probability, one at least.
+        found: language -> probability; not empty.
 
     Returns:
-        Its code.
+        Code of the language.
     """
     return max(found, key=lambda code: found[code])
 
 
 def is_other(label: ClipLabel, of_video: Vote, *, sure: float = SURE) -> bool:
-    """Whether a clip is surely in another language than its video: a guest, a quotation, an interpreter.
+    """Return whether a clip is surely in another language than its video: a guest, a quotation, an interpreter.
 
     Args:
-        label: with languages.
-        of_video: the vote of its video.
-        sure: probability from which a clip is taken at its own word.
+        label: label of the clip.
+        of_video: vote of its video.
+        sure: probability from which the clip's own language counts more than its video's.
 
     Returns:
-        True then.
+        True when its likeliest language is another one, and at least this probable.
     """
     found = label.language_probabilities()
     own = likeliest(found) if found else of_video.language
@@ -82,16 +84,16 @@ def is_other(label: ClipLabel, of_video: Vote, *, sure: float = SURE) -> bool:
 def to_decode_again(
     labels: Iterable[ClipLabel], votes: Mapping[str, Vote], languages: Iterable[str], *, sure: float = SURE
 ) -> list[tuple[ClipLabel, str]]:
-    """Finds the clips that were decoded in another language than their video's, or not at all, for want of context.
+    """Find the clips to decode again: those not decoded in their video's language, though not surely in another one.
 
     Args:
-        labels: the table after the first decoding.
-        votes: of `vote`.
-        languages: that are wanted.
-        sure: see `is_other`; those clips are left alone.
+        labels: rows of labels.tsv after the first pass.
+        votes: result of `vote`.
+        languages: codes of the requested languages.
+        sure: see `is_other`; clips that are surely in another language are not decoded again.
 
     Returns:
-        (clip, language of its video), in the order of the table.
+        (label, language of its video), in the order of the table.
     """
     wanted, found = frozenset(languages), []
     for label in labels:

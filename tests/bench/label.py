@@ -1,16 +1,16 @@
-"""Labelling clips: plain openai-whisper against ours, the same weights and clips in one run.
+"""Time and errors of labelling: openai-whisper against our labeller, same weights and clips in one run.
 
-openai-whisper is called as its page shows, `whisper.transcribe(model, waveform)`, clip by clip; ours is what
-tools/auto_label.py runs: detector of speech, one encoding for language and text, int8 on a CPU, batches. Clips are
+openai-whisper is called as its README shows, `whisper.transcribe(model, waveform)`, clip by clip; ours is what
+tools/auto_label.py runs: speech detection, one encoding for language and text, int8 on a CPU, batches. Clips are
 phrases of synthetic voices strung together, a share of them without a word (noise and silence, as in videos from the
-wild). Times are of the CPU, of this process; "right" is the share of clips with speech whose language is right; WER is
-against what was said, after normalisation, over clips with speech; "words" counts those written where nobody spoke.
+wild). Times are CPU times of this process; "right" is the share of clips with speech whose language is right; WER is
+measured on normalised texts of the clips with speech; "words" counts words written where nobody speaks.
 
-    tests/bench/label.py                          weights of chance in the size of Whisper base: what it costs
-    tests/bench/label.py --model-folder TRAINED   openai.pt and ct2/ of one that knows the phrases: costs and errors
+    tests/bench/label.py                          random weights in the size of Whisper base: time only
+    tests/bench/label.py --model-folder TRAINED   openai.pt and ct2/ of a model that knows the phrases: time and errors
 
-Weights of chance do not end their texts, so both sides stop after as many tokens as such clips have, and neither
-samples again. A trained one decodes as it likes, with the temperatures of both sides' defaults.
+Random weights never end a text, so both sides stop after as many tokens as such clips have, and neither decodes again.
+A trained model decodes freely, with the default temperatures of either side.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from fairseq_ext.text.scoring import count_all, total
 
 RATE = 16_000
 LANGUAGES = ("fr", "it", "es", "pt")
-TOKENS_PER_S = 4.0  # of Whisper's, in sentences of these languages
+TOKENS_PER_S = 4.0  # tokens of Whisper per second of speech in these languages
 SIZES = {
     "tiny": (384, 4, 6),
     "base": (512, 6, 8),
@@ -44,7 +44,7 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Clip:
-    """A waveform and what was said in it; language "" where nobody speaks."""
+    """A waveform and its transcript; language "" where nobody speaks."""
 
     waveform: np.ndarray
     language: str
@@ -52,7 +52,7 @@ class Clip:
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -79,7 +79,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def make_clips(num: int, seconds: float, wordless: float) -> list[Clip]:
-    """Strings phrases of one voice together; the wordless come last."""
+    """Return clips of phrases by one voice each, the clips without words last."""
     num_spoken = num - round(num * wordless)
     rng = np.random.default_rng(1)
     per_language = -(-num // len(LANGUAGES)) * 12
@@ -102,7 +102,7 @@ def make_clips(num: int, seconds: float, wordless: float) -> list[Clip]:
 
 
 def theirs(folder: Path, args: argparse.Namespace, beam: int, cap: int | None) -> Callable[[list[Clip]], Any]:
-    """openai-whisper, clip by clip."""
+    """Return a function that transcribes with openai-whisper, clip by clip."""
     import whisper
 
     model = whisper.load_model(str(folder / "openai.pt"), device=args.device)
@@ -125,7 +125,7 @@ def theirs(folder: Path, args: argparse.Namespace, beam: int, cap: int | None) -
 def ours(
     folder: Path, args: argparse.Namespace, beam: int, cap: int | None, compute_type: str
 ) -> Callable[[list[Clip]], Any]:
-    """Ours, all clips as one command would."""
+    """Return a function that labels all clips as tools/auto_label.py does."""
     decoding = Decoding(beam_size=beam, max_tokens=cap or 224)
     if cap:
         decoding = replace(decoding, temperatures=(0.0,))
@@ -144,7 +144,7 @@ def ours(
 
 
 def row(clips: list[Clip], found: list[tuple[str, str]]) -> str:
-    """Errors, for the table."""
+    """Return the errors as a row of the table."""
     spoken = [(clip, *result) for clip, result in zip(clips, found, strict=True) if clip.language]
     right = sum(language == clip.language for clip, language, _ in spoken) / len(spoken)
     said = [normalize(clip.text, clip.language) for clip, _, _ in spoken]
@@ -155,7 +155,7 @@ def row(clips: list[Clip], found: list[tuple[str, str]]) -> str:
 
 
 def measure(run: Callable[[list[Clip]], Any], clips: list[Clip], on_gpu: bool) -> tuple[float, Any]:
-    """Seconds, after a clip that loads what is loaded once."""
+    """Return seconds and results; a first clip loads everything that is loaded once."""
     run(clips[:1])
     clock = time.perf_counter if on_gpu else time.process_time
     start = clock()

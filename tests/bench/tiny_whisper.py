@@ -1,12 +1,12 @@
-"""What a trained tiny Whisper hears: phrases and voices it never met, through faster-whisper (int8, CPU).
+"""Errors of the trained tiny Whisper on unseen phrases and voices, run by faster-whisper (int8, CPU).
 
 Synthetic throughout: these figures say how good a demonstration's labels are, and nothing about real speech.
 
     python tools/make_tiny_whisper.py --out MODEL
     python tests/bench/tiny_whisper.py --model MODEL/ct2
 
-`avg_logprob` should tell good from bad (WER of the confident half and of the other), and noise should be found to be
-no speech. nan there: nothing was written at all.
+`avg_logprob` should separate good transcripts from bad ones (the table has the WER of the confident half and of the
+other half), and noise should be recognised as silence. nan in the column of noise: no text at all was written.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from fairseq_ext.synthetic.voices import speak, voice_pool
 from fairseq_ext.text.scoring import ErrorCounts, count_errors, total
 
 
-class Heard(NamedTuple):
-    """What came of a clip."""
+class Transcript(NamedTuple):
+    """The transcript of a clip."""
 
     language: str
     found: str
@@ -32,7 +32,7 @@ class Heard(NamedTuple):
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -44,8 +44,8 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def hear(model, samples: np.ndarray, timestamps: bool) -> tuple[str, str, float, float]:
-    """Language, text, average log-probability and probability of no speech (nan: nothing was found)."""
+def transcribe(model, samples: np.ndarray, timestamps: bool) -> tuple[str, str, float, float]:
+    """Return language, text, mean log-probability and probability of silence (nan: nothing was found)."""
     segments, info = model.transcribe(
         samples,
         beam_size=1,
@@ -64,14 +64,14 @@ def hear(model, samples: np.ndarray, timestamps: bool) -> tuple[str, str, float,
 
 
 def main() -> None:
-    """Speak, listen, and print a table."""
+    """Synthesise clips, transcribe them, and print a table."""
     import faster_whisper
 
     args = parse_args()
     model = faster_whisper.WhisperModel(
         str(args.model), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True
     )
-    heard: list[Heard] = []
+    transcripts: list[Transcript] = []
     no_speech: list[float] = []
     cpu_s = 0.0
     for language in args.languages:
@@ -80,16 +80,16 @@ def main() -> None:
         for phrase, voice in tqdm(list(zip(spoken, voices, strict=True)), desc=language):
             samples = speak(voice, phrase.text).samples
             start = time.process_time()
-            found, text, logprob, silent = hear(model, samples, args.timestamps)
+            found, text, logprob, silent = transcribe(model, samples, args.timestamps)
             cpu_s += time.process_time() - start
-            heard.append(Heard(language, found, count_errors(phrase.words, text.split()), logprob))
+            transcripts.append(Transcript(language, found, count_errors(phrase.words, text.split()), logprob))
             no_speech.append(silent)
     print("| language | clips | language found | WER |\n|---|---|---|---|")
     for language in [*args.languages, "all"]:
-        rows = [row for row in heard if language in (row.language, "all")]
+        rows = [row for row in transcripts if language in (row.language, "all")]
         right = np.mean([row.language == row.found for row in rows])
         print(f"| {language} | {len(rows)} | {right:.1%} | {total(r.counts for r in rows).rate:.1%} |")
-    ranked = sorted(heard, key=lambda row: -row.avg_logprob)
+    ranked = sorted(transcripts, key=lambda row: -row.avg_logprob)
     half = len(ranked) // 2
     for name, rows in (("confident", ranked[:half]), ("other", ranked[half:])):
         counts = total(row.counts for row in rows)
@@ -100,9 +100,9 @@ def main() -> None:
     rng = np.random.default_rng(args.seed)
     for level_db in (-np.inf, -80.0, -60.0, -40.0, -20.0):
         samples = rng.normal(scale=10 ** (level_db / 20), size=48_000).astype(np.float32)
-        _, text, logprob, silent = hear(model, samples, args.timestamps)
+        _, text, logprob, silent = transcribe(model, samples, args.timestamps)
         print(f"noise at {level_db} dBFS: no_speech_prob {silent:.3f}, avg_logprob {logprob:.2f}, {text!r}")
-    print(f"{len(heard) / cpu_s:.1f} clips in a CPU second")
+    print(f"{len(transcripts) / cpu_s:.1f} clips in a CPU second")
 
 
 if __name__ == "__main__":

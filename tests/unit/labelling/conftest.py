@@ -1,4 +1,4 @@
-"""A tiny Whisper of random weights in the real formats, and clips that are really spoken."""
+"""Fixtures: a tiny Whisper with random weights in the real formats, and clips of synthetic speech."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ SENTENCES = {
 
 @pytest.fixture(scope="session")
 def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with hf/, ct2/ and openai.pt."""
+    """Write a Whisper as hf/, ct2/ and openai.pt; return the folder."""
     for package in ("whisper", "faster_whisper", "ctranslate2", "transformers"):
         pytest.importorskip(package, reason="needs pip install -e .[whisper]")
     folder = tmp_path_factory.mktemp("whisper")
@@ -31,7 +31,7 @@ def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def spoken() -> dict[str, np.ndarray]:
-    """Language -> a sentence of some two seconds, (S,) float32 at 16 kHz, with half a second of silence around."""
+    """Return language -> a sentence of about 2 s, (S,) float32 at 16 kHz, with 0.5 s of silence at both ends."""
     pytest.importorskip("espeakng_loader", reason="needs pip install -e .[synthetic]")
     found = {}
     for language, text in SENTENCES.items():
@@ -43,7 +43,7 @@ def spoken() -> dict[str, np.ndarray]:
 
 
 def write_clips(folder: Path, clips: Mapping[str, tuple[str, np.ndarray]]) -> Path:
-    """Writes a folder of prepared clips: id -> (source, waveform)."""
+    """Write a folder of prepared clips, given as id -> (source, waveform), and one rejected clip."""
     rows = []
     for clip_id, (source, samples) in clips.items():
         path = folder / "audio" / f"{clip_id}.wav"
@@ -59,5 +59,5 @@ def write_clips(folder: Path, clips: Mapping[str, tuple[str, np.ndarray]]) -> Pa
 
 @pytest.fixture
 def make_clips() -> Callable[..., Path]:
-    """The writer of a folder of clips."""
+    """Return `write_clips`."""
     return write_clips

@@ -1,4 +1,4 @@
-"""tools/auto_label.py says what is amiss in a line, also when a worker process finds it."""
+"""tools/auto_label.py reports errors in one line, also those of worker processes."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ TOOL = Path(__file__).parents[3] / "tools" / "auto_label.py"
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_what_keeps_the_model_from_loading(
+def test_a_model_that_cannot_be_loaded_is_reported(
     whisper: Path, make_clips: Callable[..., Path], tmp_path: Path, workers: int
 ) -> None:
     clips = make_clips(tmp_path / "clips", {"a": ("a.mp4", np.zeros(640, np.float32))})

@@ -1,4 +1,4 @@
-"""Our own recogniser labels through the same interface."""
+"""Our own CTC recogniser labels clips through the interface of the engines."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,7 +30,7 @@ SIZES: dict[str, Any] = {
 
 @pytest.fixture
 def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
-    """The writer of a checkpoint as fairseq stores one."""
+    """Return a function that writes a checkpoint as fairseq does."""
 
     def make(rate_hz: int = 16_000) -> Path:
         torch.manual_seed(4)
@@ -49,7 +49,7 @@ def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def test_it_says_what_the_recogniser_says(make_checkpoint: Callable[..., Path]) -> None:
+def test_labels_equal_the_transcripts_of_the_recogniser(make_checkpoint: Callable[..., Path]) -> None:
     path = make_checkpoint()
     assert find_kind(str(path)) == CTC
     labeller, recognizer = load_ctc_labeller(path, ["fr"]), load_recognizer(path)
@@ -89,7 +89,7 @@ def test_clips_are_labelled(
     assert (second.state, second.text) == ("no_speech", "")
 
 
-def test_a_checkpoint_without_its_alphabet_takes_one(
+def test_a_checkpoint_without_a_dictionary_needs_one(
     make_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     path = make_checkpoint()
@@ -109,7 +109,7 @@ def test_a_checkpoint_without_its_alphabet_takes_one(
         load_ctc_labeller(path, ["fr"], device="cpu", dictionary=tmp_path / "dict.ltr.txt")
 
 
-def test_what_it_cannot_be(make_checkpoint: Callable[..., Path]) -> None:
+def test_unusable_recognisers_are_refused(make_checkpoint: Callable[..., Path]) -> None:
     with pytest.raises(ValueError, match="the one language that it was trained on expected"):
         load_ctc_labeller(make_checkpoint(), ["fr", "it"])
     with pytest.raises(ValueError, match="device: cpu, cuda, cuda:N or auto expected, found 'gpu'"):

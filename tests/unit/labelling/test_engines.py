@@ -1,4 +1,4 @@
-"""The three ways to run a Whisper load its real formats and say the same; nothing depends on the batch."""
+"""The three engines load the real formats of a Whisper and agree; no result depends on the batch."""
 
 import functools
 import shutil
@@ -28,7 +28,7 @@ def engine(folder: Path, kind: str, decoding: Decoding = GREEDY, compute_type: s
 
 
 def windows() -> list[np.ndarray]:
-    """Noises of four lengths, as different as a random network can tell apart."""
+    """Return noises of four lengths, different enough for a random network to tell them apart."""
     made = []
     for i, seconds in enumerate((2.0, 30.0, 0.01, 7.3)):
         time = np.arange(round(16_000 * seconds))
@@ -38,12 +38,12 @@ def windows() -> list[np.ndarray]:
 
 
 def labels(found: Engine, batch: list[np.ndarray], languages: list[str | None]) -> tuple[Any, list[Any]]:
-    heard = found.encode(batch)
-    return found.detect_language(heard), found.transcribe(heard, languages)
+    encoded = found.encode(batch)
+    return found.detect_language(encoded), found.transcribe(encoded, languages)
 
 
 @pytest.mark.parametrize("kind", list(MODELS))
-def test_the_format_is_told_by_the_files(whisper: Path, kind: str) -> None:
+def test_the_engine_is_found_from_the_files(whisper: Path, kind: str) -> None:
     assert find_kind(str(whisper / MODELS[kind])) == kind
     found = engine(whisper, kind)
     name = MODELS[kind] if kind == "openai" else f"{whisper.name}/{MODELS[kind]}"
@@ -53,11 +53,11 @@ def test_the_format_is_told_by_the_files(whisper: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("decoding", [GREEDY, BEAM])
 @pytest.mark.parametrize("kind", ["faster-whisper", "transformers"])
-def test_all_say_what_openai_whisper_says(whisper: Path, kind: str, decoding: Decoding) -> None:
+def test_all_engines_agree_with_openai_whisper(whisper: Path, kind: str, decoding: Decoding) -> None:
     languages = ["fr", "it", None, "pt"]
-    theirs_heard, theirs = labels(engine(whisper, "openai", decoding), windows(), languages)
-    heard, said = labels(engine(whisper, kind, decoding), windows(), languages)
-    for row, other in zip(heard, theirs_heard, strict=True):
+    theirs_detected, theirs = labels(engine(whisper, "openai", decoding), windows(), languages)
+    detected, said = labels(engine(whisper, kind, decoding), windows(), languages)
+    for row, other in zip(detected, theirs_detected, strict=True):
         assert [code for code, _ in row[:1]] == [code for code, _ in other[:1]]
         assert dict(row) == pytest.approx(dict(other), abs=1e-5)
     assert said[2] is None
@@ -69,21 +69,21 @@ def test_all_say_what_openai_whisper_says(whisper: Path, kind: str, decoding: De
 
 
 @pytest.mark.parametrize("kind", list(MODELS))
-def test_a_window_does_not_hear_its_neighbours(whisper: Path, kind: str) -> None:
+def test_a_window_does_not_depend_on_its_batch(whisper: Path, kind: str) -> None:
     found, batch, languages = engine(whisper, kind), windows(), ["fr", "it", "es", "pt"]
-    heard, said = labels(found, batch, languages)
+    detected, said = labels(found, batch, languages)
     for i in (3, 0):
-        alone_heard, alone = labels(found, batch[i : i + 1], languages[i : i + 1])
+        alone_detected, alone = labels(found, batch[i : i + 1], languages[i : i + 1])
         assert alone[0].text == said[i].text
         assert alone[0].avg_logprob == pytest.approx(said[i].avg_logprob, abs=1e-4)
-        assert dict(alone_heard[0]) == pytest.approx(dict(heard[i]), abs=1e-5)
+        assert dict(alone_detected[0]) == pytest.approx(dict(detected[i]), abs=1e-5)
 
 
-def test_int8_is_near(whisper: Path) -> None:
-    heard, said = labels(engine(whisper, "faster-whisper", compute_type="auto"), windows(), ["fr"] * 4)
-    exact_heard, exact = labels(engine(whisper, "faster-whisper"), windows(), ["fr"] * 4)
+def test_int8_is_close_to_float32(whisper: Path) -> None:
+    detected, said = labels(engine(whisper, "faster-whisper", compute_type="auto"), windows(), ["fr"] * 4)
+    exact_detected, exact = labels(engine(whisper, "faster-whisper"), windows(), ["fr"] * 4)
     for i in range(4):
-        assert dict(heard[i]) == pytest.approx(dict(exact_heard[i]), abs=2e-3)
+        assert dict(detected[i]) == pytest.approx(dict(exact_detected[i]), abs=2e-3)
         assert said[i].avg_logprob == pytest.approx(exact[i].avg_logprob, abs=0.2)
 
 
@@ -99,7 +99,7 @@ def test_an_unlikely_text_is_sampled_again(whisper: Path, kind: str) -> None:
         assert again[0] == said[0]
 
 
-def test_only_what_failed_is_tried_again() -> None:
+def test_only_failed_windows_are_decoded_again() -> None:
     texts = {
         0: [("good words here", -0.3, 0.1)],
         1: [("no " * 60, -0.2, 0.1), ("better words", -0.5, 0.1)],  # a loop
@@ -138,17 +138,17 @@ def test_windows_that_would_be_cut_off_are_refused(whisper: Path) -> None:
         found.encode([np.zeros(MAX_SAMPLES + 1, dtype=np.float32)])
     with pytest.raises(ValueError, match="1 or more expected"):
         found.encode([])
-    with pytest.raises(ValueError, match=f"language 'tlh': one that {whisper.name}/ct2 knows"):
+    with pytest.raises(ValueError, match=f"language 'tlh': {whisper.name}/ct2 does not know it"):
         found.transcribe(found.encode([np.zeros(100, dtype=np.float32)]), ["tlh"])
 
 
 def test_wrong_models_are_named(whisper: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"model\.bin \(CTranslate2\), or config\.json"):
         load_engine(str(tmp_path))
-    with pytest.raises(ValueError, match="found nothing there"):
+    with pytest.raises(ValueError, match="this path does not exist"):
         load_engine(str(tmp_path / "gone"))
     torch.save({"cfg": {}, "model": {"w": torch.zeros(2)}}, tmp_path / "checkpoint_best.pt")
-    with pytest.raises(ValueError, match=r"found 'ctc'; use checkpoints\.ctc_labeller"):
+    with pytest.raises(ValueError, match=r"found 'ctc'; use inference\.ctc_labeller"):
         load_engine(str(tmp_path / "checkpoint_best.pt"))
     shutil.copytree(whisper / "ct2", tmp_path / "half")
     (tmp_path / "half" / "tokenizer.json").unlink()
@@ -157,7 +157,7 @@ def test_wrong_models_are_named(whisper: Path, tmp_path: Path) -> None:
     content = (whisper / "ct2" / "model.bin").read_bytes()
     shutil.copy(whisper / "ct2" / "tokenizer.json", tmp_path / "half")
     (tmp_path / "half" / "model.bin").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match="that CTranslate2 loads on cpu as int8 expected"):
+    with pytest.raises(ValueError, match="CTranslate2 cannot load this model on cpu as int8: "):
         load_engine(str(tmp_path / "half"), device="cpu")
     with pytest.raises(ValueError, match="found 'int8'"):
         load_engine(str(whisper / "openai.pt"), device="cpu", compute_type="int8")
@@ -170,13 +170,13 @@ def test_files_that_cannot_be_read_are_named_in_one_line(whisper: Path, tmp_path
         content = path.read_bytes()
         path.write_bytes(content[: len(content) // 2])
     for model, kind in (("hf", "transformers"), ("openai.pt", "openai")):
-        with pytest.raises(ValueError, match="that loads on cpu expected, found: ") as caught:
+        with pytest.raises(ValueError, match="cannot load this model on cpu: ") as caught:
             load_engine(str(tmp_path / model), kind, device="cpu")
         assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("faster-whisper", "./gone"), ("transformers", "gone/model")])
-def test_a_name_that_cannot_be_downloaded(
+def test_a_name_that_cannot_be_downloaded_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, name: str
 ) -> None:
     pytest.importorskip("transformers", reason="needs pip install -e .[whisper]")
@@ -184,26 +184,26 @@ def test_a_name_that_cannot_be_downloaded(
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=f"{name}: .* expected, found.*give ") as caught:
+    with pytest.raises(ValueError, match=f"{name}: .*cannot .*give ") as caught:
         load_engine(name, kind, device="cpu")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("kind", list(MODELS))
-def test_a_gpu_that_is_not_there_is_told_before_the_first_clip(whisper: Path, kind: str) -> None:
+def test_a_missing_gpu_is_reported_when_the_model_is_loaded(whisper: Path, kind: str) -> None:
     for device in ("cuda", "cuda:1"):
-        with pytest.raises(ValueError, match=f"device {device}: a GPU .* found 0 .*; use the device cpu$"):
+        with pytest.raises(ValueError, match=f"device {device}: .* sees 0 GPUs; use the device cpu$"):
             load_engine(str(whisper / MODELS[kind]), device=device)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and perhaps its libraries")
-def test_a_gpu_without_its_libraries() -> None:
+def test_missing_libraries_of_a_gpu_are_named() -> None:
     with pytest.raises(ValueError, match=r"lib(cublas|cublasLt)\.so\.12.*pip install"):
         preload_cublas()
 
 
-def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_are_checked_and_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [choose_device(name, 0) for name in ("cpu", "auto")] == ["cpu", "cpu"]
     assert [choose_device(name, 2) for name in ("cpu", "auto", "cuda", "cuda:1")] == [
         "cpu",
@@ -214,14 +214,14 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBS_WORKER", "3")
     assert choose_device("auto", 2) == choose_device("cuda", 2) == "cuda:1"
     assert choose_device("cuda:0", 2) == "cuda:0"
-    with pytest.raises(ValueError, match=r"device cuda:2: a GPU .* found 2 GPUs .*or cuda:0"):
+    with pytest.raises(ValueError, match=r"device cuda:2: .* sees 2 GPUs; .*or cuda:0"):
         choose_device("cuda:2", 2)
     for name in ("gpu", "cuda:x", "cuda:", ""):
         with pytest.raises(ValueError, match=f"device: cpu, cuda, cuda:N or auto expected, found '{name}'"):
             choose_device(name, 2)
 
 
-def test_workers_share_the_gpus_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_share_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gpu_of_worker(4) == 0
     monkeypatch.setenv("JOBS_WORKER", "5")
     assert [gpu_of_worker(count) for count in (0, 1, 2, 4)] == [0, 0, 1, 1]

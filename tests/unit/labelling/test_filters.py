@@ -1,4 +1,4 @@
-"""Signals, votes and filters, on texts as recognisers really write them."""
+"""Signals, votes and filters, on texts that recognisers really wrote."""
 
 import pytest
 
@@ -13,21 +13,21 @@ GOOD = "Et pourtant, on vient tous de l'océan."
 
 
 def label(text: str = GOOD, name: str = "a", **changes: object) -> ClipLabel:
-    facts: dict[str, object] = {
+    columns: dict[str, object] = {
         "id": name, "video": "v", "state": "labelled", "language": "fr", "language_probability": 0.9,
         "languages": "fr:0.9 it:0.05", "text": text, "avg_logprob": -0.3, "no_speech_prob": 0.05,
         "compression_ratio": 1.0, "loop_score": loop_score(text),
         "characters_per_second": characters_per_second(text, 2.5), "num_tokens": 9, "temperature": 0.0,
         "duration_s": 3.0, "speech_s": 2.5, "model": "large-v2",
     }  # fmt: skip
-    return ClipLabel(**{**facts, **changes})  # type: ignore[arg-type]
+    return ClipLabel(**{**columns, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("reason", "found"),
     [
         (None, label()),
-        (None, label(" et pourtant on vient tous de locéan")),  # as mTEDx has it
+        (None, label(" et pourtant on vient tous de locéan")),  # spelled as in mTEDx
         (None, label("Il y a 12 personnes en 2018, soit 3,5 % 🌊")),
         (None, label("Monsieur Ångström a dit: très, très bien!")),
         ("loop", label("Merci. Merci. Merci. Merci. Merci.")),
@@ -45,7 +45,7 @@ def label(text: str = GOOD, name: str = "a", **changes: object) -> ClipLabel:
         ("credits", label("Legendas pela comunidade Amara.org", language="pt")),
         ("unlikely", label(avg_logprob=-1.01)),
         ("no_speech", label(no_speech_prob=0.61)),
-        (None, label(no_speech_prob=None)),  # of our own recogniser
+        (None, label(no_speech_prob=None)),  # our own recogniser has no such probability
         ("no_speech", label(state="no_speech", text="")),
         ("other_language", label(state="other_language", text="")),
         ("unreadable", label(state="unreadable", text="")),
@@ -56,13 +56,13 @@ def label(text: str = GOOD, name: str = "a", **changes: object) -> ClipLabel:
         ("too_fast", label(characters_per_second=31.0)),
     ],
 )
-def test_filters(reason: str | None, found: ClipLabel) -> None:
+def test_each_filter_rejects_for_its_reason(reason: str | None, found: ClipLabel) -> None:
     alone = None if found.language != "fr" else Vote("fr", 1.0, 1)
     assert judge(found, alone, FilterSettings()) == reason
     assert reason is None or reason in REASONS
 
 
-def test_limits_are_settings() -> None:
+def test_limits_can_be_set_and_are_checked() -> None:
     assert judge(label(avg_logprob=-1.5), None, FilterSettings(min_avg_logprob=-2.0)) is None
     assert judge(label("oui merci"), None, FilterSettings(min_words=3)) == "too_few_words"
     assert {"min_avg_logprob", "max_loop_score", "min_words"} < set(names())
@@ -98,7 +98,7 @@ def test_foreign_letters() -> None:
     assert foreign_letters("12 % 🌊", french) == 0.0
 
 
-def test_a_video_votes_by_all_its_clips() -> None:
+def test_all_clips_of_a_video_vote_on_its_language() -> None:
     sure, unsure = "fr:0.95 it:0.03", "it:0.5 fr:0.45"
     rows = [
         label(name="a", languages=sure), label(name="b", languages=sure),
@@ -115,13 +115,13 @@ def test_a_video_votes_by_all_its_clips() -> None:
     assert to_decode_again(rows, votes, ["it"]) == []
     judged = [judge(row, votes[row.video], FilterSettings()) for row in rows[:4]]
     assert judged == [None, None, "language_of_video", "other_language"]
-    # Decoded in the language of the video it is trusted when most of the clips agree.
+    # A clip decoded in the language of its video is trusted when most of the clips agree.
     second = label(name="c", languages=unsure, language_probability=0.45)
     assert judge(second, Vote("fr", 0.75, 4), FilterSettings()) is None
     assert judge(second, Vote("fr", 0.4, 5), FilterSettings()) == "language_unsure"
 
 
-def test_one_clip_has_no_veto() -> None:
+def test_no_clip_can_veto_alone() -> None:
     rows = [label(name="x", languages="en:1.0000")] + [
         label(name=f"{i}", languages="fr:0.6 en:0.3") for i in range(9)
     ]

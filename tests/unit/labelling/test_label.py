@@ -1,4 +1,4 @@
-"""From clips to labels.tsv: with a real Whisper, and with an engine that tells languages by loudness."""
+"""From clips to labels.tsv, by a real Whisper and by an engine that takes loudness for the language."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ VIDEO = "id00001/abcdefghijk/0000"
 
 
 class Loudness:
-    """An engine: the louder, the surer it is of French; quiet speech is Spanish to it."""
+    """An engine for tests: the louder the speech, the more probable is French; quiet speech is Spanish."""
 
     name, languages, batch_size = "loudness", frozenset({"fr", "es", "en"}), 2
 
@@ -39,11 +39,11 @@ class Loudness:
     def encode(self, windows: Sequence[Waveform]) -> list[float]:
         return [float(np.abs(window).max()) for window in windows]
 
-    def detect_language(self, heard: list[float]) -> list[list[tuple[str, float]]]:
-        found = [[("fr", peak), ("es", 1 - peak - 0.01), ("en", 0.01)] for peak in heard]
+    def detect_language(self, encoded: list[float]) -> list[list[tuple[str, float]]]:
+        found = [[("fr", peak), ("es", 1 - peak - 0.01), ("en", 0.01)] for peak in encoded]
         return [sorted(row, key=lambda item: -item[1]) for row in found]
 
-    def transcribe(self, heard: list[float], languages: Sequence[str | None]) -> list[Hypothesis | None]:
+    def transcribe(self, encoded: list[float], languages: Sequence[str | None]) -> list[Hypothesis | None]:
         self.asked += languages
         return [Hypothesis(f"{code} text", code, -0.5, 0.1, 2) if code else None for code in languages]
 
@@ -56,7 +56,7 @@ def labels_of(folder: Path) -> dict[str, ClipLabel]:
     return {label.id: label for label in read_labels(folder / "labels.tsv")}
 
 
-def test_a_real_whisper_writes_the_table(
+def test_a_whisper_labels_clips(
     whisper: Path, spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
 ) -> None:
     silence = np.zeros(2 * RATE, np.float32)
@@ -79,16 +79,16 @@ def test_a_real_whisper_writes_the_table(
     assert found["quiet"].text == found["quiet"].languages == ""
     assert (found["fr/a"].num_tokens, found["fr/a"].model) == (6, f"{whisper.name}/ct2")
     assert found["long"].duration_s > 30
-    assert found["long"].num_tokens >= 12  # of two windows at least
+    assert found["long"].num_tokens >= 12  # two windows or more
     assert len(found["fr/a"].language_probabilities()) == 5
     assert -12 < (found["it/b"].avg_logprob or 0) < -8
-    # Alone it is labelled as among the others.
+    # The label does not depend on the other clips.
     (alone,) = Labeller(engine, engine.languages)([Recording("it/b", "b", spoken["it"])])
     assert (alone.text, alone.languages) == (found["it/b"].text, found["it/b"].languages)
     assert alone.avg_logprob == pytest.approx(found["it/b"].avg_logprob, abs=1e-3)
 
 
-def test_the_unsure_clips_of_a_video_are_decoded_in_its_language(
+def test_unsure_clips_are_decoded_again_in_the_language_of_their_video(
     spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
 ) -> None:
     peaks = {f"{VIDEO}{i}": peak for i, peak in enumerate([0.95, 0.9, 0.4, 0.05])}
@@ -103,19 +103,19 @@ def test_the_unsure_clips_of_a_video_are_decoded_in_its_language(
     found = labels_of(tmp_path / "out")
     rows = [(label.state, label.language) for label in found.values()]
     assert rows == [
-        ("labelled", "fr"), ("labelled", "fr"), ("labelled", "fr"),  # the third by the vote
-        ("other_language", "es"),  # sure of itself
+        ("labelled", "fr"), ("labelled", "fr"), ("labelled", "fr"),  # the third one by vote
+        ("other_language", "es"),  # sure of its own language
         ("other_language", "es"),  # alone in its video
     ]  # fmt: skip
     assert found[f"{VIDEO}2"].language_probability == pytest.approx(0.4, abs=0.01)
     assert [code for code in engine.asked if code] == ["fr"] * 3
     engine.asked.clear()
-    label_clips(wanted, lambda: engine, ALONE)  # all is done
+    label_clips(wanted, lambda: engine, ALONE)  # nothing is left to do
     assert engine.asked == []
     assert labels_of(tmp_path / "out") == found
 
 
-def test_the_last_shard_decodes_again_and_new_clips_are_taken_up(
+def test_the_last_shard_runs_the_second_pass_and_an_update_adds_clips(
     spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
 ) -> None:
     peaks = {f"{VIDEO}{i}": peak for i, peak in enumerate([0.95, 0.9, 0.4, 0.45])}
@@ -144,9 +144,7 @@ def test_patterns_that_match_no_source_are_named(make_clips: Callable[..., Path]
     folder = make_clips(tmp_path / "clips", {name: (source, waveform) for name, source in names.items()})
     assert [item.id for item in clip_items(folder, ["nothing/*", "*/fr/*"])] == ["a", "b"]
     assert [item.id for item in clip_items(folder)] == ["a", "b", "c"]
-    expected = (
-        r"matches nothing/\* or none\* expected, found mtedx/fr/a\.mp4, avspeech/c\.mp4 and the like; change"
-    )
+    expected = r"no source matches nothing/\* or none\*; found sources such as mtedx/fr/a\.mp4, avspeech/c\.mp4; change"
     with pytest.raises(ValueError, match=expected):
         list(clip_items(folder, ["nothing/*", "none*"]))
 
@@ -165,7 +163,7 @@ def test_other_settings_are_refused(
         label_clips(Labelling(str(empty), str(tmp_path / "other"), ("fr",)), Loudness, ALONE)
 
 
-def test_killed_and_run_again_it_ends_as_if_it_had_not_been(
+def test_a_killed_run_continues_to_the_same_table(
     whisper: Path, spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
 ) -> None:
     clips = {f"c{i:02d}": (f"{i}.mp4", scaled(spoken["fr"], 0.2 + 0.01 * i)) for i in range(40)}
@@ -206,7 +204,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(TOOL.parents[1]), "OMP_NUM_THREADS": "1"}
 
 
-def test_windows_of_a_recording_are_joined() -> None:
+def test_a_recording_of_several_windows_has_one_label() -> None:
     found = pooled([[("fr", 0.5), ("it", 0.3), ("es", 0.2)], [("it", 0.6), ("fr", 0.35), ("es", 0.05)]])
     assert [code for code, _ in found] == ["it", "fr", "es"]
     assert sum(p for _, p in found) == pytest.approx(1)
@@ -220,7 +218,7 @@ def test_windows_of_a_recording_are_joined() -> None:
     assert joined.characters_per_second == pytest.approx(12 / 2)
 
 
-def test_the_table_comes_back(tmp_path: Path) -> None:
+def test_the_table_is_read_as_written(tmp_path: Path) -> None:
     rows = [
         ClipLabel(
             id="fr/a", video="v", state="labelled", language="fr", language_probability=0.9125,
@@ -247,7 +245,9 @@ def test_the_table_comes_back(tmp_path: Path) -> None:
         ("\tgood", "\tgo\tod", "labels.tsv:2: 17 tab-separated columns expected"),
     ],
 )
-def test_a_damaged_table_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_damaged_table_is_refused_with_file_and_line(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
     path = tmp_path / "labels.tsv"
     facts: dict[str, Any] = {
         "language": "fr",

@@ -1,4 +1,4 @@
-"""Labels and transcripts to manifests: who may train, who never tests, what was left out."""
+"""Merging labels and transcripts into manifests: disjoint splits, no automatic label in a test, all clips counted."""
 
 import itertools
 import json
@@ -18,9 +18,9 @@ import pytest
 
 from fairseq_ext.labelling import merge as merging
 from fairseq_ext.labelling.filters import FilterSettings
-from fairseq_ext.labelling.merge import HUMAN, Merged, MergeSettings, Row, merge
-from fairseq_ext.labelling.partitions import summary, write_merged, write_partitions
-from fairseq_ext.labelling.published import read as read_published
+from fairseq_ext.labelling.manifests import summary, write_merged, write_partitions
+from fairseq_ext.labelling.merge import HUMAN, Merged, MergeSettings, TranscribedClip, merge
+from fairseq_ext.labelling.published import read_published
 from fairseq_ext.labelling.table import ClipLabel, write_labels
 from fairseq_ext.manifest import Utterance, read_dictionary, read_labels, read_manifest, write_manifest
 from fairseq_ext.media.mouth.table import ClipRow
@@ -46,12 +46,12 @@ def said(clip_id: str, split: str, text: str | None, *, language: str = "fr", sp
 def auto(
     clip_id: str, text: str = "Oui, l’océan: 12 fois!", *, language: str = "fr", **changes: Any
 ) -> ClipLabel:
-    facts: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "id": clip_id, "video": merging.video_of(clip_id, ""), "state": "labelled", "language": language,
         "language_probability": 0.9, "languages": f"{language}:0.9", "text": text, "avg_logprob": -0.3,
         "characters_per_second": 12.0, "duration_s": 2.0, "speech_s": 1.8, "model": "large-v2",
     }  # fmt: skip
-    return ClipLabel(**{**facts, **changes})
+    return ClipLabel(**{**columns, **changes})
 
 
 PUBLISHED = [
@@ -80,7 +80,7 @@ def everything() -> tuple[list[ClipRow], list[ClipLabel], dict[str, Utterance]]:
 def test_every_clip_has_a_text_or_a_reason() -> None:
     clips, labels, published = everything()
     found = merge(clips, labels, published, SETTINGS)
-    texts = {r.utterance.id: (r.utterance.split, r.source, r.utterance.transcript) for r in found.rows}
+    texts = {r.utterance.id: (r.utterance.split, r.source, r.utterance.transcript) for r in found.clips}
     assert texts == {
         f"fr/train/{TALK}_0001": ("train", HUMAN, "et pourtant on vient tous de locéan"),
         "fr/valid/2valid2vali_0001": ("valid", HUMAN, "merci"),
@@ -91,16 +91,16 @@ def test_every_clip_has_a_text_or_a_reason() -> None:
         AVS: ("train", "large-v2", "grazie mille a tutti"),
     }
     assert found.rejected == Counter({
-        ("fr", "held_out"): 2,  # a video of test, and a clip of test without transcript
+        ("fr", "held_out"): 2,  # one of a video in test, and one in test without a transcript
         ("fr", "script"): 1, ("fr", "empty_transcript"): 1, ("de", "other_language"): 1,
         ("en", "other_language"): 1, ("", "no_label"): 1,
     })  # fmt: skip
-    assert len(found.rows) + found.rejected.total() == len(clips)
+    assert len(found.clips) + found.rejected.total() == len(clips)
 
 
-def test_clips_are_files_of_their_own() -> None:
+def test_utterances_are_whole_clips() -> None:
     clips, labels, published = everything()
-    rows = {r.utterance.id: r.utterance for r in merge(clips, labels, published, SETTINGS).rows}
+    rows = {r.utterance.id: r.utterance for r in merge(clips, labels, published, SETTINGS).clips}
     talk = rows[f"fr/train/{TALK}_0001"]
     assert (talk.path, talk.start_s, talk.num_samples, talk.num_frames) == (
         f"audio/{talk.id}.wav",
@@ -112,15 +112,15 @@ def test_clips_are_files_of_their_own() -> None:
     assert rows[AVS].language == "it"
 
 
-def test_spelling_is_one_for_all() -> None:
+def test_labels_and_transcripts_are_spelled_alike() -> None:
     clips, labels, published = everything()
     settings = replace(SETTINGS, keep_apostrophes=False, case="upper")
-    texts = {r.utterance.id: r.utterance.transcript for r in merge(clips, labels, published, settings).rows}
+    texts = {r.utterance.id: r.utterance.transcript for r in merge(clips, labels, published, settings).clips}
     assert texts[VOX] == "OUI LOCÉAN DOUZE FOIS"
     assert texts["fr/test/3test3test3_0001"] == "CEST ÇA"
 
 
-def test_a_held_out_speaker_trains_nowhere() -> None:
+def test_a_held_out_speaker_is_not_in_train() -> None:
     known = [
         said("a_1", "test", "un", speaker="anna"), said("b_1", "valid", "deux", speaker="anna"),
         said("c_1", "train", "trois", speaker="anna"), said("d_1", "train", "quatre", speaker="paul"),
@@ -128,36 +128,36 @@ def test_a_held_out_speaker_trains_nowhere() -> None:
     ]  # fmt: skip
     clips = [clip(u.id) for u in known]
     found = merge(clips, [auto("e_1")], {u.id: u for u in known}, SETTINGS)
-    assert [r.utterance.id for r in found.rows] == ["a_1", "d_1"]
+    assert [r.utterance.id for r in found.clips] == ["a_1", "d_1"]
     assert found.rejected == Counter({("fr", "held_out"): 3})
 
 
-@pytest.mark.parametrize("side", ["valid", "test"])
-def test_automatic_labels_are_refused_outside_of_train(side: str, tmp_path: Path) -> None:
-    row = Row(said("a_1", side, "un"), "large-v2", "a")
-    with pytest.raises(ValueError, match=f"written by people expected in {side}, found a label of large-v2"):
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_automatic_labels_are_refused_outside_of_train(split: str, tmp_path: Path) -> None:
+    row = TranscribedClip(said("a_1", split, "un"), "large-v2", "a")
+    with pytest.raises(ValueError, match=f"written by people expected in {split}, found a label of large-v2"):
         merging.check([row])
-    trains = Row(said("b_1", "train", "deux"), HUMAN, "b")
+    trains = TranscribedClip(said("b_1", "train", "deux"), HUMAN, "b")
     with pytest.raises(ValueError, match="written by people expected"):
         write_partitions(Merged([row, trains]), tmp_path, tmp_path, ["fr"])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_speaker_or_video_on_two_sides_is_refused() -> None:
+def test_a_speaker_or_video_in_two_splits_is_refused() -> None:
     rows = [
-        Row(said("a_1", "train", "un", speaker="x"), HUMAN, "a"),
-        Row(said("b_1", "test", "un"), HUMAN, "b"),
+        TranscribedClip(said("a_1", "train", "un", speaker="x"), HUMAN, "a"),
+        TranscribedClip(said("b_1", "test", "un"), HUMAN, "b"),
     ]
     merging.check(rows)
     with pytest.raises(ValueError, match="speaker x is in two splits"):
-        merging.check([*rows, Row(said("c_1", "valid", "un", speaker="x"), HUMAN, "c")])
+        merging.check([*rows, TranscribedClip(said("c_1", "valid", "un", speaker="x"), HUMAN, "c")])
     with pytest.raises(ValueError, match="of video a is in two splits"):
-        merging.check([*rows, Row(said("c_1", "valid", "un"), HUMAN, "a")])
+        merging.check([*rows, TranscribedClip(said("c_1", "valid", "un"), HUMAN, "a")])
     with pytest.raises(ValueError, match="found 'dev'"):
-        merging.check([Row(said("c_1", "dev", "un"), HUMAN, "a")])
+        merging.check([TranscribedClip(said("c_1", "dev", "un"), HUMAN, "a")])
 
 
-def test_partitions(tmp_path: Path) -> None:
+def test_manifests_of_each_language_and_of_all(tmp_path: Path) -> None:
     clips, labels, published = everything()
     merged = merge(clips, labels, published, SETTINGS)
     sizes = write_partitions(merged, tmp_path, tmp_path / "clips", ["fr", "it", "es"])
@@ -168,17 +168,17 @@ def test_partitions(tmp_path: Path) -> None:
     assert not (tmp_path / "es").exists()
     for partition, sides in sizes.items():
         folder = tmp_path / partition
-        rows = {side: list(read_manifest(folder, side)) for side in sides}
-        assert_disjoint({side: [u.speaker for u in own] for side, own in rows.items()})
+        rows = {split: list(read_manifest(folder, split)) for split in sides}
+        assert_disjoint({split: [u.speaker for u in own] for split, own in rows.items()})
         letters = set(read_dictionary(folder / "dict.ltr.txt"))
-        for side, own in rows.items():
-            assert list(read_labels(folder, side, "wrd")) == [u.transcript for u in own]
+        for split, own in rows.items():
+            assert list(read_labels(folder, split, "wrd")) == [u.transcript for u in own]
             spelled = [
-                line.replace(" ", "").replace("|", " ").strip() for line in read_labels(folder, side, "ltr")
+                line.replace(" ", "").replace("|", " ").strip() for line in read_labels(folder, split, "ltr")
             ]
             assert spelled == [u.transcript for u in own]
-            sources = list(read_labels(folder, side, "label_source"))
-            assert set(sources) <= ({HUMAN, "large-v2"} if side == "train" else {HUMAN})
+            sources = list(read_labels(folder, split, "label_source"))
+            assert set(sources) <= ({HUMAN, "large-v2"} if split == "train" else {HUMAN})
         assert {char for u in rows["train"] for char in (u.transcript or "")} - {" "} == letters - {"|"}
     sources = dict(
         zip(
@@ -196,12 +196,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def two_merges() -> tuple[Callable[[Path], None], Callable[[Path], None]]:
-    """Writers of one in French and Italian with a test, and of one in French alone without."""
+    """Return two functions that write a merge: in French and Italian with a test split, and in French without."""
 
     def writer(rows: list[tuple[str, str, str]]) -> Callable[[Path], None]:
-        texts = [replace(said(f"{i}_1", side, text, language=code), start_s=None, end_s=None)
-                 for i, (side, code, text) in enumerate(rows)]  # fmt: skip
-        merged = Merged([Row(u, HUMAN, u.id) for u in texts])
+        texts = [replace(said(f"{i}_1", split, text, language=code), start_s=None, end_s=None)
+                 for i, (split, code, text) in enumerate(rows)]  # fmt: skip
+        merged = Merged([TranscribedClip(u, HUMAN, u.id) for u in texts])
         found = summary(merged, SETTINGS)
         return lambda out: write_merged(merged, out, out, SETTINGS.languages, found)
 
@@ -209,12 +209,12 @@ def two_merges() -> tuple[Callable[[Path], None], Callable[[Path], None]]:
     return first, writer([("train", "fr", "quatre")])
 
 
-def test_a_merge_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+def test_a_merge_replaces_an_earlier_one(tmp_path: Path) -> None:
     first, second = two_merges()
     second(tmp_path / "alone")
     first(tmp_path / "out")
     assert (tmp_path / "out" / "it" / "train.tsv").exists()
-    for name in ("it/spm.model", "es/train.tsv", "notes.txt"):  # of somebody else
+    for name in ("it/spm.model", "es/train.tsv", "notes.txt"):  # not written by a merge
         (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "out" / name).write_text("kept")
     second(tmp_path / "out")
@@ -226,11 +226,11 @@ def test_a_merge_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     assert found == {name: content.replace(roots["alone"], roots["out"]) for name, content in expected}
 
 
-def test_a_merge_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
+def test_a_failed_merge_keeps_the_earlier_one(tmp_path: Path) -> None:
     first, _ = two_merges()
     first(tmp_path)
     before = files_of(tmp_path)
-    row = Row(replace(said("x_1", "train", "un|deux"), start_s=None, end_s=None), HUMAN, "x")
+    row = TranscribedClip(replace(said("x_1", "train", "un|deux"), start_s=None, end_s=None), HUMAN, "x")
     for rows in ([], [row]):
         with pytest.raises(ValueError, match=r"to train on expected|normalise it away"):
             write_merged(Merged(rows), tmp_path, tmp_path, ["fr"], summary(Merged(rows), SETTINGS))
@@ -239,7 +239,7 @@ def test_a_merge_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
 
 
 def killed_at(step: int, call: Callable[[], None]) -> bool:
-    """Whether a process that makes the call is killed at its change number `step` of what is there."""
+    """Make a call in a process that is killed at its file operation number `step`; return whether it came to that."""
     if process := os.fork():
         return os.waitpid(process, 0)[1] != 0
     changes = itertools.count(1)
@@ -258,7 +258,7 @@ def killed_at(step: int, call: Callable[[], None]) -> bool:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
-def test_killed_at_any_moment_it_leaves_files_of_one_merge(tmp_path: Path) -> None:
+def test_a_merge_killed_at_any_moment_leaves_files_of_one_merge(tmp_path: Path) -> None:
     first, second = two_merges()
     out = tmp_path / "out"
     second(out)
@@ -275,7 +275,7 @@ def test_killed_at_any_moment_it_leaves_files_of_one_merge(tmp_path: Path) -> No
         assert whole, (step, sorted(found))
         if "summary.json" in found:
             assert found in whole
-        for name in found:  # what holds for a split holds for a partition
+        for name in found:  # a folder with train.tsv is complete
             if name.endswith("train.tsv"):
                 folder = name.removesuffix("train.tsv")
                 assert {n for n in whole[0] if n.startswith(folder)} == {
@@ -311,7 +311,7 @@ def test_summary_accounts_for_every_clip() -> None:
     assert found["settings"]["filters"]["min_avg_logprob"] == -1.0
 
 
-def test_nothing_to_train_on(tmp_path: Path) -> None:
+def test_no_clip_to_train_on_is_refused(tmp_path: Path) -> None:
     merged = merge([clip("fr/test/3test3test3_0001")], [], {u.id: u for u in PUBLISHED}, SETTINGS)
     with pytest.raises(ValueError, match="a clip to train on expected"):
         write_partitions(merged, tmp_path, tmp_path, ["fr"])
@@ -321,9 +321,9 @@ def test_the_command_filters_without_decoding(make_clips: Callable[..., Path], t
     ids = [*(u.id for u in PUBLISHED), *(label.id for label in LABELS)]
     waveform = np.zeros(640, np.float32)
     folder = make_clips(tmp_path / "clips", {name: (f"{name}.mp4", waveform) for name in dict.fromkeys(ids)})
-    for side in ("train", "valid", "test"):
-        own = [replace(u, start_s=None, end_s=None) for u in PUBLISHED if u.split == side]
-        write_manifest(tmp_path / "corpus", side, own, root=tmp_path)
+    for split in ("train", "valid", "test"):
+        own = [replace(u, start_s=None, end_s=None) for u in PUBLISHED if u.split == split]
+        write_manifest(tmp_path / "corpus", split, own, root=tmp_path)
     write_labels(tmp_path / "labels" / "labels.tsv", LABELS)
     command = [sys.executable, str(TOOL), "--clips", str(folder), "--labels", str(tmp_path / "labels")]
     command += [
@@ -342,17 +342,17 @@ def test_the_command_filters_without_decoding(make_clips: Callable[..., Path], t
     )
     assert "unlikely" in stricter.stdout
     found = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert found["rejected"]["unlikely"]["clips"] == 4  # the two that were kept, and two with other faults
+    assert found["rejected"]["unlikely"]["clips"] == 4  # two kept before, two rejected for other reasons
     assert len(list(read_manifest(tmp_path / "out" / "multilingual", "train"))) == 2
     wrong = subprocess.run([*command, "--corpus", "lrs3=/gone"], check=False, capture_output=True, text=True)
     assert wrong.returncode == 1
     assert "NAME=FOLDER with a name of" in wrong.stderr
 
 
-def test_what_is_published(tmp_path: Path) -> None:
-    for side in ("train", "test"):
-        own = [replace(u, start_s=None, end_s=None) for u in PUBLISHED if u.split == side]
-        write_manifest(tmp_path / "a" / "fr", side, own, root=tmp_path)
+def test_published_corpora_and_manifests_are_read(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        own = [replace(u, start_s=None, end_s=None) for u in PUBLISHED if u.split == split]
+        write_manifest(tmp_path / "a" / "fr", split, own, root=tmp_path)
     found = read_published([], [tmp_path / "a"])
     assert found[f"fr/train/{TALK}_0001"].split == "train"
     write_manifest(
@@ -364,7 +364,7 @@ def test_what_is_published(tmp_path: Path) -> None:
         read_published([], [tmp_path / "gone"])
 
 
-def test_no_filter_but_the_language(tmp_path: Path) -> None:
+def test_filters_can_be_switched_off(tmp_path: Path) -> None:
     lenient = FilterSettings(max_foreign_letters=1.0)
     found = merge([clip("bad")], [auto("bad", "Мир oui")], {}, replace(SETTINGS, filters=lenient))
-    assert [r.utterance.transcript for r in found.rows] == ["oui"]
+    assert [r.utterance.transcript for r in found.clips] == ["oui"]

@@ -1,14 +1,14 @@
-"""What corpora say of clips: whose splits count, and what may not be left out."""
+"""Splits that corpora publish: a transcribed corpus must be given, so that its test talks are known."""
 
 import pytest
 
-from fairseq_ext.labelling.published import check_given
+from fairseq_ext.labelling.published import check_splits_known
 
 
-def test_clips_of_a_transcribed_corpus_want_its_splits() -> None:
+def test_clips_of_a_transcribed_corpus_require_its_splits() -> None:
     sources = ["voxceleb2/dev/mp4/id00012/a/00001.mp4", "mtedx/video/fr/valid/talk.mp4"]
     with pytest.raises(ValueError, match=r"--corpus mtedx=FOLDER expected, found none"):
-        check_given(sources, ["voxceleb2=/data/voxceleb2"])
-    check_given(sources, ["mtedx=/data/mtedx"])
-    check_given(sources[:1], [])
-    check_given(["video/fr/valid/talk.mp4"], [])  # of a preparation of one corpus: nothing tells which
+        check_splits_known(sources, ["voxceleb2=/data/voxceleb2"])
+    check_splits_known(sources, ["mtedx=/data/mtedx"])
+    check_splits_known(sources[:1], [])
+    check_splits_known(["video/fr/valid/talk.mp4"], [])  # one corpus was prepared: its sources do not name it

@@ -1,4 +1,4 @@
-"""Speech is found where it is; nothing longer than 30 s comes out; silence is not decoded."""
+"""Speech detection and windows: right place, up to 30 s, no window in silence."""
 
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,7 @@ RATE = 16_000
 pytest.importorskip("faster_whisper", reason="needs pip install -e .[whisper]")
 
 
-def test_speech_is_where_it_was_put(spoken: dict[str, np.ndarray]) -> None:
+def test_speech_is_found_in_place(spoken: dict[str, np.ndarray]) -> None:
     said = spoken["fr"]
     waveform = np.concatenate([np.zeros(2 * RATE, np.float32), said, np.zeros(5 * RATE, np.float32), said])
     found = find_speech(waveform)
@@ -24,13 +24,13 @@ def test_speech_is_where_it_was_put(spoken: dict[str, np.ndarray]) -> None:
     starts = [min(start for start, _ in found), min(s for s, _ in found if s > first + length)]
     assert np.abs(np.array(starts) - [first, second]).max() < 0.25 * RATE
     assert speech_s(found) == pytest.approx(2 * length / RATE, rel=0.25)
-    (window,) = windows(found, len(waveform))  # both fit into one, the silence between included
+    (window,) = windows(found, len(waveform))  # both fit into one window, with the silence between them
     assert window[0] == starts[0] - round(PAD_S * RATE)
     assert cut(waveform, window).shape == (window[1] - window[0],)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.2])
-def test_nobody_speaks(noise: float) -> None:
+def test_noise_has_no_speech(noise: float) -> None:
     waveform = np.random.default_rng(0).normal(scale=noise, size=6 * RATE).astype(np.float32)
     assert find_speech(waveform) == []
     assert windows([], len(waveform)) == []
@@ -46,7 +46,7 @@ def test_long_speech_is_cut_at_its_pauses(spoken: dict[str, np.ndarray]) -> None
         assert np.abs(waveform[end - RATE // 20 : end + RATE // 20]).max() < 0.01  # silence
 
 
-def test_speech_without_a_pause_is_cut_too(spoken: dict[str, np.ndarray]) -> None:
+def test_speech_without_pauses_is_cut_at_30_s(spoken: dict[str, np.ndarray]) -> None:
     voiced = spoken["es"][RATE // 2 : -RATE // 2]
     waveform = np.tile(voiced, 70_000 * 16 // len(voiced) + 1)
     found = windows(find_speech(waveform), len(waveform))

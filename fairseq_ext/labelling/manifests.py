@@ -1,13 +1,13 @@
-"""The manifests of merged labels, a folder per language and one of all: streams, dictionaries, summary.
+"""Write the manifests of merged labels, a folder per language and one of all languages, and a summary.
 
     OUT/fr/{train,valid,test}.{tsv,meta.tsv,ltr,wrd,label_source}, OUT/fr/dict.ltr.txt
     OUT/multilingual/...
     OUT/summary.json
 
-`ltr` and `wrd` are as in the Catalan recipe; `label_source` says who wrote the text, "human" or the model's name.
+`ltr` holds characters, `wrd` words; `label_source` says who wrote the text, "human" or the model's name.
 
-Another merge takes the place of an earlier one. A process killed on the way leaves files of one merge only, and no
-summary.json unless they are all there.
+A merge replaces an earlier one. A process that is killed while it writes leaves files of one merge only, and no
+summary.json unless all of them are there.
 """
 
 import json
@@ -24,7 +24,7 @@ from ..files import atomic_write
 from ..manifest import Utterance, write_dictionary, write_manifest
 from ..text.units import count_units, to_characters
 from .filters import REASONS
-from .merge import HUMAN, SIDES, Merged, MergeSettings, Row, check
+from .merge import HUMAN, SPLITS, Merged, MergeSettings, TranscribedClip, check
 
 MULTILINGUAL = "multilingual"
 SUMMARY = "summary.json"
@@ -32,7 +32,7 @@ SAMPLE_RATE_HZ = 16_000
 _ASIDE = ".unfinished"
 _DICTIONARY = "dict.ltr.txt"
 _LABELS = ("ltr", "wrd", "label_source")
-# Who wrote a text no other tool says: a folder that has this file is of a merge. It appears first and goes last.
+# Only a merge writes this file, so it marks the folders of an earlier one. It is written first and removed last.
 _MARK = "train.label_source"
 
 
@@ -43,17 +43,17 @@ def write_merged(
     languages: Sequence[str],
     found: Mapping[str, Any],
 ) -> None:
-    """Writes partitions and summary in place of those of an earlier merge; other files stay.
+    """Write manifests and summary in place of those of an earlier merge; other files stay.
 
     Args:
-        merged: of `merge.merge`.
-        folder: of the partitions.
-        clips: the folder of prepared clips, root of the manifests.
-        languages: codes.
-        found: of `summary`.
+        merged: result of `merge.merge`.
+        folder: folder of the manifests.
+        clips: folder of prepared clips, root of the manifests.
+        languages: codes of the languages.
+        found: result of `summary`.
 
     Raises:
-        ValueError: as `write_partitions`; what was there stays then.
+        ValueError: see `write_partitions`; an earlier merge then stays as it is.
     """
     folder = Path(folder)
     aside = folder / _ASIDE
@@ -73,13 +73,13 @@ def write_merged(
 
 
 def _order(path: Path) -> tuple[bool, bool, bool]:
-    """Sorts a partition's files so that a tsv comes after its labels, and that of train last of all."""
-    return path.name != _MARK, path.name in {f"{side}.tsv" for side in SIDES}, path.name == "train.tsv"
+    """Sort the files of a folder so that a tsv comes after its labels, and train.tsv last of all."""
+    return path.name != _MARK, path.name in {f"{split}.tsv" for split in SPLITS}, path.name == "train.tsv"
 
 
 def _remove_earlier(folder: Path) -> None:
     suffixes = ("tsv", "meta.tsv", *_LABELS)
-    names = [_DICTIONARY, *(f"{side}.{suffix}" for side in SIDES for suffix in suffixes)]
+    names = [_DICTIONARY, *(f"{split}.{suffix}" for split in SPLITS for suffix in suffixes)]
     for mark in list(folder.glob(f"*/{_MARK}")):
         for path in sorted((mark.with_name(name) for name in names), key=_order, reverse=True):
             path.unlink(missing_ok=True)
@@ -90,25 +90,25 @@ def _remove_earlier(folder: Path) -> None:
 def write_partitions(
     merged: Merged, folder: str | os.PathLike[str], clips: str | os.PathLike[str], languages: Sequence[str]
 ) -> dict[str, dict[str, int]]:
-    """Writes a partition per language that has a clip to train on, and one of them all together.
+    """Write a folder of manifests per language that has a clip to train on, and one of these languages together.
 
     Args:
-        merged: of `merge.merge`.
-        folder: of the partitions, a new one.
-        clips: the folder of prepared clips, root of the manifests.
-        languages: codes.
+        merged: result of `merge.merge`.
+        folder: a new folder for the manifests.
+        clips: folder of prepared clips, root of the manifests.
+        languages: codes of the languages.
 
     Returns:
-        Protocol -> side -> rows.
+        Partition -> split -> number of clips.
 
     Raises:
         ValueError: for no clip to train on, or an automatic label outside of train.
     """
-    check(merged.rows)
-    trained = [code for code in languages if merged.side("train", [code])]
+    check(merged.clips)
+    trained = [code for code in languages if merged.select("train", [code])]
     if not trained:
         raise ValueError(
-            f"{clips}: a clip to train on expected, found none of {tuple(languages)}; see what was rejected, and why"
+            f"{clips}: a clip to train on expected, found none of {tuple(languages)}; see above why clips were rejected"
         )
     partitions = {code: [code] for code in trained} | {MULTILINGUAL: trained}
     return {name: _write(merged, Path(folder) / name, clips, codes) for name, codes in partitions.items()}
@@ -118,34 +118,35 @@ def _write(
     merged: Merged, folder: Path, clips: str | os.PathLike[str], languages: Sequence[str]
 ) -> dict[str, int]:
     sizes: dict[str, int] = {}
-    for side in SIDES:
-        rows = merged.side(side, languages)
-        if rows:
-            sizes[side] = write_side(folder, side, rows, clips)
-    train = merged.side("train", languages)
-    write_dictionary(folder / _DICTIONARY, count_units(_characters(row.utterance) for row in train))
+    for split in SPLITS:
+        if chosen := merged.select(split, languages):
+            sizes[split] = write_split(folder, split, chosen, clips)
+    train = merged.select("train", languages)
+    write_dictionary(folder / _DICTIONARY, count_units(_characters(clip.utterance) for clip in train))
     return sizes
 
 
-def write_side(folder: Path, side: str, rows: Sequence[Row], clips: str | os.PathLike[str]) -> int:
-    """Writes the manifest of one side.
+def write_split(
+    folder: Path, split: str, chosen: Sequence[TranscribedClip], root: str | os.PathLike[str]
+) -> int:
+    """Write the manifest of one split.
 
     Args:
-        folder: of the partition.
-        side: of `merge.SIDES`.
-        rows: of that side.
-        clips: root of the manifest.
+        folder: folder of the manifest.
+        split: one of `merge.SPLITS`.
+        chosen: clips of the split.
+        root: folder of prepared clips, root of the manifest.
 
     Returns:
-        The number of rows.
+        Number of clips.
     """
-    sources = {row.utterance.id: row.source for row in rows}
+    sources = {clip.utterance.id: clip.source for clip in chosen}
     labels = {
         "ltr": lambda u: " ".join(_characters(u)),
         "wrd": lambda u: u.transcript or "",
         "label_source": lambda u: sources[u.id],
     }
-    return write_manifest(folder, side, (row.utterance for row in rows), root=clips, labels=labels)
+    return write_manifest(folder, split, (clip.utterance for clip in chosen), root=root, labels=labels)
 
 
 def _characters(utterance: Utterance) -> list[str]:
@@ -153,14 +154,14 @@ def _characters(utterance: Utterance) -> list[str]:
 
 
 def summary(merged: Merged, settings: MergeSettings) -> dict[str, Any]:
-    """Counts what was kept and what not, for a report.
+    """Count what was kept and what was rejected, for a report.
 
     Args:
-        merged: of `merge.merge`.
-        settings: of it.
+        merged: result of `merge.merge`.
+        settings: settings of the merge.
 
     Returns:
-        As JSON holds it: `languages` (language -> side -> label source -> clips, hours, speakers, videos),
+        JSON-like: `languages` (language -> split -> label source -> clips, hours, speakers, videos),
         `rejected` (reason -> clips, and what to do), `rejected_by_language` (language -> reason -> clips),
         `num_kept`, `num_rejected`, `settings`.
     """
@@ -170,11 +171,12 @@ def summary(merged: Merged, settings: MergeSettings) -> dict[str, Any]:
         reasons[reason] += count
         by_language[language or "unknown"][reason] += count
     languages = {
-        code: {side: _amounts(merged.side(side, [code])) for side in SIDES} for code in settings.languages
+        code: {split: _amounts(merged.select(split, [code])) for split in SPLITS}
+        for code in settings.languages
     }
     return {
         "languages": languages,
-        "num_kept": len(merged.rows),
+        "num_kept": len(merged.clips),
         "num_rejected": reasons.total(),
         "rejected": {
             name: {"clips": n, "advice": REASONS.get(name, "")} for name, n in reasons.most_common()
@@ -184,29 +186,29 @@ def summary(merged: Merged, settings: MergeSettings) -> dict[str, Any]:
     }
 
 
-def _amounts(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
-    groups: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row.source].append(row)
+def _amounts(clips: Iterable[TranscribedClip]) -> dict[str, dict[str, Any]]:
+    groups: dict[str, list[TranscribedClip]] = defaultdict(list)
+    for clip in clips:
+        groups[clip.source].append(clip)
     return {source: _amount(own) for source, own in sorted(groups.items(), key=lambda item: item[0] != HUMAN)}
 
 
-def _amount(rows: Sequence[Row]) -> dict[str, Any]:
-    num_samples = sum(row.utterance.num_samples for row in rows)
+def _amount(clips: Sequence[TranscribedClip]) -> dict[str, Any]:
+    num_samples = sum(clip.utterance.num_samples for clip in clips)
     return {
-        "clips": len(rows),
+        "clips": len(clips),
         "hours": round(num_samples / SAMPLE_RATE_HZ / 3600, 6),
-        "speakers": len({row.utterance.speaker for row in rows}),
-        "videos": len({row.video for row in rows}),
+        "speakers": len({clip.utterance.speaker for clip in clips}),
+        "videos": len({clip.video for clip in clips}),
     }
 
 
 def write_summary(path: str | os.PathLike[str], found: Mapping[str, Any]) -> None:
-    """Writes the summary.
+    """Write the summary as JSON.
 
     Args:
-        path: the file to appear.
-        found: of `summary`.
+        path: path of the file.
+        found: result of `summary`.
     """
     with atomic_write(path) as file:
         json.dump(found, file, ensure_ascii=False, indent=1)
@@ -214,19 +216,19 @@ def write_summary(path: str | os.PathLike[str], found: Mapping[str, Any]) -> Non
 
 
 def describe(found: Mapping[str, Any]) -> list[str]:
-    """Lines for a person.
+    """Print a summary as text.
 
     Args:
-        found: of `summary`.
+        found: result of `summary`.
 
     Returns:
-        A line per language and per reason.
+        A line per language and per reason of rejection.
     """
     lines = []
-    for code, sides in found["languages"].items():
+    for code, splits in found["languages"].items():
         parts = [
-            f"{side} {amount['clips']} clips {60 * amount['hours']:.1f} min by {source}"
-            for side, amounts in sides.items()
+            f"{split} {amount['clips']} clips {60 * amount['hours']:.1f} min by {source}"
+            for split, amounts in splits.items()
             for source, amount in amounts.items()
         ]
         lines.append(f"{code}: {', '.join(parts) or 'nothing'}")
