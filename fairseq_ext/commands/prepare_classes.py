@@ -2,10 +2,10 @@
 
     fairseq-ext prepare classes --corpus DIR --speaker 2 --out MANIFESTS            DIR/CLASS/SPEAKER/*.wav
     fairseq-ext prepare classes --corpus DIR --speaker '(?P<speaker>[a-z]+)_' ...   DIR/CLASS/anna_01.wav
-    fairseq-ext prepare classes --corpus DIR --table T.csv --class emotion ...      a row per recording, paths relative to DIR
+    fairseq-ext prepare classes --corpus DIR --table T.csv --class emotion ...      a row per recording, paths below DIR
 
-A folder per partition is written below MANIFESTS, and `problems.txt` there has a line for each file or row that was left
-out, `sample_rate_hz.txt` the sample rate. No speaker is in training and in a test, except in the partitions leaky/*.
+A folder per partition is written below MANIFESTS. There `problems.txt` has a line for each file or row that was left
+out, and `sample_rate_hz.txt` the sample rate. No speaker is in training and in a test, except in the partitions leaky/*.
 """
 
 import argparse

@@ -5,8 +5,8 @@
 `leave_one_group_out/GROUP`        the same by session, place or microphone
 `few_labels`                       1, 2, 5, 10 recordings per class and speaker: `labels/N` of the published split, or
                                    `labels_N/SPEAKER` of each fold
-`leaky/FOLD`                       random folds that share speakers: a control, not a result. Where no speakers are known,
-                                   nothing better can be made
+`leaky/FOLD`                       random folds that share speakers: a control, not a result; all that can be made where
+                                   no speakers are known
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
