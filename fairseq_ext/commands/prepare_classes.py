@@ -5,7 +5,7 @@
     fairseq-ext prepare classes --corpus DIR --table T.csv --class emotion ...      a row per recording, paths below DIR
 
 A folder per partition is written below MANIFESTS. There `problems.txt` has a line for each file or row that was left
-out, and `sample_rate_hz.txt` the sample rate. No speaker is in training and in a test, except in the partitions leaky/*.
+out, and `sample_rate_hz.txt` the sample rate. No speaker is in training and in a test, except in partitions leaky/*.
 """
 
 import argparse

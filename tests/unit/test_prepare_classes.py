@@ -55,10 +55,8 @@ def test_folder_per_class_to_manifests(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_table_with_lists_and_another_rate(tmp_path: Path) -> None:
     write_corpus(tmp_path / "corpus", 11025)
-    rows = [
-        f"{p.relative_to(tmp_path / 'corpus')},{p.parts[-3]},{p.parts[-2]}"
-        for p in (tmp_path / "corpus").rglob("?.wav")
-    ]
+    paths = [path.relative_to(tmp_path / "corpus") for path in (tmp_path / "corpus").rglob("?.wav")]
+    rows = [f"{path},{path.parts[0]},{path.parts[1]}" for path in paths]
     (tmp_path / "t.csv").write_text("\n".join(["file,emotion,speaker", *rows]), encoding="utf-8")
     (tmp_path / "train.txt").write_text("anna\npau\n", encoding="utf-8")
     (tmp_path / "test.txt").write_text("òscar\n", encoding="utf-8")
