@@ -160,13 +160,13 @@ train_all() {
     die "a training failed; fix what its log names and give the same command again"
 }
 
-# Check the manifests of every partition at a sample rate of $1 Hz. Controls, whose names have "leaky" in them, may share
+# Check the manifests of every partition at a sample rate of $1 Hz; $2... are more options. Controls, whose names have "leaky" in them, may share
 # speakers. The tables of what was found go to check.txt; an error stops the run.
 check_manifests() {
   local found=$out/check.unfinished.txt sound controls
   mapfile -t sound < <(list_partitions | grep -v leaky)
   mapfile -t controls < <(list_partitions | grep leaky)
-  local check=(python "$repo/tools/check_data.py" --sample-rate-hz "$1" --quiet)
+  local check=(python "$repo/tools/check_data.py" --sample-rate-hz "$@" --quiet)
   "${check[@]}" "${sound[@]/#/$out/manifests/}" >"$found" ||
     { cat "$found" && die "the manifests have errors; fix the rows listed in the table"; }
   [ ${#controls[@]} = 0 ] || "${check[@]}" --allow-shared-speakers "${controls[@]/#/$out/manifests/}" >>"$found" ||

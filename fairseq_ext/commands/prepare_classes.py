@@ -1,11 +1,11 @@
 """Write manifests of any data set of classes: a folder per class, or a table of recordings.
 
-    prepare classes --corpus DIR --speaker 2 --out MANIFESTS            DIR/CLASS/SPEAKER/*.wav
-    prepare classes --corpus DIR --speaker '(?P<speaker>[a-z]+)_' ...   DIR/CLASS/anna_01.wav
-    prepare classes --corpus DIR --table T.csv --class emotion ...      a row per recording, paths relative to DIR
+    fairseq-ext prepare classes --corpus DIR --speaker 2 --out MANIFESTS            DIR/CLASS/SPEAKER/*.wav
+    fairseq-ext prepare classes --corpus DIR --speaker '(?P<speaker>[a-z]+)_' ...   DIR/CLASS/anna_01.wav
+    fairseq-ext prepare classes --corpus DIR --table T.csv --class emotion ...      a row per recording, paths below DIR
 
-A folder per partition is written below MANIFESTS, `partitions.tsv` lists them, and `problems.txt` has a line for each
-file or row that was left out. No speaker is in training and in a test, except in the partitions leaky and random.
+A folder per partition is written below MANIFESTS. There `problems.txt` has a line for each file or row that was left
+out, and `sample_rate_hz.txt` the sample rate. No speaker is in training and in a test, except in partitions leaky/*.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..corpora.labelled_corpus import LabelledCorpus, Recording
-    from ..corpora.partitions import Partition
 
 SUMMARY = "Write manifests of any data set with a folder per class or a table"
 
@@ -93,26 +92,22 @@ def run(args: argparse.Namespace) -> int:
     finally:
         _print_problems(args.out, problems)
     print("\n".join(_found(corpus, speakers_known=not args.no_speakers)))
-    chosen = ["random"] if args.no_speakers else args.partitions
+    chosen = ["leaky"] if args.no_speakers else args.partitions
     options = {
         "stream": args.label,
         "max_folds": args.max_folds,
         "lists": _lists(args.lists),
         "seed": args.seed,
     }
-    written: list[Partition] = []
     for partition in partitions(corpus, chosen, **options):
         write(partition, args.out / partition.name, args.corpus, sample_rate_hz=corpus.sample_rate_hz)
-        written.append(partition)
         print(describe(partition, corpus.sample_rate_hz)[0])
         if classes := unlearnable(partition, args.label):
             print(
                 f"  no training recording of {', '.join(classes)}: its test recordings cannot be recognised"
             )
-    # The recipe reads this list: written last, it says that everything is there.
-    with atomic_write(args.out / "partitions.tsv") as file:
-        file.write("partition\tshares_speakers\tsample_rate_hz\n")
-        file.writelines(f"{p.name}\t{p.shares_speakers:d}\t{corpus.sample_rate_hz}\n" for p in written)
+    with atomic_write(args.out / "sample_rate_hz.txt") as file:
+        file.write(f"{corpus.sample_rate_hz}\n")
     if args.no_speakers:
         print(
             "WARNING: the speakers are not known. Test speakers may be training speakers: the scores are NOT "

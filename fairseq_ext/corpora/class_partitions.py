@@ -5,8 +5,8 @@
 `leave_one_group_out/GROUP`        the same by session, place or microphone
 `few_labels`                       1, 2, 5, 10 recordings per class and speaker: `labels/N` of the published split, or
                                    `labels_N/SPEAKER` of each fold
-`leaky/FOLD`                       random folds that share speakers: a control, not a result
-`random/FOLD`                      the same where no speakers are known: scores are not speaker-independent
+`leaky/FOLD`                       random folds that share speakers: a control, not a result; all that can be made where
+                                   no speakers are known
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from .partitions import (
 
 CHOICES = ("published", "leave_one_speaker_out", "leave_one_group_out", "few_labels", "leaky")
 LABELS_PER_CLASS = (1, 2, 5, 10)
-NUM_RANDOM_FOLDS = 5
+NUM_LEAKY_FOLDS = 5
 
 
 def partitions(
@@ -42,7 +42,7 @@ def partitions(
 
     Args:
         corpus: the data set.
-        chosen: names in `CHOICES`, or "random".
+        chosen: names in `CHOICES`.
         stream: name of the label stream.
         max_folds: most folds; where there are more speakers or groups, several are left out together.
         lists: side -> speakers or utterance ids of the published split; None takes what the utterances state.
@@ -59,8 +59,7 @@ def partitions(
         "leave_one_speaker_out": lambda: _speakers_out(corpus, max_folds),
         "leave_one_group_out": lambda: _groups_out(corpus, max_folds),
         "few_labels": lambda: _few_labels(corpus, lists, max_folds, seed),
-        "leaky": lambda: leaky_control("leaky", corpus.utterances, NUM_RANDOM_FOLDS, seed=seed),
-        "random": lambda: leaky_control("random", corpus.utterances, NUM_RANDOM_FOLDS, seed=seed),
+        "leaky": lambda: leaky_control("leaky", corpus.utterances, NUM_LEAKY_FOLDS, seed=seed),
     }
     classes = sorted(set(corpus.classes.values()))
     for partition in chain.from_iterable(makers[name]() for name in chosen):
