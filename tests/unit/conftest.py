@@ -80,19 +80,26 @@ def write_corpus(folder: Path, root: Path, speakers: dict[str, Sequence[str]], p
 
 
 def write_row(
-    folder: Path, partition: str, row: str, seed: int, *, data: str = "synthetic", n: int = 60
+    folder: Path,
+    partition: str,
+    row: str,
+    seed: int,
+    *,
+    data: str = "synthetic",
+    n: int = 60,
+    speakers: Sequence[str] = SPEAKERS,
 ) -> Path:
-    """Writes a row of made-up answers and returns its folder."""
+    """Write a scored system with random predictions, 20 recordings per speaker in turn, and return its folder."""
     generator = np.random.default_rng([seed, *map(ord, partition + row)])
     targets = np.arange(n) % 10
     scores = generator.normal(size=(n, 10)).astype(np.float32)
     scores[np.arange(n), targets] += SKILL[row]
-    speakers = tuple(SPEAKERS[i // 20 % 3] for i in range(n))
-    ids = tuple(f"{t}_{s}_{i // 10 % 2}" for i, (t, s) in enumerate(zip(targets, speakers, strict=True)))
-    answers = Predictions(ids, speakers, targets, scores, LABELS)
+    names = tuple(speakers[i // 20 % len(speakers)] for i in range(n))
+    ids = tuple(f"{t}_{s}_{i // 10 % 2}" for i, (t, s) in enumerate(zip(targets, names, strict=True)))
+    predictions = Predictions(ids, names, targets, scores, LABELS)
     out = folder / "scores" / partition / row / f"seed{seed}"
-    write_predictions(out / "predictions.tsv", answers)
-    write_embeddings(out / "embeddings.npz", ids, speakers, [LABELS[t] for t in targets], scores)
+    write_predictions(out / "predictions.tsv", predictions)
+    write_embeddings(out / "embeddings.npz", ids, names, [LABELS[t] for t in targets], scores)
     (out / "config.json").write_text(json.dumps({"task": {"sample_rate_hz": RATE}}))
     about = {"system": row, "partition": partition, "seed": seed, "data": data}
     made = {
@@ -102,9 +109,29 @@ def write_row(
         "device": "cpu",
     }
     cost = {"num_parameters": 1234, "train_s": 5.5, "num_unreadable": 0}
-    found = metrics.score(targets, answers.answers, speakers, LABELS)
+    found = metrics.score(targets, scores.argmax(axis=1), names, LABELS)
     (out / "metrics.json").write_text(json.dumps({**about, **found, **made, **cost}))
     return out
+
+
+def write_spectrograms(folder: Path) -> None:
+    """Write the views of a training recording that a classifier with a front-end leaves."""
+    views = {f"view_{i}": np.random.default_rng(i).random((30 + i, 40), dtype=np.float32) for i in range(3)}
+    names = ["plain", "noise", "masks"]
+    np.savez(folder / "spectrograms.npz", names=names, clip="0_dora_0", hop_ms=10.0, **views)
+
+
+def write_folds(run: Path, speakers: Sequence[str], *, family: str = "leave_one_out") -> None:
+    """Write everything a run of a folder-per-class corpus leaves: a speaker tested per fold, by all others' systems."""
+    for speaker in speakers:
+        partition = f"{family}/{speaker}"
+        others = [name for name in speakers if name != speaker]
+        write_corpus(
+            run / "manifests" / partition, run / "corpus" / speaker, {"train": others, "test": [speaker]}
+        )
+        for system in ("linear_classifier", "temporal_cnn"):
+            write_log(run / "train" / partition / system / "seed1" / "train.log")
+            write_spectrograms(write_row(run, partition, system, 1, n=20, speakers=[speaker]))
 
 
 def write_log(path: Path) -> None:
@@ -163,10 +190,14 @@ def made_up_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 write_row(run, partition, name, seed)
     for name in SKILL:
         write_log(run / "train" / "published" / name / "seed1" / "train.log")
-    views = {f"view_{i}": np.random.default_rng(i).random((30 + i, 40), dtype=np.float32) for i in range(3)}
-    best = run / "scores" / "published" / "temporal_cnn" / "seed1" / "spectrograms.npz"
-    np.savez(best, names=["plain", "noise", "masks"], clip="0_dora_0", hop_ms=10.0, **views)
+    write_spectrograms(run / "scores" / "published" / "temporal_cnn" / "seed1")
     return run
+
+
+@pytest.fixture(scope="session")
+def make_folds() -> Callable[..., None]:
+    """The writer of a run that leaves one speaker out at a time."""
+    return write_folds
 
 
 # A run of recognisers, a pre-training, and classifiers of the same speakers.
