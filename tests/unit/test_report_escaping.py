@@ -20,7 +20,7 @@ EVIL = "<script>alert(\"x\")<b onload='y'>&amp;$\\frac$"
 def text(
     tmp_path_factory: pytest.TempPathFactory,
     make_folds: Callable[..., None],
-    make_recognition_row: Callable[..., Path],
+    make_recogniser: Callable[..., Path],
 ) -> str:
     """The page of a run in which everything that has a name has an evil one."""
     run = tmp_path_factory.mktemp("evil")
@@ -28,7 +28,7 @@ def text(
     for folder in (run / "scores").rglob("seed1"):
         path = folder / "metrics.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"command": EVIL, "device": EVIL}))
-    out = make_recognition_row(run, f"{EVIL}asr", "ssl", 1, 10)
+    out = make_recogniser(run, f"{EVIL}asr", "ssl", 1, 10)
     for decoder in ("greedy", "lm"):
         texts = (f"la {EVIL}", "casa")
         write_transcripts(

@@ -73,10 +73,10 @@ def test_tables_say_that_folds_are_pooled(run: Run) -> None:
 
 
 def test_folds_of_several_speakers_are_no_speakers(
-    tmp_path: Path, make_row: Callable[..., Path], make_corpus: Callable[..., None]
+    tmp_path: Path, make_system: Callable[..., Path], make_corpus: Callable[..., None]
 ) -> None:
     for fold, speakers in {"0": ["anna", "bert"], "1": ["clara", "dora"]}.items():
-        make_row(tmp_path, f"cross/{fold}", "temporal_cnn", 1, n=40, speakers=speakers)
+        make_system(tmp_path, f"cross/{fold}", "temporal_cnn", 1, n=40, speakers=speakers)
     found = results.collect(tmp_path, {})
     assert partitions.headlines(found) == ["cross/"]
     assert "## Cross: macro-F1 % of each fold" in (text := markdown.markdown(found))
@@ -84,42 +84,44 @@ def test_folds_of_several_speakers_are_no_speakers(
     assert "Worst fold" in text
 
 
-def test_partitions_with_one_test_set_are_not_folds(tmp_path: Path, make_row: Callable[..., Path]) -> None:
+def test_partitions_with_one_test_set_are_not_folds(tmp_path: Path, make_system: Callable[..., Path]) -> None:
     for noise in ("clean", "street"):
-        make_row(tmp_path, f"noise/{noise}", "temporal_cnn", 1)
+        make_system(tmp_path, f"noise/{noise}", "temporal_cnn", 1)
     found = results.collect(tmp_path, {})
     assert "pooled" not in found
     assert partitions.headlines(found) == ["noise/clean", "noise/street"]
 
 
 def test_a_system_without_every_fold_is_not_pooled(
-    tmp_path: Path, make_row: Callable[..., Path], make_folds: Folds
+    tmp_path: Path, make_system: Callable[..., Path], make_folds: Folds
 ) -> None:
     make_folds(tmp_path, SPEAKERS[:2])
-    make_row(tmp_path, f"{FAMILY}anna", "simclr_probe", 1, n=20, speakers=["anna"])
+    make_system(tmp_path, f"{FAMILY}anna", "simclr_probe", 1, n=20, speakers=["anna"])
     found = results.collect(tmp_path, {})
     assert {s["system"] for s in found["pooled"]} == {"linear_classifier", "temporal_cnn"}
     assert "simclr probe" in markdown.markdown(found)
 
 
 def test_published_split_comes_first_and_folds_stay(
-    tmp_path: Path, make_row: Callable[..., Path], make_folds: Folds
+    tmp_path: Path, make_system: Callable[..., Path], make_folds: Folds
 ) -> None:
     make_folds(tmp_path, SPEAKERS[:3])
-    make_row(tmp_path, "published", "temporal_cnn", 1)
+    make_system(tmp_path, "published", "temporal_cnn", 1)
     found = results.collect(tmp_path, {})
     assert partitions.headlines(found) == ["published"]
     assert "macro-F1 % of each unseen speaker" in markdown.markdown(found)
     assert partitions.headlines({**found, "about": {"headline": [FAMILY]}}) == [FAMILY]
 
 
-def test_controls_do_not_come_first(tmp_path: Path, make_row: Callable[..., Path], make_folds: Folds) -> None:
+def test_controls_do_not_come_first(
+    tmp_path: Path, make_system: Callable[..., Path], make_folds: Folds
+) -> None:
     make_folds(tmp_path, SPEAKERS[:3])
-    leaky = make_row(tmp_path, "random", "temporal_cnn", 1)
+    leaky = make_system(tmp_path, "random", "temporal_cnn", 1)
     (leaky / "metrics.json").write_text(
         json.dumps(json.loads((leaky / "metrics.json").read_text()) | {"num_shared_speakers": 3})
     )
-    make_row(tmp_path, "leaky/0", "temporal_cnn", 1)
+    make_system(tmp_path, "leaky/0", "temporal_cnn", 1)
     found = results.collect(tmp_path, {})
     assert partitions.headlines(found) == [FAMILY]
     text = markdown.markdown(found)
@@ -127,8 +129,8 @@ def test_controls_do_not_come_first(tmp_path: Path, make_row: Callable[..., Path
     assert "## Partition: random" in text
 
 
-def test_classes_that_a_fold_does_not_have_are_kept(tmp_path: Path, make_row: Callable[..., Path]) -> None:
-    folders = [make_row(tmp_path, f"x/{s}", "temporal_cnn", 1, n=20, speakers=[s]) for s in ("a", "b")]
+def test_classes_that_a_fold_does_not_have_are_kept(tmp_path: Path, make_system: Callable[..., Path]) -> None:
+    folders = [make_system(tmp_path, f"x/{s}", "temporal_cnn", 1, n=20, speakers=[s]) for s in ("a", "b")]
     path = folders[1] / "predictions.tsv"
     table = [line.split("\t") for line in path.read_text().splitlines()]
     column = table[0].index("score_9")
