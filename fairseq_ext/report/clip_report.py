@@ -1,4 +1,4 @@
-"""Gathers what a run made of its videos: rows of label quality and the tables and picture of RUN/corpus/.
+"""Write the tables and the picture of RUN/corpus/ about mouth clips, and score their automatic labels.
 
 RUN holds `clips/`, `labels/` and `manifests/` as `tools/prepare_mouth.py`, `auto_label.py` and `merge_labels.py`
 write them.
@@ -25,19 +25,19 @@ SPLIT = "valid"  # nothing is chosen on test, not even a labeller
 
 
 def write_clip_report(run: Path, languages: Sequence[str], system: ScoredSystem) -> list[str]:
-    """Writes `rows/LANGUAGE/...` and `corpus/*.json`.
+    """Write `scores/LANGUAGE/...` and `corpus/*.json`.
 
     Args:
-        run: the run's folder.
-        languages: codes that were wanted.
-        system: name and making of the labels; its partition is set to each language in turn.
+        run: run folder.
+        languages: codes of the languages to look for.
+        system: name and origin of the labels; its partition is set to each language in turn.
 
     Returns:
-        A line per language for the terminal; none where no clip of valid has both a transcript and a label.
+        A line per language for the terminal; none where no validation clip has both a transcript and a label.
 
     Raises:
         ValueError: a table is damaged.
-        FileNotFoundError: a stage has not been run.
+        FileNotFoundError: an earlier stage has not been run.
     """
     merged: dict[str, Any] = json.loads((run / "manifests" / "summary.json").read_text(encoding="utf-8"))
     labels = {label.id: label for label in read_labels(labels_path(run / "labels"))}
@@ -52,8 +52,9 @@ def write_clip_report(run: Path, languages: Sequence[str], system: ScoredSystem)
         manifest = run / "manifests" / code
         if not (manifest / f"{SPLIT}.tsv").is_file():
             continue
-        own = replace(system, partition=code)
-        score = score_labels(own, own.folder(scores_folder(run)), manifest, SPLIT, labels, settings)
+        of_language = replace(system, partition=code)
+        out = of_language.folder(scores_folder(run))
+        score = score_labels(of_language, out, manifest, SPLIT, labels, settings)
         if score is not None:
             checked[code] = pair(list(read_manifest(manifest, SPLIT)), labels)
             wer = score["decoders"]["auto"]["metrics"]["wer"]["value"]
@@ -83,7 +84,7 @@ def _write_tables(
         "4-refused": clip_tables.refused_table(merged),
     }
     if checked:
-        found["5-languages"] = clip_tables.heard_table(checked)
+        found["5-languages"] = clip_tables.language_table(checked)
         found["6-filters"] = clip_tables.trust_table(checked, trusted)
     for name, table in found.items():
         write_json(run / "corpus" / f"{name}.json", table)

@@ -1,4 +1,4 @@
-"""What the report says of mouth clips and their labels: tables and a picture for RUN/corpus/, see `extras`.
+"""Make tables and a picture of mouth clips and their labels for RUN/corpus/, see `extras`.
 
 Everything is counted from `clips.tsv`, from the summary of the merged labels, and from labels beside transcripts.
 """
@@ -36,36 +36,36 @@ def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]], 
 
 
 def corpus_of(row: ClipRow) -> str:
-    """Names the corpus that a clip is from.
+    """Return the corpus that a clip is from.
 
     Args:
-        row: of a clip whose source begins with the corpus's folder.
+        row: line of clips.tsv; its source begins with the corpus's folder.
 
     Returns:
-        Such as `mtedx`.
+        Name such as `mtedx`.
     """
     return row.source.split("/", 1)[0]
 
 
 def clips_table(rows: Sequence[ClipRow]) -> Json:
-    """Number and length of the clips of each corpus, and the quality of what was kept.
+    """Count the clips of each corpus, their length, and the quality of those kept.
 
     Args:
-        rows: of all clips, the rejected ones too.
+        rows: lines of clips.tsv, those of rejected clips too.
 
     Returns:
         The table.
     """
     lines = []
     for name in sorted(set(map(corpus_of, rows))):
-        own = [row for row in rows if corpus_of(row) == name]
-        kept = [row for row in own if row.status == "ok"]
+        of_corpus = [row for row in rows if corpus_of(row) == name]
+        kept = [row for row in of_corpus if row.status == "ok"]
         lines.append((
             name,
-            number(len({row.source for row in own})),
+            number(len({row.source for row in of_corpus})),
             number(len(kept)),
             minutes_text(sum(row.num_frames for row in kept) / FRAMES_PER_MINUTE),
-            number(len(own) - len(kept)),
+            number(len(of_corpus) - len(kept)),
             _median([row.face_size_px for row in kept], 0),
             _median([row.jitter_px for row in kept], 2),
             _median([row.yaw_deg for row in kept], 0),
@@ -82,7 +82,7 @@ def clips_table(rows: Sequence[ClipRow]) -> Json:
         "Yaw, °",
         "Found, %",
     )
-    note = "Face, jitter and yaw: medians over the clips kept. Found: share of the looks that found the face."
+    note = "Face, jitter and yaw: medians over the clips kept. Found: share of the detections that found the face."
     return _table("Mouth clips", header, lines, note)
 
 
@@ -92,10 +92,10 @@ def _median(values: Sequence[float | None], digits: int) -> str:
 
 
 def rejections_table(rows: Sequence[ClipRow]) -> Json:
-    """Why clips were rejected, by corpus.
+    """Count the reasons why clips were rejected, by corpus.
 
     Args:
-        rows: of all clips.
+        rows: lines of clips.tsv.
 
     Returns:
         The table.
@@ -114,7 +114,7 @@ def rejections_table(rows: Sequence[ClipRow]) -> Json:
 
 
 def hours_table(merged: Mapping[str, Any]) -> Json:
-    """How much there is per language and side, and who wrote the text.
+    """Count clips and hours per language and side, by who wrote the text.
 
     Args:
         merged: `summary.json` of the merged labels.
@@ -135,7 +135,7 @@ def hours_table(merged: Mapping[str, Any]) -> Json:
 
 
 def refused_table(merged: Mapping[str, Any]) -> Json:
-    """Why clips have no text that is trusted, by language.
+    """Count the reasons why clips have no trusted text, by language.
 
     Args:
         merged: `summary.json` of the merged labels.
@@ -148,34 +148,36 @@ def refused_table(merged: Mapping[str, Any]) -> Json:
         (
             reason,
             *(number(merged["rejected_by_language"][code].get(reason, 0)) for code in codes),
-            own["advice"],
+            about["advice"],
         )
-        for reason, own in merged["rejected"].items()
+        for reason, about in merged["rejected"].items()
     ]
     note = (
-        f"{merged['num_kept']} clips kept, {merged['num_rejected']} not. Languages are those heard. Other limits need "
-        "no new decoding: tools/merge_labels.py --help."
+        f"{merged['num_kept']} clips kept, {merged['num_rejected']} not. Languages are those recognised. Other limits "
+        "need no new decoding: tools/merge_labels.py --help."
     )
     return _table(
         "Clips without a trusted text", ("Reason", *codes, "What it means, or what to do"), lines, note
     )
 
 
-def heard_table(checked: Mapping[str, Checked]) -> Json:
-    """The language that people know against the one that the labeller heard.
+def language_table(checked: Mapping[str, Checked]) -> Json:
+    """Count the languages that the labeller recognised, by the one spoken.
 
     Args:
         checked: language -> transcribed clips and their labels.
 
     Returns:
-        The table; `none` counts clips in which nobody was heard.
+        The table; `none` counts clips without recognised speech.
     """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for code, found in checked.items():
         for label in found.labels:
             counts[code][label.language if label.state in {LABELLED, OTHER_LANGUAGE} else "none"] += 1
-    heard = [name for name, _ in sum(counts.values(), Counter[str]()).most_common()]
-    shown = [code for code in checked if code in heard] + [name for name in heard if name not in checked][:6]
+    recognised = [name for name, _ in sum(counts.values(), Counter[str]()).most_common()]
+    shown = [code for code in checked if code in recognised] + [
+        name for name in recognised if name not in checked
+    ][:6]
     lines = [
         (
             code,
@@ -187,12 +189,14 @@ def heard_table(checked: Mapping[str, Checked]) -> Json:
         for code, row in counts.items()
         if row.total()
     ]
-    header = ("Spoken", "Clips", "Right, %", *(f"heard {name}" for name in shown), "other")
-    return _table("Language heard", header, lines, "Of each clip alone, before the clips of a video vote.")
+    header = ("Spoken", "Clips", "Right, %", *(f"as {name}" for name in shown), "other")
+    return _table(
+        "Recognised language", header, lines, "Of each clip alone, before the clips of a video vote."
+    )
 
 
 def trust_table(checked: Mapping[str, Checked], trusted: Mapping[str, set[str]]) -> Json:
-    """Whether the filters keep the better labels: word error rates of what they trust and of what they refuse.
+    """Compare the word error rates of the labels that the filters trust and of those that they refuse.
 
     Args:
         checked: language -> transcribed clips and their labels.
@@ -222,34 +226,34 @@ def _rate(rate: Mapping[str, float] | None) -> tuple[str, str]:
 
 
 def montage(clips: Path, rows: Sequence[ClipRow], num_strips: int = _STRIPS) -> NDArray[np.uint8] | None:
-    """Strips of clips of every corpus, one below the other.
+    """Stack strips of clips of every corpus, one below the other.
 
     Args:
         clips: folder of prepared clips.
-        rows: of the clips kept.
-        num_strips: how many, spread evenly over the corpora and their clips.
+        rows: lines of clips.tsv, of the clips kept.
+        num_strips: number of strips, spread evenly over the corpora and their clips.
 
     Returns:
-        (96 * num_strips, 960) uint8, or None without a clip.
+        Grey picture, (96 * num_strips, 960) uint8, or None without a clip.
     """
     groups: dict[str, list[ClipRow]] = defaultdict(list)
     for row in rows:
         groups[corpus_of(row)].append(row)
     chosen: list[ClipRow] = []
-    for own in groups.values():
-        share = min(len(own), max(1, num_strips // len(groups)))
-        chosen += [own[i] for i in np.linspace(0, len(own) - 1, share).round().astype(int)]
+    for of_corpus in groups.values():
+        share = min(len(of_corpus), max(1, num_strips // len(groups)))
+        chosen += [of_corpus[i] for i in np.linspace(0, len(of_corpus) - 1, share).round().astype(int)]
     strips = [strip for row in chosen if (strip := strip_of(clips / "video" / f"{row.id}.mp4")) is not None]
     return np.vstack(strips) if strips else None
 
 
 def write_picture(path: Path, picture: NDArray[np.uint8], num_clips: int) -> None:
-    """Writes a montage as PNG, with the text that stands beside it on the page.
+    """Write a montage as PNG, with its title and caption beside it as JSON.
 
     Args:
-        path: without a suffix.
-        picture: of `montage`.
-        num_clips: that it stands for.
+        path: path of both files, without a suffix.
+        picture: picture that `montage` returned.
+        num_clips: number of clips kept.
     """
     import cv2
 

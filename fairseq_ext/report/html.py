@@ -37,7 +37,7 @@ def _environment() -> Any:
     return environment
 
 
-def render(template: str, **values: Any) -> Markup:
+def render(template: str, **values: Any) -> str:
     """Fill a template.
 
     Args:
@@ -47,11 +47,7 @@ def render(template: str, **values: Any) -> Markup:
     Returns:
         HTML.
     """
-    from markupsafe import Markup
-
-    return Markup(
-        _environment().get_template(f"{template}.html.jinja").render(**values)
-    )  # escaped by the template
+    return str(_environment().get_template(f"{template}.html.jinja").render(**values))
 
 
 def _macro(template: str, name: str, *values: Any) -> Markup:
@@ -70,7 +66,9 @@ def show(piece: Piece) -> Markup:
         HTML.
     """
     if isinstance(piece, Block):
-        return render(piece.template, **piece.values)
+        from markupsafe import Markup
+
+        return Markup(render(piece.template, **piece.values))  # its template has escaped it
     name = "paragraph" if isinstance(piece, str) else "table" if isinstance(piece, Table) else "picture"
     return _macro("pieces", name, piece)
 

@@ -45,6 +45,7 @@ STYLE: Any = {
     "grid.color": GRID,
     "axes.axisbelow": True,
     "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a name is no formula
     "xtick.color": QUIET,
     "ytick.color": QUIET,
     "legend.frameon": False,

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import provenance
+from .runs import Job
 from .scored_system import PRETRAINING, is_scored, write_json
 from .seeds import range_of
-
-if TYPE_CHECKING:
-    from .runs import Job
 
 Read = Callable[[str], Mapping[str, Any]]
 

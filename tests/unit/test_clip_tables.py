@@ -1,4 +1,4 @@
-"""What the report says of clips and labels: counts that add up, rates of what was trusted and refused."""
+"""Tables of clips and labels: counts that add up, error rates of trusted and refused labels."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ SPOKEN = {
 
 @pytest.fixture
 def checked() -> Checked:
-    """One text right, one with two words wrong, one clip in which nobody was heard."""
+    """Return one text without errors, one with two wrong words, and one clip without speech."""
     row = ClipLabel(id="fr/1", video="a", state=LABELLED, language="fr", text="Anne achète deux pommes.")
     labels = [
         row,
@@ -65,15 +65,15 @@ def test_only_clips_with_transcript_and_label_are_compared(checked: Checked) -> 
     assert checked.texts[2] == ""
 
 
-def test_languages_heard_are_counted_by_those_spoken(checked: Checked) -> None:
+def test_recognised_languages_are_counted_by_spoken_ones(checked: Checked) -> None:
     other = replace(checked.labels[1], state=OTHER_LANGUAGE, language="de")
-    table = clip_tables.heard_table(
+    table = clip_tables.language_table(
         {"fr": replace(checked, labels=(*checked.labels[:1], other, checked.labels[2]))}
     )
     (row,) = table["rows"]
     cells = dict(zip(table["header"], row, strict=True))
-    heard = {name: cells[f"heard {name}"] for name in ("fr", "de", "none")}
-    assert heard == {"fr": "1", "de": "1", "none": "1"}
+    recognised = {name: cells[f"as {name}"] for name in ("fr", "de", "none")}
+    assert recognised == {"fr": "1", "de": "1", "none": "1"}
     assert (cells["Clips"], cells["Right, %"], cells["other"]) == ("3", "33.3", "0")
 
 

@@ -1,4 +1,4 @@
-"""Rows of self-supervised trainings: what the log says at its end, and how much audio there was."""
+"""Results of self-supervised trainings: figures at the end of the log, and hours of audio."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ CFG = {
 
 @pytest.fixture
 def trained(speech_run: Path, make_corpus: Callable[..., None], tmp_path: Path) -> Path:
-    """A run folder with a finished pre-training on tones of two speakers."""
+    """Return a run folder with a finished pre-training on tones of two speakers."""
     folder = tmp_path / "train" / "ssl" / "ctc" / "seed1"
     folder.mkdir(parents=True)
     log = speech_run / "train" / "ssl" / "ctc" / "seed1" / "train.log"
@@ -34,19 +34,19 @@ def trained(speech_run: Path, make_corpus: Callable[..., None], tmp_path: Path) 
 
 
 def checkpoint(path: str) -> dict[str, object]:
-    """What a checkpoint's file would hold."""
+    """Return what a checkpoint's file would hold."""
     return {"cfg": CFG, "model": {"a": np.zeros((3, 4)), "b": np.zeros(5)}}
 
 
 def read(path: str) -> dict[str, object]:
-    """A reader whose tensors are torch's."""
+    """Read a checkpoint whose tensors are torch's."""
     import torch
 
     state = checkpoint(path)
     return state | {"model": {k: torch.from_numpy(v) for k, v in state["model"].items()}}  # type: ignore[attr-defined]
 
 
-def test_row_says_what_the_log_said(trained: Path) -> None:
+def test_figures_are_those_of_the_log(trained: Path) -> None:
     jobs = runs.jobs_of_run(trained, "synthetic", "gather", ["ss*"])
     (line,) = pretraining.gather_all(jobs, read)
     assert line.startswith("ssl/ctc seed 1: loss 0.25")

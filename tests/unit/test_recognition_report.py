@@ -1,4 +1,4 @@
-"""The page of a run of several kinds: well formed, escaped, offline; differences seen, heard and read."""
+"""The page of a run of several result types: well formed, escaped, offline, with differences marked."""
 
 import io
 import re
@@ -30,7 +30,7 @@ def document(html: str) -> Document:
     return Document(html)
 
 
-def test_every_kind_has_its_sections(document: Document) -> None:
+def test_every_type_has_its_sections(document: Document) -> None:
     keys = [attributes["id"] for attributes in document.every("section")]
     assert keys == [
         *("recognition", "labelled-speech", "groups", "transcripts", "mistakes", "decoding"),

@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).parents[2]
 def gathered(
     speech_run: Path, speech_about: dict[str, object], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """The made-up run's results, written and read again."""
+    """Return the run's results, written and read again."""
     copy = tmp_path_factory.mktemp("gathered")
     for name in ("scores", "attribution"):
         shutil.copytree(speech_run / name, copy / name)
@@ -31,12 +31,12 @@ def gathered(
     return results.read_results(copy / "results.json")
 
 
-def of(gathered: dict[str, Any], row: str, partition: str) -> list[dict[str, Any]]:
-    """The rows of a system."""
-    return [r for r in gathered["systems"] if (r["system"], r["partition"]) == (row, partition)]
+def of(gathered: dict[str, Any], system: str, partition: str) -> list[dict[str, Any]]:
+    """Return the seeds of a system."""
+    return [s for s in gathered["systems"] if (s["system"], s["partition"]) == (system, partition)]
 
 
-def test_every_kind_is_on_one_page(gathered: dict[str, Any]) -> None:
+def test_every_type_is_on_one_page(gathered: dict[str, Any]) -> None:
     page = markdown.markdown(gathered)
     for table in markdown.all_tables(gathered):
         assert f"## {table.title}" in page
@@ -53,7 +53,7 @@ def test_every_kind_is_on_one_page(gathered: dict[str, Any]) -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_terminal_sees_the_main_figures(gathered: dict[str, Any]) -> None:
+def test_terminal_shows_the_main_figures(gathered: dict[str, Any]) -> None:
     text = markdown.summary_text(gathered)
     wer = gathered["summary"]
     found = next(s for s in wer if (s["system"], s["partition"]) == ("ssl", "labels/10"))
@@ -68,7 +68,7 @@ def test_terminal_sees_the_main_figures(gathered: dict[str, Any]) -> None:
     assert "Synthetic speech" in text
 
 
-def test_rates_are_those_of_the_rows(gathered: dict[str, Any]) -> None:
+def test_rates_are_those_of_the_systems(gathered: dict[str, Any]) -> None:
     table = recognition.rates(gathered, "labels/10")
     cells = dict(zip(table.header, table.rows[1], strict=False))
     values = [r["decoders"]["greedy"]["metrics"]["wer"]["value"] for r in of(gathered, "ssl", "labels/10")]
@@ -80,27 +80,27 @@ def test_rates_are_those_of_the_rows(gathered: dict[str, Any]) -> None:
     assert "bootstrap over speakers" in table.note
 
 
-def test_a_decoder_that_was_not_run_is_left_open(
-    make_recognition_row: Callable[..., Path], tmp_path: Path
+def test_a_decoder_that_was_not_run_leaves_a_gap(
+    make_recogniser: Callable[..., Path], tmp_path: Path
 ) -> None:
     for name in ("ssl", "scratch"):
-        folder = make_recognition_row(tmp_path, "all", name, 1, 10)
-    row = json.loads((folder / "metrics.json").read_text())
-    del row["decoders"]["lm"]
-    (folder / "metrics.json").write_text(json.dumps(row))
+        folder = make_recogniser(tmp_path, "all", name, 1, 10)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    del metrics["decoders"]["lm"]
+    (folder / "metrics.json").write_text(json.dumps(metrics))
     table = recognition.rates(results.collect(tmp_path, {}), "all")
     cells = dict(zip(table.header, table.rows[0], strict=False))
     assert (cells["System"], cells["WER %, with LM"], cells["CER %, with LM"]) == ("scratch", "–", "–")
     assert table.rows[1][table.header.index("WER %, with LM")] != "–"
 
 
-def test_what_no_system_has_is_no_column(make_recognition_row: Callable[..., Path], tmp_path: Path) -> None:
-    folder = make_recognition_row(tmp_path, "all", "ssl", 1, 10)
-    row = json.loads((folder / "metrics.json").read_text())
-    row.update(num_updates=None, train_s=None, num_speakers=1)
-    for decoder in row["decoders"].values():
+def test_what_no_system_has_is_no_column(make_recogniser: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_recogniser(tmp_path, "all", "ssl", 1, 10)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics.update(num_updates=None, train_s=None, num_speakers=1)
+    for decoder in metrics["decoders"].values():
         decoder.update(settings={}, real_time_factor=None)
-    (folder / "metrics.json").write_text(json.dumps(row))
+    (folder / "metrics.json").write_text(json.dumps(metrics))
     gathered = results.collect(tmp_path, {})
     for table in (recognition.rates(gathered, "all"), recognition.decoding(gathered, "all")):
         assert "–" not in table.rows[0]
@@ -133,23 +133,23 @@ def test_comparison_with_itself_finds_nothing(gathered: dict[str, Any]) -> None:
         assert (c.difference, c.interval, c.num_better) == (0.0, (0.0, 0.0), 0)
 
 
-def test_unequal_training_is_told(make_recognition_row: Callable[..., Path], tmp_path: Path) -> None:
-    make_recognition_row(tmp_path, "all", "ssl", 1, 10)
-    folder = make_recognition_row(tmp_path, "all", "scratch", 1, 10)
-    row = json.loads((folder / "metrics.json").read_text())
-    (folder / "metrics.json").write_text(json.dumps(row | {"num_updates": 4000}))
+def test_unequal_training_gives_a_warning(make_recogniser: Callable[..., Path], tmp_path: Path) -> None:
+    make_recogniser(tmp_path, "all", "ssl", 1, 10)
+    folder = make_recogniser(tmp_path, "all", "scratch", 1, 10)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"num_updates": 4000}))
     table = breakdowns.comparison(results.collect(tmp_path, {}), "ssl", "scratch")
     assert table is not None
     assert "NOT at equal numbers" in table.note
     assert table.rows[0][-1] == "400 against 4,000"
 
 
-def test_other_words_are_not_compared(make_recognition_row: Callable[..., Path], tmp_path: Path) -> None:
-    make_recognition_row(tmp_path, "all", "ssl", 1, 10)
-    folder = make_recognition_row(tmp_path, "all", "scratch", 1, 10)
-    row = json.loads((folder / "metrics.json").read_text())
-    row["decoders"]["greedy"]["per_speaker"]["veu0"][2] += 1
-    (folder / "metrics.json").write_text(json.dumps(row))
+def test_other_words_are_not_compared(make_recogniser: Callable[..., Path], tmp_path: Path) -> None:
+    make_recogniser(tmp_path, "all", "ssl", 1, 10)
+    folder = make_recogniser(tmp_path, "all", "scratch", 1, 10)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["decoders"]["greedy"]["per_speaker"]["veu0"][2] += 1
+    (folder / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(ValueError, match="all/scratch seed 1: was not tested on the same words"):
         comparison.compare(results.collect(tmp_path, {}), "ssl", "scratch")
     with pytest.raises(ValueError, match="expected pairs of systems"):
@@ -169,13 +169,13 @@ def test_minutes_of_labels_are_columns(gathered: dict[str, Any]) -> None:
     assert table.rows[2][2].startswith(rates.rows[1][2])
 
 
-def test_other_tests_are_another_family(make_recognition_row: Callable[..., Path], tmp_path: Path) -> None:
+def test_other_tests_are_another_family(make_recogniser: Callable[..., Path], tmp_path: Path) -> None:
     for partition, minutes in {"asr_1min": 1, "asr": 10, "digits/1": 1, "digits/all": 60, "alone": 5}.items():
-        folder = make_recognition_row(tmp_path, partition, "ssl", 1, minutes)
+        folder = make_recogniser(tmp_path, partition, "ssl", 1, minutes)
         if partition.startswith(("digits", "alone")):
-            row = json.loads((folder / "metrics.json").read_text())
-            row["decoders"]["greedy"]["per_speaker"]["veu0"][2] += 1 + (partition == "alone")
-            (folder / "metrics.json").write_text(json.dumps(row))
+            metrics = json.loads((folder / "metrics.json").read_text())
+            metrics["decoders"]["greedy"]["per_speaker"]["veu0"][2] += 1 + (partition == "alone")
+            (folder / "metrics.json").write_text(json.dumps(metrics))
     found = breakdowns.families(results.collect(tmp_path, {}))
     assert found == {
         "asr": [(1.0, "asr_1min"), (10.0, "asr")],
@@ -231,27 +231,27 @@ def test_classifiers_keep_their_own_partitions(gathered: dict[str, Any]) -> None
     assert not any("accent_leaky" in t.title for t in other_partitions(gathered))
 
 
-def test_rows_of_two_kinds_under_one_name_are_refused(
-    make_row: Callable[..., Path], make_recognition_row: Callable[..., Path], tmp_path: Path
+def test_results_of_two_types_under_one_name_are_refused(
+    make_system: Callable[..., Path], make_recogniser: Callable[..., Path], tmp_path: Path
 ) -> None:
-    folder = make_recognition_row(tmp_path, "all", "ssl", 1, 10)
-    other = make_row(tmp_path, "published", "temporal_cnn", 2)
-    row = json.loads((other / "metrics.json").read_text()) | {"partition": "all", "row": "ssl"}
-    (other / "metrics.json").write_text(json.dumps(row))
+    folder = make_recogniser(tmp_path, "all", "ssl", 1, 10)
+    other = make_system(tmp_path, "published", "temporal_cnn", 2)
+    metrics = json.loads((other / "metrics.json").read_text()) | {"partition": "all", "system": "ssl"}
+    (other / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(ValueError, match="all/ssl: the seeds are results of several types"):
         results.collect(tmp_path, {})
     (other / "metrics.json").unlink()
-    row = json.loads((folder / "metrics.json").read_text())
-    (folder / "metrics.json").write_text(json.dumps(row | {"kind": "telepathy"}))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"kind": "telepathy"}))
     with pytest.raises(ValueError, match="'telepathy'"):
         results.collect(tmp_path, {})
-    del row["decoders"]
-    (folder / "metrics.json").write_text(json.dumps(row))
+    del metrics["decoders"]
+    (folder / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(ValueError, match=r"no value for \['decoders'\]"):
         results.collect(tmp_path, {})
 
 
-def test_stale_page_of_several_kinds_is_found(gathered: dict[str, Any], tmp_path: Path) -> None:
+def test_stale_page_of_several_types_is_found(gathered: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(results.dumps(gathered))
     page = results.rewrite_markdown(tmp_path)
     assert results.stale_results_page(tmp_path) is None
@@ -280,8 +280,8 @@ def test_tables_of_other_tools_are_checked(tmp_path: Path) -> None:
         extras.read_tables(tmp_path)
 
 
-def test_rows_that_say_no_kind_are_classifications() -> None:
-    """Results from before rows had kinds give the same page, byte for byte."""
+def test_results_without_a_kind_are_classifications() -> None:
+    """Results written before there were types give the same page, byte for byte."""
     folder = REPOSITORY / "recipes" / "spoken_digits"
     found = results.read_results(folder / "results.json")
     for item in (*found["systems"], *found["summary"]):

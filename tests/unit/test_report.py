@@ -25,8 +25,8 @@ from fairseq_ext.report.run import Run
 
 
 @pytest.fixture(scope="module")
-def run(made_up_run: Path, about: dict[str, object]) -> Run:
-    return Run(made_up_run, results.collect(made_up_run, about), ("t-SNE",))
+def run(digits_run: Path, about: dict[str, object]) -> Run:
+    return Run(digits_run, results.collect(digits_run, about), ("t-SNE",))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_nothing_is_loaded_from_elsewhere(html: str, document: Document) -> None
     assert policy.startswith("default-src 'none'")
 
 
-def test_every_row_is_there(run: Run, html: str) -> None:
+def test_every_system_is_there(run: Run, html: str) -> None:
     every = re.search(r'id="systems">.*?</table>', html, re.DOTALL)
     assert every is not None
     lines = re.findall(r'<tr><th scope="row">(.*?)</th><td>(.*?)</td><td>(\d+)</td>', every[0])
@@ -165,8 +165,8 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=root)
 
 
-def test_command_writes_everything(made_up_run: Path, tmp_path: Path, about: dict[str, Any]) -> None:
-    (tmp_path / "scores").symlink_to(made_up_run / "scores")
+def test_command_writes_everything(digits_run: Path, tmp_path: Path, about: dict[str, Any]) -> None:
+    (tmp_path / "scores").symlink_to(digits_run / "scores")
     (tmp_path / "about.json").write_text(json.dumps(about))
     done = command("tools/report.py", str(tmp_path), "--about", str(tmp_path / "about.json"), "--no-umap")
     assert done.returncode == 0, done.stderr
@@ -176,7 +176,7 @@ def test_command_writes_everything(made_up_run: Path, tmp_path: Path, about: dic
 
 
 def test_what_is_not_there_is_said_in_a_sentence(
-    made_up_run: Path,
+    digits_run: Path,
     tmp_path: Path,
     repository: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -214,7 +214,7 @@ def test_what_is_not_there_is_said_in_a_sentence(
             "a partition ssl expected, found asr;",
         ),
         ("attribute", "--run nope --origin real", "nope: the folder of a run expected, found none"),
-        ("attribute", f"--run {made_up_run} --origin real", "a partition asr expected, found"),
+        ("attribute", f"--run {digits_run} --origin real", "a partition asr expected, found"),
     ):
         with pytest.raises(SystemExit) as ended:
             run(tool, arguments)

@@ -1,4 +1,4 @@
-"""Rows are gathered completely, summarised rightly, and RESULTS.md follows from results.json alone."""
+"""Scored systems are gathered completely, summarised rightly, and RESULTS.md follows from results.json alone."""
 
 import json
 import re
@@ -18,25 +18,25 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def gathered(
-    made_up_run: Path, about: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+    digits_run: Path, about: dict[str, object], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """The made-up run's results, written and read again."""
+    """Return the run's results, written and read again."""
     copy = tmp_path_factory.mktemp("gathered")
-    shutil.copytree(made_up_run / "scores", copy / "scores")
+    shutil.copytree(digits_run / "scores", copy / "scores")
     results.write_results(copy, about)
     assert results.stale_results_page(copy) is None
     return results.read_results(copy / "results.json")
 
 
-def test_every_row_is_there(gathered: dict[str, Any], made_up_run: Path) -> None:
-    files = list((made_up_run / "scores").rglob("metrics.json"))
+def test_every_system_is_there(gathered: dict[str, Any], digits_run: Path) -> None:
+    files = list((digits_run / "scores").rglob("metrics.json"))
     assert len(gathered["systems"]) == len(files) > 20
-    keys = [(row["partition"], row["system"], row["seed"]) for row in gathered["systems"]]
+    keys = [(s["partition"], s["system"], s["seed"]) for s in gathered["systems"]]
     assert keys == sorted(keys)
 
 
-def test_commands_do_not_name_the_machine(make_row: Callable[..., Path], tmp_path: Path) -> None:
-    make_row(tmp_path, "published", "temporal_cnn", 1)
+def test_commands_do_not_name_the_machine(make_system: Callable[..., Path], tmp_path: Path) -> None:
+    make_system(tmp_path, "published", "temporal_cnn", 1)
     assert results.read_systems(tmp_path)[0]["command"] == "evaluate RUN"
 
 
@@ -44,8 +44,8 @@ def test_summary_is_over_seeds(gathered: dict[str, Any]) -> None:
     summary = next(
         s for s in gathered["summary"] if (s["partition"], s["system"]) == ("published", "temporal_cnn")
     )
-    mine = [r for r in gathered["systems"] if (r["partition"], r["system"]) == ("published", "temporal_cnn")]
-    values = [row["metrics"]["accuracy"]["value"] for row in mine]
+    seeds = [s for s in gathered["systems"] if (s["partition"], s["system"]) == ("published", "temporal_cnn")]
+    values = [s["metrics"]["accuracy"]["value"] for s in seeds]
     found = summary["metrics"]["accuracy"]
     assert found["mean"] == pytest.approx(sum(values) / 2)
     assert (found["min"], found["max"]) == (min(values), max(values))
@@ -95,10 +95,10 @@ def test_leaky_control_is_marked(gathered: dict[str, Any]) -> None:
     assert float(difference) == pytest.approx(float(leaky.split()[0]) - float(sound.split()[0]), abs=0.11)
 
 
-def test_real_data_has_no_warning(make_row: Callable[..., Path], tmp_path: Path) -> None:
-    make_row(tmp_path, "published", "temporal_cnn", 1, data="real")
+def test_real_data_has_no_warning(make_system: Callable[..., Path], tmp_path: Path) -> None:
+    make_system(tmp_path, "published", "temporal_cnn", 1, data="real")
     assert provenance.synthetic_note(results.collect(tmp_path, {})) is None
-    make_row(tmp_path, "published", "temporal_cnn", 2, data="synthetic")
+    make_system(tmp_path, "published", "temporal_cnn", 2, data="synthetic")
     assert "Partly synthetic" in (provenance.synthetic_note(results.collect(tmp_path, {})) or "")
 
 
@@ -110,18 +110,18 @@ def test_detailed_system_is_the_recipes_choice(gathered: dict[str, Any]) -> None
     assert partitions.detailed_system(unknown) == "simclr_probe"
 
 
-def test_mixed_settings_are_told(make_row: Callable[..., Path], tmp_path: Path) -> None:
+def test_mixed_settings_give_a_warning(make_system: Callable[..., Path], tmp_path: Path) -> None:
     for seed in (1, 2):
-        folder = make_row(tmp_path, "published", "temporal_cnn", seed)
-        row = json.loads((folder / "metrics.json").read_text())
-        (folder / "metrics.json").write_text(json.dumps(row | {"config_hash": f"hash{seed}"}))
+        folder = make_system(tmp_path, "published", "temporal_cnn", seed)
+        metrics = json.loads((folder / "metrics.json").read_text())
+        (folder / "metrics.json").write_text(json.dumps(metrics | {"config_hash": f"hash{seed}"}))
     assert "Warning: the seeds of temporal_cnn" in markdown.markdown(results.collect(tmp_path, {}))
 
 
-def test_broken_rows_are_named(make_row: Callable[..., Path], tmp_path: Path) -> None:
+def test_damaged_files_are_named(make_system: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"scores: no metrics.json below it"):
         results.collect(tmp_path, {})
-    folder = make_row(tmp_path, "published", "temporal_cnn", 1)
+    folder = make_system(tmp_path, "published", "temporal_cnn", 1)
     (folder / "metrics.json").write_text("{")
     with pytest.raises(ValueError, match=r"seed1/metrics.json: not a JSON object"):
         results.collect(tmp_path, {})
@@ -130,15 +130,15 @@ def test_broken_rows_are_named(make_row: Callable[..., Path], tmp_path: Path) ->
         results.collect(tmp_path, {})
 
 
-def test_the_same_row_twice_is_refused(make_row: Callable[..., Path], tmp_path: Path) -> None:
-    folder = make_row(tmp_path, "published", "temporal_cnn", 1)
+def test_a_system_scored_twice_is_refused(make_system: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_system(tmp_path, "published", "temporal_cnn", 1)
     shutil.copytree(folder, tmp_path / "scores" / "again")
     with pytest.raises(ValueError, match="twice"):
         results.collect(tmp_path, {})
 
 
-def test_stale_page_is_found(make_row: Callable[..., Path], tmp_path: Path) -> None:
-    make_row(tmp_path, "published", "temporal_cnn", 1)
+def test_stale_page_is_found(make_system: Callable[..., Path], tmp_path: Path) -> None:
+    make_system(tmp_path, "published", "temporal_cnn", 1)
     results.write_results(tmp_path, {})
     page = tmp_path / "RESULTS.md"
     page.write_text(re.sub(r"\d\d\.\d", "99.9", page.read_text(), count=1))
@@ -149,7 +149,7 @@ def test_stale_page_is_found(make_row: Callable[..., Path], tmp_path: Path) -> N
     assert results.stale_results_page(tmp_path) is None
 
 
-def test_json_has_one_row_per_line(gathered: dict[str, Any]) -> None:
+def test_json_has_one_system_per_line(gathered: dict[str, Any]) -> None:
     text = results.dumps(gathered)
     assert json.loads(text) == gathered
     assert sum(line.startswith('  {"system"') for line in text.splitlines()) == len(gathered["systems"])

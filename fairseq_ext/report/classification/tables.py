@@ -116,7 +116,10 @@ def _note(summary: Summary) -> str:
     over = summary.get("intervals_over", "recordings")
     note = INTERVALS_NOTE + DRAWN_NOTES[over].format(n=summary["n"])
     if "folds" in summary:
-        note += f" The predictions of all {len(summary['folds'])} folds are scored together; each fold tests others."
+        folds = len(summary["folds"])
+        note += (
+            f" Each fold tests other recordings; the predictions of all {folds} folds are scored together."
+        )
         num_speakers = len(summary["per_speaker"])
         if over == "speakers" and num_speakers < FEW_SPEAKERS:
             note += f" With {num_speakers} speakers the intervals are rough."
