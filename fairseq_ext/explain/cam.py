@@ -1,4 +1,9 @@
-"""Class activation maps: HiRes-CAM and Grad-CAM, at a layer of (T, D) activations and gradients."""
+"""Class activation maps: HiRes-CAM and Grad-CAM, at a layer of (T, D) activations and gradients.
+
+These are not captum's: its LayerGradCam averages over channels instead of time where a layer gives (B, T, D), as all
+of our encoders' do, and it runs the network again for every score and method, which for ten words of a clip took 2.5
+times as long. Where captum can be compared, its values are equal (tests/unit/test_attribution_captum.py).
+"""
 
 from __future__ import annotations
 

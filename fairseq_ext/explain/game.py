@@ -16,10 +16,10 @@ from tqdm import tqdm
 from ..text.scoring import Interval, bootstrap_interval
 from .cam import CAMS, cams
 from .clips import Clip, Word
+from .integrated import IncompleteError
 from .maps import AttributionMap
 from .methods import DEFAULT_METHOD, attribute, attribute_each
 from .network import Network
-from .path import IncompleteError
 from .pointing import PointingScore, pointing_game
 from .sanity import map_correlation, randomised_weights
 

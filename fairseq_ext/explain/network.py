@@ -87,20 +87,7 @@ class Network:
 
         with torch.no_grad():
             self._run(waveform, look)
-        return self._frames_first(seen[0])
-
-    def layer_gradient(self, waveform: Tensor, target: Target) -> tuple[Tensor, Tensor]:
-        """Reads the layer and the gradient of a score there.
-
-        Args:
-            waveform: (1, S).
-            target: the score.
-
-        Returns:
-            Activations and gradient, (T, D) each.
-        """
-        activations, gradients = self.layer_gradients(waveform, [target])
-        return activations, gradients[0]
+        return self.frames_first(seen[0])
 
     def layer_gradients(self, waveform: Tensor, targets: Sequence[Target]) -> tuple[Tensor, list[Tensor]]:
         """Reads the layer and the gradients of several scores there, from one forward.
@@ -112,40 +99,15 @@ class Network:
         Returns:
             Activations (T, D), and for each target the gradient (T, D).
         """
-        activations = self.activations(waveform)
+        activations = self.activations(waveform)  # (1, T, D)
         check_waveform(waveform, one=True)
+        # The forward runs again with a leaf in the layer's place: this works for frozen parameters too, and nothing
+        # below the layer is kept for the backward passes.
+        leaf = self.frames_first(activations).clone().requires_grad_()
         with torch.enable_grad():
-            leaf, output = self._with_layer(waveform, activations)
-            # The graph serves the other targets too.
-            gradients = [score_gradient(target(output), leaf, target, keep=True) for target in targets]
-        return activations[0], [self._frames_first(gradient)[0] for gradient in gradients]
-
-    def scores_with_layer(
-        self, waveform: Tensor, activations: Tensor, target: Target
-    ) -> tuple[Tensor, Tensor]:
-        """Puts other activations in the layer's place.
-
-        Args:
-            waveform: (1, S), for whatever the network computes beside the layer.
-            activations: (B, T, D).
-            target: the score.
-
-        Returns:
-            Scores (B,) and their gradients (B, T, D) with respect to `activations`.
-        """
-        check_waveform(waveform, one=True)
-        with torch.enable_grad():
-            leaf, output = self._with_layer(waveform, activations)
-            scores = target(output)
-            gradient = score_gradient(scores, leaf, target)
-        return scores.detach(), self._frames_first(gradient)
-
-    def _with_layer(self, waveform: Tensor, activations: Tensor) -> tuple[Tensor, Tensor]:
-        """The leaf that stands in the layer's place, and the output made from it."""
-        placed = activations if self.time_axis == 1 else activations.transpose(1, 2)
-        # A leaf of its own: works for frozen parameters too, and what lies below the layer is not kept.
-        leaf = placed.detach().clone().requires_grad_()
-        return leaf, self._run(waveform.expand(len(leaf), -1), lambda _: leaf.clone())
+            output = self._run(waveform, lambda _: leaf.clone())
+            gradients = [score_gradient(target(output), leaf, target) for target in targets]
+        return activations[0], [self.frames_first(gradient)[0] for gradient in gradients]
 
     def _run(self, waveform: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
         """Forward with the layer's output passed through `change`."""
@@ -189,29 +151,28 @@ class Network:
             raise ValueError(f"{name}: expected evaluation mode, found training mode; call eval() first")
         return output
 
-    def _frames_first(self, values: Tensor) -> Tensor:
+    def frames_first(self, values: Tensor) -> Tensor:
         """(B, T, D) of what the layer gave."""
         return values if self.time_axis == 1 else values.transpose(1, 2)
 
 
-def score_gradient(scores: Tensor, leaf: Tensor, target: Target, *, keep: bool = False) -> Tensor:
-    """Differentiates scores of independent clips.
+def score_gradient(scores: Tensor, leaf: Tensor, target: Target) -> Tensor:
+    """Differentiate scores of independent clips; the graph is kept for other scores.
 
     Args:
         scores: (B,).
-        leaf: (B, ...), what they were made from.
-        target: for the message.
-        keep: the graph, for other scores.
+        leaf: tensor that the scores were computed from, (B, ...).
+        target: the score's target, for the message.
 
     Returns:
-        The leaf's shape.
+        The gradient, of the leaf's shape.
 
     Raises:
-        ValueError: when the scores do not depend on the leaf.
+        ValueError: the scores do not depend on the leaf.
     """
     gradient = None
     if scores.requires_grad:
-        (gradient,) = torch.autograd.grad(scores.sum(), leaf, allow_unused=True, retain_graph=keep)
+        (gradient,) = torch.autograd.grad(scores.sum(), leaf, allow_unused=True, retain_graph=True)
     if gradient is None:
         raise ValueError(
             f"target {target.name!r}: expected a score that depends on the layer, found no gradient; name a layer "

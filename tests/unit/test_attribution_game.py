@@ -20,9 +20,9 @@ from fairseq_ext.explain.clips import Clip, choose_utterances, read_clips
 from fairseq_ext.explain.game import ALIGNMENT, Settings, play, words_of
 from fairseq_ext.explain.game_files import Options, explain_all, recognition_jobs
 from fairseq_ext.explain.game_table import Played, table
+from fairseq_ext.explain.integrated import IncompleteError
 from fairseq_ext.explain.maps import FrameGrid
 from fairseq_ext.explain.network import Network
-from fairseq_ext.explain.path import IncompleteError
 from fairseq_ext.explain.spoken import find_word_times, read_word_times
 from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.report import extras
