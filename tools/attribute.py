@@ -85,18 +85,18 @@ def explain_one(args: argparse.Namespace) -> None:
 def play(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from fairseq_ext.explain.game import Settings
-    from fairseq_ext.explain.game_files import Options, explain_all, recognition_jobs
-    from fairseq_ext.scoring.runs import Job, check_partitions
+    from fairseq_ext.explain.pointing_game import Settings
+    from fairseq_ext.explain.pointing_game_files import Options, explain_all, finished_recognizers
     from fairseq_ext.scoring.scored_system import ScoredSystem
+    from fairseq_ext.scoring.trainings import FinishedTraining, check_partitions
 
     command = shlex.join(["tools/attribute.py", *sys.argv[1:]])
     if args.run:
         check_partitions(args.run, args.partitions)
-        jobs = recognition_jobs(args.run, args.origin, command, args.partitions, seed=args.seed)
+        jobs = finished_recognizers(args.run, args.origin, command, args.partitions, seed=args.seed)
     else:
         system = ScoredSystem(args.system, args.partition, args.seed, args.origin, command)
-        jobs = [Job(args.checkpoint, args.data, system, args.out)]
+        jobs = [FinishedTraining(args.checkpoint, args.data, system, args.out)]
     options = Options(
         game=Settings(methods=tuple(args.method), tolerance_s=args.tolerance_s),
         times=tuple(args.times),

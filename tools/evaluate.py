@@ -76,19 +76,20 @@ def load(path: str, *, device: str, label: str) -> Any:
 def score(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
+    from fairseq_ext.scoring.evaluation import evaluate_all
     from fairseq_ext.scoring.heads import per_head
-    from fairseq_ext.scoring.runs import Job, check_partitions, evaluate_all, jobs_of_run
     from fairseq_ext.scoring.scored_system import ScoredSystem
+    from fairseq_ext.scoring.trainings import FinishedTraining, check_partitions, finished_trainings
 
     command = shlex.join(["tools/evaluate.py", *sys.argv[1:]])
     if args.run:
         check_partitions(args.run, args.partitions)
-        jobs = jobs_of_run(args.run, args.origin, command, args.partitions)
+        jobs = finished_trainings(args.run, args.origin, command, args.partitions)
         if args.heads:
             jobs = per_head(jobs, dict(args.heads), args.run, args.split)
     else:
         system = ScoredSystem(args.system, args.partition, args.seed, args.origin, command)
-        jobs = [Job(args.checkpoint, args.data, system, args.out)]
+        jobs = [FinishedTraining(args.checkpoint, args.data, system, args.out)]
     if not jobs:
         print("no finished training found, so nothing is scored")
     options = {"split": args.split, "label": args.label, "device": args.device, "over": args.intervals_over}

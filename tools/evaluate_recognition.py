@@ -71,16 +71,16 @@ def score(args: argparse.Namespace) -> None:
     from fairseq_ext.decoding.tuning import Grid
     from fairseq_ext.scoring.recognition.decoders import read_language_model
     from fairseq_ext.scoring.recognition.evaluation import Options, recognise_all
-    from fairseq_ext.scoring.runs import Job, check_partitions, jobs_of_run
     from fairseq_ext.scoring.scored_system import ScoredSystem
+    from fairseq_ext.scoring.trainings import FinishedTraining, check_partitions, finished_trainings
 
     command = shlex.join(["tools/evaluate_recognition.py", *sys.argv[1:]])
     if args.run:
         check_partitions(args.run, args.partitions)
-        jobs = jobs_of_run(args.run, args.origin, command, args.partitions)
+        jobs = finished_trainings(args.run, args.origin, command, args.partitions)
     else:
         system = ScoredSystem(args.system, args.partition, args.seed, args.origin, command)
-        jobs = [Job(args.checkpoint, args.data, system, args.out)]
+        jobs = [FinishedTraining(args.checkpoint, args.data, system, args.out)]
     if not jobs:
         print("no finished training found, so nothing is scored")
     names = ("alphas", "betas", "unk_scores")

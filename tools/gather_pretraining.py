@@ -32,11 +32,11 @@ def read(path: str) -> Any:
 
 def gather(args: argparse.Namespace) -> None:
     from fairseq_ext.scoring.pretraining import gather_all
-    from fairseq_ext.scoring.runs import check_partitions, jobs_of_run
+    from fairseq_ext.scoring.trainings import check_partitions, finished_trainings
 
     check_partitions(args.run, args.partitions)
     command = shlex.join(["tools/gather_pretraining.py", *sys.argv[1:]])
-    jobs = jobs_of_run(args.run, args.origin, command, args.partitions)
+    jobs = finished_trainings(args.run, args.origin, command, args.partitions)
     if not jobs:
         print("no finished training found, so nothing is gathered")
     for line in gather_all(jobs, read, force=args.force):

@@ -30,7 +30,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     args = parse()
     from fairseq_ext.scoring import classification
-    from fairseq_ext.scoring.baselines import majority
+    from fairseq_ext.scoring.majority import majority
     from fairseq_ext.scoring.scored_system import ScoredSystem
 
     command = shlex.join(["tools/majority.py", *sys.argv[1:]])

@@ -55,7 +55,7 @@ def load(path: str, *, device: str, untrained: bool = False) -> Any:
 def score(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from fairseq_ext.scoring.runs import probe_checkpoint
+    from fairseq_ext.scoring.probing import probe_checkpoint
     from fairseq_ext.scoring.scored_system import ScoredSystem
 
     command = shlex.join(["tools/probe.py", *sys.argv[1:]])

@@ -136,27 +136,27 @@ def _check_choices(place: str, baseline: str, mel: MelSpectrogram | None) -> Non
 
 
 def _baseline(network: Network, waveform: Tensor, baseline: str) -> Tensor:
-    """(1, S)."""
+    """Return the start of the path, (1, S)."""
     if baseline == "silence":
         return torch.zeros_like(waveform)
     return background_noise(waveform, network.sample_rate_hz, FLOOR_DB)
 
 
 def time_frequency(sound: Tensor, gradient: Tensor, mel: MelSpectrogram) -> Tensor:
-    """Splits sound times gradient over mel bands and frames, exactly.
+    """Split sound times gradient over mel bands and frames, exactly.
 
     A short-time Fourier transform whose windows' squares are divided out keeps the sum over the samples
     (Parseval), so that the values add up to those over time (compare Vielhaben et al. 2023, "Explainable
     AI for time series via virtual inspection layers", arXiv 2303.06365). A bin's value is shared among the
-    bands that hear it.
+    bands that cover it.
 
     Args:
-        sound: (S,), what changes along the path.
-        gradient: (S,), its mean along the path.
-        mel: the bands, window and hop.
+        sound: difference between the ends of the path, (S,).
+        gradient: mean gradient along the path, (S,).
+        mel: mel bands, with window and hop.
 
     Returns:
-        (T', F), T' = 1 + S // hop; sums to (sound * gradient).sum().
+        Values, (T', F) with T' = 1 + S // hop; they sum to (sound * gradient).sum().
 
     Raises:
         ValueError: windows with gaps between them.
@@ -184,17 +184,17 @@ def time_frequency(sound: Tensor, gradient: Tensor, mel: MelSpectrogram) -> Tens
 
 
 def _shares(mel: MelSpectrogram) -> Tensor:
-    """(K, F) shares of each bin, rows sum to 1; bins outside all bands go to the nearest."""
+    """Return the share of each bin in each band, (K, F), rows sum to 1; bins outside all bands go to the nearest."""
     filters = mel.get_buffer("filters").clone()
     bins, edges = mel.get_buffer("bins_hz"), mel.get_buffer("edges_hz")
-    unheard = filters.sum(1) <= 0
-    filters[unheard & (bins <= edges[1]), 0] = 1.0
-    filters[unheard & (bins > edges[1]), -1] = 1.0
+    uncovered = filters.sum(1) <= 0
+    filters[uncovered & (bins <= edges[1]), 0] = 1.0
+    filters[uncovered & (bins > edges[1]), -1] = 1.0
     return filters / filters.sum(1, keepdim=True)
 
 
 def _sum_per_frame(values: Tensor, network: Network) -> Tensor:
-    """(T,) sums of (S,) over the network's frames; what lies before the first or after the last joins them."""
+    """Sum values (S,) over the network's frames, (T,); samples beyond the ends count to the outer frames."""
     num_frames = max(1, network.grid.num_frames(len(values) / network.sample_rate_hz))
     first_s = network.grid.first_centre_s - network.grid.step_s / 2
     times_s = np.arange(len(values)) / network.sample_rate_hz

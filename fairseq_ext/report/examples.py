@@ -42,7 +42,7 @@ def examples(run: Run) -> str | None:
     locations = read_locations(run.folder / "manifests" / heads[0], "test")
     words = run.results["about"].get("words", {})
     order = _wrong_first(answers)
-    wrong = int((answers.answers != answers.targets).sum())
+    wrong = int((answers.predicted != answers.targets).sum())
     shown = order[:MAX_CLIPS]
     rate = _sample_rate_hz(folder)
     budget = MAX_AUDIO_BYTES
@@ -72,7 +72,7 @@ def _wrong_first(answers: Predictions) -> list[int]:
 
 def _card(answers: Predictions, i: int, words: Mapping[str, str], sound: str) -> str:
     reference, hypothesis = (
-        words.get(answers.labels[k], answers.labels[k]) for k in (answers.targets[i], answers.answers[i])
+        words.get(answers.labels[k], answers.labels[k]) for k in (answers.targets[i], answers.predicted[i])
     )
     is_wrong = reference != hypothesis
     pair = page.differences(reference.split(), hypothesis.split())

@@ -102,7 +102,7 @@ def write_row(
         "device": "cpu",
     }
     cost = {"num_parameters": 1234, "train_s": 5.5, "num_unreadable": 0}
-    found = metrics.score(targets, answers.answers, speakers, LABELS)
+    found = metrics.score(targets, answers.predicted, speakers, LABELS)
     (out / "metrics.json").write_text(json.dumps({**about, **found, **made, **cost}))
     return out
 
