@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..scoring.runs import Job
+    from ..scoring.trainings import FinishedTraining
 
 
 def add_checkpoint_or_run(
@@ -80,25 +80,27 @@ def check_checkpoint_or_run(args: argparse.Namespace) -> None:
         raise argparse.ArgumentError(None, "--checkpoint needs --data, --system and --out")
 
 
-def find_jobs(args: argparse.Namespace, jobs_of: "Callable[..., list[Job]] | None" = None) -> "list[Job]":
+def find_trainings(
+    args: argparse.Namespace, find: "Callable[..., list[FinishedTraining]] | None" = None
+) -> "list[FinishedTraining]":
     """Find the checkpoints to score.
 
     Args:
         args: parsed options of `add_checkpoint_or_run` and `add_origin`.
-        jobs_of: finds those of a run; None = `scoring.runs.jobs_of_run`.
+        find: finds those of a run; None = `scoring.trainings.finished_trainings`.
 
     Returns:
-        A job for each checkpoint.
+        A training for each checkpoint.
 
     Raises:
         FileNotFoundError: if there is no such run folder.
         ValueError: if it holds no partition of a given name.
     """
-    from ..scoring.runs import Job, check_partitions, jobs_of_run
     from ..scoring.scored_system import ScoredSystem
+    from ..scoring.trainings import FinishedTraining, check_partitions, finished_trainings
 
     if args.run:
         check_partitions(args.run, args.partitions)
-        return (jobs_of or jobs_of_run)(args.run, args.origin, args.command_line, args.partitions)
+        return (find or finished_trainings)(args.run, args.origin, args.command_line, args.partitions)
     system = ScoredSystem(args.system, args.partition, args.seed, args.origin, args.command_line)
-    return [Job(args.checkpoint, args.data, system, args.out)]
+    return [FinishedTraining(args.checkpoint, args.data, system, args.out)]

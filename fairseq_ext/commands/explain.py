@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ._scored import add_checkpoint_or_run, add_origin, check_checkpoint_or_run, find_jobs
+from ._scored import add_checkpoint_or_run, add_origin, check_checkpoint_or_run, find_trainings
 
 SUMMARY = "Draw what a network listens to; play the pointing game"
 ONE_OF = "give one of CHECKPOINT FILE, --run and --checkpoint"
@@ -88,8 +88,8 @@ def _play(args: argparse.Namespace) -> None:
         raise argparse.ArgumentError(None, "--run and --checkpoint need --origin")
     from tqdm import tqdm
 
-    from ..explain.game import Settings
-    from ..explain.game_files import Options, explain_all, recognition_jobs
+    from ..explain.pointing_game import Settings
+    from ..explain.pointing_game_files import Options, explain_all, finished_recognizers
 
     options = Options(
         game=Settings(methods=tuple(args.method), tolerance_s=args.tolerance_s),
@@ -102,7 +102,7 @@ def _play(args: argparse.Namespace) -> None:
 
         return load_explained(path, args.layer, args.device)
 
-    jobs = find_jobs(args, partial(recognition_jobs, seed=args.seed))
+    jobs = find_trainings(args, partial(finished_recognizers, seed=args.seed))
     corpus = args.run / "corpus.link" if args.run else None
     for line in explain_all(jobs, load, options, corpus=corpus, force=args.force):
         tqdm.write(line)

@@ -21,7 +21,7 @@ from ._scored import (
     add_intervals_over,
     add_origin,
     check_checkpoint_or_run,
-    find_jobs,
+    find_trainings,
 )
 
 SUMMARY = "Score classifiers: accuracy, F1, predictions, embeddings"
@@ -84,10 +84,10 @@ def run(args: argparse.Namespace) -> int:
         raise argparse.ArgumentError(None, "--heads goes with --run and without --label")
     from tqdm import tqdm
 
+    from ..scoring.evaluation import evaluate_all
     from ..scoring.heads import per_head
-    from ..scoring.runs import evaluate_all
 
-    jobs = find_jobs(args)
+    jobs = find_trainings(args)
     if args.heads:
         jobs = per_head(jobs, dict(args.heads), args.run, args.split)
     if not jobs:

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score each folder and print a line for it."""
     from ..scoring import classification
-    from ..scoring.baselines import majority
+    from ..scoring.majority import majority
     from ..scoring.scored_system import ScoredSystem
 
     for item in args.data:

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ._scored import add_origin, find_jobs
+from ._scored import add_origin, find_trainings
 
 SUMMARY = "Record the final losses of self-supervised trainings"
 
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the results and print a line for each."""
     from ..scoring.pretraining import gather_all
 
-    jobs = find_jobs(args)
+    jobs = find_trainings(args)
     if not jobs:
         print("no finished training found, so nothing is gathered")
     for line in gather_all(jobs, read, force=args.force):

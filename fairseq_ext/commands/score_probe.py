@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """Fit and score the probes and print a line for each."""
     from tqdm import tqdm
 
-    from ..scoring.runs import probe_checkpoint
+    from ..scoring.probing import probe_checkpoint
     from ..scoring.scored_system import ScoredSystem
 
     options = {"label": args.label, "split": args.split, "device": args.device, "force": args.force}

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ._scored import add_checkpoint_or_run, add_origin, check_checkpoint_or_run, find_jobs
+from ._scored import add_checkpoint_or_run, add_origin, check_checkpoint_or_run, find_trainings
 
 SUMMARY = "Score recognisers: WER and CER, greedy and with an n-gram LM"
 
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from ..scoring.recognition.decoders import read_language_model
     from ..scoring.recognition.evaluation import Options, recognise_all
 
-    jobs = find_jobs(args)
+    jobs = find_trainings(args)
     if not jobs:
         print("no finished training found, so nothing is scored")
     grid = Grid(**{name: getattr(args, name) for name in names if getattr(args, name)})

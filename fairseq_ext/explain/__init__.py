@@ -1,25 +1,27 @@
-"""What in a recording made a network say a character, a word or a class: maps over time, and how good they are.
+"""What in a recording makes a network predict a character, a word or a class: maps over time, and how good they are.
 
-maps.py       when a network's frames are; a map of values over them (numpy only)
-targets.py    what is explained: tokens on their aligned frames, a whole transcript, a class
-network.py    the network under study: how to call it, which layer to look at, gradients there
-cam.py        HiRes-CAM (the default) and Grad-CAM
-background.py what stands in for no sound
-occlusion.py  score lost when a stretch of time is covered
-path.py       a gradient integrated along a path, as fine as completeness asks for
-integrated.py integrated gradients over the waveform, a layer, or time and frequency
-methods.py    `attribute`: a method by name
-pointing.py   the pointing game: does the peak lie where the word was spoken?
-sanity.py     randomised weights must change the map
-spoken.py     when each word was spoken, where a corpus knows it
-clips.py      recordings with known word boundaries, aligned by a recogniser
-game.py       the game of a recogniser: the layer chosen on one split, the methods scored on another
+Maps:
+maps.py             the times of a network's frames, and a map of values over them (numpy only)
+targets.py          what is explained: tokens on their aligned frames, a whole transcript, a class
+network.py          the network under study: how to call it, the layer to look at, gradients there
+cam.py              HiRes-CAM (the default) and Grad-CAM
+integrated.py       integrated gradients (captum) over the waveform, a layer, or time and frequency
+occlusion.py        score lost when a stretch of time is covered
+background.py       noise in the place of silence, for the two methods that remove sound
+methods.py          `attribute`: all methods by name
+plot.py             maps over the log-mel spectrogram; hit rates
+recording.py        one recording explained, from a transcript or class to a picture
 
-Beside this folder: attribution_plot.py draws, attribution_clip.py explains one recording, attribution_row.py and
-attribution_table.py leave a recogniser's game in a run's folder for the report.
+How good maps are:
+pointing_score.py   the pointing game: does the peak of a map lie where the word was spoken?
+sanity.py           randomised weights must change the map
+word_times.py       when each word was spoken, for corpora that have this
+aligned_clips.py    recordings with word times, aligned by a recogniser
+pointing_game.py    the game of a recogniser: layers chosen on one split, methods scored on another
+pointing_game_table.py  its results as a table of the report
+pointing_game_files.py  games of all recognisers of a run, written for the report
 
-Which method to trust was measured on networks whose answer was known. Grad-CAM averages gradients over time
-before it weighs channels; the score of one character of a CTC network has its gradient in a few frames, so
-the average forgets which. On the score of a whole transcript it points at chance. HiRes-CAM multiplies frame by
-frame and does not.
+Which method to trust was measured on networks whose answer is known. Grad-CAM averages gradients over time before it
+weighs channels; the score of one character of a CTC network has its gradient in a few frames, and the average loses
+which. On the score of a whole transcript its peaks are at chance. HiRes-CAM multiplies frame by frame and keeps them.
 """

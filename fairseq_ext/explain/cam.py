@@ -1,4 +1,9 @@
-"""Class activation maps: HiRes-CAM and Grad-CAM, at a layer of (T, D) activations and gradients."""
+"""Class activation maps: HiRes-CAM and Grad-CAM, at a layer of (T, D) activations and gradients.
+
+These are not captum's: its LayerGradCam averages over channels instead of time where a layer gives (B, T, D), as all
+of our encoders' do, and it runs the network again for every score and method, which for ten words of a clip took 2.5
+times as long. Where captum can be compared, its values are equal (tests/unit/test_attribution_captum.py).
+"""
 
 from __future__ import annotations
 
@@ -21,36 +26,36 @@ CAMS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
 
 
 def hirescam(network: Network, waveform: Tensor, target: Target) -> AttributionMap:
-    """HiRes-CAM: gradient times activation in each frame, summed over channels.
+    """Explain a score by HiRes-CAM: gradient times activation in each frame, summed over channels.
 
     Draelos and Carin 2020, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
     networks" (arXiv 2011.08891), with time in the place of space.
 
     Args:
         network: the network and its layer.
-        waveform: (1, S).
-        target: the score.
+        waveform: clip, (1, S).
+        target: score to explain.
 
     Returns:
-        The map at the layer's frames; signed.
+        The signed map at the layer's frames.
     """
     return cams(network, waveform, [target], ["hirescam"])["hirescam"][0]
 
 
 def gradcam(network: Network, waveform: Tensor, target: Target) -> AttributionMap:
-    """Grad-CAM: channels weighed by their gradient's mean over time, summed, negative values cut.
+    """Explain a score by Grad-CAM: channels weighed by their mean gradient over time, summed, negative values cut.
 
     Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via gradient-based localization",
-    equations 1 and 2, with time in the place of space. Here because readers expect it by name: a channel that
-    matters in one frame is drawn wherever it is active.
+    equations 1 and 2, with time in the place of space. It is here for comparison: a channel that matters in one frame
+    shows wherever it is active.
 
     Args:
         network: the network and its layer.
-        waveform: (1, S).
-        target: the score.
+        waveform: clip, (1, S).
+        target: score to explain.
 
     Returns:
-        The map at the layer's frames; >= 0.
+        The map at the layer's frames, >= 0.
     """
     return cams(network, waveform, [target], ["gradcam"])["gradcam"][0]
 
@@ -58,12 +63,12 @@ def gradcam(network: Network, waveform: Tensor, target: Target) -> AttributionMa
 def cams(
     network: Network, waveform: Tensor, targets: Sequence[Target], methods: Sequence[str] = tuple(CAMS)
 ) -> dict[str, list[AttributionMap]]:
-    """Several scores of a clip by several methods, from one forward and a gradient per score.
+    """Explain several scores of a clip by several methods, with one forward and a gradient per score.
 
     Args:
         network: the network and its layer.
-        waveform: (1, S).
-        targets: the scores.
+        waveform: clip, (1, S).
+        targets: scores to explain.
         methods: keys of `CAMS`.
 
     Returns:

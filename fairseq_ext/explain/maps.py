@@ -1,4 +1,4 @@
-"""When the frames of a network are, and values over them.
+"""The times of a network's frames, and maps of values over them.
 
 Legend: T frames, F mel bands.
 """
@@ -19,14 +19,14 @@ class FrameGrid:
 
     Attributes:
         step_s: time between frames, s.
-        first_centre_s: middle of what frame 0 sees, s.
+        first_centre_s: middle of the receptive field of frame 0, s.
     """
 
     step_s: float
     first_centre_s: float
 
     def __post_init__(self) -> None:
-        """Refuse a grid on which time stands still."""
+        """Check that time advances."""
         if not (math.isfinite(self.step_s) and self.step_s > 0 and math.isfinite(self.first_centre_s)):
             raise ValueError(
                 f"frame grid: expected a step above 0 s and a finite first centre, found {self.step_s} s and "
@@ -35,14 +35,14 @@ class FrameGrid:
 
     @classmethod
     def of_convolutions(cls, layers: Sequence[tuple[int, int, int]], sample_rate_hz: int) -> FrameGrid:
-        """Derives the grid of a stack of convolutions over the waveform.
+        """Derive the grid of a stack of convolutions over the waveform.
 
         Args:
             layers: (kernel, stride, padding on the left) of each, first to last; padding is 0 in wav2vec 2.0.
-            sample_rate_hz: of the waveform, Hz.
+            sample_rate_hz: sample rate of the waveform, Hz.
 
         Returns:
-            The grid of the last one's output.
+            The grid of the last layer's output.
         """
         hop, centre = 1, 0.0
         for kernel, stride, padding in layers:
@@ -51,18 +51,18 @@ class FrameGrid:
         return cls(hop / sample_rate_hz, centre / sample_rate_hz)
 
     def centres_s(self, num_frames: int) -> NDArray[np.float64]:
-        """Middles of the first frames.
+        """Return the middles of the first frames.
 
         Args:
-            num_frames: T.
+            num_frames: number of frames, T.
 
         Returns:
-            (T,), s.
+            Times, (T,), s.
         """
         return self.first_centre_s + self.step_s * np.arange(num_frames, dtype=np.float64)
 
     def span_s(self, start: int, end: int) -> tuple[float, float]:
-        """Says when a run of frames is, half a step of either side included.
+        """Return the time span of a run of frames, half a step at either side included.
 
         Args:
             start: first frame.
@@ -75,13 +75,13 @@ class FrameGrid:
         return max(0.0, first + start * self.step_s), max(0.0, first + end * self.step_s)
 
     def num_frames(self, duration_s: float) -> int:
-        """Number of frames that a clip should have when its two ends are treated alike.
+        """Return the number of frames of a clip whose two ends are padded alike.
 
         Args:
-            duration_s: of the clip, s.
+            duration_s: duration of the clip, s.
 
         Returns:
-            T; at least 0. Networks differ from it by a frame or two.
+            T, at least 0; networks differ from it by a frame or two.
         """
         steps = (duration_s - 2 * self.first_centre_s) / self.step_s
         return max(0, math.floor(steps + 1e-6) + 1)
@@ -89,17 +89,17 @@ class FrameGrid:
 
 @dataclass(frozen=True)
 class AttributionMap:
-    """How much each moment of a clip speaks for a target.
+    """A map of how much each frame of a clip speaks for a target.
 
     Attributes:
         method: name of the method.
-        target: name of what is explained.
+        target: name of the target.
         values: (T,) float32; positive speaks for the target, negative against it. Units differ by method.
-        grid: when the T frames are.
-        residual: for methods whose values add up to a difference of scores: by how much they fail to, as a
-            share of it; None for other methods.
-        time_frequency: (T', F), the same split over mel bands at the bands' own frame rate; None where the
-            method cannot tell.
+        grid: times of the T frames.
+        residual: error of completeness as a share of the difference of scores, for methods whose values add up to
+            one; None for other methods.
+        time_frequency: the same values split over mel bands, (T', F), at the frame rate of the bands; None for
+            methods without it.
     """
 
     method: str
@@ -110,7 +110,7 @@ class AttributionMap:
     time_frequency: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what could not be drawn or scored."""
+        """Check that the map can be drawn and scored."""
         if self.values.ndim != 1 or not len(self.values) or not np.isfinite(self.values).all():
             raise ValueError(
                 f"{self.method} of {self.target!r}: expected finite values (T,), T > 0, found shape "
@@ -120,7 +120,7 @@ class AttributionMap:
 
     @property
     def positive(self) -> NDArray[np.float32]:
-        """What speaks for the target, (T,) >= 0."""
+        """The values that speak for the target, others 0, (T,)."""
         return np.maximum(self.values, 0)
 
     @property

@@ -29,23 +29,23 @@ DEFAULT_METHOD = "hirescam"
 def attribute(
     network: Network, waveform: Tensor, target: Target, method: str = DEFAULT_METHOD
 ) -> AttributionMap:
-    """Explains a score by a method with its usual settings; call the method's own function for others.
+    """Explain a score by a method with default settings; call the method's function for other settings.
 
     Example, a character of a transcript:
-        `spans = align(network.output(waveform)[0], tokens)`, of `decoding.alignment`
+        `spans = align(network.output(waveform)[0], tokens)`, from `decoding.alignment`
         `attribute(network, waveform, TokenTarget("à", (spans[3],)))`
 
     Args:
         network: the network and its layer.
-        waveform: (1, S), at the network's rate.
-        target: a `TokenTarget`, `TranscriptTarget` or `ClassTarget`.
-        method: a key of `METHODS`.
+        waveform: clip, (1, S), at the network's sample rate.
+        target: score to explain, a `TokenTarget`, `TranscriptTarget` or `ClassTarget`.
+        method: key of `METHODS`.
 
     Returns:
         The map over time.
 
     Raises:
-        ValueError: an unknown method, or what the method refuses.
+        ValueError: unknown method, or the method cannot explain this.
     """
     _check(method)
     return METHODS[method](network, waveform, target)
@@ -54,19 +54,19 @@ def attribute(
 def attribute_each(
     network: Network, waveform: Tensor, targets: Sequence[Target], method: str = DEFAULT_METHOD
 ) -> list[AttributionMap]:
-    """Explains several scores of one clip, such as all its words, at less cost than one after the other.
+    """Explain several scores of one clip, such as all its words, faster than one after the other.
 
     Args:
         network: the network and its layer.
-        waveform: (1, S), at the network's rate.
-        targets: 1 or more.
-        method: a key of `METHODS`.
+        waveform: clip, (1, S), at the network's sample rate.
+        targets: scores to explain, 1 or more.
+        method: key of `METHODS`.
 
     Returns:
-        A map per target, the same as `attribute` gives.
+        A map per target, equal to that of `attribute`.
 
     Raises:
-        ValueError: an unknown method, or what the method refuses.
+        ValueError: unknown method, or the method cannot explain this.
     """
     _check(method)
     if method in CAMS:

@@ -15,31 +15,31 @@ from torch import Tensor, nn
 from .maps import FrameGrid
 from .targets import Target
 
-# A network's frames may differ from the grid's count by this: ends are padded in many ways.
+# Networks pad the ends of a clip in many ways, so their number of frames may differ from the grid's by this.
 FRAME_SLACK = 2
 
 
 class Forward(Protocol):
-    """From clips of one length to the output."""
+    """Maps clips of one length to the network's output."""
 
     def __call__(self, waveform: Tensor) -> Tensor:
-        """Waveforms (B, S) to log probabilities (B, T, V) of a CTC network, or logits (B, C)."""
+        """Map waveforms (B, S) to log probabilities (B, T, V) of a CTC network, or logits (B, C)."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network, and the layer that its maps are made at.
+    """A network, and the layer at which its maps are made.
 
-    Choose an early layer, such as the normalised features: the deeper the layer, the more the network has moved
-    what it heard to the frame where CTC speaks up, which may lie outside the character. At the last one, before a
-    head that works frame by frame, a map cannot leave the aligned frames, whatever was learnt.
+    Choose an early layer, such as the normalised features: the deeper the layer, the more of the evidence has moved to
+    the frame of the CTC peak, which may lie outside the character. At the last layer, before a head that works frame
+    by frame, a map cannot leave the aligned frames, whatever was learnt.
 
     Attributes:
-        forward: see `Forward`. In evaluation mode, and one that lets gradients through.
-        layer: called once in each forward; its output is one tensor.
-        time_axis: of that output: 1 for (B, T, D), 2 for (B, D, T). Never guessed.
-        grid: when the layer's frames are.
-        sample_rate_hz: of the waveform, Hz.
+        forward: the network in evaluation mode, see `Forward`; gradients must flow through it.
+        layer: module called once in each forward, whose output is one tensor.
+        time_axis: time axis of that output: 1 for (B, T, D), 2 for (B, D, T).
+        grid: times of the layer's frames.
+        sample_rate_hz: sample rate of the waveform, Hz.
     """
 
     forward: Forward
@@ -49,7 +49,7 @@ class Network:
     sample_rate_hz: int
 
     def __post_init__(self) -> None:
-        """Refuse an axis that cannot be time."""
+        """Check the time axis."""
         if self.time_axis not in (1, 2):
             raise ValueError(
                 f"network: expected time_axis 1 for (B, T, D) or 2 for (B, D, T), found {self.time_axis}; "
@@ -57,26 +57,26 @@ class Network:
             )
 
     def output(self, waveform: Tensor) -> Tensor:
-        """Runs the network without gradients.
+        """Run the network without gradients.
 
         Args:
-            waveform: (B, S).
+            waveform: clips, (B, S).
 
         Returns:
-            Its output.
+            The network's output.
         """
         check_waveform(waveform)
         with torch.no_grad():
             return self.forward(waveform)
 
     def activations(self, waveform: Tensor) -> Tensor:
-        """Reads the layer.
+        """Return the layer's output.
 
         Args:
-            waveform: (B, S).
+            waveform: clips, (B, S).
 
         Returns:
-            (B, T, D).
+            Activations, (B, T, D).
         """
         check_waveform(waveform)
         seen: list[Tensor] = []
@@ -87,68 +87,30 @@ class Network:
 
         with torch.no_grad():
             self._run(waveform, look)
-        return self._frames_first(seen[0])
-
-    def layer_gradient(self, waveform: Tensor, target: Target) -> tuple[Tensor, Tensor]:
-        """Reads the layer and the gradient of a score there.
-
-        Args:
-            waveform: (1, S).
-            target: the score.
-
-        Returns:
-            Activations and gradient, (T, D) each.
-        """
-        activations, gradients = self.layer_gradients(waveform, [target])
-        return activations, gradients[0]
+        return self.frames_first(seen[0])
 
     def layer_gradients(self, waveform: Tensor, targets: Sequence[Target]) -> tuple[Tensor, list[Tensor]]:
-        """Reads the layer and the gradients of several scores there, from one forward.
+        """Return the layer's output and the gradients of several scores there, from one forward.
 
         Args:
-            waveform: (1, S).
-            targets: the scores.
+            waveform: clip, (1, S).
+            targets: scores to differentiate.
 
         Returns:
             Activations (T, D), and for each target the gradient (T, D).
         """
-        activations = self.activations(waveform)
+        activations = self.activations(waveform)  # (1, T, D)
         check_waveform(waveform, one=True)
+        # The forward runs again with a leaf in the layer's place: this works for frozen parameters too, and nothing
+        # below the layer is kept for the backward passes.
+        leaf = self.frames_first(activations).clone().requires_grad_()
         with torch.enable_grad():
-            leaf, output = self._with_layer(waveform, activations)
-            # The graph serves the other targets too.
-            gradients = [score_gradient(target(output), leaf, target, keep=True) for target in targets]
-        return activations[0], [self._frames_first(gradient)[0] for gradient in gradients]
-
-    def scores_with_layer(
-        self, waveform: Tensor, activations: Tensor, target: Target
-    ) -> tuple[Tensor, Tensor]:
-        """Puts other activations in the layer's place.
-
-        Args:
-            waveform: (1, S), for whatever the network computes beside the layer.
-            activations: (B, T, D).
-            target: the score.
-
-        Returns:
-            Scores (B,) and their gradients (B, T, D) with respect to `activations`.
-        """
-        check_waveform(waveform, one=True)
-        with torch.enable_grad():
-            leaf, output = self._with_layer(waveform, activations)
-            scores = target(output)
-            gradient = score_gradient(scores, leaf, target)
-        return scores.detach(), self._frames_first(gradient)
-
-    def _with_layer(self, waveform: Tensor, activations: Tensor) -> tuple[Tensor, Tensor]:
-        """The leaf that stands in the layer's place, and the output made from it."""
-        placed = activations if self.time_axis == 1 else activations.transpose(1, 2)
-        # A leaf of its own: works for frozen parameters too, and what lies below the layer is not kept.
-        leaf = placed.detach().clone().requires_grad_()
-        return leaf, self._run(waveform.expand(len(leaf), -1), lambda _: leaf.clone())
+            output = self._run(waveform, lambda _: leaf.clone())
+            gradients = [score_gradient(target(output), leaf, target) for target in targets]
+        return activations[0], [self.frames_first(gradient)[0] for gradient in gradients]
 
     def _run(self, waveform: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-        """Forward with the layer's output passed through `change`."""
+        """Run the network with the layer's output passed through `change`."""
         num_calls = 0
 
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> Tensor:
@@ -189,29 +151,35 @@ class Network:
             raise ValueError(f"{name}: expected evaluation mode, found training mode; call eval() first")
         return output
 
-    def _frames_first(self, values: Tensor) -> Tensor:
-        """(B, T, D) of what the layer gave."""
+    def frames_first(self, values: Tensor) -> Tensor:
+        """Bring values of the layer's shape to (B, T, D), or back.
+
+        Args:
+            values: (B, T, D) or (B, D, T), as the layer returns.
+
+        Returns:
+            (B, T, D).
+        """
         return values if self.time_axis == 1 else values.transpose(1, 2)
 
 
-def score_gradient(scores: Tensor, leaf: Tensor, target: Target, *, keep: bool = False) -> Tensor:
-    """Differentiates scores of independent clips.
+def score_gradient(scores: Tensor, leaf: Tensor, target: Target) -> Tensor:
+    """Differentiate scores of independent clips; the graph is kept for other scores.
 
     Args:
         scores: (B,).
-        leaf: (B, ...), what they were made from.
-        target: for the message.
-        keep: the graph, for other scores.
+        leaf: tensor that the scores were computed from, (B, ...).
+        target: the score's target, for the message.
 
     Returns:
-        The leaf's shape.
+        The gradient, of the leaf's shape.
 
     Raises:
-        ValueError: when the scores do not depend on the leaf.
+        ValueError: the scores do not depend on the leaf.
     """
     gradient = None
     if scores.requires_grad:
-        (gradient,) = torch.autograd.grad(scores.sum(), leaf, allow_unused=True, retain_graph=keep)
+        (gradient,) = torch.autograd.grad(scores.sum(), leaf, allow_unused=True, retain_graph=True)
     if gradient is None:
         raise ValueError(
             f"target {target.name!r}: expected a score that depends on the layer, found no gradient; name a layer "
@@ -221,18 +189,18 @@ def score_gradient(scores: Tensor, leaf: Tensor, target: Target, *, keep: bool =
 
 
 def check_waveform(waveform: Tensor, *, one: bool = False) -> None:
-    """Refuses what is not a batch of waveforms.
+    """Check that a tensor is a batch of waveforms.
 
     Args:
-        waveform: (B, S).
+        waveform: tensor to check.
         one: whether B must be 1.
 
     Raises:
-        ValueError: another shape, or no samples.
+        ValueError: the shape is not (B, S), or there are no samples.
     """
-    wanted = "(1, S)" if one else "(B, S)"
+    shape = "(1, S)" if one else "(B, S)"
     if waveform.ndim != 2 or waveform.numel() == 0 or (one and len(waveform) != 1):
         raise ValueError(
-            f"attribution: expected a waveform {wanted}, found shape {tuple(waveform.shape)}; add the batch axis "
+            f"attribution: expected a waveform {shape}, found shape {tuple(waveform.shape)}; add the batch axis "
             "and mix channels down"
         )

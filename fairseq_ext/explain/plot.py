@@ -1,4 +1,4 @@
-"""Attribution drawn over the log-mel spectrogram, with the CTC alignment and the true boundaries; hit rates.
+"""Figures: maps over the log-mel spectrogram, with the CTC alignment and the true boundaries; hit rates.
 
 Legend: S samples, T frames of the spectrogram, F mel bands, M frames of a map.
 """
@@ -19,9 +19,9 @@ from torch import Tensor
 
 from ..features.spectral import MelSpectrogram, power_to_db
 from ..report.plots import COLOURS, INK, QUIET, STYLE
-from .game import ALIGNMENT
 from .maps import AttributionMap
-from .pointing import PointingScore
+from .pointing_game import ALIGNMENT
+from .pointing_score import PointingScore
 
 NAMES = {
     "hirescam": "HiRes-CAM",
@@ -31,23 +31,23 @@ NAMES = {
     "integrated_gradients_layer": "Integrated gradients, layer",
     "alignment": "CTC alignment alone",
 }
-# What is drawn of a spectrogram, below its loudest point: enough for speech, without the room.
+# Dynamic range of the spectrogram, below its loudest point: shows speech and hides the room.
 RANGE_DB = 60.0
 TICKS_HZ = (250, 1000, 4000)
 TRUE, HEAT = COLOURS[0], COLOURS[3]
-# From nothing at all to a strong colour: what lies below stays readable.
+# From transparent to a strong colour: the spectrogram below stays readable.
 DASHES: Any = {"linestyle": (0, (4, 2)), "linewidth": 1.4}
 HEATMAP = LinearSegmentedColormap.from_list("heat", [(*mpl.colors.to_rgb(HEAT), a) for a in (0.0, 0.85)])
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A piece of text over a stretch of time.
+    """A text over a span of time.
 
     Attributes:
-        text: such as a character or a word.
-        start_s: where it starts, s.
-        end_s: where it ends, s.
+        text: text to draw, such as a character or a word.
+        start_s: start, s.
+        end_s: end, s.
     """
 
     text: str
@@ -57,13 +57,13 @@ class Label:
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """A clip to draw maps over.
+    """The log-mel spectrogram of a clip, to draw maps over.
 
     Attributes:
-        level_db: (T, F), dB.
+        level_db: levels, (T, F), dB.
         hop_s: time between frames, s; frame 0 is centred at 0 s.
-        centres_hz: (F,), middles of the bands, Hz.
-        duration_s: of the clip, s.
+        centres_hz: middles of the bands, (F,), Hz.
+        duration_s: duration of the clip, s.
     """
 
     level_db: NDArray[np.float32]
@@ -73,12 +73,12 @@ class Spectrogram:
 
     @classmethod
     def of(cls, waveform: Tensor, mel: MelSpectrogram, sample_rate_hz: int) -> Spectrogram:
-        """Computes the log-mel of a clip.
+        """Compute the log-mel spectrogram of a clip.
 
         Args:
-            waveform: (1, S).
-            mel: the bands; those of a time-frequency map, when one is drawn.
-            sample_rate_hz: of the waveform, Hz.
+            waveform: clip, (1, S).
+            mel: mel bands; the same as those of the time-frequency map, if one is drawn.
+            sample_rate_hz: sample rate of the waveform, Hz.
 
         Returns:
             The spectrogram.
@@ -97,19 +97,18 @@ def attribution_rows(
     spoken: Sequence[Label] = (),
     true_span_s: tuple[float, float] | None = None,
 ) -> Figure:
-    """One utterance: what was said when, its log-mel, and below it each method's map over it.
+    """Draw an utterance: its words and symbols, its log-mel, and below each method's map over the log-mel.
 
     Args:
-        clip: the utterance.
-        maps: one row each; another one for a time-frequency map.
-        title: heading.
-        aligned: the CTC alignment, such as the characters on their frames.
-        spoken: reference boundaries where they are known.
-        true_span_s: when the explained target was spoken, marked in every row; None = not known.
+        clip: spectrogram of the utterance.
+        maps: maps, one row each, and another row for a time-frequency map.
+        title: heading of the figure.
+        aligned: labels of the CTC alignment, such as characters on their frames.
+        spoken: labels at the true boundaries, where they are known.
+        true_span_s: true start and end of the target, marked in every row, s; None = unknown.
 
     Returns:
-        The figure. Each map is scaled to its own peak, since units differ by method; what speaks against the
-        target is not drawn.
+        The figure. Each map is scaled to its peak, since units differ by method; negative values are not drawn.
     """
     lanes = [(name, labels) for name, labels in (("spoken", spoken), ("aligned", aligned)) if labels]
     rows: list[tuple[AttributionMap, bool]] = [(m, False) for m in maps]
@@ -144,14 +143,14 @@ def _lanes(
     true_span_s: tuple[float, float] | None,
     width: float,
 ) -> None:
-    """Boxes with text, one lane per kind of label; `width` of the figure in inches."""
+    """Draw labels as boxes with text, one lane per kind of label; `width` is that of the figure in inches."""
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelbottom=False)
     axes.set_yticks(range(len(lanes)), [name for name, _ in lanes])
     axes.set_ylim(max(1, len(lanes)) - 0.5, -0.5)
     for row, (name, labels) in enumerate(lanes):
-        # Letters of a fast sentence would run into each other.
+        # Letters of a fast sentence would overlap.
         size_pt = 9 if len(labels) < 6 * width else 7
         colour = TRUE if name == "spoken" else QUIET
         for label in labels:
@@ -176,7 +175,7 @@ def _log_mel(axes: Axes, clip: Spectrogram, colours: str) -> None:
         extent=(left, right, -0.5, num_bands - 0.5),
         cmap=colours,
         vmin=top - RANGE_DB,
-        # Grey stays pale, so that the map over it is what the eye sees.
+        # Grey stays pale, so that the map stands out.
         vmax=top if colours == "magma" else top + RANGE_DB,
     )
     ticks = [hz for hz in TICKS_HZ if clip.centres_hz[0] <= hz <= clip.centres_hz[-1]]
@@ -188,7 +187,7 @@ def _log_mel(axes: Axes, clip: Spectrogram, colours: str) -> None:
 def _over_time(
     axes: Axes, clip: Spectrogram, found: AttributionMap, true_span_s: tuple[float, float] | None
 ) -> None:
-    """The map as colour over the whole height, as a curve, and its peak."""
+    """Draw the map as colour over the whole height, as a curve, and its peak."""
     values = found.positive / max(float(found.positive.max()), 1e-30)
     num_bands, size = len(clip.centres_hz), len(values)
     left = found.grid.first_centre_s - found.grid.step_s / 2
@@ -215,7 +214,7 @@ def _heading(found: AttributionMap, true_span_s: tuple[float, float] | None) -> 
 
 
 def _bands(axes: Axes, clip: Spectrogram, found: AttributionMap) -> None:
-    """The map over time and frequency; its frames are the spectrogram's."""
+    """Draw the map over time and frequency, on the frames of the spectrogram."""
     split = found.time_frequency
     if split is None or split.shape != clip.level_db.shape:
         raise ValueError(
@@ -241,17 +240,17 @@ def _legend(figure: Figure, has_span: bool) -> None:
 
 
 def hit_rates(scores: Mapping[str, PointingScore], title: str = "Pointing game") -> Figure:
-    """How often each method's peak lies where its target was spoken, against chance.
+    """Draw how often each method's peak lies where its target was spoken, against chance.
 
     Args:
-        scores: method -> score, from top to bottom.
-        title: heading.
+        scores: method -> score, drawn from top to bottom.
+        title: heading of the figure.
 
     Returns:
         The figure: bars with 95% intervals, the mean share of the map inside as a marker, chance as a line.
 
     Raises:
-        ValueError: no scores, or of different cases.
+        ValueError: there are no scores, or they are of different cases.
     """
     numbers = sorted({score.num_cases for score in scores.values()})
     if len(numbers) != 1:
@@ -271,7 +270,7 @@ def hit_rates(scores: Mapping[str, PointingScore], title: str = "Pointing game")
             axes.text(
                 109, row, f"{100 * rate.value:.1f}", va="center", ha="right", fontsize=9, fontweight="bold"
             )
-        # Of the table beside it: maps of another length have a slightly different one.
+        # The chance level of the table in the report; maps with another frame rate have a slightly different one.
         chance = 100 * scores.get(ALIGNMENT, first).chance
         axes.axvline(chance, color=QUIET, **DASHES)
         axes.set_yticks(range(len(scores)), [NAMES.get(name, name) for name in scores])

@@ -1,4 +1,4 @@
-"""Does a map depend on what the network has learnt (Adebayo et al. 2018, "Sanity checks for saliency maps")?
+"""The check that a map depends on what was learnt (Adebayo et al. 2018, "Sanity checks for saliency maps").
 
 Legend: N cases, T frames of a map.
 """
@@ -23,11 +23,11 @@ from .targets import Target
 
 @dataclass(frozen=True)
 class RandomisationScore:
-    """Maps of a trained network against those of the same network with randomised weights.
+    """The similarity of a trained network's maps to those of the same network with randomised weights.
 
     Attributes:
-        correlations: (N,), Spearman's rank correlation of the two maps of each case.
-        mean: their mean and its interval; near 1: the map would be drawn without any training.
+        correlations: Spearman's rank correlation of the two maps of each case, (N,).
+        mean: mean correlation with its interval; near 1, the maps do not depend on the training.
     """
 
     correlations: NDArray[np.float64]
@@ -36,14 +36,14 @@ class RandomisationScore:
 
 @contextmanager
 def randomised_weights(module: nn.Module, seed: int) -> Iterator[None]:
-    """Shuffles the entries of each parameter, and puts them back at the end.
+    """Shuffle the entries of each parameter, and restore them at the end.
 
-    What was learnt is gone, while every parameter keeps its distribution, so that activations stay in range
-    whatever the layers are; drawing anew would need each layer's own rule.
+    Every parameter keeps its distribution, so that activations stay in range whatever the layers are; a new
+    initialisation would need the rule of each layer.
 
     Args:
         module: the network.
-        seed: of the shuffling.
+        seed: seed of the shuffling.
 
     Yields:
         Nothing.
@@ -70,14 +70,14 @@ def randomisation_test(
     method: str = DEFAULT_METHOD,
     seed: int,
 ) -> RandomisationScore:
-    """Compares maps before and after randomising all weights, for the same targets on the same frames.
+    """Compare maps before and after randomising all weights, for the same targets on the same frames.
 
     Args:
-        network: the trained network; `forward` runs `module`.
-        module: whose parameters are shuffled.
-        cases: N clips (1, S) and what to explain there.
-        method: of attribution.
-        seed: of the weights and the interval.
+        network: the trained network, whose `forward` runs `module`.
+        module: module whose parameters are shuffled.
+        cases: N clips (1, S), each with its target.
+        method: key of `METHODS`.
+        seed: seed of the shuffling and the interval.
 
     Returns:
         The correlations. Integrated gradients may not reach completeness on random weights and raise.
@@ -91,19 +91,19 @@ def randomisation_test(
 
 
 def map_correlation(a: AttributionMap, b: AttributionMap) -> float:
-    """Spearman's rank correlation of two maps of one clip, as they are drawn: negative values cut.
+    """Compute Spearman's rank correlation of the positive values of two maps of one clip.
 
-    Frames where both are exactly 0 are left out: they lie beyond what the layers can see, trained or not.
+    Frames where both are exactly 0 are left out: they lie outside the receptive field, trained or not.
 
     Args:
-        a: a map, (T,).
-        b: another, (T,).
+        a: first map, (T,).
+        b: second map, (T,).
 
     Returns:
-        Between -1 and 1; 0 when either is flat.
+        Correlation, -1 to 1; 0 when either map is flat.
 
     Raises:
-        ValueError: another number of frames.
+        ValueError: the maps have different numbers of frames.
     """
     if a.values.shape != b.values.shape:
         raise ValueError(
@@ -116,6 +116,6 @@ def map_correlation(a: AttributionMap, b: AttributionMap) -> float:
 
 
 def _ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Ranks; equal values share the mean of theirs."""
+    """Return ranks; equal values get the mean of theirs."""
     _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[group]

@@ -1,6 +1,6 @@
-"""What is explained: one number per clip, made from a network's output.
+"""What is explained: a score per clip, computed from a network's output.
 
-Legend: B clips (copies of one clip, changed), T frames, V vocabulary, C classes, U tokens of a transcript.
+Legend: B clips (changed copies of one clip), T frames, V vocabulary, C classes, U tokens of a transcript.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ class Target(Protocol):
 
     @property
     def name(self) -> str:
-        """What is explained, for figures and messages."""
+        """Name of the target, for figures and messages."""
 
     def __call__(self, output: Tensor) -> Tensor:
-        """Scores of B clips, (B,); higher = the network is surer."""
+        """Return the scores of B clips, (B,); higher = more certain."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenTarget:
-    """Sum of the tokens' scores before the softmax over their aligned frames: a character, or all those of a word.
+    """The sum of the tokens' logits over their aligned frames, for one character or all those of a word.
 
-    As class activation maps take them (Selvaraju et al. 2017, "Grad-CAM", section 3): where a network is sure, the
-    gradient of a log probability is next to nothing, and its sign an accident. A softmax hides what all scores of a
-    frame have in common, so each counts less the frame's mean.
+    Class activation maps use logits (Selvaraju et al. 2017, "Grad-CAM", section 3), because the gradient of a log
+    probability is almost 0, with a random sign, where a network is certain. A softmax hides what all logits of a
+    frame have in common, so the mean over the frame is subtracted.
 
     Attributes:
-        name: such as `à` or `bon`.
-        spans: one per token, from `decoding.alignment.align`.
+        name: name of the target, such as `à` or `bon`.
+        spans: span of each token, from `decoding.alignment.align`.
     """
 
     name: str
     spans: tuple[TokenSpan, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a score of nothing."""
+        """Check that there is a token."""
         if not self.spans:
             raise ValueError(f"target {self.name!r}: expected a token or more, found none; pick its tokens")
 
@@ -53,10 +53,10 @@ class TokenTarget:
         """Score log probabilities.
 
         Args:
-            output: (B, T, V), log probabilities.
+            output: log probabilities, (B, T, V).
 
         Returns:
-            (B,), nats above the mean symbol.
+            Scores, (B,), in nats above the mean symbol.
         """
         _check_log_probs(output, f"target {self.name!r}")
         last = max(span.end for span in self.spans)
@@ -71,11 +71,11 @@ class TokenTarget:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptTarget:
-    """Log probability of a whole transcript, over all alignments: minus the CTC loss.
+    """The log probability of a whole transcript over all alignments: minus the CTC loss.
 
     Attributes:
-        name: such as the text.
-        tokens: U indices, no blank among them.
+        name: name of the target, such as the text.
+        tokens: U symbol indices without blanks.
     """
 
     name: str
@@ -85,10 +85,10 @@ class TranscriptTarget:
         """Score log probabilities.
 
         Args:
-            output: (B, T, V).
+            output: log probabilities, (B, T, V).
 
         Returns:
-            (B,), nats.
+            Scores, (B,), in nats.
         """
         _check_log_probs(output, f"target {self.name!r}")
         size, num_frames, _ = output.shape
@@ -102,11 +102,11 @@ class TranscriptTarget:
 
 @dataclass(frozen=True, slots=True)
 class ClassTarget:
-    """Logit of a class of an utterance classifier.
+    """The logit of a class of an utterance classifier.
 
     Attributes:
-        name: of the class.
-        index: of the class.
+        name: name of the class.
+        index: index of the class.
     """
 
     name: str
@@ -116,10 +116,10 @@ class ClassTarget:
         """Score logits.
 
         Args:
-            output: (B, C).
+            output: logits, (B, C).
 
         Returns:
-            (B,).
+            Scores, (B,).
         """
         if output.ndim != 2 or not 0 <= self.index < output.shape[1]:
             raise ValueError(
@@ -130,29 +130,29 @@ class ClassTarget:
 
 
 def words(tokens: Sequence[int], boundary: int) -> list[range]:
-    """Splits a transcript at its word boundaries.
+    """Split a transcript at its word boundaries.
 
     Args:
-        tokens: U indices.
-        boundary: index of `|`.
+        tokens: U symbol indices.
+        boundary: index of the word boundary `|`.
 
     Returns:
-        Positions of each word's tokens, boundaries left out.
+        Positions of each word's tokens, without boundaries.
     """
     cuts = [-1, *(i for i, token in enumerate(tokens) if token == boundary), len(tokens)]
     found = [range(low + 1, high) for low, high in pairwise(cuts)]
     return [word for word in found if len(word)]
 
 
-def _check_log_probs(output: Tensor, who: str) -> None:
+def _check_log_probs(output: Tensor, name: str) -> None:
     if output.ndim != 3:
         raise ValueError(
-            f"{who}: expected log probabilities (B, T, V), found shape {tuple(output.shape)}; transpose "
+            f"{name}: expected log probabilities (B, T, V), found shape {tuple(output.shape)}; transpose "
             "them, or explain a class"
         )
     total = float(output.detach()[0, 0].float().exp().sum())
     if not abs(total - 1.0) < 0.02:  # bfloat16 rounds to 3 digits
         raise ValueError(
-            f"{who}: expected log probabilities, found a frame whose probabilities sum to {total:.3g}; "
+            f"{name}: expected log probabilities, found a frame whose probabilities sum to {total:.3g}; "
             "apply log_softmax over the vocabulary, the last axis"
         )

@@ -10,9 +10,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ..checkpoints.load import LoadedModel, load_model
-from ..explain.clip import draw_class, draw_word, parse_target
 from ..explain.maps import FrameGrid
 from ..explain.network import Network
+from ..explain.recording import draw_class, draw_word, parse_target
 from ..files import write_bytes
 from ..media import audio
 from ..models.speech_classifier import SpeechClassifier
@@ -118,7 +118,7 @@ def explain_recording(
     Args:
         checkpoint: of a recogniser, or for a class of a classifier.
         recording: any format.
-        target: see `explain.clip.parse_target`.
+        target: see `explain.recording.parse_target`.
         out: the picture, PNG.
         methods: a row each.
         layers: where; the first of several counts.

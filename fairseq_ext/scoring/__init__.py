@@ -1,13 +1,25 @@
-"""From a trained network to what a reader sees: scores, probes, projections, figures, tables and a page.
+"""From trained networks to scores: every figure of a result, with its files, and nothing of how it is shown.
 
-The way of the data, each stage reading only what the one before it wrote:
-`embeddings` (network over a split) -> `metrics` and `classifiers` -> `evaluation` (writes one row's
-predictions.tsv, embeddings.npz and metrics.json) -> `results` (gathers rows into results.json) -> `tables`
-(`markdown`: RESULTS.md) and `report` (report.html, with `plots`, `sections` and `page`).
+The way of a classifier's score, stage after stage:
+trainings.py       what a run folder holds: its finished trainings, one `FinishedTraining` each
+embeddings.py      a network over a split: embeddings and logits; projections to the plane
+predictions.py     predictions.tsv and embeddings.npz
+metrics.py         confusion matrix, accuracy, precision, recall, F1, and their bootstrap intervals
+evaluation.py      trained classifiers -> the files of scored systems
+probing.py         pre-trained encoders -> linear probes on frozen embeddings -> the files of scored systems
 
-Rows are of three `kinds`: classification (above), recognition (`recognition/`: WER and CER) and pretraining (what
-the log of a self-supervised training says). Other tools add tables and pictures by leaving files: `extras`. What a
-recipe says of itself: `about`.
+What these use:
+scored_system.py   name, folder and metadata of a scored system; the files that all result types share
+provenance.py      commit, configuration hash, device, training log
+linear_probe.py    a logistic regression over embeddings, its penalty chosen over speakers
+distorted_views.py more examples for a probe: augmented copies through the frozen network
+augmentation_spectrograms.py  what the augmentations do to one recording, for the report
+heads.py           networks with several label streams: one scored system per stream
+majority.py        the baseline that always predicts the most frequent class
 
-Nothing here imports fairseq: a loaded network is handed in, so that reports are made in seconds.
+Result types, one summary over seeds each: classification.py, recognition/ (WER and CER), pretraining.py (what the log
+of a self-supervised training says at its end). seeds.py has the means that they share; label_quality.py scores
+automatic transcripts as recognition.
+
+Nothing here imports fairseq: whoever calls hands in how a checkpoint is loaded.
 """

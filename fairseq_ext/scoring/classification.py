@@ -1,4 +1,4 @@
-"""Rows of the kind `classification`: what their metrics.json must hold, and their seeds put together."""
+"""The result type `classification`: required keys of metrics.json, the summary over seeds, the main figures."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ REQUIRED = ("metrics", "confusion", "labels")
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Puts the seeds of one system and partition together.
+    """Summarise the seeds of one system and partition.
 
     Args:
-        seeds: what the metrics.json files hold.
+        seeds: contents of the metrics.json of each seed.
 
     Returns:
-        `metrics` over seeds; `per_class`, `per_speaker`, `confusion` and `labels` of all seeds; what the intervals
-        drew, and how many speakers were trained on and tested.
+        `metrics` over seeds; `per_class`, `confusion` and `labels` of all seeds pooled; `per_speaker` means;
+        `intervals_over`, and `num_shared_speakers` between training and test.
     """
     pooled = np.sum([row["confusion"] for row in seeds], axis=0)
     return {
@@ -36,7 +36,7 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _speakers(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Mean over seeds of each speaker's scores."""
+    """Return the mean over seeds of each speaker's scores."""
     names = sorted({speaker for row in seeds for speaker in row.get("per_speaker", {})})
     result = {}
     for name in names:
@@ -46,14 +46,27 @@ def _speakers(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]
     return result
 
 
-def figures(row: Mapping[str, Any]) -> str:
-    """The main figures of a row in one line.
+def result_line(result: Mapping[str, Any]) -> str:
+    """Format the main figures and the number of recordings, for the terminal.
 
     Args:
-        row: what metrics.json holds.
+        result: contents of metrics.json.
+
+    Returns:
+        Such as `accuracy 92.1 %, macro-F1 91.8 % of 120 recordings, 2 unreadable`.
+    """
+    unread = f", {result['num_unreadable']} unreadable" if result["num_unreadable"] else ""
+    return f"{figures(result)} of {result['n']} recordings{unread}"
+
+
+def figures(result: Mapping[str, Any]) -> str:
+    """Format the main figures of a scored system.
+
+    Args:
+        result: contents of metrics.json.
 
     Returns:
         Such as `accuracy 92.1 %, macro-F1 91.8 %`.
     """
-    accuracy, f1 = (100 * row["metrics"][m]["value"] for m in ("accuracy", "macro_f1"))
+    accuracy, f1 = (100 * result["metrics"][m]["value"] for m in ("accuracy", "macro_f1"))
     return f"accuracy {accuracy:.1f} %, macro-F1 {f1:.1f} %"

@@ -1,4 +1,4 @@
-"""A network over a split: its scores and embeddings, and two-dimensional projections of them.
+"""A network over a split: logits and embeddings, and two-dimensional projections of the embeddings.
 
 Legend: N utterances, B of them in a batch, S samples of the longest, C classes, D embedding width.
 """
@@ -36,7 +36,7 @@ class TrainedModel(Protocol):
 
 @dataclass(frozen=True)
 class Split:
-    """The labelled utterances of one split of a manifest folder, all of the same length N."""
+    """The utterances of one split of a manifest folder with a label stream; all fields have the same length N."""
 
     entries: tuple[AudioEntry, ...]
     ids: tuple[str, ...]
@@ -44,10 +44,10 @@ class Split:
     targets: tuple[str, ...]
 
     def subset(self, rows: Sequence[int]) -> Split:
-        """Picks some utterances.
+        """Select some utterances.
 
         Args:
-            rows: their positions.
+            rows: positions of the utterances.
 
         Returns:
             The smaller split.
@@ -62,13 +62,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Extracted:
-    """What a network made of utterances.
+    """The embeddings and logits of the utterances of a split.
 
     Attributes:
-        rows: positions of the utterances that could be read, (M,).
+        rows: positions of the M utterances that could be read, (M,).
         embedding: (M, D) float32.
         logits: (M, C) float32; None for a network without a classifier.
-        failures: (position, reason) of the others.
+        failures: (position, reason) of the other utterances.
     """
 
     rows: NDArray[np.int64]
@@ -78,18 +78,18 @@ class Extracted:
 
 
 def read_split(folder: Path, split: str, label: str) -> Split:
-    """Reads the audio locations, speakers and labels of a split.
+    """Read the audio locations, speakers and labels of a split.
 
     Args:
         folder: manifest folder.
-        split: such as `test`.
-        label: name of the label stream, such as `digit`.
+        split: name of the split, such as `test`.
+        label: label stream, such as `digit`.
 
     Returns:
         The split.
 
     Raises:
-        ValueError: rows do not match, or a speaker is not known.
+        ValueError: the files have different numbers of rows, or an utterance has no speaker.
     """
     index = AudioIndex(Path(folder) / f"{split}.tsv")
     utterances = list(read_manifest(folder, split))
@@ -115,11 +115,11 @@ def read_split(folder: Path, split: str, label: str) -> Split:
 
 
 def read_locations(folder: Path, split: str) -> dict[str, AudioEntry]:
-    """Says where each utterance's audio lies.
+    """Read the audio location of each utterance.
 
     Args:
         folder: manifest folder.
-        split: such as `test`.
+        split: name of the split, such as `test`.
 
     Returns:
         id -> location; empty when the folder does not hold the split.
@@ -139,19 +139,19 @@ def extract(
     batch_size: int = 32,
     device: str = "cpu",
 ) -> Extracted:
-    """Runs a network in evaluation mode over utterances.
+    """Run a network in evaluation mode over utterances.
 
     Batches hold utterances of similar length, so little padding is computed.
 
     Args:
-        model: called as `model(source=(B, S), padding_mask=(B, S))`, returns `embedding` and `logits`.
+        model: network; called with `source` (B, S) and `padding_mask` (B, S), it returns `embedding` and `logits`.
         entries: N audio locations.
-        sample_rate_hz: rate that the network was trained at.
-        batch_size: B.
+        sample_rate_hz: sample rate that the network was trained at, Hz.
+        batch_size: utterances in a batch, B.
         device: torch device.
 
     Returns:
-        Embeddings and logits, in the order of `entries`; unreadable utterances are left out and named.
+        Embeddings and logits in the order of `entries`; unreadable utterances are listed as failures.
     """
     import torch
 
@@ -191,16 +191,16 @@ def extract(
 def read_waveforms(
     entries: Sequence[AudioEntry], batch: Sequence[int], sample_rate_hz: int, failures: list[tuple[int, str]]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Reads the audio of a batch.
+    """Read the audio of a batch.
 
     Args:
         entries: N audio locations.
-        batch: positions of those to be read.
-        sample_rate_hz: rate of the waveforms.
-        failures: (position, reason) of what cannot be read is added here.
+        batch: positions of the recordings to read.
+        sample_rate_hz: sample rate of the waveforms, Hz.
+        failures: list that (position, reason) of unreadable recordings is appended to.
 
     Yields:
-        Position and waveform, (S,), of the others.
+        Position and waveform, (S,), of the readable recordings.
     """
     for i in batch:
         entry = entries[i]
@@ -219,7 +219,7 @@ def read_waveforms(
 
 
 def padded(waveforms: Sequence[NDArray[np.float32]], device: str = "cpu") -> dict[str, torch.Tensor]:
-    """Puts waveforms of different lengths into one batch.
+    """Pad waveforms of different lengths to a batch.
 
     Args:
         waveforms: B arrays, (S_i,).
@@ -239,20 +239,20 @@ def padded(waveforms: Sequence[NDArray[np.float32]], device: str = "cpu") -> dic
 
 
 def project(embedding: NDArray[np.float32], method: str, *, seed: int = 0) -> NDArray[np.float32]:
-    """Lays embeddings out in the plane, neighbours near each other.
+    """Project embeddings to the plane, neighbours near each other.
 
-    Dimensions are standardised first. Distances between far groups mean little in either method.
+    Dimensions are standardised first. Distances between far groups mean little with either method.
 
     Args:
         embedding: (N, D).
         method: `t-SNE` (van der Maaten and Hinton 2008) or `UMAP` (McInnes et al. 2018).
-        seed: of the layout.
+        seed: seed of the projection.
 
     Returns:
         Positions, (N, 2).
 
     Raises:
-        ValueError: an unknown method or fewer than 4 utterances.
+        ValueError: unknown method, or fewer than 4 utterances.
     """
     if method not in PROJECTIONS:
         raise ValueError(

@@ -1,8 +1,8 @@
-"""How good automatic labels are: scored on clips that people transcribed, as one row per language.
+"""The quality of automatic transcripts, scored on clips with human transcripts, as one system per language.
 
-A row of kind recognition, partition = language. Every clip that has a transcript counts: one that the labeller left
-without text (nobody speaks, another language heard) has all its words left out. Files: predictions.auto.tsv,
-config.json, and last metrics.json.
+The result type is recognition, the partition the language. Every clip with a transcript counts: where the labeller
+gave no text (no speech, another language), all words are deletions. Files: predictions.auto.tsv, config.json, and last
+metrics.json.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ SAMPLE_RATE_HZ = 16000
 
 @dataclass(frozen=True)
 class Checked:
-    """Clips that people transcribed, with what the labeller made of them; all of length N.
+    """The clips with a human transcript, and their automatic labels; all fields have the same length N.
 
     Attributes:
-        utterances: of the manifest.
-        labels: of the same clips.
+        utterances: utterances of the manifest.
+        labels: labels of the same clips.
     """
 
     utterances: tuple[Utterance, ...]
@@ -40,19 +40,19 @@ class Checked:
 
     @property
     def texts(self) -> list[str]:
-        """N texts, empty where there is no label."""
+        """N automatic texts, empty where there is no label."""
         return [label.text if label.state == LABELLED else "" for label in self.labels]
 
 
 def pair(utterances: Sequence[Utterance], labels: Mapping[str, ClipLabel]) -> Checked:
-    """Puts transcripts and labels of the same clips side by side.
+    """Pair transcripts and labels of the same clips.
 
     Args:
-        utterances: with transcripts.
-        labels: by id of the clip; clips that were not labelled are left out.
+        utterances: utterances with transcripts.
+        labels: labels by id of the clip; clips without one are left out.
 
     Returns:
-        The pairs, in the order of the ids.
+        The pairs, sorted by id.
     """
     both = sorted((u for u in utterances if u.id in labels and u.transcript), key=lambda u: u.id)
     return Checked(tuple(both), tuple(labels[u.id] for u in both))
@@ -66,18 +66,18 @@ def score_labels(
     labels: Mapping[str, ClipLabel],
     settings: Mapping[str, Any],
 ) -> dict[str, Any] | None:
-    """Scores the labels of a split of human transcripts and writes the row's files.
+    """Score the labels of a split with human transcripts and write the system's files.
 
     Args:
-        system: its partition is the language.
+        system: name of the result; its partition is the language.
         out: folder to write to.
-        manifest: folder of the split.
-        split: such as `valid`.
-        labels: by id of the clip.
-        settings: of labeller and filters, for config.json.
+        manifest: manifest folder.
+        split: split to score, such as `valid`.
+        labels: labels by id of the clip.
+        settings: settings of labeller and filters, for config.json.
 
     Returns:
-        What metrics.json holds; None where no transcribed clip was labelled.
+        The contents of metrics.json; None where no transcribed clip was labelled.
     """
     found = pair(list(read_manifest(manifest, split)), labels)
     if not found.utterances:
@@ -95,7 +95,7 @@ def score_labels(
         out / file_name(DECODER), Transcripts(ids, tuple(speakers), tuple(references), tuple(found.texts))
     )
     result = {
-        **system.facts(RECOGNITION, cfg),
+        **system.metadata(RECOGNITION, cfg),
         "n": len(ids),
         "num_speakers": len(set(speakers)),
         "hours": sum(u.num_samples for u in found.utterances) / SAMPLE_RATE_HZ / 3600,
@@ -112,13 +112,13 @@ def score_labels(
 
 
 def _scored(out: Path) -> dict[str, Any] | None:
-    """What an earlier run found."""
+    """Return the contents of an earlier metrics.json."""
     path = out / "metrics.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def _digest(found: Checked, cfg: Mapping[str, Any]) -> str:
-    """Of all that a score depends on, so that a rerun leaves it alone and other labels do not."""
+    """Hash all that the scores depend on: a rerun with the same labels is skipped, one with others is not."""
     pairs = [
         (u.id, u.speaker, u.transcript, text) for u, text in zip(found.utterances, found.texts, strict=True)
     ]
@@ -126,15 +126,15 @@ def _digest(found: Checked, cfg: Mapping[str, Any]) -> str:
 
 
 def word_error_rate(found: Checked, language: str, ids: Container[str]) -> dict[str, float] | None:
-    """Word error rate of some of the labels, with an interval over clips.
+    """Compute the word error rate of some of the labels, with an interval over clips.
 
     Args:
         found: transcripts and labels.
-        language: whose rules normalise both.
-        ids: of the clips that count.
+        language: code of `text.normalize`, applied to both.
+        ids: ids of the clips that count.
 
     Returns:
-        `n`, `value`, `low`, `high`; None where none counts or nothing was said.
+        `n`, `value`, `low`, `high`; None where no clip counts or no reference has a word.
     """
     pairs = [
         (normalize(str(u.transcript), language), normalize(text, language))

@@ -1,4 +1,4 @@
-"""Linear probe: what a frozen network's embeddings tell a logistic regression about unseen speakers.
+"""Linear probe: a logistic regression over embeddings, with speakers kept apart.
 
 Legend: N utterances, C classes, D embedding width.
 """
@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 
 from ..splits import assert_disjoint
 
-# Inverse strengths of the L2 penalty, from almost a class mean to almost none.
+# Inverse strengths of the L2 penalty, from little more than class means to almost no penalty.
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-# With one training speaker nobody can be left out to choose by; strong, as embeddings are wide and rows few.
+# With a single training speaker none can be left out to choose by; strong, as D is large and N small.
 DEFAULT_STRENGTH = 0.03
 MAX_ITERATIONS = 1000
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted probe's answers on the test utterances.
+    """The predictions of a fitted probe on the test utterances.
 
     Attributes:
         scores: log-probability per class, (N, C) float32.
-        strength: the inverse penalty that was chosen.
+        strength: the chosen inverse penalty.
         inner_accuracy: mean accuracy on the left-out training speaker, per strength; empty with one speaker.
-        leaky: True when speakers were allowed in both training and test.
+        leaky: whether speakers were allowed in both training and test.
     """
 
     scores: NDArray[np.float32]
@@ -44,7 +44,7 @@ def without_offsets(
     targets: NDArray[np.int64],
     speakers: Sequence[str] | NDArray[np.str_],
 ) -> NDArray[np.float32]:
-    """Takes off what a speaker adds to the mean of each class, so that a probe does not learn who says what how.
+    """Subtract each speaker's mean deviation from the class means, so that a probe learns classes and not speakers.
 
     Args:
         embedding: labelled embeddings, (N, D).
@@ -59,7 +59,7 @@ def without_offsets(
 
 
 def _means(embedding: NDArray[Any], groups: Sequence[str] | NDArray[Any]) -> NDArray[np.float64]:
-    """The mean of each row's group, (N, D)."""
+    """Return the mean of each row's group, (N, D)."""
     _, number = np.unique(np.asarray(groups), return_inverse=True)
     sums = np.zeros((number.max(initial=-1) + 1, embedding.shape[1]))
     np.add.at(sums, number, embedding)
@@ -67,9 +67,9 @@ def _means(embedding: NDArray[Any], groups: Sequence[str] | NDArray[Any]) -> NDA
 
 
 def centred(embedding: NDArray[np.float32], speakers: Sequence[str]) -> NDArray[np.float32]:
-    """Subtracts from each embedding the mean of its speaker's, as cepstral means of a speaker are subtracted.
+    """Subtract from each embedding the mean of its speaker's, as in cepstral mean normalisation.
 
-    No label is read, but a speaker's recordings must be there together, and say about the same things.
+    No label is used, but all recordings of a speaker must be given together, and their classes be about balanced.
 
     Args:
         embedding: (N, D).
@@ -89,7 +89,7 @@ def _fitted(embedding: NDArray[np.float32], targets: NDArray[np.int64], strength
 
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=MAX_ITERATIONS))
     with warnings.catch_warnings():
-        # Weak penalties on separable data approach their optimum for ever; where they stop is good enough.
+        # With a weak penalty on separable data the optimum is never reached; the last iterate is good enough.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return pipeline.fit(embedding, targets)
 
@@ -97,7 +97,7 @@ def _fitted(embedding: NDArray[np.float32], targets: NDArray[np.int64], strength
 def choose_strength(
     embedding: NDArray[np.float32], targets: NDArray[np.int64], speakers: Sequence[str]
 ) -> dict[float, float]:
-    """Scores each penalty on training speakers left out one at a time.
+    """Score each penalty on training speakers left out one at a time.
 
     Args:
         embedding: training embeddings, (N, D).
@@ -124,7 +124,7 @@ def _fold_accuracies(
     speakers: NDArray[np.str_],
     out: NDArray[np.bool_],
 ) -> list[float]:
-    """Of each penalty, on the speaker left out."""
+    """Return the accuracy of each penalty on the speaker left out."""
     learnt = without_offsets(embedding[~out], targets[~out], speakers[~out])
     models = (_fitted(learnt, targets[~out], strength) for strength in STRENGTHS)
     return [float((model.predict(embedding[out]) == targets[out]).mean()) for model in models]
@@ -140,10 +140,10 @@ def linear_probe(
     num_classes: int,
     leaky_control: bool = False,
 ) -> Probe:
-    """Fits a standardised logistic regression and answers for the test utterances.
+    """Fit a standardised logistic regression and predict the classes of the test utterances.
 
-    Nothing of the test speakers is used: the scaling comes from the training embeddings, less what each training
-    speaker adds (`without_offsets`), and the penalty is chosen by leaving out one training speaker at a time.
+    Nothing of the test speakers is used: the scaling is that of the training embeddings without their speakers'
+    offsets (`without_offsets`), and the penalty is chosen by leaving out one training speaker at a time.
 
     Args:
         train_embedding: (N_train, D).
@@ -152,13 +152,13 @@ def linear_probe(
         test_embedding: (N, D).
         test_speakers: N names.
         num_classes: C.
-        leaky_control: allow the same speakers on both sides; the result is a control and marked as such.
+        leaky_control: allow the same speakers in both; the result is marked as a control.
 
     Returns:
-        The answers; classes absent from the training set score minus infinity.
+        The predictions; classes absent from the training set score minus infinity.
 
     Raises:
-        ValueError: a speaker is on both sides, or fewer than two classes to tell apart.
+        ValueError: a speaker is in both, or the training has fewer than two classes.
     """
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 

@@ -1,4 +1,4 @@
-"""What a system answered, one line per utterance: predictions.tsv, and embeddings.npz beside it."""
+"""The predictions of a classifier, one line per utterance: predictions.tsv, and embeddings.npz beside it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ COLUMNS = ("id", "speaker", "target", "prediction")
 
 @dataclass(frozen=True)
 class Predictions:
-    """Answers of a classifier over a split; N utterances, C labels.
+    """The predictions of a classifier over a split; N utterances, C labels.
 
     Attributes:
         ids: N utterance ids.
         speakers: N speaker names.
         targets: true class, (N,) int64.
-        scores: one score per class, higher is likelier, (N, C) float32.
+        scores: a score per class, higher is likelier, (N, C) float32.
         labels: C names.
     """
 
@@ -43,24 +43,24 @@ class Predictions:
             )
 
     @property
-    def answers(self) -> NDArray[np.int64]:
+    def predicted(self) -> NDArray[np.int64]:
         """The likeliest class of each utterance, (N,)."""
         return np.asarray(self.scores.argmax(axis=1), dtype=np.int64)
 
 
 def class_numbers(names: Sequence[str], labels: Sequence[str], where: str) -> NDArray[np.int64]:
-    """Turns label names into class numbers.
+    """Convert label names to class numbers.
 
     Args:
         names: N label names.
         labels: the C known labels, in the order of the network's outputs.
-        where: file that the names came from, for the error.
+        where: file of the names, for the error message.
 
     Returns:
         Class numbers, (N,).
 
     Raises:
-        ValueError: a name that the network does not know.
+        ValueError: a name is not among the labels.
     """
     known = {label: i for i, label in enumerate(labels)}
     unknown = sorted(set(names) - known.keys())
@@ -73,29 +73,29 @@ def class_numbers(names: Sequence[str], labels: Sequence[str], where: str) -> ND
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Writes predictions.tsv, whole or not at all.
+    """Write predictions.tsv atomically.
 
     Args:
         path: file to write.
-        predictions: the answers.
+        predictions: the predictions.
     """
     header = [*COLUMNS, *(f"score_{label}" for label in predictions.labels)]
     with atomic_write(path) as file:
         file.write("\t".join(header) + "\n")
-        for i, answer in enumerate(predictions.answers):
-            names = (predictions.labels[predictions.targets[i]], predictions.labels[answer])
+        for i, predicted in enumerate(predictions.predicted):
+            names = (predictions.labels[predictions.targets[i]], predictions.labels[predicted])
             scores = (f"{value:.6g}" for value in predictions.scores[i])
             file.write("\t".join([predictions.ids[i], predictions.speakers[i], *names, *scores]) + "\n")
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Reads predictions.tsv.
+    """Read predictions.tsv.
 
     Args:
-        path: file that `write_predictions` wrote.
+        path: file written by `write_predictions`.
 
     Returns:
-        The answers.
+        The predictions.
 
     Raises:
         ValueError: the header or a row is not of this format.
@@ -124,7 +124,7 @@ def write_embeddings(
     targets: Sequence[str],
     embedding: NDArray[np.float32],
 ) -> None:
-    """Writes embeddings.npz (arrays id, speaker, target, embedding), whole or not at all.
+    """Write embeddings.npz (arrays id, speaker, target, embedding) atomically.
 
     Args:
         path: file to write.
@@ -143,10 +143,10 @@ def write_embeddings(
 
 
 def read_embeddings(path: Path) -> dict[str, NDArray[Any]]:
-    """Reads embeddings.npz.
+    """Read embeddings.npz.
 
     Args:
-        path: file that `write_embeddings` wrote.
+        path: file written by `write_embeddings`.
 
     Returns:
         Arrays `id`, `speaker`, `target` (N,) and `embedding` (N, D).

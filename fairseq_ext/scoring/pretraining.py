@@ -1,7 +1,6 @@
-"""Rows of the kind `pretraining`: what a self-supervised training's log says at its end. Nobody is scored by it.
+"""The result type `pretraining`: losses and accuracies at the end of a self-supervised training's log.
 
-The figures are those of the validation where there was one, else of the last training epoch.
-How checkpoints are read is handed in, as in `runs`.
+They are those of the validation where there was one, else of the last training epoch.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from . import provenance
-from .runs import Job
 from .scored_system import PRETRAINING, is_scored, write_json
 from .seeds import range_of
+from .trainings import FinishedTraining
 
 Read = Callable[[str], Mapping[str, Any]]
 
@@ -23,16 +22,16 @@ METRICS = ("loss", "contrastive", "diversity", "accuracy", "code_perplexity", "p
 
 
 def read_figures(log: Path) -> dict[str, Any]:
-    """Reads what a log says at its end.
+    """Read the last figures of a training log.
 
     Args:
-        log: fairseq's JSON log of the training.
+        log: fairseq's JSON log.
 
     Returns:
-        `metrics` (name -> number, those that were logged), `split` (which they are of), `num_updates`, `train_s`.
+        `metrics` (name -> number, those that were logged), `split` (whose they are), `num_updates`, `train_s`.
 
     Raises:
-        ValueError: the log holds no line of figures.
+        ValueError: the log holds no losses.
     """
     lines = provenance.read_log(log) if log.is_file() else []
     for split in ("valid", "train"):
@@ -53,62 +52,64 @@ def _metrics(line: Mapping[str, Any], split: str) -> dict[str, float]:
     return {name: value for name, value in found.items() if isinstance(value, float)}
 
 
-def gather_all(jobs: Sequence[Job], read_checkpoint: Read, *, force: bool = False) -> Iterator[str]:
-    """Writes a row for each pre-training; those that have one are skipped.
+def gather_all(
+    trainings: Sequence[FinishedTraining], read_checkpoint: Read, *, force: bool = False
+) -> Iterator[str]:
+    """Write the results of pre-trainings one after another; what is already written is skipped.
 
     Args:
-        jobs: the finished trainings.
-        read_checkpoint: path -> entries of the file, `cfg` and `model` among them.
-        force: write again what was written.
+        trainings: the pre-trainings.
+        read_checkpoint: path -> entries of the checkpoint, `cfg` and `model` among them.
+        force: write again what is already written.
 
     Yields:
         A line about each, for the terminal.
     """
-    for job in jobs:
-        name = f"{job.system.partition}/{job.system.name} seed {job.system.seed}"
-        if is_scored(job.out) and not force:
+    for training in trainings:
+        name = training.system.title
+        if is_scored(training.out) and not force:
             yield f"{name}: gathered before"
         else:
-            yield f"{name}: {figures(gather(job, read_checkpoint(str(job.checkpoint))))}"
+            yield f"{name}: {figures(gather(training, read_checkpoint(str(training.checkpoint))))}"
 
 
-def gather(job: Job, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Writes the row of one pre-training.
+def gather(training: FinishedTraining, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the results of one pre-training.
 
     Args:
-        job: the training; its manifest folder tells the hours of audio.
+        training: the pre-training; the hours of audio are those of its manifest folder.
         checkpoint: entries of its last checkpoint.
 
     Returns:
-        What metrics.json holds.
+        The contents of metrics.json.
 
     Raises:
-        ValueError: the log holds no figures.
+        ValueError: the log holds no losses.
     """
     from omegaconf import OmegaConf
 
     cfg = OmegaConf.create(checkpoint["cfg"])
     num_parameters = sum(tensor.numel() for tensor in checkpoint["model"].values())
-    count, hours = provenance.training_audio(cfg, job.data)
+    count, hours = provenance.training_audio(cfg, training.data)
     result = {
-        **job.system.facts(PRETRAINING, cfg, num_parameters=num_parameters),
+        **training.system.metadata(PRETRAINING, cfg, num_parameters=num_parameters),
         "n": count,
         "hours": hours,
-        **read_figures(job.checkpoint.parent / "train.log"),
+        **read_figures(training.log),
     }
-    write_json(job.out / "config.json", provenance.plain(cfg))
-    write_json(job.out / "metrics.json", result)
+    write_json(training.out / "config.json", provenance.plain(cfg))
+    write_json(training.out / "metrics.json", result)
     return result
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Puts the seeds of one system and partition together.
+    """Summarise the seeds of one system and partition.
 
     Args:
-        seeds: what the metrics.json files hold.
+        seeds: contents of the metrics.json of each seed.
 
     Returns:
-        `metrics` over seeds (`mean`, `min`, `max`), `hours`, `num_updates` that occur, `split`.
+        `metrics` over seeds (`mean`, `min`, `max`), `hours`, `num_updates` (sorted, without repetitions), `split`.
     """
     names = [name for name in seeds[0]["metrics"] if all(name in row["metrics"] for row in seeds)]
     return {
@@ -119,14 +120,14 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def figures(row: Mapping[str, Any]) -> str:
-    """The main figures of a row in one line.
+def figures(result: Mapping[str, Any]) -> str:
+    """Format the main figures of a pre-training.
 
     Args:
-        row: what metrics.json holds.
+        result: contents of metrics.json.
 
     Returns:
         Such as `loss 3.21, accuracy 41.2, 2000 updates`.
     """
-    shown = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in row["metrics"].items()]
-    return ", ".join([*shown, f"{row['num_updates']} updates"])
+    shown = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in result["metrics"].items()]
+    return ", ".join([*shown, f"{result['num_updates']} updates"])

@@ -1,4 +1,4 @@
-"""Where a number comes from: commit, configuration, device and cost of the system that made it."""
+"""Where a score comes from: commit, configuration, device, and the cost and log of the training."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 from ..line_index import AudioIndex
 
-# Parts of a training configuration that change what is learnt. The rest (logging, folders, workers) does not.
+# Sections of a training configuration that change what is learnt; the others are logging, folders and workers.
 LEARNING_SECTIONS = ("task", "model", "criterion", "optimizer", "lr_scheduler", "optimization", "ema")
-# Keys inside them that name a place or a draw, not a choice: rows of other seeds or machines share the hash.
+# Keys in them that differ between seeds and machines, which share a hash.
 PLACE_KEYS = ("data", "seed", "pretrained_path", "store_ema_path")
 
 
 def commit() -> str:
-    """The commit of this checkout.
+    """Return the commit of this checkout.
 
     Returns:
         The full hash, with `-dirty` when tracked files differ from it; `unknown` outside a checkout.
@@ -37,10 +37,10 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def plain(config: Any) -> Any:
-    """Turns a configuration (OmegaConf, dataclass, namespace or mapping) into plain JSON values.
+    """Convert a configuration (OmegaConf, dataclass, namespace or mapping) to plain JSON values.
 
     Args:
-        config: any nesting of those; unresolved interpolations are kept as text.
+        config: any nesting of these; interpolations are kept as text.
 
     Returns:
         Dicts, lists, strings, numbers, booleans and None.
@@ -58,11 +58,24 @@ def plain(config: Any) -> Any:
     return plain(vars(config)) if hasattr(config, "__dict__") else str(config)
 
 
-def config_hash(config: Any) -> str:
-    """A short fingerprint of the choices behind a system: equal for equal settings, whatever seed or folder.
+def augment_settings(config: Any) -> dict[str, Any]:
+    """Return the augmentation that a training used.
 
     Args:
-        config: the training configuration stored in a checkpoint.
+        config: training configuration.
+
+    Returns:
+        Keys of `WaveformAugmentConfig` -> value; empty without augmentation.
+    """
+    settings = plain(config.task).get("augment") or {}
+    return {key: value for key, value in settings.items() if not key.startswith("_")}
+
+
+def config_hash(config: Any) -> str:
+    """Hash the settings of a training: equal for equal settings, whatever the seed or folder.
+
+    Args:
+        config: training configuration stored in a checkpoint.
 
     Returns:
         12 hexadecimal digits.
@@ -81,10 +94,10 @@ def _without_places(value: Any) -> Any:
 
 
 def device_name(device: str) -> str:
-    """The device in words: `cpu`, or the name of the GPU.
+    """Return the name of a device: `cpu`, or the model of the GPU.
 
     Args:
-        device: a torch device, such as `cpu` or `cuda:0`.
+        device: torch device, such as `cpu` or `cuda:0`.
 
     Returns:
         The name.
@@ -97,23 +110,23 @@ def device_name(device: str) -> str:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Reads the JSON lines of a fairseq training log (`common.log_format=json`, `common.log_file=...`).
+    """Read the JSON lines of a fairseq training log (`common.log_format=json`, `common.log_file=...`).
 
     fairseq adds one handler per epoch, so a line may be there many times, and a resumed run repeats updates:
-    the last line of each kind and update counts. Numbers come as text and are turned into numbers.
+    the last line of each split and update counts. Numbers, which fairseq writes as text, are converted.
 
     Args:
-        path: train.log.
+        path: path of train.log.
 
     Returns:
-        One mapping per line, ordered by number of updates.
+        One mapping per line, sorted by the number of updates.
     """
     unique: dict[tuple[str, float], dict[str, Any]] = {}
     for entry in _json_lines(path):
         numbers = {key: _number(value) for key, value in entry.items()}
-        kind = next((key.removesuffix("num_updates") for key in numbers if key.endswith("num_updates")), None)
-        if kind is not None:
-            unique[kind, float(numbers[f"{kind}num_updates"])] = numbers
+        prefix = next((k.removesuffix("num_updates") for k in numbers if k.endswith("num_updates")), None)
+        if prefix is not None:
+            unique[prefix, float(numbers[f"{prefix}num_updates"])] = numbers
     return [unique[key] for key in sorted(unique, key=lambda key: key[1])]
 
 
@@ -139,16 +152,16 @@ def _number(value: Any) -> Any:
 
 
 def training_seconds(path: Path) -> float | None:
-    """Seconds that a training took, validation included.
+    """Return the seconds that a training took, validation included.
 
     An epoch's `train_wall` counts from the start of the process, so it falls where a killed run was resumed: the
     last value before each fall is added.
 
     Args:
-        path: train.log.
+        path: path of train.log.
 
     Returns:
-        Seconds, or None when the log is absent or says nothing.
+        Seconds; None when the log is absent or has no times.
     """
     if not Path(path).is_file():
         return None
@@ -161,14 +174,14 @@ def training_seconds(path: Path) -> float | None:
 
 
 def training_audio(config: Any, data: Path) -> tuple[int, float | None]:
-    """How much audio a training drew from.
+    """Count the audio that a training had.
 
     Args:
-        config: the training configuration.
-        data: its manifest folder.
+        config: training configuration.
+        data: manifest folder of the training.
 
     Returns:
-        Recordings and hours; 0 and None when the folder does not hold the split.
+        Recordings and hours; 0 and None when the folder lacks the split.
     """
     path = Path(data) / f"{config.dataset.train_subset}.tsv"
     if not path.is_file():

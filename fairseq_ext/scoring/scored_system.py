@@ -1,4 +1,4 @@
-"""Rows: one scored system each. Its name, its kind, and the files of its folder that every kind writes."""
+"""The name of a scored system, and the files and metadata that every result type writes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ..manifest import atomic_write
 from . import provenance
 
 CLASSIFICATION, RECOGNITION, PRETRAINING = "classification", "recognition", "pretraining"
-# What metrics.json and results.json say of every row, whatever its kind.
+# Keys of metrics.json and results.json that every result type has.
 COMMON = ("system", "partition", "seed", "n", "data", "commit", "config_hash")
 
 
 @dataclass(frozen=True)
 class ScoredSystem:
-    """The name of one scored system, and what its metrics.json says of its making.
+    """The name of one scored system and its origin.
 
     Attributes:
-        name: such as `temporal_cnn`.
-        partition: who was trained on and who is tested, such as `published` or `loso/george`.
-        seed: of the training.
+        name: name of the system, such as `temporal_cnn`.
+        partition: name of the partition into training and test data, such as `published` or `loso/george`.
+        seed: seed of the training.
         data: whether the recordings are real.
-        command: command line that scored it.
+        command: command line that wrote the scores.
     """
 
     name: str
@@ -34,8 +34,13 @@ class ScoredSystem:
     data: Literal["real", "synthetic"]
     command: str
 
+    @property
+    def title(self) -> str:
+        """Name for the terminal, such as `published/temporal_cnn seed 1`."""
+        return f"{self.partition}/{self.name} seed {self.seed}"
+
     def folder(self, scores: Path) -> Path:
-        """The row's folder.
+        """Return the folder of the system's files.
 
         Args:
             scores: folder of all scored systems.
@@ -45,19 +50,19 @@ class ScoredSystem:
         """
         return scores / self.partition / self.name / f"seed{self.seed}"
 
-    def facts(
+    def metadata(
         self, kind: str, cfg: Any, *, device: str = "cpu", num_parameters: int | None = None
     ) -> dict[str, Any]:
-        """What metrics.json says of the row beside its scores.
+        """Return the entries of metrics.json that are not scores.
 
         Args:
-            kind: one of `kinds.RESULT_TYPES`.
+            kind: result type, such as `classification`; stored under the key `kind`.
             cfg: configuration of the training.
-            device: torch device that scored it.
-            num_parameters: of the network.
+            device: torch device the system was scored on.
+            num_parameters: number of parameters of the network; None = it has none.
 
         Returns:
-            Name -> value, the row's name first.
+            Key -> value, the system's name first.
         """
         return {
             "system": self.name,
@@ -87,48 +92,48 @@ def scores_folder(run: Path) -> Path:
 
 
 def kind_of(item: Mapping[str, Any]) -> str:
-    """The kind of a row or of a summary.
+    """Return the result type of a scored system or a summary.
 
     Args:
-        item: from metrics.json or results.json.
+        item: entry of metrics.json or results.json.
 
     Returns:
-        Its kind; those that do not say it are classifications.
+        The result type; `classification` where the entry has none.
     """
     return str(item.get("kind", CLASSIFICATION))
 
 
 def of_kind(items: Iterable[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:
-    """Picks the rows or summaries of one kind.
+    """Select the scored systems or summaries of one result type.
 
     Args:
-        items: from results.json.
-        kind: such as `recognition`.
+        items: entries of results.json.
+        kind: result type, such as `recognition`.
 
     Returns:
-        Those of the kind, in their order.
+        The entries of that type, in their order.
     """
     return [item for item in items if kind_of(item) == kind]
 
 
 def is_scored(folder: Path) -> bool:
-    """Says whether a row is complete.
+    """Return whether a system is scored.
 
     Args:
-        folder: the row's folder.
+        folder: folder of the system's files.
 
     Returns:
-        True when it holds metrics.json.
+        True when the folder holds metrics.json.
     """
     return (folder / "metrics.json").is_file()
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON, whole or not at all.
+    """Write JSON atomically.
 
     Args:
         path: file to write.
-        value: what it holds; NaN is refused, since other readers would refuse it.
+        value: contents; NaN is refused, as other JSON readers refuse it.
     """
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
     with atomic_write(path) as file:

@@ -1,4 +1,4 @@
-"""One figure over several trainings that differ by their seed."""
+"""Means and ranges over trainings that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 
 def over_seeds(values: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Summarises one metric over seeds.
+    """Summarise one metric over seeds.
 
     Args:
-        values: `value`, `low`, `high` of each seed.
+        values: mapping with `value`, `low` and `high`, one per seed.
 
     Returns:
-        `mean`, `min`, `max` over seeds, and the seeds' mean interval bounds `low` and `high`.
+        `mean`, `min` and `max` of the values, and the mean of the interval bounds `low` and `high`.
     """
     column = {key: [float(v[key]) for v in values] for key in ("value", "low", "high")}
     return {
@@ -26,10 +26,10 @@ def over_seeds(values: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def range_of(numbers: Sequence[float]) -> dict[str, float]:
-    """Summarises plain numbers over seeds.
+    """Summarise plain numbers over seeds.
 
     Args:
-        numbers: one per seed.
+        numbers: one number per seed.
 
     Returns:
         `mean`, `min` and `max`.
@@ -38,14 +38,14 @@ def range_of(numbers: Sequence[float]) -> dict[str, float]:
 
 
 def mean_of(rows: Sequence[Mapping[str, Any]], key: str) -> float | None:
-    """The mean of what the rows say, where they say it.
+    """Return the mean of an entry over the seeds that have it.
 
     Args:
-        rows: one per seed.
-        key: such as `train_s`.
+        rows: contents of metrics.json, one per seed.
+        key: name of the entry, such as `train_s`.
 
     Returns:
-        The mean, or None when no row says it.
+        The mean; None when no seed has the entry.
     """
     numbers = [row[key] for row in rows if row.get(key) is not None]
     return float(np.mean(numbers)) if numbers else None

@@ -17,7 +17,7 @@ from fairseq_ext.explain.maps import AttributionMap, FrameGrid
 from fairseq_ext.explain.methods import DEFAULT_METHOD, METHODS, attribute
 from fairseq_ext.explain.network import Network
 from fairseq_ext.explain.occlusion import occlusion
-from fairseq_ext.explain.pointing import PointingScore, pointing_game
+from fairseq_ext.explain.pointing_score import PointingScore, pointing_game
 from fairseq_ext.explain.sanity import randomisation_test, randomised_weights
 from fairseq_ext.explain.targets import ClassTarget, TokenTarget, TranscriptTarget, words
 from fairseq_ext.features.spectral import MelSpectrogram, power_to_db

@@ -14,8 +14,8 @@ from small_encoder import SIZES
 
 from fairseq_ext.checkpoints.load import LoadedModel
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
-from fairseq_ext.explain.clip import draw_class, draw_word, parse_target, tokens_of
 from fairseq_ext.explain.methods import attribute
+from fairseq_ext.explain.recording import draw_class, draw_word, parse_target, tokens_of
 from fairseq_ext.explain.targets import ClassTarget
 from fairseq_ext.inference.explained import (
     explain_recording,

@@ -15,19 +15,19 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fairseq_ext.explain import game as game_module
-from fairseq_ext.explain.clips import Clip, choose_utterances, read_clips
-from fairseq_ext.explain.game import ALIGNMENT, Settings, play, words_of
-from fairseq_ext.explain.game_files import Options, explain_all, recognition_jobs
-from fairseq_ext.explain.game_table import Played, table
+from fairseq_ext.explain import pointing_game as game_module
+from fairseq_ext.explain.aligned_clips import Clip, choose_utterances, read_clips
+from fairseq_ext.explain.integrated import IncompleteError
 from fairseq_ext.explain.maps import FrameGrid
 from fairseq_ext.explain.network import Network
-from fairseq_ext.explain.path import IncompleteError
-from fairseq_ext.explain.spoken import find_word_times, read_word_times
+from fairseq_ext.explain.pointing_game import ALIGNMENT, Settings, play, words_of
+from fairseq_ext.explain.pointing_game_files import Options, explain_all, finished_recognizers
+from fairseq_ext.explain.pointing_game_table import Played, table
+from fairseq_ext.explain.word_times import find_word_times, read_word_times
 from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.report import extras
-from fairseq_ext.scoring.runs import Job
 from fairseq_ext.scoring.scored_system import ScoredSystem
+from fairseq_ext.scoring.trainings import FinishedTraining
 from fairseq_ext.text.units import to_characters
 
 RATE, HOP = 2000, 40  # frames of 20 ms
@@ -192,7 +192,7 @@ def test_words_are_aligned_to_when_they_were_said(data: Path) -> None:
     assert sorted(clip.transcript for clip in found) == sorted(SENTENCES)
     for word in words_of(found):
         start_s, end_s = word.spoken_s
-        assert word.is_heard
+        assert word.is_recognised
         assert start_s - GRID.step_s <= GRID.span_s(word.aligned.spans[0].start, 0)[0]
         assert GRID.span_s(0, word.aligned.spans[-1].end)[1] <= end_s + GRID.step_s
 
@@ -279,8 +279,8 @@ def test_integrated_gradients_that_do_not_add_up_are_misses(
 # Files
 
 
-def job(data: Path, out: Path) -> Job:
-    return Job(
+def job(data: Path, out: Path) -> FinishedTraining:
+    return FinishedTraining(
         Path("none.pt"), data, ScoredSystem("ctc_random", "asr", 1, "synthetic", "tools/attribute.py"), out
     )
 
@@ -346,6 +346,6 @@ def test_recognisers_of_a_run(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         for file in ("checkpoint_last.pt", "done"):
             (folder / file).touch()
-    (found,) = recognition_jobs(tmp_path, "real", "x", ["asr"], seed=1)
+    (found,) = finished_recognizers(tmp_path, "real", "x", ["asr"], seed=1)
     assert (found.system.name, found.system.seed, found.out) == ("ctc", 1, tmp_path / "attribution")
     assert found.data == tmp_path / "manifests" / "asr"

@@ -13,7 +13,7 @@ from torch import nn
 
 from fairseq_ext.decoding.alignment import TokenSpan
 from fairseq_ext.explain.maps import AttributionMap, FrameGrid
-from fairseq_ext.explain.pointing import pointing_game
+from fairseq_ext.explain.pointing_score import pointing_game
 from fairseq_ext.explain.sanity import map_correlation
 from fairseq_ext.explain.targets import ClassTarget, TokenTarget, TranscriptTarget, words
 

@@ -1,6 +1,7 @@
 """Methods of attribution on a linear network, where the right answer can be written down; what they refuse."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,12 +13,11 @@ from torch import Tensor, nn
 from fairseq_ext.decoding.alignment import TokenSpan
 from fairseq_ext.explain.background import background_noise
 from fairseq_ext.explain.cam import gradcam, hirescam
-from fairseq_ext.explain.integrated import integrated_gradients, time_frequency
+from fairseq_ext.explain.integrated import FLOOR_DB, integrated_gradients, time_frequency
 from fairseq_ext.explain.maps import FrameGrid
 from fairseq_ext.explain.methods import METHODS, attribute, attribute_each
 from fairseq_ext.explain.network import Network
 from fairseq_ext.explain.occlusion import occlusion
-from fairseq_ext.explain.path import integrate_path
 from fairseq_ext.explain.targets import ClassTarget, TokenTarget
 from fairseq_ext.features.spectral import MelSpectrogram
 
@@ -149,33 +149,42 @@ def test_scores_explained_together_have_the_maps_of_each_alone(
 # Integration along a path
 
 
-def test_gradient_is_integrated_exactly_for_polynomials() -> None:
-    def cubes(points: Tensor) -> tuple[Tensor, Tensor]:
-        return (points**3).sum(1), 3 * points**2
+def of_samples(forward: Callable[[Tensor], Tensor]) -> Network:
+    """A network of one logit whose frames are the samples."""
+    return Network(forward, nn.Identity(), 1, FrameGrid(1 / RATE, 0.5 / RATE), RATE)
 
-    start, end = torch.tensor([1.0, -1.0]), torch.tensor([2.0, 3.0])
-    found = integrate_path(cubes, start, end)
-    torch.testing.assert_close(found.values, end**3 - start**3)
-    assert found.difference == pytest.approx(35)
+
+def test_gradient_is_integrated_exactly_for_polynomials() -> None:
+    network, end = of_samples(lambda points: (points**3).sum(1, keepdim=True)), torch.tensor([[2.0, 3.0]])
+    found = integrated_gradients(network, end, ClassTarget("cubes", 0))
+    start = background_noise(end, RATE, FLOOR_DB)
+    np.testing.assert_allclose(found.values, (end**3 - start**3)[0], rtol=1e-5)
+    found = integrated_gradients(network, end, ClassTarget("cubes", 0), baseline="silence")
+    assert found.values.sum() == pytest.approx(35)
+    assert found.residual == pytest.approx(0, abs=1e-5)
 
 
 def test_path_is_refined_where_the_score_moves() -> None:
     """A network that normalises its input: all happens near silence, where evenly spaced points are not."""
+    num_points = 0
 
-    def normalised(points: Tensor) -> tuple[Tensor, Tensor]:
-        points = points.double().requires_grad_()
-        scores = 5 * (points / (points.norm(dim=1, keepdim=True) + 1e-4))[:, 0]
-        (gradient,) = torch.autograd.grad(scores.sum(), points)
-        return scores.detach(), gradient.float()
+    def normalised(points: Tensor) -> Tensor:
+        nonlocal num_points
+        num_points += len(points)
+        points = points.double()
+        return 5 * (points / (points.norm(dim=1, keepdim=True) + 1e-4))[:, :1]
 
-    found = integrate_path(normalised, torch.zeros(2), torch.tensor([0.6, 0.8]), tolerance=0.01)
+    clip, target = torch.tensor([[0.6, 0.8]]), ClassTarget("first", 0)
+    explain = partial(integrated_gradients, of_samples(normalised), clip, target, baseline="silence")
+    found = explain(tolerance=0.01)
+    assert found.residual is not None
     assert found.residual <= 0.01
     assert float(found.values.sum()) == pytest.approx(3.0, rel=0.02)
-    assert found.num_points > 40
+    assert num_points > 40
     with pytest.raises(
         ValueError, match=r"add up to the difference of scores 3 within 1%, found .* raise max_points"
     ):
-        integrate_path(normalised, torch.zeros(2), torch.tensor([0.6, 0.8]), tolerance=0.01, max_points=20)
+        explain(tolerance=0.01, max_points=20)
 
 
 @settings(max_examples=20, deadline=None)

@@ -8,7 +8,7 @@ from preloaded import Preloaded
 from sklearn.metrics import f1_score
 
 from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
-from fairseq_ext.scoring.baselines import majority
+from fairseq_ext.scoring.majority import majority
 from fairseq_ext.scoring.predictions import read_predictions
 from fairseq_ext.scoring.scored_system import ScoredSystem
 
@@ -40,7 +40,7 @@ def test_answers_with_the_training_sets_class(data: Path, tmp_path: Path) -> Non
     assert result["metrics"]["accuracy"]["value"] == pytest.approx(3 / 9)
     assert result["intervals_over"] == "speakers"
     answers = read_predictions(tmp_path / "out" / "predictions.tsv")
-    assert {answers.labels[i] for i in answers.answers} == {"valencià"}
+    assert {answers.labels[i] for i in answers.predicted} == {"valencià"}
     assert [answers.labels[i] for i in answers.targets] == known
     stored = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
     assert stored == result

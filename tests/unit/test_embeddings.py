@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
-from fairseq_ext.scoring import embeddings, evaluation, runs
+from fairseq_ext.scoring import embeddings, evaluation, probing, trainings
 from fairseq_ext.scoring.predictions import read_embeddings, read_predictions
 from fairseq_ext.scoring.scored_system import ScoredSystem, is_scored
 
@@ -101,7 +101,7 @@ def test_evaluation_writes_the_whole_row(manifests: Path, tmp_path: Path) -> Non
     answers = read_predictions(out / "predictions.tsv")
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["metrics"]["accuracy"]["value"] == pytest.approx(
-        (answers.answers == answers.targets).mean()
+        (answers.predicted == answers.targets).mean()
     )
     assert metrics["num_parameters"] == 40 * 10 + 10
     assert set(metrics["per_speaker"]) == {"c", "d"}
@@ -129,19 +129,19 @@ def test_unknown_label_is_named(manifests: Path, tmp_path: Path) -> None:
 def test_probes_share_one_pass(manifests: Path, tmp_path: Path) -> None:
     """Tones are linearly separable in the mean spectrum: the probe hears unseen 'speakers' perfectly."""
     rows = {ScoredSystem("probe", p, 1, "synthetic", ""): manifests for p in ("published", "labels/2")}
-    lines = list(runs.probe_checkpoint(Path("c.pt"), rows, tmp_path, lambda _: loaded(0), label="digit"))
+    lines = list(probing.probe_checkpoint(Path("c.pt"), rows, tmp_path, lambda _: loaded(0), label="digit"))
     assert len(lines) == 2
     found = [json.loads((row.folder(tmp_path) / "metrics.json").read_text()) for row in rows]
     assert found[0]["metrics"] == found[1]["metrics"]
     assert found[0]["metrics"]["accuracy"]["value"] == 1.0
     assert found[0]["probe"]["n_train"] == 40
-    again = list(runs.probe_checkpoint(Path("c.pt"), rows, tmp_path, never, label="digit"))
+    again = list(probing.probe_checkpoint(Path("c.pt"), rows, tmp_path, never, label="digit"))
     assert all("scored before" in line for line in again)
 
 
 def test_probe_is_fitted_on_views_and_scored_without(manifests: Path, tmp_path: Path) -> None:
     row = ScoredSystem("probe", "published", 1, "synthetic", "")
-    (result,) = evaluation.probe(loaded(0), [row], [manifests], tmp_path, label="digit", num_views=2)
+    (result,) = probing.probe(loaded(0), [row], [manifests], tmp_path, label="digit", num_views=2)
     assert (result["probe"]["n_train"], result["probe"]["num_views"], result["n"]) == (40, 2, 40)
     assert len(read_predictions(row.folder(tmp_path) / "predictions.tsv").ids) == 40
 
@@ -154,17 +154,17 @@ def test_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
     for place, is_done in (("published/spectra/seed1", True), ("loso/c/spectra/seed2", False)):
         folder = tmp_path / "train" / place
         folder.mkdir(parents=True)
-        (folder / runs.LAST_CHECKPOINT).touch()
+        (folder / trainings.LAST_CHECKPOINT).touch()
         if is_done:
-            (folder / runs.DONE).touch()
+            (folder / trainings.DONE).touch()
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "published").symlink_to(manifests)
-    jobs = runs.jobs_of_run(tmp_path, "synthetic", "x")
+    jobs = trainings.finished_trainings(tmp_path, "synthetic", "x")
     assert [(job.row.partition, job.row.row, job.row.seed) for job in jobs] == [("published", "spectra", 1)]
-    assert "accuracy" in next(runs.evaluate_all(jobs, lambda _, label: loaded()))
-    assert "scored before" in next(runs.evaluate_all(jobs, never))
-    assert "accuracy" in next(runs.evaluate_all(jobs, lambda _, label: loaded(), force=True))
-    assert "probe" in next(runs.evaluate_all(jobs, lambda _, label: loaded(0), force=True))
+    assert "accuracy" in next(evaluation.evaluate_all(jobs, lambda _, label: loaded()))
+    assert "scored before" in next(evaluation.evaluate_all(jobs, never))
+    assert "accuracy" in next(evaluation.evaluate_all(jobs, lambda _, label: loaded(), force=True))
+    assert "probe" in next(evaluation.evaluate_all(jobs, lambda _, label: loaded(0), force=True))
 
 
 def clusters() -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 from torch import Tensor, nn
 
 from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
-from fairseq_ext.scoring import runs
+from fairseq_ext.scoring import evaluation, trainings
 from fairseq_ext.scoring.heads import check_same_clips, per_head
 
 RATE = 8000
@@ -58,13 +58,13 @@ def run(tmp_path: Path) -> Path:
     for place in ("accent_gender/joint_head/seed2", "accent/encoder_head/seed2"):
         folder = tmp_path / "train" / place
         folder.mkdir(parents=True)
-        (folder / runs.LAST_CHECKPOINT).touch()
-        (folder / runs.DONE).touch()
+        (folder / trainings.LAST_CHECKPOINT).touch()
+        (folder / trainings.DONE).touch()
     return tmp_path
 
 
-def jobs(run: Path, partition: str = "accent_gender") -> list[runs.Job]:
-    return runs.jobs_of_run(run, "synthetic", "x", [partition])
+def jobs(run: Path, partition: str = "accent_gender") -> list[trainings.FinishedTraining]:
+    return trainings.finished_trainings(run, "synthetic", "x", [partition])
 
 
 class Loudness(nn.Module):
@@ -97,7 +97,7 @@ def test_each_head_is_a_row_of_its_streams_partition(run: Path) -> None:
         ("gender", "rows/gender/joint_head/seed2"),
     ]
     assert {job.data for job in found} == {run / "manifests" / "accent_gender"}
-    assert len(list(runs.evaluate_all(found, load, over="speakers"))) == 2
+    assert len(list(evaluation.evaluate_all(found, load, over="speakers"))) == 2
     for name, all_classes, line in (("accent", ACCENTS, 0.25), ("gender", GENDERS, 0.35)):
         row = json.loads(
             (run / "scores" / name / "joint_head/seed2/metrics.json").read_text(encoding="utf-8")
@@ -112,7 +112,7 @@ def test_each_head_is_a_row_of_its_streams_partition(run: Path) -> None:
         assert f1["low"] <= f1["value"] <= f1["high"]
         assert f1["low"] < f1["high"]
         assert row["intervals_over"] == "speakers"
-    assert [line[-6:] for line in runs.evaluate_all(found, load)] == ["before"] * 2
+    assert [line[-6:] for line in evaluation.evaluate_all(found, load)] == ["before"] * 2
 
 
 def test_other_clips_than_the_partitions_are_refused(run: Path) -> None:

@@ -20,7 +20,7 @@ def test_predictions_survive(tmp_path: Path) -> None:
     assert (found.ids, found.speakers, found.labels) == (made().ids, made().speakers, made().labels)
     assert (found.targets == made().targets).all()
     assert np.allclose(found.scores, made().scores)
-    assert found.answers.tolist() == [0, 1]
+    assert found.predicted.tolist() == [0, 1]
 
 
 def test_table_names_its_columns(tmp_path: Path) -> None:

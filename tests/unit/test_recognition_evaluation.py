@@ -16,7 +16,7 @@ from fairseq_ext.decoding.lm_weights import LmWeights, read_lm_weights
 from fairseq_ext.decoding.tuning import Grid
 from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.report import results
-from fairseq_ext.scoring import runs
+from fairseq_ext.scoring import trainings
 from fairseq_ext.scoring.recognition import acoustics, evaluation
 from fairseq_ext.scoring.recognition.decoders import LanguageModel
 from fairseq_ext.scoring.recognition.evaluation import Options
@@ -185,9 +185,9 @@ def test_a_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
     for partition in ("labels/1", "accent"):
         folder = tmp_path / "train" / partition / "tones" / "seed1"
         folder.mkdir(parents=True)
-        for name in (runs.LAST_CHECKPOINT, runs.DONE):
+        for name in (trainings.LAST_CHECKPOINT, trainings.DONE):
             (folder / name).touch()
-    jobs = runs.jobs_of_run(tmp_path, "synthetic", "x", ["labels/*"])
+    jobs = trainings.finished_trainings(tmp_path, "synthetic", "x", ["labels/*"])
     (line,) = evaluation.recognise_all(jobs, lambda _: Tones(), Options())
     assert line == "labels/1/tones seed 1: greedy: WER 0.0 %, CER 0.0 % of 7 recordings"
     (again,) = evaluation.recognise_all(jobs, lambda _: pytest.fail("loaded again"), Options())
@@ -201,7 +201,7 @@ def test_weights_are_kept_beside_the_checkpoint_of_a_run_only(
     manifests: Path, tmp_path: Path, is_kept: bool
 ) -> None:
     checkpoint = tmp_path / "checkpoint_last.pt"
-    jobs = [runs.Job(checkpoint, manifests, ROW, tmp_path / "out")]
+    jobs = [trainings.FinishedTraining(checkpoint, manifests, ROW, tmp_path / "out")]
     options = Options(lm=language_model(), keep_weights=is_kept)
     (_,) = evaluation.recognise_all(jobs, lambda _: Tones(doubt=True), options)
     found = read_lm_weights(checkpoint, Path("words.arpa"))

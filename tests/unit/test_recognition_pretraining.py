@@ -10,7 +10,7 @@ import pytest
 from fairseq_ext.report import plots, results
 from fairseq_ext.report.pretraining import tables as pretraining_tables
 from fairseq_ext.report.pretraining.sections import PANELS
-from fairseq_ext.scoring import pretraining, runs
+from fairseq_ext.scoring import pretraining, trainings
 from fairseq_ext.scoring.provenance import read_log
 
 CFG = {
@@ -27,7 +27,7 @@ def trained(speech_run: Path, make_corpus: Callable[..., None], tmp_path: Path) 
     folder.mkdir(parents=True)
     log = speech_run / "train" / "ssl" / "ctc" / "seed1" / "train.log"
     (folder / "train.log").write_bytes(log.read_bytes())
-    for name in (runs.LAST_CHECKPOINT, runs.DONE):
+    for name in (trainings.LAST_CHECKPOINT, trainings.DONE):
         (folder / name).touch()
     make_corpus(tmp_path / "manifests" / "ssl", tmp_path / "corpus", {"train": ["anna", "bert"]})
     return tmp_path
@@ -47,7 +47,7 @@ def read(path: str) -> dict[str, object]:
 
 
 def test_figures_are_those_of_the_log(trained: Path) -> None:
-    jobs = runs.jobs_of_run(trained, "synthetic", "gather", ["ss*"])
+    jobs = trainings.finished_trainings(trained, "synthetic", "gather", ["ss*"])
     (line,) = pretraining.gather_all(jobs, read)
     assert line.startswith("ssl/ctc seed 1: loss 0.25")
     assert line.endswith("400 updates")
@@ -64,7 +64,7 @@ def test_figures_are_those_of_the_log(trained: Path) -> None:
 
 
 def test_other_partitions_are_left_alone(trained: Path) -> None:
-    assert runs.jobs_of_run(trained, "synthetic", "x", ["labels/*"]) == []
+    assert trainings.finished_trainings(trained, "synthetic", "x", ["labels/*"]) == []
 
 
 def test_training_figures_serve_without_validation(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_log_without_figures_is_refused(tmp_path: Path) -> None:
 
 
 def test_table_has_the_metrics_that_were_logged(trained: Path) -> None:
-    list(pretraining.gather_all(runs.jobs_of_run(trained, "synthetic", "x"), read))
+    list(pretraining.gather_all(trainings.finished_trainings(trained, "synthetic", "x"), read))
     (table,) = pretraining_tables.all_tables(results.collect(trained, {}))
     cells = dict(zip(table.header, table.rows[0], strict=True))
     assert cells["Accuracy %"] == "1"

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from fairseq_ext.line_index import AudioEntry
 from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
+from fairseq_ext.scoring.distorted_views import distorted_views
 from fairseq_ext.scoring.embeddings import extract
-from fairseq_ext.scoring.views import distorted_views
 
 RATE = 8000
 

@@ -1,6 +1,8 @@
-"""Rows of the kind `recognition`: what was said against what was recognised.
+"""The result type `recognition`: references against hypotheses, as word and character error rates.
 
-The way of the data: `acoustics` (a recogniser over a split) -> `decoders` (log-probabilities to texts) -> `scores`
-(rates with intervals, per group) -> `evaluation` (writes a row's files, `transcripts` among them); then, from
-results.json alone, `tables` and `breakdowns` (with `comparison`), and the page's `sections` (with `listen`).
+acoustics.py    a recogniser over a split: log-probabilities, before any decoding
+decoders.py     log-probabilities to texts: greedy, and beam search with a language model tuned on a dev set
+scores.py       error rates with intervals, per accent, gender and speaker; the summary over seeds
+transcripts.py  predictions.<decoder>.tsv
+evaluation.py   trained recognisers -> the files of scored systems
 """

@@ -1,4 +1,4 @@
-"""A split of transcribed speech, and what a recogniser makes of it before any decoding.
+"""A split of transcribed speech, and the log-probabilities of a recogniser over it.
 
 Legend: N utterances, B of them in a batch, S samples and T frames of the longest, V symbols.
 """
@@ -34,26 +34,26 @@ class Recognizer(Protocol):
     num_updates: int
 
     def log_probs(self, waveforms: Sequence[NDArray[np.float32]]) -> Batch:
-        """Gives ln p (B, T, V) and frames (B,) of B waveforms."""
+        """Return ln p (B, T, V) and the number of frames (B,) of B waveforms."""
 
 
 @dataclass(frozen=True)
 class SpeechSplit:
-    """The transcribed utterances of one split of a manifest folder, all of the same length N."""
+    """The transcribed utterances of one split of a manifest folder; both fields have the same length N."""
 
     entries: tuple[AudioEntry, ...]
     utterances: tuple[Utterance, ...]
 
     @property
     def references(self) -> list[str]:
-        """The texts as they were written."""
+        """Transcripts without normalisation."""
         return [u.transcript or "" for u in self.utterances]
 
     def subset(self, rows: Sequence[int]) -> SpeechSplit:
-        """Picks some utterances.
+        """Select some utterances.
 
         Args:
-            rows: their positions.
+            rows: positions of the utterances.
 
         Returns:
             The smaller split.
@@ -62,17 +62,17 @@ class SpeechSplit:
 
 
 def read_speech(folder: Path, split: str) -> SpeechSplit:
-    """Reads a split with its transcripts.
+    """Read a split with its transcripts.
 
     Args:
         folder: manifest folder.
-        split: such as `test`.
+        split: name of the split, such as `test`.
 
     Returns:
         The split.
 
     Raises:
-        ValueError: rows do not match, or a speaker or transcript is not known.
+        ValueError: the files have different numbers of rows, or an utterance lacks speaker or transcript.
     """
     where = f"{folder}/{split}"
     index = AudioIndex(Path(folder) / f"{split}.tsv")
@@ -88,17 +88,17 @@ def read_speech(folder: Path, split: str) -> SpeechSplit:
 
 
 def language_of(split: SpeechSplit, where: str) -> str:
-    """The language of a split.
+    """Return the language of a split.
 
     Args:
-        split: its utterances.
-        where: names the split in the error.
+        split: utterances of the split.
+        where: name of the split, for the error message.
 
     Returns:
-        Its code.
+        Code of the language.
 
     Raises:
-        ValueError: the sidecar names none, or several.
+        ValueError: the sidecar names no language, or several.
     """
     found = sorted({u.language or "" for u in split.utterances})
     if len(found) != 1 or not found[0]:
@@ -111,17 +111,17 @@ def language_of(split: SpeechSplit, where: str) -> str:
 def overlap(
     folder: Path, train_split: str, tested: SpeechSplit, spell: Callable[[str], str]
 ) -> dict[str, Any]:
-    """Counts what was met in training already: 0 is what makes a score one of unseen speakers and sentences.
+    """Count the speakers and sentences of the training split in the tested one: 0 where only unseen ones are scored.
 
     Args:
         folder: manifest folder.
-        train_split: whose transcripts were trained on.
-        tested: the utterances that are scored.
-        spell: brings texts to one spelling.
+        train_split: name of the training split.
+        tested: utterances that are scored.
+        spell: normalises a text before comparison.
 
     Returns:
-        `num_shared_speakers`, and `num_known_sentences`: utterances whose text is one of the training's; both None
-        where the folder does not hold the training split.
+        `num_shared_speakers`, and `num_known_sentences`: utterances whose text occurs in training; both None where the
+        folder lacks the training split.
     """
     if not (Path(folder) / f"{train_split}.tsv").is_file():
         return {"num_shared_speakers": None, "num_known_sentences": None}
@@ -133,27 +133,27 @@ def overlap(
 
 
 def hours_of(entries: Sequence[AudioEntry], sample_rate_hz: int) -> float:
-    """The length of recordings.
+    """Return the total duration of recordings.
 
     Args:
-        entries: their places.
-        sample_rate_hz: rate that the manifest counts at.
+        entries: audio locations.
+        sample_rate_hz: sample rate of the manifest, Hz.
 
     Returns:
-        Hours.
+        Duration, hours.
     """
     return sum(entry.num_samples for entry in entries) / sample_rate_hz / 3600
 
 
 @dataclass(frozen=True)
 class Acoustics:
-    """What the network made of a split.
+    """The output of a recogniser over a split.
 
     Attributes:
-        rows: positions of the utterances that could be read, batch after batch.
+        rows: positions of the readable utterances, batch after batch.
         batches: ln p (B, T, V) float32 and valid frames (B,), on the CPU.
-        network_s: seconds that the network took.
-        failures: (position, reason) of the others.
+        network_s: time that the network took, s.
+        failures: (position, reason) of the unreadable utterances.
     """
 
     rows: tuple[int, ...]
@@ -166,16 +166,16 @@ class Acoustics:
 def run_network(
     recognizer: Recognizer, entries: Sequence[AudioEntry], *, batch_size: int = 16, device: str = "cpu"
 ) -> Acoustics:
-    """Runs a recogniser over recordings, those of similar length together.
+    """Run a recogniser over recordings, with those of similar length in a batch.
 
     Args:
         recognizer: the recogniser.
-        entries: N places of audio.
-        batch_size: B.
+        entries: N audio locations.
+        batch_size: recordings in a batch, B.
         device: torch device.
 
     Returns:
-        Log-probabilities; unreadable recordings are left out and named.
+        Log-probabilities; unreadable recordings are listed as failures.
 
     Raises:
         ValueError: nothing could be read.

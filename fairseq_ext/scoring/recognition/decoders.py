@@ -1,4 +1,4 @@
-"""The decoders of a scored row: greedy, and beam search with a language model whose weights a dev set chose."""
+"""The decoders that are scored: greedy, and beam search with a language model whose weights are tuned on a dev set."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ GREEDY, WITH_LM = "greedy", "lm"
 
 @dataclass(frozen=True)
 class Decoder:
-    """A way from log-probabilities to texts.
+    """A named function from log-probabilities to texts.
 
     Attributes:
-        name: such as `greedy`.
-        settings: what results say of it.
+        name: name in results, such as `greedy`.
+        settings: settings that are written to results.
         decode: ln p (B, T, V) and valid frames (B,) -> B texts.
     """
 
@@ -36,11 +36,11 @@ class Decoder:
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A language model and the weights to be tried.
+    """A language model, and the grid of weights to tune over.
 
     Attributes:
-        model: the model.
-        name: what results call it, such as the name of its file.
+        model: the n-gram model.
+        name: name in results, such as its file name.
         beam_size: hypotheses kept per utterance.
         grid: weights that tuning starts from.
     """
@@ -52,11 +52,11 @@ class LanguageModel:
 
 
 def read_language_model(path: Path, **settings: Any) -> LanguageModel:
-    """Reads a language model; results name it by its file.
+    """Read a language model; its name is that of the file.
 
     Args:
-        path: an ARPA file.
-        settings: fields of `LanguageModel`.
+        path: ARPA file.
+        settings: further fields of `LanguageModel`.
 
     Returns:
         The model.
@@ -65,10 +65,10 @@ def read_language_model(path: Path, **settings: Any) -> LanguageModel:
 
 
 def greedy_decoder(symbols: Sequence[str]) -> Decoder:
-    """Takes the likeliest symbol of every frame.
+    """Make the decoder that takes the likeliest symbol of every frame.
 
     Args:
-        symbols: (V,) of the recogniser.
+        symbols: V symbols of the recogniser.
 
     Returns:
         The decoder.
@@ -83,17 +83,17 @@ def greedy_decoder(symbols: Sequence[str]) -> Decoder:
 def tuned_decoder(
     symbols: Sequence[str], lm: LanguageModel, dev: Sequence[Batch], references: Sequence[str], dev_name: str
 ) -> Decoder:
-    """Chooses the language model's weights on a dev set.
+    """Make a beam search whose language model weights have the fewest errors on a dev set.
 
     Args:
-        symbols: (V,) of the recogniser.
+        symbols: V symbols of the recogniser.
         lm: the language model.
-        dev: log-probabilities of the dev set, which is not the one that is scored.
-        references: its normalised texts, row after row of the batches.
-        dev_name: what results call the dev set.
+        dev: log-probabilities of the dev set, which must not be the scored split.
+        references: normalised texts of the dev set, in the order of its batches.
+        dev_name: name of the dev set in results.
 
     Returns:
-        Beam search with the weights of fewest errors.
+        The decoder.
     """
     search = BeamSearch(symbols, BeamConfig(beam_size=lm.beam_size), lm.model)
     best = tune(search, dev, references, lm.grid).best

@@ -1,12 +1,12 @@
-"""Turns a loaded recogniser and a split into one scored row; its log-probabilities serve every decoder.
+"""Scores trained recognisers and writes the files of their systems; every decoder gets the same log-probabilities.
 
-Files: predictions.<decoder>.tsv, config.json, and last metrics.json, whose presence means that the row is complete.
+Files: predictions.<decoder>.tsv, config.json, and last metrics.json, whose presence means that the system is scored.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,8 @@ from ...decoding.lm_weights import write_lm_weights
 from ...manifest import atomic_write
 from ...text.normalize import normalize
 from .. import provenance
-from ..runs import Job
 from ..scored_system import RECOGNITION, ScoredSystem, is_scored, write_json
+from ..trainings import FinishedTraining
 from . import scores
 from .acoustics import (
     Acoustics,
@@ -40,17 +40,17 @@ Load = Callable[[str], Recognizer]
 
 @dataclass(frozen=True)
 class Options:
-    """How recognisers are scored.
+    """The options of scoring.
 
     Attributes:
-        split: that is scored.
-        dev_split: on which the language model's weights are chosen.
-        language: code of `text.normalize`; empty: what the sidecar says.
-        lm: language model, if any.
-        max_dev: utterances of the dev split that serve the choice, drawn once for all systems.
-        batch_size: recordings that go through the network together.
+        split: split to score.
+        dev_split: split to tune the language model's weights on.
+        language: code of `text.normalize`; empty = that of the sidecar.
+        lm: language model; None = greedy decoding only.
+        max_dev: utterances of the dev split to tune on, at most; the same for all systems.
+        batch_size: recordings in a batch.
         device: torch device.
-        keep_weights: whether the weights that the dev split chose are written beside the checkpoint.
+        keep_weights: whether the tuned weights are written beside the checkpoint.
     """
 
     split: str = "test"
@@ -64,29 +64,30 @@ class Options:
 
 
 def recognise_all(
-    jobs: list[Job], load_recognizer: Load, options: Options, *, force: bool = False
+    trainings: Sequence[FinishedTraining], load_recognizer: Load, options: Options, *, force: bool = False
 ) -> Iterator[str]:
-    """Scores checkpoints one after another; what is already scored is skipped.
+    """Score recognisers one after another; what is already scored is skipped.
 
     Args:
-        jobs: what to score.
-        load_recognizer: path -> loaded recogniser; called only when there is something to score.
-        options: how.
-        force: score again what was scored.
+        trainings: the recognisers.
+        load_recognizer: loads a recogniser from its path; called only when there is something to score.
+        options: options of scoring.
+        force: score again what is already scored.
 
     Yields:
         A line about each, for the terminal.
     """
-    for job in tqdm(jobs, desc="recognise", unit="row", disable=None if len(jobs) > 1 else True):
-        name = f"{job.system.partition}/{job.system.name} seed {job.system.seed}"
-        if is_scored(job.out) and not force:
+    hidden = None if len(trainings) > 1 else True
+    for training in tqdm(trainings, desc="recognise", unit="system", disable=hidden):
+        name = training.system.title
+        if is_scored(training.out) and not force:
             yield f"{name}: scored before"
             continue
-        recognizer = load_recognizer(str(job.checkpoint))
-        log = job.checkpoint.parent / "train.log"
-        result = evaluate(recognizer, job.system, job.out, data=job.data, options=options, train_log=log)
+        recognizer = load_recognizer(str(training.checkpoint))
+        where = {"data": training.data, "train_log": training.log}
+        result = evaluate(recognizer, training.system, training.out, options=options, **where)
         if options.keep_weights and WITH_LM in result["decoders"]:
-            write_lm_weights(job.checkpoint, result["decoders"][WITH_LM]["settings"])
+            write_lm_weights(training.checkpoint, result["decoders"][WITH_LM]["settings"])
         unread = f", {result['num_unreadable']} unreadable" if result["num_unreadable"] else ""
         yield f"{name}: {scores.figures(result)} of {result['n']} recordings{unread}"
 
@@ -100,26 +101,26 @@ def evaluate(
     options: Options,
     train_log: Path | None = None,
 ) -> Mapping[str, Any]:
-    """Scores a recogniser on a split and writes the row's files.
+    """Score a recogniser on a split and write the system's files.
 
     Args:
         recognizer: the recogniser.
-        system: its name and making.
+        system: name of the result.
         out: folder to write to.
         data: manifest folder.
-        options: how.
-        train_log: fairseq's log, for the training seconds.
+        options: options of scoring.
+        train_log: fairseq's log, for the seconds that the training took.
 
     Returns:
-        What metrics.json holds.
+        The contents of metrics.json.
 
     Raises:
-        ValueError: the split does not suit it, or the dev split is the one that is scored.
+        ValueError: the split lacks speakers, transcripts or a language, or the dev split is the scored one.
     """
-    asked = read_speech(data, options.split)
-    language = options.language or language_of(asked, f"{data}/{options.split}")
-    found = run_network(recognizer, asked.entries, batch_size=options.batch_size, device=options.device)
-    read = asked.subset(found.rows)
+    speech = read_speech(data, options.split)
+    language = options.language or language_of(speech, f"{data}/{options.split}")
+    found = run_network(recognizer, speech.entries, batch_size=options.batch_size, device=options.device)
+    read = speech.subset(found.rows)
     hours = hours_of(read.entries, recognizer.sample_rate_hz)
     by_decoder: dict[str, Any] = {}
     for decoder in _decoders(recognizer, data, language, options):
@@ -130,11 +131,11 @@ def evaluate(
         by_decoder[decoder.name] = {"settings": dict(decoder.settings), "real_time_factor": factor, **score}
     if found.failures:
         with atomic_write(out / "unreadable.tsv") as file:
-            file.writelines(f"{asked.utterances[i].id}\t{reason}\n" for i, reason in found.failures)
+            file.writelines(f"{speech.utterances[i].id}\t{reason}\n" for i, reason in found.failures)
     _, labelled_hours = provenance.training_audio(recognizer.cfg, data)
     num_parameters = sum(p.numel() for p in recognizer.model.parameters())
     result = {
-        **system.facts(RECOGNITION, recognizer.cfg, device=options.device, num_parameters=num_parameters),
+        **system.metadata(RECOGNITION, recognizer.cfg, device=options.device, num_parameters=num_parameters),
         "n": len(read.utterances),
         "num_speakers": len({u.speaker for u in read.utterances}),
         "hours": hours,
@@ -173,7 +174,7 @@ def _decoders(recognizer: Recognizer, data: Path, language: str, options: Option
 
 
 def _decode(decoder: Decoder, found: Acoustics) -> tuple[list[str], float]:
-    """Texts in the order of `found.rows`, and the seconds that it took."""
+    """Return texts in the order of `found.rows`, and the seconds that decoding took."""
     start = time.perf_counter()
     batches = tqdm(found.batches, desc=decoder.name, unit="batch", leave=False, disable=None)
     texts = [text for batch in batches for text in decoder.decode(*batch)]
@@ -181,7 +182,7 @@ def _decode(decoder: Decoder, found: Acoustics) -> tuple[list[str], float]:
 
 
 def _who(read: SpeechSplit) -> tuple[list[str], list[str | None], list[str | None]]:
-    """Speakers, accents and genders."""
+    """Return speakers, accents and genders."""
     return (
         [str(u.speaker) for u in read.utterances],
         [u.accent for u in read.utterances],
@@ -190,7 +191,7 @@ def _who(read: SpeechSplit) -> tuple[list[str], list[str | None], list[str | Non
 
 
 def _transcripts(read: SpeechSplit, texts: list[str]) -> Transcripts:
-    """In the order of the ids: batches are by length."""
+    """Sort texts by id, as batches are sorted by length."""
     columns = zip(
         (u.id for u in read.utterances),
         (str(u.speaker) for u in read.utterances),

@@ -1,10 +1,10 @@
 """Word and character error rates of a split: raw and normalised, with intervals, per accent, gender and speaker.
 
-Errors of one speaker go together, so intervals resample speakers: they say how the rate varies over speakers.
-With fewer than `MIN_SPEAKERS` that says nothing; then utterances are resampled, and the result says so.
+Errors of one speaker are correlated, so the bootstrap resamples speakers, and the intervals say how the rate varies
+over speakers. With fewer than `MIN_SPEAKERS` it resamples utterances, and the result says so.
 
-A row of this kind holds `n`, `num_speakers`, `hours`, `language`, and `decoders`: name (`greedy`, `lm`, ...) ->
-what `score_recognition` returns, with `settings` and `real_time_factor`.
+metrics.json holds `n`, `num_speakers`, `hours`, `language`, and `decoders`: name (`greedy`, `lm`, ...) -> the result of
+`score_recognition`, with `settings` and `real_time_factor`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from ...text.scoring import ErrorCounts, error_rate_interval, total, total_per_g
 from ..seeds import mean_of, over_seeds
 
 REQUIRED = ("decoders", "hours", "num_speakers")
-# Fewer blocks have too few different resamples for the ends of a 95 % interval (5 have 126, 2 have 3).
+# With fewer there are too few different resamples for the ends of a 95 % interval (126 of 5 speakers, 3 of 2).
 MIN_SPEAKERS = 5
-# Accent or gender of those who did not state it.
+# Group of the speakers who did not state their accent or gender.
 NOT_STATED = "not stated"
-# What the numbers of a speaker mean, in this order; a mapping each would make results.json three times as long.
+# Columns of `per_speaker`; a mapping per speaker would make results.json three times as long.
 SPEAKER_COLUMNS = ("n", "word_errors", "words", "character_errors", "characters")
 METRICS = ("wer", "cer", "wer_raw", "cer_raw")
 
@@ -47,25 +47,25 @@ def score_recognition(
     normalise: Callable[[str], str] | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Scores the transcripts of a split, N utterances.
+    """Score the transcripts of a split, N utterances.
 
     Args:
-        references: N texts as they were written.
-        hypotheses: N texts as they were recognised.
+        references: N reference texts.
+        hypotheses: N recognised texts.
         speakers: N names.
         accents: N classes, None or empty where not stated.
         genders: N values, None or empty where not stated.
         language: code of `text.normalize`.
-        normalise: brings both sides to one spelling; by default `normalize` of the language.
-        seed: of the bootstrap.
+        normalise: normalises both sides; None = `normalize` of the language.
+        seed: seed of the bootstrap.
 
     Returns:
-        `metrics` (`wer` and `cer` of normalised texts, `wer_raw` and `cer_raw` of the texts as they are; each
+        `metrics` (`wer` and `cer` of normalised texts, `wer_raw` and `cer_raw` of the given texts; each
         `value`, `low`, `high` as fractions), `resampled`, `counts` of edits by unit, `per_accent`, `per_gender`,
         `per_speaker` (`SPEAKER_COLUMNS`).
 
     Raises:
-        ValueError: the numbers differ, or no reference has a word.
+        ValueError: the arguments differ in length, or no reference has a word.
     """
     _check(references, hypotheses, speakers, accents, genders)
     spell = normalise or partial(normalize, language_code=language)
@@ -101,10 +101,10 @@ def _check(references: Sequence[str], *others: Sequence[Any]) -> None:
 
 
 def resampled(speakers: Sequence[str]) -> str:
-    """What intervals resample.
+    """Return what the bootstrap resamples.
 
     Args:
-        speakers: of the utterances.
+        speakers: speaker of each utterance.
 
     Returns:
         `speakers`, or `utterances` where there are too few speakers.
@@ -113,7 +113,7 @@ def resampled(speakers: Sequence[str]) -> str:
 
 
 def _interval(counts: Counts, speakers: Sequence[str], seed: int) -> dict[str, float]:
-    """The rate with its interval. Drawing sums of speakers is drawing whole speakers, only quicker."""
+    """Return the rate with its interval; resampling sums per speaker equals resampling speakers, and is faster."""
     by_speaker = resampled(speakers) == "speakers"
     items = list(total_per_group(counts, speakers).values()) if by_speaker else counts
     found = error_rate_interval(items, seed=seed)
@@ -123,7 +123,7 @@ def _interval(counts: Counts, speakers: Sequence[str], seed: int) -> dict[str, f
 def _groups(
     counts: Mapping[str, Counts], speakers: Sequence[str], groups: Sequence[str | None], seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Rates of each group that has words, those who stated nothing last."""
+    """Return the rates of each group with words, `NOT_STATED` last."""
     names = [group or NOT_STATED for group in groups]
     result: dict[str, dict[str, Any]] = {}
     for name in sorted(set(names), key=lambda name: (name == NOT_STATED, name)):
@@ -133,8 +133,8 @@ def _groups(
         words = total(of_group["wer"])
         if words.num_reference:
             rates = {m: _interval(of_group[m], who, seed) for m in of_group}
-            facts = {"n": len(mine), "num_speakers": len(set(who)), "words": words.num_reference}
-            result[name] = {**facts, "word_errors": words.errors, "resampled": resampled(who), **rates}
+            sizes = {"n": len(mine), "num_speakers": len(set(who)), "words": words.num_reference}
+            result[name] = {**sizes, "word_errors": words.errors, "resampled": resampled(who), **rates}
     return result
 
 
@@ -152,15 +152,15 @@ def _speakers(counts: Mapping[str, Counts], speakers: Sequence[str]) -> dict[str
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Puts the seeds of one system and partition together.
+    """Summarise the seeds of one system and partition.
 
     Args:
-        seeds: what the metrics.json files hold.
+        seeds: contents of the metrics.json of each seed.
 
     Returns:
         `hours`, `num_speakers`, `test` (see `test_digest`), `num_shared_speakers`, `num_known_sentences`,
-        `labelled_minutes`, `num_updates` (those that occur), and `decoders`: name -> `seeds`, `metrics` and groups over
-        seeds, `counts` of all seeds, `settings` that occur, `real_time_factor`.
+        `labelled_minutes`, `num_updates` (sorted, without repetitions), and `decoders`: name -> `seeds`, `metrics` and
+        groups over seeds, `counts` of all seeds, the different `settings`, `real_time_factor`.
     """
     names = list(dict.fromkeys(name for row in seeds for name in row["decoders"]))
     return {
@@ -177,18 +177,18 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def test_digest(row: Mapping[str, Any]) -> str:
-    """A fingerprint of what a row was tested on: equal for the same words of the same speakers.
+def test_digest(result: Mapping[str, Any]) -> str:
+    """Hash the test data of a scored system: equal for the same numbers of words of the same speakers.
 
     Args:
-        row: what metrics.json holds.
+        result: contents of metrics.json.
 
     Returns:
         12 hexadecimal digits.
     """
-    names, numbers = speaker_errors(row, next(iter(row["decoders"])))
+    names, numbers = speaker_errors(result, next(iter(result["decoders"])))
     tested = sorted(zip(names, numbers[:, 1].tolist(), strict=True))
-    return hashlib.sha256(json.dumps([row["n"], tested]).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([result["n"], tested]).encode()).hexdigest()[:12]
 
 
 def _decoder(seeds: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
@@ -211,38 +211,38 @@ def _pooled_groups(seeds: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str
     result: dict[str, dict[str, Any]] = {}
     for name, first in seeds[0].items():
         mine = [groups[name] for groups in seeds if name in groups]
-        facts = {key: first[key] for key in ("n", "num_speakers", "words", "resampled")}
-        result[name] = facts | {m: over_seeds([group[m] for group in mine]) for m in ("wer", "cer")}
+        sizes = {key: first[key] for key in ("n", "num_speakers", "words", "resampled")}
+        result[name] = sizes | {m: over_seeds([group[m] for group in mine]) for m in ("wer", "cer")}
     return result
 
 
-def figures(row: Mapping[str, Any]) -> str:
-    """The main figures of a row in one line.
+def figures(result: Mapping[str, Any]) -> str:
+    """Format the main figures of a scored system.
 
     Args:
-        row: what metrics.json holds.
+        result: contents of metrics.json.
 
     Returns:
         Such as `greedy: WER 12.3 %, CER 3.4 %; lm: WER 9.8 %, CER 3.1 %`.
     """
     parts = []
-    for name, found in row["decoders"].items():
+    for name, found in result["decoders"].items():
         wer, cer = (100 * found["metrics"][m]["value"] for m in ("wer", "cer"))
         parts.append(f"{name}: WER {wer:.1f} %, CER {cer:.1f} %")
     return "; ".join(parts)
 
 
-def speaker_errors(row: Mapping[str, Any], decoder: str) -> tuple[list[str], np.ndarray[Any, Any]]:
-    """Word errors and words of each speaker.
+def speaker_errors(result: Mapping[str, Any], decoder: str) -> tuple[list[str], np.ndarray[Any, Any]]:
+    """Return word errors and words of each speaker.
 
     Args:
-        row: what metrics.json holds.
-        decoder: such as `greedy`.
+        result: contents of metrics.json.
+        decoder: name of the decoder, such as `greedy`.
 
     Returns:
-        Names, and an array (speakers, 2).
+        Names of the speakers, and counts (speakers, 2).
     """
-    found = row["decoders"][decoder]["per_speaker"]
+    found = result["decoders"][decoder]["per_speaker"]
     columns = [SPEAKER_COLUMNS.index(name) for name in ("word_errors", "words")]
     return list(found), np.array(
         [[numbers[c] for c in columns] for numbers in found.values()], dtype=np.int64

@@ -1,4 +1,4 @@
-"""What a recogniser heard, one line per utterance: predictions.<decoder>.tsv."""
+"""Recognised texts, one line per utterance: predictions.<decoder>.tsv."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 from ...manifest import atomic_write, read_lines, split_row
 
 COLUMNS = ("id", "speaker", "reference", "hypothesis")
-# What would end a cell or a line of the file.
+# Characters that end a cell or a line of the file.
 _UNSAFE = ("\t", "\n", "\r")
 
 
 @dataclass(frozen=True)
 class Transcripts:
-    """Recognised texts of a split, N utterances.
+    """The recognised texts of a split, N utterances.
 
     Attributes:
         ids: N utterance ids.
         speakers: N speaker names.
-        references: N texts as they were written.
-        hypotheses: N texts as they were recognised.
+        references: N reference texts.
+        hypotheses: N recognised texts.
     """
 
     ids: tuple[str, ...]
@@ -38,26 +38,26 @@ class Transcripts:
 
 
 def file_name(decoder: str) -> str:
-    """The file of a decoder's transcripts.
+    """Return the file name of a decoder's transcripts.
 
     Args:
-        decoder: such as `greedy`.
+        decoder: name of the decoder, such as `greedy`.
 
     Returns:
-        Its name in the row's folder.
+        The name, without folder.
     """
     return f"predictions.{decoder}.tsv"
 
 
 def write_transcripts(path: Path, transcripts: Transcripts) -> None:
-    """Writes transcripts as UTF-8, whole or not at all.
+    """Write transcripts atomically, as UTF-8.
 
     Args:
         path: file to write.
         transcripts: the texts.
 
     Raises:
-        ValueError: a text holds a tab or a line end.
+        ValueError: a text holds a tab or a line break.
     """
     columns = (transcripts.ids, transcripts.speakers, transcripts.references, transcripts.hypotheses)
     with atomic_write(path) as file:
@@ -73,10 +73,10 @@ def write_transcripts(path: Path, transcripts: Transcripts) -> None:
 
 
 def read_transcripts(path: Path) -> Transcripts:
-    """Reads transcripts.
+    """Read transcripts.
 
     Args:
-        path: file that `write_transcripts` wrote.
+        path: file written by `write_transcripts`.
 
     Returns:
         The texts.

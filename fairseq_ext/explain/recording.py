@@ -1,4 +1,4 @@
-"""One recording explained: a word, a character or a class, drawn over its log-mel with the CTC alignment.
+"""One recording explained: the maps of a word, character or class over its log-mel, with the CTC alignment.
 
 Legend: S samples, V symbols, U tokens of a transcript.
 """
@@ -22,42 +22,42 @@ from .network import Network
 from .plot import Label, Spectrogram, attribution_rows
 from .targets import ClassTarget, Target, TokenTarget
 
-KINDS = ("word", "char", "class")
+TARGET_TYPES = ("word", "char", "class")
 NUM_MELS = 64
-# What a picture can show, and a transformer can hold with gradients.
+# Longer recordings are hard to see in a picture, and a transformer with gradients runs out of memory.
 MAX_DURATION_S = 30.0
 
 
 def parse_target(text: str) -> tuple[str, str]:
-    """Reads what is to be explained.
+    """Parse the target of an explanation.
 
     Args:
         text: `word:N`, `char:N` (from 1, spaces not counted) or `class:NAME`.
 
     Returns:
-        The kind, and the number or name.
+        `word`, `char` or `class`, and the number or name.
 
     Raises:
-        ValueError: anything else.
+        ValueError: the text has another form.
     """
     kind, _, which = text.partition(":")
-    if kind not in KINDS or not which or (kind != "class" and not which.isdecimal()):
+    if kind not in TARGET_TYPES or not which or (kind != "class" and not which.isdecimal()):
         raise ValueError(f"target: word:N, char:N or class:NAME expected, found {text!r}; N counts from 1")
     return kind, which
 
 
 def tokens_of(text: str, symbols: Sequence[str]) -> list[int]:
-    """Spells a transcript in a recogniser's characters.
+    """Convert a transcript to a recogniser's characters.
 
     Args:
-        text: normalised as in training.
-        symbols: (V,) of the recogniser.
+        text: transcript, normalised as in training.
+        symbols: V symbols of the recogniser.
 
     Returns:
-        U indices.
+        U symbol indices.
 
     Raises:
-        ValueError: a recogniser of pieces, or characters that it does not know.
+        ValueError: the recogniser has pieces instead of characters, or lacks a character.
     """
     if are_pieces(symbols):
         raise ValueError(
@@ -83,22 +83,22 @@ def draw_word(
     text: str | None = None,
     device: str = "cpu",
 ) -> Figure:
-    """Explains a word or character of a recording.
+    """Draw the explanation of a word or character of a recording.
 
     Args:
-        network: a recogniser, and the layer to look at.
-        samples: (S,) at the network's rate.
-        symbols: (V,) of the recogniser.
+        network: recogniser, with the layer to look at.
+        samples: recording at the network's sample rate, (S,).
+        symbols: V symbols of the recogniser.
         target: `word:N` or `char:N`, see `parse_target`.
-        methods: keys of `METHODS`; a row each.
-        text: what is said, as `tokens_of` wants it; None = what greedy decoding finds.
+        methods: keys of `METHODS`, one row of the figure each.
+        text: transcript for `tokens_of`; None = the result of greedy decoding.
         device: torch device of the network.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: no such word or character, or a recording that is too long.
+        ValueError: there is no such word or character, or the recording is too long.
     """
     kind, which = parse_target(target)
     waveform = _waveform(samples, network, device)
@@ -106,8 +106,8 @@ def draw_word(
     spans = greedy_spans(log_probs) if text is None else align(log_probs, tokens_of(text, symbols))
     words = aligned_words(spans, symbols)
     chosen = _pick(words, kind, which)
-    said = " ".join(word.text for word in words)
-    title = f"{kind} “{chosen.name}” of “{said}” ({'heard' if text is None else 'given'})"
+    transcript = " ".join(word.text for word in words)
+    title = f"{kind} “{chosen.name}” of “{transcript}” ({'heard' if text is None else 'given'})"
     return _draw(network, waveform, chosen, methods, title, aligned_labels(spans, symbols, network.grid))
 
 
@@ -120,21 +120,21 @@ def draw_class(
     *,
     device: str = "cpu",
 ) -> Figure:
-    """Explains a class of a recording.
+    """Draw the explanation of a class of a recording.
 
     Args:
-        network: a classifier, and the layer to look at.
-        samples: (S,) at the network's rate.
-        labels: the classes, in the order of the network's outputs.
+        network: classifier, with the layer to look at.
+        samples: recording at the network's sample rate, (S,).
+        labels: class names in the order of the network's outputs.
         target: `class:NAME`.
-        methods: keys of `METHODS`; a row each.
+        methods: keys of `METHODS`, one row of the figure each.
         device: torch device of the network.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: no such class, or a recording that is too long.
+        ValueError: there is no such class, or the recording is too long.
     """
     _, name = parse_target(target)
     if name not in labels:
@@ -149,15 +149,15 @@ def draw_class(
 
 
 def aligned_labels(spans: Sequence[TokenSpan], symbols: Sequence[str], grid: FrameGrid) -> list[Label]:
-    """Says which symbol is aligned when, to be drawn.
+    """Convert an alignment to labels that can be drawn.
 
     Args:
-        spans: the alignment.
-        symbols: (V,) of the recogniser.
-        grid: of its frames.
+        spans: aligned tokens.
+        symbols: V symbols of the recogniser.
+        grid: times of the frames.
 
     Returns:
-        A label per symbol, without ends of words.
+        A label per symbol, without word ends.
     """
     return [
         Label(symbols[span.token], *grid.span_s(span.start, span.end))
@@ -167,7 +167,7 @@ def aligned_labels(spans: Sequence[TokenSpan], symbols: Sequence[str], grid: Fra
 
 
 def _waveform(samples: NDArray[np.float32], network: Network, device: str) -> Tensor:
-    """(1, S)."""
+    """Return the recording as (1, S) on the device."""
     duration_s = len(samples) / network.sample_rate_hz
     if duration_s > MAX_DURATION_S:
         raise ValueError(
@@ -202,11 +202,11 @@ def _draw(
 
 
 def spectrogram(waveform: Tensor, sample_rate_hz: int) -> Spectrogram:
-    """The log-mel that maps are drawn over.
+    """Compute the log-mel spectrogram that maps are drawn over.
 
     Args:
-        waveform: (1, S).
-        sample_rate_hz: Hz.
+        waveform: recording, (1, S).
+        sample_rate_hz: sample rate, Hz.
 
     Returns:
         The spectrogram.

@@ -1,4 +1,4 @@
-"""What the augmentations do to one recording, as the network's own front-end sees it.
+"""Spectrograms of one recording under each augmentation, computed by the network's own front-end.
 
 Legend: S samples, T frames, F mel bands.
 """
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from .. import augment
 
 PLAIN, AS_TRAINED = "no augmentation", "as trained"
-# Strengths for the picture only, mostly above what trains well, so that the eye sees what each one does.
+# Strengths for the picture only, mostly above what trains well, so that each effect is visible.
 MASKS_AND_WARPS: Mapping[str, Mapping[str, float | int]] = {
     "time warp": {"time_warp": 0.3},
     "time masks": {"time_masks": 2, "time_mask_share": 0.2},
     "frequency masks": {"frequency_masks": 2, "frequency_mask_bands": 6},
 }
-# All distortions of the front-end; one is switched on at a time.
+# All augmentations of the front-end; one is switched on at a time.
 OFF = dict.fromkeys(
     (
         "vtlp",
@@ -48,15 +48,15 @@ def spectrograms(
     seed: int = 0,
     num_draws: int = 3,
 ) -> dict[str, NDArray[np.float32]]:
-    """Shows one recording plain, under each augmentation alone, and as the training saw it.
+    """Compute the features of one recording plain, under each augmentation alone, and augmented as in training.
 
     Args:
-        front_end: the network's; has `config`, and maps (B, S) to features (B, T, F) and lengths (B,).
-        waveform: (S,).
-        sample_rate_hz: of the waveform.
-        settings: keys of `WaveformAugmentConfig` that the training used.
-        seed: of every draw.
-        num_draws: how many training draws to show.
+        front_end: front-end of the network, with a `config`; maps (B, S) to features (B, T, F) and lengths (B,).
+        waveform: samples, (S,).
+        sample_rate_hz: sample rate of the waveform, Hz.
+        settings: values of `WaveformAugmentConfig` in the training.
+        seed: seed of all random choices.
+        num_draws: number of views augmented as in training.
 
     Returns:
         Name of the view -> features, (T, F).
@@ -78,7 +78,7 @@ def spectrograms(
 
 
 def _distorted(clip: torch.Tensor, rate: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """Each distortion of the waveform alone, at a strength that is seen."""
+    """Return the waveform under each augmentation alone, at a visible strength."""
     return {
         "speed × 1.2": augment.change_speed(clip, 1.2),
         "pitch + 3 semitones": augment.shift_pitch(clip, 3.0, rate),
@@ -100,7 +100,7 @@ def _features(front_end: Any, waveform: torch.Tensor, *, training: bool = False,
 
 
 def _with_only(front_end: Any, changes: Mapping[str, float | int], sample_rate_hz: int) -> Any:
-    """The same front-end with one of its distortions on and all others off."""
+    """Return a copy of the front-end with the given augmentation on and all others off."""
     config = copy.deepcopy(front_end.config)
     for name, value in (OFF | dict(changes)).items():
         setattr(config, name, value)

@@ -1,6 +1,6 @@
-"""When each word of a recording was spoken, as corpora that know it write it down.
+"""Files with the times at which each word of a recording was spoken, which some corpora have.
 
-Layout: a header, then rows of `id` or `clip`, `word_number` (from 0), `word`, `start_s`, `end_s`, with tabs between.
+Layout: a header, then rows of `id` or `clip`, `word_number` (from 0), `word`, `start_s`, `end_s`, tab-separated.
 A synthetic Common Voice has one such file beside its tsv files, `SYNTHETIC_times.tsv`, which names the clips;
 connected digits have `{split}.times.tsv` in the manifest folder, which name the utterances.
 """
@@ -23,12 +23,12 @@ OF_COMMON_VOICE = "SYNTHETIC_times.tsv"
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word and when it sounds.
+    """A word with its start and end.
 
     Attributes:
-        word: as spelled in the transcript.
-        start_s: where it starts, s.
-        end_s: where it ends, s.
+        word: spelling in the transcript.
+        start_s: start, s.
+        end_s: end, s.
     """
 
     word: str
@@ -36,12 +36,12 @@ class SpokenWord:
     end_s: float
 
 
-# Utterance -> number of the word in the transcript, from 0 -> when it was said.
+# Utterance -> number of the word in the transcript, from 0 -> the word with its times.
 WordTimes = dict[str, dict[int, SpokenWord]]
 
 
 def read_word_times(paths: Iterable[Path]) -> WordTimes:
-    """Reads when words were said.
+    """Read files of word times.
 
     Args:
         paths: files of the layout above.
@@ -50,7 +50,7 @@ def read_word_times(paths: Iterable[Path]) -> WordTimes:
         The words of every utterance; an utterance, or some of its words, may be missing.
 
     Raises:
-        ValueError: naming file and line, for another layout, or a word without a length.
+        ValueError: a file has another layout, or a word ends before it starts.
     """
     found: WordTimes = defaultdict(dict)
     for path in paths:
@@ -79,15 +79,15 @@ def _parse(line: str, where: str) -> tuple[str, int, SpokenWord]:
 
 
 def find_word_times(data: Path, corpus: Path | None, splits: Sequence[str]) -> list[Path]:
-    """Looks for files of word times where corpora put them.
+    """Find files of word times where corpora put them.
 
     Args:
         data: manifest folder.
-        corpus: folder of the corpus; None = not known.
-        splits: that are needed.
+        corpus: folder of the corpus; None = unknown.
+        splits: splits whose times are needed.
 
     Returns:
-        The files; none when the boundaries of words are not known, as in real recordings.
+        The files; empty when there are none, as for most real recordings.
     """
     of_splits = [data / f"{split}.times.tsv" for split in splits]
     if all(path.is_file() for path in of_splits):

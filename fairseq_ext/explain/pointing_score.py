@@ -20,15 +20,15 @@ Span = tuple[float, float]  # start and end, s
 
 @dataclass(frozen=True, slots=True)
 class PointingScore:
-    """How a method did.
+    """The score of a method.
 
     Attributes:
-        hit_rate: share of the cases whose peak lies in the true span, and its interval.
-        mass_inside: mean share of the positive values within the true span, and its interval; 0 for a flat map.
+        hit_rate: share of the cases whose peak lies in the true span, with its interval.
+        mass_inside: mean share of the positive values within the true span, with its interval; 0 for a flat map.
         chance: expected hit rate of a point drawn evenly from the map's frames; also the mass of an even map.
-        tolerance_s: by how much each span was widened at either side, s.
-        num_cases: N.
-        num_flat: cases where nothing spoke for the target; they count as missed.
+        tolerance_s: widening of each span at either side, s.
+        num_cases: number of cases, N.
+        num_flat: number of cases whose map has no positive value; they count as misses.
     """
 
     hit_rate: Interval
@@ -47,20 +47,20 @@ def pointing_game(
     seed: int,
     groups: Sequence[Hashable] | None = None,
 ) -> PointingScore:
-    """Scores maps against true spans.
+    """Score maps against true spans.
 
     Args:
-        maps: N, of one method.
+        maps: N maps of one method.
         spans_s: N true spans (start, end), s.
-        tolerance_s: widens each span at either side, s; half a frame forgives the grid.
-        seed: of the intervals.
-        groups: N utterances: cases of one utterance are drawn together, since they are not independent.
+        tolerance_s: widening of each span at either side, s; half a frame allows for the grid.
+        seed: seed of the intervals.
+        groups: utterance or speaker of each case, resampled as a whole, since its cases are not independent.
 
     Returns:
         The score.
 
     Raises:
-        ValueError: no cases, unequal numbers, a span without a length, or a negative tolerance.
+        ValueError: no cases, unequal numbers, an empty span, or a negative tolerance.
     """
     if len(maps) != len(spans_s) or not maps or tolerance_s < 0:
         raise ValueError(
@@ -86,15 +86,15 @@ def pointing_game(
 
 
 def is_hit(found: AttributionMap, span_s: Span, tolerance_s: float) -> bool:
-    """Says whether a map's peak lies in the true span.
+    """Return whether a map's peak lies in the true span.
 
     Args:
         found: the map.
-        span_s: start and end, s.
-        tolerance_s: widens the span at either side, s.
+        span_s: start and end of the true span, s.
+        tolerance_s: widening of the span at either side, s.
 
     Returns:
-        False too where nothing speaks for the target.
+        True for a hit; False for a map without positive values.
     """
     return _peaks_in(found, _inside(found, span_s, tolerance_s))
 
@@ -104,7 +104,7 @@ def _peaks_in(found: AttributionMap, inside: NDArray[np.bool_]) -> bool:
 
 
 def _inside(found: AttributionMap, span_s: Span, tolerance_s: float) -> NDArray[np.bool_]:
-    """(T,) whether the middle of each frame lies in the span."""
+    """Return whether the middle of each frame lies in the span, (T,)."""
     start, end = span_s
     if not 0 <= start < end:
         raise ValueError(

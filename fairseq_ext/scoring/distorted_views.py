@@ -1,8 +1,7 @@
-"""Distorted views of recordings through a frozen network: more to fit a linear probe on.
+"""Augmented views of recordings through a frozen network: more examples to fit a linear probe on.
 
-A probe is fitted on the distortions that the network was pre-trained with, as a classifier on top of it would be
-trained (Chen et al. 2020, appendix B.8: linear evaluation with random crops and flips). It is scored on undistorted
-recordings.
+The views are augmented as in the network's pre-training (Chen et al. 2020, appendix B.8: linear evaluation with random
+crops and flips). The probe is scored on recordings without augmentation.
 Shapes: B batch, S samples, D embedding width.
 """
 
@@ -17,17 +16,17 @@ from torch import Tensor, nn
 from ..augment import WaveformAugment, WaveformAugmentConfig
 from ..line_index import AudioEntry
 from .embeddings import Extracted, TrainedModel, extract, padded
-from .provenance import plain
+from .provenance import augment_settings
 
 
 class DistortingNetwork(nn.Module):
-    """A frozen network whose input is distorted as in its training.
+    """A frozen network whose input is augmented as in its training.
 
     Args:
-        model: with a `front_end` whose distortions act in training mode, or none.
-        settings: keys of `WaveformAugmentConfig` that the training used.
-        sample_rate_hz: of the waveforms.
-        seed: of the waveforms' distortions; those of the front-end draw from torch's generator.
+        model: network; a `front_end` of it, if any, augments in training mode.
+        settings: values of `WaveformAugmentConfig` in the training.
+        sample_rate_hz: sample rate of the waveforms, Hz.
+        seed: seed of the waveform augmentation; the front-end draws from torch's global generator.
     """
 
     def __init__(self, model: Any, settings: Mapping[str, Any], sample_rate_hz: int, seed: int) -> None:
@@ -41,11 +40,11 @@ class DistortingNetwork(nn.Module):
         """Run the network, its encoder in evaluation mode.
 
         Args:
-            source: (B, S).
+            source: waveforms, (B, S).
             padding_mask: (B, S), True on padding.
 
         Returns:
-            What the network returns.
+            The output of the network.
         """
         clips = [clip[~padding].cpu() for clip, padding in zip(source, padding_mask, strict=True)]
         views = [self.distort(clip, self.sample_rate_hz, self.generator) for clip in clips]
@@ -59,23 +58,21 @@ class DistortingNetwork(nn.Module):
 
 
 def distorted_views(
-    loaded: TrainedModel, entries: Sequence[AudioEntry], num_views: int, *, seed: int, device: str = "cpu"
+    trained: TrainedModel, entries: Sequence[AudioEntry], num_views: int, *, seed: int, device: str = "cpu"
 ) -> list[Extracted]:
-    """Embeds recordings several times, distorted anew each time.
+    """Embed recordings several times, augmented anew each time.
 
     Args:
-        loaded: the network, and the configuration that says how its training distorted.
+        trained: the network, and its configuration with the augmentation.
         entries: N audio locations.
-        num_views: how many times.
-        seed: of all distortions; the caller's random state stays as it is.
+        num_views: number of views.
+        seed: seed of the augmentation; the global random state is restored afterwards.
         device: torch device.
 
     Returns:
         Embeddings of each view, (N, D), in the order of `entries`.
     """
-    settings = plain(loaded.cfg.task).get("augment") or {}
-    settings = {key: value for key, value in settings.items() if not key.startswith("_")}
-    network = DistortingNetwork(loaded.model, settings, loaded.sample_rate_hz, seed)
+    network = DistortingNetwork(trained.model, augment_settings(trained.cfg), trained.sample_rate_hz, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return [extract(network, entries, loaded.sample_rate_hz, device=device) for _ in range(num_views)]
+        return [extract(network, entries, trained.sample_rate_hz, device=device) for _ in range(num_views)]

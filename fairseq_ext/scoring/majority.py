@@ -1,4 +1,4 @@
-"""Rows that hear nothing: what a score is worth is seen beside them."""
+"""The baseline that predicts the most frequent class of the training split for every utterance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from ..manifest import read_dictionary, read_labels
 from . import metrics
 from .embeddings import read_split
-from .evaluation import labelled, shared_speakers
+from .evaluation import shared_speakers, with_labels
 from .predictions import Predictions, class_numbers, write_predictions
 from .scored_system import CLASSIFICATION, ScoredSystem, write_json
 
@@ -27,48 +27,48 @@ def majority(
     split: str = "test",
     over: str = "recordings",
 ) -> Mapping[str, Any]:
-    """Answers every utterance with the most frequent class of the training split, and writes the row's files.
+    """Score the most frequent class of the training split as prediction for every utterance, and write the files.
 
-    Its macro-F1 is low however large the class, its accuracy is not.
+    Its macro-F1 is low even where one class is so frequent that its accuracy is high.
 
     Args:
-        system: its name and making.
+        system: name of the result.
         out: folder to write to.
         data: manifest folder.
         label: label stream, such as `accent`.
-        train_split: split to count in; of equal counts the class that the dictionary lists first.
+        train_split: split to count in; of equal counts, the class listed first in the dictionary is taken.
         split: split to score.
-        over: what the intervals draw, one of `metrics.INTERVALS_OVER`.
+        over: what the bootstrap resamples, one of `metrics.INTERVALS_OVER`.
 
     Returns:
-        What metrics.json holds.
+        The contents of metrics.json.
 
     Raises:
-        ValueError: the training split has no label of the dictionary, or the test split one that is not in it.
+        ValueError: the training split has no label, or a split has one that is not in the dictionary.
     """
     labels = tuple(read_dictionary(Path(data) / f"dict.{label}.txt"))
     counts = Counter(read_labels(data, train_split, label))
     class_numbers([name for name in counts if name], labels, f"{data}/{train_split}.{label}")
-    answer = max(labels, key=lambda name: counts[name], default="")
-    if not counts[answer] or not answer:
+    predicted = max(labels, key=lambda name: counts[name], default="")
+    if not counts[predicted] or not predicted:
         raise ValueError(
             f"{data}/{train_split}.{label}: expected labels of the dictionary, found none; write the manifest again"
         )
-    asked = read_split(data, split, label)
-    scored = labelled(asked)
+    everything = read_split(data, split, label)
+    scored = with_labels(everything)
     targets = class_numbers(scored.targets, labels, f"{data}/{split}.{label}")
-    scores = np.tile(np.eye(len(labels), dtype=np.float32)[labels.index(answer)], (len(targets), 1))
-    answers = Predictions(scored.ids, scored.speakers, targets, scores, labels)
+    scores = np.tile(np.eye(len(labels), dtype=np.float32)[labels.index(predicted)], (len(targets), 1))
+    predictions = Predictions(scored.ids, scored.speakers, targets, scores, labels)
     config = {"task": {"label": label}, "model": {"_name": "majority", "train_split": train_split}}
     result = {
-        **system.facts(CLASSIFICATION, config, num_parameters=0),
-        **metrics.score(targets, answers.answers, answers.speakers, labels, over=over),
+        **system.metadata(CLASSIFICATION, config, num_parameters=0),
+        **metrics.score(targets, predictions.predicted, predictions.speakers, labels, over=over),
         "num_unreadable": 0,
-        "num_unlabelled": len(asked.ids) - len(scored.ids),
+        "num_unlabelled": len(everything.ids) - len(scored.ids),
         "num_shared_speakers": shared_speakers(data, scored, train_split),
-        "majority": {"answer": answer, "n_train": counts.total() - counts[""]},
+        "majority": {"answer": predicted, "n_train": counts.total() - counts[""]},
     }
-    write_predictions(out / "predictions.tsv", answers)
+    write_predictions(out / "predictions.tsv", predictions)
     write_json(out / "config.json", config)
     write_json(out / "metrics.json", result)
     return result

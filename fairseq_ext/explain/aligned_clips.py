@@ -1,4 +1,4 @@
-"""Recordings with known word boundaries, as a recogniser aligns them: what the pointing game is played on.
+"""Recordings with known word boundaries, aligned by a recogniser: the material of the pointing game.
 
 Legend: S samples, T frames, V symbols, U tokens of a transcript.
 """
@@ -22,9 +22,9 @@ from ..scoring.embeddings import read_waveforms
 from ..scoring.recognition.acoustics import Recognizer, SpeechSplit, read_speech
 from ..splits import by_speaker
 from ..text import scoring
-from .pointing import Span
-from .spoken import SpokenWord, WordTimes
+from .pointing_score import Span
 from .targets import TokenTarget
+from .word_times import SpokenWord, WordTimes
 
 
 @dataclass(frozen=True)
@@ -32,28 +32,28 @@ class Word:
     """A case of the pointing game.
 
     Attributes:
-        target: the word's score: all its symbols on their aligned frames.
-        spoken_s: when it was said, s.
-        aligned: its symbols on the frames.
-        is_heard: whether greedy decoding has the word where the transcript has it.
+        target: score of the word: all its symbols on their aligned frames.
+        spoken_s: start and end in the recording, s.
+        aligned: symbols of the word on the frames.
+        is_recognised: whether greedy decoding has the word in its place of the transcript.
     """
 
     target: TokenTarget
     spoken_s: Span
     aligned: AlignedWord
-    is_heard: bool
+    is_recognised: bool
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording, its alignment, and its words whose boundaries are known.
+    """A recording with the words whose boundaries are known.
 
     Attributes:
-        id: of the utterance.
-        speaker: who speaks.
-        waveform: (1, S) on the network's device.
-        transcript: what was said.
-        words: the cases.
+        id: id of the utterance.
+        speaker: name of the speaker.
+        waveform: samples, (1, S), on the network's device.
+        transcript: text of the recording.
+        words: words with known boundaries.
     """
 
     id: str
@@ -72,21 +72,21 @@ def read_clips(
     max_utterances: int,
     device: str = "cpu",
 ) -> list[Clip]:
-    """Reads and aligns recordings of a split, from its speakers in turn.
+    """Read and align recordings of a split, from its speakers in turn.
 
     Args:
-        recognizer: that aligns them, by the transcripts in its own units.
+        recognizer: recogniser that aligns the recordings with their transcripts, in its units.
         data: manifest folder.
-        split: such as `test`.
-        times: when their words were said.
-        max_utterances: so many at most, drawn once for all recognisers.
+        split: name of the split, such as `test`.
+        times: word times of the utterances.
+        max_utterances: recordings at most; the same for all recognisers.
         device: torch device.
 
     Returns:
         The clips; recordings that cannot be read or aligned are left out.
 
     Raises:
-        ValueError: no recording with known boundaries, or boundaries of other words.
+        ValueError: no recording has word times, or they are of other words.
     """
     speech = read_speech(data, split)
     units = list(read_labels(data, split, str(recognizer.cfg.task.labels)))
@@ -107,15 +107,15 @@ def read_clips(
 
 
 def choose_utterances(utterances: Sequence[Utterance], times: WordTimes, at_most: int) -> list[int]:
-    """Draws utterances with word times, the speakers in turn, so that intervals over speakers have many of them.
+    """Draw utterances with word times, from the speakers in turn, so that intervals over speakers have many of them.
 
     Args:
-        utterances: of a split.
-        times: when their words were said.
-        at_most: how many.
+        utterances: utterances of a split.
+        times: word times of the utterances.
+        at_most: number of utterances.
 
     Returns:
-        Their positions.
+        Positions of the utterances.
     """
     position = {u.id: i for i, u in enumerate(utterances)}
     order = np.random.default_rng(0).permutation(len(utterances))
@@ -137,18 +137,20 @@ def _aligned(
     numbers = {symbol: i for i, symbol in enumerate(recognizer.symbols)}
     for i, samples in tqdm(read, "align", len(chosen), unit="clip", leave=False, disable=None):
         utterance, row = speech.utterances[i], units[i].split()
-        if not all(unit in numbers for unit in row):  # nothing that the network could have said
+        if not all(unit in numbers for unit in row):  # symbols that the network does not have
             continue
         log_probs, lengths = recognizer.log_probs([samples])
         tokens = [numbers[unit] for unit in row]
-        if int(lengths[0]) < len(tokens) + sum(a == b for a, b in pairwise(tokens)):  # too fast to be aligned
+        if int(lengths[0]) < len(tokens) + sum(
+            a == b for a, b in pairwise(tokens)
+        ):  # fewer frames than CTC needs
             continue
-        words, is_heard = align_words(recognizer, log_probs[:, : int(lengths[0])], tokens)
+        words, is_recognised = align_words(recognizer, log_probs[:, : int(lengths[0])], tokens)
         known = times[utterance.id]
         _check_words(utterance.id, words, known)
         cases = [
-            Word(TokenTarget(w.text, w.spans), (known[n].start_s, known[n].end_s), w, heard)
-            for n, (w, heard) in enumerate(zip(words, is_heard, strict=True))
+            Word(TokenTarget(w.text, w.spans), (known[n].start_s, known[n].end_s), w, recognised)
+            for n, (w, recognised) in enumerate(zip(words, is_recognised, strict=True))
             if n in known
         ]
         waveform = torch.from_numpy(samples)[None].to(device)
@@ -159,24 +161,24 @@ def _aligned(
 def align_words(
     recognizer: Recognizer, log_probs: Tensor, tokens: Sequence[int]
 ) -> tuple[list[AlignedWord], list[bool]]:
-    """Aligns a transcript, and says which of its words greedy decoding finds.
+    """Align a transcript, and compare its words with greedy decoding.
 
     Args:
         recognizer: the recogniser.
-        log_probs: (1, T, V) of a recording.
-        tokens: U.
+        log_probs: log probabilities of a recording, (1, T, V).
+        tokens: U symbol indices of the transcript.
 
     Returns:
-        The words on their frames, and for each whether it was heard.
+        The words on their frames, and for each whether greedy decoding has it.
 
     Raises:
-        ValueError: more tokens than T frames can say.
+        ValueError: too many tokens for T frames.
     """
     words = aligned_words(align(log_probs[0], tokens), recognizer.symbols)
     lengths = torch.tensor([log_probs.shape[1]])
-    heard = greedy(log_probs, lengths, recognizer.symbols)[0].text.split()
-    pairs = scoring.align([word.text for word in words], heard)
-    return words, [said == found for said, found in pairs if said is not None]
+    recognised = greedy(log_probs, lengths, recognizer.symbols)[0].text.split()
+    pairs = scoring.align([word.text for word in words], recognised)
+    return words, [reference == found for reference, found in pairs if reference is not None]
 
 
 def _check_words(name: str, words: Sequence[AlignedWord], known: dict[int, SpokenWord]) -> None:

@@ -1,4 +1,4 @@
-"""The pointing game of a recogniser: the layer chosen on one split, the methods scored on another, weights randomised.
+"""The pointing game of a recogniser: layers chosen on one split, methods scored on another, weights randomised.
 
 Legend: N words, T frames.
 """
@@ -14,28 +14,28 @@ from torch import nn
 from tqdm import tqdm
 
 from ..text.scoring import Interval, bootstrap_interval
+from .aligned_clips import Clip, Word
 from .cam import CAMS, cams
-from .clips import Clip, Word
+from .integrated import IncompleteError
 from .maps import AttributionMap
 from .methods import DEFAULT_METHOD, attribute, attribute_each
 from .network import Network
-from .path import IncompleteError
-from .pointing import PointingScore, pointing_game
+from .pointing_score import PointingScore, pointing_game
 from .sanity import map_correlation, randomised_weights
 
-# The middle of the aligned frames: how far the alignment alone gets, without any attribution.
+# The baseline without attribution: the middle of a word's aligned frames.
 ALIGNMENT = "alignment"
 SEED = 1
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the game is played.
+    """The settings of the game.
 
     Attributes:
         methods: keys of `METHODS`.
-        tolerance_s: widens each true span at either side, s.
-        max_randomised: clips whose maps are made again with randomised weights, at most; one word of each.
+        tolerance_s: widening of each true span at either side, s.
+        max_randomised: clips whose maps are computed again with randomised weights, at most; one word of each.
     """
 
     methods: tuple[str, ...] = (DEFAULT_METHOD, "gradcam", "occlusion")
@@ -45,13 +45,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class MethodScore:
-    """What a method did on the test split.
+    """The scores of a method on the test split.
 
     Attributes:
-        layer: where its maps were made; empty for methods that need none.
-        words: of all words.
-        heard: of those that greedy decoding finds; None without any.
-        randomised: rank correlation with the maps of randomised weights; None = not measured.
+        layer: layer of the maps; empty for methods without one.
+        words: score over all words.
+        heard: score over the words that greedy decoding finds; None without any.
+        randomised: mean rank correlation with the maps of randomised weights; None = not measured.
     """
 
     layer: str
@@ -62,13 +62,13 @@ class MethodScore:
 
 @dataclass(frozen=True)
 class Game:
-    """A played game.
+    """The result of a game.
 
     Attributes:
         scores: method -> score; `ALIGNMENT` last.
-        dev: method -> layer -> hit rate on the split that chose the layer.
-        maps: method -> N maps of the test split's words, clip after clip.
-        num_dev: words that chose the layer.
+        dev: method -> layer -> hit rate on the development split.
+        maps: method -> N maps of the words of the test split, clip after clip.
+        num_dev: number of words of the development split.
     """
 
     scores: dict[str, MethodScore]
@@ -84,20 +84,20 @@ def play(
     test: Sequence[Clip],
     settings: Settings,
 ) -> Game:
-    """Plays the game: dev chooses each method's layer, test is looked at once.
+    """Play the game: choose each method's layer on the development split, then score the test split once.
 
     Args:
-        model: whose weights are randomised.
-        networks: layer -> the network looked at there, early layers first.
+        model: module whose weights are randomised.
+        networks: layer -> network with that layer, early layers first.
         dev: clips of the development split.
         test: clips of other speakers or sentences.
-        settings: how.
+        settings: settings of the game.
 
     Returns:
-        The scores.
+        The result.
 
     Raises:
-        ValueError: no words in either split, or what a method refuses.
+        ValueError: a split has no words, or a method cannot explain them.
     """
     first = next(iter(networks))
     with _frozen(model):
@@ -117,7 +117,7 @@ def play(
 
 @contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
-    """No gradients of the weights: they would be computed for nothing."""
+    """Switch off the gradients of the weights, which are not needed."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
         model.requires_grad_(False)
@@ -128,12 +128,12 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 
 
 def explain(network: Network, clips: Sequence[Clip], method: str) -> list[AttributionMap]:
-    """Explains every word of clips.
+    """Explain every word of clips.
 
     Args:
-        network: the network and its layer.
-        clips: the clips.
-        method: a key of `METHODS`.
+        network: network with its layer.
+        clips: clips with their words.
+        method: key of `METHODS`.
 
     Returns:
         N maps, clip after clip.
@@ -145,7 +145,7 @@ def explain(network: Network, clips: Sequence[Clip], method: str) -> list[Attrib
 
 
 def _explain_clip(network: Network, clip: Clip, method: str) -> list[AttributionMap]:
-    """A word whose integrated gradients do not add up has a flat map, which counts as a miss."""
+    """Explain the words of a clip; where integrated gradients are incomplete the map is flat, a miss."""
     targets = [word.target for word in clip.words]
     if method != "integrated_gradients":
         return attribute_each(network, clip.waveform, targets, method)
@@ -161,7 +161,7 @@ def _explain_clip(network: Network, clip: Clip, method: str) -> list[Attribution
 def _layer_rates(
     networks: Mapping[str, Network], clips: Sequence[Clip], methods: Sequence[str], tolerance_s: float
 ) -> dict[str, dict[str, float]]:
-    """Method -> layer -> hit rate; of equal ones `max` takes the first, which is the earliest."""
+    """Return method -> layer -> hit rate; of equal rates `max` takes the earliest layer."""
     rates: dict[str, dict[str, float]] = {method: {} for method in methods}
     for layer, network in networks.items():
         maps: dict[str, list[AttributionMap]] = {method: [] for method in methods}
@@ -182,16 +182,16 @@ def _score(
     randomised: Interval | None,
 ) -> MethodScore:
     everything = _pointing(maps, clips, settings.tolerance_s)
-    heard = [word.is_heard for word in words_of(clips)]
-    of_heard = _pointing(maps, clips, settings.tolerance_s, heard) if any(heard) else None
+    recognised = [word.is_recognised for word in words_of(clips)]
+    of_heard = _pointing(maps, clips, settings.tolerance_s, recognised) if any(recognised) else None
     return MethodScore(layer, everything, of_heard, randomised)
 
 
 def words_of(clips: Sequence[Clip]) -> list[Word]:
-    """Lists the words of clips.
+    """List the words of clips.
 
     Args:
-        clips: the clips.
+        clips: clips with their words.
 
     Returns:
         N words, clip after clip.
@@ -205,7 +205,7 @@ def _pointing(
     tolerance_s: float,
     chosen: Sequence[bool] | None = None,
 ) -> PointingScore:
-    """Intervals are over speakers."""
+    """Score the chosen words; intervals are over speakers."""
     words, speakers = words_of(clips), [clip.speaker for clip in clips for _ in clip.words]
     rows = [i for i in range(len(words)) if chosen is None or chosen[i]]
     return pointing_game(
@@ -223,17 +223,17 @@ def randomise(
     clips: Sequence[Clip],
     maps: Mapping[str, Sequence[AttributionMap]],
 ) -> dict[str, Interval]:
-    """Compares maps with those of randomised weights, of the middle word of each clip.
+    """Compare maps of the middle word of each clip with those of randomised weights.
 
     Args:
-        model: whose weights are shuffled.
-        networks: method -> the network, at the method's layer.
-        clips: the first of those that `maps` are of.
-        maps: method -> maps of all words, made with the trained weights.
+        model: module whose weights are shuffled.
+        networks: method -> network with the method's layer.
+        clips: first clips of the split that `maps` belong to.
+        maps: method -> maps of all words with the trained weights.
 
     Returns:
-        Method -> mean rank correlation, with an interval over clips. Without integrated gradients, which need not
-        add up on random weights.
+        Method -> mean rank correlation with an interval over clips; without integrated gradients, which may be
+        incomplete on random weights.
     """
     middle = [len(clip.words) // 2 for clip in clips]
     before = np.cumsum([0, *(len(clip.words) for clip in clips[:-1])])
@@ -254,11 +254,11 @@ def _mean(values: np.ndarray) -> Interval:
 
 
 def alignment_maps(network: Network, clips: Sequence[Clip]) -> list[AttributionMap]:
-    """Maps that know the alignment and nothing else: even over a word's aligned frames, their middle a little higher.
+    """Make maps from the alignment alone: constant over a word's aligned frames, slightly higher in the middle.
 
     Args:
-        network: whose frames the clips are aligned to.
-        clips: the clips.
+        network: network whose frames the clips are aligned to.
+        clips: clips with their words.
 
     Returns:
         N maps.

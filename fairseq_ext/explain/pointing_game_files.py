@@ -1,8 +1,8 @@
-"""A recogniser's pointing game as files: a table that the report reads, its figure, and examples.
+"""Pointing games of the recognisers of a run as files: a table that the report reads, its figure, and examples.
 
-Files, in RUN/attribution, with NAME = partition-row-seedN: `NAME-wordK.{png,json}`, `NAME-hit_rates.png`, and last
-`NAME-hit_rates.json`, whose presence means that the row is complete. Their layout: `extras`; `scores` and `facts`
-hold the figures for machines.
+Files, in RUN/attribution, with NAME = partition-system-seedN: `NAME-wordK.{png,json}`, `NAME-hit_rates.png`, and last
+`NAME-hit_rates.json`, whose presence means that the game is complete. Their layout: `report.extras`; `scores` and
+`facts` hold the scores as numbers, and the metadata of the system.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from ..files import write_bytes
 from ..report import tables
 from ..report.plots import png
 from ..scoring.recognition.acoustics import Recognizer
-from ..scoring.runs import Job, jobs_of_run
 from ..scoring.scored_system import RECOGNITION, ScoredSystem, write_json
-from .clip import spectrogram
-from .clips import Clip, Word, read_clips
-from .game import Game, Settings, play, words_of
-from .game_table import Played, system_title, table
+from ..scoring.trainings import FinishedTraining, finished_trainings
+from .aligned_clips import Clip, Word, read_clips
 from .maps import AttributionMap
 from .network import Network
 from .plot import NAMES, Label, attribution_rows, hit_rates
-from .pointing import is_hit
-from .spoken import find_word_times, read_word_times
+from .pointing_game import Game, Settings, play, words_of
+from .pointing_game_table import Played, system_title, table
+from .pointing_score import is_hit
+from .recording import spectrogram
+from .word_times import find_word_times, read_word_times
 
 NUM_EXAMPLES = 1
-# Of a picture in the report, which holds several of them: half the bytes, and the eye hardly sees it.
+# Colours of a picture: halves the size of the report, with hardly a visible difference.
 NUM_COLOURS = 256
 
 
 class Explained(Protocol):
-    """A recogniser and the layers to look at; `inference.explained.explained_recognizer` returns one."""
+    """A recogniser with the layers to look at; `inference.explained.explained_recognizer` returns one."""
 
     @property
     def model(self) -> nn.Module:
-        """Whose weights are randomised."""
+        """The module whose weights are randomised."""
 
     @property
     def networks(self) -> Mapping[str, Network]:
-        """Layer -> the network looked at there."""
+        """Layer -> network with that layer."""
 
 
 Load = Callable[[str], tuple[Recognizer, Explained]]
@@ -57,14 +57,14 @@ Load = Callable[[str], tuple[Recognizer, Explained]]
 
 @dataclass(frozen=True)
 class Options:
-    """How rows are explained.
+    """The options of explaining recognisers.
 
     Attributes:
-        game: methods and tolerance.
-        times: files of word times; none = where the corpus puts them.
-        split: that is scored.
-        dev_split: that chooses the layers.
-        max_utterances: of either split.
+        game: settings of the game.
+        times: files of word times; empty = those that `find_word_times` finds.
+        split: split to score.
+        dev_split: split to choose the layers on.
+        max_utterances: recordings of each split, at most.
         device: torch device.
     """
 
@@ -77,32 +77,40 @@ class Options:
 
 
 def explain_all(
-    jobs: Sequence[Job], load: Load, options: Options, *, corpus: Path | None = None, force: bool = False
+    trainings: Sequence[FinishedTraining],
+    load: Load,
+    options: Options,
+    *,
+    corpus: Path | None = None,
+    force: bool = False,
 ) -> Iterator[str]:
-    """Plays the game of recognisers one after another; rows that are complete are skipped.
+    """Play the game of recognisers one after another; what is already explained is skipped.
 
     Args:
-        jobs: what to explain; `out` is the folder of the files.
-        load: path -> recogniser, made ready; called only when there is something to do.
-        options: how.
-        corpus: folder where word times may lie.
-        force: do it again.
+        trainings: the recognisers; `out` is the folder of the files.
+        load: loads a recogniser from its path; called only when there is something to explain.
+        options: options of explaining.
+        corpus: folder of the corpus, where word times may lie.
+        force: explain again what is already explained.
 
     Yields:
         A line about each, for the terminal.
     """
-    if not jobs:
+    if not trainings:
         yield "no finished training of a recogniser found, so nothing is explained"
-    for job in tqdm(jobs, desc="attribution", unit="row", disable=None if len(jobs) > 1 else True):
-        name = f"{job.system.partition}/{job.system.name} seed {job.system.seed}"
-        times = options.times or tuple(find_word_times(job.data, corpus, (options.dev_split, options.split)))
-        if (job.out / f"{stem(job.system)}-hit_rates.json").is_file() and not force:
+    hidden = None if len(trainings) > 1 else True
+    for training in tqdm(trainings, desc="attribution", unit="system", disable=hidden):
+        name = training.system.title
+        times = options.times or tuple(
+            find_word_times(training.data, corpus, (options.dev_split, options.split))
+        )
+        if (training.out / f"{stem(training.system)}-hit_rates.json").is_file() and not force:
             yield f"{name}: explained before"
         elif not times:
-            yield f"{name}: no word times in {job.data} or beside the corpus, so no pointing game; see --times"
+            yield f"{name}: no word times in {training.data} or beside the corpus, so no pointing game; see --times"
         else:
-            recognizer, explained = load(str(job.checkpoint))
-            game = explain_row(recognizer, explained, job, times, options)
+            recognizer, explained = load(str(training.checkpoint))
+            game = explain_system(recognizer, explained, training, times, options)
             rate = game.scores[options.game.methods[0]].words
             yield (
                 f"{name}: {NAMES[options.game.methods[0]]} {tables.percent(rate.hit_rate.value)}% of "
@@ -110,93 +118,104 @@ def explain_all(
             )
 
 
-def recognition_jobs(
+def finished_recognizers(
     run: Path, data: Literal["real", "synthetic"], command: str, partitions: Sequence[str], *, seed: int
-) -> list[Job]:
-    """Finds the recognisers of a run.
+) -> list[FinishedTraining]:
+    """Find the finished recognisers of a run.
 
     Args:
         run: run folder.
         data: origin of the recordings.
-        command: command line, for the results.
-        partitions: patterns of those that are about recognition, such as `asr`.
-        seed: the training that stands for all of them.
+        command: command line, written to the results.
+        partitions: patterns of partitions with recognisers, such as `asr`.
+        seed: seed of the trainings to explain.
 
     Returns:
-        One job per system, whose files go to `RUN/attribution`.
+        One training per system, with results folder `RUN/attribution`.
     """
-    found = jobs_of_run(run, data, command, partitions)
-    return [replace(job, out=run / "attribution") for job in found if job.system.seed == seed]
+    found = finished_trainings(run, data, command, partitions)
+    return [replace(item, out=run / "attribution") for item in found if item.system.seed == seed]
 
 
 def stem(system: ScoredSystem) -> str:
-    """Name of a row's files.
+    """Return the common part of the file names of a system.
 
     Args:
-        system: the row.
+        system: the scored system.
 
     Returns:
-        Without ending.
+        The name, without ending.
     """
     return f"{system.partition.replace('/', '-')}-{system.name}-seed{system.seed}"
 
 
-def explain_row(
-    recognizer: Recognizer, explained: Explained, job: Job, times: Sequence[Path], options: Options
+def explain_system(
+    recognizer: Recognizer,
+    explained: Explained,
+    training: FinishedTraining,
+    times: Sequence[Path],
+    options: Options,
 ) -> Game:
-    """Plays the game of a recogniser and writes its files.
+    """Play the game of a recogniser and write its files.
 
     Args:
         recognizer: the recogniser.
-        explained: the same, made ready.
-        job: its name, manifests and folder.
+        explained: the recogniser with its layers.
+        training: name, manifests and results folder of the recogniser.
         times: files of word times.
-        options: how.
+        options: options of explaining.
 
     Returns:
-        The game.
+        The result of the game.
 
     Raises:
-        ValueError: the splits do not suit it, or the layer would be chosen on the split that is scored.
+        ValueError: the splits have no usable recordings, or the layer would be chosen on the scored split.
     """
     if options.split == options.dev_split:
         raise ValueError(
-            f"{job.data}/{options.split}: another split to choose the layer on expected, found the one that is scored; "
-            "name a development split"
+            f"{training.data}/{options.split}: another split to choose the layer on expected, found the scored "
+            "one; name a development split"
         )
     known = read_word_times(times)
     dev, test = (
         read_clips(
-            recognizer, job.data, split, known, max_utterances=options.max_utterances, device=options.device
+            recognizer,
+            training.data,
+            split,
+            known,
+            max_utterances=options.max_utterances,
+            device=options.device,
         )
         for split in (options.dev_split, options.split)
     )
     game = play(explained.model, explained.networks, dev, test, options.game)
-    _write_examples(job, next(iter(explained.networks.values())), game, test, options.game)
+    _write_examples(training, next(iter(explained.networks.values())), game, test, options.game)
     scores = {method: score.words for method, score in game.scores.items()}
-    path = job.out / f"{stem(job.system)}-hit_rates.json"
+    path = training.out / f"{stem(training.system)}-hit_rates.json"
     write_bytes(
-        path.with_suffix(".png"), png(hit_rates(scores, f"Pointing game, {system_title(job.system)}"))
+        path.with_suffix(".png"), png(hit_rates(scores, f"Pointing game, {system_title(training.system)}"))
     )
     played = Played(options.split, options.dev_split, test, options.game.tolerance_s)
-    facts = job.system.facts(RECOGNITION, recognizer.cfg, device=options.device)
-    write_json(path, {**table(game, job.system, played), "facts": facts})
+    facts = training.system.metadata(RECOGNITION, recognizer.cfg, device=options.device)
+    write_json(path, {**table(game, training.system, played), "facts": facts})
     return game
 
 
-def _write_examples(job: Job, network: Network, game: Game, test: Sequence[Clip], settings: Settings) -> None:
-    name = stem(job.system)
-    for stale in job.out.glob(f"{name}-word*"):
+def _write_examples(
+    training: FinishedTraining, network: Network, game: Game, test: Sequence[Clip], settings: Settings
+) -> None:
+    name = stem(training.system)
+    for stale in training.out.glob(f"{name}-word*"):
         stale.unlink()
     clips = [clip for clip in test for _ in clip.words]
     for number, (case, why) in enumerate(_examples(game, test, settings), 1):
         maps = [game.maps[method][case] for method in settings.methods]
         clip, word = clips[case], words_of(test)[case]
-        path = job.out / f"{name}-word{number}.png"
+        path = training.out / f"{name}-word{number}.png"
         write_bytes(path, _fewer_colours(png(_picture(network, clip, word, maps))))
         peaks = "; ".join(_peak(found, word.spoken_s, settings.tolerance_s) for found in maps)
         content = {
-            "title": f"Attribution: the word “{word.target.name}”, {system_title(job.system)}",
+            "title": f"Attribution: the word “{word.target.name}”, {system_title(training.system)}",
             "caption": f"Recording {clip.id}. {why}",
             "description": f"Maps over the log-mel of “{clip.transcript}”: {peaks}.",
         }
@@ -228,10 +247,10 @@ def _letters(clip: Clip, network: Network) -> list[Label]:
 
 
 def _examples(game: Game, test: Sequence[Clip], settings: Settings) -> Iterator[tuple[int, str]]:
-    """Words drawn at random, longer ones since they show more, and a miss of the first method, if there is one."""
+    """Draw words of 4 letters or more, which show more, and a miss of the first method, if there is one."""
     words = words_of(test)
     order = [int(i) for i in np.random.default_rng(0).permutation(len(words))]
-    drawn = [i for i in order if words[i].is_heard and len(words[i].target.name) > 3][:NUM_EXAMPLES]
+    drawn = [i for i in order if words[i].is_recognised and len(words[i].target.name) > 3][:NUM_EXAMPLES]
     yield from ((i, "Drawn among the words of 4 letters or more that greedy decoding finds.") for i in drawn)
     first = settings.methods[0]
     missed = [

@@ -1,4 +1,4 @@
-"""A recogniser's pointing game in the words of the report: cells, and what a reader must know to read them."""
+"""A recogniser's pointing game as a table of the report: cells, and a note that explains them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from ..report import tables
 from ..scoring.scored_system import ScoredSystem
-from .clips import Clip
-from .game import ALIGNMENT, Game, MethodScore
+from .aligned_clips import Clip
 from .methods import DEFAULT_METHOD
 from .plot import NAMES
+from .pointing_game import ALIGNMENT, Game, MethodScore
 
-# What is asked of the default method: its hit rate, and the correlation with maps of randomised weights.
+# Requirements on the default method: least hit rate, largest correlation with maps of randomised weights.
 BAR, MAX_CORRELATION = 0.95, 0.5
 HEADER = (
     *("Method", "Layer", "Hits %", "95 % interval", "Map inside %"),
@@ -23,13 +23,13 @@ HEADER = (
 
 @dataclass(frozen=True)
 class Played:
-    """What a game was played on.
+    """The data of a game.
 
     Attributes:
-        split: that was scored.
-        dev_split: that chose the layers.
-        clips: those of `split`.
-        tolerance_s: by how much true spans were widened at either side, s.
+        split: scored split.
+        dev_split: split that the layers were chosen on.
+        clips: clips of `split`.
+        tolerance_s: widening of the true spans at either side, s.
     """
 
     split: str
@@ -38,18 +38,18 @@ class Played:
     tolerance_s: float
 
     @property
-    def in_words(self) -> str:
-        """How many words, recordings and speakers."""
+    def size(self) -> str:
+        """The numbers of words, recordings and speakers, as text."""
         num_words = sum(len(clip.words) for clip in self.clips)
         num_speakers = len({clip.speaker for clip in self.clips})
         return f"{num_words} words of {len(self.clips)} recordings of {self.split} by {num_speakers} speakers"
 
 
 def system_title(system: ScoredSystem) -> str:
-    """Names a system.
+    """Return the title of a system.
 
     Args:
-        system: the row.
+        system: the scored system.
 
     Returns:
         Such as `ctc pretrained, asr, seed 1`.
@@ -58,15 +58,15 @@ def system_title(system: ScoredSystem) -> str:
 
 
 def table(game: Game, system: ScoredSystem, played: Played) -> dict[str, Any]:
-    """Puts a game into a table.
+    """Convert a game to a table.
 
     Args:
-        game: the game.
+        game: result of the game.
         system: name of the system.
-        played: what it was played on.
+        played: data of the game.
 
     Returns:
-        What `extras` reads of a table and of the picture beside it, and the figures as numbers.
+        The entries that `report.extras` reads for a table and its picture, and the scores as numbers.
     """
     return {
         "title": f"Attribution: pointing game, {system_title(system)}",
@@ -75,7 +75,7 @@ def table(game: Game, system: ScoredSystem, played: Played) -> dict[str, Any]:
         "note": " ".join(
             [*_about_hits(game, played), *_about_layers(game, played), *_about_bar(game.scores)]
         ),
-        "caption": f"{played.in_words}.",
+        "caption": f"{played.size}.",
         "description": "Bars of each method's hit rate with intervals; the table above holds the same figures.",
         "scores": {method: asdict(score) for method, score in game.scores.items()},
         "dev": game.dev,
@@ -100,7 +100,7 @@ def _about_hits(game: Game, played: Played) -> list[str]:
     num_heard = alone.heard.num_cases if alone.heard else 0
     return [
         f"A hit: the word's map peaks where the word was spoken, {1000 * played.tolerance_s:g} ms of tolerance at "
-        f"either side; {played.in_words}, over whom the intervals are.",
+        f"either side; {played.size}, over whom the intervals are.",
         f"Chance: {tables.percent(alone.words.chance)} %.",
         f"Greedy decoding hears {num_heard} of the words.",
         *(

@@ -1,0 +1,93 @@
+"""What a run folder holds: the trainings that have come to their end, each with its manifests and results folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Literal
+
+from .scored_system import ScoredSystem, scores_folder
+
+LAST_CHECKPOINT = "checkpoint_last.pt"
+# Written by the recipes beside the checkpoint when a training has come to its end.
+DONE = "done"
+
+
+@dataclass(frozen=True)
+class FinishedTraining:
+    """A trained checkpoint, and where its results go.
+
+    Attributes:
+        checkpoint: path of the checkpoint.
+        data: manifest folder.
+        system: name of the scored system.
+        out: folder of the results.
+        label: label stream to score, for a network with several; empty = the only one.
+    """
+
+    checkpoint: Path
+    data: Path
+    system: ScoredSystem
+    out: Path
+    label: str = ""
+
+    @property
+    def log(self) -> Path:
+        """Path of fairseq's JSON log."""
+        return self.checkpoint.parent / "train.log"
+
+
+def finished_trainings(
+    run: Path, data: Literal["real", "synthetic"], command: str, partitions: Sequence[str] = ("*",)
+) -> list[FinishedTraining]:
+    """Find the finished trainings of a run.
+
+    Args:
+        run: run folder, with `train/<partition>/<system>/seed<k>/` and `manifests/<partition>/`.
+        data: origin of the recordings.
+        command: command line, written to the results.
+        partitions: patterns of partition names, such as `labels/*`.
+
+    Returns:
+        The trainings, in alphabetical order.
+    """
+    train = run / "train"
+    found = []
+    for checkpoint in sorted(train.rglob(LAST_CHECKPOINT)):
+        folder = checkpoint.parent
+        *parts, name, seed = folder.relative_to(train).parts
+        partition, number = "/".join(parts), seed.removeprefix("seed")
+        if not (folder / DONE).is_file() or not partition or not number.isdigit():
+            continue
+        if any(fnmatch(partition, pattern) for pattern in partitions):
+            system = ScoredSystem(name, partition, int(number), data, command)
+            out = system.folder(scores_folder(run))
+            found.append(FinishedTraining(checkpoint, run / "manifests" / partition, system, out))
+    return found
+
+
+def check_partitions(run: Path, partitions: Sequence[str]) -> None:
+    """Check that every pattern matches a partition of the run, whether or not its trainings have finished.
+
+    Args:
+        run: run folder.
+        partitions: patterns, see `finished_trainings`.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        ValueError: a pattern matches neither manifests nor a training.
+    """
+    if not run.is_dir():
+        raise FileNotFoundError(f"{run}: the folder of a run expected, found none; check its name")
+    manifests, train = run / "manifests", run / "train"
+    known = {path.parent.relative_to(manifests).as_posix() for path in manifests.rglob("*.tsv")}
+    known |= {path.parents[2].relative_to(train).as_posix() for path in train.rglob(f"*/*/{LAST_CHECKPOINT}")}
+    known -= {"."}
+    for pattern in partitions:
+        if not any(fnmatch(name, pattern) for name in known):
+            raise ValueError(
+                f"{run}: a partition {pattern} expected, found {', '.join(sorted(known)) or 'none'}; check "
+                "--partitions and the folder"
+            )
