@@ -11,15 +11,14 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-from matplotlib.figure import Figure
-from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
 from ..files import write_bytes
+from ..optional import import_optional
 from ..report import tables
 from ..report.plots import png
 from ..scoring.recognition.acoustics import Recognizer
@@ -34,6 +33,9 @@ from .network import Network
 from .plot import NAMES, Label, attribution_rows, hit_rates
 from .pointing import is_hit
 from .spoken import find_word_times, read_word_times
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NUM_EXAMPLES = 1
 # Of a picture in the report, which holds several of them: half the bytes, and the eye hardly sees it.
@@ -244,7 +246,8 @@ def _examples(game: Game, test: Sequence[Clip], settings: Settings) -> Iterator[
 
 
 def _fewer_colours(content: bytes) -> bytes:
-    image = Image.open(io.BytesIO(content)).convert("RGB").quantize(NUM_COLOURS, dither=Image.Dither.NONE)
+    pillow = import_optional("PIL.Image")
+    image = pillow.open(io.BytesIO(content)).convert("RGB").quantize(NUM_COLOURS, dither=pillow.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
     return buffer.getvalue()

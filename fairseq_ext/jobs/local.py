@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
+from ..optional import describe
 from .committed import done_chunks
 from .faults import ContractError
 from .items import Work
@@ -89,7 +90,7 @@ def _made(make_work: Callable[[], Work]) -> Work:
         return make_work()
     except (ValueError, OSError, ImportError) as error:
         # These tell a person what is amiss with the model or the machine; others are faults of the program.
-        raise WorkerError(str(error) or repr(error)) from error
+        raise WorkerError(describe(error)) from error
 
 
 def _surroundings(number: int, size: int) -> dict[str, str]:

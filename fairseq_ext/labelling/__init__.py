@@ -10,5 +10,5 @@
     merge         labels and published transcripts to the manifests of training (partitions)
 
 Whisper is of Radford et al. 2022, "Robust speech recognition via large-scale weak supervision" (arXiv:2212.04356).
-Its packages are imported where they are used: `pip install -e .[whisper]`.
+Its packages (the extra `whisper`) are imported where they are used.
 """

@@ -47,11 +47,9 @@ def render(template: str, **values: Any) -> Markup:
     Returns:
         HTML.
     """
-    from markupsafe import Markup
-
-    return Markup(
-        _environment().get_template(f"{template}.html.jinja").render(**values)
-    )  # escaped by the template
+    text = _environment().get_template(f"{template}.html.jinja").render(**values)
+    markup: Markup = import_optional("markupsafe").Markup(text)  # escaped by the template
+    return markup
 
 
 def _macro(template: str, name: str, *values: Any) -> Markup:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...optional import import_optional
 from ..video import Picture
 from .template import Points, apply, invert
 from .warp import opencv, scaling, size_ratio, warp
@@ -234,13 +235,9 @@ def _as_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _load(name: str) -> Any:
     """Loads a model and runs it once, without the messages that it prints while it starts."""
     with _quiet():
-        try:
-            from mediapipe.python.solutions import face_detection, face_mesh
-        except ImportError as error:
-            raise ImportError(
-                f"mediapipe: version 0.10.14 to 0.10.21 expected, found none with its models ({error}); "
-                "run pip install -e .[video]"
-            ) from error
+        # Later versions than 0.10.21 do not bundle the models, and have no `solutions`.
+        face_detection = import_optional("mediapipe.python.solutions.face_detection")
+        face_mesh = import_optional("mediapipe.python.solutions.face_mesh")
         if name == "face_mesh":
             model = face_mesh.FaceMesh(
                 max_num_faces=1, refine_landmarks=False,
