@@ -156,19 +156,16 @@ def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
     Returns:
         Centroids (K, D), and the mean squared distance of a frame from its own.
     """
-    model = (
-        import_optional("sklearn.cluster")
-        .MiniBatchKMeans(
-            fit.num_clusters,
-            batch_size=fit.batch_size,
-            n_init=fit.num_starts,
-            max_iter=fit.max_passes,
-            max_no_improvement=100,
-            reassignment_ratio=0.0,
-            random_state=fit.seed,
-        )
-        .fit(frames)
+    k_means = import_optional("sklearn.cluster").MiniBatchKMeans(
+        fit.num_clusters,
+        batch_size=fit.batch_size,
+        n_init=fit.num_starts,
+        max_iter=fit.max_passes,
+        max_no_improvement=100,
+        reassignment_ratio=0.0,
+        random_state=fit.seed,
     )
+    model = k_means.fit(frames)
     return model.cluster_centers_.astype(np.float32), float(model.inertia_) / len(frames)
 
 

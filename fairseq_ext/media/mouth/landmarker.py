@@ -232,12 +232,26 @@ def _as_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rgb
 
 
+def import_models() -> tuple[Any, Any]:
+    """Import MediaPipe's models of faces.
+
+    Returns:
+        The modules `face_detection` and `face_mesh`.
+
+    Raises:
+        ImportError: if they are not installed; later versions than 0.10.21 do not bundle the models.
+    """
+    with _quiet():
+        return (
+            import_optional("mediapipe.python.solutions.face_detection"),
+            import_optional("mediapipe.python.solutions.face_mesh"),
+        )
+
+
 def _load(name: str) -> Any:
     """Loads a model and runs it once, without the messages that it prints while it starts."""
+    face_detection, face_mesh = import_models()
     with _quiet():
-        # Later versions than 0.10.21 do not bundle the models, and have no `solutions`.
-        face_detection = import_optional("mediapipe.python.solutions.face_detection")
-        face_mesh = import_optional("mediapipe.python.solutions.face_mesh")
         if name == "face_mesh":
             model = face_mesh.FaceMesh(
                 max_num_faces=1, refine_landmarks=False,
