@@ -3,13 +3,16 @@
 import importlib
 from typing import Any
 
-# Top-level module -> the extra that installs it. Every import of such a package in functions goes through
-# `import_optional`; modules that are useless without it import it at their top, and `describe` explains the failure.
+# Package, as it is imported -> the extra of setup.py that installs it. They are imported by `import_optional` only; a
+# test sees to it.
 EXTRAS = {
     "captum": "analysis",
+    "PIL": "analysis",  # with matplotlib
     "jinja2": "analysis",
+    "markupsafe": "analysis",  # with jinja2
     "matplotlib": "analysis",
     "sklearn": "analysis",
+    "threadpoolctl": "analysis",  # with scikit-learn
     "umap": "analysis",
     "cv2": "video",
     "mediapipe": "video",

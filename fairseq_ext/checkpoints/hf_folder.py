@@ -17,11 +17,11 @@ from torch import Tensor
 
 from ..files import atomic_path, atomic_write
 from ..modules.checkpoint_file import reason_of
+from ..optional import import_optional
 
 CONFIG = "config.json"
 SAFETENSORS = "model.safetensors"
 PICKLED = "pytorch_model.bin"
-INSTALL = "pip install -e .[hf]"
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: 
         FileExistsError: something is there already.
         ImportError: safetensors is not installed.
     """
-    save_file = _safetensors().save_file
+    save_file = import_optional("safetensors.torch").save_file
     if folder.exists():
         raise FileExistsError(
             f"{folder}: no such folder expected, found one; remove it or choose another name"
@@ -147,7 +147,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    load_file = _safetensors().load_file
+    load_file = import_optional("safetensors.torch").load_file
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except Exception as error:
@@ -169,14 +169,6 @@ def _unreadable(path: Path, reason: str) -> Exception:
     return ValueError(
         f"{path}: whole weights expected, found a file that cannot be read ({reason}); download it again"
     )
-
-
-def _safetensors() -> Any:
-    try:
-        import safetensors.torch
-    except ImportError as error:
-        raise ImportError(f"safetensors: expected to be installed, found: {error}; {INSTALL}") from error
-    return safetensors.torch
 
 
 def _join(parts: list[dict[str, Tensor]], expected: Mapping[str, str], index: Path) -> dict[str, Tensor]:

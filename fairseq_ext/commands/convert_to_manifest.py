@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..manifest import Utterance
+if TYPE_CHECKING:
+    from ..manifest import Utterance
 
-SUMMARY = "Read label lists, AV-HuBERT and auto_avsr manifests"
+SUMMARY = "Read label lists, AV-HuBERT, auto_avsr manifests"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--units", type=Path, help="units.txt of auto_avsr (default: the one beside the csv)")
 
 
-def read(args: argparse.Namespace) -> Iterator[Utterance]:
+def read(args: argparse.Namespace) -> "Iterator[Utterance]":
     """Read the utterances of the source.
 
     Args:
@@ -53,6 +55,7 @@ def read(args: argparse.Namespace) -> Iterator[Utterance]:
 
     from ..corpora import auto_avsr_format, av_hubert_format, label_lists
     from ..corpora.clip_layout import audio_path
+    from ..manifest import Utterance
     from ..media.mouth.table import read_clips
 
     if args.kind == "av_hubert":

@@ -10,7 +10,7 @@ id, state, reason, detail.
 import argparse
 from pathlib import Path
 
-SUMMARY = "Show the progress of clips, labels, features, clusters"
+SUMMARY = "Show the progress of clips, labels, features"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

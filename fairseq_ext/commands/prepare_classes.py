@@ -1,8 +1,10 @@
 """Write manifests of any data set of classes: a folder per class, or a table of recordings.
 
-    fairseq-ext prepare classes --corpus DIR --speaker 2 --out MANIFESTS            DIR/CLASS/SPEAKER/*.wav
+    fairseq-ext prepare classes --corpus DIR --speaker 2 --out MANIFESTS            DIR/CLASS/SPEAKER/x.wav
     fairseq-ext prepare classes --corpus DIR --speaker '(?P<speaker>[a-z]+)_' ...   DIR/CLASS/anna_01.wav
-    fairseq-ext prepare classes --corpus DIR --table T.csv --class emotion ...      a row per recording, paths below DIR
+    fairseq-ext prepare classes --corpus DIR --table T.csv --class emotion ...      a row per recording
+
+The paths of a table are relative to DIR.
 
 A folder per partition is written below MANIFESTS. There `problems.txt` has a line for each file or row that was left
 out, and `sample_rate_hz.txt` the sample rate. No speaker is in training and in a test, except in partitions leaky/*.
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..corpora.labelled_corpus import LabelledCorpus, Recording
 
-SUMMARY = "Write manifests of any data set with a folder per class or a table"
+SUMMARY = "Write manifests of a folder per class or a table"
 
 DEFAULT = "leave_one_speaker_out"
 _MOST_PROBLEMS_SHOWN = 5

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ._progress import progress_bar
 
-SUMMARY = "Join recordings of spoken digits into connected digits"
+SUMMARY = "Join spoken digits into connected digits"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ._progress import progress_bar
 
-SUMMARY = "Download the Free Spoken Digit Dataset, write manifests"
+SUMMARY = "Fetch Free Spoken Digits, write manifests"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

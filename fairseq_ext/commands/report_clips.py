@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ._scored import add_origin
 
-SUMMARY = "Count clips and labels of a run; WER of the labels"
+SUMMARY = "Count clips and labels of a run, score the labels"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ fairseq-ext report page --markdown DIR   only writes DIR/RESULTS.md again from D
 import argparse
 from pathlib import Path
 
-SUMMARY = "Write the results table and the report page of a run"
+SUMMARY = "Write the results and the report page of a run"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ from ._scored import (
     find_trainings,
 )
 
-SUMMARY = "Score classifiers: accuracy, F1, predictions, embeddings"
+SUMMARY = "Score classifiers: accuracy, F1, embeddings"
 
 
 def head(text: str) -> tuple[str, str]:

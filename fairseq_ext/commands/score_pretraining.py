@@ -10,7 +10,7 @@ from typing import Any
 
 from ._scored import add_origin, find_trainings
 
-SUMMARY = "Record the final losses of self-supervised trainings"
+SUMMARY = "Record final losses of self-supervised trainings"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

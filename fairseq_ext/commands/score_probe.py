@@ -17,7 +17,7 @@ from typing import Any
 
 from ._scored import add_intervals_over, add_origin
 
-SUMMARY = "Fit and score linear probes on frozen embeddings"
+SUMMARY = "Fit and score linear probes on embeddings"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ._scored import add_checkpoint_or_run, add_origin, check_checkpoint_or_run, find_trainings
 
-SUMMARY = "Score recognisers: WER and CER, greedy and with an n-gram LM"
+SUMMARY = "Score recognisers: WER, CER, language models"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..features.spectral import MelSpectrogram, power_to_db
+from ..optional import import_optional
 from ..report.plots import COLOURS, INK, QUIET, STYLE
 from .maps import AttributionMap
 from .pointing_game import ALIGNMENT
 from .pointing_score import PointingScore
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+import_optional("matplotlib.figure")  # makes mpl.figure, mpl.colors, mpl.lines and mpl.patches
+mpl = import_optional("matplotlib")
 
 NAMES = {
     "hirescam": "HiRes-CAM",
@@ -37,7 +41,9 @@ TICKS_HZ = (250, 1000, 4000)
 TRUE, HEAT = COLOURS[0], COLOURS[3]
 # From transparent to a strong colour: the spectrogram below stays readable.
 DASHES: Any = {"linestyle": (0, (4, 2)), "linewidth": 1.4}
-HEATMAP = LinearSegmentedColormap.from_list("heat", [(*mpl.colors.to_rgb(HEAT), a) for a in (0.0, 0.85)])
+HEATMAP = mpl.colors.LinearSegmentedColormap.from_list(
+    "heat", [(*mpl.colors.to_rgb(HEAT), a) for a in (0.0, 0.85)]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,9 @@ def attribution_rows(
     heights = [0.32 * max(1, len(lanes)), 1.5, *[1.0] * len(rows)]
     width = float(np.clip(3.2 * clip.duration_s, 8.0, 16.0))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, sum(heights) + 0.42 * len(rows) + 1.0), layout="constrained")
+        figure: Figure = mpl.figure.Figure(
+            figsize=(width, sum(heights) + 0.42 * len(rows) + 1.0), layout="constrained"
+        )
         axes = figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights})
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         _lanes(axes[0], lanes, true_span_s, width)
@@ -260,7 +268,7 @@ def hit_rates(scores: Mapping[str, PointingScore], title: str = "Pointing game")
         )
     first = next(iter(scores.values()))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.0, 1.7 + 0.5 * len(scores)), layout="constrained")
+        figure: Figure = mpl.figure.Figure(figsize=(8.0, 1.7 + 0.5 * len(scores)), layout="constrained")
         axes = figure.subplots()
         for row, score in enumerate(scores.values()):
             rate = score.hit_rate

@@ -11,15 +11,14 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-from matplotlib.figure import Figure
-from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
 from ..files import write_bytes
+from ..optional import import_optional
 from ..report import tables
 from ..report.plots import png
 from ..scoring.recognition.acoustics import Recognizer
@@ -34,6 +33,9 @@ from .pointing_game_table import Played, system_title, table
 from .pointing_score import is_hit
 from .recording import spectrogram
 from .word_times import find_word_times, read_word_times
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NUM_EXAMPLES = 1
 # Colours of a picture: halves the size of the report, with hardly a visible difference.
@@ -263,7 +265,8 @@ def _examples(game: Game, test: Sequence[Clip], settings: Settings) -> Iterator[
 
 
 def _fewer_colours(content: bytes) -> bytes:
-    image = Image.open(io.BytesIO(content)).convert("RGB").quantize(NUM_COLOURS, dither=Image.Dither.NONE)
+    pillow = import_optional("PIL.Image")
+    image = pillow.open(io.BytesIO(content)).convert("RGB").quantize(NUM_COLOURS, dither=pillow.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
     return buffer.getvalue()

@@ -6,10 +6,10 @@ Legend: S samples, V symbols, U tokens of a transcript.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,6 +21,9 @@ from .methods import attribute
 from .network import Network
 from .plot import Label, Spectrogram, attribution_rows
 from .targets import ClassTarget, Target, TokenTarget
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TARGET_TYPES = ("word", "char", "class")
 NUM_MELS = 64

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..files import atomic_path, atomic_write
 from ..jobs import Item, Work, one_by_one, outcomes
 from ..jobs.plan import open_plan
+from ..optional import import_optional
 from .dump import JOBS, read_block
 
 Floats = NDArray[np.float32]
@@ -155,9 +156,7 @@ def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
     Returns:
         Centroids (K, D), and the mean squared distance of a frame from its own.
     """
-    from sklearn.cluster import MiniBatchKMeans
-
-    model = MiniBatchKMeans(
+    k_means = import_optional("sklearn.cluster").MiniBatchKMeans(
         fit.num_clusters,
         batch_size=fit.batch_size,
         n_init=fit.num_starts,
@@ -165,7 +164,8 @@ def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
         max_no_improvement=100,
         reassignment_ratio=0.0,
         random_state=fit.seed,
-    ).fit(frames)
+    )
+    model = k_means.fit(frames)
     return model.cluster_centers_.astype(np.float32), float(model.inertia_) / len(frames)
 
 

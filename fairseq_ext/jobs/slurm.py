@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..optional import import_optional
 from .execution import Execution
 from .finished_chunks import finished_chunks
 from .items import Work
@@ -59,9 +60,7 @@ class Task:
 
     def checkpoint(self) -> Any:
         """Return what submitit requeues after a timeout: this task again."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
+        return import_optional("submitit.helpers").DelayedSubmission(self)
 
 
 def run_array(
@@ -109,10 +108,7 @@ def _left(plan: Plan) -> set[int]:
 
 
 def _submit(task: Task, logs: Path, name: str, execution: Execution) -> None:
-    try:
-        import submitit
-    except ImportError as error:
-        raise WorkerError("slurm: the package submitit is missing; run pip install -e .[slurm]") from error
+    submitit = import_optional("submitit")
     executor = submitit.SlurmExecutor(folder=logs, max_num_timeout=execution.max_requeues)
     executor.update_parameters(**_parameters(name, execution))
     try:

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
+from ..optional import describe
 from .errors import ContractError
 from .finished_chunks import finished_chunks
 from .items import Work
@@ -91,7 +92,7 @@ def _load_work(make_work: Callable[[], Work]) -> Work:
         return make_work()
     except (ValueError, OSError, ImportError) as error:
         # Their message is for the user: a missing model or package. Other exceptions are bugs: keep the traceback.
-        raise WorkerError(str(error) or repr(error)) from error
+        raise WorkerError(describe(error)) from error
 
 
 def _worker_environment(number: int, size: int) -> dict[str, str]:

@@ -16,5 +16,5 @@ Where a new one goes:
     an engine     a file with a class like `engine.Engine`, and a line of ENGINES and of `find_kind` in `load.py`
 
 Whisper is of Radford et al. 2022, "Robust speech recognition via large-scale weak supervision" (arXiv:2212.04356).
-Its packages are imported where they are used: `pip install -e .[whisper]`.
+Its packages (the extra `whisper`) are imported where they are used.
 """

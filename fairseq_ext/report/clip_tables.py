@@ -19,6 +19,7 @@ from ..labelling.table import LABELLED, OTHER_LANGUAGE
 from ..media.mouth.audit import strip_of
 from ..media.mouth.settings import FRAMES_PER_S, SIZE_PX
 from ..media.mouth.table import REASONS, ClipRow
+from ..optional import import_optional
 from ..scoring.label_quality import Checked, word_error_rate
 from ..scoring.scored_system import write_json
 from .recognition.systems import minutes_text
@@ -255,7 +256,7 @@ def write_picture(path: Path, picture: NDArray[np.uint8], num_clips: int) -> Non
         picture: picture that `montage` returned.
         num_clips: number of clips kept.
     """
-    import cv2
+    cv2 = import_optional("cv2")
 
     write_bytes(path.with_suffix(".png"), cv2.imencode(".png", picture)[1].tobytes())
     num_strips = len(picture) // SIZE_PX

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from ..line_index import AudioEntry, AudioIndex
 from ..manifest import read_labels, read_manifest
 from ..media.audio import AudioError, load
+from ..optional import import_optional
 
 if TYPE_CHECKING:
     import torch
@@ -269,20 +270,18 @@ def project(embedding: NDArray[np.float32], method: str, *, seed: int = 0) -> ND
 
 
 def _tsne(points: NDArray[np.float32], seed: int) -> Any:
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
-
     perplexity = min(30.0, (len(points) - 1) / 3)
-    with threadpool_limits(1):  # small sets: threads would wait for each other
-        return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
+    tsne = import_optional("sklearn.manifold").TSNE(perplexity=perplexity, init="pca", random_state=seed)
+    # Small sets: threads would wait for each other.
+    with import_optional("threadpoolctl").threadpool_limits(1):
+        return tsne.fit_transform(points)
 
 
 def _umap(points: NDArray[np.float32], seed: int) -> Any:
     # numba logs every compiled instruction once fairseq has lowered the root logger's level to DEBUG.
     for name in ("numba", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    from umap import UMAP
-
     neighbours = min(15, len(points) - 1)
     init = "spectral" if len(points) > 20 else "random"  # a spectral start needs more points than dimensions
-    return UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1, init=init).fit_transform(points)
+    umap = import_optional("umap").UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1, init=init)
+    return umap.fit_transform(points)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..optional import import_optional
 from ..splits import assert_disjoint
 
 # Inverse strengths of the L2 penalty, from little more than class means to almost no penalty.
@@ -82,15 +83,13 @@ def centred(embedding: NDArray[np.float32], speakers: Sequence[str]) -> NDArray[
 
 
 def _fitted(embedding: NDArray[np.float32], targets: NDArray[np.int64], strength: float) -> Any:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=MAX_ITERATIONS))
+    pipeline = import_optional("sklearn.pipeline").make_pipeline(
+        import_optional("sklearn.preprocessing").StandardScaler(),
+        import_optional("sklearn.linear_model").LogisticRegression(C=strength, max_iter=MAX_ITERATIONS),
+    )
     with warnings.catch_warnings():
         # With a weak penalty on separable data the optimum is never reached; the last iterate is good enough.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", import_optional("sklearn.exceptions").ConvergenceWarning)
         return pipeline.fit(embedding, targets)
 
 
@@ -160,8 +159,6 @@ def linear_probe(
     Raises:
         ValueError: a speaker is in both, or the training has fewer than two classes.
     """
-    from threadpoolctl import threadpool_limits  # comes with scikit-learn
-
     if not leaky_control:
         assert_disjoint({"train": train_speakers, "test": test_speakers})
     if len(set(train_targets.tolist())) < 2:
@@ -169,7 +166,7 @@ def linear_probe(
             "linear_probe: expected at least 2 classes in training, found 1; take more utterances"
         )
     # Many small fits: threads would wait for each other (60 times slower on a busy machine).
-    with threadpool_limits(1):
+    with import_optional("threadpoolctl").threadpool_limits(1):
         inner = choose_strength(train_embedding, train_targets, train_speakers)
         # Of equal strengths the strongest penalty: `max` keeps the first.
         strength = max(inner, key=lambda key: inner[key]) if inner else DEFAULT_STRENGTH

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ..files import atomic_write
 from ..jobs import Item, Work, one_by_one
+from ..optional import import_optional
 from .corpus_folder import claim, making
 from .films import TRUTH_COLUMNS, Film, Row, make_film
 
@@ -53,7 +54,7 @@ def write_films(
         SpeechError: when the package espeakng-loader is missing.
         ModuleNotFoundError: when OpenCV is missing, naming what to install.
     """
-    _require_opencv()
+    import_optional("cv2")
     claim(root, _ABOUT, {"version": _VERSION, **settings})
     files = {film.name: film.files for film in films}
 
@@ -75,13 +76,6 @@ def write_films(
                 rows = (row for film in films for row in known[film.name])
                 file.writelines("\t".join(row) + "\n" for row in (TRUTH_COLUMNS, *rows))
     return [row for film in films for row in known[film.name]]
-
-
-def _require_opencv() -> None:
-    try:
-        import cv2  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{error}; run pip install -e .[video]") from None
 
 
 def _film_work(root: Path, films: Sequence[Film]) -> Work:

@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..optional import import_optional
+
 __all__ = ["Phoneme", "Speech", "SpeechError", "Word", "list_languages", "list_variants", "synthesise"]
 
 RATE_RANGE_WPM = (80, 450)  # espeakRATE_MINIMUM and espeakRATE_MAXIMUM of speak_lib.h
@@ -191,11 +193,9 @@ def _locate() -> tuple[Path, Path]:
     if os.name != "posix":
         raise SpeechError("synthetic speech: expected Linux or macOS, found another system")
     try:
-        import espeakng_loader
-    except ImportError:
-        raise SpeechError(
-            "synthetic speech: the package espeakng-loader is not installed; run pip install -e .[synthetic]"
-        ) from None
+        espeakng_loader = import_optional("espeakng_loader")
+    except ImportError as error:
+        raise SpeechError(f"synthetic speech: {error}") from error
     return Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...optional import import_optional
 from ..video import Picture
 from .template import Points, apply, invert
 from .warp import opencv, scaling, size_ratio, warp
@@ -231,16 +232,26 @@ def _as_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rgb
 
 
-def _load(name: str) -> Any:
-    """Load a model and runs it once, without the messages that it prints while it starts."""
+def import_models() -> tuple[Any, Any]:
+    """Import MediaPipe's models of faces.
+
+    Returns:
+        The modules `face_detection` and `face_mesh`.
+
+    Raises:
+        ImportError: if they are not installed; later versions than 0.10.21 do not bundle the models.
+    """
     with _quiet():
-        try:
-            from mediapipe.python.solutions import face_detection, face_mesh
-        except ImportError as error:
-            raise ImportError(
-                f"mediapipe: version 0.10.14 to 0.10.21 expected, found none with its models ({error}); "
-                "run pip install -e .[video]"
-            ) from error
+        return (
+            import_optional("mediapipe.python.solutions.face_detection"),
+            import_optional("mediapipe.python.solutions.face_mesh"),
+        )
+
+
+def _load(name: str) -> Any:
+    """Load a model and run it once, without the messages that it prints while it starts."""
+    face_detection, face_mesh = import_models()
+    with _quiet():
         if name == "face_mesh":
             model = face_mesh.FaceMesh(
                 max_num_faces=1, refine_landmarks=False,

@@ -13,9 +13,10 @@ from ..clips import Segment, VideoFile, check_id
 from ..video import MediaReader, VideoError, VideoMissingError
 from .clip import Clip
 from .crops import Crops, FaceCrops, MouthCrops
-from .landmarker import Landmarker
+from .landmarker import Landmarker, import_models
 from .settings import MouthSettings
 from .table import ClipRow, write_clips_table
+from .warp import opencv
 from .writer import PARTIAL
 
 if TYPE_CHECKING:
@@ -172,9 +173,16 @@ def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
 
     Returns:
         Work of one video per item.
+
+    Raises:
+        ImportError: if OpenCV or, to find faces, MediaPipe is not installed.
     """
     from ...jobs import one_by_one
 
+    # Here, since an error ends the run at once; inside of an item it would only reject the video.
+    opencv()
+    if settings.input == "face":
+        import_models()
     return one_by_one(MouthWork(root, out, settings))
 
 

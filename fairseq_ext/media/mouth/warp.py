@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...optional import import_optional
 from ..video import Picture
 from .template import compose
 
@@ -23,10 +24,7 @@ def opencv() -> Any:
     Raises:
         ImportError: saying what to install.
     """
-    try:
-        import cv2
-    except ImportError as error:
-        raise ImportError("cv2: OpenCV expected, found none; run pip install -e .[video]") from error
+    cv2 = import_optional("cv2")
     cv2.setNumThreads(1)
     return cv2
 

@@ -9,5 +9,5 @@ motion.py    sway, nod, turn, blinks, glances
 scene.py     who stands where before what; frames in 4:2:0
 video.py     frames and samples to mp4
 
-OpenCV (`pip install -e .[video]`) is imported where it is used.
+OpenCV (the extra `video`) is imported where it is used.
 """

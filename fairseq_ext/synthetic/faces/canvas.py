@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...optional import import_optional
 from .look import Colour
 
 __all__ = ["Canvas", "Floats", "Image", "smooth_noise"]
@@ -61,7 +62,7 @@ class Canvas:
         Returns:
             (H, W) 0-1.
         """
-        import cv2
+        cv2 = import_optional("cv2")
 
         mask = np.zeros(self.alpha.shape, np.uint8)
         cv2.fillPoly(mask, [self.pixels(points)], 255, cv2.LINE_AA, _SHIFT)
@@ -124,7 +125,7 @@ def smooth_noise(shape: tuple[int, int], cells: tuple[float, float], rng: np.ran
     Returns:
         (H, W).
     """
-    import cv2
+    cv2 = import_optional("cv2")
 
     coarse = [max(2, round(size / cell)) for size, cell in zip(shape, cells, strict=True)]
     noise = rng.standard_normal(coarse).astype(np.float32)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...optional import import_optional
 from .canvas import Floats, Image
 from .head import EXTENT, Head
 
@@ -32,7 +33,7 @@ def drop_jaw(image: Image, head: Head, opening: float) -> None:
         head: whose.
         opening: of the mouth, 0-1.
     """
-    import cv2
+    cv2 = import_optional("cv2")
 
     if opening <= 0.02:
         return
@@ -50,7 +51,7 @@ def draw_mouth(image: Image, head: Head, mouth: npt.NDArray[np.float32]) -> None
         head: whose.
         mouth: (M,) parameters.
     """
-    import cv2
+    cv2 = import_optional("cv2")
 
     look = head.look
     opening, width, teeth, tongue, tuck = (float(value) for value in mouth)
@@ -125,7 +126,7 @@ def draw_eyes(image: Image, head: Head, openness: float, gaze: tuple[float, floa
 
 
 def _draw_eye(image: Image, head: Head, side: int, openness: float, gaze: tuple[float, float]) -> None:
-    import cv2
+    cv2 = import_optional("cv2")
 
     look = head.look
     x = look.eye_x + look.eye_width * _T  # of the right one in the picture; the left is its mirror
@@ -159,7 +160,7 @@ def _draw_iris(
     light: Floats,
 ) -> None:
     """Iris, pupil and a glint, cut to the opening of the lids."""
-    import cv2
+    cv2 = import_optional("cv2")
 
     look = head.look
     left, top = _to_pixels(head, side * look.eye_x - look.eye_width * 1.1, -0.07).astype(int)
@@ -207,7 +208,7 @@ def _fill(
     colour: npt.NDArray[Any],
 ) -> None:
     """Fill between two curves."""
-    import cv2
+    cv2 = import_optional("cv2")
 
     points = _points(head, np.concatenate([x_top, x_bottom[::-1]]), np.concatenate([top, bottom[::-1]]))
     cv2.fillPoly(image, [points], _colour(colour), cv2.LINE_AA, _SHIFT)
@@ -228,7 +229,7 @@ def _local_light(head: Head, x: float, y: float) -> Floats:
 
 def _soften(image: Image, head: Head, half_width: float, top: float, bottom: float) -> None:
     """Blur a little, so that drawn edges look like the camera's."""
-    import cv2
+    cv2 = import_optional("cv2")
 
     left, first = _to_pixels(head, -half_width, top).astype(int)
     right, last = _to_pixels(head, half_width, bottom).astype(int)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...optional import import_optional
 from .canvas import Canvas, Floats, Image, smooth_noise
 from .look import Colour, Light, Look
 
@@ -119,7 +120,7 @@ def _height(canvas: Canvas, look: Look) -> Floats:
 
 def _depth(canvas: Canvas, look: Look, height: Floats) -> Floats:
     """The relief, smooth enough to warp by: it must not jump at the outline."""
-    import cv2
+    cv2 = import_optional("cv2")
 
     inside = 1 - (canvas.x / (look.face_width * 1.12)) ** 2 - ((canvas.y + 0.02) / 0.88) ** 2
     flat = height * np.clip(inside / 0.35, 0, 1)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...optional import import_optional
 from .canvas import Floats, Image, smooth_noise
 from .features import draw_eyes, draw_mouth, drop_jaw
 from .head import BODY, EXTENT, Head, make_body, make_head
@@ -94,7 +95,7 @@ def render(shot: Shot) -> Iterator[Image]:
     Yields:
         T frames, (H * 3 / 2, W) uint8: planes Y, U, V of 4:2:0 in limited range (BT.601).
     """
-    import cv2
+    cv2 = import_optional("cv2")
 
     cv2.setNumThreads(1)  # threads cost more than they do at this size, and every worker is one process
     rng = np.random.default_rng([shot.seed, 3])
@@ -144,7 +145,7 @@ class _Grain:
         self.sheet = np.rint(sheet).astype(np.int16)
 
     def film(self, frame: Image) -> Image:
-        import cv2
+        cv2 = import_optional("cv2")
 
         planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420), np.uint8)
         top, left = self.rng.integers(0, 37), self.rng.integers(0, 41)
@@ -175,7 +176,7 @@ def _make_set(shot: Shot, light: Light, rng: np.random.Generator) -> _Set:
 
 def _background(shot: Shot, light: Light, rng: np.random.Generator) -> Image:
     """A gradient with soft shapes, out of focus."""
-    import cv2
+    cv2 = import_optional("cv2")
 
     small = (max(18, shot.height // 8), max(32, shot.width // 8))
     corners = (
@@ -216,7 +217,7 @@ def _paste(plate: Image, cover: Floats, layer: Image, left: int, top: int) -> No
 
 
 def _blend(frame: Image, rows: slice, columns: slice, colour: npt.NDArray[Any], alpha: Floats) -> None:
-    import cv2
+    cv2 = import_optional("cv2")
 
     part = frame[rows, columns]
     frame[rows, columns] = cv2.blendLinear(
@@ -251,7 +252,7 @@ def _draw_blob(frame: Image, bodies: Floats, blob: _Blob, index: int) -> None:
 
 def _draw_head(frame: Image, actor: Actor, head: Head, motion: Motion, index: int) -> None:
     """Draw one head into the frame: its features on its layer, then the layer through the warp."""
-    import cv2
+    cv2 = import_optional("cv2")
 
     mouth = np.zeros(len(PARAMETERS), np.float32) if actor.mouth is None else actor.mouth[index]
     layer = head.texture.copy()
@@ -289,7 +290,7 @@ def _source_map(
     turn: tuple[float, float, float],
 ) -> Floats:
     """Where each pixel of the picture comes from on the head's layer, (rows, columns, 2)."""
-    import cv2
+    cv2 = import_optional("cv2")
 
     height, width = rows.stop - rows.start, columns.stop - columns.start
     # One cell more on every side, since resizing repeats the outermost half cell.

@@ -154,4 +154,6 @@ def vocabulary_file() -> Path:
         path = Path(folder, "assets", "multilingual.tiktoken")
         if path.is_file():
             return path
-    raise ImportError("openai-whisper and its vocabulary expected, found none; run pip install -e .[whisper]")
+    raise ImportError(
+        "the vocabulary of openai-whisper is not installed; run pip install 'fairseq-ext[whisper]'"
+    )
