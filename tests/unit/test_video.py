@@ -12,7 +12,9 @@ import pytest
 from fairseq_ext.manifest import Utterance
 from fairseq_ext.media.clips import Segment, VideoFile, check_id, from_utterances, videos_in, whole_files
 from fairseq_ext.media.mouth.warp import scaling, thumbnail, to_full_range, warp
-from fairseq_ext.media.video import MediaReader, Picture, Sound, VideoError, display_matrix
+from fairseq_ext.media.picture import Picture, display_matrix
+from fairseq_ext.media.sound import Sound
+from fairseq_ext.media.video import MediaReader, VideoError
 
 INF = float("inf")
 RATE = 44100

@@ -102,6 +102,7 @@ def test_a_part_that_cannot_be_written(tmp_path: Path) -> None:
     if Path("/dev/full").exists():
         os.symlink("/dev/full", tmp_path / "full")
         part = Journal.__new__(Journal)
+        part.path = tmp_path / "full"
         part._descriptor = os.open(tmp_path / "full", os.O_WRONLY)
         with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)):
             part.start([0])

@@ -75,7 +75,7 @@ def test_work_that_cannot_be_made(tmp_path: Path, jobs_work: ModuleType) -> None
 
 
 def test_work_that_other_processes_cannot_import(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="cannot be pickled .*; pass a function of a module"):
+    with pytest.raises(ValueError, match=r"cannot be pickled .*; pass a function of a module"):
         run(tmp_path / "run", [], lambda: one_by_one(lambda item: {}), settings={}, execution=SPAWNED)
     assert not (tmp_path / "run").exists()
 
