@@ -1,4 +1,4 @@
-"""Decoding of video and sound: geometry, time stamps, seeks, damage; pictures that say their number."""
+"""Decoding of video and sound: geometry, time stamps, seeks, damage; pictures that encode their number."""
 
 import wave
 from fractions import Fraction
@@ -21,7 +21,7 @@ RATE = 44100
 
 
 def numbered(number: int, width: int = 90, height: int = 66) -> np.ndarray:
-    """A grey picture with ten bits of its number in blocks, so that coding does not change what it says."""
+    """Return a grey picture with ten bits of its number in blocks, so that coding does not change it."""
     picture = np.full((height, width), 60, np.uint8)
     for bit in range(10):
         if number >> bit & 1:
@@ -34,7 +34,7 @@ def number_of(picture: Picture) -> int:
 
 
 def clicks(duration_s: float) -> np.ndarray:
-    """(1, S) int16: silence with a click at each whole second."""
+    """Return (1, S) int16: silence with a click at each whole second."""
     sound = np.zeros((1, round(duration_s * RATE)), np.int16)
     for second in range(1, int(duration_s)):
         sound[0, second * RATE : second * RATE + 40] = 20000
@@ -42,7 +42,7 @@ def clicks(duration_s: float) -> np.ndarray:
 
 
 def hum(duration_s: float) -> np.ndarray:
-    """(1, S) int16: a low tone whose strength wavers, so that a shift shows."""
+    """Return (1, S) int16: a low tone whose level varies, so that a shift shows."""
     time_s = np.arange(round(duration_s * RATE)) / RATE
     return (9000 * np.sin(600 * time_s) * (1 + np.sin(7 * time_s**1.1)) / 2).astype(np.int16)[None]
 
@@ -76,7 +76,7 @@ def write(path: Path, times_s: list[float], sound: np.ndarray | None = None, fir
 
 
 def read(path: Path, spans: list[tuple[float, float]] | None = None) -> tuple[list[Picture], np.ndarray]:
-    """All pictures, and the sound put where it says, from time 0."""
+    """Return all pictures, and the sound at its positions, from time 0."""
     pictures, track = [], np.zeros(16000 * 100, np.int16)
     with MediaReader(path) as reader:
         for event in reader.events(spans or [(0.0, INF)]):

@@ -1,4 +1,4 @@
-"""The plan of a run: changes are refused, and damage to it or to what was done by it is noticed."""
+"""The plan of a run: changes are refused, damage to it or to outcomes is detected."""
 
 from collections.abc import Iterator
 from pathlib import Path

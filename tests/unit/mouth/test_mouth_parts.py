@@ -1,4 +1,4 @@
-"""The parts of mouth cropping that need no face: alignment, 25 frames per second, steadying, files, the table."""
+"""The parts of mouth cropping that need no face: alignment, 25 frames per second, smoothing, files, the table."""
 
 import os
 import signal
