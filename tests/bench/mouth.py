@@ -2,9 +2,9 @@
 
 Each clip of --source is made again as H.264 at 224x224 (the face as VoxCeleb2 has it), at 360x288, and at 1280x720 (the
 face scaled up with the picture), with its sound. `prepare_file` then makes the whole clip: decoding of picture and
-sound, detections, smoothing, warp, x264, wav, landmarks, all files flushed to disk. CPU ms per frame is of the whole
-process with all its threads (getrusage), models loaded before. `stock` is what scripts usually do, on the same files: decode to
-RGB, MediaPipe's full-range detector in every frame, warp, x264; no sound, no landmarks file.
+sound, detections, smoothing, warp, x264, wav, landmarks, all files flushed to disk. CPU ms per frame is of the
+whole process with all its threads (getrusage), models loaded before. `stock` is what scripts usually do, on the same
+files: decode to RGB, MediaPipe's full-range detector in every frame, warp, x264; no sound, no landmarks file.
 
 `centre px` is the distance in the crop between the same point of the source as drawn with the default settings and with
 a detection on every frame: mean and 99th percentile. `PSNR` is between the two clips as encoded.

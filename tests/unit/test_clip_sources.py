@@ -100,7 +100,7 @@ def test_a_folder_of_videos_follows_links_and_logs_unreadable_folders(
     assert [video.path for video in videos_in(root)] == ["a.mp4", "below/link/linked.mkv", "gone.mp4"]
     with pytest.raises(ValueError, match="videos expected, found none"):
         videos_in(tmp_path / "nowhere")
-    assert f"{tmp_path / 'nowhere'}: a folder that can be entered expected" in caplog.text
+    assert f"{tmp_path / 'nowhere'}: cannot read this folder" in caplog.text
 
 
 def test_the_sound_of_a_mouth_crop_lies_beside_it(tmp_path: Path) -> None:

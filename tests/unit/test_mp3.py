@@ -129,7 +129,7 @@ OTHERS = {
     "title.mp3": (ID3, r"found an ID3 tag \(title, cover\) with no sound behind it"),
     "cover.mp3": (ID3[:60], "found an ID3 tag"),
     "zeros.mp3": (bytes(5000), "found 5000 bytes that begin with zeros alone"),
-    "noise.mp3": (JUNK[:5000], "found 5000 bytes of no format that they know"),
+    "noise.mp3": (JUNK[:5000], "found 5000 bytes of an unknown format"),
     "nothing.mp3": (b"", "found an empty file"),
 }
 

@@ -248,7 +248,7 @@ def test_videos_that_differ_in_their_suffix_alone(tmp_path: Path, caplog: pytest
             "x/a.mp4": "x/a",
         }
         assert (
-            "2 videos are called as another but for the suffix, such as a.mp4; its clip is a_mp4_2"
+            "2 videos have the same name as another except for the suffix, such as a.mp4, whose clip is a_mp4_2"
             in caplog.text
         )
     assert [video.path for video in found][:2] == ["a.mp4", "x/a.mp4"]
@@ -278,6 +278,6 @@ def test_utterances_of_a_file_come_together() -> None:
 
 @pytest.mark.parametrize("wrong", ["", "/a", "a//b", "../a", "a/.", "a\tb", "a\nb", ".partial/x"])
 def test_ids_that_would_leave_the_folder(wrong: str) -> None:
-    with pytest.raises(ValueError, match="an id expected that names a file"):
+    with pytest.raises(ValueError, match="cannot be the name of a file"):
         check_id(wrong, "list")
     assert check_id("fr/train/talk1_0003", "list") == "fr/train/talk1_0003"

@@ -326,16 +326,16 @@ def test_a_damaged_table(tmp_path: Path) -> None:
     write_clips_table(tmp_path, [ClipRow("a", "a.mp4", num_frames=10)])
     text = (tmp_path / "clips.tsv").read_text()
     (tmp_path / "clips.tsv").write_text(text.replace("\t10\t", "\tten\t"))
-    with pytest.raises(ValueError, match=r"clips.tsv:2: a number as num_frames expected, found 'ten'"):
+    with pytest.raises(ValueError, match=r"clips.tsv:2: expected a number as num_frames, found 'ten'"):
         list(read_clips(tmp_path))
     (tmp_path / "clips.tsv").write_text("id\tpath\n")
-    with pytest.raises(ValueError, match=f"clips.tsv:1: columns {COLUMNS[0]}, .* expected"):
+    with pytest.raises(ValueError, match=f"clips.tsv:1: expected columns {COLUMNS[0]}, "):
         list(read_clips(tmp_path))
 
 
 def test_settings_outside_their_range() -> None:
     for wrong in ({"input": "lips"}, {"detect_every": 0}, {"mouth_scale": 0.0}, {"max_gap_s": -1.0}):
-        with pytest.raises(ValueError, match=r"expected, found"):
+        with pytest.raises(ValueError, match=r"expected .*, found"):
             MouthSettings(**wrong)
 
 

@@ -148,7 +148,7 @@ def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
     assert "typo.mpg expected, found neither it nor any other of the 1 that are listed" in errors
     status, _, errors = call("--source", empty, "--out", tmp_path / "out", "--min-detection-rate", "80")
     assert status == 1
-    assert "min_detection_rate: 1.0 or less expected, found 80.0" in errors
+    assert "min_detection_rate: expected 1.0 or less, found 80.0" in errors
 
 
 def test_every_clip_is_on_a_page_the_doubtful_first(finished: tuple[Path, str, str]) -> None:
