@@ -1,4 +1,4 @@
-"""Distortions of one waveform, each with a probability and a range.
+"""Waveform augmentation: distortions of one waveform, each with a probability and a range.
 
 The caller passes a generator seeded from (seed, epoch, index), so an utterance's distortion in an epoch never
 depends on the order in which workers read. All distortions take and return a float tensor of shape (S,) on
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Generator, Tensor
 
-# Pieces of the phase vocoder; long enough for two periods of a low voice (80 Hz), with 4-fold overlap.
+# Window of the phase vocoder: long enough for two periods of a low voice (80 Hz), with 4-fold overlap.
 VOCODER_WINDOW_S = 0.032
 VOCODER_OVERLAP = 4
 
 
 @dataclass
 class WaveformAugmentConfig:
-    """Keys of the waveform distortions. Each acts with its probability; 0 = off, the default of all."""
+    """Settings of the distortions. Each acts with its probability; the default of all is 0 = off."""
 
     speed_prob: float = field(
         default=0.0, metadata={"help": "probability of resampling (pitch and duration change)"}
@@ -53,16 +53,16 @@ class WaveformAugmentConfig:
 
 
 class WaveformAugment:
-    """Apply the distortions that are switched on, in the order a real recording meets them.
+    """A chain of the distortions that are switched on, in the order in which they affect a real recording.
 
     First the voice (speed, pitch, stretch), then the room and the microphone (equaliser, reverberation,
     noise), then the recording (shift, gain).
 
     Args:
-        config: see `WaveformAugmentConfig`.
+        config: settings of the distortions.
 
     Raises:
-        ValueError: a probability outside 0 to 1, or a range that cannot work.
+        ValueError: for a probability outside 0 to 1, or an invalid range.
     """
 
     def __init__(self, config: WaveformAugmentConfig) -> None:
@@ -71,7 +71,7 @@ class WaveformAugment:
 
     @property
     def is_identity(self) -> bool:
-        """True when no distortion is switched on."""
+        """Whether no distortion is switched on."""
         return not any(value for name, value in vars(self.config).items() if name.endswith("_prob"))
 
     def __call__(self, waveform: Tensor, sample_rate_hz: int, generator: Generator) -> Tensor:
@@ -79,14 +79,14 @@ class WaveformAugment:
 
         Args:
             waveform: (S,) float.
-            sample_rate_hz: of the waveform, Hz.
+            sample_rate_hz: sample rate of the waveform, Hz.
             generator: source of all randomness; the same state gives the same result.
 
         Returns:
             (S',) float; S' differs from S after a change of speed or a stretch.
 
         Raises:
-            ValueError: not a vector.
+            ValueError: for a waveform that is not a vector.
         """
         if waveform.ndim != 1:
             raise ValueError(
@@ -119,7 +119,7 @@ class WaveformAugment:
 
 
 def change_speed(waveform: Tensor, speed: float) -> Tensor:
-    """Play faster or slower by resampling: pitch, formants and duration change together.
+    """Speed up or slow down by resampling: pitch, formants and duration change together.
 
     Band-limited, by cutting or padding the spectrum; what would fold back is removed.
 
@@ -145,7 +145,7 @@ def stretch(waveform: Tensor, factor: float, sample_rate_hz: int) -> Tensor:
     Args:
         waveform: (S,).
         factor: above 1 = longer.
-        sample_rate_hz: of the waveform, Hz.
+        sample_rate_hz: sample rate of the waveform, Hz.
 
     Returns:
         (round(S * factor),).
@@ -175,7 +175,7 @@ def shift_pitch(waveform: Tensor, semitones: float, sample_rate_hz: int) -> Tens
     Args:
         waveform: (S,).
         semitones: above 0 = higher.
-        sample_rate_hz: of the waveform, Hz.
+        sample_rate_hz: sample rate of the waveform, Hz.
 
     Returns:
         (S,).
@@ -213,7 +213,7 @@ def reverberate(waveform: Tensor, longest_s: float, sample_rate_hz: int, generat
     Args:
         waveform: (S,).
         longest_s: the time of decay by 60 dB is drawn from a fifth of this to this, s.
-        sample_rate_hz: of the waveform, Hz.
+        sample_rate_hz: sample rate of the waveform, Hz.
         generator: source of the randomness.
 
     Returns:
@@ -250,7 +250,7 @@ def add_noise(waveform: Tensor, snr_db: float, generator: Generator) -> Tensor:
 
 
 def shift_time(waveform: Tensor, num_samples: int) -> Tensor:
-    """Move the clip later (or earlier) inside its own length; zeros move in, what leaves is lost.
+    """Shift the clip later or earlier within its length; zeros are shifted in, the rest is cut off.
 
     Args:
         waveform: (S,).
@@ -291,7 +291,7 @@ def _vocoder_sizes(sample_rate_hz: int) -> tuple[int, int]:
 
 
 def _fast_size(minimum: int) -> int:
-    """Return the next size that is quick to transform: a multiple of 64 is at worst 64 small transforms."""
+    """Return the next size that is fast to transform: a multiple of 256."""
     return -(-minimum // 256) * 256
 
 

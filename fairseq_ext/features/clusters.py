@@ -1,4 +1,4 @@
-"""k-means over dumped features, and the cluster of every frame as a label stream: the targets of masked prediction.
+"""k-means on dumped features, and the cluster of every frame as a label stream: the targets of masked prediction.
 
 Shapes: N frames, D features, K clusters.
 
@@ -31,16 +31,16 @@ _CHUNK = 8192  # frames compared with all centroids at once: 16 MB for 500 of th
 
 @dataclass(frozen=True)
 class Fit:
-    """How clusters are learned.
+    """Settings of k-means.
 
     Attributes:
         num_clusters: K.
-        share: of all frames that are learned from, above 0 to 1; drawn frame by frame.
-        max_frames: most frames held in memory.
-        batch_size: frames per step.
-        num_starts: k-means++ initialisations, the best of which is taken.
-        max_passes: most passes over the frames.
-        seed: of whatever is drawn.
+        share: share of all frames to learn from, above 0 to 1; drawn frame by frame.
+        max_frames: largest number of frames in memory.
+        batch_size: number of frames per step.
+        num_starts: number of k-means++ initialisations, of which the best is used.
+        max_passes: largest number of passes over the frames.
+        seed: seed of the frames and the initialisations.
     """
 
     num_clusters: int = 100
@@ -53,17 +53,17 @@ class Fit:
 
 
 def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
-    """Return of the blocks of splits, in the manifest's order.
+    """Return the names of the blocks of splits, in the order of the manifest.
 
     Args:
-        features: folder of tools/dump_features.py.
-        splits: such as `train`.
+        features: output folder of tools/dump_features.py.
+        splits: names of splits, such as `train`.
 
     Returns:
-        Such as `train/000000256`.
+        Names such as `train/000000256`.
 
     Raises:
-        ValueError: a split has none, or one that failed: the rows after it would be taken for others.
+        ValueError: when a split has no block, or a failed one, without which rows and labels would not correspond.
     """
     found = []
     dumped = list(outcomes(features / JOBS))
@@ -71,9 +71,9 @@ def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
         blocks = [outcome for outcome in dumped if outcome.id.rpartition("/")[0] == split]
         failed = [o.id for o in blocks if o.state in {"failed", "quarantined"}]
         if failed or not blocks:
-            what = f"that {failed[0]} has failed" if failed else "none"
+            what = f"{failed[0]} has failed" if failed else "there are none"
             raise ValueError(
-                f"{features}/{split}: blocks of features expected, found {what}; run tools/dump_features.py"
+                f"{features}/{split}: blocks of features are missing: {what}; run tools/dump_features.py"
                 + (" --retry-failed" if failed else "")
             )
         found += [outcome.id for outcome in blocks]
@@ -81,25 +81,22 @@ def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
 
 
 def version_of(features: Path) -> str:
-    """Tells features from those that come when a manifest has changed or a recording was mended.
+    """Return a digest of the features, which changes with the manifest and with recordings that were fixed.
 
     Args:
-        features: folder of tools/dump_features.py.
-
-    Returns:
-        A digest.
+        features: output folder of tools/dump_features.py.
     """
     results = [(o.id, o.state, dict(o.result)) for o in outcomes(features / JOBS)]
     return hashlib.sha256(repr((open_plan(features / JOBS).token, results)).encode()).hexdigest()[:16]
 
 
 def fit_work(features: Path, out: Path, fit: Fit) -> Work:
-    """The one item of work that learns the clusters and writes `centroids.npy`, (K, D).
+    """Make the work of a single item that learns the clusters and writes `centroids.npy`, (K, D).
 
     Args:
-        features: folder of `features.dump`.
-        out: where the file goes.
-        fit: how.
+        features: output folder of `features.dump`.
+        out: output folder.
+        fit: settings.
 
     Returns:
         The work; an item names the `blocks` it learns from.
@@ -116,18 +113,18 @@ def fit_work(features: Path, out: Path, fit: Fit) -> Work:
 
 
 def draw_frames(features: Path, names: Sequence[str], fit: Fit) -> Floats:
-    """Draw the frames to learn from, each with the same chance.
+    """Draw the frames to learn from, each with the same probability.
 
     Args:
-        features: folder of `features.dump`.
-        names: blocks.
-        fit: share, most frames and seed.
+        features: output folder of `features.dump`.
+        names: names of the blocks.
+        fit: settings: share, max_frames and seed.
 
     Returns:
         (N, D).
 
     Raises:
-        ValueError: fewer frames than clusters were drawn.
+        ValueError: when fewer frames than clusters are drawn.
     """
     rng = np.random.default_rng(fit.seed)
     total = sum(int(read_block(features / f"{name}.npz")[1].sum()) for name in names)
@@ -136,8 +133,8 @@ def draw_frames(features: Path, names: Sequence[str], fit: Fit) -> Floats:
     frames = np.concatenate([some for some in drawn if len(some)] or drawn).astype(np.float32)
     if len(frames) < fit.num_clusters:
         raise ValueError(
-            f"{features}: {fit.num_clusters} frames or more expected, found {len(frames)} of {total}; raise the share "
-            "or ask for fewer clusters"
+            f"{features}: expected {fit.num_clusters} or more frames, found {len(frames)} of {total}; raise the share "
+            "or lower the number of clusters"
         )
     return frames
 
@@ -147,14 +144,14 @@ def _some(frames: NDArray[np.float16], share: float, rng: np.random.Generator) -
 
 
 def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
-    """Learn clusters.
+    """Learn the clusters.
 
     Args:
         frames: (N, D).
-        fit: how.
+        fit: settings.
 
     Returns:
-        Centroids (K, D), and the mean squared distance of a frame from its own.
+        Centroids (K, D), and the mean squared distance between a frame and its centroid.
     """
     k_means = import_optional("sklearn.cluster").MiniBatchKMeans(
         fit.num_clusters,
@@ -170,14 +167,14 @@ def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
 
 
 def nearest(frames: NDArray[Any], centroids: Floats) -> NDArray[np.int64]:
-    """The cluster of each frame.
+    """Return the cluster of each frame.
 
     Args:
         frames: (N, D).
         centroids: (K, D).
 
     Returns:
-        (N,) from 0 to K - 1.
+        (N,) indices from 0 to K - 1.
     """
     offset = (centroids**2).sum(axis=1)  # |c|^2 - 2 f.c orders clusters as the distance does
     parts = [
@@ -188,14 +185,14 @@ def nearest(frames: NDArray[Any], centroids: Floats) -> NDArray[np.int64]:
 
 
 def assign_work(features: Path, out: Path) -> Work:
-    """The work of labelling blocks: `OUT/SPLIT/START.km`, a line of cluster numbers per row.
+    """Make the work of labelling blocks; it writes `OUT/SPLIT/START.km`, a line of cluster indices per row.
 
     Args:
-        features: folder of `features.dump`.
+        features: output folder of `features.dump`.
         out: folder that holds `centroids.npy`.
 
     Returns:
-        The work; an item's id is the block's name.
+        The work; the id of an item is the name of its block.
     """
     centroids = np.load(out / CENTROIDS)
 
@@ -216,12 +213,12 @@ def assign_work(features: Path, out: Path) -> Work:
 
 
 def join_labels(out: Path, split: str, names: Sequence[str]) -> int:
-    """Join the blocks of a split to `OUT/SPLIT.km`, row by row as its manifest.
+    """Join the labels of the blocks of a split to `OUT/SPLIT.km`, a line per row of its manifest.
 
     Args:
-        out: folder of `assign_work`.
-        split: such as `train`.
-        names: of its blocks, of `blocks_of`.
+        out: output folder of `assign_work`.
+        split: name of the split, such as `train`.
+        names: names of its blocks, from `blocks_of`.
 
     Returns:
         The number of rows.

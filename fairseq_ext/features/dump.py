@@ -1,13 +1,13 @@
-"""Features of every frame of a manifest's recordings, in files that k-means learns from and labels.
+"""Dump the features of every frame of the recordings of a manifest, for k-means to learn from and to label.
 
 Shapes: S samples, T frames, D features, N frames of a block of rows.
 
 A block of `rows_per_file` rows of a split is one item of work and one file, `OUT/SPLIT/START.npz`: `frames` (N, D)
-float16, `lengths` (rows,) int64, the frames of each row in the manifest's order. A recording that cannot be read has
-length 0 and is named in the outcome of its block; a block without any other is rejected, but written all the same.
+float16, `lengths` (rows,) int64, the number of frames of each row in the order of the manifest. An unreadable recording
+has length 0 and is listed in the outcome of its block; a block of only such recordings is rejected, but written too.
 
-HuBERT (Hsu et al. 2021, section III-B) starts from MFCC with their differences, 39 numbers every 10 ms, and goes on
-with a layer of its own last network.
+HuBERT (Hsu et al. 2021, section III-B) starts from MFCC with their differences, 39 values every 10 ms, and continues
+with a layer of the model of the iteration before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..line_index import AudioIndex
 from ..media.audio import AudioError, load
 
 ROWS_PER_FILE = 256
-JOBS = "jobs/features"  # where the run is, below OUT
+JOBS = "jobs/features"  # folder of the run, below OUT
 # Kaldi's usual window for differences: two frames to either side (HTK book 3.4, equation 5.16).
 DELTA_REACH = 2
 
@@ -34,21 +34,21 @@ Floats = NDArray[np.float32]
 
 
 class Frames(Protocol):
-    """Turn a waveform into features.
+    """An object that computes the features of a waveform.
 
     Attributes:
-        sample_rate_hz: of the waveforms it expects.
+        sample_rate_hz: expected sample rate of the waveforms, Hz.
     """
 
     sample_rate_hz: int
 
     def __call__(self, waveform: Floats) -> Floats:
-        """(S,) -> (T, D)."""
+        """Compute features: (S,) -> (T, D)."""
         ...
 
 
 class MfccFrames:
-    """13 cepstral coefficients with first and second differences, (T, 39), 100 frames a second."""
+    """MFCC: 13 coefficients with first and second differences, (T, 39), 100 frames per second."""
 
     def __init__(self, sample_rate_hz: int = 16000) -> None:
         from .spectral import Mfcc
@@ -74,7 +74,7 @@ class MfccFrames:
 
 
 def differences(features: Floats) -> Floats:
-    """Slope of each feature over time, by least squares over five frames; the ends are repeated.
+    """Return the slope of each feature over time, by least squares over five frames; the ends are repeated.
 
     Args:
         features: (T, D).
@@ -92,21 +92,18 @@ def differences(features: Floats) -> Floats:
 
 
 def blocks(manifest: Path, splits: Sequence[str], rows_per_file: int = ROWS_PER_FILE) -> Iterator[Item]:
-    """The work of dumping splits.
+    """Yield an item of work per block of rows of the splits.
 
     Args:
         manifest: folder of `SPLIT.tsv` files.
-        splits: such as `train`.
+        splits: names of splits, such as `train`.
         rows_per_file: recordings per file.
 
-    Yields:
-        An item for each block of rows.
-
     Raises:
-        ValueError: fewer than one row per file.
+        ValueError: for fewer than one row per file.
     """
     if rows_per_file < 1:
-        raise ValueError(f"dump: 1 row or more per file expected, found {rows_per_file}; give more")
+        raise ValueError(f"dump: expected 1 or more rows per file, found {rows_per_file}")
     for split in splits:
         index = AudioIndex(manifest / f"{split}.tsv")
         num_rows = len(index)
@@ -117,17 +114,17 @@ def blocks(manifest: Path, splits: Sequence[str], rows_per_file: int = ROWS_PER_
 
 
 def _digest(index: AudioIndex, rows: range) -> str:
-    """Of the files and lengths, so that a manifest that was written anew is noticed."""
+    """Return a digest of paths and lengths of rows, by which a changed manifest is noticed."""
     return hashlib.sha256("\n".join(str(index.entry(row)) for row in rows).encode()).hexdigest()[:16]
 
 
 def dump_work(manifest: Path, out: Path, make_frames: Callable[[], Frames]) -> Work:
-    """What a process needs to dump blocks; hand `functools.partial(dump_work, ...)` to `jobs.run`.
+    """Make the work of one process; pass `functools.partial(dump_work, ...)` to `jobs.run`.
 
     Args:
         manifest: folder of `SPLIT.tsv` files.
-        out: where the blocks go.
-        make_frames: what makes features of a waveform; called once.
+        out: output folder.
+        make_frames: makes the object that computes features; called once per process.
 
     Returns:
         The work.
@@ -149,7 +146,7 @@ def dump_work(manifest: Path, out: Path, make_frames: Callable[[], Frames]) -> W
 
 
 def _features(index: AudioIndex, rows: range, frames: Frames) -> tuple[list[Floats], list[str]]:
-    """Features of each row, none where the recording cannot be read, and what was wrong with those."""
+    """Return the features of each row, empty for unreadable recordings, and the errors of those."""
     found: list[Floats] = []
     problems = []
     for row in rows:
@@ -184,20 +181,18 @@ def read_block(path: Path) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
         path: `OUT/SPLIT/START.npz`.
 
     Returns:
-        (N, D) features and (rows,) the frames of each row.
+        (N, D) features and (rows,) the number of frames of each row.
 
     Raises:
-        ValueError: naming the file, for one that is not a block or whose numbers of frames differ.
+        ValueError: with the file, when it is not a block or the numbers of frames contradict each other.
     """
     try:
         with np.load(path) as content:
             frames, lengths = content["frames"], content["lengths"]
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ValueError(
-            f"{path}: a block of features expected, found {error}; delete it and dump again"
-        ) from error
+        raise ValueError(f"{path}: not a block of features ({error}); delete it and dump again") from error
     if lengths.sum() != len(frames):
         raise ValueError(
-            f"{path}: {lengths.sum()} frames expected, found {len(frames)}; delete it and dump again"
+            f"{path}: expected {lengths.sum()} frames, found {len(frames)}; delete it and dump again"
         )
     return frames, lengths

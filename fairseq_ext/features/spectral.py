@@ -1,10 +1,10 @@
 """Mel spectra and MFCC of padded batches.
 
 A clip's features are the same alone and inside any batch: the waveform is taken as zero outside the clip,
-so neither padding nor the neighbours' lengths reach a valid frame.
+so neither padding nor the lengths of other clips affect a valid frame.
 
 Shapes: B batch, S samples, T frames, K Fourier bins, F mel bands, C cepstral coefficients.
-Frames are centred: frame t of a clip looks at the samples around t * hop, and a clip of S samples has
+Frames are centred: frame t of a clip covers the samples around t * hop, and a clip of S samples has
 1 + S // hop frames.
 """
 
@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-# Below this power a band counts as digital silence; -100 dB under a full-scale sine is under 16-bit noise.
+# Lowest power of a band, for digital silence; -100 dB under a full-scale sine is under 16-bit noise.
 MIN_POWER = 1e-10
 # Jaitly & Hinton 2013, section 3: formants lie below this share of Nyquist; only they are scaled.
 WARP_BOUNDARY = 0.85
@@ -66,7 +66,7 @@ def warp_frequency(frequency_hz: Tensor, factor: Tensor, nyquist_hz: float) -> T
 
 
 def triangular_filters(edges_hz: Tensor, bins_hz: Tensor) -> Tensor:
-    """Triangles of height 1 between consecutive edges.
+    """Return triangular filters of height 1 between consecutive edges.
 
     Args:
         edges_hz: (..., F + 2), rising, Hz.
@@ -83,7 +83,7 @@ def triangular_filters(edges_hz: Tensor, bins_hz: Tensor) -> Tensor:
 
 
 def frame_counts(num_samples: Tensor, hop: int) -> Tensor:
-    """Number of centred frames of clips.
+    """Return the number of centred frames of clips.
 
     Args:
         num_samples: (B,), samples; 0 gives 0 frames.
@@ -96,7 +96,7 @@ def frame_counts(num_samples: Tensor, hop: int) -> Tensor:
 
 
 def valid_mask(lengths: Tensor, size: int) -> Tensor:
-    """True on the valid positions of a padded batch.
+    """Return a mask that is True on the valid positions of a padded batch.
 
     Args:
         lengths: (B,), positions.
@@ -109,10 +109,10 @@ def valid_mask(lengths: Tensor, size: int) -> Tensor:
 
 
 class MelSpectrogram(nn.Module):
-    """Power in mel bands.
+    """Mel spectrogram: power in mel bands.
 
     Args:
-        sample_rate_hz: of the waveform, Hz.
+        sample_rate_hz: sample rate of the waveform, Hz.
         n_mels: number of bands.
         window_ms: length of the Hann window, ms.
         hop_ms: step between frames, ms.
@@ -120,7 +120,7 @@ class MelSpectrogram(nn.Module):
         f_max_hz: upper edge of the highest band, Hz; 0 = half the sample rate.
 
     Raises:
-        ValueError: a size that cannot work, with what to change.
+        ValueError: for invalid sizes, with what to change.
     """
 
     def __init__(
@@ -173,10 +173,10 @@ class MelSpectrogram(nn.Module):
         Args:
             waveform: (B, S) float, full scale = 1.
             padding_mask: (B, S) bool, True = padding, at the end of each row; None = no padding.
-            filters: (B, K, F) each clip's own filter bank, from `warped_filters`; None = the plain one.
+            filters: (B, K, F) filter bank of each clip, from `warped_filters`; None = the plain one.
 
         Returns:
-            (B, T, F) power, 0 beyond each clip's end, and (B,) the number of frames.
+            (B, T, F) power, 0 beyond the end of each clip, and (B,) the number of frames.
         """
         num_samples, waveform = _clip_lengths(waveform, padding_mask)
         mel = self.power_spectrum(waveform) @ (
@@ -204,7 +204,7 @@ class MelSpectrogram(nn.Module):
         return power
 
     def warped_filters(self, factors: Tensor) -> Tensor:
-        """Build the filter bank as vocal tracts of other lengths would need it.
+        """Build the filter banks for vocal tracts of other lengths.
 
         Args:
             factors: (N,), see `warp_frequency`.
@@ -220,14 +220,14 @@ class Mfcc(nn.Module):
     """Mel-frequency cepstral coefficients: DCT-II of the log-mel spectrum in dB (Davis & Mermelstein 1980).
 
     Args:
-        sample_rate_hz: of the waveform, Hz.
+        sample_rate_hz: sample rate of the waveform, Hz.
         n_mfcc: number of coefficients C, the 0th (level) included; at most n_mels.
         n_mels: number of mel bands.
         window_ms: length of the Hann window, ms.
         hop_ms: step between frames, ms.
 
     Raises:
-        ValueError: more coefficients than bands.
+        ValueError: for more coefficients than bands.
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class Mfcc(nn.Module):
             padding_mask: (B, S) bool, True = padding; None = no padding.
 
         Returns:
-            (B, T, C) coefficients, 0 beyond each clip's end, and (B,) the number of frames.
+            (B, T, C) coefficients, 0 beyond the end of each clip, and (B,) the number of frames.
         """
         power, lengths = self.mel(waveform, padding_mask)
         coefficients = power_to_db(power) @ self.get_buffer("dct")  # (B, T, C)
@@ -262,7 +262,7 @@ class Mfcc(nn.Module):
 
 
 def power_to_db(power: Tensor) -> Tensor:
-    """Map power to decibels, with a floor at `MIN_POWER`.
+    """Convert power to decibels, at least that of `MIN_POWER`.
 
     Args:
         power: any shape, >= 0.
@@ -274,7 +274,7 @@ def power_to_db(power: Tensor) -> Tensor:
 
 
 def dct_matrix(n_in: int, n_out: int) -> Tensor:
-    """Make the orthonormal DCT-II as a matrix.
+    """Return the orthonormal DCT-II as a matrix.
 
     Args:
         n_in: length of the input.
@@ -290,7 +290,7 @@ def dct_matrix(n_in: int, n_out: int) -> Tensor:
 
 
 def _clip_lengths(waveform: Tensor, padding_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return each row's length in samples, and the rows with their padding set to zero."""
+    """Return the length of each row in samples, and the rows with their padding set to zero."""
     if waveform.ndim != 2:
         raise ValueError(
             f"spectral features: expected a waveform (B, S), found shape {tuple(waveform.shape)}"

@@ -64,8 +64,8 @@ class Execution:
         if self.executor == "slurm":
             if self.shard_id is not None:
                 raise ValueError(
-                    f"shard_id: {self.shard_id} given, but the executor slurm starts all shards itself; leave it out, or use the "
-                    "executor local in a job of your own"
+                    f"shard_id: {self.shard_id} given, but the executor slurm starts all shards itself; leave it out, "
+                    "or use the executor local in a job of your own"
                 )
         elif self.shard_id is None and self.shards > 1:
             raise ValueError(

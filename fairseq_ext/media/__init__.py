@@ -1,1 +1,1 @@
-"""Media: audio of any format in, mono float32 out."""
+"""Media: decode audio and video of any format; convert recordings; cut mouth clips (`mouth`)."""

@@ -1,8 +1,7 @@
-"""Audio of any format and rate to mono float32 at the rate asked for.
+"""Load audio of any format and rate as mono float32 at the requested rate.
 
-Shapes: `(S,)` float32; S counts at the rate asked for. A file of L samples at rate r has ceil(L * rate / r)
-    samples at
-`rate`, and a stretch of it equals the same stretch of the whole (up to rounding, when resampled).
+Shapes: `(S,)` float32; S counts samples at the requested rate. A file of L samples at rate r has ceil(L * rate / r)
+samples at `rate`, and a stretch of it equals the same stretch of the whole (up to rounding, when resampled).
 """
 
 import os
@@ -19,12 +18,12 @@ __all__ = ["AudioError", "AudioInfo", "decode_check", "load", "num_samples_at", 
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What a file holds.
+    """Rate, length and channels of a file.
 
     Attributes:
-        sample_rate_hz: its own rate.
-        num_samples: its length at that rate.
-        num_channels: before mixing down.
+        sample_rate_hz: sample rate of the file, Hz.
+        num_samples: length at that rate, in samples.
+        num_channels: number of channels in the file.
     """
 
     sample_rate_hz: int
@@ -33,16 +32,16 @@ class AudioInfo:
 
 
 def probe(path: str | os.PathLike[str]) -> AudioInfo:
-    """Read rate, length and channels; from the header where the format has them there (not m4a and webm).
+    """Read rate, length and channels, from the header where the format has them there (not m4a and webm).
 
     Args:
         path: the file.
 
     Returns:
-        What it holds.
+        Rate, length and channels.
 
     Raises:
-        AudioError: for a missing, empty, cut-off, zero-length or unreadable file. Damage inside is left to
+        AudioError: for a missing, empty, cut-off, zero-length or unreadable file. Damage inside is found by
             `decode_check`.
     """
     with open_audio(path) as reader:
@@ -55,16 +54,16 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
 
 
 def decode_check(path: str | os.PathLike[str]) -> AudioInfo:
-    """Decode the whole file, as preparation does once so that training need not.
+    """Decode the whole file once, so that training meets no damaged file.
 
     Args:
         path: the file.
 
     Returns:
-        What it holds, as `probe`.
+        Rate, length and channels, as `probe`.
 
     Raises:
-        AudioError: for whatever `load` would raise on any stretch of it.
+        AudioError: for any error that `load` would raise on a stretch of it.
     """
     info = probe(path)
     load(path, sample_rate_hz=info.sample_rate_hz)
@@ -72,15 +71,7 @@ def decode_check(path: str | os.PathLike[str]) -> AudioInfo:
 
 
 def num_samples_at(info: AudioInfo, sample_rate_hz: int) -> int:
-    """Return the length that `load` returns for a whole file.
-
-    Args:
-        info: of `probe`.
-        sample_rate_hz: the rate asked for.
-
-    Returns:
-        Number of samples.
-    """
+    """Return the number of samples that `load` returns for a whole file."""
     return Ratio.of(info.sample_rate_hz, sample_rate_hz).output_length(info.num_samples)
 
 
@@ -97,9 +88,9 @@ def load(
 
     Args:
         path: the file.
-        sample_rate_hz: rate of the result, at which the next two count.
+        sample_rate_hz: sample rate of the result, Hz; the next two count samples at this rate.
         start_sample: first sample.
-        num_samples: how many; None: up to the end.
+        num_samples: number of samples; None: up to the end.
 
     Returns:
         Mono waveform, (num_samples,) float32, the mean of the channels.

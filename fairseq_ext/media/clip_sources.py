@@ -1,4 +1,4 @@
-"""The corpora of visual speech as videos to cut clips from, the input of `media.mouth`."""
+"""Videos of the visual speech corpora and the clips to cut from them, the input of `media.mouth`."""
 
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -39,13 +39,14 @@ def find_videos(
 def videos(
     corpus: str, root: str | os.PathLike[str], *, only: Container[str] | None = None, **options: Any
 ) -> Iterator[VideoFile]:
-    """List the videos of a corpus, each once with all its segments; opens no video.
+    """List the videos of a corpus, each once with all its segments, without opening them.
 
     Args:
         corpus: mtedx, voxceleb2 or avspeech.
-        root: as the corpus's reader takes it; paths are relative to its `recordings_folder`.
-        only: ids of the clips that are wanted, for example those of a label list; None for all.
-        **options: of `mtedx.read`, `voxceleb2.clips` or `avspeech.clips`, for example `languages` and `on_problem`.
+        root: root folder of the corpus, as for its reader; paths are relative to its `recordings_folder`.
+        only: ids of the clips to keep, for example those of a label list; None for all.
+        **options: options passed on to `mtedx.read`, `voxceleb2.clips` or `avspeech.clips`, such as
+            `languages` and `on_problem`.
 
     Yields:
         Videos, in the same order on every machine.
@@ -54,7 +55,7 @@ def videos(
         ValueError: for an unknown corpus.
     """
     if corpus not in _SOURCES:
-        raise ValueError(f"corpus {corpus!r}: one of {sorted(_SOURCES)} expected; change the setting")
+        raise ValueError(f"corpus: expected one of {sorted(_SOURCES)}, found {corpus!r}")
     for video in _SOURCES[corpus](root, **options):
         segments = tuple(s for s in video.segments if only is None or s.id in only)
         if segments:
@@ -62,22 +63,20 @@ def videos(
 
 
 def all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
-    """List the videos of several corpora as one: of each folder of `root` that is called as a corpus.
+    """List the videos of several corpora: of each subfolder of `root` that has the name of a corpus.
 
     Args:
-        root: holds some of `mtedx/`, `voxceleb2/` and `avspeech/`; links will do. Paths are relative to it.
+        root: folder with some of `mtedx/`, `voxceleb2/` and `avspeech/`, or links to them; paths are relative to it.
 
     Yields:
         Videos, corpus by corpus.
 
     Raises:
-        FileNotFoundError: where it holds none of them.
+        FileNotFoundError: when it has none of them.
     """
     there = [name for name in _SOURCES if (Path(root) / name).is_dir()]
     if not there:
-        raise FileNotFoundError(
-            f"{root}: a folder {', '.join(_SOURCES)} expected, found none; move or link one there"
-        )
+        raise FileNotFoundError(f"{root}: no folder {', '.join(_SOURCES)} in it; move or link one there")
     for name in there:
         folder = Path(root) / name
         prefix = _MODULES[name].recordings_folder(folder).relative_to(root)
@@ -87,7 +86,7 @@ def all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
 
 
 def _mtedx(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:
-    """Talks are known from their sound too, which is no use here: only those with a video."""
+    """Yield the talks that have a video."""
     yield from from_utterances((utterance, None) for utterance in mtedx.read(root, video=True, **options))
 
 
@@ -97,7 +96,7 @@ def _voxceleb2(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFi
 
 
 def _avspeech(root: str | os.PathLike[str], **options: Any) -> Iterator[VideoFile]:
-    """Pieces that were cut out as they are listed, then the whole videos with their pieces."""
+    """Yield pieces that were cut out already, then whole videos with their pieces."""
     of_whole_videos = []
     for utterance, face_at in avspeech.clips(root, **options):
         if utterance.start_s is None:

@@ -1,4 +1,4 @@
-"""What to cut from which video: the input of `media.mouth`, made by a corpus reader or from a folder of videos."""
+"""Videos and the segments to cut from them: the input of `media.mouth`, from a corpus reader or a folder of videos."""
 
 import logging
 import os
@@ -23,11 +23,11 @@ class Segment:
     """A stretch of a video that becomes one clip.
 
     Attributes:
-        id: unique among the clips; the name of its files, so it may hold "/".
-        start_s: in the file's time, which starts at 0; None: the start of the file.
-        end_s: in the file's time; None: the end of the file.
-        face_at: where the speaker's face is when the segment starts, (x, y) from 0 to 1 in the upright picture; None:
-            not known.
+        id: unique id of the clip and name of its files; may contain "/".
+        start_s: start in the file, s from 0; None: the start of the file.
+        end_s: end in the file, s; None: the end of the file.
+        face_at: (x, y) of the face of the speaker when the segment starts, from 0 to 1 in the upright picture; None:
+            unknown.
     """
 
     id: str
@@ -41,9 +41,9 @@ class VideoFile:
     """A video and the clips to cut from it in one pass.
 
     Attributes:
-        path: relative to the corpus's root.
-        segments: in any order; they may overlap.
-        audio: a file with the sound, relative to the root; None: the video has it.
+        path: path relative to the root of the corpus.
+        segments: segments in any order; they may overlap.
+        audio: file with the sound, relative to the root; None: the sound is in the video.
     """
 
     path: str
@@ -55,14 +55,14 @@ def check_id(clip_id: str, where: str) -> str:
     """Check that an id can name files within a folder.
 
     Args:
-        clip_id: the id.
-        where: for the message.
+        clip_id: id of the clip.
+        where: where the id is from, for the message.
 
     Returns:
         The id.
 
     Raises:
-        ValueError: for an empty one and one that leaves the folder or holds characters that a table cannot.
+        ValueError: for an empty id, one that leaves the folder, or one with characters that a table cannot hold.
     """
     parts = clip_id.split("/")
     if (
@@ -70,17 +70,17 @@ def check_id(clip_id: str, where: str) -> str:
         or not clip_id.isprintable()
     ):
         raise ValueError(
-            f"{where}: an id expected that names a file (a/b_1), found {clip_id!r}; rename the file, or give the clip "
+            f"{where}: {clip_id!r} cannot be the name of a file (such as a/b_1); rename the file, or give the clip "
             "another id"
         )
     return clip_id
 
 
 def videos_in(source: str | os.PathLike[str]) -> list[VideoFile]:
-    """List the videos of a folder and of those below it; each is one clip, named as by `whole_files`.
+    """List the videos of a folder and its subfolders; each is one clip, named as by `whole_files`.
 
-    Links are followed; one that leads nowhere becomes a clip that is rejected. Hidden files are left out. A folder that
-    cannot be entered is logged as a warning.
+    Links are followed; a broken one becomes a rejected clip. Hidden files are skipped. A folder that cannot be read is
+    logged as a warning.
 
     Args:
         source: the folder.
@@ -89,7 +89,7 @@ def videos_in(source: str | os.PathLike[str]) -> list[VideoFile]:
         Videos sorted by path.
 
     Raises:
-        ValueError: for no video.
+        ValueError: when there is no video.
     """
     root = Path(source)
     return whole_files(root, sorted(path.relative_to(root).as_posix() for path in _videos_below(root)))
@@ -97,9 +97,9 @@ def videos_in(source: str | os.PathLike[str]) -> list[VideoFile]:
 
 def _videos_below(root: Path) -> Iterator[Path]:
     def warn(error: OSError) -> None:
-        log.warning("%s: a folder that can be entered expected, found: %s", error.filename, error.strerror)
+        log.warning("%s: cannot read this folder: %s", error.filename, error.strerror)
 
-    seen: set[str] = set()  # a link may lead to where we are
+    seen: set[str] = set()  # a link may lead back to a folder above
     for folder, below, names in os.walk(root, followlinks=True, onerror=warn):
         below[:] = sorted(name for name in below if not name.startswith("."))
         if os.path.realpath(folder) in seen:
@@ -111,11 +111,11 @@ def _videos_below(root: Path) -> Iterator[Path]:
 
 
 def with_sound_beside(source: str | os.PathLike[str], video: VideoFile) -> VideoFile:
-    """Find the sound of a mouth crop, which is usually a file of its own.
+    """Find the sound file of a mouth crop.
 
     Args:
-        source: root of the path.
-        video: the crop.
+        source: root folder of the path.
+        video: mouth crop.
 
     Returns:
         The same with `audio` set when there is `X.wav` beside `X.mp4`, or `audio/X.wav` beside `video/X.mp4`.
@@ -129,20 +129,20 @@ def with_sound_beside(source: str | os.PathLike[str], video: VideoFile) -> Video
 
 
 def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[VideoFile]:
-    """Make every video one clip, named after its path without the suffix.
+    """Make each video one clip, named after its path without the suffix.
 
-    Of several that differ in their suffix alone the first in sorted order gets this name; the clip of `talk.mkv`
-    beside `talk.avi` is `talk_mkv`. How many there are is logged as a warning.
+    Of several that differ in their suffix alone the first in sorted order gets this name; the clip of `talk.mkv` beside
+    `talk.avi` is `talk_mkv`. Their number is logged as a warning.
 
     Args:
-        source: their root.
-        paths: relative to it; one that comes again is left out.
+        source: root folder of the paths.
+        paths: paths relative to it; duplicates are dropped.
 
     Returns:
         Videos in the order given.
 
     Raises:
-        ValueError: for no path, and where none of them is a file.
+        ValueError: for no path, and when none of them is a file.
     """
     wanted = list(dict.fromkeys(str(PurePosixPath(path)) for path in paths))
     if not wanted:
@@ -157,7 +157,7 @@ def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[Vi
 
 
 def _clip_ids(source: str | os.PathLike[str], paths: Iterable[str]) -> dict[str, str]:
-    """Path -> id of its clip, whatever the order of the paths."""
+    """Return the clip ids by path, whatever the order of the paths."""
     stems = {path: str(PurePosixPath(path).with_suffix("")) for path in sorted(paths)}
     first: dict[str, str] = {}
     twins = [path for path, stem in stems.items() if first.setdefault(stem, path) != path]
@@ -168,8 +168,8 @@ def _clip_ids(source: str | os.PathLike[str], paths: Iterable[str]) -> dict[str,
         taken.add(stems[path])
     if twins:
         log.warning(
-            "%s: %d videos are called as another but for the suffix, such as %s; its clip is %s (leave one out with "
-            "--list where both show the same)",
+            "%s: %d videos have the same name as another except for the suffix, such as %s, whose clip is %s (drop one "
+            "with --list where both show the same)",
             source, len(twins), twins[0], stems[twins[0]],
         )  # fmt: skip
     return {path: check_id(stem, f"{source}: {path}") for path, stem in stems.items()}
@@ -181,7 +181,7 @@ def from_utterances(
     """Group utterances by their file, so that every file is decoded once.
 
     Args:
-        utterances: of a corpus reader, their paths are videos; each with the place of its face as in `Segment`.
+        utterances: utterances whose paths are videos, each with the position of its face as in `Segment`.
 
     Returns:
         Videos sorted by path, segments by start.
@@ -196,11 +196,11 @@ def from_utterances(
 
 
 def segment_of(utterance: Utterance, face_at: tuple[float, float] | None = None) -> Segment:
-    """Make a segment of an utterance.
+    """Make the segment of an utterance.
 
     Args:
-        utterance: of a corpus reader.
-        face_at: as in `Segment`.
+        utterance: utterance of a corpus reader.
+        face_at: position of the face, as in `Segment`.
 
     Returns:
         The segment.

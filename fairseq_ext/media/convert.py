@@ -34,7 +34,7 @@ _BATCH_SIZE = 16  # recordings; a chunk of `jobs` has as many or more, so that i
 
 @dataclass(slots=True)
 class Conversion:
-    """What became of the recordings of a folder.
+    """The result of converting a folder.
 
     Attributes:
         num_converted: number of recordings converted by this call.
@@ -52,7 +52,7 @@ class Conversion:
 
 
 def recordings(source: str | os.PathLike[str]) -> list[str]:
-    """List the media files of a folder and of those below it.
+    """List the media files of a folder and its subfolders.
 
     Args:
         source: the folder.
@@ -70,9 +70,9 @@ def convert_file(source: Path, target: Path, sample_rate_hz: int) -> None:
     """Convert one recording to 16-bit mono FLAC; louder samples than full scale are clipped.
 
     Args:
-        source: any file that `media.audio` reads.
-        target: the FLAC file; it appears when it is whole.
-        sample_rate_hz: its rate.
+        source: any file that `media.audio` can read.
+        target: FLAC file; it appears when it is complete.
+        sample_rate_hz: sample rate of the FLAC file, Hz.
 
     Raises:
         AudioError: when the recording cannot be used.
@@ -95,7 +95,7 @@ def convert_folder(
     again converts what is new, what has another size, what was skipped and what is gone from `dest`; it keeps the rest.
 
     Args:
-        source: folder of recordings; not changed.
+        source: folder of recordings; it is not changed.
         dest: folder of the FLAC files, in the same tree.
         sample_rate_hz: sample rate of the FLAC files, Hz.
         execution: where to run and with how many workers; None: in this process, without a progress bar. Its
@@ -164,14 +164,14 @@ def _count(found: Iterable[Outcome], call: str) -> Conversion:
 
 
 def _items(root: Path) -> Iterator[Item]:
-    """Yield an item per recording; its size tells when a recording was replaced."""
+    """Yield an item per recording, with its size, by which a replaced recording is noticed."""
     for path, target in _targets(recordings(root), root).items():
         data = {"path": path, "flac": target, "num_bytes": (root / path).stat().st_size}
         yield Item(_printable(path), data)
 
 
 def _printable(path: str) -> str:
-    """Return a path with escapes for what a table or an id of `jobs` cannot hold, bytes that are not UTF-8 among it."""
+    """Return a path with escapes for what an id or a table cannot hold, such as bytes that are not UTF-8."""
     text = os.fsencode(path).decode(errors="backslashreplace")
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return re.sub("^ +", lambda spaces: r"\x20" * len(spaces[0]), text)

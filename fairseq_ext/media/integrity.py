@@ -1,8 +1,7 @@
-"""Finds audio files that were cut off, without decoding them.
+"""Find audio files that were cut off, without decoding them.
 
-libsndfile reads a shortened wav or ogg file as if it had always been that short. Both formats say how long
-they should be: a wav file in its chunk sizes, an ogg file in the sizes of its pages and the time stamp of the
-last one. For MP3 see `mp3`.
+libsndfile reads a truncated wav or ogg file without an error. Both formats state their length: a wav file in its chunk
+sizes, an ogg file in the sizes of its pages and the time stamp of the last one. For MP3 see `mp3`.
 """
 
 import os
@@ -13,50 +12,41 @@ from typing import BinaryIO
 _UNKNOWN_SIZE = 0x7FFFF000  # writers that cannot seek put 0 or a size near 2 or 4 GiB into the header
 _OGG_HEADER = struct.Struct("<4sBBqIIIB")  # RFC 3533, section 6
 _OGG_MAX_PAGE = 27 + 255 + 255 * 255
-_OPUS_RATE_HZ = 48000  # of its time stamps, whatever the recording's rate (RFC 7845, section 4)
+_OPUS_RATE_HZ = 48000  # rate of its time stamps, whatever that of the recording (RFC 7845, section 4)
 
 
 class AudioError(ValueError):
-    """A media file that cannot be used; the message says which, what was expected and found, and what to
-    do."""
+    """A media file that cannot be used; the message says which, what is wrong and what to do."""
 
 
 def check_not_cut_off(path: str | os.PathLike[str], duration_s: float) -> None:
-    """Raise for a wav or ogg file that holds less than it says; other formats pass.
+    """Raise for a wav or ogg file that is shorter than it states; other formats pass.
 
     Args:
         path: the file.
-        duration_s: the length that a decoder sees, in seconds.
+        duration_s: length reported by the decoder, s.
 
     Raises:
-        AudioError: naming both sizes.
+        AudioError: with both sizes.
     """
     with open(path, "rb") as file:
-        kind = file.read(4)
-        if kind == b"RIFF":
+        magic = file.read(4)
+        if magic == b"RIFF":
             _check_wav(Path(path), file)
-        elif kind == b"OggS":
+        elif magic == b"OggS":
             _check_ogg(Path(path), file, duration_s)
 
 
 def broken_off(path: Path, found: str) -> AudioError:
-    """Words the error of a file whose sound cannot be had to its end.
-
-    Args:
-        path: the file.
-        found: in words.
-
-    Returns:
-        The error, to be raised.
-    """
+    """Return the error for a file that cannot be decoded to its end."""
     return AudioError(
         f"{path}: audio that decodes to its end expected, found {found}; copy it again or leave it out"
     )
 
 
 def _check_wav(path: Path, file: BinaryIO) -> None:
-    """Walk the chunks to the audio data. Layout: id (4 bytes), size (4, little endian), content, even
-    length."""
+    """Walk the chunks to the audio data. Layout of a chunk: id (4 bytes), size (4, little endian), content, padding to
+    even length."""
     total = os.fstat(file.fileno()).st_size
     position = 12
     while position + 8 <= total:
@@ -88,8 +78,7 @@ def _check_ogg(path: Path, file: BinaryIO, duration_s: float) -> None:
 
 
 def _ogg_seconds(head: bytes, time_stamp: int) -> float | None:
-    """The end of the last page, from the identification header of the codec (Vorbis I 4.2.2, RFC 7845
-    5.1)."""
+    """Return the time of the end of the last page, by the header of the codec (Vorbis I 4.2.2, RFC 7845 5.1)."""
     opus, vorbis = head.find(b"OpusHead"), head.find(b"\x01vorbis")
     if opus >= 0:
         pre_skip = int(struct.unpack_from("<H", head, opus + 10)[0])

@@ -1,4 +1,4 @@
-"""Joins recordings of one speaker into one, as an editor would: pauses of room tone, levels brought together.
+"""Join recordings of one speaker to one, as an editor would: pauses of room tone, levels brought together.
 
 Shapes: S samples of a recording, L of the joined waveform, both at `sample_rate_hz`.
 """
@@ -19,19 +19,19 @@ from .audio import load
 Samples = NDArray[np.float32]
 
 _FRAME_S = 0.02
-_QUIETEST = 0.05  # of the frames: taken for the room
+_QUIETEST = 0.05  # share of the frames that is taken for room tone
 
 
 @dataclass(frozen=True, slots=True)
 class JoinStyle:
-    """How recordings are joined.
+    """Settings of joining.
 
     Attributes:
-        pause_s: shortest and longest pause between two recordings, before the first and after the last.
-        fade_s: cross-fade between a recording and the room tone around it.
-        levelling: 0 leaves the levels as they are, 1 makes them equal.
-        max_tone_db: room tone is no louder than this, relative to the speech (both RMS). Recordings that are
-            trimmed tightly hold hardly a frame without speech.
+        pause_s: shortest and longest pause between two recordings, before the first and after the last, s.
+        fade_s: cross-fade between a recording and the room tone around it, s.
+        levelling: from 0, which keeps the levels, to 1, which makes them equal.
+        max_tone_db: largest level of the room tone relative to the speech (both RMS), dB. Needed for tightly trimmed
+            recordings, whose quietest frames are speech.
     """
 
     pause_s: tuple[float, float] = (0.05, 0.25)
@@ -56,13 +56,13 @@ def join(
     """Join recordings; equal arguments give equal samples.
 
     Args:
-        recordings: each (S,), of one speaker and one microphone.
-        sample_rate_hz: of all of them.
-        seed: of the pauses and the room tone.
+        recordings: waveforms (S,) of one speaker and one microphone.
+        sample_rate_hz: sample rate of the recordings, Hz.
+        seed: seed of the pauses and the room tone.
         style: pauses, fades, levels.
 
     Returns:
-        The joined waveform in [-1, 1] and where each recording lies.
+        The joined waveform in [-1, 1] and the span of each recording.
 
     Raises:
         ValueError: without recordings, or for an empty one.
@@ -96,17 +96,17 @@ def join_files(
     sample_rate_hz: int = 16_000,
     style: JoinStyle = DEFAULT_STYLE,
 ) -> tuple[int, tuple[tuple[float, float], ...]]:
-    """Join files of any format and rate into one 16-bit FLAC file; a whole one that is there is kept.
+    """Join files of any format and rate to one 16-bit FLAC file; a complete one that exists is kept.
 
     Args:
-        paths: of the recordings, in order.
-        target: appears when it is whole.
-        seed: as for `join`.
-        sample_rate_hz: of the result.
-        style: as for `join`.
+        paths: paths of the recordings, in order.
+        target: FLAC file; it appears when it is complete.
+        seed: seed, as for `join`.
+        sample_rate_hz: sample rate of the result, Hz.
+        style: style, as for `join`.
 
     Returns:
-        Its number of samples and the span of each recording, in seconds.
+        Number of samples, and the span of each recording in seconds.
 
     Raises:
         AudioError: for a recording that cannot be read.
@@ -132,7 +132,7 @@ def _rms(samples: Samples) -> float:
 
 
 def _level(recordings: Sequence[Samples], strength: float) -> list[Samples]:
-    """Move each recording's level towards their mean (in dB)."""
+    """Move the level of each recording towards their mean (in dB)."""
     levels = [_rms(recording) for recording in recordings]
     mean = float(np.exp(np.mean(np.log(levels))))
     gains = [(mean / level) ** strength for level in levels]
@@ -140,7 +140,7 @@ def _level(recordings: Sequence[Samples], strength: float) -> list[Samples]:
 
 
 def _fade(num_samples: int, length: int) -> NDArray[np.float64]:
-    """(S,) weights that rise from 0 to 1 and fall again, as a raised cosine over `length` samples."""
+    """Return (S,) weights that rise from 0 to 1 and fall again, as a raised cosine over `length` samples."""
     length = min(length, num_samples // 2)
     ramp = np.sin(np.pi / 2 * (np.arange(length) + 0.5) / max(length, 1)) ** 2
     return np.concatenate([ramp, np.ones(num_samples - 2 * length), ramp[::-1]])
@@ -153,7 +153,7 @@ def _room_tone(
     rng: np.random.Generator,
     style: JoinStyle,
 ) -> NDArray[np.float64]:
-    """(length,) noise with spectrum and level of the quietest frames."""
+    """Return (length,) noise with spectrum and level of the quietest frames."""
     size = round(_FRAME_S * sample_rate_hz)
     whole = np.concatenate(recordings)
     frames = np.pad(whole, (0, -len(whole) % size)).reshape(-1, size).astype(np.float64)  # (frames, 20 ms)

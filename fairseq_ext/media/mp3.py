@@ -1,7 +1,7 @@
-"""Walks the frames of an MP3 file without decoding them: how long it is, and where it breaks off.
+"""Walk the frames of an MP3 file without decoding them, to find its length and where it breaks off.
 
-Most encoders put an index ("Xing" or "Info") into a first, silent frame; without it a file says its length nowhere, and
-decoders guess it from the first frame's bit rate: too short, or too long, when that varies. Layout of frames: ISO
+Most encoders put an index ("Xing" or "Info") into a first, silent frame. Without it the length is stated nowhere, and
+decoders guess it from the bit rate of the first frame: wrongly, when the bit rate varies. Layout of frames: ISO
 11172-3, 2.4.1.3 and 2.4.2.3, and for the lower rates ISO 13818-3 and "MPEG 2.5".
 """
 
@@ -14,12 +14,12 @@ from .integrity import AudioError, broken_off
 
 _KBIT_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBIT_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-_RATES_HZ = (44100, 48000, 32000)  # of MPEG 1; halved in MPEG 2, and again in 2.5
-_DIVISORS = {3: 1, 2: 2, 0: 4}  # bits of the version -> by what; 1 is reserved
+_RATES_HZ = (44100, 48000, 32000)  # in MPEG 1; halved in MPEG 2, and again in 2.5
+_DIVISORS = {3: 1, 2: 2, 0: 4}  # bits of the version -> divisor of the rate; 1 is reserved
 _INDEX_AT = (13, 21, 36)  # bytes from a frame's start, by channels and version
 _JUNK_BEFORE = 1 << 16  # bytes searched for the first frame
 _LARGEST_FRAME = 1441  # bytes: 320 kbit/s at 32 kHz
-# Encoders count the silent frame or not, and tags at the end or not.
+# Some encoders count the silent frame or tags at the end, some do not.
 _INDEX_SLACK = 2 * _LARGEST_FRAME
 
 Bytes = bytes | mmap.mmap
@@ -27,9 +27,9 @@ Bytes = bytes | mmap.mmap
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What a header says."""
+    """Content of a frame header."""
 
-    divisor: int  # of the rate
+    divisor: int  # of the sample rate
     rate_hz: int
     num_bytes: int
 
@@ -40,21 +40,21 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """Samples up to the end or the first break; the break in words."""
+    """Number of samples up to the end or the first break, and a description of the break."""
 
     num_samples: int
     problem: str
 
 
 def tag_end(data: Bytes, position: int) -> int:
-    """Skip a tag (title, cover) of the kinds ID3v2, ID3v1 or APE.
+    """Skip a tag (title, cover) of the types ID3v2, ID3v1 or APE.
 
     Args:
-        data: of the file.
-        position: where a tag may begin.
+        data: content of the file.
+        position: position where a tag may begin.
 
     Returns:
-        Where it ends, which may be beyond the data; `position` when there is none.
+        Position of its end, which may be beyond the data; `position` when there is no tag.
     """
     head = data[position : position + 32]
     if head.startswith(b"ID3") and len(head) >= 10:
@@ -68,16 +68,16 @@ def tag_end(data: Bytes, position: int) -> int:
 
 
 def unstated_length(path: Path) -> int | None:
-    """Count the samples of a file that does not state how many it holds.
+    """Count the samples of a file that does not state its length.
 
     Args:
-        path: of an MP3 file.
+        path: path of an MP3 file.
 
     Returns:
-        Samples; None for a file that does state it, or that is of another kind.
+        Number of samples; None for a file that states it, or that is not MP3.
 
     Raises:
-        AudioError: the frames break off, or do not fit what the file says.
+        AudioError: when the frames break off or contradict the index.
     """
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         start = _first_frame(data)
@@ -94,13 +94,13 @@ def unstated_length(path: Path) -> int | None:
 
 
 def where_broken(path: Path) -> str:
-    """Says where the frames of a file break off.
+    """Describe where the frames of a file break off.
 
     Args:
-        path: of an MP3 file.
+        path: path of an MP3 file.
 
     Returns:
-        Some words; empty when they go on to the end.
+        Description for a message; empty when the file is complete.
     """
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         start = _first_frame(data)
@@ -123,7 +123,7 @@ def _frame(data: Bytes, position: int) -> _Frame | None:
 
 
 def _first_frame(data: Bytes) -> int | None:
-    """Find a header that another one, or the end, follows at the right distance."""
+    """Find the first header that is followed by another one, or the end, at the right distance."""
     position = 0
     while (after := tag_end(data, position)) != position:
         position = after
@@ -141,7 +141,7 @@ def _like(first: _Frame, other: _Frame | None) -> bool:
 
 
 def _stated_bytes(data: Bytes, start: int) -> int | None:
-    """The size in the index, from its frame on. Flags: 1 = number of frames stated, 2 = bytes stated."""
+    """Return the size in bytes stated in the index. Flags: 1 = number of frames stated, 2 = bytes stated."""
     for at in _INDEX_AT:
         head = data[start + at : start + at + 16]
         if head[:4] in {b"Xing", b"Info"} and len(head) == 16:

@@ -1,4 +1,4 @@
-"""Says what a file is that no decoder reads."""
+"""Describe files that no decoder can read."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ _LINE_CHARS = 60
 
 
 def what_else(path: Path) -> str:
-    """Look at the beginning of a file.
+    """Describe the content of a file that is not audio, by its first bytes.
 
     Args:
-        path: of a file that is not empty.
+        path: path of a file that is not empty.
 
     Returns:
-        Words to follow "audio expected, found".
+        Description that follows "audio expected, found" in a message.
     """
     num_bytes = path.stat().st_size
     with open(path, "rb") as file:
@@ -27,15 +27,15 @@ def what_else(path: Path) -> str:
     line = _first_line(head)
     if line:
         return f"text, {line!r}"
-    return f"{num_bytes} bytes of no format that they know"
+    return f"{num_bytes} bytes of an unknown format"
 
 
 def _first_line(head: bytes) -> str:
-    """The first line of what may be a server's page or Git LFS's note; empty for what is not text in UTF-8."""
+    """Return the first line of a text, such as an error page or a pointer of Git LFS; empty if it is not UTF-8 text."""
     try:
         text = head.decode()
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 3:  # not just a letter that the end cuts
+        if error.start < len(head) - 3:  # not just a character cut at the end
             return ""
         text = head[: error.start].decode()
     if not text.strip() or not all(letter.isprintable() or letter in "\t\r\n" for letter in text):

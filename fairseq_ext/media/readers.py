@@ -1,4 +1,4 @@
-"""Opens audio files and reads stretches of them at their own rate, by soundfile or, for other formats, PyAV.
+"""Open audio files and read stretches of them at their own rate, with soundfile or, for other formats, PyAV.
 
 Shapes: `(S,)` float32, the mean of the channels. Every reader gives the same samples for a stretch as for the
 whole file. Where a library's seek does not (libsndfile's Ogg, containers with coarse time stamps) the file is
@@ -23,10 +23,10 @@ from .not_audio import what_else
 
 Samples = NDArray[np.float32]
 
-# Frames decoded and dropped after a seek, so that a decoder with memory has settled. The bit reservoir of MP3
+# Samples decoded and dropped after a seek, until a decoder with memory has settled. The bit reservoir of MP3
 # reaches back 511 bytes (ISO 11172-3), 14 frames of 576 samples at the lowest rate; AAC overlaps by a frame.
 _PRE_ROLL = 16384
-_BLOCK = 1 << 20  # frames decoded at once
+_BLOCK = 1 << 20  # samples decoded at once
 MIN_RATE_HZ, MAX_RATE_HZ = 1000, 768_000  # what recorders use; a damaged header may state anything
 
 
@@ -34,9 +34,9 @@ class Reader(Protocol):
     """An open audio file.
 
     Attributes:
-        sample_rate_hz: its own rate.
-        num_channels: its channels.
-        num_samples: its length, or None where only decoding to the end tells (and has not yet).
+        sample_rate_hz: sample rate of the file, Hz.
+        num_channels: number of channels of the file.
+        num_samples: length in samples, or None until decoding to the end has shown it.
     """
 
     sample_rate_hz: int
@@ -97,18 +97,18 @@ def _open(path: Path) -> Reader:
 
 
 class SoundFileReader:
-    """wav, flac, ogg, opus, mp3 and the other formats of libsndfile."""
+    """A reader of wav, flac, ogg, opus, mp3 and the other formats of libsndfile."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = soundfile.SoundFile(os.fsencode(path))  # a name on disk need not be text
+        self._file = soundfile.SoundFile(os.fsencode(path))  # file names need not be UTF-8
         self.sample_rate_hz = int(self._file.samplerate)
         self.num_channels = int(self._file.channels)
         self._total = int(self._file.frames)
         self._is_mp3 = self._file.subtype == "MPEG_LAYER_III"
         try:
             check_not_cut_off(path, self._total / self.sample_rate_hz)
-            # of a file whose length libsndfile has guessed
+            # Only needed where libsndfile guesses the length.
             self.counted = mp3.unstated_length(path) if self._is_mp3 else None
         except AudioError:
             self._file.close()
@@ -162,12 +162,12 @@ class SoundFileReader:
 
 
 class ContainerReader:
-    """m4a, webm, mp4 and whatever else FFmpeg reads; the first audio stream of it."""
+    """A reader of m4a, webm, mp4 and other formats of FFmpeg; reads the first audio stream."""
 
     num_samples: int | None = None
 
     def __init__(self, path: Path, counted: int | None = None) -> None:
-        """`counted`: its samples, where the container is known to be wrong about its length and times."""
+        """Open a file; `counted` is its number of samples where the length and times of the container are wrong."""
         self._path, self._counted = path, counted
         try:
             options = {"partition_whitelist": "file"}  # a playlist must not reach the network
@@ -182,7 +182,7 @@ class ContainerReader:
             self._container.close()
             raise AudioError(f"{path}: a codec that FFmpeg knows expected, found another; convert it")
         self.sample_rate_hz = int(self._stream.rate or 0)
-        if not self.sample_rate_hz:  # chosen by the file's name alone
+        if not self.sample_rate_hz:  # FFmpeg chose the format by the name of the file alone
             self._container.close()
             raise _not_audio(path)
         self.num_channels = int(self._stream.channels or 0)
@@ -198,7 +198,7 @@ class ContainerReader:
                 break
         else:
             self._check_duration(reached)
-            self.num_samples = reached  # known from now on
+            self.num_samples = reached  # known once decoded to the end
         return np.concatenate([np.zeros(0, dtype=np.float32), *pieces])
 
     def _pieces(self, start: int) -> Iterator[tuple[int, Samples]]:
@@ -212,8 +212,7 @@ class ContainerReader:
                 position += len(piece)
 
     def _seek(self, start: int) -> tuple[int, Iterator[Any]]:
-        """Return frames from some way before `start` on, and the index of the first sample of the first of
-        them."""
+        """Return the index of a sample some way before `start`, and the frames from there on."""
         frames = self._frames()
         first = next(frames, None)
         target = start - _PRE_ROLL
@@ -222,13 +221,13 @@ class ContainerReader:
         self._container.seek(first.pts + self._ticks(target), stream=self._stream)
         frames = self._frames()
         reached = next(frames, None)
-        if reached is None:  # sought past the end: only decoding all tells where that is
+        if reached is None:  # sought past the end: decode all to find it
             self._container.seek(first.pts, stream=self._stream)
             return 0, self._frames()
         return self._index(reached) - self._index(first), chain([reached], frames)
 
     def _frames(self) -> Iterator[Any]:
-        """Decode packet by packet, so that one that is damaged is noticed and not passed over."""
+        """Decode packet by packet, so that a damaged packet raises instead of being skipped."""
         try:
             for packet in self._container.demux(self._stream):
                 for frame in packet.decode():
@@ -252,7 +251,7 @@ class ContainerReader:
         return int(num_samples / (self._stream.time_base * self.sample_rate_hz))
 
     def _check_duration(self, num_samples: int) -> None:
-        """Compare with the length that the file states, where it states that of the audio."""
+        """Compare the decoded length with the length that the file states for its audio."""
         stated_s = None
         if self._counted is not None:
             stated_s = self._counted / self.sample_rate_hz
@@ -261,7 +260,7 @@ class ContainerReader:
         elif self._container.duration and len(self._container.streams) == 1:
             stated_s = self._container.duration / av.time_base
         found_s = num_samples / self.sample_rate_hz
-        if stated_s is not None and found_s < stated_s - 0.1:  # coders pad by less
+        if stated_s is not None and found_s < stated_s - 0.1:  # encoders pad by less
             raise broken_off(self._path, f"{found_s:.2f} of {stated_s:.2f} s")
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Changes the sample rate of stretches, so that a stretch equals the same stretch of the whole.
+"""Resample stretches of a recording, so that each equals the same stretch of the resampled whole.
 
 Both ways below compute windowed-sinc interpolation as torchaudio.functional.resample does at its defaults
 (Smith, Digital Audio Resampling, https://ccrma.stanford.edu/~jos/resample/): 6 zero crossings, squared-cosine
@@ -16,21 +16,20 @@ from numpy.typing import NDArray
 _ZEROS = 6
 _ROLLOFF = 0.99
 _BLOCK = 1 << 20  # output samples at once; torchaudio computes lengths in float32, exact below 2**24
-_MAX_KERNEL = (
-    1 << 19
-)  # up * down: torchaudio's filter bank needs some 10 bytes for each of it. 11025 -> 16000: 282,240
+# Largest up * down for the filter bank of torchaudio, which takes some 10 bytes per unit. 11025 -> 16000 has 282,240.
+_MAX_KERNEL = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """`up` output samples for every `down` input samples, without common divisor."""
+    """A ratio of sample rates: `up` output samples for `down` input samples, without common divisor."""
 
     up: int
     down: int
 
     @classmethod
     def of(cls, own_rate_hz: int, sample_rate_hz: int) -> "Ratio":
-        """Return the ratio from a file's rate to the rate asked for."""
+        """Return the ratio from the rate of a file to the requested rate."""
         divisor = gcd(own_rate_hz, sample_rate_hz)
         return cls(sample_rate_hz // divisor, own_rate_hz // divisor)
 
@@ -40,7 +39,7 @@ class Ratio:
 
     @property
     def half_width(self) -> int:
-        """Input samples on either side that an output sample depends on."""
+        """Number of input samples on either side that an output sample depends on."""
         return ceil(_ZEROS * self.down / (min(self.up, self.down) * _ROLLOFF))
 
     def input_range(self, start: int, stop: int | None) -> tuple[int, int | None]:
@@ -63,10 +62,10 @@ def resample(
 
     Args:
         native: input samples from `offset` on, all of `ratio.input_range(start, stop)` that the file has.
-        offset: index of the first of them.
+        offset: index of the first sample of `native`.
         start: first output sample.
         stop: output sample after the last.
-        ratio: of the rates.
+        ratio: ratio of the rates.
 
     Returns:
         (stop - start,) float32.
@@ -94,18 +93,18 @@ def _by_filter_bank(native: NDArray[np.float32], start: int, stop: int, ratio: R
 
 @cache
 def _resampler(ratio: Ratio) -> Any:
-    """Keep the filters: torchaudio.functional.resample would compute them for every file."""
+    """Return a resampler; cached, as torchaudio.functional.resample would compute its filters for every file."""
     import torchaudio
 
     return torchaudio.transforms.Resample(ratio.down, ratio.up, lowpass_filter_width=_ZEROS, rolloff=_ROLLOFF)
 
 
 def _by_position(native: NDArray[np.float32], start: int, stop: int, ratio: Ratio) -> NDArray[np.float32]:
-    """For rates without a useful common divisor (16,001 Hz), whose filter bank would take gigabytes."""
+    """Resample where the rates have no useful common divisor (16,001 Hz): a filter bank would take gigabytes."""
     width = ratio.half_width
     padded = np.pad(native, width + 1)
     taps = np.arange(-width, width + 2)
-    bandwidth = min(ratio.up, ratio.down) * _ROLLOFF / ratio.down  # of the input's
+    bandwidth = min(ratio.up, ratio.down) * _ROLLOFF / ratio.down  # relative to that of the input
     step = max(1, (1 << 20) // len(taps))
     pieces = []
     for begin in range(start, stop, step):

@@ -1,4 +1,4 @@
-"""Torch on one thread, where more would cost time or change sums."""
+"""Torch on one thread, where more threads would cost time or change sums."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep torch to one thread within the block: sums come out in one order, and short clips lose no time."""
+    """Limit torch to one thread within the block: sums have one order, and short clips lose no time."""
     import torch
 
     before = torch.get_num_threads()

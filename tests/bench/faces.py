@@ -1,4 +1,4 @@
-"""Talking faces: CPU time per frame by size of the picture, how often MediaPipe finds them, and whether lips follow.
+"""Benchmark of drawn talking faces: CPU time per frame by picture size, detections by MediaPipe, and lip movement.
 
 One row per size of picture and face (width in pixels): CPU milliseconds per frame of drawing (a new speaker and scene
 for each phrase included) and of H.264; share of frames in which the face mesh finds a face, tracking and on its own;
@@ -34,7 +34,7 @@ STATIC_EVERY = 5
 
 @dataclass
 class Measured:
-    """Sums over speakers."""
+    """Sums over the speakers."""
 
     draw_s: float = 0.0
     encode_s: float = 0.0
@@ -47,7 +47,7 @@ class Measured:
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--speakers", type=int, default=25, help="in small pictures; a fifth in others (default: 25)"
@@ -57,7 +57,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def lip_gap(mesh: Any, picture: np.ndarray) -> float:
-    """Distance of the inner lips over that of the outer corners of the eyes; NaN without a face."""
+    """Return the distance of the inner lips relative to that of the outer corners of the eyes; NaN without a face."""
     faces = mesh.process(picture).multi_face_landmarks
     if not faces:
         return float("nan")
@@ -71,7 +71,7 @@ def lip_gap(mesh: Any, picture: np.ndarray) -> float:
 def film(
     size: tuple[int, int, float], number: int, seed: int, found: Measured
 ) -> tuple[list[Any], np.ndarray]:
-    """Frames of one speaker's phrase, and the mouth that was driven."""
+    """Return the frames of a phrase of one speaker, and the mouth openings that drove them."""
     width, height, unit_px = size
     language = phrases.LANGUAGES[number % len(phrases.LANGUAGES)]
     speaker = cast("bench", language, number // len(phrases.LANGUAGES) + 1, seed=seed)[-1]
@@ -91,7 +91,7 @@ def film(
 
 
 def measure(size: tuple[int, int, float], num_speakers: int, seed: int) -> Measured:
-    """One row of the table."""
+    """Measure one picture size."""
     import cv2
     from mediapipe.python.solutions.face_mesh import FaceMesh
 
@@ -114,7 +114,7 @@ def measure(size: tuple[int, int, float], num_speakers: int, seed: int) -> Measu
 
 
 def row(size: tuple[int, int, float], found: Measured) -> str:
-    """The row as text."""
+    """Format the row of the table."""
     each = [float(np.corrcoef(a, b)[0, 1]) for a, b in zip(found.gaps, found.driven, strict=True)]
     together = np.corrcoef(np.concatenate(found.gaps), np.concatenate(found.driven))[0, 1] if each else np.nan
     follows = f"{np.median(each):6.2f} {min(each):6.2f} {together:6.2f}" if each else "     -      -      -"

@@ -1,4 +1,4 @@
-"""What the job layer costs per item of trivial work, beside a pool of processes that keeps no books.
+"""Benchmark of the bookkeeping of `fairseq_ext.jobs` per item of trivial work, compared with a plain pool.
 
 All ways write one JSON line per item. `plain` is a loop in one process; `pool` is concurrent.futures with chunks;
 `jobs` is `fairseq_ext.jobs.run`; `again` is the same call once more, which only compares the items with the plan and
@@ -24,7 +24,7 @@ CHUNK = 512
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=100_000, help="how many (default: 100000)")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def items(num_items: int) -> Iterator[Item]:
-    """Items as of clips."""
+    """Yield items like those of clips."""
     return (
         Item(f"id{i // 100:05d}/clip/{i:07d}", {"path": f"{i}.mp4", "start_s": i / 4})
         for i in range(num_items)
@@ -40,23 +40,23 @@ def items(num_items: int) -> Iterator[Item]:
 
 
 def label(item: Item) -> dict[str, Any]:
-    """A label as Whisper gives it, without Whisper."""
+    """Return a label like those of Whisper."""
     return {"language": "fr", "text": f"la phrase de {item.id}", "avg_logprob": -0.25}
 
 
 def make_work() -> Work:
-    """The work of `jobs`."""
+    """Make the work of `jobs`."""
     return one_by_one(label)
 
 
 def plain(path: Path, num_items: int, workers: int) -> None:
-    """A loop."""
+    """Run a plain loop."""
     with open(path, "w", encoding="utf-8") as file:
         file.writelines(f"{json.dumps(label(item))}\n" for item in items(num_items))
 
 
 def pool(path: Path, num_items: int, workers: int) -> None:
-    """concurrent.futures."""
+    """Run concurrent.futures."""
     with (
         open(path, "w", encoding="utf-8") as file,
         ProcessPoolExecutor(workers, get_context("spawn")) as executor,
@@ -66,21 +66,21 @@ def pool(path: Path, num_items: int, workers: int) -> None:
 
 
 def jobs(path: Path, num_items: int, workers: int) -> None:
-    """Ours."""
+    """Run `fairseq_ext.jobs`."""
     execution = Execution(workers=workers, progress=False)
     summary = run(path, items(num_items), make_work, settings={}, execution=execution)
     assert summary.states["done"] == num_items
 
 
 def update(path: Path, num_items: int, workers: int) -> None:
-    """Ours, with an item more."""
+    """Run `fairseq_ext.jobs` with one item more."""
     execution = Execution(workers=workers, progress=False, update=True)
     summary = run(path, items(num_items + 1), make_work, settings={}, execution=execution)
     assert summary.states["done"] == num_items + 1
 
 
 def cpu_s() -> float:
-    """Of this process and its ended children."""
+    """Return the CPU seconds of this process and its ended children."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
@@ -88,14 +88,14 @@ def cpu_s() -> float:
 def measure(
     way: Callable[[Path, int, int], None], path: Path, num_items: int, workers: int
 ) -> tuple[float, float]:
-    """CPU seconds and wall seconds."""
+    """Return CPU seconds and wall seconds."""
     wall_s, used_s = time.perf_counter(), cpu_s()
     way(path, num_items, workers)
     return cpu_s() - used_s, time.perf_counter() - wall_s
 
 
 def main() -> None:
-    """Runs all ways and prints."""
+    """Run all ways and print a table."""
     args = parse_args()
     print(f"{args.items} items, {args.workers} workers, {os.cpu_count()} cores")
     print("| way | CPU microseconds per item | wall seconds |\n|---|---|---|")

@@ -1,13 +1,13 @@
-"""CPU time and accuracy of mouth clips on real faces: the default settings, every frame looked at, and the stock way.
+"""Benchmark of mouth clips on real faces: default settings, a detection on every frame, and the stock script.
 
 Each clip of --source is made again as H.264 at 224x224 (the face as VoxCeleb2 has it), at 360x288, and at 1280x720 (the
 face scaled up with the picture), with its sound. `prepare_file` then makes the whole clip: decoding of picture and
-sound, looks, smoothing, warp, x264, wav, landmarks, all files flushed to disk. CPU ms per frame is of the whole process
-with all its threads (getrusage), models loaded before. `stock` is what scripts usually do, on the same files: decode to
-RGB, MediaPipe's full-range detector in every frame, warp, x264; no sound, no landmarks file.
+sound, detections, smoothing, warp, x264, wav, landmarks, all files flushed to disk. CPU ms per frame is of the
+whole process with all its threads (getrusage), models loaded before. `stock` is what scripts usually do, on the same
+files: decode to RGB, MediaPipe's full-range detector in every frame, warp, x264; no sound, no landmarks file.
 
 `centre px` is the distance in the crop between the same point of the source as drawn with the default settings and with
-a look at every frame: mean and 99th percentile. `PSNR` is between the two clips as encoded, with the losses of both.
+a detection on every frame: mean and 99th percentile. `PSNR` is between the two clips as encoded.
 
 Measured on the five GRID clips of 75 frames (MediaPipe 0.10.14, two cores, one idle; the least of 12 rounds, which
 differ by a sixth from run to run):
@@ -17,8 +17,8 @@ differ by a sixth from run to run):
     360x288   2.62      7.19          9.74    0.33 (1.4)                     39.5
     1280x720  6.71      12.21         13.61   0.40 (1.9)                     38.3
 
-With a look every fourth frame instead of the fifth: 2.34 to 2.73, 2.5 to 3.2 and 6.4 to 7.6 ms in three runs, 0.22,
-0.24 and 0.27 px. Ten times the length takes 4% more memory.
+With a detection every fourth frame instead of the fifth: 2.34 to 2.73, 2.5 to 3.2 and 6.4 to 7.6 ms in three runs,
+0.22, 0.24 and 0.27 px. Ten times the length takes 4% more memory.
 """
 
 import argparse
@@ -46,7 +46,7 @@ SIZES = {"224x224": (224, 224), "360x288": (360, 288), "1280x720": (1280, 720)}
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -62,13 +62,13 @@ def parse_args() -> argparse.Namespace:
 
 
 def cpu_s() -> float:
-    """CPU seconds of this process and its threads."""
+    """Return the CPU seconds of this process and its threads."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
 
 def make_version(source: Path, target: Path, size: tuple[int, int]) -> None:
-    """Scales the picture to fill the size, cuts what stands over, and takes the sound along."""
+    """Scale the picture to fill the size, crop the rest, and copy the sound."""
     cv2 = opencv()
     with av.open(str(source)) as container, av.open(str(target), "w") as out:
         video: Any = out.add_stream("libx264", rate=25)
@@ -100,14 +100,14 @@ def make_version(source: Path, target: Path, size: tuple[int, int]) -> None:
 def ours(
     folder: Path, videos: Sequence[VideoFile], out: Path, settings: MouthSettings, models: Landmarker
 ) -> int:
-    """Makes the clips; returns the number of frames."""
+    """Make the clips; return the number of frames."""
     rows = [row for video in videos for row in prepare_file(folder, video, out, settings, models)]
     assert all(row.status == "ok" for row in rows), rows
     return sum(row.num_frames for row in rows)
 
 
 def stock(folder: Path, videos: Sequence[VideoFile], detector: Any, out: Path) -> int:
-    """The usual script: every frame to RGB, through the detector, cut about the mouth's keypoint, encoded."""
+    """Run the usual script: every frame to RGB, detector, crop around the mouth keypoint, encode."""
     cv2 = opencv()
     num_frames = 0
     for video in videos:
@@ -131,7 +131,7 @@ def stock(folder: Path, videos: Sequence[VideoFile], detector: Any, out: Path) -
 
 
 def least_ms(work: Callable[[], int], rounds: int) -> float:
-    """CPU ms per frame: one round to warm up, then the least of the others."""
+    """Return CPU ms per frame: the least of several rounds after one to warm up."""
     work()
     found = []
     for _ in range(rounds):
@@ -142,7 +142,7 @@ def least_ms(work: Callable[[], int], rounds: int) -> float:
 
 
 def frames_of(path: Path) -> np.ndarray:
-    """All pictures of a clip: (T, 96, 96)."""
+    """Return all pictures of a clip: (T, 96, 96)."""
     with av.open(str(path)) as container:
         planes = [f.planes[0] for f in container.decode(video=0)]
     return np.stack([np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[:, :96] for p in planes]).astype(
@@ -151,7 +151,7 @@ def frames_of(path: Path) -> np.ndarray:
 
 
 def compare(one: Path, other: Path, names: Sequence[str]) -> tuple[float, float, float]:
-    """Mean and 99th percentile of the distance of the crops' centres, and PSNR in dB."""
+    """Return mean and 99th percentile of the distance of the crop centres, and PSNR in dB."""
     distances, errors = [], []
     for name in names:
         first, second = (np.load(folder / "landmarks" / f"{name}.npz")["matrix"] for folder in (one, other))
@@ -165,7 +165,7 @@ def compare(one: Path, other: Path, names: Sequence[str]) -> tuple[float, float,
 
 
 def bench(folder: Path, size: str, models: Landmarker, detector: Any, rounds: int) -> None:
-    """Measures one size and prints its row."""
+    """Measure one size and print its row."""
     videos = [VideoFile(v.path, (Segment(v.segments[0].id),)) for v in videos_in(folder)]
     outs = {every: folder / f"every{every}" for every in (1, DEFAULT)}
     times = {
@@ -190,7 +190,7 @@ def main() -> None:
     detector = face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5)
     columns = ("size", "default", "every 1", "stock", "centre", "p99 px", "PSNR dB")
     print(
-        f"CPU ms per frame; default: a look every {DEFAULT} frames\n"
+        f"CPU ms per frame; default: a detection every {DEFAULT} frames\n"
         + " ".join(f"{c:>{9 if i == 0 else 8}}" for i, c in enumerate(columns))
     )
     for name, size in SIZES.items():

@@ -1,4 +1,4 @@
-"""Conversion of MP3 clips to FLAC at 16 kHz, on one core: how many times faster than real time.
+"""Benchmark of the conversion of MP3 clips to FLAC at 16 kHz, on one core: how many times faster than real time.
 
 Ours is `media.convert.convert_file`, as `tools/prepare_audio.py` runs it, checks of damage included. The usual script
 reads a clip with soundfile, resamples it with torchaudio and writes it with soundfile. Both get the same clips, taking
@@ -24,7 +24,7 @@ RATE_HZ = 16_000
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "clips", type=Path, help="folder of MP3 files, such as clips/ of Common Voice, real or synthetic"
@@ -33,15 +33,15 @@ def parse_args() -> argparse.Namespace:
         "--rate-hz",
         type=int,
         default=48_000,
-        help="of the MP3 files that are converted (default: %(default)s)",
+        help="sample rate of the MP3 files to convert (default: %(default)s)",
     )
-    parser.add_argument("--num", type=int, default=300, help="clips, at most (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="of each way (default: %(default)s)")
+    parser.add_argument("--num", type=int, default=300, help="largest number of clips (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each way (default: %(default)s)")
     return parser.parse_args()
 
 
 def write_again(clips: list[Path], rate_hz: int, out: Path) -> list[Path]:
-    """The clips at another rate."""
+    """Write the clips at another rate."""
     out.mkdir()
     for clip in clips:
         waveform, own_hz = soundfile.read(clip, dtype="float32")
@@ -58,12 +58,12 @@ def usual(source: Path, target: Path) -> None:
 
 
 def ours(source: Path, target: Path) -> None:
-    """As the recipes do."""
+    """Convert as the recipes do."""
     convert_file(source, target, RATE_HZ)
 
 
 def seconds(convert: Callable[[Path, Path], None], clips: list[Path], out: Path) -> float:
-    """CPU seconds for all clips."""
+    """Return the CPU seconds for all clips."""
     out.mkdir(exist_ok=True)
     start = time.process_time()
     for clip in clips:
@@ -72,7 +72,7 @@ def seconds(convert: Callable[[Path, Path], None], clips: list[Path], out: Path)
 
 
 def largest_difference(clips: list[Path], out: Path) -> float:
-    """Of the samples of both, full scale = 1, where both have some."""
+    """Return the largest difference of a sample between both conversions, full scale = 1."""
     largest = 0.0
     for clip in clips:
         one, other = (soundfile.read(out / way / f"{clip.stem}.flac")[0] for way in ("usual", "ours"))
@@ -87,7 +87,7 @@ def main() -> None:
     torch.set_num_threads(1)
     clips = sorted(args.clips.glob("*.mp3"))[: args.num]
     if not clips:
-        raise SystemExit(f"{args.clips}: MP3 files expected, found none")
+        raise SystemExit(f"{args.clips}: no MP3 files; pass the folder of the clips")
     sound_s = sum(soundfile.info(clip).duration for clip in clips)
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)

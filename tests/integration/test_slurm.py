@@ -1,4 +1,4 @@
-"""A real Slurm of two nodes: a job array whose jobs are killed, queued again and warned loses nothing."""
+"""A real Slurm of two nodes: a job array whose jobs are killed, requeued and preempted loses nothing."""
 
 import importlib.util
 import os
@@ -17,7 +17,7 @@ from fairseq_ext.jobs import Execution, WorkerError, outcomes, run, watch
 
 TESTS = Path(__file__).resolve().parents[1]
 WORK = TESTS / "unit" / "jobs"
-# Slurm is asked more often than otherwise, for here nobody else asks it.
+# Poll Slurm more often than by default: nobody else uses this one.
 COMMAND = "import jobs_work; from fairseq_ext.jobs import slurm; slurm._POLL_S = 0.5; jobs_work.main()"
 
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(slurm.missing() is not None, reason=slurm.missin
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Path]:
-    """Slurm's configuration, with its daemons up."""
+    """Start Slurm and return its configuration."""
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder, slurm.cluster(Path(folder)) as conf:
         yield conf
 
@@ -54,7 +54,7 @@ def jobs_work(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def start(jobs_work: ModuleType) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Starts a command that submits an array and waits for it."""
+    """Start a command that submits an array and waits for it."""
     started: list[subprocess.Popen[str]] = []
 
     def command(folder: Path, num_items: int, *arguments: str) -> "subprocess.Popen[str]":
@@ -71,12 +71,12 @@ def start(jobs_work: ModuleType) -> Iterator[Callable[..., "subprocess.Popen[str
 
 
 def tasks(state: str) -> list[str]:
-    """Tasks of the array in a state, as ARRAY_TASK."""
+    """Return the tasks of the array in a state, as ARRAY_TASK."""
     return slurm.ask("squeue", "-h", "-r", "-t", state, "-o", "%i").split()
 
 
 def main_process(task: str) -> int:
-    """The process of a task that runs its workers."""
+    """Return the process of a task that runs its workers."""
     array, index = task.split("_")
     of_task = set(slurm.processes("SLURM_ARRAY_TASK_ID", index)) & set(
         slurm.processes("SLURM_ARRAY_JOB_ID", array)
@@ -139,7 +139,7 @@ def test_an_array_through_kills_and_requeues(
     assert out == f"{watch(tmp_path / 'run', shown=False)}\n"
     worked = Counter(jobs_work.noted(log))
     assert set(worked) == {i.id for i in items}
-    # Those under way in the worker that was killed, and in the two each of the three tasks that were ended.
+    # Those in progress in the worker that was killed, and in the two each of the three tasks that were ended.
     assert worked.total() <= num_items + 1 + 3 * 2
     assert logs(tmp_path).count("Starting with JobEnvironment") == 4 + 2
     assert len(set(names)) == 1
@@ -165,7 +165,7 @@ def test_jobs_queued_again_while_their_first_copies_run_on(
         )
         first = {task: main_process(task) for task in tasks("RUNNING")}
         nodes = slurm.ask("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%N").split()
-        # Without its daemon a node cannot be told to end what runs on it.
+        # Without its daemon a node cannot stop what runs on it.
         kill_daemon_of(nodes[0])
         slurm.ask("scontrol", "update", f"nodename={nodes[0]}", "state=DOWN", "reason=test")
         lost = [task for task, node in zip(first, nodes, strict=True) if node == nodes[0]]
@@ -204,7 +204,7 @@ def test_preempted_jobs_go_on_afterwards(
     assert out.startswith(f"{num_items} items: 96 done, 12 rejected")
     worked = Counter(jobs_work.noted(log))
     assert set(worked) == {i.id for i in jobs_work.make_items(num_items)}
-    assert worked.total() <= num_items + 4  # those under way in the four workers
+    assert worked.total() <= num_items + 4  # those in progress in the four workers
     assert logs(tmp_path).count("Starting with JobEnvironment") == 4
 
 

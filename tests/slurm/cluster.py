@@ -1,6 +1,6 @@
 """A real Slurm of two nodes on this machine: no root, no munge, no database, free ports, a folder of its own.
 
-Jobs of the partition urgent preempt those of cpu, which are told so four seconds before they are killed.
+Jobs of the partition urgent preempt those of cpu, which get SIGTERM four seconds before they are killed.
 
 Run a command in it (needs slurmctld and slurmd, on Debian from the package slurm-wlm):
 
@@ -66,7 +66,7 @@ PartitionName=urgent Nodes={names} MaxTime=INFINITE State=UP PriorityTier=9
 
 
 def missing() -> str | None:
-    """Says what is not installed; None when all is there."""
+    """Return what is not installed; None when all is there."""
     absent = [name for name in (*_DAEMONS, "sbatch", "scontrol") if _program(name) is None]
     return f"Slurm is not installed: {', '.join(absent)} (Debian: slurm-wlm)" if absent else None
 
@@ -76,7 +76,7 @@ def _program(name: str) -> str | None:
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Waits for a minute at most; then raises TimeoutError naming what was waited for."""
+    """Wait for up to a minute; then raise TimeoutError with what was waited for."""
     deadline_s = time.monotonic() + _PATIENCE_S
     while not condition():
         if time.monotonic() > deadline_s:
@@ -85,13 +85,13 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 
 
 def ask(*command: str) -> str:
-    """What a command of Slurm prints; nothing when it fails."""
+    """Return the output of a command of Slurm; empty when it fails."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 @contextmanager
 def cluster(folder: Path, cpus_per_node: int = 4) -> Iterator[Path]:
-    """Starts Slurm, sets SLURM_CONF, and stops it in the end.
+    """Start Slurm, set SLURM_CONF, and stop it in the end.
 
     Args:
         folder: for its configuration, state and logs; short, for sockets live in it.
@@ -177,7 +177,7 @@ def _stop(folder: Path, daemons: "list[subprocess.Popen[bytes]]") -> None:
 
 
 def processes(variable: str, value: str) -> list[int]:
-    """Processes other than this one and its parents that have a variable in their environment."""
+    """Return the processes other than this one and its parents that have a variable in their environment."""
     wanted, found = f"{variable}={value}".encode(), []
     kin = _kin()
     for path in Path("/proc").glob("[0-9]*"):
@@ -196,7 +196,7 @@ def _kin() -> set[int]:
 
 
 def main() -> None:
-    """Runs a command in a cluster."""
+    """Run a command in a cluster."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

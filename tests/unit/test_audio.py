@@ -34,7 +34,7 @@ CODECS = {"m4a": "aac", "webm": "libopus"}
 
 
 def tone(num_samples: int, rate: int, num_channels: int = 1) -> Samples:
-    """A voice-like sum of tones and a little noise, another one per channel."""
+    """Return a voice-like sum of tones and a little noise, different for each channel."""
     t = np.arange(num_samples)[:, None] / rate
     pitch = 150.0 * (1 + np.arange(num_channels))
     noise = np.random.default_rng(1).standard_normal((num_samples, num_channels))
@@ -83,7 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def long_files(folder: Path) -> dict[str, Path]:
-    """Five seconds of each format at 16 kHz: long enough for several pages and packets."""
+    """Write five seconds of each format at 16 kHz: long enough for several pages and packets."""
     return {kind: write_audio(folder, kind, tone(80_000, 16_000), 16_000) for kind in LOSSLESS + LOSSY}
 
 

@@ -1,4 +1,4 @@
-"""Corpora as videos to cut: one entry per file, its segments, its sound, the place of its face."""
+"""Corpora as videos to cut: one entry per file, its segments, its sound, the position of its face."""
 
 import importlib
 import subprocess
@@ -55,7 +55,7 @@ def test_voxceleb2_brings_its_sound(tmp_path: Path) -> None:
     ]
 
 
-def test_avspeech_tells_where_the_face_is(tmp_path: Path) -> None:
+def test_avspeech_has_the_position_of_the_face(tmp_path: Path) -> None:
     (tmp_path / "avspeech_train.csv").write_text(
         "bbb,9.0,12.0,0.1,0.2\naaa,1.0,4.0,0.5,0.25\nbbb,1.0,5.0,0.3,0.4\n"
     )
@@ -86,7 +86,7 @@ def test_importing_it_loads_no_media_library() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_a_folder_of_videos_follows_links_and_says_what_it_cannot_enter(
+def test_a_folder_of_videos_follows_links_and_logs_unreadable_folders(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
@@ -100,7 +100,7 @@ def test_a_folder_of_videos_follows_links_and_says_what_it_cannot_enter(
     assert [video.path for video in videos_in(root)] == ["a.mp4", "below/link/linked.mkv", "gone.mp4"]
     with pytest.raises(ValueError, match="videos expected, found none"):
         videos_in(tmp_path / "nowhere")
-    assert f"{tmp_path / 'nowhere'}: a folder that can be entered expected" in caplog.text
+    assert f"{tmp_path / 'nowhere'}: cannot read this folder" in caplog.text
 
 
 def test_the_sound_of_a_mouth_crop_lies_beside_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Features of a manifest to clusters: rows stay aligned, damaged recordings are named, k-means finds what is there."""
+"""From features to clusters: rows stay aligned, damaged recordings are named, k-means finds the tones."""
 
 import runpy
 import sys
@@ -20,7 +20,7 @@ NUM_ROWS = 7
 
 
 def write_wav(path: Path, frequency_hz: float, num_samples: int) -> None:
-    """A tone of 16 bit."""
+    """Write a tone of 16 bits."""
     samples = np.sin(2 * np.pi * frequency_hz * np.arange(num_samples) / RATE_HZ) * 8000
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
@@ -29,7 +29,7 @@ def write_wav(path: Path, frequency_hz: float, num_samples: int) -> None:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """Tones of two heights in turn, of different lengths; the fourth recording is cut short."""
+    """Make tones of two frequencies in turn, of different lengths; the fourth recording is cut short."""
     rows = []
     for row in range(NUM_ROWS):
         num_samples = 3200 + 320 * row
@@ -42,7 +42,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, items: list[jobs.Item], work: partial[jobs.Work]) -> list[jobs.Outcome]:
-    """Do the work here and give the outcomes."""
+    """Do the work here and return the outcomes."""
     jobs.run(folder, items, work, settings={}, execution=jobs.Execution(workers=0, progress=False))
     return list(jobs.outcomes(folder))
 
@@ -119,7 +119,7 @@ def test_broken_block_and_too_few_frames_are_named(tmp_path: Path) -> None:
     np.savez(
         tmp_path / "train" / "000000000.npz", frames=np.zeros((3, 2), np.float16), lengths=np.array([1, 2])
     )
-    with pytest.raises(ValueError, match="100 frames or more expected, found 3 of 3"):
+    with pytest.raises(ValueError, match="expected 100 or more frames, found 3 of 3"):
         clusters.draw_frames(tmp_path, ["train/000000000"], clusters.Fit(share=1.0))
     (tmp_path / "train" / "000000000.npz").write_bytes(b"PK not really")
     with pytest.raises(ValueError, match="delete it and dump again"):
@@ -130,7 +130,7 @@ TOOLS = Path(__file__).parents[2] / "tools"
 
 
 class Answer(NamedTuple):
-    """What a tool said."""
+    """The output of a tool."""
 
     returncode: int
     stdout: str
@@ -139,7 +139,7 @@ class Answer(NamedTuple):
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
-    """Runs a tool in this process, which has imported torch already."""
+    """Run a tool in this process, which has imported torch already."""
 
     def run_tool(tool: str, *options: str | Path) -> Answer:
         monkeypatch.setattr(sys, "argv", [tool, *map(str, options), "--workers", "0"])
@@ -188,9 +188,9 @@ def test_features_and_clusters_follow_a_manifest_that_changed(
     assert (features / "train" / "000000006.npz").stat().st_mtime_ns == third
     assert "pass --update" in call("cluster_features.py", *clustering).stderr
     assert call("cluster_features.py", *clustering, "--update").returncode == 0
-    again = (*clustering[:5], tmp_path / "anew", *clustering[6:])
+    again = (*clustering[:5], tmp_path / "again", *clustering[6:])
     assert call("cluster_features.py", *again).returncode == 0
-    assert (out / "train.km").read_bytes() == (tmp_path / "anew" / "train.km").read_bytes()
+    assert (out / "train.km").read_bytes() == (tmp_path / "again" / "train.km").read_bytes()
 
     wrong = (
         *dumping[:-1],
@@ -213,7 +213,7 @@ def test_a_block_that_failed_is_not_left_out_in_silence(manifest: Path, tmp_path
         jobs.Item("train/000000009", {"split": "train"}),
     ]
     run(features / dump.JOBS, items, partial(dump.dump_work, manifest, features, dump.MfccFrames))
-    with pytest.raises(ValueError, match=r"found that train/000000009 has failed; run .* --retry-failed"):
+    with pytest.raises(ValueError, match=r"missing: train/000000009 has failed; run .* --retry-failed"):
         clusters.blocks_of(features, ["train"])
     with pytest.raises(ValueError, match=r"found none; run tools/dump_features\.py"):
         clusters.blocks_of(features, ["valid"])

@@ -1,4 +1,4 @@
-"""Conversion of folders: every recording ends as FLAC or in the list of problems; runs can be resumed."""
+"""Conversion of folders: every recording ends as FLAC or in the list of problems; runs continue where they were."""
 
 import os
 import runpy

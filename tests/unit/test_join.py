@@ -1,4 +1,4 @@
-"""Joining recordings: everything is there, where the spans say, between pauses of room tone."""
+"""Joining recordings: all of them are there, in their spans, with pauses of room tone."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ PLAIN = JoinStyle(fade_s=0.0, levelling=0.0)
 
 
 def tone(duration_s: float, level: float = 0.1, noise: float = 1e-3, seed: int = 1) -> Samples:
-    """A hum with noise, quieter at its ends, as a word is."""
+    """Return a hum with noise, quieter at its ends, like a word."""
     time_s = np.arange(round(duration_s * RATE)) / RATE
     hum = level * np.sin(2 * np.pi * 300 * time_s) * np.sin(np.pi * time_s / duration_s)
     return (hum + noise * np.random.default_rng(seed).standard_normal(len(time_s))).astype(np.float32)
@@ -74,11 +74,11 @@ def test_pauses_sound_like_the_room() -> None:
         [samples[round(a * RATE) : round(b * RATE)] for (_, a), (b, _) in pairwise(spans)]
     )
     assert rms_db(pauses) == pytest.approx(20 * np.log10(3e-3), abs=1.5)
-    steady = [0.3 * np.sin(np.arange(4800) * 0.1 + 0.7).astype(np.float32) for _ in range(2)]
-    samples, spans = join(steady, RATE, seed=1)
+    even = [0.3 * np.sin(np.arange(4800) * 0.1 + 0.7).astype(np.float32) for _ in range(2)]
+    samples, spans = join(even, RATE, seed=1)
     gap = samples[round(spans[0][1] * RATE) : round(spans[1][0] * RATE)]
-    assert rms_db(gap) == pytest.approx(rms_db(steady[0]) - 35, abs=3)
-    hard, _ = join(steady, RATE, seed=1, style=PLAIN)
+    assert rms_db(gap) == pytest.approx(rms_db(even[0]) - 35, abs=3)
+    hard, _ = join(even, RATE, seed=1, style=PLAIN)
     assert np.abs(np.diff(samples)).max() < 0.05 < np.abs(np.diff(hard)).max()
 
 

@@ -1,4 +1,4 @@
-"""MP3: its length counted where it is not stated; every kind of damage found and told in plain words."""
+"""MP3: its length is counted where it is not stated; every type of damage is found and described."""
 
 import re
 import struct
@@ -40,7 +40,7 @@ def encode(path: Path, kbit: int, *, index: bool = False, rate: int = RATE) -> b
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[int, bytes]:
-    """Files without an index, by bit rate."""
+    """Return files without an index, by bit rate."""
     folder = tmp_path_factory.mktemp("plain")
     return {kbit: encode(folder / f"{kbit}.mp3", kbit) for kbit in (32, 64, 128)}
 
@@ -100,7 +100,7 @@ DAMAGE: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_damage_is_found_and_told_with_its_place(
+def test_damage_is_found_and_reported_with_its_position(
     tmp_path: Path, plain: dict[int, bytes], indexed: bytes, kind: str
 ) -> None:
     damage, *said = DAMAGE[kind]
@@ -129,7 +129,7 @@ OTHERS = {
     "title.mp3": (ID3, r"found an ID3 tag \(title, cover\) with no sound behind it"),
     "cover.mp3": (ID3[:60], "found an ID3 tag"),
     "zeros.mp3": (bytes(5000), "found 5000 bytes that begin with zeros alone"),
-    "noise.mp3": (JUNK[:5000], "found 5000 bytes of no format that they know"),
+    "noise.mp3": (JUNK[:5000], "found 5000 bytes of an unknown format"),
     "nothing.mp3": (b"", "found an empty file"),
 }
 

@@ -1,4 +1,4 @@
-"""Decoding of video and sound: geometry, time stamps, seeks, damage; pictures that say their number."""
+"""Decoding of video and sound: geometry, time stamps, seeks, damage; pictures that encode their number."""
 
 import wave
 from fractions import Fraction
@@ -12,14 +12,16 @@ import pytest
 from fairseq_ext.manifest import Utterance
 from fairseq_ext.media.clips import Segment, VideoFile, check_id, from_utterances, videos_in, whole_files
 from fairseq_ext.media.mouth.warp import scaling, thumbnail, to_full_range, warp
-from fairseq_ext.media.video import MediaReader, Picture, Sound, VideoError, display_matrix
+from fairseq_ext.media.picture import Picture, display_matrix
+from fairseq_ext.media.sound import Sound
+from fairseq_ext.media.video import MediaReader, VideoError
 
 INF = float("inf")
 RATE = 44100
 
 
 def numbered(number: int, width: int = 90, height: int = 66) -> np.ndarray:
-    """A grey picture with ten bits of its number in blocks, so that coding does not change what it says."""
+    """Return a grey picture with ten bits of its number in blocks, so that coding does not change it."""
     picture = np.full((height, width), 60, np.uint8)
     for bit in range(10):
         if number >> bit & 1:
@@ -32,7 +34,7 @@ def number_of(picture: Picture) -> int:
 
 
 def clicks(duration_s: float) -> np.ndarray:
-    """(1, S) int16: silence with a click at each whole second."""
+    """Return (1, S) int16: silence with a click at each whole second."""
     sound = np.zeros((1, round(duration_s * RATE)), np.int16)
     for second in range(1, int(duration_s)):
         sound[0, second * RATE : second * RATE + 40] = 20000
@@ -40,7 +42,7 @@ def clicks(duration_s: float) -> np.ndarray:
 
 
 def hum(duration_s: float) -> np.ndarray:
-    """(1, S) int16: a low tone whose strength wavers, so that a shift shows."""
+    """Return (1, S) int16: a low tone whose level varies, so that a shift shows."""
     time_s = np.arange(round(duration_s * RATE)) / RATE
     return (9000 * np.sin(600 * time_s) * (1 + np.sin(7 * time_s**1.1)) / 2).astype(np.int16)[None]
 
@@ -74,7 +76,7 @@ def write(path: Path, times_s: list[float], sound: np.ndarray | None = None, fir
 
 
 def read(path: Path, spans: list[tuple[float, float]] | None = None) -> tuple[list[Picture], np.ndarray]:
-    """All pictures, and the sound put where it says, from time 0."""
+    """Return all pictures, and the sound at its positions, from time 0."""
     pictures, track = [], np.zeros(16000 * 100, np.int16)
     with MediaReader(path) as reader:
         for event in reader.events(spans or [(0.0, INF)]):
@@ -246,7 +248,7 @@ def test_videos_that_differ_in_their_suffix_alone(tmp_path: Path, caplog: pytest
             "x/a.mp4": "x/a",
         }
         assert (
-            "2 videos are called as another but for the suffix, such as a.mp4; its clip is a_mp4_2"
+            "2 videos have the same name as another except for the suffix, such as a.mp4, whose clip is a_mp4_2"
             in caplog.text
         )
     assert [video.path for video in found][:2] == ["a.mp4", "x/a.mp4"]
@@ -276,6 +278,6 @@ def test_utterances_of_a_file_come_together() -> None:
 
 @pytest.mark.parametrize("wrong", ["", "/a", "a//b", "../a", "a/.", "a\tb", "a\nb", ".partial/x"])
 def test_ids_that_would_leave_the_folder(wrong: str) -> None:
-    with pytest.raises(ValueError, match="an id expected that names a file"):
+    with pytest.raises(ValueError, match="cannot be the name of a file"):
         check_id(wrong, "list")
     assert check_id("fr/train/talk1_0003", "list") == "fr/train/talk1_0003"

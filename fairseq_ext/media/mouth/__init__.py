@@ -1,18 +1,18 @@
-"""Mouth clips: talking faces of any video to 96x96 grey pictures of the mouth at 25 per second, with their sound.
+"""Mouth clips: from any video of a talking face to 96x96 grey pictures of the mouth at 25 per second, with their sound.
 
     prepare_file(root, video, out, settings, landmarker) -> list[ClipRow]
 
 A folder of prepared clips holds
 
 - `video/ID.mp4`: the mouth, 96x96, grey, full range, 25 frames per second;
-- `audio/ID.wav`: 16 kHz, mono, 16 bits, 640 samples per frame, in step with the picture;
-- `landmarks/ID.npz`: where the points of the face were in the source, and the matrix of each crop;
+- `audio/ID.wav`: 16 kHz, mono, 16 bits, 640 samples per frame, aligned with the pictures;
+- `landmarks/ID.npz`: points of the face in the source, and the matrix of each crop;
 - `rejected/ID.jpg`: a source frame of each clip that was rejected;
 - `clips.tsv`: a row per clip (`table.ClipRow`), with what was measured, and `rejections.tsv`: counts by reason.
 
-From file to clip: `..video` decodes, `clock` picks 25 pictures per second, `tracker` follows one face by looks of
-`landmarker` at one frame in four, `steady` interpolates and smooths, `template` aligns, `warp` cuts, `writer` encodes;
-`judge` accepts or rejects, `audit` shows both.
+From file to clip: `..video` decodes, `clock` picks 25 pictures per second, `tracker` follows one face by
+detections of `landmarker` on one frame in five, `smoothing` interpolates and smooths, `template` aligns, `warp` cuts,
+`writer` encodes; `judge` accepts or rejects, `audit` shows both.
 """
 
 from .settings import MouthSettings

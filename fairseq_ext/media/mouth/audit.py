@@ -1,7 +1,7 @@
-"""Pages that a person can leaf through: a strip of each clip with its numbers, the doubtful ones first.
+"""HTML pages to check clips by eye: a strip of frames of each clip with its measurements, the doubtful ones first.
 
-Each page is one HTML file with its pictures inside; it opens from disk. Rejected clips come first, by reason, with the
-source frame that shows the trouble; then the accepted ones, worst first.
+Each page is one self-contained HTML file. Rejected clips come first, by reason, with the
+source frame that shows the problem; then the accepted ones, worst first.
 """
 
 import base64
@@ -23,7 +23,7 @@ from .table import REASONS, ClipRow, read_clips
 
 FOLDER = "audit"
 _DAMAGED = "file cut off or damaged"
-_FRAMES = 10  # of a strip
+_FRAMES = 10  # per strip
 _SHOWN = (
     "num_frames", "detection_rate", "longest_gap_s", "face_size_px", "jitter_px", "yaw_deg", "num_faces", "choice",
     "num_resets", "num_cuts", "av_difference_s", "missing_s", "num_bad_packets", "audio",
@@ -36,13 +36,13 @@ nav{margin:1em 0}nav a{margin-right:.6em}"""
 
 
 def badness(row: ClipRow) -> tuple[bool, str, float]:
-    """Order clips for a look: rejected ones by reason, then accepted ones by how far their numbers are from good.
+    """Return the key that orders clips for inspection: rejected ones by reason, then accepted ones, worst first.
 
     Args:
-        row: of a clip.
+        row: row of a clip.
 
     Returns:
-        A key that sorts the worst first.
+        Sort key that puts the worst first.
     """
     parts = (
         2 * (1 - (1.0 if row.detection_rate is None else row.detection_rate)),
@@ -69,8 +69,8 @@ def write_audit(
     Args:
         clips: the folder of prepared clips.
         per_page: clips on a page.
-        limit: only so many, the worst; None: all.
-        on_progress: called with the number of clips done and the number of all.
+        limit: largest number of clips, the worst ones; None: all.
+        on_progress: called with the number of clips done and the total.
 
     Returns:
         The index.
@@ -80,11 +80,11 @@ def write_audit(
     """
     rows = sorted(read_clips(clips, status=None), key=lambda row: (*badness(row), row.id))
     if not rows:
-        raise ValueError(f"{clips}: clips expected, found a table without a row; prepare some first")
+        raise ValueError(f"{clips}: the table of clips is empty; prepare some clips first")
     shown = rows[:limit]
     pages = [shown[i : i + per_page] for i in range(0, len(shown), per_page)]
     folder = Path(clips) / FOLDER
-    _remove(folder.glob(".*.tmp"))  # of a run that was killed
+    _remove(folder.glob(".*.tmp"))  # left by a run that was killed
     for number, page in enumerate(pages):
         figures = []
         for index, row in enumerate(page, 1):
@@ -111,7 +111,7 @@ def strip_of(path: str | os.PathLike[str], num_frames: int = _FRAMES) -> NDArray
 
     Args:
         path: the mp4 file.
-        num_frames: how many, spread evenly.
+        num_frames: number of frames, spread evenly.
 
     Returns:
         (96, 96 * num_frames) uint8, or None where the file cannot be read.

@@ -1,4 +1,4 @@
-"""One clip, from the pictures and sounds of its file that stream by to its files and its row."""
+"""One clip: pictures and sound of its video stream in, its files and its row come out."""
 
 import math
 import os
@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..clips import Segment
-from ..video import SAMPLE_RATE_HZ, MediaReader, Picture, Sound
+from ..picture import Picture
+from ..sound import SAMPLE_RATE_HZ, Sound
+from ..video import MediaReader
 from .clock import FrameClock
 from .crops import Crop, Crops, jpeg
 from .judge import judged
@@ -19,31 +21,31 @@ from .warp import thumbnail
 from .writer import ClipFiles
 
 SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // FRAMES_PER_S
-REJECTED = "rejected"  # folder of the source frames of rejected clips
+REJECTED = "rejected"  # folder with a source frame of each rejected clip
 _THUMBNAIL_PX = 320
-_MAX_EARLY = 30 * SAMPLE_RATE_HZ  # samples kept before the first picture comes
-_SOUND_AFTER_S = 0.1  # sound this far behind the end says that all of the clip's was there
+_MAX_EARLY = 30 * SAMPLE_RATE_HZ  # samples kept until the first picture comes
+_SOUND_AFTER_S = 0.1  # once sound comes from this far behind the end, all sound of the clip is there
 
 
 def rejected_image(clips: str | os.PathLike[str], clip_id: str) -> Path:
-    """Return the file with a source frame of a rejected clip.
+    """Return the path of the source frame of a rejected clip.
 
     Args:
         clips: the folder of prepared clips.
-        clip_id: of the clip.
+        clip_id: id of the clip.
 
     Returns:
-        Its path; there is none where no frame was decoded.
+        Its path; there is no file if no frame was decoded.
     """
     return Path(clips) / REJECTED / f"{clip_id}.jpg"
 
 
 class Clip:
-    """A clip in the making.
+    """A clip while its video is decoded.
 
     Attributes:
-        start_s: of its segment, in the file's time.
-        end_s: of its segment; infinite for a whole file.
+        start_s: start of its segment in the file, s.
+        end_s: end of its segment, s; infinite for a whole file.
     """
 
     def __init__(
@@ -55,15 +57,15 @@ class Clip:
         crops: Crops,
         reader: MediaReader,
     ) -> None:
-        """Start with nothing.
+        """Start an empty clip.
 
         Args:
-            source: the video's path, for the row.
-            segment: what to cut.
-            out: the folder of all clips.
-            settings: of the preparation.
-            crops: makes a crop of each frame.
-            reader: of the file.
+            source: path of the video, for the row.
+            segment: segment to cut.
+            out: folder of all clips.
+            settings: settings of the preparation.
+            crops: makes the crop of each frame.
+            reader: open video.
         """
         self.start_s = segment.start_s or 0.0
         self.end_s = math.inf if segment.end_s is None else segment.end_s
@@ -79,15 +81,15 @@ class Clip:
 
     @property
     def done(self) -> bool:
-        """Whether nothing that is still to come belongs to it."""
+        """Whether all pictures and sound of the clip have come."""
         has_sound = not self._reader.has_audio or self._sound_until_s >= self.end_s + _SOUND_AFTER_S
         return self._clock.done and has_sound
 
     def add(self, event: Picture | Sound) -> None:
-        """Take what comes next in the file.
+        """Add the next picture or stretch of sound of the file.
 
         Args:
-            event: a picture or a stretch of sound.
+            event: next picture or stretch of sound of the file.
         """
         if isinstance(event, Sound):
             self._sound_until_s = event.time_s
@@ -97,7 +99,7 @@ class Clip:
                 self._take(picture)
 
     def finish(self) -> ClipRow:
-        """Write the files, or removes them when the clip is rejected.
+        """Write the files, or remove them when the clip is rejected.
 
         Returns:
             The row.
@@ -122,16 +124,16 @@ class Clip:
         return row
 
     def close(self) -> None:
-        """Remove what is not finished and gives back what was borrowed."""
+        """Remove unfinished files and return the models."""
         self._crops.close()
         self._files.close()
 
     def _take(self, picture: Picture) -> None:
         if self._clock.gap_s > self._settings.max_gap_s:
-            return  # it is rejected, and hours may be missing
+            return  # the clip is rejected; filling a gap of hours would only cost time
         self._write(self._crops.add(picture))
         first_lost = self._crops.lost and not self._lost_shown
-        if self._thumbnail is None or first_lost:  # the frame that shows the trouble
+        if self._thumbnail is None or first_lost:  # the frame that shows the problem
             self._thumbnail = thumbnail(picture, _THUMBNAIL_PX)
             self._lost_shown = self._crops.lost
 
@@ -155,7 +157,7 @@ class Clip:
             self._files.sound.add(sound, round(self._clock.origin_s * SAMPLE_RATE_HZ), limit)
 
     def _measured(self) -> ClipRow:
-        """What picture and sound say, whatever the crops show."""
+        """Return the row with what was measured on pictures and sound, before the crops are considered."""
         clock, reader = self._clock, self._reader
         num_samples = clock.num_frames * SAMPLES_PER_FRAME
         difference_s = (self._files.sound.end_sample - num_samples) / SAMPLE_RATE_HZ

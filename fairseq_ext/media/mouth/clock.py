@@ -1,31 +1,33 @@
-"""25 frames per second from pictures with time stamps at any rate, even or not."""
+"""Frames at 25 per second from pictures at any rate, constant or variable, by their time stamps."""
 
 from collections.abc import Iterator
 
-from ..video import Picture
+from ..picture import Picture
 from .settings import FRAMES_PER_S
 
 _PERIOD_S = 1 / FRAMES_PER_S
-_NEAR_S = 0.6 * _PERIOD_S  # half a frame, and what stamps in milliseconds or 24 pictures per second add
-_TOLERANCE_S = _PERIOD_S / 4  # a last picture need not last longer to be shown
+_NEAR_S = (
+    0.6 * _PERIOD_S
+)  # half a frame, plus the rounding of stamps in milliseconds and of 24 pictures per second
+_TOLERANCE_S = _PERIOD_S / 4  # shortest duration for which the last picture makes a frame
 
 
 class FrameClock:
-    """Says which picture is the nearest at each tick of the clip.
+    """A clock of 25 frames per second that picks the nearest picture for each frame.
 
     Attributes:
-        origin_s: time of the first frame, in the file's time; None before it is known.
-        num_frames: ticks so far.
-        gap_s: longest time between two pictures.
-        end_s: until when the last picture is shown, in the file's time.
+        origin_s: time of the first frame in the file, s; None until known.
+        num_frames: number of frames so far.
+        gap_s: longest time between two pictures, s.
+        end_s: end of the last picture in the file, s.
     """
 
     def __init__(self, start_s: float | None, end_s: float | None) -> None:
-        """Set the stretch.
+        """Set the segment.
 
         Args:
-            start_s: in the file's time; None: at the first picture.
-            end_s: in the file's time; None: at the last picture's end.
+            start_s: start of the segment in the file, s; None: the first picture.
+            end_s: end of the segment in the file, s; None: the end of the last picture.
         """
         self.origin_s: float | None = None
         self.num_frames = 0
@@ -38,17 +40,17 @@ class FrameClock:
 
     @property
     def done(self) -> bool:
-        """Whether all frames of the stretch are there."""
+        """Whether all frames of the segment are there."""
         return self.wanted is not None and self.num_frames >= self.wanted
 
     def add(self, picture: Picture) -> Iterator[Picture]:
-        """Take the next picture.
+        """Add the next picture.
 
         Args:
-            picture: later than the one before.
+            picture: next picture, later than the one before.
 
         Yields:
-            The picture of each tick that is settled by now; one may come twice or not at all.
+            The picture of each frame that is settled by now; a picture may come twice or not at all.
         """
         last, self._last = self._last, picture
         if self.origin_s is None:
@@ -60,19 +62,19 @@ class FrameClock:
             yield from self._until(last, (last.time_s + picture.time_s) / 2)
 
     def finish(self) -> Iterator[Picture]:
-        """Says that there is no further picture.
+        """End the pictures.
 
         Yields:
-            The last picture at the ticks that it lasts.
+            The last picture, for as many frames as it lasts.
         """
         if self._last is not None:
             if self.origin_s is None and self.wanted is not None:
-                return  # the file ends before the stretch
+                return  # the file ends before the segment
             yield from self._until(self._last, self.end_s - _TOLERANCE_S)
 
     def _set_origin(self, last: Picture | None, picture: Picture) -> None:
-        """Start at the picture nearest to the start, so that no tick falls between two pictures where rounded
-        time stamps would make it waver; where that is more than half a frame away, at the start itself."""
+        """Start at the picture nearest to the start, or at the start itself where that is more than half a
+        frame away. Otherwise frames could fall halfway between two pictures, and rounded stamps would decide."""
         start_s = self._start_s
         if start_s is None or (picture.time_s >= start_s and last is None):
             self.origin_s = picture.time_s

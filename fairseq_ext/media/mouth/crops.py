@@ -1,4 +1,4 @@
-"""Frames to crops: of a face that is followed, or of a picture that is a crop already.
+"""Crops of frames: the mouth of a tracked face, or the whole picture where it is a mouth crop already.
 
 Shapes: crops are (96, 96) uint8, black 0, white 255.
 """
@@ -12,55 +12,55 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..video import Picture
+from ..picture import Picture
 from .landmarker import Landmarker
 from .settings import FRAMES_PER_S, SIZE_PX, MouthSettings
-from .smoothing import Frame, Steadier
+from .smoothing import Frame, Smoother
 from .table import ClipRow
 from .template import KEPT, Points, crop_matrix
 from .tracker import CutDetector, Tracker, face_size, yaw_deg
 from .warp import opencv, to_full_range, warp
 
-_SQUARE_WITHIN = 0.1  # sides of a mouth crop may differ by this share
+_SQUARE_WITHIN = 0.1  # relative difference that the sides of a mouth crop may have
 Crop = NDArray[np.uint8]
 
 
 class Crops(Protocol):
-    """Make the crops of a clip."""
+    """An object that makes the crops of a clip."""
 
     @property
     def problem(self) -> tuple[str, str]:
-        """A reason of `table.REASONS` and its detail; two empty texts for none."""
+        """Reason of `table.REASONS` and its detail; two empty strings for none."""
         ...
 
     @property
     def lost(self) -> bool:
-        """Whether the last look did not find the face."""
+        """Whether the last detection failed."""
         ...
 
     def add(self, picture: Picture) -> list[Crop]:
-        """Take the next frame; gives the crops that are settled by now."""
+        """Add the next frame; return the crops that are ready."""
         ...
 
     def finish(self) -> list[Crop]:
-        """Return the crops that waited."""
+        """Return the remaining crops."""
         ...
 
     def measured(self, row: ClipRow) -> ClipRow:
-        """Fill in the columns that are about the face."""
+        """Return the row with the columns about the face filled in."""
         ...
 
     def landmarks(self) -> dict[str, NDArray[Any]] | None:
-        """Return the arrays of the landmarks file; None: there is none."""
+        """Return the arrays of the landmarks file, or None for no file."""
         ...
 
     def close(self) -> None:
-        """Return back what was borrowed; may be called again."""
+        """Return the models; may be called again."""
         ...
 
 
 class MouthCrops:
-    """Pictures that are mouth crops already: only size and brightness range change."""
+    """Crops of pictures that are mouth crops already: only size and brightness range change."""
 
     lost = False
 
@@ -89,7 +89,7 @@ class MouthCrops:
 
 
 class FaceCrops:
-    """The mouth of one face, upright and of one size."""
+    """Crops of the mouth of one face, upright and of one size."""
 
     def __init__(
         self, landmarker: Landmarker, settings: MouthSettings, face_at: tuple[float, float] | None
@@ -97,22 +97,23 @@ class FaceCrops:
         """Start without a face.
 
         Args:
-            landmarker: the models.
-            settings: of the preparation.
-            face_at: where the face is, (x, y) from 0 to 1; None: take the largest.
+            landmarker: models.
+            settings: settings of the preparation.
+            face_at: (x, y) of the face, from 0 to 1 in the picture; None: take the largest face.
         """
         self._settings = settings
         self._tracker: Tracker | None = Tracker(landmarker, face_at)
         self._choice = self._tracker.choice
         self._cuts = CutDetector()
         self._max_gap = round(settings.max_gap_s * FRAMES_PER_S)
-        # The face may be gone from right behind a look that found it.
-        self._steadier = Steadier(settings.smoothing_frames, self._max_gap + settings.detect_every - 1)
-        self._frame = self._next_look = 0
+        # The face may be gone right after a detection that found it: such a gap begins up to `detect_every` - 1 frames
+        # earlier.
+        self._smoother = Smoother(settings.smoothing_frames, self._max_gap + settings.detect_every - 1)
+        self._frame = self._next_detection = 0
         self._last: Picture | None = None
-        self._looks: list[bool] = []
-        self._lost_at: int | None = None  # the first of the looks in a row that did not find the face
-        self._longest_gap = 0  # frames, of those that ended
+        self._detections: list[bool] = []
+        self._lost_at: int | None = None  # first of the failed detections in a row
+        self._longest_gap = 0  # frames, among the gaps that have ended
         self._sizes: list[float] = []
         self._yaws: list[float] = []
         self._jitters: list[float] = []
@@ -121,18 +122,18 @@ class FaceCrops:
 
     @property
     def problem(self) -> tuple[str, str]:
-        if not any(self._looks):
+        if not any(self._detections):
             return (
                 "no_face",
-                f"{self._choice.num_faces} faces seen, none taken" if self._choice.num_faces else "",
+                f"{self._choice.num_faces} faces found, none chosen" if self._choice.num_faces else "",
             )
-        if self._gap() > self._max_gap or self._steadier.too_long:
+        if self._gap() > self._max_gap or self._smoother.too_long:
             return "face_lost", f"out of sight for {self._gap() / FRAMES_PER_S:.2f} s"
         return "", ""
 
     @property
     def lost(self) -> bool:
-        return bool(self._looks) and not self._looks[-1]
+        return bool(self._detections) and not self._detections[-1]
 
     def add(self, picture: Picture) -> list[Crop]:
         crops: list[Crop] = []
@@ -141,21 +142,21 @@ class FaceCrops:
             self._new_scene()
         self._last = picture
         marks = None
-        if self._frame >= self._next_look:
-            marks = self._look(picture, self._frame)
-            self._next_look = self._frame + self._settings.detect_every
+        if self._frame >= self._next_detection:
+            marks = self._detect(picture, self._frame)
+            self._next_detection = self._frame + self._settings.detect_every
         self._frame += 1
-        return crops + self._cropped(self._steadier.add(picture, marks))
+        return crops + self._cropped(self._smoother.add(picture, marks))
 
     def finish(self) -> list[Crop]:
         return self._end_scene()
 
     def measured(self, row: ClipRow) -> ClipRow:
-        if not self._looks:
+        if not self._detections:
             return row
         return replace(
             row,
-            detection_rate=round(float(np.mean(self._looks)), 4),
+            detection_rate=round(float(np.mean(self._detections)), 4),
             longest_gap_s=self._gap() / FRAMES_PER_S,
             face_size_px=round(median(self._sizes), 1) if self._sizes else None,
             jitter_px=round(float(np.mean(self._jitters)), 3) if self._jitters else None,
@@ -167,11 +168,11 @@ class FaceCrops:
         )
 
     def landmarks(self) -> dict[str, NDArray[Any]]:
-        """Return what the crops were made from.
+        """Return the arrays that the crops were made from.
 
         Returns:
-            points: (T, 45, 2) in pixels of the upright source, unsmoothed; indices: (45,) of MediaPipe's mesh;
-            matrix: (T, 2, 3) from those pixels to the crop's; seen: (T,) whether found in this very frame.
+            points: (T, 45, 2) in pixels of the upright source, unsmoothed; indices: (45,) in the mesh of MediaPipe;
+            matrix: (T, 2, 3) from these pixels to those of the crop; seen: (T,) whether detected in this very frame.
         """
         arrays = {name: np.stack(rows).astype(np.float32) for name, rows in self._kept.items()}
         return {**arrays, "indices": np.array(KEPT, np.int16), "seen": np.array(self._seen)}
@@ -181,10 +182,10 @@ class FaceCrops:
             self._tracker.close()
         self._tracker = None
 
-    def _look(self, picture: Picture, frame: int) -> Points | None:
-        assert self._tracker is not None, "a clip is not used once it is closed"
-        mesh = self._tracker.look(picture, frame)
-        self._looks.append(mesh is not None)
+    def _detect(self, picture: Picture, frame: int) -> Points | None:
+        assert self._tracker is not None, "the clip is open"
+        mesh = self._tracker.detect(picture, frame)
+        self._detections.append(mesh is not None)
         if mesh is None:
             self._lost_at = frame if self._lost_at is None else self._lost_at
             return None
@@ -195,42 +196,41 @@ class FaceCrops:
         return marks
 
     def _gap(self, end: int | None = None) -> int:
-        """Frames of the longest stretch without the face, up to frame `end`: from a look that did not find it to the
-        next that did."""
+        """Return the longest gap up to frame `end`, in frames: from a failed detection to the next that succeeds."""
         end = self._frame if end is None else end
         return max(self._longest_gap, 0 if self._lost_at is None else end - self._lost_at)
 
     def _end_scene(self) -> list[Crop]:
-        """Look at the last frame too, so that none is extrapolated."""
-        last = self._steadier.waiting()
-        if last is not None and self._next_look != self._frame - 1 + self._settings.detect_every:
-            self._steadier.look_back(self._look(last, self._frame - 1))
-        return self._cropped(self._steadier.end_scene()) if self._frame else []
+        """Run a detection on the last frame too, so that no frame is extrapolated."""
+        last = self._smoother.waiting()
+        if last is not None and self._next_detection != self._frame - 1 + self._settings.detect_every:
+            self._smoother.add_late(self._detect(last, self._frame - 1))
+        return self._cropped(self._smoother.end_scene()) if self._frame else []
 
     def _new_scene(self) -> None:
         assert self._tracker is not None
         self._tracker.cut()
-        self._next_look = self._frame
+        self._next_detection = self._frame
 
     def _cropped(self, frames: Iterator[Frame]) -> list[Crop]:
         return [self._crop(frame) for frame in frames]
 
     def _crop(self, frame: Frame) -> Crop:
-        assert frame.steady is not None, "the steadier hands out settled frames"
+        assert frame.smoothed is not None, "the smoother yields frames with a pose"
         assert frame.pose is not None
         assert frame.marks is not None
-        matrix = crop_matrix(frame.steady[:-1], frame.steady[-1], self._settings.mouth_scale)
+        matrix = crop_matrix(frame.smoothed[:-1], frame.smoothed[-1], self._settings.mouth_scale)
         self._kept["points"].append(frame.marks.astype(np.float32))
         self._kept["matrix"].append(matrix.astype(np.float32))
         self._seen.append(frame.seen)
         if frame.seen:
-            moved = (frame.pose[:-1] - frame.steady[:-1]).sum(axis=0) / (len(frame.pose) - 1)
+            moved = (frame.pose[:-1] - frame.smoothed[:-1]).sum(axis=0) / (len(frame.pose) - 1)
             self._jitters.append(math.hypot(*(matrix[:, :2] @ moved).tolist()))
         return to_full_range(warp(frame.picture, matrix, (SIZE_PX, SIZE_PX)), frame.picture)
 
 
 def jpeg(image: NDArray[np.uint8]) -> bytes:
-    """Encode a picture.
+    """Encode a picture as JPEG.
 
     Args:
         image: (height, width) uint8.

@@ -1,4 +1,4 @@
-"""Accepts or rejects a clip by what was measured."""
+"""Accept or reject a clip by its measurements."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,13 +10,13 @@ Verdict = tuple[bool, str, str]  # whether it fails, reason, detail
 
 
 def judged(row: ClipRow, settings: MouthSettings, *, problem: tuple[str, str], gap_s: float) -> ClipRow:
-    """Return a row its status and, when rejected, the first reason that applies.
+    """Return the row with its status and, when rejected, the first reason that applies.
 
     Args:
-        row: with all measures.
-        settings: the bounds.
-        problem: reason and detail from the crops, or two empty texts.
-        gap_s: longest time between two pictures.
+        row: row with all measurements.
+        settings: settings with the bounds.
+        problem: reason and detail from the crops, or two empty strings.
+        gap_s: longest time between two pictures, s.
 
     Returns:
         The row with status, reason and detail.
@@ -48,7 +48,7 @@ def _of_the_file(row: ClipRow, settings: MouthSettings, gap_s: float) -> Iterato
 def _of_the_face(row: ClipRow, settings: MouthSettings) -> Iterator[Verdict]:
     if row.detection_rate is not None:
         rate = row.detection_rate
-        yield rate < settings.min_detection_rate, "face_lost", f"found in {rate:.0%} of the looks"
+        yield rate < settings.min_detection_rate, "face_lost", f"found in {rate:.0%} of the detections"
     if row.face_size_px is not None:
         yield row.face_size_px < settings.min_face_px, "face_small", f"{row.face_size_px} px"
     if row.yaw_deg is not None:

@@ -1,11 +1,11 @@
-"""Faces and their points by MediaPipe: a detector for whole pictures and a mesh that follows one face.
+"""Faces and their landmarks by MediaPipe: a detector for whole pictures and a mesh that follows one face.
 
 Shapes: meshes are (468, 3) float64, x and y in pixels of the upright picture, z in the same unit, growing away from the
 camera. Boxes are (4,): left, upper, right, lower edge in the same pixels.
 
-MediaPipe's models come with its wheels up to version 0.10.21; nothing is downloaded. The mesh keeps the place of the
-face from call to call, so each face that is followed has a mesh of its own, and a black picture clears it (measured:
-its numbers are then those of a new one, at a tenth of the time).
+MediaPipe's models come with its wheels up to version 0.10.21; nothing is downloaded. The mesh remembers the
+position of the face between calls, so each tracked face needs a mesh of its own. A black picture clears it: its output
+is then that of a new mesh, at a tenth of the time (measured).
 """
 
 import os
@@ -20,18 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...optional import import_optional
-from ..video import Picture
+from ..picture import Picture
 from .template import Points, apply, invert
 from .warp import opencv, scaling, size_ratio, warp
 
 Box = NDArray[np.float64]
 
-WINDOW_PX = 256  # side of the picture that the mesh gets
-_DETECTOR_PX = 384  # longer side of what the detector gets, twice its input
-_MAX_SHRINK = 4.0  # of a window, before it is averaged; MediaPipe itself draws the face from any size without
+WINDOW_PX = 256  # side of the input of the mesh
+_DETECTOR_PX = 384  # longer side of the picture given to the detector, twice its network input
+_MAX_SHRINK = 4.0  # a window shrunk by more is averaged first; MediaPipe itself never averages
 _MIN_SCORE = 0.5  # MediaPipe's default, for detector and mesh
 _SAME_FACE = 0.3  # overlap above which two boxes are of one face
-_TILES_PX = (720, 360)  # of the cascade for wide shots: 360 finds faces of 40 px in 1280x720
+_TILES_PX = (720, 360)  # tried in turn on wide shots; 360 finds faces of 40 px in 1280x720
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,7 @@ class Face:
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Return intersection over union.
-
-    Args:
-        a: (4,) box.
-        b: (4,) box.
-
-    Returns:
-        0 to 1.
-    """
+    """Return the intersection over union of two boxes."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -68,42 +60,28 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def area(box: Box) -> float:
-    """Return the area of a box.
-
-    Args:
-        box: (4,).
-
-    Returns:
-        Square pixels.
-    """
+    """Return the area of a box."""
     return float((box[2] - box[0]) * (box[3] - box[1]))
 
 
 class Landmarker:
-    """The models of one process; they are loaded when first used."""
+    """The models of one process, loaded when first used."""
 
     def __init__(self) -> None:
         self._detector: Any = None
-        self._meshes: list[Any] = []  # not in use
+        self._meshes: list[Any] = []  # idle ones
 
     def borrow(self) -> "Mesh":
-        """Hand out a mesh with no memory of a face.
+        """Return a mesh that remembers no face.
 
         Returns:
-            A mesh; give it back by `Mesh.close`.
+            A mesh; return it with `Mesh.close`.
         """
         model = self._meshes.pop() if self._meshes else _load("face_mesh")
         return Mesh(model, self._meshes)
 
     def faces(self, picture: Picture) -> list[Face]:
-        """Find the faces of a picture that are not small in it.
-
-        Args:
-            picture: any.
-
-        Returns:
-            Faces, largest first.
-        """
+        """Detect the faces of a picture that are not small in it, largest first."""
         longer = max(picture.width, picture.height)
         return self._faces_in(
             picture, 0.0, 0.0, picture.width, picture.height, min(1.0, _DETECTOR_PX / longer)
@@ -113,7 +91,7 @@ class Landmarker:
         """Find the faces of a wide shot, in overlapping tiles: slow (a tenth of a second at 720p).
 
         Args:
-            picture: any.
+            picture: picture to search.
 
         Returns:
             Faces of the coarsest tiles that have any, largest first.
@@ -148,14 +126,14 @@ class Landmarker:
 
 
 class Mesh:
-    """Follow one face, from call to call."""
+    """A mesh that follows one face from call to call."""
 
     def __init__(self, model: Any, home: list[Any]) -> None:
         self._model, self._home = model, home
-        self._used = True  # a borrowed model may remember a face
+        self._used = True  # an idle model may remember a face
 
     def points(self, picture: Picture, to_window: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Find the points of the face in a window.
+        """Find the landmarks of the face in a window.
 
         Args:
             picture: the source.
@@ -176,18 +154,18 @@ class Mesh:
         return mesh
 
     def forget(self) -> None:
-        """Clear its memory of the face."""
+        """Clear the memory of the face."""
         if self._used:
             self._model.process(np.zeros((64, 64, 3), np.uint8))
         self._used = False
 
     def close(self) -> None:
-        """Return the model back."""
+        """Return the model to the idle ones."""
         self._home.append(self._model)
 
 
-# A message of 468 points in protocol-buffer form is 468 times: tag and length (2 bytes, 0x0a 0x0f), then x, y, z, each
-# a tag and 4 bytes, little endian. Reading it so takes a tenth of asking every point for its three numbers.
+# The protocol-buffer message of 468 points is 468 times: tag and length (2 bytes, 0x0a 0x0f), then x, y, z, each a tag
+# and 4 bytes, little endian. Parsing the bytes takes a tenth of the time of reading the attributes of every point.
 _POINT = np.dtype({"names": ["x", "y", "z"], "formats": ["<f4"] * 3, "offsets": [3, 8, 13], "itemsize": 17})
 
 
@@ -210,7 +188,7 @@ def _face(detection: Any, size: NDArray[np.int64], back: NDArray[np.float64]) ->
 
 
 def _distinct(faces: list[Face]) -> list[Face]:
-    """Keep the surest of those that overlap; largest first."""
+    """Keep the most certain of overlapping faces; largest first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda f: -f.score):
         if all(overlap(face.box, other.box) < _SAME_FACE for other in kept):
@@ -219,7 +197,7 @@ def _distinct(faces: list[Face]) -> list[Face]:
 
 
 def _offsets(length: int, tile: int) -> list[int]:
-    """Tiles that overlap by half at least, the last one flush with the end."""
+    """Return the offsets of tiles that overlap by at least half, the last one flush with the end."""
     if length <= tile:
         return [0]
     num = -(-(length - tile) * 2 // tile)
@@ -265,18 +243,18 @@ def _load(name: str) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Send what C++ code prints to standard error nowhere; Python's own exceptions still rise."""
+    """Discard what C++ code prints to standard error; Python exceptions still propagate."""
     os.environ.setdefault("GLOG_minloglevel", "3")
-    # Of protobuf, on each first use of a message type.
+    # protobuf warns at the first use of each message type.
     warnings.filterwarnings("ignore", message="SymbolDatabase.GetPrototype", category=UserWarning)
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    stderr = os.dup(2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(devnull, 2)
         yield
     finally:
         sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)

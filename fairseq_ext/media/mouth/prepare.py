@@ -1,4 +1,4 @@
-"""A video file to its clips in one pass; and the same as work for `fairseq_ext.jobs`."""
+"""Prepare the clips of a video file in one pass; the same as work for `fairseq_ext.jobs`."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from .writer import PARTIAL
 if TYPE_CHECKING:
     from ...jobs import Item, Outcome, Work
 
-_START_BEFORE_S = 0.5  # the first frame may be from before the segment
+_START_BEFORE_S = 0.5  # the first frame may come from before the segment
 
 
 def prepare_file(
@@ -35,14 +35,14 @@ def prepare_file(
     """Make the clips of a video: one decoding, pictures and sound together, in bounded memory.
 
     Args:
-        root: of the paths.
-        video: what to cut.
-        out: the folder of all clips; those that are accepted get their files there.
-        settings: of the preparation.
-        landmarker: the models of this process.
+        root: root folder of the paths.
+        video: video and its segments.
+        out: folder of all clips, where accepted ones get their files.
+        settings: settings of the preparation.
+        landmarker: models of this process.
 
     Returns:
-        A row per segment, in the order given; a file that cannot be used has its reason in all of them.
+        A row per segment, in the order given; for a file that cannot be used, all have its reason.
     """
     try:
         audio = None if video.audio is None else Path(root) / video.audio
@@ -71,7 +71,7 @@ def _rows(
     settings: MouthSettings,
     landmarker: Landmarker,
 ) -> Iterator[ClipRow]:
-    """Start each clip shortly before its segment and finishes it when all of it has come."""
+    """Start each clip shortly before its segment; finish it when all of it has come."""
 
     def start(segment: Segment) -> Clip:
         crops: Crops = (
@@ -100,14 +100,14 @@ def _rows(
 
 
 def items(root: str | os.PathLike[str], videos: Iterable[VideoFile]) -> Iterator["Item"]:
-    """Make an item of work per video; the size of its files tells when one was mended or replaced.
+    """Yield an item of work per video; the size of its files tells when one was fixed or replaced.
 
     Args:
-        root: of the paths.
-        videos: what to cut.
+        root: root folder of the paths.
+        videos: videos and their segments.
 
     Yields:
-        Items whose id is that of the clip, or of a video with several its path.
+        Items; the id is that of the clip, or the path of a video with several clips.
 
     Raises:
         ValueError: for an id that cannot name files.
@@ -130,15 +130,15 @@ def _num_bytes(path: Path) -> int | None:
 
 
 class MouthWork:
-    """Make the clips of one video per item; one of these per process, with its own models."""
+    """Work that makes the clips of one video per item; each process has its own, with its own models."""
 
     def __init__(self, root: str, out: str, settings: MouthSettings) -> None:
-        """Set folders and settings; models are loaded with the first video.
+        """Set folders and settings; the models are loaded with the first video.
 
         Args:
-            root: of the videos.
-            out: the folder of all clips.
-            settings: of the preparation.
+            root: root folder of the videos.
+            out: folder of all clips.
+            settings: settings of the preparation.
         """
         self._prepare = partial(prepare_file, root, out=out, settings=settings, landmarker=Landmarker())
 
@@ -146,10 +146,10 @@ class MouthWork:
         """Prepare a video.
 
         Args:
-            item: of `items`.
+            item: item of `items`.
 
         Returns:
-            `clips`: the rows.
+            `clips`: rows of the clips.
 
         Raises:
             Rejected: with the rows, when all clips of the video are rejected.
@@ -164,12 +164,12 @@ class MouthWork:
 
 
 def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
-    """Make the work of one process; `functools.partial` of this is what `jobs.run` wants.
+    """Make the work of one process; pass `functools.partial` of this to `jobs.run`.
 
     Args:
-        root: of the videos.
-        out: the folder of all clips.
-        settings: of the preparation.
+        root: root folder of the videos.
+        out: folder of all clips.
+        settings: settings of the preparation.
 
     Returns:
         Work of one video per item.
@@ -187,10 +187,10 @@ def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
 
 
 def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
-    """Collect the rows of all videos.
+    """Yield the rows of all videos.
 
     Args:
-        outcomes: of the job, in the order of the plan.
+        outcomes: outcomes of the run, in the order of its items.
 
     Yields:
         Rows; a video that made the work fail has one, rejected as `failed`.
@@ -204,11 +204,11 @@ def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
 
 
 def merge(out: str | os.PathLike[str], outcomes: Iterable["Outcome"]) -> Counter[str]:
-    """Write the tables of a finished job and removes what killed processes left.
+    """Write the tables of a finished run and remove what killed processes left.
 
     Args:
-        out: the folder of all clips.
-        outcomes: of the job, in the order of the plan.
+        out: folder of all clips.
+        outcomes: outcomes of the run, in the order of its items.
 
     Returns:
         Clips by reason; "" for those that are ok.

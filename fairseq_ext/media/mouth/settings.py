@@ -1,4 +1,4 @@
-"""What can be set about mouth clips, each with its unit; the defaults are measured in `tests/bench/mouth.py`."""
+"""Settings of mouth clips, with their units; the defaults were measured with `tests/bench/mouth.py`."""
 
 import argparse
 from dataclasses import dataclass, field, fields
@@ -21,48 +21,46 @@ class MouthSettings:
     detect_every: int = _setting(
         5, "frames from one detection to the next; between them the face is interpolated"
     )
-    smoothing_frames: int = _setting(6, "frames on either side whose mean steadies the crop; 0: none")
+    smoothing_frames: int = _setting(6, "frames on either side that are averaged to smooth the crop; 0: none")
     mouth_scale: float = _setting(
         1.0, "above 1: closer to the mouth; 1: 96 px are 1.2 times the eyes' outer corners"
     )
-    min_detection_rate: float = _setting(0.8, "least share of the looks in which the face was found, 0 to 1")
-    max_gap_s: float = _setting(1.0, "longest stretch without the face that is bridged, in seconds")
+    min_detection_rate: float = _setting(0.8, "least share of detections that find the face, 0 to 1")
+    max_gap_s: float = _setting(1.0, "longest gap without the face that is interpolated, in seconds")
     min_face_px: float = _setting(32.0, "narrowest face in the source, in pixels")
     max_yaw_deg: float = _setting(
-        90.0, "farthest turn of the head to the side (median over the clip), in degrees"
+        90.0, "largest turn of the head to the side (median over the clip), in degrees"
     )
     min_frames: int = _setting(10, "shortest clip, in frames at 25 per second")
     max_missing_s: float = _setting(
-        0.5, "most of a segment that may be missing at the end of its file, in seconds"
+        0.5, "longest part of a segment that may be missing at the end of its file, in seconds"
     )
     max_av_difference_s: float = _setting(
-        1.0, "most by which sound and picture may differ in length, in seconds"
+        1.0, "largest difference in length between sound and picture, in seconds"
     )
     crf: int = _setting(18, "quality of the H.264 clips (lower is better and larger)")
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.input not in INPUTS:
-            raise ValueError(f"input: one of {', '.join(INPUTS)} expected, found {self.input!r}; choose one")
+            raise ValueError(f"input: expected one of {', '.join(INPUTS)}, found {self.input!r}")
         least = {"detect_every": 1, "smoothing_frames": 0, "min_frames": 1, "crf": 0, "max_gap_s": 0.0}
         most = {"min_detection_rate": 1.0, "crf": 51, "max_yaw_deg": 180.0}
         for name, smallest in least.items():
             if getattr(self, name) < smallest:
-                raise ValueError(
-                    f"{name}: {smallest} or more expected, found {getattr(self, name)}; raise it"
-                )
+                raise ValueError(f"{name}: expected {smallest} or more, found {getattr(self, name)}")
         for name, largest in most.items():
             if getattr(self, name) > largest:
-                raise ValueError(f"{name}: {largest} or less expected, found {getattr(self, name)}; lower it")
+                raise ValueError(f"{name}: expected {largest} or less, found {getattr(self, name)}")
         if not 0.1 <= self.mouth_scale <= 10:
-            raise ValueError(f"mouth_scale: 0.1 to 10 expected, found {self.mouth_scale}; 1 is usual")
+            raise ValueError(f"mouth_scale: expected 0.1 to 10, found {self.mouth_scale}; 1 is usual")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add an option per setting.
 
     Args:
-        parser: gets `--detect-every` and so on.
+        parser: parser that gets `--detect-every` and so on.
     """
     group = parser.add_argument_group("clips")
     for item in fields(MouthSettings):
@@ -74,10 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_args(args: argparse.Namespace) -> MouthSettings:
-    """Take the settings out of a parsed command line.
+    """Build the settings from a parsed command line.
 
     Args:
-        args: of a parser that `add_arguments` saw.
+        args: parsed command line, with the options of `add_arguments`.
 
     Returns:
         The settings.

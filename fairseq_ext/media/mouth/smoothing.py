@@ -1,9 +1,9 @@
-"""From looks at some frames to a steady pose for every frame, while the frames stream by.
+"""Smoothing: from detections on some frames to a smoothed pose for every frame, while the frames stream by.
 
 Shapes: `marks` are (P, 2) float64, points `template.KEPT` in pixels of the upright picture.
 
-Frames wait until the looks on both sides are known, so interpolation and smoothing may be centred and the crop never
-lags behind the face. Neither reaches across a scene cut. At most `max_gap` frames and the smoothing window wait, so
+Frames wait until the detections on both sides are known, so that interpolation and smoothing can be centred and the
+crop never lags behind the face. Neither crosses a scene cut. At most `max_gap` frames and the smoothing window wait, so
 memory does not grow with the clip.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..video import Picture
+from ..picture import Picture
 from .template import ANCHORS, Points
 
 _NUM_ANCHORS = len(ANCHORS)
@@ -21,25 +21,25 @@ _NUM_ANCHORS = len(ANCHORS)
 
 @dataclass(slots=True)
 class Frame:
-    """A frame of the clip on its way.
+    """A frame of the clip that waits for its pose.
 
     Attributes:
-        picture: what it shows.
-        marks: (P, 2), seen or interpolated; None while not known.
-        seen: whether the marks are of a look at this very frame.
-        pose: (6, 2) anchors and the mouth's centre.
-        steady: (6, 2) smoothed pose, filled before the frame is handed out.
+        picture: picture of the frame.
+        marks: (P, 2), detected or interpolated; None while unknown.
+        seen: whether the marks were detected in this very frame.
+        pose: (6, 2) anchors and centre of the mouth.
+        smoothed: (6, 2) smoothed pose, set before the frame is yielded.
     """
 
     picture: Picture
     marks: Points | None
     seen: bool
     pose: Points | None = None
-    steady: Points | None = None
+    smoothed: Points | None = None
 
 
 def pose_of(marks: Points) -> Points:
-    """Reduce the marks to what the crop follows.
+    """Reduce the marks to the points that the crop follows.
 
     Args:
         marks: (P, 2).
@@ -51,11 +51,11 @@ def pose_of(marks: Points) -> Points:
     return np.concatenate([marks[:_NUM_ANCHORS], lips.sum(axis=0, keepdims=True) / len(lips)])
 
 
-class Steadier:
-    """Take frames in order and gives them back in order, with their poses.
+class Smoother:
+    """A queue that takes frames in order and yields them in order, with their smoothed poses.
 
     Attributes:
-        too_long: whether too many frames waited for a look that finds the face; nothing is handed out from then on.
+        too_long: whether too many frames waited for a detection that finds the face; no frame is yielded from then on.
     """
 
     def __init__(self, half_window: int, max_gap: int) -> None:
@@ -63,25 +63,25 @@ class Steadier:
 
         Args:
             half_window: frames on either side that are averaged.
-            max_gap: most frames from one look that found the face to the next.
+            max_gap: largest number of frames between two detections that find the face.
         """
         self.too_long = False
         self._half, self._max_gap = half_window, max_gap
-        self._unknown: deque[Frame] = deque()  # frames after the last look
-        self._last: Points | None = None  # marks of the last look, in this scene
-        self._known: list[Frame] = []  # with marks; frames already handed out stay while a window needs them
-        self._next = 0  # index in `_known` of the next to hand out
-        self._held: Points | None = None  # marks that the scene before ended with
+        self._unknown: deque[Frame] = deque()  # frames after the last detection
+        self._last: Points | None = None  # marks of the last detection in this scene
+        self._known: list[Frame] = []  # with marks; frames already yielded stay while a window needs them
+        self._next = 0  # index in `_known` of the next frame to yield
+        self._held: Points | None = None  # last marks of the scene before
 
     def add(self, picture: Picture, marks: Points | None) -> Iterator[Frame]:
-        """Take the next frame.
+        """Add the next frame.
 
         Args:
-            picture: what it shows.
-            marks: (P, 2) where it was looked at and the face found, else None.
+            picture: picture of the frame.
+            marks: (P, 2) where a detection found the face, else None.
 
         Yields:
-            Frames whose pose is settled by now.
+            Frames whose pose is known by now.
         """
         if self.too_long:
             return
@@ -92,14 +92,14 @@ class Steadier:
             yield from self._ready(False)
 
     def end_scene(self) -> Iterator[Frame]:
-        """Says that the next frame is of another scene, or that there is none.
+        """End the scene.
 
         Yields:
-            All frames that waited. In a scene without the face they get its last place.
+            All frames that waited. In a scene without the face they get its last position.
         """
         self._check_gap(False)
         marks = self._held if self._last is None else self._last
-        if self.too_long or marks is None:  # a first scene without a face waits for the next
+        if self.too_long or marks is None:  # a first scene without a face waits for the next scene
             return
         for frame in self._unknown:
             frame.marks = marks
@@ -108,22 +108,18 @@ class Steadier:
         yield from self._ready(True)
         self._known, self._next, self._last, self._held = [], 0, None, marks
 
-    def look_back(self, marks: Points | None) -> None:
-        """Add the marks of a late look at the last frame.
+    def add_late(self, marks: Points | None) -> None:
+        """Add the marks of a late detection on the last frame.
 
         Args:
-            marks: (P, 2), or None where the face was not found.
+            marks: (P, 2), or None for a detection that failed.
         """
         if marks is not None and self._unknown and not self.too_long:
             self._unknown[-1].marks, self._unknown[-1].seen = marks, True
             self._settle(marks)
 
     def waiting(self) -> Picture | None:
-        """Return the last frame when its marks are not known.
-
-        Returns:
-            Its picture, or None.
-        """
+        """Return the picture of the last frame when its marks are unknown, else None."""
         return self._unknown[-1].picture if self._unknown else None
 
     def _check_gap(self, found: bool) -> None:
@@ -133,7 +129,7 @@ class Steadier:
             self._known.clear()
 
     def _settle(self, marks: Points) -> None:
-        """Interpolate up to a look; what comes before the first look of a scene gets its marks."""
+        """Interpolate up to a detection; frames before the first one of a scene get its marks."""
         steps = len(self._unknown)
         start = marks if self._last is None else self._last
         for step, frame in enumerate(self._unknown, 1):
@@ -149,14 +145,14 @@ class Steadier:
         self._known.append(frame)
 
     def _ready(self, complete: bool) -> Iterator[Frame]:
-        """Hand out frames with a full window after them; near either end of a scene the window shrinks on both
-        sides alike, so that it stays centred."""
+        """Yield frames with a full window after them; near either end of a scene the window shrinks on both sides,
+        so that it stays centred."""
         last = len(self._known) if complete else len(self._known) - self._half
         while self._next < last:
             half = min(self._half, self._next, len(self._known) - 1 - self._next)
             window = self._known[self._next - half : self._next + half + 1]
             frame = self._known[self._next]
-            frame.steady = np.add.reduce([f.pose for f in window if f.pose is not None]) / len(window)
+            frame.smoothed = np.add.reduce([f.pose for f in window if f.pose is not None]) / len(window)
             yield frame
             self._next += 1
         surplus = self._next - self._half

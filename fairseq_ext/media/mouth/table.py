@@ -1,4 +1,4 @@
-"""`clips.tsv`: one row per clip, the rejected ones too, with what was measured and why it was rejected."""
+"""`clips.tsv`: a row per clip, rejected ones included, with the measurements and the reason of a rejection."""
 
 import os
 from collections import Counter
@@ -11,17 +11,16 @@ from ...files import atomic_write, read_lines, split_row
 
 TABLE = "clips.tsv"
 SUMMARY = "rejections.tsv"
-_MISSING_S = (
-    0.2  # less is a rounded length, or sound that outlasts the picture (whole files miss 0.07 s at most)
-)
+# Less comes from rounded lengths, or sound longer than the picture: undamaged files miss at most 0.07 s.
+_MISSING_S = 0.2
 
 # Why a clip is rejected, and what can be done about it.
 REASONS = {
-    "missing": "no such file, or none with its sound: mend the list and add --update, or put the file there and add "
+    "missing": "no such file, or none with its sound: fix the list and add --update, or put the file there and add "
     "--retry-rejected",
     "unreadable": "FFmpeg cannot open it: copy it again",
-    "no_video": "it holds no moving picture: an audio file, or the wrong stream",
-    "beyond_end": "the segment starts behind the end of its file: the file was cut off, or the times are of another",
+    "no_video": "it holds no video stream: an audio file, or a cover picture",
+    "beyond_end": "the segment starts after the end of its file: the file was cut off, or the times are wrong",
     "cut_off": "more of the segment than --max-missing-s is missing: copy the file again",
     "video_gap": "the picture stands still for longer than --max-gap-s: damage, or slides",
     "too_short": "fewer frames than --min-frames",
@@ -30,38 +29,38 @@ REASONS = {
     "face_small": "the face is narrower than --min-face-px",
     "face_turned": "the head is turned farther than --max-yaw-deg",
     "av_mismatch": "sound and picture differ in length by more than --max-av-difference-s",
-    "failed": "the program failed at it: see jobs/problems.tsv, then --retry-failed",
+    "failed": "an error of the program: see jobs/crop/problems.tsv, then --retry-failed",
     "not_square": "with --input mouth a square picture is expected; without it the mouth is found in a face",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ClipRow:
-    """What became of a clip.
+    """The result for a clip: measurements and verdict.
 
     Attributes:
-        id: names its files.
-        source: the video, relative to the corpus's root.
-        start_s: of the segment, in the file's time; None: the whole file.
-        end_s: of the segment; None: the end of the file.
-        num_frames: at 25 per second.
-        num_samples: at 16 kHz; 640 per frame.
-        detection_rate: share of looks that found the face.
-        longest_gap_s: longest stretch without it, from a look in vain to the next that found it.
-        face_size_px: median side of the face in the source: the square root of its box.
-        jitter_px: mean distance from the face as seen to the smoothed one, in pixels of the crop.
-        yaw_deg: median turn of the head to the side, absolute.
-        num_faces: most faces seen at once.
-        choice: the rule that chose this one: only, largest, nearest.
-        num_resets: how often the face was taken up anew, after a cut or a loss.
-        num_cuts: scene cuts.
-        av_difference_s: length of the sound less that of the picture, before the sound was fitted.
-        missing_s: of the segment (or of the length that the file states), not in the file.
-        num_bad_packets: packets and pictures that could not be decoded.
+        id: id of the clip, the name of its files.
+        source: path of the video, relative to the root of the corpus.
+        start_s: start of the segment in the file, s; None: the whole file.
+        end_s: end of the segment, s; None: the end of the file.
+        num_frames: number of frames, 25 per second.
+        num_samples: number of samples at 16 kHz, 640 per frame.
+        detection_rate: share of detections that found the face.
+        longest_gap_s: longest gap, from a failed detection to the next successful one, s.
+        face_size_px: median size of the face in the source: square root of the area of its box, px.
+        jitter_px: mean distance between detected and smoothed face, in pixels of the crop.
+        yaw_deg: median absolute turn of the head to the side, degrees.
+        num_faces: largest number of faces in one frame.
+        choice: rule by which the face was chosen: only, largest, nearest.
+        num_resets: how often the face was chosen anew, after a cut or a loss.
+        num_cuts: number of scene cuts.
+        av_difference_s: length of the sound minus that of the pictures, before the sound is trimmed or padded, s.
+        missing_s: part of the segment (or of the length stated in the file) that the file does not hold, s.
+        num_bad_packets: number of packets and pictures that could not be decoded.
         audio: ok, silent (only zeros), none (no sound stream: the wav file is silence), damaged (gaps are silence).
         status: ok or rejected.
         reason: a key of `REASONS`, or "".
-        detail: more about the reason.
+        detail: details of the reason.
     """
 
     id: str
@@ -89,43 +88,32 @@ class ClipRow:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether the file is cut off or damaged where the clip is; enough may be left for it to be ok."""
+        """Whether the file is cut off or damaged within the clip; the clip may still be ok."""
         return self.missing_s > _MISSING_S or self.num_bad_packets > 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row for a record of a job.
-
-        Returns:
-            Values by column.
-        """
+        """Return the values by column, for JSON."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ClipRow":
-        """Make a row of a record.
-
-        Args:
-            values: of `to_json`.
-
-        Returns:
-            The row.
-        """
+        """Build a row from the values of `to_json`."""
         return cls(**values)
 
 
 COLUMNS = tuple(item.name for item in fields(ClipRow))
-_KINDS = {item.name: item.type for item in fields(ClipRow)}  # str, int, float, or one of them and None
+_TYPES = {item.name: item.type for item in fields(ClipRow)}  # str, int, float, or one of them and None
 
 
 def write_clips_table(clips: str | os.PathLike[str], rows: Iterable[ClipRow]) -> Counter[str]:
-    """Write `clips.tsv`, and `rejections.tsv`: how many clips each reason cost and what to do.
+    """Write `clips.tsv`, and `rejections.tsv` with the number of clips per reason and what to do.
 
     Args:
         clips: the folder of prepared clips.
-        rows: of all clips, streamed.
+        rows: rows of all clips, streamed.
 
     Returns:
-        Clips by reason; "" for those that are ok.
+        Number of clips by reason; "" for accepted ones.
     """
     counts: Counter[str] = Counter()
     with atomic_write(Path(clips) / TABLE) as file:
@@ -147,13 +135,13 @@ def read_clips(clips: str | os.PathLike[str], *, status: str | None = "ok") -> I
 
     Args:
         clips: the folder of prepared clips.
-        status: only those ("ok", "rejected"); None: all.
+        status: "ok" or "rejected" for only such clips; None: all.
 
     Yields:
-        Rows in the table's order.
+        Rows in the order of the table.
 
     Raises:
-        ValueError: naming file and line, for another header or a cell of another kind.
+        ValueError: with file and line, for another header or a cell of the wrong type.
     """
     path = Path(clips) / TABLE
     for number, line in enumerate(read_lines(path), 1):
@@ -161,7 +149,7 @@ def read_clips(clips: str | os.PathLike[str], *, status: str | None = "ok") -> I
         if number == 1:
             if tuple(line.split("\t")) != COLUMNS:
                 raise ValueError(
-                    f"{where}: columns {', '.join(COLUMNS)} expected, found {line!r}; prepare it again"
+                    f"{where}: expected columns {', '.join(COLUMNS)}, found {line!r}; prepare the clips again"
                 )
             continue
         cells = split_row(line, len(COLUMNS), where)
@@ -171,19 +159,12 @@ def read_clips(clips: str | os.PathLike[str], *, status: str | None = "ok") -> I
 
 
 def count_damaged(clips: str | os.PathLike[str]) -> int:
-    """Count the clips that are ok although their file is cut off or damaged.
-
-    Args:
-        clips: the folder of prepared clips.
-
-    Returns:
-        How many; columns missing_s and num_bad_packets say which.
-    """
+    """Count the accepted clips whose file is cut off or damaged."""
     return sum(row.is_damaged for row in read_clips(clips))
 
 
 def _cell(value: object) -> str:
-    """Whole and short: times keep six digits, so that segments come back as they were."""
+    """Format a cell; times keep six digits, so that segments read back as they were."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -192,12 +173,14 @@ def _cell(value: object) -> str:
 
 
 def _value(name: str, cell: str, where: str) -> Any:
-    kind = _KINDS[name]
-    if kind is str:
+    cell_type = _TYPES[name]
+    if cell_type is str:
         return cell
-    if cell == "" and kind in {int | None, float | None}:
+    if cell == "" and cell_type in {int | None, float | None}:
         return None
     try:
-        return int(cell) if kind in {int, int | None} else float(cell)
+        return int(cell) if cell_type in {int, int | None} else float(cell)
     except ValueError as error:
-        raise ValueError(f"{where}: a number as {name} expected, found {cell!r}; prepare it again") from error
+        raise ValueError(
+            f"{where}: expected a number as {name}, found {cell!r}; prepare the clips again"
+        ) from error

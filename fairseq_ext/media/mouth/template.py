@@ -1,4 +1,4 @@
-"""The reference face and the similarity that takes a face onto it.
+"""The reference face, and the similarity transform that maps a face onto it.
 
 Shapes: points are (N, 2) float, (x, y) in pixels; matrices (2, 3) float64. Indices are those of MediaPipe's mesh of 468
 points.
@@ -11,7 +11,7 @@ from .settings import SIZE_PX
 
 Points = NDArray[np.float64]
 
-# Parts of the face that speech does not move: the corners of the eyes, outer and inner, and the foot of the nose.
+# Points that speech does not move: the corners of the eyes, outer and inner, and the base of the nose.
 ANCHORS = (33, 133, 362, 263, 2)
 # Both edges of both lips.
 LIPS = (
@@ -20,10 +20,10 @@ LIPS = (
 )  # fmt: skip
 KEPT = (*ANCHORS, *LIPS)
 
-# Where the anchors are on average, in distances between the outer corners of the eyes, from their middle. Measured by
-# us: the mean over the 375 frames of five speakers of the GRID corpus (bbaf2n, brbk7n, lbax4n, lbbc2a, lrwp9a), each
-# frame turned so that the outer corners are level, mirrored halves averaged. Their standard deviation between speakers
-# is below 0.03.
+# Mean positions of the anchors, relative to the middle between the outer corners of the eyes, in units of the distance
+# between these corners. Our measurement: the mean over the 375 frames of five speakers of the GRID corpus (bbaf2n,
+# brbk7n, lbax4n, lbbc2a, lrwp9a), each frame rotated so that the outer corners are level, mirrored halves averaged. The
+# standard deviation between speakers is below 0.03.
 _TEMPLATE = np.array([(-0.5, 0.0), (-0.194, 0.019), (0.194, 0.019), (0.5, 0.0), (0.0, 0.545)])
 # The same mean has the mouth's corners 0.56 apart, its centre 0.82 and the chin 1.32 below the eyes, and is 1.52 wide:
 # 80 px between the outer corners show it from the middle of the nose to below the chin, the mouth 44 px wide.
@@ -31,7 +31,7 @@ _EYES_PX = 80.0
 
 
 def similarity(source: Points, target: Points) -> NDArray[np.float64]:
-    """Fit turn, scale and shift by least squares (Umeyama 1991, IEEE TPAMI 13(4); no reflection, in two dimensions).
+    """Fit rotation, scale and shift by least squares (Umeyama 1991, IEEE TPAMI 13(4); in 2D, without reflection).
 
     With points as complex numbers about their means the turn and scale are one complex factor.
 
@@ -51,7 +51,7 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
 
 
 def crop_matrix(anchors: Points, mouth: Points, scale: float = 1.0) -> NDArray[np.float64]:
-    """Return the matrix that makes a face upright, brings it to the template's size and puts the mouth in the middle.
+    """Return the matrix that makes a face upright, scales it to the template and centres the mouth.
 
     Args:
         anchors: (5, 2) points `ANCHORS` of the face.
@@ -67,42 +67,19 @@ def crop_matrix(anchors: Points, mouth: Points, scale: float = 1.0) -> NDArray[n
 
 
 def compose(second: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Merge two matrices.
-
-    Args:
-        second: (2, 3), applied to what `first` gives.
-        first: (2, 3).
-
-    Returns:
-        (2, 3) matrix that does both.
-    """
+    """Return the matrix of `first`, then `second`."""
     merged = second[:, :2] @ first
     merged[:, 2] += second[:, 2]
     return merged
 
 
 def apply(matrix: NDArray[np.float64], points: Points) -> Points:
-    """Move points.
-
-    Args:
-        matrix: (2, 3).
-        points: (..., 2).
-
-    Returns:
-        (..., 2) points.
-    """
+    """Apply a (2, 3) matrix to (..., 2) points."""
     moved: Points = points @ matrix[:, :2].T + matrix[:, 2]
     return moved
 
 
 def invert(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Invert a matrix.
-
-    Args:
-        matrix: (2, 3).
-
-    Returns:
-        (2, 3) matrix back.
-    """
+    """Return the inverse of a (2, 3) matrix."""
     back = np.linalg.inv(matrix[:, :2])
     return np.column_stack([back, -back @ matrix[:, 2]])

@@ -1,10 +1,10 @@
-"""Follows one face through a clip, looking at one frame in a few; says where scenes are cut.
+"""Tracking of one face through a clip by detections on every few frames; detection of scene cuts.
 
 Shapes: boxes (4,) and meshes (468, 3) as in `landmarker`.
 
-A look costs least where the face was seen before: a window about it goes to the mesh. Lost, the detector searches the
-whole frame, and at longer and longer intervals the tiles of a wide shot. A face that comes back is taken for the same
-when it overlaps the last place; after a second, or after a cut, the choice is made anew.
+A detection is cheapest where the face was before: the mesh gets a window around it. Once the face is lost, the detector
+searches the whole frame and, at longer and longer intervals, the tiles of a wide shot. A face that comes back is taken
+for the same when it overlaps the last position; after a second, or after a cut, the face is chosen anew.
 """
 
 from dataclasses import dataclass
@@ -12,29 +12,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..video import Picture
+from ..picture import Picture
 from .landmarker import WINDOW_PX, Box, Face, Landmarker, area, overlap
 from .settings import FRAMES_PER_S
 from .template import Points, similarity
 from .warp import size_ratio
 
 _FACE_IN_WINDOW = (
-    0.5  # width of the mesh by that of the window; the detector inside the mesh wants some margin
+    0.5  # width of the mesh relative to the window; the detector inside the mesh needs some margin
 )
-_RETRY_FACE_IN_WINDOW = 0.75  # where a neighbour was taken
-_DRIFT = (
-    0.08  # of the window: the window stays put until the face has moved this far, which keeps the mesh steady
-)
-_GROWTH = 1.15  # or grown or shrunk by this
-_SAME_FACE = 0.3  # overlap (IoU) from look to look
-_STILL_THERE = 0.5  # overlap that makes a face the same after what looks like a cut: a flash, a light
-_FORGET_AFTER = 1 * FRAMES_PER_S  # frames after which any face may be taken
-_CHECK_EVERY = 4 * FRAMES_PER_S  # frames: the detector confirms that what is followed is a face
+_RETRY_FACE_IN_WINDOW = 0.75  # tried when the mesh takes a neighbour instead
+_DRIFT = 0.08  # of the window, which stays until the face has moved this far: moving it makes the mesh jitter
+_GROWTH = 1.15  # or has grown or shrunk by this factor
+_SAME_FACE = 0.3  # overlap (IoU) between detections
+_STILL_THERE = 0.5  # overlap at which a face is the same after an apparent cut, such as a flash
+_FORGET_AFTER = 1 * FRAMES_PER_S  # frames after which any face may be chosen
+_CHECK_EVERY = 4 * FRAMES_PER_S  # frames after which the detector confirms that the mesh is on a face
 _FIRST_TILES_AFTER, _TILES_AT_MOST_EVERY = 1, 10 * FRAMES_PER_S
-_NEAR_FACE_AT = 1.0  # of the face's width: how far from the given place the speaker may be
-_CUT_SAMPLES = (18, 32)  # places of a picture that are compared
-_CUT_DIFFERENCE = 24.0  # mean difference of them, of 255; speakers that move stay below 10
-_CUT_RATIO = 4.0  # and this often the usual difference
+_NEAR_FACE_AT = 1.0  # widths of the face: largest distance of the speaker from the given position
+_CUT_SAMPLES = (18, 32)  # grid of pixels that are compared
+_CUT_DIFFERENCE = 24.0  # their mean difference, of 255; moving speakers stay below 10
+_CUT_RATIO = 4.0  # and this multiple of the usual difference
 
 
 @dataclass(slots=True)
@@ -42,10 +40,10 @@ class Choice:
     """How the face was chosen.
 
     Attributes:
-        num_faces: most faces seen at once.
-        rule: "only", "largest" (of several), "nearest" (to the place the corpus gives), or "" for none yet.
-        num_resets: how often the face was taken up anew, after a cut or a loss.
-        num_cuts: scene cuts.
+        num_faces: largest number of faces in one frame.
+        rule: "only", "largest" (of several), "nearest" (to the position given by the corpus), or "" for none yet.
+        num_resets: how often the face was chosen anew, after a cut or a loss.
+        num_cuts: number of scene cuts.
     """
 
     num_faces: int = 0
@@ -55,21 +53,14 @@ class Choice:
 
 
 class CutDetector:
-    """Compare each picture with the one before at a few hundred places."""
+    """A detector of scene cuts: compares each picture with the one before on a grid of pixels."""
 
     def __init__(self) -> None:
         self._last: NDArray[np.int16] | None = None
         self._usual = 0.0
 
     def is_cut(self, picture: Picture) -> bool:
-        """Whether a scene starts here.
-
-        Args:
-            picture: the next one.
-
-        Returns:
-            True for the first picture of a new scene.
-        """
+        """Return whether a picture is the first of a new scene."""
         height, width = picture.luma.shape
         rows, columns = max(1, height // _CUT_SAMPLES[0]), max(1, width // _CUT_SAMPLES[1])
         samples = picture.luma[rows // 2 :: rows, columns // 2 :: columns].astype(np.int16)
@@ -87,25 +78,25 @@ class CutDetector:
 
 
 class Tracker:
-    """One face of one clip.
+    """A tracker of one face of one clip.
 
     Attributes:
-        choice: how it was chosen.
+        choice: how the face was chosen.
     """
 
     def __init__(self, landmarker: Landmarker, face_at: tuple[float, float] | None = None) -> None:
         """Start without a face.
 
         Args:
-            landmarker: the models.
-            face_at: where the face is, (x, y) from 0 to 1; None: take the largest.
+            landmarker: models.
+            face_at: (x, y) of the face, from 0 to 1 in the picture; None: take the largest face.
         """
         self.choice = Choice()
         self._landmarker = landmarker
         self._mesh = landmarker.borrow()
         self._face_at = face_at
-        self._window: NDArray[np.float64] | None = None  # (2, 3) to the mesh's window; None: no face
-        self._box: Box | None = None  # last place
+        self._window: NDArray[np.float64] | None = None  # (2, 3) to the window of the mesh; None: no face
+        self._box: Box | None = None  # last position
         self._after_cut = False
         self._last_seen = 0
         self._next_tiles = 0
@@ -113,22 +104,22 @@ class Tracker:
         self._next_check = _CHECK_EVERY
 
     def cut(self) -> None:
-        """Says that the next look is at another scene."""
+        """Start a new scene."""
         self.choice.num_cuts += 1
         self._lose()
         self._after_cut = True
         self._next_tiles = 0
         self._tiles_after = _FIRST_TILES_AFTER
 
-    def look(self, picture: Picture, frame: int) -> NDArray[np.float64] | None:
-        """Find the face.
+    def detect(self, picture: Picture, frame: int) -> NDArray[np.float64] | None:
+        """Find the face in a frame.
 
         Args:
-            picture: a frame.
-            frame: its index, growing from look to look.
+            picture: picture of the frame.
+            frame: index of the frame; grows from call to call.
 
         Returns:
-            (468, 3) mesh, or None where the face is not to be seen.
+            (468, 3) mesh, or None where the face is not found.
         """
         mesh = self._follow(picture, frame)
         if mesh is None:
@@ -139,7 +130,7 @@ class Tracker:
         return mesh
 
     def close(self) -> None:
-        """Return the mesh back."""
+        """Return the mesh."""
         self._mesh.close()
 
     def _follow(self, picture: Picture, frame: int) -> NDArray[np.float64] | None:
@@ -157,7 +148,7 @@ class Tracker:
         return mesh
 
     def _confirmed(self, picture: Picture, frame: int, mesh: NDArray[np.float64]) -> bool:
-        """Now and then asks the detector, which counts the faces too; a wide shot's face it need not see."""
+        """Confirm the face by the detector every few seconds, and count the faces; it may miss that of a wide shot."""
         if frame < self._next_check:
             return True
         self._next_check = frame + _CHECK_EVERY
@@ -177,7 +168,7 @@ class Tracker:
         return mesh
 
     def _take(self, picture: Picture, frame: int, faces: list[Face]) -> NDArray[np.float64] | None:
-        """Take the first of the acceptable faces in which the mesh agrees with the detector."""
+        """Choose the first of the acceptable faces on which mesh and detector agree."""
         self.choice.num_faces = max(self.choice.num_faces, len(faces))
         for face, rule in self._acceptable(picture, frame, faces):
             mesh = self._mesh_of(picture, face)
@@ -192,7 +183,7 @@ class Tracker:
         return None
 
     def _acceptable(self, picture: Picture, frame: int, faces: list[Face]) -> list[tuple[Face, str]]:
-        """Order the faces that may be taken, each with the rule that allows it."""
+        """Return the faces that may be chosen in order of preference, each with its rule."""
         box = self._box
         if box is not None:
             least = _STILL_THERE if self._after_cut else _SAME_FACE / 2
@@ -209,7 +200,7 @@ class Tracker:
         place = np.array([at[0] * picture.width, at[1] * picture.height])
 
         def distance(face: Face) -> float:
-            """In widths of the face."""
+            """Return the distance in widths of the face."""
             return float(np.hypot(*(_centre(face.box) - place)) / (face.box[2] - face.box[0]))
 
         near = [f for f in faces if distance(f) < _NEAR_FACE_AT]
@@ -226,7 +217,7 @@ class Tracker:
         return None
 
     def _move_window(self, mesh: NDArray[np.float64]) -> None:
-        """Put the window about the face again when it has moved or grown."""
+        """Centre the window on the face again when that has moved or grown."""
         assert self._window is not None
         box = _box_of(mesh)
         width, centre = float(box[2] - box[0]), _centre(box)
@@ -240,7 +231,7 @@ class Tracker:
 
 
 def _window(centre: Points, side: float, tilt_rad: float) -> NDArray[np.float64]:
-    """Matrix to the mesh's window that shows `side` pixels about `centre`, turned upright."""
+    """Return the matrix to the window of the mesh that shows `side` pixels around `centre`, rotated upright."""
     along = np.array([np.cos(tilt_rad), np.sin(tilt_rad)]) * side / 2
     middle = (WINDOW_PX - 1) / 2
     target = np.array([(middle - WINDOW_PX / 2, middle), (middle + WINDOW_PX / 2, middle)])
@@ -256,25 +247,18 @@ def _centre(box: Box) -> Points:
 
 
 def face_size(mesh: NDArray[np.float64]) -> float:
-    """Return the size of a face.
-
-    Args:
-        mesh: (468, 3).
-
-    Returns:
-        Square root of its box's area, in pixels of the upright picture.
-    """
+    """Return the size of a face: the square root of the area of its box, in pixels of the upright picture."""
     return float(np.sqrt(area(_box_of(mesh))))
 
 
 def yaw_deg(mesh: NDArray[np.float64]) -> float:
-    """Return how far the head is turned to the side, from the depth of the outer corners of the eyes.
+    """Return how far the head is turned to the side, by the depth of the outer corners of the eyes.
 
     Args:
         mesh: (468, 3).
 
     Returns:
-        Degrees; 0 faces the camera, above 0 the face's left eye is the farther one.
+        Degrees; 0 faces the camera, above 0 the left eye of the face is farther away.
     """
     eyes = mesh[263] - mesh[33]
     return float(np.degrees(np.arctan2(eyes[2], np.hypot(eyes[0], eyes[1]))))

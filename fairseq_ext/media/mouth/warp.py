@@ -1,4 +1,4 @@
-"""Cuts pieces out of pictures: turn, scale, shift, square pixels and brightness range in one pass over the piece."""
+"""Cut pieces out of pictures: rotation, scale, shift, square pixels and brightness range in one pass over the piece."""
 
 import math
 from functools import cache
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...optional import import_optional
-from ..video import Picture
+from ..picture import Picture
 from .template import compose
 
 _MAX_OVERSAMPLING = 4
@@ -16,13 +16,10 @@ _MAX_OVERSAMPLING = 4
 
 @cache
 def opencv() -> Any:
-    """Import OpenCV, with one thread: one process per core is quicker.
-
-    Returns:
-        The module.
+    """Import OpenCV with one thread: one process per core is faster.
 
     Raises:
-        ImportError: saying what to install.
+        ImportError: with what to install.
     """
     cv2 = import_optional("cv2")
     cv2.setNumThreads(1)
@@ -32,7 +29,7 @@ def opencv() -> Any:
 def warp(
     picture: Picture, matrix: NDArray[np.float64], size: tuple[int, int], *, max_shrink: float = 1.5
 ) -> NDArray[np.uint8]:
-    """Draw a piece of a picture.
+    """Cut a piece out of a picture.
 
     Where the piece is much smaller than its source it is drawn larger and averaged, so that fine detail does not
     flicker.
@@ -41,10 +38,11 @@ def warp(
         picture: the source.
         matrix: (2, 3), from the upright picture to the piece, in pixels.
         size: (width, height) of the piece.
-        max_shrink: how much smaller it may be before it is drawn larger; more is quicker and will do to find a face.
+        max_shrink: factor by which the piece may be smaller than its source before it is drawn larger and averaged; a
+            larger factor is faster and good enough to find a face.
 
     Returns:
-        (height, width) uint8, brightness in the source's range; what lies outside repeats the border.
+        (height, width) uint8, in the brightness range of the source; outside the picture, the border is repeated.
     """
     cv2 = opencv()
     direct = compose(matrix, picture.to_display)
@@ -63,20 +61,13 @@ def warp(
 
 
 def size_ratio(matrix: NDArray[np.float64]) -> float:
-    """Return how much larger a matrix draws things.
-
-    Args:
-        matrix: (2, 3).
-
-    Returns:
-        Lengths after it by lengths before it: the root of its determinant.
-    """
+    """Return the factor by which a (2, 3) matrix scales lengths: the root of its determinant."""
     (a, b, _), (c, d, _) = matrix.tolist()
     return math.sqrt(abs(a * d - b * c))
 
 
 def to_full_range(piece: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint8]:
-    """Spread 16..235 over 0..255 where the source has that range.
+    """Expand brightness from 16..235 to 0..255 where the source has that range.
 
     Args:
         piece: (height, width) cut from the picture.
@@ -90,7 +81,7 @@ def to_full_range(piece: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint
 
 @cache
 def _expansion() -> NDArray[np.uint8]:
-    """ITU-R BT.601: 219 steps from 16 on."""
+    """Return the table of ITU-R BT.601: 219 steps from 16 on."""
     levels = (np.arange(256) - 16) * (255 / 219)
     table: NDArray[np.uint8] = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     return table
@@ -101,7 +92,7 @@ def thumbnail(picture: Picture, width: int) -> NDArray[np.uint8]:
 
     Args:
         picture: the source.
-        width: of the result, in pixels; a smaller source keeps its own.
+        width: width of the result, px; a smaller source is not enlarged.
 
     Returns:
         (height, width) uint8, full range.

@@ -2,9 +2,9 @@
 
 Shapes: crops are (96, 96) uint8, black 0, white 255; sound is (S,) int16 at 16 kHz.
 
-Until it is whole and on the disk every file is under `.partial/`, at a place that depends on the id alone: whoever is
-killed leaves nothing elsewhere, and nothing that the next attempt does not overwrite. The same crops give the same
-bytes: x264 runs in one thread and no file holds a date.
+Until it is complete and on the disk every file is under `.partial/`, under a name that depends on the id alone: a
+killed process leaves nothing elsewhere, and nothing that the next attempt does not overwrite. The same crops give the
+same bytes: x264 runs in one thread and no file holds a date.
 """
 
 import os
@@ -17,26 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...files import flush_to_disk
-from ..video import SAMPLE_RATE_HZ, Sound
+from ..sound import SAMPLE_RATE_HZ, Sound
 from .settings import FRAMES_PER_S, SIZE_PX
 
 FOLDERS = {"video": ".mp4", "audio": ".wav", "landmarks": ".npz"}
 PARTIAL = ".partial"
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-# x264's macroblock tree uses memory that it never wrote when pictures are this small: with it the bytes change from
-# run to run (seen with MALLOC_PERTURB_ of glibc). A shorter look ahead, and none for scene cuts, costs no bytes on
+# The macroblock tree of x264 reads uninitialised memory when pictures are this small: with it the bytes change from
+# run to run (found with MALLOC_PERTURB_ of glibc). A shorter lookahead, and none for scene cuts, costs no bytes on
 # faces and saves a quarter of the time.
 _X264 = {"mbtree": "0", "rc-lookahead": "5", "sc_threshold": "0"}
 
 
 class GreyWriter:
-    """An H.264 file of grey pictures in full range (`yuvj420p`: every player and decoder reads it)."""
+    """A writer of H.264 files with grey pictures in full range (`yuvj420p`, which every player can read)."""
 
     def __init__(self, path: Path, crf: int) -> None:
         """Open the file.
 
         Args:
-            path: where; its folder is there.
+            path: path of the file; its folder exists.
             crf: quality.
         """
         self._container: Any = av.open(str(path), "w", format="mp4")
@@ -63,25 +63,25 @@ class GreyWriter:
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Write what is left and the index."""
+        """Write the buffered frames and the index."""
         if self._num_frames:
             self._container.mux(self._stream.encode(None))
         self._container.close()
 
 
 class SoundWriter:
-    """A sound file in which each stretch goes to its place; what no stretch covers is silence.
+    """A writer that puts each stretch of sound in its place; what no stretch covers is silence.
 
     Attributes:
-        end_sample: behind the last sample, from the origin on.
-        peak: largest absolute sample.
+        end_sample: index after the last sample written, from the start of the clip.
+        peak: largest absolute value of a sample.
     """
 
     def __init__(self, path: Path) -> None:
         """Open the file.
 
         Args:
-            path: where; its folder is there.
+            path: path of the file; its folder exists.
         """
         self.end_sample = 0
         self.peak = 0
@@ -92,9 +92,9 @@ class SoundWriter:
         """Write a stretch.
 
         Args:
-            sound: the stretch.
-            origin_sample: of the clip's first sample, in the file's time.
-            limit: samples of the clip; None: not known yet.
+            sound: stretch of sound.
+            origin_sample: position of the first sample of the clip in the file, in samples.
+            limit: number of samples of the clip; None: unknown as yet.
         """
         start = sound.start_sample - origin_sample
         samples = sound.samples[max(0, -start) :]
@@ -108,11 +108,11 @@ class SoundWriter:
             self.peak = max(self.peak, int(samples.max()), -int(samples.min()))
 
     def finish(self, target: Path, num_samples: int) -> None:
-        """Write the wav file and removes the other.
+        """Write the wav file and remove the temporary one.
 
         Args:
-            target: where.
-            num_samples: its length; missing sound at its end is silence.
+            target: path of the wav file.
+            num_samples: its number of samples; missing sound at the end is silence.
         """
         self._file.truncate(2 * num_samples)
         self._file.seek(0)
@@ -126,7 +126,7 @@ class SoundWriter:
         self.discard()
 
     def discard(self) -> None:
-        """Remove the file."""
+        """Remove the temporary file."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 
@@ -135,21 +135,21 @@ class ClipFiles:
     """The files of one clip.
 
     Attributes:
-        sound: where its sound goes.
+        sound: writer of the sound.
     """
 
     def __init__(self, out: str | os.PathLike[str], clip_id: str, crf: int) -> None:
-        """Make the folders; what an earlier attempt left is overwritten.
+        """Make the folders; files of an earlier attempt are overwritten.
 
         Args:
-            out: the folder of all clips.
-            clip_id: of this one.
-            crf: quality of its video.
+            out: folder of all clips.
+            clip_id: id of the clip.
+            crf: quality of the video.
         """
         self._out, self._id, self._crf = Path(out), clip_id, crf
         self._partial = self._out / PARTIAL / clip_id
         self._partial.parent.mkdir(parents=True, exist_ok=True)
-        for folder, suffix in FOLDERS.items():  # of an attempt with other settings
+        for folder, suffix in FOLDERS.items():  # left by an attempt with other settings
             (self._out / folder / f"{clip_id}{suffix}").unlink(missing_ok=True)
         self.sound = SoundWriter(self._at(".pcm"))
         self._video: GreyWriter | None = None
@@ -165,11 +165,11 @@ class ClipFiles:
         self._video.add(crop)
 
     def commit(self, num_samples: int, landmarks: dict[str, Any] | None) -> None:
-        """Move the files to their places, each whole.
+        """Move the finished files to their places.
 
         Args:
             num_samples: length of the sound.
-            landmarks: arrays by name; None: no file of them.
+            landmarks: arrays by name; None: write no landmarks file.
         """
         assert self._video is not None, "a clip has frames"
         self._video.close()
@@ -186,14 +186,14 @@ class ClipFiles:
         """Write the picture of a rejected clip.
 
         Args:
-            image: a JPEG file.
-            target: where.
+            image: content of a JPEG file.
+            target: path of the picture.
         """
         self._at(".jpg").write_bytes(image)
         _put(self._at(".jpg"), target)
 
     def close(self) -> None:
-        """Remove what is not in its place yet."""
+        """Remove unfinished files."""
         if self._video is not None:
             self._video.close()
             self._video = None
@@ -206,7 +206,7 @@ class ClipFiles:
 
 
 def _put(source: Path, target: Path) -> None:
-    """Move a whole file to its place; it is on the disk before it has its name."""
+    """Move a file to its place once it is on the disk."""
     target.parent.mkdir(parents=True, exist_ok=True)
     flush_to_disk(source)
     os.replace(source, target)

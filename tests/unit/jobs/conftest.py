@@ -1,4 +1,4 @@
-"""The module of the work."""
+"""Fixture of the module of work."""
 
 from pathlib import Path
 from types import ModuleType
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def jobs_work(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module of the work, importable here and in worker processes."""
+    """Return the module of work, importable here and in worker processes."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     import jobs_work
 

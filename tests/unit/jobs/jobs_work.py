@@ -1,4 +1,4 @@
-"""Work for the tests of jobs, in a module that worker processes can import; and a command to be killed."""
+"""Work for the tests of jobs, in a module that worker processes can import, and a command to kill."""
 
 import argparse
 import functools
@@ -25,28 +25,28 @@ SETTINGS = {"model": {"name": "tiny", "beam": 5}, "rate_hz": 16000}
 
 
 def make_items(num_items: int) -> list[Item]:
-    """Items with ids as clips have them."""
+    """Return items with ids like those of clips."""
     return [
         Item(f"fr/talk{i // 10}_é/{i:05d}", {"number": i, "span_s": [i, i + 0.5]}) for i in range(num_items)
     ]
 
 
 def note(log: Path, item: Item) -> None:
-    """Says that an item is worked on, in a file that all processes share."""
+    """Record that an item is worked on, in a file that all processes share."""
     descriptor = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.write(descriptor, f"{item.id}\t{os.getpid()}\n".encode())
     os.close(descriptor)
 
 
 def noted(log: Path) -> list[str]:
-    """Ids of the items that were worked on, as often as they were."""
+    """Return the ids of the items that were worked on, as often as they were."""
     if not log.exists():
         return []
     return [line.split("\t")[0] for line in log.read_text(encoding="utf-8").splitlines()]
 
 
 def square(log: Path, seconds: float, kills: Mapping[int, str], item: Item) -> dict[str, Any]:
-    """Squares the number of an item, unless that is one to be rejected, to fail, or to kill its process."""
+    """Square the number of an item, unless that is one to be rejected, to fail, or to kill its process."""
     note(log, item)
     time.sleep(seconds)
     number = item.data["number"]
@@ -62,17 +62,17 @@ def square(log: Path, seconds: float, kills: Mapping[int, str], item: Item) -> d
 
 
 def make_squares(log: Path, seconds: float = 0.0, kills: Mapping[int, str] | None = None) -> Work:
-    """Work of one item at a time."""
+    """Make work of one item at a time."""
     return one_by_one(functools.partial(square, log, seconds, kills or {}))
 
 
 def expected_state(item: Item) -> str:
-    """The state in which `square` leaves an item."""
+    """Return the state in which `square` leaves an item."""
     return {3: "rejected", 4: "failed"}.get(item.data["number"] % 10, "done")
 
 
 def make_batches(log: Path, most: int, killer: int = -1) -> Work:
-    """Work of whole batches: too large a batch finds no memory, and item `killer` ends the process."""
+    """Make work of whole batches: a large batch is out of memory, and item `killer` ends the process."""
 
     def work(items: Sequence[Item]) -> list[Mapping[str, Any] | Exception]:
         for item in items:
@@ -89,7 +89,7 @@ def make_batches(log: Path, most: int, killer: int = -1) -> Work:
 
 
 def make_wrong(kind: str) -> Work:
-    """Work that does not keep its contract."""
+    """Make work that breaks its contract."""
 
     def work(items: Sequence[Item]) -> Any:
         if kind == "fewer":
@@ -103,29 +103,29 @@ def make_wrong(kind: str) -> Work:
     return work
 
 
-def surroundings(item: Item) -> dict[str, Any]:
-    """What a worker finds in its environment; waits so that each of two gets some items."""
+def environment(item: Item) -> dict[str, Any]:
+    """Return environment variables of the worker; waits so that each of two workers gets some items."""
     time.sleep(0.3)
     return {name: os.environ.get(name) for name in ("JOBS_WORKER", "OMP_NUM_THREADS")}
 
 
-def make_surroundings() -> Work:
-    """Work that says where it runs."""
-    return one_by_one(surroundings)
+def make_environment() -> Work:
+    """Make work that returns environment variables."""
+    return one_by_one(environment)
 
 
 def make_none() -> Work:
-    """A model that cannot be loaded."""
+    """Fail as a model that cannot be loaded."""
     raise FileNotFoundError("no such model")
 
 
 def make_death() -> Work:
-    """A model whose loading ends the process."""
+    """End the process as a model whose loading crashes."""
     os._exit(11)
 
 
 def make_streamed(log: Path) -> Work:
-    """A batch whose results come one by one and end in an exception."""
+    """Make work whose results come one by one and end in an exception."""
 
     def work(items: Sequence[Item]) -> Iterator[Mapping[str, Any]]:
         for item in items:
@@ -138,7 +138,7 @@ def make_streamed(log: Path) -> Work:
 
 
 def main() -> None:
-    """A command as recipes have it."""
+    """Run a command like those of recipes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--num-items", type=int, required=True)

@@ -1,4 +1,4 @@
-"""Processes that are killed, frozen and woken, and disks that lose the end of a file: every item ends once."""
+"""Processes that are killed, frozen and resumed, and disks that lose the end of a file: every item ends once."""
 
 import functools
 import os
@@ -31,7 +31,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts commands, and ends them with their workers after the test."""
+    """Start commands, and stop them with their workers after the test."""
     started: list[subprocess.Popen[str]] = []
 
     def command(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -54,7 +54,7 @@ def start() -> Iterator[Start]:
 
 
 def children(parent: int) -> list[int]:
-    """Worker processes of a command."""
+    """Return the worker processes of a command."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -204,7 +204,7 @@ def test_shards_at_once_and_who_watches(tmp_path: Path, jobs_work: ModuleType, s
 
 
 class Storm:
-    """Kills, freezes and wakes the processes of commands at random, and tears what the dead wrote last."""
+    """A source of faults: kills, freezes and resumes processes at random, and truncates what killed ones wrote last."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.generator = folder, random.Random(seed)
@@ -238,7 +238,7 @@ class Storm:
             self._tear(pid)
 
     def _tear(self, pid: int) -> None:
-        """The end of what the process wrote never reached the disk."""
+        """Truncate a journal: its end never reached the disk."""
         time.sleep(0.02)
         for path in (self.folder / "run").glob(f"work-*/parts/*/{pid}-*"):
             with suppress(OSError):

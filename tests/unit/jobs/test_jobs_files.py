@@ -1,4 +1,4 @@
-"""The files of a run: damaged lines cost what they said and no more; a lease has one holder, dead ones none."""
+"""The files of a run: a damaged line costs its item only; a lease has one holder, and dead holders lose it."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ from fairseq_ext.jobs.plan_writer import make_plan
 ITEMS = [Item(f"clip/{i}é") for i in range(8)]
 
 
-def write_part(
+def write_journal(
     folder: Path, attempt: str, outcomes: dict[int, str], started: list[int], stop: bool = False
 ) -> Path:
     part = Journal(folder, attempt)
@@ -37,7 +37,7 @@ def write_part(
 
 @pytest.fixture
 def leases(tmp_path: Path) -> None:
-    """A work folder, as far as leases need it."""
+    """Make a work folder, as far as leases need it."""
     (tmp_path / "leases").mkdir()
 
 
@@ -54,10 +54,10 @@ def test_a_record_survives_and_a_changed_one_is_noticed() -> None:
             assert decode(bytes(changed)) is None
 
 
-def test_what_attempts_left_is_put_together(tmp_path: Path) -> None:
-    write_part(tmp_path, "b", {0: "zero", 1: "one"}, started=[2, 3])
-    write_part(tmp_path, "c", {2: "two"}, started=[3])
-    write_part(tmp_path, "d", {}, started=[4, 5], stop=True)
+def test_outcomes_of_killed_attempts_are_recovered(tmp_path: Path) -> None:
+    write_journal(tmp_path, "b", {0: "zero", 1: "one"}, started=[2, 3])
+    write_journal(tmp_path, "c", {2: "two"}, started=[3])
+    write_journal(tmp_path, "d", {}, started=[4, 5], stop=True)
     (tmp_path / ".being-committed").write_bytes(b"x")
     found = recover(tmp_path, ITEMS)
     assert {i: o.result["text"] for i, o in found.outcomes.items()} == {0: "zero", 1: "one", 2: "two"}
@@ -67,8 +67,8 @@ def test_what_attempts_left_is_put_together(tmp_path: Path) -> None:
     assert (nothing.outcomes, nothing.deaths) == ({}, {})
 
 
-def test_a_part_cut_anywhere_keeps_what_is_before_the_cut(tmp_path: Path) -> None:
-    path = write_part(tmp_path, "a", {i: f"text {i}" for i in range(4)}, started=[4])
+def test_a_truncated_journal_keeps_what_is_before_the_cut(tmp_path: Path) -> None:
+    path = write_journal(tmp_path, "a", {i: f"text {i}" for i in range(4)}, started=[4])
     whole = path.read_bytes()
     ends = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
     for cut in range(len(whole) + 1):
@@ -81,7 +81,7 @@ def test_a_part_cut_anywhere_keeps_what_is_before_the_cut(tmp_path: Path) -> Non
 
 
 def test_a_damaged_line_costs_its_item_only(tmp_path: Path) -> None:
-    path = write_part(tmp_path, "a", {i: f"text {i}" for i in range(4)}, started=[])
+    path = write_journal(tmp_path, "a", {i: f"text {i}" for i in range(4)}, started=[])
     lines = path.read_bytes().splitlines(keepends=True)
     lines[3] = lines[3].replace(b"text 1", b"text 7")
     path.write_bytes(b"\0" * 7 + b"\n" + b"".join(lines))
@@ -90,18 +90,19 @@ def test_a_damaged_line_costs_its_item_only(tmp_path: Path) -> None:
     assert found.num_damaged == 2
 
 
-def test_a_part_of_other_items_is_not_taken(tmp_path: Path) -> None:
-    write_part(tmp_path, "a", {0: "zero"}, started=[])
+def test_a_journal_of_other_items_is_ignored(tmp_path: Path) -> None:
+    write_journal(tmp_path, "a", {0: "zero"}, started=[])
     assert recover(tmp_path, [Item("another")]).outcomes == {}
 
 
-def test_a_part_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file"):
         Journal(tmp_path / "file", "a")
     if Path("/dev/full").exists():
         os.symlink("/dev/full", tmp_path / "full")
         part = Journal.__new__(Journal)
+        part.path = tmp_path / "full"
         part._descriptor = os.open(tmp_path / "full", os.O_WRONLY)
         with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)):
             part.start([0])
@@ -110,10 +111,10 @@ def test_a_part_that_cannot_be_written(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("leases")
 def test_one_of_many_gets_a_chunk(tmp_path: Path) -> None:
-    looks = [Leases(tmp_path, 60.0) for _ in range(5)]
-    leases = [look.claim(3) for look in looks]
+    views = [Leases(tmp_path, 60.0) for _ in range(5)]
+    leases = [view.claim(3) for view in views]
     assert [lease is not None for lease in leases] == [True, False, False, False, False]
-    assert looks[0].claim(4) is not None
+    assert views[0].claim(4) is not None
     assert Leases(tmp_path, 60.0).claim(3) is None
     held = leases[0]
     assert held is not None
@@ -135,10 +136,10 @@ def test_a_stale_lease_is_taken_once_and_its_holder_notices(tmp_path: Path) -> N
     assert first is not None
     (path,) = (p for p in (tmp_path / "leases").iterdir())
     age(path, 61)
-    looks = [Leases(tmp_path, 60.0) for _ in range(4)]
-    taken = [lease for look in looks if (lease := look.claim(0)) is not None]
+    views = [Leases(tmp_path, 60.0) for _ in range(4)]
+    taken = [lease for view in views if (lease := view.claim(0)) is not None]
     assert len(taken) == 1
-    first.check()  # asks no disk: the beat is young
+    first.check()  # does not read the disk: the heartbeat is recent
     with pytest.raises(LeaseLost):
         first.confirm()
     with pytest.raises(LeaseLost):
@@ -154,7 +155,7 @@ def test_the_lease_of_another_is_not_released(tmp_path: Path) -> None:
     first = Leases(tmp_path, 60.0).claim(0)
     assert first is not None
     (path,) = (p for p in (tmp_path / "leases").iterdir())
-    path.unlink()  # stolen, done and released; then claimed anew, under the same name
+    path.unlink()  # stolen, done and released; then claimed again, under the same name
     second = Leases(tmp_path, 60.0).claim(0)
     assert second is not None
     first.release()
@@ -188,7 +189,7 @@ def test_a_holder_that_died_here_is_known_at_once(tmp_path: Path) -> None:
     assert Leases(tmp_path, 3600.0).claim(0) is not None
 
 
-def test_who_is_not_known_to_be_dead() -> None:
+def test_holders_that_may_be_alive() -> None:
     mine = this_process().text()
     assert not is_dead(mine)
     assert all(not is_dead(mine[:cut]) for cut in range(mine.rindex("\n")))
@@ -224,7 +225,7 @@ def test_of_plans_written_at_once_one_wins(tmp_path: Path) -> None:
 def test_of_two_commits_the_first_stays(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, ITEMS[:1], {}, 1)
     for text in ("first", "second"):
-        path = write_part(journals_folder(plan, 0), text, {0: text}, started=[])
+        path = write_journal(journals_folder(plan, 0), text, {0: text}, started=[])
         commit(plan, 0, [Outcome(ITEMS[0].id, "done", result={"text": text})], [path])
         assert [outcome.result for outcome in read_chunk(plan, 0)] == [{"text": "first"}]
         assert not journals_folder(plan, 0).exists()

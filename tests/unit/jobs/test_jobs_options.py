@@ -1,4 +1,4 @@
-"""Options of the commands that run jobs, what travels between processes, and the tool that looks at a run."""
+"""Options of the commands that run jobs, objects that are sent between processes, and the tool that shows a run."""
 
 import argparse
 import functools
@@ -16,7 +16,7 @@ from fairseq_ext.jobs import Execution, Item, Rejected, add_arguments, one_by_on
 HERE = Execution(workers=0, progress=False)
 
 
-def test_rejections_and_executions_travel_between_processes() -> None:
+def test_rejections_and_executions_can_be_pickled() -> None:
     rejected = pickle.loads(pickle.dumps(Rejected("no_face", "none", {"rate": 0.0})))
     assert (rejected.reason, rejected.detail, rejected.result, str(rejected)) == (
         "no_face",
@@ -76,7 +76,7 @@ def test_options_that_do_not_fit_together(arguments: str, message: str) -> None:
         parse(*arguments.split())
 
 
-def test_the_tool_looks_at_a_run(tmp_path: Path, repository: Path) -> None:
+def test_the_tool_shows_a_run(tmp_path: Path, repository: Path) -> None:
     def tool(*arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, str(repository / "tools" / "jobs.py"), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Runs in this process and in others: every item gets one outcome, whatever its result and whoever works on it."""
+"""Runs in this process and in workers: every item gets one outcome, whatever its result."""
 
 import errno
 import functools
@@ -79,15 +79,15 @@ def test_no_items(tmp_path: Path, jobs_work: ModuleType) -> None:
     assert list(outcomes(tmp_path / "run")) == []
 
 
-def test_failed_items_are_tried_again_and_others_are_not(tmp_path: Path) -> None:
+def test_failed_items_are_retried_and_others_are_not(tmp_path: Path) -> None:
     tried: list[str] = []
-    mended = False
+    fixed = False
 
     def work(item: Item) -> dict[str, Any]:
         tried.append(item.id)
         if item.id == "reject":
             raise Rejected("bad")
-        if item.id.startswith("fail") and not mended:
+        if item.id.startswith("fail") and not fixed:
             raise OSError("the server is away")
         return {"tries": len(tried)}
 
@@ -99,7 +99,7 @@ def test_failed_items_are_tried_again_and_others_are_not(tmp_path: Path) -> None
     tried.clear()
     assert call(execution=HERE).states["failed"] == 2
     assert tried == []
-    mended = True
+    fixed = True
     summary = call(execution=replace(HERE, retry_failed=True))
     assert sorted(tried) == ["fail/1", "fail/2"]
     assert summary.states == {"done": 4, "rejected": 1, "failed": 0, "quarantined": 0}

@@ -1,4 +1,4 @@
-"""The plan of a run: changes are refused, and damage to it or to what was done by it is noticed."""
+"""The plan of a run: changes are refused, damage to it or to outcomes is detected."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +35,7 @@ def plan_of(tmp_path: Path, items: list[Item], settings: dict[str, Any] | None =
         (lambda items: items[::-1], "expected 'id0' as item 1, found 'id3'"),
         (
             lambda items: [Item("id0", {"at": {"x": 2, "y": 0}}), *items[1:]],
-            r"'id0' as planned .* at\.x = 0, found 2",
+            r"'id0' has changed: .* at\.x = 0, found 2",
         ),
         (lambda items: [Item("id0", {}), *items[1:]], r"at\.x = 0, found nothing"),
     ],

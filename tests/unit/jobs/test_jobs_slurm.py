@@ -1,4 +1,4 @@
-"""A Slurm that does not answer, told by shell scripts in its place."""
+"""A Slurm that does not answer, simulated by shell scripts."""
 
 import functools
 import threading
@@ -16,8 +16,8 @@ SETTINGS = {"model": {"name": "tiny", "beam": 5}, "rate_hz": 16000}
 
 
 @pytest.fixture
-def slurm_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Puts shell scripts in place of Slurm's commands, and shortens what they may take."""
+def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Replace the commands of Slurm by shell scripts, and shorten the time limits."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(slurm, "_POLL_S", 0.05)
@@ -35,20 +35,20 @@ ON_SLURM = Execution(executor="slurm", shards=2, progress=False)
 AWAY = "echo 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2; exit 1"
 
 
-def test_a_slurm_that_does_not_answer_is_said(
-    tmp_path: Path, jobs_work: ModuleType, slurm_says: Callable[..., None]
+def test_a_slurm_that_does_not_answer_is_reported(
+    tmp_path: Path, jobs_work: ModuleType, fake_slurm: Callable[..., None]
 ) -> None:
     def call() -> None:
         run(tmp_path / "run", jobs_work.make_items(2), jobs_work.make_none, settings={}, execution=ON_SLURM)
 
     with pytest.raises(WorkerError, match="slurm: the command squeue is missing; run this on a machine with"):
         call()
-    slurm_says(squeue=AWAY)
+    fake_slurm(squeue=AWAY)
     with pytest.raises(
         WorkerError, match=r"^squeue failed: slurm_load_jobs error: Unable .*; check with scontrol ping.*$"
     ):
         call()
-    slurm_says(squeue="exec /bin/sleep 60")
+    fake_slurm(squeue="exec /bin/sleep 60")
     with pytest.raises(
         WorkerError, match=r"^squeue failed: no answer within 0.5 s; check with scontrol ping.*$"
     ):
@@ -58,12 +58,12 @@ def test_a_slurm_that_does_not_answer_is_said(
 def test_a_slurm_that_goes_away_is_waited_for(
     tmp_path: Path,
     jobs_work: ModuleType,
-    slurm_says: Callable[..., None],
+    fake_slurm: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     asked = tmp_path / "asked"
     answer = f"[ -e {asked} ] || {{ echo 7_0; echo > {asked}; exit; }}"  # once; then the controller is gone
-    slurm_says(squeue=f"{answer}; echo >> {asked}; {AWAY}", scancel="exec /bin/sleep 60")
+    fake_slurm(squeue=f"{answer}; echo >> {asked}; {AWAY}", scancel="exec /bin/sleep 60")
 
     def work() -> None:
         while not asked.exists() or asked.stat().st_size < 4:

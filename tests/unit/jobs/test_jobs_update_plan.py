@@ -1,4 +1,4 @@
-"""Items that are added, changed or taken away: the others keep their outcome, however often this is killed."""
+"""Items that are added, changed or removed: the others keep their outcome, even if the update is killed."""
 
 import functools
 import os
@@ -25,7 +25,7 @@ UPDATE = replace(HERE, update=True)
 
 
 class Log:
-    """Work that says what it was asked to do."""
+    """Work that records which items it gets."""
 
     def __init__(self, stop_at: str = "") -> None:
         self.worked: list[str] = []
@@ -115,7 +115,7 @@ def test_other_settings_are_refused_all_the_same(tmp_path: Path) -> None:
     assert values_of(tmp_path) == {"a": 0}
 
 
-def test_a_plan_on_which_nothing_was_done_gives_way(tmp_path: Path) -> None:
+def test_a_plan_on_which_nothing_was_done_is_replaced(tmp_path: Path) -> None:
     wrong: dict[str, Any] = {"model": "smal"}
 
     def load() -> Any:
@@ -157,7 +157,7 @@ def test_nothing_changes_under_a_worker(tmp_path: Path) -> None:
     )
 
 
-def test_who_still_works_on_the_old_plan_is_told(tmp_path: Path) -> None:
+def test_workers_on_the_old_plan_stop_with_an_error(tmp_path: Path) -> None:
     old = make_plan(tmp_path, make_items("a", "b"), {}, 1)
     update_plan(tmp_path, make_items("c"), {}, 1, lease_s=60.0, shown=False)
     with pytest.raises(StorageError, match="another command replaced it"):

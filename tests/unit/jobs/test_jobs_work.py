@@ -1,4 +1,4 @@
-"""What the work of a run may do: batches too large or bad, a contract that it breaks, no model at all."""
+"""Work in all its forms: batches too large or with a bad item, a broken contract, a model that cannot be loaded."""
 
 import functools
 from collections import Counter
@@ -75,17 +75,17 @@ def test_work_that_cannot_be_made(tmp_path: Path, jobs_work: ModuleType) -> None
 
 
 def test_work_that_other_processes_cannot_import(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="cannot be pickled .*; pass a function of a module"):
+    with pytest.raises(ValueError, match=r"cannot be pickled .*; pass a function of a module"):
         run(tmp_path / "run", [], lambda: one_by_one(lambda item: {}), settings={}, execution=SPAWNED)
     assert not (tmp_path / "run").exists()
 
 
-def test_workers_know_their_number_and_their_part_of_the_cores(
+def test_workers_find_their_number_and_their_share_of_the_cores(
     tmp_path: Path, jobs_work: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     items = jobs_work.make_items(12)
-    run(tmp_path / "run", items, jobs_work.make_surroundings, settings={}, execution=SPAWNED)
+    run(tmp_path / "run", items, jobs_work.make_environment, settings={}, execution=SPAWNED)
     found = [o.result for o in outcomes(tmp_path / "run")]
     assert {r["JOBS_WORKER"] for r in found} <= {"0", "1"}
     assert {r["OMP_NUM_THREADS"] for r in found} == {"3"}

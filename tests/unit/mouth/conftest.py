@@ -1,4 +1,4 @@
-"""Videos as users have them, made from a real talking face; tests skip where the GRID clips are not there."""
+"""Test videos made from a real talking face; tests skip where the GRID clips are missing."""
 
 import struct
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class Talk:
 
 
 def read_talk(path: Path) -> Talk:
-    """Decodes a whole clip."""
+    """Decode a whole clip."""
     with av.open(str(path)) as container:
         pictures = np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
@@ -50,7 +50,7 @@ def write_video(
     sound_starts_s: float = 0.0,
     pixel_aspect: int = 1,
 ) -> Path:
-    """Writes pictures (H, W, 3) or (H, W) at their times, and sound, with the two interleaved."""
+    """Write pictures (H, W, 3) or (H, W) at their times, and sound, interleaved."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         video: Any = container.add_stream(codec, rate=25)
@@ -82,7 +82,7 @@ def write_video(
 
 
 def write_sound(container: Any, stream: Any, sound: np.ndarray, position: int, starts_s: float) -> int:
-    """Writes a block; returns the position behind it."""
+    """Write a block; return the position after it."""
     block = sound[position : position + 1024]
     frame = av.AudioFrame.from_ndarray(block[None], format="s16", layout="mono")
     frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
@@ -92,7 +92,7 @@ def write_sound(container: Any, stream: Any, sound: np.ndarray, position: int, s
 
 
 def turn_by_metadata(path: Path, quarter_turns: int) -> None:
-    """Patches the matrix in the track headers (ISO 14496-12, 8.3.2) so that players turn the picture clockwise."""
+    """Patch the matrix in the track headers (ISO 14496-12, 8.3.2) so that players rotate the picture clockwise."""
     cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter_turns % 4]
     matrix = struct.pack(">9i", cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
     content = bytearray(path.read_bytes())
@@ -107,7 +107,7 @@ def turn_by_metadata(path: Path, quarter_turns: int) -> None:
 
 @pytest.fixture(scope="session")
 def grid() -> Path:
-    """Folder of the GRID clips."""
+    """Return the folder of the GRID clips."""
     if not any(GRID.glob("*.mpg")):
         pytest.skip(f"no GRID clips in {GRID}")
     return GRID
@@ -115,31 +115,31 @@ def grid() -> Path:
 
 @pytest.fixture(scope="session")
 def talk(grid: Path) -> Talk:
-    """One of them."""
+    """Return one of the clips."""
     return read_talk(grid / "lrwp9a.mpg")
 
 
 @pytest.fixture(scope="session")
 def other_talk(grid: Path) -> Talk:
-    """Another speaker."""
+    """Return a clip of another speaker."""
     return read_talk(grid / "bbaf2n.mpg")
 
 
 @pytest.fixture(scope="session")
 def landmarker() -> Landmarker:
-    """The models, loaded once."""
+    """Load the models once."""
     return Landmarker()
 
 
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., Path]:
-    """The writer of videos."""
+    """Return the writer of videos."""
     return write_video
 
 
 @pytest.fixture(scope="session")
 def turn() -> Callable[[Path, int], None]:
-    """The writer of display matrices."""
+    """Return the writer of display matrices."""
     return turn_by_metadata
 
 
@@ -148,7 +148,7 @@ Prepare = Callable[..., ClipRow]
 
 @pytest.fixture
 def prepare(landmarker: Landmarker, tmp_path: Path) -> Prepare:
-    """Makes a clip of a file, or of a stretch of it, in `tmp_path/out`."""
+    """Make a clip of a file or a segment of it, in `tmp_path/out`."""
 
     def run(
         path: Path,
@@ -168,7 +168,7 @@ def prepare(landmarker: Landmarker, tmp_path: Path) -> Prepare:
 
 
 def read_clip(out: Path, clip_id: str) -> np.ndarray:
-    """Decodes a clip: (T, 96, 96), as stored."""
+    """Decode a clip: (T, 96, 96), as stored."""
     with av.open(str(out / "video" / f"{clip_id}.mp4")) as container:
         frames = [f.planes[0] for f in container.decode(video=0)]
     return np.stack([np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[:, :96] for p in frames])
@@ -176,5 +176,5 @@ def read_clip(out: Path, clip_id: str) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def clip_of() -> Callable[[Path, str], np.ndarray]:
-    """The reader of clips."""
+    """Return the reader of clips."""
     return read_clip

@@ -1,4 +1,4 @@
-"""Crops of mouths as tests look at them."""
+"""Checks of mouth crops."""
 
 import wave
 from pathlib import Path
@@ -10,7 +10,7 @@ from fairseq_ext.media.mouth.template import KEPT, apply
 
 
 def mouth_px(out: Path, clip_id: str) -> tuple[np.ndarray, np.ndarray]:
-    """Where the lips and the outer corners of the eyes are in the crops: (T, 2) and (T, 2, 2)."""
+    """Return the positions of the lips and of the outer corners of the eyes in the crops: (T, 2) and (T, 2, 2)."""
     with np.load(out / "landmarks" / f"{clip_id}.npz") as file:
         assert tuple(file["indices"]) == KEPT
         moved = [
@@ -22,7 +22,7 @@ def mouth_px(out: Path, clip_id: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_mouth(out: Path, row: ClipRow, crops: np.ndarray) -> None:
-    """Files of one length; the mouth in the middle, upright, of the template's size."""
+    """Check the lengths of the files, and that the mouth is centred, upright and of the size of the template."""
     assert (row.status, row.reason) == ("ok", ""), row
     assert len(crops) == row.num_frames
     with wave.open(str(out / "audio" / f"{row.id}.wav")) as file:

@@ -1,4 +1,4 @@
-"""Faces that are several, small, hidden or gone: each gives a centred mouth, or a reason why not."""
+"""Several, small, hidden or missing faces: each gives a centred mouth, or a reason why not."""
 
 import json
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_two_faces(
 def test_each_segment_of_a_whole_video_has_its_own_speaker(
     talk: Any, other_talk: Any, make_video: Make, prepare: Prepare, tmp_path: Path, clip_of: Any
 ) -> None:
-    """As AVSpeech lists them, by way of an item of work; they overlap, and one does not say."""
+    """As AVSpeech lists them, through an item of work; segments overlap, and one has no position."""
     path = make_video(tmp_path / "two.mp4", two_faces(talk, other_talk), TIMES, talk.sound)
     (tmp_path / "avspeech_train.csv").write_text(
         "two,0.0,1.6,0.2,0.6\ntwo,1.2,2.8,0.75,0.6\ntwo,0.4,1.4,2,2\n"
@@ -109,7 +109,7 @@ def test_a_face_that_goes_away(talk: Any, make_video: Make, prepare: Prepare, tm
 
 
 def test_a_face_that_is_covered(talk: Any, make_video: Make, prepare: Prepare, tmp_path: Path) -> None:
-    """No cut says when, so what is known is from the first look in vain to the next that finds it."""
+    """There is no cut, so the gap is from the first failed detection to the next successful one."""
     pictures = talk.pictures.copy()
     pictures[31:44, 60:270, 90:280] = 128
     path = make_video(tmp_path / "covered.mp4", pictures, TIMES, talk.sound)
@@ -125,7 +125,7 @@ def test_a_face_that_is_covered(talk: Any, make_video: Make, prepare: Prepare, t
 def test_a_scene_cut_to_another_speaker(
     talk: Any, other_talk: Any, make_video: Make, prepare: Prepare, tmp_path: Path, clip_of: Any
 ) -> None:
-    """No crop after the cut is drawn out between the two faces' places."""
+    """No crop after the cut is interpolated between the positions of the two faces."""
     pictures = np.concatenate([talk.pictures[:37], np.roll(other_talk.pictures[37:], 90, axis=2)])
     row = prepare(make_video(tmp_path / "cut.mp4", pictures, TIMES, talk.sound))
     check_mouth(tmp_path / "out", row, clip_of(tmp_path / "out", "cut"))

@@ -1,4 +1,4 @@
-"""The command: a folder in, clips and a table out; killed and called again; pages to leaf through."""
+"""The command: a folder in, clips and a table out; killed and called again; audit pages."""
 
 import base64
 import os
@@ -33,7 +33,7 @@ def call(*arguments: str | Path) -> tuple[int, str, str]:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """The clips and the table, by name."""
+    """Return the clips and the table, by name."""
     names = ("video", "audio", "landmarks", "rejected")
     found = [p for name in names for p in (folder / name).rglob("*") if p.is_file()]
     return {str(p.relative_to(folder)): p.read_bytes() for p in [*found, folder / "clips.tsv"]}
@@ -41,7 +41,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def source(grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three talks, one of them in a folder below, part of one, a text that is called a video, and notes."""
+    """Make a folder with three talks, one in a subfolder, a truncated one, a text named as a video, and notes."""
     folder = tmp_path_factory.mktemp("source")
     for name, target in (("bbaf2n", "a.mpg"), ("lrwp9a", "below/ç d.mpg"), ("lbbc2a", "e.mpg")):
         (folder / target).parent.mkdir(exist_ok=True)
@@ -55,7 +55,7 @@ def source(grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """The clips of an undisturbed run, and what it printed."""
+    """Return the clips of an undisturbed run, and its output."""
     out = tmp_path_factory.mktemp("finished")
     status, printed, errors = call("--source", source, "--out", out, "--workers", "0", "--audit")
     assert status == 0, errors
@@ -78,7 +78,7 @@ def test_a_folder_becomes_clips_and_a_table(finished: tuple[Path, str, str]) -> 
     assert not (out / ".partial").exists()
 
 
-def test_mediapipe_is_not_heard(finished: tuple[Path, str, str]) -> None:
+def test_messages_of_mediapipe_are_hidden(finished: tuple[Path, str, str]) -> None:
     for noise in ("INFO:", "WARNING", "W0000", "I0000", "GetPrototype", "absl", "TensorFlow"):
         assert noise not in finished[2]
 
@@ -148,7 +148,7 @@ def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
     assert "typo.mpg expected, found neither it nor any other of the 1 that are listed" in errors
     status, _, errors = call("--source", empty, "--out", tmp_path / "out", "--min-detection-rate", "80")
     assert status == 1
-    assert "min_detection_rate: 1.0 or less expected, found 80.0" in errors
+    assert "min_detection_rate: expected 1.0 or less, found 80.0" in errors
 
 
 def test_every_clip_is_on_a_page_the_doubtful_first(finished: tuple[Path, str, str]) -> None:

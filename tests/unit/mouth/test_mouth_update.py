@@ -1,4 +1,4 @@
-"""A folder of videos that grew, and in which a file was mended: what is there is kept, the end is that of one call."""
+"""A folder of videos that grew, and in which a file was fixed: the result is that of one call, clips are kept."""
 
 import shutil
 import subprocess
@@ -30,7 +30,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in [*found, folder / "clips.tsv"]}
 
 
-def test_only_what_is_new_or_mended_is_done(grid: Path, tmp_path: Path) -> None:
+def test_only_new_and_fixed_videos_are_prepared(grid: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()
     shutil.copy(grid / "bbaf2n.mpg", source / "b.mpg")
@@ -42,7 +42,7 @@ def test_only_what_is_new_or_mended_is_done(grid: Path, tmp_path: Path) -> None:
     shutil.copy(grid / "lbbc2a.mpg", source / "a.mpg")
     refused = call(source, out)
     assert refused.returncode == 1
-    assert "'b' expected as item 1, found 'a'; pass --update" in refused.stderr
+    assert "expected 'b' as item 1, found 'a'; pass --update" in refused.stderr
     shard = call(source, out, "--update", "--shards", "3", "--shard-id", "1")
     assert shard.returncode == 0
     assert "the last shard to finish writes the tables" in shard.stdout

@@ -1,0 +1,75 @@
+"""Decoded sound: stretches of mono int16 at 16 kHz, placed by their time stamps."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE_HZ = 16_000
+
+_MAX_DRIFT_S = 0.06  # sound further than this from its time stamp is moved to it
+_BLOCK = 4000  # samples per stretch, where no gap comes before
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A stretch of sound.
+
+    Attributes:
+        start_sample: position of the first sample, at 16 kHz from time 0.
+        samples: (S,) int16, mean of the channels.
+    """
+
+    start_sample: int
+    samples: NDArray[np.int16]
+
+    @property
+    def time_s(self) -> float:
+        """Time of its end, s."""
+        return (self.start_sample + len(self.samples)) / SAMPLE_RATE_HZ
+
+
+class SoundConverter:
+    """A converter of decoded sound to 16 kHz mono, placed by its time stamps."""
+
+    def __init__(self, start_s: float) -> None:
+        self._start_s = start_s
+        self._format: tuple[Any, ...] | None = None
+        self._resampler: Any = None
+        self._position = 0  # position of the first sample in `_pieces`
+        self._pieces: list[NDArray[np.int16]] = []
+        self._num_samples = 0  # in `_pieces`
+        self._next_s: float | None = None  # where the next frame should start
+
+    def convert(self, frame: Any) -> Iterator[Sound]:
+        time_s = self._next_s if frame.time is None else frame.time - self._start_s
+        time_s = 0.0 if time_s is None else time_s
+        source = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if source != self._format or self._next_s is None or abs(time_s - self._next_s) > _MAX_DRIFT_S:
+            yield from self.flush()
+            self._format = source
+            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+            self._position = round(time_s * SAMPLE_RATE_HZ)
+            self._next_s = time_s
+        assert self._next_s is not None
+        self._next_s += frame.samples / frame.sample_rate  # counted, not stamped: stamps may be rounded
+        frame.pts = None
+        yield from self._out(frame)
+
+    def flush(self) -> Iterator[Sound]:
+        if self._resampler is not None:
+            yield from self._out(None)
+        self._resampler = None
+
+    def _out(self, frame: Any) -> Iterator[Sound]:
+        for converted in self._resampler.resample(frame):
+            samples = converted.to_ndarray().reshape(-1)
+            self._pieces.append(samples)
+            self._num_samples += len(samples)
+        if self._num_samples and (frame is None or self._num_samples >= _BLOCK):
+            yield Sound(self._position, np.concatenate(self._pieces))
+            self._position += self._num_samples
+            self._pieces, self._num_samples = [], 0
