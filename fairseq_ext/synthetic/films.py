@@ -149,7 +149,7 @@ def cast(corpus: str, language: str, num_speakers: int, *, seed: int) -> list[Sp
     """
     own = int.from_bytes(hashlib.sha256(f"{corpus} {language} {seed}".encode()).digest()[:4], "big")
     voices = voice_pool(language, num_speakers, seed=own)
-    # The name goes into every take of a voice, so it must tell the seed too.
+    # Takes are drawn from the name, so it must hold the seed.
     return [
         Speaker(name, replace(voice, speaker=name), draw_look(own + index, voice.gender))
         for index, voice in enumerate(voices)

@@ -12,8 +12,8 @@ The corpus has audio only. For lip reading the talks are downloaded from YouTube
 2023) stores them as `video/{l}/{split}/{talk}.mp4`, and so does this writer. Left out: vtt/ and the translations.
 
 As among real downloads, one talk's video is missing (deleted from YouTube), one is truncated, some show a second
-face, a slide for a while, or the speaker from afar; `SYNTHETIC_truth.tsv` lists which. Unlike real talks these are short, and
-no split shares a speaker.
+face, a slide for a while, or the speaker from afar; `SYNTHETIC_truth.tsv` lists which. Unlike real talks these are
+short, and no split shares a speaker.
 """
 
 import argparse

@@ -4,8 +4,8 @@ It computes what `transformers.WhisperForConditionalGeneration` does, with the s
 compares them), with two economies:
 
 - Tokens that no phrase has share one embedding and one logit, to which the log of their number is added.
-- Whisper's encoder sees 30 s: a clip of 2 s and 1,400 positions of the same padding. Of these a few stand for all:
-  their attention counts as many times as each of them stands for. Only the position differs between the others.
+- The input of Whisper's encoder is 30 s: a clip of 2 s has 1,400 positions of padding, which differ in the position's
+  embedding only. A few of them represent all, with the log of how many added to their attention scores.
 
 Shapes: B clips, F mel frames (10 ms), M mel bands, N positions of the encoder (20 ms), K of them padding,
 D width, L tokens, V tokens in use, H heads.
