@@ -1,14 +1,20 @@
-"""Speech and faces made on this machine, for demos and tests that cannot carry recordings.
+"""Speech and faces made by programs, in the layouts of real corpora, for demos and tests without recordings.
 
-speech.py    text -> samples, phoneme and word times, through espeak-ng, a library in the wheel `espeakng-loader`
-voices.py    speakers that differ as people do: voice, pitch, rate, vocal tract, microphone and room
-sentences.py sentences nobody wrote, from the grammars in grammars/, one language each
-phrases.py   short phrases of few words, for lips and small models
-faces/       drawn heads whose lips follow the phonemes; films.py: a voice and a face before a camera;
-             film_corpus.py: many films, resumable
-whisper/     a tiny Whisper in its real formats, with random weights or trained on the phrases
-<corpus>.py  one file per corpus: writes that corpus's published layout, so that its reader works for real
+Corpora, a file each, in the published layout (tools/make_synthetic.py):
+    fsdd, common_voice (common_voice_plan), mtedx, voxceleb2, avspeech
+    corpus_folder  what all of them share: the label SYNTHETIC.txt, and recordings made by `jobs`, safe to kill
+    film_corpus    what those with video share: films, and the table of what is said when
 
-A file here never imports the reader of the same corpus: one misreading of the layout would then pass its own
-test. Every corpus written carries a SYNTHETIC.txt in its root, and results on it are marked as synthetic.
+What they are made of:
+    sentences      sentences from the grammars in grammars/, one per language; phrases: short ones of few words
+    speech         text -> samples, phoneme and word times, by espeak-ng, a library in the wheel `espeakng-loader`
+    voices         speakers that differ as people do: voice, pitch, rate, vocal tract, microphone and room
+    faces/         drawn heads whose lips follow the phonemes; films: a voice and a face before a camera
+
+    whisper/       a tiny Whisper in its real formats, with random weights or trained on the phrases
+
+A new corpus is one file with SUMMARY (a line), `add_arguments(parser)` and `run(args)`, which returns a line of text:
+tools/make_synthetic.py finds it by these names. It never imports the reader of the same corpus in `corpora/`: one
+misreading of the layout would then pass its own test. Both cite the published layout. Every synthetic corpus has a
+SYNTHETIC.txt in its root, by which results on it are marked as synthetic.
 """

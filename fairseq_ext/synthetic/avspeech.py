@@ -1,14 +1,14 @@
-"""A synthetic AVSpeech: the published list, and the clips as those who downloaded them keep them.
+"""A synthetic AVSpeech: the published list of clips, and the clips as they are usually stored after download.
 
 Layout (Ephrat et al., "Looking to Listen at the Cocktail Party", SIGGRAPH 2018;
 https://looking-to-listen.github.io/avspeech): `avspeech_train.csv` without a header, lines
 `{YouTube id},{start_s},{end_s},{x},{y}`, where x and y are the centre of the speaker's face in the first frame, as
-shares of width and height from the upper left. Google publishes no video; who downloads them cuts the pieces out and
-names them `{id}_{start_s}_{end_s}.mp4`, here in the folder `train`. Pieces last 3 to 10 s, in any language, size and
-frame rate, with one speaker to be heard.
+shares of width and height from the upper left. Google publishes no video; people download the videos, cut the pieces
+out and name them `{id}_{start_s}_{end_s}.mp4`, here in the folder `train`. Pieces last 3 to 10 s, in any language,
+size and frame rate, with the voice of one speaker.
 
 As in the real world, some clips show a second, larger face that is silent, one has no picture, one no sound, and some
-lines of the list have no clip (deleted from YouTube); `SYNTHETIC_truth.tsv` tells which. Left out: avspeech_test.csv.
+lines of the list have no clip (deleted from YouTube); `SYNTHETIC_truth.tsv` lists which. Left out: avspeech_test.csv.
 """
 
 import argparse
@@ -29,10 +29,10 @@ __all__ = ["LANGUAGES", "Sizes", "plan", "write"]
 
 SUMMARY = "AVSpeech: clips of larger pictures in five languages, one speaker each"
 LANGUAGES = ("fr", "it", "es", "pt", "en")
-_CLIP_S = 3.3  # of a clip, on average
+_CLIP_S = 3.3  # average duration of a clip
 _RATES_HZ = (Fraction(25), Fraction(30000, 1001), Fraction(24), Fraction(30), Fraction(60))
-_FACE_CENTRE = 0.15  # of the box around a face, below the bridge of the nose, in head units
-_NO_PICTURE, _NO_SOUND = 3, 7  # numbers of the clips
+_FACE_CENTRE = 0.15  # from the bridge of the nose down to the centre of the face's box, head units
+_NO_PICTURE, _NO_SOUND = 3, 7  # indices of the damaged clips
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +40,24 @@ class Sizes:
     """How many clips.
 
     Attributes:
-        clips: each of another speaker; languages take turns.
-        deleted: further lines of the list, without a clip.
+        clips: number of clips, each by another speaker; languages take turns.
+        deleted: number of further lines of the list that have no clip.
     """
 
     clips: int = 12
     deleted: int = 2
 
     def __post_init__(self) -> None:
-        """Raise ValueError for no clip."""
+        """Raise ValueError when there is no clip."""
         if self.clips < 1 or self.deleted < 0:
             raise ValueError(f"synthetic AVSpeech: 1 clip or more expected, found {self}")
 
     @classmethod
     def of(cls, minutes: float) -> "Sizes":
-        """Sizes of a wanted amount.
+        """Return the sizes for an amount of speech.
 
         Args:
-            minutes: of clips, about.
+            minutes: total duration of the clips, about.
 
         Returns:
             The sizes.
@@ -78,9 +78,9 @@ def write(
 
     Args:
         root: folder of the corpus, created when missing.
-        sizes: number of clips; by default enough for a demo.
-        seed: another one gives other speakers, sentences and pictures.
-        num_workers: processes.
+        sizes: number of clips; default: enough for a demo.
+        seed: random seed of speakers, sentences and pictures.
+        num_workers: number of processes.
         progress: show a progress bar.
 
     Returns:
@@ -112,11 +112,11 @@ def run(args: argparse.Namespace) -> str:
 
 
 def plan(sizes: Sizes, seed: int) -> list[Film]:
-    """All clips; their names tell their length, so every sentence is spoken once to find it.
+    """Plan all clips; since a clip's name holds its duration, every sentence is synthesised once to measure it.
 
     Args:
         sizes: number of clips.
-        seed: another one gives other clips.
+        seed: random seed of the clips.
 
     Returns:
         The films.
@@ -172,7 +172,7 @@ def _plan_clip(speaker: Speaker, text: str, seed: int, index: int) -> Film:
 
 
 def _name(film: Film) -> Film:
-    """Id and times, as the name of the file."""
+    """Name a film by YouTube id and times."""
     rng = np.random.default_rng([film.seed, 13])
     start_s = round(float(rng.uniform(5, 600)), 2)
     identity = youtube_id("avspeech", film.speaker.name)
@@ -187,7 +187,7 @@ def _line(film: Film) -> str:
 
 
 def _deleted(num_lines: int, seed: int) -> Iterator[str]:
-    """Lines whose videos are gone."""
+    """Yield lines of the list whose videos no longer exist."""
     rng = np.random.default_rng([seed, 15])
     for number in range(num_lines):
         start_s, length_s = rng.uniform(5, 600), rng.uniform(3, 10)

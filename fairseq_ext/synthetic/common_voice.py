@@ -10,8 +10,8 @@ https://github.com/common-voice/common-voice, bundler/queries/bundleLocale.sql):
 
 The README calls the first column of clip_durations.tsv `filename`; the published files have `clip`. Left out:
 reported.tsv and unvalidated_sentences.tsv. Beside the layout: `SYNTHETIC.txt` in the root says what this is, and
-`{locale}/SYNTHETIC_times.tsv` when each word is said, which no real corpus knows (clip, word number from 0, word,
-start_s, end_s; words that the synthesiser says as one have no row, nor have clips that were stopped early).
+`{locale}/SYNTHETIC_times.tsv` the times of the words, which the real corpus lacks (clip, word number from 0, word,
+start_s, end_s; no rows for words that the synthesiser speaks as one, nor for clips that stop too early).
 """
 
 import argparse
@@ -36,11 +36,11 @@ from .voices import Samples, speak
 __all__ = ["ACCENTS", "COLUMNS", "LABEL_FILE", "SAMPLE_RATE_HZ", "TIMES_FILE", "Sizes", "write"]
 
 SUMMARY = "Common Voice 17 and later: sentences in mp3"
-# What the platform transcodes to (common-voice repository, server/src/lib/clip.ts).
+# The platform's transcoding (common-voice repository, server/src/lib/clip.ts).
 SAMPLE_RATE_HZ = 32_000
 BITRATE_BPS = 48_000  # bytes over duration of all Catalan clips of release 24: 48.1 kbit/s
 TIMES_FILE = "SYNTHETIC_times.tsv"
-# To be raised whenever sound or text changes, so that a folder of older ones is not continued.
+# Raise it whenever audio or text changes, so that a folder of an older version is not continued.
 VERSION = 1
 _ABOUT = (
     "This corpus is synthetic: spoken by the espeak-ng synthesiser, not by people, in sentences made by a grammar. "
@@ -74,9 +74,9 @@ def write(
     Args:
         root: folder that holds the locales, created when missing.
         locale: one of `ACCENTS`.
-        sizes: speakers and minutes of the splits; by default enough for a demo.
-        seed: another seed gives other speakers and sentences.
-        num_workers: processes.
+        sizes: speakers and minutes of the splits; default: enough for a demo.
+        seed: random seed of speakers and sentences.
+        num_workers: number of processes.
         progress: show a progress bar.
 
     Returns:
@@ -156,7 +156,7 @@ def _clip_work(folder: Path, clips: Sequence[Clip]) -> Work:
 
 
 def _record(folder: Path, clip: Clip) -> Times:
-    """Speak a clip and write its mp3, which appears when it is whole."""
+    """Synthesise a clip and write its mp3, which appears when it is complete."""
     speech = speak(clip.speaker.voice, clip.spoken.text, take=clip.take, sample_rate_hz=SAMPLE_RATE_HZ)
     samples = speech.samples[: len(speech.samples) // 2] if clip.is_cut else speech.samples
     scratch = folder / f"{SCRATCH}{os.getpid()}.mp3"
@@ -168,8 +168,8 @@ def _record(folder: Path, clip: Clip) -> Times:
 
 
 def _write_mp3(path: Path, samples: Samples) -> None:
-    """With a header that tells decoders the length, so that they drop the encoder's padding."""
-    # 7 of 0 (slowest) to 9: twice as fast as the usual 5, and no further from the samples.
+    """Write an mp3 with a header that holds its length, so that decoders drop the encoder's padding."""
+    # 7, from 0 (slowest) to 9, is twice as fast as the default 5 and has the same error against the samples.
     options = {"compression_level": "7"}
     with av.open(str(path), "w", format="mp3") as container:
         stream = container.add_stream("libmp3lame", rate=SAMPLE_RATE_HZ, layout="mono", options=options)
@@ -188,7 +188,7 @@ def _time_lines(clip: Clip, spans: Times) -> str:
 
 
 def _known_times(folder: Path) -> dict[str, Times]:
-    """Word times of the clips recorded so far; a row cut off by a crash takes its clip with it."""
+    """Return the word times in the folder; a clip whose last row was cut off by a crash is left out."""
     path = folder / TIMES_FILE
     content = path.read_bytes() if path.exists() else b""
     whole, _, rest = content.rpartition(b"\n")
@@ -206,7 +206,7 @@ def _known_times(folder: Path) -> dict[str, Times]:
 def _write_tables(
     folder: Path, clips: list[Clip], unread: list[str], times: dict[str, Times], tables: dict[str, list[str]]
 ) -> None:
-    """Everything that is text; train.tsv last, so that a folder that has it has the rest."""
+    """Write all tables; train.tsv last, so that a folder that has it is complete."""
     durations = (
         (clip.name, round(soundfile.info(str(folder / "clips" / clip.name)).duration * 1000))
         for clip in clips
@@ -228,7 +228,7 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def _rows(clips: list[Clip], locale: str, name: str) -> Iterator[str]:
-    """Rows of a tsv, by speaker and number; validated.tsv holds the splits too."""
+    """Yield the rows of a tsv, by speaker and number; validated.tsv includes the splits."""
     buckets = {"train", "dev", "test", "validated"} if name == "validated" else {name}
     for clip in sorted(clips, key=lambda clip: (clip.speaker.client_id, clip.take)):
         if clip.bucket in buckets:

@@ -1,6 +1,6 @@
-"""Who says what in a synthetic Common Voice: speakers, sentences, votes and file names, before any sound.
+"""Plan a synthetic Common Voice: speakers, sentences, votes and file names, before anything is synthesised.
 
-Everything here follows from the arguments: the same ones give the same plan on every machine.
+The plan depends on the arguments only, on every machine.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from .voices import Voice, voice_pool
 
 __all__ = ["ACCENTS", "Clip", "Sizes", "Speaker", "plan_clips"]
 
-# Voice of espeak-ng -> what a speaker picks in the profile, word for word as the platform offers it (common-voice
+# Voice of espeak-ng -> accent in a speaker's profile, spelled as the platform offers it (common-voice
 # repository, server/src/lib/model/db/migrations/20211110104012-accent-tables-in-db.ts). Catalan has a fifth,
-# "septentrional": espeak-ng has no such voice, and another one under its name would be a lie.
+# "septentrional": espeak-ng has no such voice, and no other one should bear its name.
 ACCENTS = {
     "ca": {"ca": "central", "ca-ba": "balear", "ca-nw": "nord-occidental", "ca-va": "valencià"},
     "en": {"en-us": "United States English", "en": "England English", "en-gb-scotland": "Scottish English"},
@@ -29,12 +29,12 @@ ACCENTS = {
 _VARIANTS = {"ca": "Central", "ca-ba": "Balear", "ca-nw": "Nord-Occidental", "ca-va": "Valencià central"}
 _GENDERS = {"female": "female_feminine", "male": "male_masculine"}
 
-# Length of 799, 490 and 382 recordings over their number of characters, at 160 words a minute.
+# Duration of 799, 490 and 382 recordings by their number of characters, at 160 words per minute.
 _SECONDS_PER_CHARACTER = {"ca": 0.064, "en": 0.062, "es": 0.071}
-_FIRST_NUMBER = 40_000_000  # of a clip; real ones have eight digits
+_FIRST_NUMBER = 40_000_000  # number of the first clip; real ones have eight digits
 _NUM_INVALIDATED = 4
 _STYLE_EVERY = 12
-_WHERE_POSSIBLE = (("digits", 3), ("one-character l·l", 5))  # every so many of those that hold one
+_WHERE_POSSIBLE = (("digits", 3), ("one-character l·l", 5))  # one of so many sentences that hold it
 _DOMAIN_EVERY = 20  # most real sentences have no domain
 
 
@@ -43,14 +43,14 @@ class Sizes:
     """How much speech of how many speakers.
 
     Attributes:
-        train_speakers: who read `train`; with 8 or a multiple, accents and genders are balanced (Catalan).
-        dev_speakers: others, who read `dev`.
-        test_speakers: others, who read `test`.
-        other_speakers: others, who read `other`: speech that nobody has validated.
-        train_minutes: length of `train`, estimated from the texts (within some percent).
-        dev_minutes: of `dev`.
-        test_minutes: of `test`.
-        other_minutes: of `other`.
+        train_speakers: speakers of `train`; multiples of 8 balance accents and genders (Catalan).
+        dev_speakers: speakers of `dev`, different from all others.
+        test_speakers: speakers of `test`, likewise.
+        other_speakers: speakers of `other`, likewise: speech that nobody has validated.
+        train_minutes: duration of `train`, estimated from the texts (within some percent).
+        dev_minutes: duration of `dev`.
+        test_minutes: duration of `test`.
+        other_minutes: duration of `other`.
         num_unread: sentences in `validated_sentences.tsv` that nobody has read yet.
     """
 
@@ -90,9 +90,9 @@ class Clip(NamedTuple):
 
     Attributes:
         bucket: "train", "dev", "test", "other", "invalidated", or "validated" for a clip that is in no split.
-        name: of the mp3 file.
-        take: of the voice.
-        spoken: what is heard; for an invalidated clip not what the text says.
+        name: name of the mp3 file.
+        take: number of the voice's recording.
+        spoken: spoken sentence; in an invalidated clip it may differ from the text.
         text: the column `sentence`.
         is_cut: the recording stops in the middle.
     """
@@ -110,16 +110,16 @@ class Clip(NamedTuple):
 
 
 def plan_clips(locale: str, sizes: Sizes, seed: int) -> tuple[list[Clip], list[str]]:
-    """Lists all recordings.
+    """Plan all recordings.
 
-    The splits share no speaker and no sentence. `validated.tsv` holds more than the three splits, as the real
-    one does: sentences read a second time, here by speakers of dev and test. Whoever trains on it must leave
+    The splits share no speaker and no sentence. `validated.tsv` holds more than the three splits, as in the real
+    corpus: sentences read a second time, here by speakers of dev and test. A training on it must leave
     those speakers out.
 
     Args:
         locale: one of `ACCENTS`.
-        sizes: of the splits.
-        seed: another seed gives other speakers and sentences.
+        sizes: speakers and minutes of the splits.
+        seed: random seed of speakers and sentences.
 
     Returns:
         The clips, and the sentences that nobody reads.
@@ -150,7 +150,7 @@ def plan_clips(locale: str, sizes: Sizes, seed: int) -> tuple[list[Clip], list[s
 
 
 def _speakers(locale: str, sizes: Sizes, seed: int) -> Iterator[list[Speaker]]:
-    """Those of test, dev, train and other; languages in turn, so that each has all accents and genders."""
+    """Yield the speakers of test, dev, train and other; accents take turns, so that each has all of them."""
     languages = list(ACCENTS[locale])
     counts = (sizes.test_speakers, sizes.dev_speakers, sizes.train_speakers, sizes.other_speakers)
     per_language = -(-sum(counts) // len(languages))
@@ -164,14 +164,14 @@ def _speakers(locale: str, sizes: Sizes, seed: int) -> Iterator[list[Speaker]]:
 
 
 def _speaker(locale: str, voice: Voice, seed: int) -> Speaker:
-    """The real client_id is a hash of 128 hexadecimal digits too. No age: a synthetic voice has none."""
+    """Describe a voice in columns; as in the real corpus, client_id has 128 hexadecimal digits."""
     client_id = hashlib.sha512(f"synthetic {locale} {seed} {voice.speaker}".encode()).hexdigest()
     variant = _VARIANTS.get(voice.language, "") if int(client_id[0], 16) % 2 else ""
     return Speaker(client_id, _GENDERS[voice.gender], ACCENTS[locale][voice.language], variant, voice)
 
 
 def _as_people_do(speaker: Speaker, number: int) -> Speaker:
-    """Some fill in nothing, some add words of their own (the column joins them with a comma)."""
+    """Change a profile as people do: some fill in nothing, some add words (joined with a comma in the column)."""
     if number % 8 == 3:
         return speaker._replace(gender="", accents="", variant="")
     if speaker.accents == "central":
@@ -182,7 +182,7 @@ def _as_people_do(speaker: Speaker, number: int) -> Speaker:
 def _fill(
     locale: str, speakers: Sequence[Speaker], minutes: float, source: Iterator[Sentence]
 ) -> Iterator[Sentence]:
-    """Sentences until they last that long; speaker k reads sentences k, k + n, ..."""
+    """Yield sentences until they last that long; of n speakers, speaker k reads sentences k, k + n, ..."""
     left_s = 60 * minutes
     for speaker in cycle(speakers):
         sentence = next(source)
@@ -199,7 +199,7 @@ def _read(
     locale: str,
     first: int,
 ) -> Iterator[Clip]:
-    """Clips of one bucket, numbered from `first` on, with votes that put them there."""
+    """Yield the clips of a bucket, numbered from `first` on, with votes that put them there."""
     for number, speaker, sentence in zip(count(first), cycle(speakers), texts, strict=False):
         rng = np.random.default_rng(number)
         validated = bucket != "other"
@@ -217,7 +217,7 @@ def _read(
 
 
 def _printed(sentence: Sentence, locale: str, number: int) -> str:
-    """Most texts are plain; a few are printed as people type."""
+    """Return the text of a sentence: mostly plain, sometimes as people type it."""
     for style, every in _WHERE_POSSIBLE:
         text = restyle(sentence, style, locale)
         if number % every == 0 and text != sentence.text:
@@ -232,7 +232,7 @@ def _printed(sentence: Sentence, locale: str, number: int) -> str:
 def _invalidated(
     speakers: Sequence[Speaker], texts: list[Sentence], locale: str, first: int
 ) -> Iterator[Clip]:
-    """In turn: another sentence than the text says, a recording that was stopped too early."""
+    """Yield invalid clips: in turn, another sentence than the text, and a recording that stops too early."""
     shifted = [*texts[1:], *texts[:1]]
     for i, clip in enumerate(_read("invalidated", speakers, texts, locale, first)):
         heard = clip.spoken if i % 2 else shifted[i]

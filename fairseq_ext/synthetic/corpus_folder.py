@@ -74,9 +74,9 @@ def making(
         make_work: work on items with these names as ids, as for `jobs.run`.
         is_there: whether the files of a name are there, whole.
         title: title of the progress bar, usable as the name of a folder.
-        batch_size: recordings that a worker takes at once; several where one takes milliseconds, since each
-            batch costs some of its own.
-        num_workers: processes; 1 works in this one.
+        batch_size: recordings that a worker takes at once; several where each takes milliseconds only, since a
+            batch costs some milliseconds itself.
+        num_workers: number of processes; 1: works in this process.
         progress: show a progress bar.
 
     Yields:

@@ -1,6 +1,6 @@
-"""Write the films of a corpus, and the table that tells what is said in them, when, and what was planted.
+"""Write the films of a corpus, and the table of truth: what is said when, and which damage was planted.
 
-What the corpora of films share: a plan of `films.Film`, written by `write_films`; options of the command line.
+A corpus of films plans its `films.Film` and calls `write_films`; `add_amount` and `sizes_of` are its options.
 """
 
 import argparse
@@ -20,7 +20,7 @@ __all__ = ["TRUTH_FILE", "add_amount", "sizes_of", "write_films"]
 SizesT = TypeVar("SizesT")
 
 TRUTH_FILE = "SYNTHETIC_truth.tsv"
-# To be raised whenever sound or picture changes, so that a folder of older films is not continued.
+# Raise it whenever audio or picture changes, so that a folder of an older version is not continued.
 _VERSION = 1
 _ABOUT = (
     "This corpus is synthetic: spoken by the espeak-ng synthesiser and shown by drawn faces, not by people. Results on "
@@ -43,7 +43,7 @@ def write_films(
         root: folder of the corpus, created when missing.
         films: all films of the corpus.
         settings: everything that decides the films; `corpus` is the corpus's name.
-        num_workers: processes.
+        num_workers: number of processes.
         progress: show a progress bar.
 
     Returns:

@@ -1,9 +1,9 @@
-"""Films of synthetic speakers, of which the video corpora consist: a voice with a face speaks, a camera looks on.
+"""Films of synthetic speakers, of which the video corpora consist: a voice with a drawn face before a camera.
 
 Shapes: N samples; T frames.
 
 A `Film` is a plan, small and picklable: equal films give equal files. `make_film` writes its files, each whole or not
-at all, and tells what was said when.
+at all, and returns what is said when.
 """
 
 import base64
@@ -47,10 +47,11 @@ TRUTH_COLUMNS = (
 )
 Row = tuple[str, ...]
 
-# Microphone and room come last, over the whole film, so that pauses sound like the rest.
+# Each sentence is spoken into a clean channel; microphone and room are applied to the whole film, so that pauses sound
+# like the rest.
 _CLEAN = Channel(peak_dbfs=-3.0, noise_db=-120.0, noise_tilt_db=0.0, tilt_db=0.0, low_cut_hz=0.0)
-_BEFORE_S, _AFTER_S = 0.15, 0.20  # silence that a segment keeps around its sentence
-_ROUND = 400  # phrases drawn at once; a side has 1,000 and more
+_BEFORE_S, _AFTER_S = 0.15, 0.20  # silence of a segment before and after its sentence
+_ROUND = 400  # phrases drawn at once, without repetition; a side has at least 1,000
 _WIDE = 0.5  # size of a face in a wide shot, relative to the usual shot
 
 
@@ -68,29 +69,29 @@ class Film:
     """The plan of one film.
 
     Attributes:
-        name: of the film in the table of truth: the path of its video, whether or not there is one.
-        split: of the corpus.
-        speaker: who speaks.
-        sentences: what is said, with pauses between.
-        seed: of pauses, light, movements and background.
+        name: name in the table of truth: path of the video, whether or not there is one.
+        split: split of the corpus.
+        speaker: the speaker.
+        sentences: spoken sentences, with pauses between them.
+        seed: random seed of pauses, light, movements and background.
         video: path of the mp4, relative to the root; None: no video is written.
-        audio: path of the sound on its own (.flac or .m4a); None: the sound is in the video only.
-        is_sound_in_video: the video has a sound track.
-        width: of the picture, pixels.
-        height: of the picture, pixels.
+        audio: path of a separate audio file (.flac or .m4a); None: the audio is in the video only.
+        is_sound_in_video: whether the video has an audio track.
+        width: width of the picture, pixels.
+        height: height of the picture, pixels.
         fps: frames per second.
-        sample_rate_hz: of the sound.
-        x: place of the face, share of the width (bridge of the nose).
-        y: place of the face, share of the height.
+        sample_rate_hz: sample rate of the audio.
+        x: horizontal place of the face (bridge of the nose), share of the width.
+        y: vertical place of the face, share of the height.
         unit_px: pixels per head unit; a face is about 0.94 wide and 1.5 high.
         views: for each sentence "close", "wide" (a small face) or "slide" (no face); empty: all close.
         pauses_s: shortest and longest pause between sentences; half of it stands at either end.
         bystanders: silent people: look, x, y and unit_px of each.
-        planted: what is wrong with the film, in words, for the table of truth; "" when nothing is.
-        keep: share of the video's bytes that is kept; below 1 it is cut off.
-        is_fast_start: the video's index stands at the front: what is left of a cut-off video can be read.
-        is_muted: the sound track is digital silence.
-        is_sound_only: the mp4 has no picture.
+        planted: description of what is wrong with the film, for the table of truth; "": nothing.
+        keep: share of the video's bytes that is written; below 1 it is truncated.
+        is_fast_start: put the video's index in front, so that what is left of a truncated video can be read.
+        is_muted: write an audio track of digital silence.
+        is_sound_only: write an mp4 without pictures.
     """
 
     name: str
@@ -125,7 +126,7 @@ class Film:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """A sentence in the film's time."""
+    """A spoken sentence, all times relative to the film."""
 
     text: str
     start_s: float
@@ -135,20 +136,20 @@ class _Said:
 
 
 def cast(corpus: str, language: str, num_speakers: int, *, seed: int) -> list[Speaker]:
-    """Speakers of one corpus and language, whom no other corpus has; the first of many are the same as fewer.
+    """Draw the speakers of a corpus in a language, whom no other corpus has; fewer speakers are the first of many.
 
     Args:
-        corpus: its name; another one gives other people.
-        language: of espeak-ng.
-        num_speakers: how many.
-        seed: another one gives other people.
+        corpus: name of the corpus; each has other speakers.
+        language: language of espeak-ng.
+        num_speakers: number of speakers.
+        seed: random seed of the speakers.
 
     Returns:
-        The speakers; each has a voice and a face of its own.
+        The speakers, all with different voices and faces.
     """
     own = int.from_bytes(hashlib.sha256(f"{corpus} {language} {seed}".encode()).digest()[:4], "big")
     voices = voice_pool(language, num_speakers, seed=own)
-    # The name goes into every take of a voice, so it must tell the seed too.
+    # Takes are drawn from the name, so it must hold the seed.
     return [
         Speaker(name, replace(voice, speaker=name), draw_look(own + index, voice.gender))
         for index, voice in enumerate(voices)
@@ -157,10 +158,10 @@ def cast(corpus: str, language: str, num_speakers: int, *, seed: int) -> list[Sp
 
 
 def youtube_id(*what: object) -> str:
-    """An id as YouTube gives: 11 letters, digits, "-" and "_", of which some start with "-".
+    """Return an id like YouTube's: 11 letters, digits, "-" and "_"; it may start with "-".
 
     Args:
-        *what: whose; equal arguments give equal ids.
+        *what: anything that identifies the video; equal arguments give equal ids.
 
     Returns:
         The id.
@@ -170,13 +171,13 @@ def youtube_id(*what: object) -> str:
 
 
 def sentences(language: str, side: str, num_sentences: int, *, seed: int) -> list[str]:
-    """Phrases of a language; after some hundred they may come again.
+    """Draw phrases of a language; after some hundred they may repeat.
 
     Args:
         language: one of `phrases.LANGUAGES`.
         side: "train", "dev" or "test"; no phrase is on two.
-        num_sentences: how many.
-        seed: another one gives others.
+        num_sentences: number of phrases.
+        seed: random seed of the phrases.
 
     Returns:
         The texts.
@@ -189,10 +190,10 @@ def sentences(language: str, side: str, num_sentences: int, *, seed: int) -> lis
 
 
 def duration_s(film: Film) -> float:
-    """Length of a film's sound, found by speaking it.
+    """Return the duration of a film's audio, found by synthesising it.
 
     Args:
-        film: the plan.
+        film: plan of the film.
 
     Returns:
         Seconds.
@@ -204,12 +205,12 @@ def make_film(root: Path, film: Film) -> list[Row]:
     """Write the files of a film.
 
     Args:
-        root: of the corpus.
-        film: the plan.
+        root: folder of the corpus.
+        film: plan of the film.
 
     Returns:
         One row per sentence, columns as in `TRUTH_COLUMNS`; `words` and `phonemes` are JSON lists of
-        [text, start_s, end_s]. All times are in the film's own time.
+        [text, start_s, end_s]. All times are relative to the film.
     """
     samples, said = _perform(film)
     if film.is_muted:
@@ -224,7 +225,7 @@ def make_film(root: Path, film: Film) -> list[Row]:
 
 
 def _perform(film: Film) -> tuple[Samples, list[_Said]]:
-    """All sentences in one recording."""
+    """Speak all sentences into one recording; return its samples, and text and times of the sentences."""
     rng, rate = np.random.default_rng([film.seed, 11]), film.sample_rate_hz
     clean = replace(film.speaker.voice, channel=_CLEAN)
     pieces: list[Samples] = []
@@ -252,7 +253,7 @@ def _place(
     at_s: float,
     duration_s: float,
 ) -> _Said:
-    """Times of a sentence that starts so late; its ends are what a segment shows, in hundredths of a second."""
+    """Shift a sentence to its place in the film; its start and end, those of a segment, are rounded to 10 ms."""
     tokens = text.split()
     start_s = max(at_s + phonemes[0].start_s - _BEFORE_S, 0.0)
     end_s = at_s + min(phonemes[-1].end_s + _AFTER_S, duration_s)
@@ -304,7 +305,7 @@ def _write_video(path: Path, film: Film, samples: Samples, said: list[_Said]) ->
 
 
 def _frames(film: Film, said: list[_Said], num_frames: int) -> Iterator[Image]:
-    """The film, shot after shot."""
+    """Yield the frames of a film, shot after shot."""
     fps = float(film.fps)
     mouth = mouth_track([phoneme for sentence in said for phoneme in sentence.phonemes], num_frames, fps)
     for start, stop, view in _shots(film, said, num_frames):
@@ -317,7 +318,7 @@ def _frames(film: Film, said: list[_Said], num_frames: int) -> Iterator[Image]:
 
 
 def _shots(film: Film, said: list[_Said], num_frames: int) -> Iterator[tuple[int, int, str]]:
-    """First frame, frame after the last, and view of each shot; cuts are in the pauses."""
+    """Yield first frame, frame after the last, and view of each shot; cuts are in the middle of pauses."""
     views = film.views or ("close",) * len(said)
     cuts = [0]
     for one, other in pairwise(said):

@@ -27,17 +27,17 @@ __all__ = ["LABEL_FILE", "SAMPLE_RATE_HZ", "SPEAKERS", "write"]
 SUMMARY = "Free Spoken Digit Dataset: 10 digits, 6 speakers, 8 kHz"
 SAMPLE_RATE_HZ = 8_000
 NUM_PER_DIGIT = 50
-# To be raised whenever the sound changes, so that a folder of older sound is not continued.
+# Raise it whenever the audio changes, so that a folder of an older version is not continued.
 VERSION = 1
 _ABOUT = (
     "This corpus is synthetic: spoken by the espeak-ng synthesiser, not by people. "
     "Results on it say nothing about real speech."
 )
-# Lengths of the published recordings, rounded inwards.
+# Shortest and longest published recording, rounded inwards.
 MIN_DURATION_S, MAX_DURATION_S = 0.15, 2.25
 
 ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-# The English words, spelled so that the voice of another language says them with its accent.
+# The English words, spelled for the voice of another language, which then speaks them with its accent.
 FRENCH = ("ziro", "ouane", "tou", "sri", "fore", "faillve", "sixe", "sévène", "eillte", "naillene")
 GERMAN = ("siero", "uann", "tuh", "sri", "fohr", "feif", "ßix", "ßäwen", "ejt", "nein")
 GREEK = ("ζίρο", "γουάν", "του", "θρι", "φορ", "φάιβ", "σιξ", "σέβεν", "έιτ", "νάιν")
@@ -98,20 +98,20 @@ def write(
     num_workers: int = 1,
     progress: bool = True,
 ) -> int:
-    """Write the corpus, or what is missing of it; each recording appears whole or not at all.
+    """Write the corpus, or what is missing of it.
 
-    A recording depends on the seed and on its own name only: a smaller corpus is a part of a larger one.
+    A recording depends on the seed and its name only: a smaller corpus is a part of a larger one.
 
     Args:
         root: folder of the corpus, created when missing.
         num_per_digit: recordings of each digit per speaker.
         speakers: some of `SPEAKERS`.
-        seed: another seed gives other takes by the same speakers.
-        num_workers: processes.
+        seed: random seed of the recordings; the speakers stay the same.
+        num_workers: number of processes.
         progress: show a progress bar.
 
     Returns:
-        The number of recordings the corpus now has.
+        Number of recordings in the corpus.
 
     Raises:
         ValueError: when an argument is out of range, or the folder holds anything other than this corpus.
@@ -192,7 +192,7 @@ def _is_whole(folder: Path, name: str) -> bool:
 
 
 def _say(digit: int, speaker: str, index: int, seed: int) -> Samples:
-    """One recording: (S,) in [-1, 1] at 8 kHz, of a length the published corpus has."""
+    """Synthesise a recording, (S,) in [-1, 1] at 8 kHz, within the durations of the published corpus."""
     voice, words = SPEAKERS[speaker]
     take = int(np.random.SeedSequence([seed, digit, index]).generate_state(1)[0])
     samples = speak(voice, words[digit], take=take, sample_rate_hz=SAMPLE_RATE_HZ).samples

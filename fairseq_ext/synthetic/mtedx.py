@@ -8,12 +8,12 @@ https://www.openslr.org/100), for each language `l`, with splits train, valid an
     {l}-{l}/data/{split}/txt/{split}.yaml      - {duration: 2.35, offset: 42.91, speaker_id: .., wav: {talk}.wav}
     {l}-{l}/data/{split}/txt/{split}.{l}       transcripts; line n of the three files is the same segment
 
-The corpus has sound only. Who wants the lips downloads the talks from YouTube; MuAViC (Anwar et al., Interspeech 2023)
-keeps them as `video/{l}/{split}/{talk}.mp4`, and so does this writer. Left out: vtt/ and the translations.
+The corpus has audio only. For lip reading the talks are downloaded from YouTube; MuAViC (Anwar et al., Interspeech
+2023) stores them as `video/{l}/{split}/{talk}.mp4`, and so does this writer. Left out: vtt/ and the translations.
 
-As in the real world, one talk's video is missing (deleted from YouTube), one is cut off, some show a second face, a
-slide for a while, or the speaker from afar; `SYNTHETIC_truth.tsv` tells which. Unlike real talks these are short, and
-no split shares a speaker.
+As among real downloads, one talk's video is missing (deleted from YouTube), one is truncated, some show a second
+face, a slide for a while, or the speaker from afar; `SYNTHETIC_truth.tsv` lists which. Unlike real talks these are
+short, and no split shares a speaker.
 """
 
 import argparse
@@ -35,9 +35,9 @@ __all__ = ["LANGUAGES", "Sizes", "plan", "write"]
 SUMMARY = "mTEDx: talks with transcripts in French, Italian, Spanish, Portuguese, and their videos"
 LANGUAGES = ("fr", "it", "es", "pt")
 _SIDES = {"train": "train", "valid": "dev", "test": "test"}
-_SEGMENT_S = 3.3  # of a sentence and the pause after it, on average
+_SEGMENT_S = 3.3  # average duration of a sentence and the pause after it
 _RATES_HZ = (Fraction(25), Fraction(30000, 1001), Fraction(25), Fraction(24))
-_MISSING, _CUT_OFF = "pt", "it"  # languages whose last train talk has no video, or part of one
+_MISSING, _CUT_OFF = "pt", "it"  # languages whose last talk of train has no video, or a truncated one
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class Sizes:
     """How many talks of each language.
 
     Attributes:
-        train_talks: of train, each by another speaker.
-        valid_talks: of valid.
-        test_talks: of test.
-        segments: sentences of a talk.
+        train_talks: talks of train, each by another speaker.
+        valid_talks: talks of valid.
+        test_talks: talks of test.
+        segments: sentences per talk.
     """
 
     train_talks: int = 2
@@ -65,11 +65,11 @@ class Sizes:
 
     @classmethod
     def of(cls, speakers: int, minutes: float) -> "Sizes":
-        """Sizes of a wanted amount.
+        """Return the sizes for an amount of speech.
 
         Args:
-            speakers: of train, in each language; valid and test have a quarter as many each.
-            minutes: of speech in train, in each language, about.
+            speakers: speakers of train, per language; valid and test have a quarter as many each.
+            minutes: duration of train, per language, about.
 
         Returns:
             The sizes.
@@ -92,9 +92,9 @@ def write(
     Args:
         root: folder of the corpus, created when missing.
         languages: some of `LANGUAGES`.
-        sizes: talks and segments; by default enough for a demo.
-        seed: another one gives other speakers, sentences and pictures.
-        num_workers: processes.
+        sizes: talks and segments; default: enough for a demo.
+        seed: random seed of speakers, sentences and pictures.
+        num_workers: number of processes.
         progress: show a progress bar.
 
     Returns:
@@ -134,12 +134,12 @@ def run(args: argparse.Namespace) -> str:
 
 
 def plan(languages: Sequence[str], sizes: Sizes, seed: int) -> list[Film]:
-    """All talks.
+    """Plan all talks.
 
     Args:
         languages: some of `LANGUAGES`.
-        sizes: of the splits.
-        seed: another one gives other talks.
+        sizes: talks and segments of the splits.
+        seed: random seed of the talks.
 
     Returns:
         The films, by language and split.
@@ -168,7 +168,7 @@ def _plan_language(language: str, sizes: Sizes, seed: int) -> Iterator[Film]:
 def _plan_talk(
     language: str, split: str, speaker: Speaker, said: tuple[str, ...], seed: int, turn: int
 ) -> Film:
-    """A talk; every fourth one shows a second face, a slide, or the speaker from afar."""
+    """Plan a talk; three of four show a second face, a slide for a while, or the speaker from afar."""
     talk = youtube_id("mtedx", speaker.name)
     rng = np.random.default_rng([seed, *talk.encode()])
     is_large = turn % 5 == 4
@@ -202,7 +202,7 @@ def _plan_talk(
 
 
 def _plant(film: Film, language: str) -> Film:
-    """What happens to downloads."""
+    """Damage a film as downloads are: its video missing or truncated."""
     if language == _MISSING:
         return replace(film, video=None, planted="video missing")
     if language == _CUT_OFF:
@@ -212,7 +212,7 @@ def _plant(film: Film, language: str) -> Film:
 
 
 def _write_texts(folder: Path, language: str, split: str, rows: list[Row]) -> None:
-    """The three files whose lines belong together."""
+    """Write the three files whose lines describe the same segments."""
     prefix = f"video/{language}/{split}/"
     segments = [dict(zip(TRUTH_COLUMNS, row, strict=True)) for row in rows if row[0].startswith(prefix)]
     with atomic_write(folder / "segments") as file:

@@ -1,8 +1,8 @@
-"""Short phrases of few words in five languages, for corpora of talking faces: who does what to how many of which, when.
+"""Short phrases of few words in five languages, for corpora of talking faces ("Anna buys two red apples today.").
 
-Lips show less than sound does (p, b and m look alike), so a grammar of some thirty words is what a small lip reader,
-and a small Whisper, can learn. Each language has as many phrases as its slots have combinations, 12,000 and more; a
-digest of its words puts a phrase on one side for good (`sentences.side_of`).
+Lips show less than audio does (p, b and m look alike), so a small lip reader, and a small Whisper, can learn a grammar
+of some thirty words. Each language has as many phrases as its slots have combinations, 12,000 and more; a
+digest of its words puts a phrase on one side, whatever the seed (`sentences.side_of`).
 """
 
 import math
@@ -61,13 +61,13 @@ LANGUAGES = tuple(_SLOTS)
 
 
 def draw(language: str, side: str, num_phrases: int, *, seed: int) -> list[Sentence]:
-    """Makes different phrases; the first of many are the same as fewer.
+    """Draw distinct phrases; fewer phrases are the first of many.
 
     Args:
         language: one of `LANGUAGES`.
         side: "train", "dev" or "test"; no phrase is on two.
-        num_phrases: how many.
-        seed: another seed gives other phrases.
+        num_phrases: number of phrases.
+        seed: random seed of the phrases.
 
     Returns:
         The phrases, with a capital letter and a full stop.
@@ -93,7 +93,7 @@ def draw(language: str, side: str, num_phrases: int, *, seed: int) -> list[Sente
 
 
 def vocabulary(language: str) -> frozenset[str]:
-    """All words of a language's phrases.
+    """Return all words of a language's phrases.
 
     Args:
         language: one of `LANGUAGES`.

@@ -1,4 +1,4 @@
-"""Sentences nobody wrote, from a grammar: ever new, but of few words and in an order that a model can learn.
+"""Sentences from a grammar: without end, but of few words and in an order that a model can learn.
 
 A grammar is a text of rules, `symbol: alternative | alternative`. An alternative holds words and `<symbols>`;
 `@3` after it makes it three times as likely. Rules with the same symbol add up.
@@ -7,7 +7,7 @@ Agreement: a rule that holds `{gn}` stands for four, with gender and number ms, 
 words written `nen/nena/nens/nenes` each takes the one in that position, of words written `menja/mengen` the
 singular or plural. `{n}` alone stands for two rules (s, p), as does `{g}` (m, f).
 
-Test sentences are unseen by construction: a digest of its words puts a sentence on one side for good.
+Test sentences are unseen by construction: a digest of its words puts a sentence on one side, whatever the seed.
 """
 
 import functools
@@ -28,7 +28,7 @@ SIDES = ("train", "dev", "test")
 
 _FORMS = {"{gn}": ("ms", "fs", "mp", "fp"), "{n}": ("s", "p"), "{g}": ("m", "f")}
 _NUM_WORDS = range(5, 15)  # 1.5 to 6 s
-_MAX_REPEATS = 10_000  # in a row, before the grammar counts as exhausted
+_MAX_REPEATS = 10_000  # rejected sentences in a row, after which the grammar counts as exhausted
 
 Rules = Mapping[str, tuple[tuple[str, ...], ...]]
 
@@ -40,7 +40,7 @@ class Sentence(NamedTuple):
     words: tuple[str, ...]
 
 
-# Ways of printing that a reader of real sentences meets: pattern and replacement.
+# Spellings that occur in real texts: pattern and replacement.
 _STYLES = {
     "curly apostrophe": ("'", "’"),
     "guillemets": (r"(.+?)([.?])$", r"«\1»\2"),
@@ -53,13 +53,13 @@ STYLES = ("digits", "capitals", *_STYLES)
 
 
 def draw(language: str, side: str, num_sentences: int, *, seed: int) -> list[Sentence]:
-    """Makes different sentences; the first of many are the same as fewer.
+    """Draw distinct sentences; fewer sentences are the first of many.
 
     Args:
         language: one of `LANGUAGES`.
         side: one of `SIDES`; no sentence is on two.
-        num_sentences: how many.
-        seed: another seed gives other sentences.
+        num_sentences: number of sentences.
+        seed: random seed of the sentences.
 
     Returns:
         The sentences.
@@ -93,10 +93,10 @@ def draw(language: str, side: str, num_sentences: int, *, seed: int) -> list[Sen
 
 
 def side_of(words: tuple[str, ...]) -> str:
-    """Tells which side a sentence is on, whatever the seed: an eighth each is dev and test.
+    """Return the side of a sentence, whatever the seed: an eighth is dev, an eighth test.
 
     Args:
-        words: of the sentence.
+        words: words of the sentence.
 
     Returns:
         One of `SIDES`.
@@ -106,7 +106,7 @@ def side_of(words: tuple[str, ...]) -> str:
 
 
 def vocabulary(language: str) -> frozenset[str]:
-    """All words that sentences are made of, as the grammar has them, before contraction.
+    """Return all words of the sentences as in the grammar, before contraction.
 
     Args:
         language: one of `LANGUAGES`.
@@ -119,15 +119,15 @@ def vocabulary(language: str) -> frozenset[str]:
 
 
 def restyle(sentence: Sentence, style: str, language: str) -> str:
-    """Prints a sentence in an awkward way that is read aloud just the same.
+    """Spell a sentence in an unusual way that is read aloud the same.
 
     Args:
         sentence: one of `draw`.
         style: one of `STYLES`.
-        language: of the sentence.
+        language: language of the sentence.
 
     Returns:
-        The text; as it was when it holds nothing that the style would change.
+        The text; unchanged when the style does not apply to it.
     """
     if style == "capitals":
         return sentence.text.upper()
@@ -153,7 +153,7 @@ def _expand(symbol: str, rules: Rules, rng: random.Random) -> Iterator[str]:
 
 
 def _print(tokens: str, language: str) -> Sentence:
-    """From tokens to a text: contractions, punctuation, a capital letter."""
+    """Join tokens to a text: contractions, punctuation, a capital letter."""
     for pattern, replacement in _GRAMMARS[language].REWRITES:
         tokens = re.sub(pattern, replacement, tokens)
     text = re.sub(r" ([,.?])", r"\1", tokens).replace("¿ ", "¿")
@@ -164,7 +164,7 @@ def _print(tokens: str, language: str) -> Sentence:
 
 @functools.cache
 def _rules(language: str) -> Rules:
-    """The alternatives of each symbol, agreement spelled out and weights as repetitions."""
+    """Parse a grammar into the alternatives of each symbol: agreement expanded, weights as repetitions."""
     if language not in _GRAMMARS:
         raise ValueError(f"sentences: a language of {LANGUAGES} expected, found {language!r}")
     rules: dict[str, list[tuple[str, ...]]] = {}
@@ -178,7 +178,7 @@ def _rules(language: str) -> Rules:
 
 
 def _agree(symbol: str, body: str) -> Iterator[tuple[str, str]]:
-    """One rule for each value of the feature that the rule holds."""
+    """Yield a rule for each value of the feature in it, or the rule itself when it has none."""
     rule = f"{symbol}: {body}"
     feature = next((name for name in _FORMS if name in rule), None)
     if feature is None:
@@ -192,5 +192,5 @@ def _agree(symbol: str, body: str) -> Iterator[tuple[str, str]]:
 
 
 def _pick(options: list[str], number: int, num_forms: int) -> str:
-    """Of four words the one in that position, of two singular or plural, of one itself."""
+    """Return the word for a form: of four words that one, of two singular or plural, a single word always."""
     return options[number * len(options) // num_forms]

@@ -84,7 +84,7 @@ class Speech:
 
     @property
     def duration_s(self) -> float:
-        """Length of the audio in seconds."""
+        """Duration of the audio in seconds."""
         return len(self.samples) / self.sample_rate_hz
 
 
@@ -119,7 +119,7 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 def list_languages() -> list[str]:
-    """Names that `synthesise(language=...)` takes, e.g. `ca`, `ca-va`, `fr-be`, `en-us`; `en` is British.
+    """List the languages that `synthesise` takes, e.g. `ca`, `ca-va`, `fr-be`, `en-us`; `en` is British.
 
     Returns:
         Sorted names, lower case.
@@ -131,10 +131,10 @@ def list_languages() -> list[str]:
 
 
 def list_variants() -> dict[str, str]:
-    """Voice variants that go with every language.
+    """List the voice variants, which all go with every language.
 
     Returns:
-        Name of each variant -> "male", "female" or "" when its file does not say.
+        Name of a variant -> "male", "female", or "" when its file does not tell.
 
     Raises:
         SpeechError: when `espeakng-loader` is not installed.
@@ -155,13 +155,13 @@ def synthesise(
     """Speak a text; equal arguments give equal samples.
 
     Args:
-        text: what to say, in the language's own spelling.
+        text: text to speak, in the language's spelling.
         language: one of `list_languages()`.
         variant: one of `list_variants()`, or "" for the language's own voice.
-        pitch: base pitch, 0-99 (50 is the variant's own).
+        pitch: base pitch, 0-99 (50: the variant's default).
         pitch_range: how far the melody swings, 0-99.
         rate_wpm: words per minute, 80-450.
-        seed: of the breath noise, which only some variants have.
+        seed: random seed of the breath noise, which only some variants have.
 
     Returns:
         The speech; phoneme and word times are monotone and lie inside the audio.
@@ -189,7 +189,7 @@ def synthesise(
 
 
 def _locate() -> tuple[Path, Path]:
-    """Paths of the library and of its data folder."""
+    """Return the paths of the library and its data folder."""
     if os.name != "posix":
         raise SpeechError("synthetic speech: expected Linux or macOS, found another system")
     try:
@@ -237,7 +237,7 @@ def _check_known(what: str, name: str, known: tuple[str, ...] | list[str]) -> No
 
 @contextlib.contextmanager
 def _fresh_library(library_path: Path, data_path: Path) -> Iterator[tuple[Any, int]]:
-    """The library in its initial state, unloaded afterwards; yields it and its sample rate."""
+    """Load the library in its initial state and unload it afterwards; yields it and its sample rate."""
     if _is_loaded(library_path):
         raise SpeechError(
             f"{library_path}: expected a library not in use, found it loaded by another package "
@@ -274,7 +274,7 @@ def _unload(library: ctypes.CDLL) -> None:
 
 @contextlib.contextmanager
 def _short_path(data_path: Path) -> Iterator[Path]:
-    """The folder itself, or a link to it from a path short enough for espeak-ng."""
+    """Yield the folder, or a link to it with a path short enough for espeak-ng."""
     if len(os.fsencode(data_path)) <= _MAX_DATA_PATH_BYTES:
         yield data_path
         return
@@ -294,7 +294,7 @@ def _set_voice(library: Any, name: str, parameters: dict[int, int], seed: int) -
 
 
 def _run(library: Any, text: str) -> tuple[npt.NDArray[np.int16], list[_Mark]]:
-    """Samples (S,) and, in order, where each phoneme and pause starts."""
+    """Synthesise a text; return samples (S,) and, in order, where each phoneme and pause starts."""
     pieces: list[npt.NDArray[np.int16]] = []
     marks: list[_Mark] = []
     character = 0
@@ -326,7 +326,7 @@ def _run(library: Any, text: str) -> tuple[npt.NDArray[np.int16], list[_Mark]]:
 
 
 def _spans(marks: list[_Mark], num_samples: int, sample_rate_hz: int) -> list[tuple[Phoneme, int]]:
-    """Phonemes with the character their word starts at; each lasts until the next mark or the end."""
+    """Return phonemes and the character at which their word starts; each lasts until the next mark or the end."""
     starts = np.maximum.accumulate(np.array([mark.sample for mark in marks] + [num_samples]))
     times_s = (np.clip(starts, 0, num_samples) / sample_rate_hz).tolist()
     spans = zip(times_s[:-1], times_s[1:], marks, strict=True)
@@ -334,7 +334,7 @@ def _spans(marks: list[_Mark], num_samples: int, sample_rate_hz: int) -> list[tu
 
 
 def _words(text: str, spans: list[tuple[Phoneme, int]]) -> tuple[Word, ...]:
-    """From the first phoneme of a word to its last; by order, since neighbours may share a time."""
+    """Return the words' times, first to last phoneme; goes by order, since neighbours may share a time."""
     tokens = [token.span() for token in re.finditer(r"\S+", text)]
     spoken: dict[int, list[Phoneme]] = {}
     for phoneme, character in spans:

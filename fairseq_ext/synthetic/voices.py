@@ -22,51 +22,22 @@ Gender = Literal["female", "male"]
 Samples = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.floating[Any]]
 
-# Variants of espeak-ng 1.52 that sound like a person: no robots, whispers, croaks or music.
+# Variants of espeak-ng 1.52 that sound like people: no robots, whispers, croaks or music.
 VARIANTS: dict[Gender, tuple[str, ...]] = {
-    "female": (
-        *("f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "anika", "aunty"),
-        *("belinda", "grandma", "linda", "shelby", "steph"),
+    "female": tuple(
+        "f1 f2 f3 f4 f5 Alicia Andrea Annie anika aunty belinda grandma linda shelby steph".split()
     ),
-    "male": (
-        *(
-            "m1",
-            "m2",
-            "m3",
-            "m4",
-            "m5",
-            "m6",
-            "m7",
-            "m8",
-            "Alex",
-            "Denis",
-            "Diogo",
-            "Henrique",
-            "Lee",
-            "Mario",
-        ),
-        *(
-            "Michael",
-            "Mike",
-            "adam",
-            "benjamin",
-            "boris",
-            "edward",
-            "edward2",
-            "iven4",
-            "john",
-            "marcelo",
-            "max",
-        ),
-        *("michel", "miguel", "pablo", "robert", "sandro", "travis", "victor"),
+    "male": tuple(
+        "m1 m2 m3 m4 m5 m6 m7 m8 Alex Denis Diogo Henrique Lee Mario Michael Mike adam benjamin boris edward edward2 "
+        "iven4 john marcelo max michel miguel pablo robert sandro travis victor".split()
     ),
 }
-# How much takes of one speaker differ (standard deviations).
+# Variation between the takes of a speaker (standard deviations).
 _TAKE_PITCH = 4.0
 _TAKE_LOG_RATE = 0.10
 _TAKE_LOG_TRACT = 0.012
 _TAKE_LEVEL_DB = 2.0
-_MIN_PADDED = 60_000  # samples; 2.7 s at espeak-ng's rate, which no digit reaches
+_MIN_PADDED = 60_000  # samples; 2.7 s at espeak-ng's rate, longer than any digit
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +50,7 @@ class Channel:
         noise_tilt_db: slope of the noise's spectrum in dB per octave; 0 is white, -3 a room.
         tilt_db: slope the microphone adds to the speech in dB per octave.
         low_cut_hz: speech below this fades away (6 dB per octave and more); 0 is off.
-        high_cut_hz: the same above this; 0 is off.
+        high_cut_hz: speech above this fades away (12 dB per octave); 0 is off.
     """
 
     peak_dbfs: float = -6.0
@@ -95,12 +66,12 @@ class Voice:
     """A synthetic speaker.
 
     Attributes:
-        speaker: its name in manifests.
-        language: of espeak-ng, e.g. `ca-va`; decides the accent.
-        variant: of espeak-ng.
+        speaker: name of the speaker in manifests.
+        language: language of espeak-ng, e.g. `ca-va`; decides the accent.
+        variant: voice variant of espeak-ng.
         gender: "female" or "male".
-        pitch: 0-99, 50 is the variant's own.
-        pitch_range: 0-99, how far the melody swings.
+        pitch: base pitch, 0-99; 50 is the variant's default.
+        pitch_range: how far the melody swings, 0-99.
         rate_wpm: words per minute.
         tract_scale: above 1 a shorter vocal tract: formants (and pitch) higher by this factor.
         margin_s: usual silence before and after the speech; negative cuts into it, as careless trimming does.
@@ -120,14 +91,14 @@ class Voice:
 
 
 def voice_pool(languages: str | Sequence[str], n: int, *, seed: int) -> list[Voice]:
-    """`n` different speakers, languages in turn, genders balanced within each language.
+    """Draw `n` distinct speakers, languages in turn, genders balanced within each language.
 
-    The pool is nested: the first k voices are the pool of k. It never repeats a voice, however large n is.
+    Pools are nested: the first k voices are the pool of k. No voice repeats, however large n is.
 
     Args:
         languages: one or several of `speech.list_languages()`, e.g. ["ca", "ca-ba", "ca-nw", "ca-va"].
         n: number of speakers.
-        seed: another seed gives other speakers (their names do not tell the seed).
+        seed: random seed of the speakers; their names do not hold it.
 
     Returns:
         The voices; names are unique, such as "ca-va_f003".
@@ -144,7 +115,7 @@ def voice_pool(languages: str | Sequence[str], n: int, *, seed: int) -> list[Voi
 def _draw_voice(language: str, turn: int, index: int, seed: int) -> Voice:
     gender: Gender = "female" if turn % 2 == 0 else "male"
     variants = VARIANTS[gender]
-    # Variants in a shuffled round, so that near speakers of one gender never share one.
+    # Variants are shuffled within rounds, so that neighbouring speakers of one gender never share one.
     order = np.random.default_rng([seed, turn // 2 // len(variants), len(variants)]).permutation(
         len(variants)
     )
@@ -175,13 +146,13 @@ def _draw_channel(rng: np.random.Generator) -> Channel:
 
 
 def speak(voice: Voice, text: str, *, take: int = 0, sample_rate_hz: int = 16_000) -> Speech:
-    """One recording of a speaker.
+    """Synthesise a recording of a speaker.
 
     Args:
-        voice: who speaks.
-        text: what, in the spelling of the voice's language.
-        take: which repetition; any integer >= 0.
-        sample_rate_hz: of the result.
+        voice: the speaker.
+        text: text to speak, in the spelling of the voice's language.
+        take: number of the recording, any integer >= 0.
+        sample_rate_hz: sample rate of the result.
 
     Returns:
         The recording, trimmed to the voice's margins, coloured by its channel; phoneme and word times match.
@@ -213,10 +184,10 @@ def record(samples: Samples, sample_rate_hz: int, channel: Channel, rng: np.rand
     """Put clean speech through a microphone in a room.
 
     Args:
-        samples: (S,) in [-1, 1].
-        sample_rate_hz: of the samples.
+        samples: clean speech (S,) in [-1, 1].
+        sample_rate_hz: sample rate of the samples.
         channel: the microphone and the room.
-        rng: for the noise.
+        rng: random generator of the noise.
 
     Returns:
         (S,) float32 in [-1, 1], its peak at `channel.peak_dbfs`.
@@ -238,11 +209,11 @@ def _clip(value: float, bounds: tuple[int, int]) -> int:
 
 
 def _rescale(speech: Speech, tract_scale: float, sample_rate_hz: int) -> Speech:
-    """Resample; a scale above 1 also plays it faster, which raises formants and pitch alike."""
+    """Resample speech; a scale above 1 also plays it faster, which raises formants and pitch alike."""
     source_rate_hz = speech.sample_rate_hz * tract_scale
     size = _transform_size(len(speech.samples))
     num_samples = max(1, round(size * sample_rate_hz / source_rate_hz))
-    # Band-limited through the spectrum: the ends are silent, so that wrapping around does no harm.
+    # Resampled in the spectrum, which is circular; the ends are silent, so wrapping around does no harm.
     spectrum = np.fft.rfft(speech.samples, size)[: num_samples // 2 + 1]
     samples = np.fft.irfft(spectrum, num_samples) * (num_samples / size)
     phonemes = tuple(Phoneme(a / tract_scale, b / tract_scale, ipa) for a, b, ipa in speech.phonemes)
@@ -251,9 +222,9 @@ def _rescale(speech: Speech, tract_scale: float, sample_rate_hz: int) -> Speech:
 
 
 def _transform_size(num_samples: int) -> int:
-    """A size that transforms quickly: 5 to 10 times sooner than a prime one.
+    """Return a size for the FFT that is 5 to 10 times as fast as a prime one.
 
-    Shorter recordings keep their own size: those of the digits stay the same, bit for bit.
+    Short recordings keep their size, so that those of the synthetic digits stay bit for bit what they were.
     """
     if num_samples < _MIN_PADDED:
         return num_samples
@@ -263,7 +234,7 @@ def _transform_size(num_samples: int) -> int:
 
 
 def _trim(speech: Speech, before_s: float, after_s: float) -> Speech:
-    """Keep the phonemes and so much around them; missing audio is filled with silence."""
+    """Trim speech to its phonemes and some margin, padding with silence where there is too little audio."""
     rate = speech.sample_rate_hz
     start = round((speech.phonemes[0].start_s - before_s) * rate)
     stop = max(start + 1, round((speech.phonemes[-1].end_s + after_s) * rate))
@@ -282,7 +253,7 @@ def _trim(speech: Speech, before_s: float, after_s: float) -> Speech:
 
 
 def _response(frequency_hz: Floats, channel: Channel) -> Floats:
-    """Gain of the microphone at each frequency."""
+    """Return the gain of the microphone at each frequency."""
     gain = _tilt(frequency_hz, channel.tilt_db)
     if channel.low_cut_hz > 0:
         gain = gain / (1 + (channel.low_cut_hz / np.maximum(frequency_hz, 1.0)) ** 2)
@@ -292,7 +263,7 @@ def _response(frequency_hz: Floats, channel: Channel) -> Floats:
 
 
 def _tilt(frequency_hz: Floats, db_per_octave: float) -> Floats:
-    """Gain with a constant slope above 50 Hz, 1 at 1 kHz."""
+    """Return a gain with a constant slope above 50 Hz, 1 at 1 kHz."""
     octaves = np.log2(np.maximum(frequency_hz, 50.0) / 1000.0)
     return np.asarray(10 ** (db_per_octave * octaves / 20))
 

@@ -1,4 +1,4 @@
-"""A synthetic VoxCeleb2 in the published layout of the real one: many languages, none of them told.
+"""A synthetic VoxCeleb2 in the published layout: many languages, without labels of the language.
 
 Layout (Chung, Nagrani and Zisserman, "VoxCeleb2: Deep Speaker Recognition", Interspeech 2018;
 https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox2.html), for dev and test:
@@ -7,12 +7,12 @@ https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox2.html), for dev and test:
     {dev,test}/aac/{speaker}/{video}/{number}.m4a   the sound of the same clip
     vox2_meta.csv                                   "VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set ", with these spaces
 
-Speakers are id00012 and the like, videos YouTube ids, numbers five digits from 00001. Pictures and sound are two
-downloads; whether the published mp4 hold sound as well we could not settle without the files, and tools that read
-the corpus take it from the m4a: here the mp4 are silent. Left out: the txt files with boxes of the faces. Real clips
-last 4 s or more (8 s on average), these one sentence, about 3 s.
+Speakers are named id00012 and so on, videos by YouTube id, clips by five digits from 00001. Video and audio are two
+downloads; we could not check whether the published mp4 hold sound as well, and tools that read
+the corpus take the m4a: here the mp4 are silent. Left out: the txt files with the faces' boxes. Real clips
+last 4 s or more (8 s on average), these clips one sentence, about 3 s.
 
-The language and the words of each clip stand in `SYNTHETIC_truth.tsv` only. One mp4 is cut off, and one m4a missing.
+Only `SYNTHETIC_truth.tsv` holds language and words of each clip. One mp4 is truncated, and one m4a is missing.
 """
 
 import argparse
@@ -29,10 +29,10 @@ from .films import Film, Speaker, cast, sentences, youtube_id
 
 __all__ = ["LANGUAGES", "Sizes", "plan", "write"]
 
-SUMMARY = "VoxCeleb2: short clips of faces in five languages, which it does not tell"
+SUMMARY = "VoxCeleb2: short clips of faces in five languages, without labels of the language"
 LANGUAGES = ("fr", "it", "es", "pt", "en")
-_CLIP_S = 3.0  # of a clip, on average
-_CUT_OFF, _NO_SOUND = 3, 8  # numbers of the clips of dev that are damaged
+_CLIP_S = 3.0  # average duration of a clip
+_CUT_OFF, _NO_SOUND = 3, 8  # indices of the damaged clips of dev
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class Sizes:
     """How many speakers and clips.
 
     Attributes:
-        dev_speakers: languages take turns.
-        test_speakers: others.
-        videos: of each speaker.
-        clips: of each video.
+        dev_speakers: speakers of dev; languages take turns.
+        test_speakers: speakers of test, all of them different from those of dev.
+        videos: videos of each speaker.
+        clips: clips of each video.
     """
 
     dev_speakers: int = 10
@@ -52,17 +52,17 @@ class Sizes:
     clips: int = 2
 
     def __post_init__(self) -> None:
-        """Raise ValueError where nobody speaks."""
+        """Raise ValueError when a number is below 1."""
         if min(self.dev_speakers, self.test_speakers, self.videos, self.clips) < 1:
             raise ValueError(f"synthetic VoxCeleb2: 1 or more expected of everything, found {self}")
 
     @classmethod
     def of(cls, speakers: int, minutes: float) -> "Sizes":
-        """Sizes of a wanted amount.
+        """Return the sizes for an amount of speech.
 
         Args:
-            speakers: of dev; test has a tenth as many.
-            minutes: of dev, about.
+            speakers: speakers of dev; test has a tenth as many.
+            minutes: duration of dev, about.
 
         Returns:
             The sizes.
@@ -84,9 +84,9 @@ def write(
 
     Args:
         root: folder of the corpus, created when missing.
-        sizes: speakers and clips; by default enough for a demo.
-        seed: another one gives other speakers, sentences and pictures.
-        num_workers: processes.
+        sizes: speakers and clips; default: enough for a demo.
+        seed: random seed of speakers, sentences and pictures.
+        num_workers: number of processes.
         progress: show a progress bar.
 
     Returns:
@@ -121,11 +121,11 @@ def run(args: argparse.Namespace) -> str:
 
 
 def plan(sizes: Sizes, seed: int) -> list[Film]:
-    """All clips.
+    """Plan all clips.
 
     Args:
-        sizes: of dev and test.
-        seed: another one gives other clips.
+        sizes: speakers and clips of dev and test.
+        seed: random seed of the clips.
 
     Returns:
         The films, by speaker; some are damaged.
@@ -159,7 +159,7 @@ def _plan_all(sizes: Sizes, seed: int) -> Iterator[Film]:
 def _plan_speaker(
     name: str, split: str, speaker: Speaker, said: list[str], num_clips: int, seed: int
 ) -> Iterator[Film]:
-    """Clips of one video share size and place of the face, nearly."""
+    """Plan the clips of a speaker; within a video, size and place of the face are about the same."""
     rng = np.random.default_rng([seed, *speaker.name.encode()])
     for number, text in enumerate(said):
         video, clip = youtube_id("voxceleb2", speaker.name, number // num_clips), number % num_clips + 1

@@ -1,4 +1,4 @@
-"""Phrases for talking faces: disjoint sides, reproducible, of a small vocabulary."""
+"""Phrases for talking faces: disjoint sides, reproducible, small vocabulary."""
 
 import pytest
 
@@ -20,11 +20,11 @@ def test_fewer_are_the_first_of_many_and_seeds_differ() -> None:
     assert draw("fr", "dev", 5, seed=1) != draw("fr", "dev", 5, seed=2)
 
 
-def test_all_that_is_promised_can_be_drawn() -> None:
+def test_the_largest_number_can_be_drawn() -> None:
     assert len(draw("en", "test", 1200, seed=0)) == 1200
 
 
-def test_nonsense_is_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="a language of"):
         draw("xx", "train", 1, seed=0)
     with pytest.raises(ValueError, match="ask for fewer"):

@@ -1,4 +1,4 @@
-"""Synthetic AVSpeech: list and clips, faces where the list says, accidents as downloads have them."""
+"""Synthetic AVSpeech: list and clips in the published layout, faces in place, the damage of real downloads."""
 
 import csv
 import re
@@ -25,7 +25,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows(root: Path) -> dict[str, list[str]]:
-    """Lines of the list by the name of the clip."""
+    """Return the lines of the list by name of the clip."""
     with open(root / "avspeech_train.csv", newline="") as file:
         return {f"{row[0]}_{row[1]}_{row[2]}.mp4": row for row in csv.reader(file)}
 
@@ -46,7 +46,7 @@ def test_it_has_the_published_layout(root: Path) -> None:
     assert len(clips) == 4
 
 
-def test_clips_are_as_long_as_their_names_tell(root: Path) -> None:
+def test_clips_have_the_duration_in_their_names(root: Path) -> None:
     sizes, rates = set(), set()
     for name, what in planted(root).items():
         _, start_s, end_s, _, _ = rows(root)[name]
@@ -67,7 +67,7 @@ def test_clips_are_as_long_as_their_names_tell(root: Path) -> None:
     assert len(rates) == 2
 
 
-def test_faces_are_where_the_list_says(root: Path) -> None:
+def test_faces_are_where_the_list_has_them(root: Path) -> None:
     pytest.importorskip("mediapipe", reason="needs pip install -e .[video]")
     from mediapipe.python.solutions import face_mesh
 
@@ -127,7 +127,7 @@ def test_no_speaker_is_in_two_corpora() -> None:
     assert sum(map(len, used)) == len(set.union(*used))
 
 
-def test_a_missing_clip_is_made_again_and_is_the_same(root: Path) -> None:
+def test_a_removed_clip_is_made_again_with_the_same_bytes(root: Path) -> None:
     clip = next((root / "train").glob("*.mp4"))
     content = clip.read_bytes()
     clip.unlink()

@@ -46,7 +46,7 @@ def rows(path: Path) -> list[Row]:
 
 
 def contents(root: Path) -> dict[str, str]:
-    """Hash of every file below the root."""
+    """Return the hash of every file below the root."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -84,7 +84,7 @@ def test_it_has_the_published_layout(root: Path, tables: dict[str, list[Row]]) -
     assert all(re.fullmatch(r"common_voice_ca_\d{8}\.mp3", name) for name in clips)
 
 
-def test_columns_hold_what_the_real_ones_hold(tables: dict[str, list[Row]]) -> None:
+def test_columns_have_values_of_the_real_corpus(tables: dict[str, list[Row]]) -> None:
     for row in (row for table in tables.values() for row in table):
         assert re.fullmatch(r"[0-9a-f]{128}", row["client_id"])
         assert row["sentence_id"] == hashlib.sha256(row["sentence"].encode()).hexdigest()
@@ -95,7 +95,7 @@ def test_columns_hold_what_the_real_ones_hold(tables: dict[str, list[Row]]) -> N
         assert (row["locale"], row["segment"], row["age"]) == ("ca", "", "")
 
 
-def test_votes_put_each_clip_where_it_is(tables: dict[str, list[Row]]) -> None:
+def test_votes_agree_with_the_bucket_of_each_clip(tables: dict[str, list[Row]]) -> None:
     def votes(name: str) -> list[tuple[int, int]]:
         return [(int(row["up_votes"]), int(row["down_votes"])) for row in tables[name]]
 
@@ -123,7 +123,7 @@ def test_splits_share_no_speaker_and_no_sentence(tables: dict[str, list[Row]]) -
     assert any(r["client_id"] in test_speakers and r["path"] not in test_clips for r in tables["validated"])
 
 
-def test_accents_and_genders_are_spread(tmp_path: Path) -> None:
+def test_accents_and_genders_are_balanced(tmp_path: Path) -> None:
     from fairseq_ext.synthetic.common_voice_plan import plan_clips
 
     clips, _ = plan_clips("ca", Sizes(), seed=1)
@@ -143,7 +143,7 @@ def test_accents_and_genders_are_spread(tmp_path: Path) -> None:
     assert {"", "central,Barcelona", "balear"} <= {speaker.accents for speaker in others}
 
 
-def test_clips_are_mp3_of_the_length_listed(root: Path, tables: dict[str, list[Row]]) -> None:
+def test_clips_are_mp3_of_the_listed_duration(root: Path, tables: dict[str, list[Row]]) -> None:
     durations = {row["clip"]: int(row["duration[ms]"]) for row in rows(root / "ca" / "clip_durations.tsv")}
     assert len(durations) == sum(len(tables[name]) for name in ("validated", "invalidated", "other"))
     for name, duration_ms in durations.items():
@@ -156,7 +156,7 @@ def test_clips_are_mp3_of_the_length_listed(root: Path, tables: dict[str, list[R
         assert 0.005 < np.abs(samples).max() <= 1.1
 
 
-def test_words_are_said_when_the_times_say(root: Path, tables: dict[str, list[Row]]) -> None:
+def test_words_are_spoken_at_the_listed_times(root: Path, tables: dict[str, list[Row]]) -> None:
     spans: dict[str, list[Row]] = {}
     for row in rows(root / "ca" / "SYNTHETIC_times.tsv"):
         spans.setdefault(row["clip"], []).append(row)
@@ -195,7 +195,7 @@ def test_invalidated_clips_are_wrong(root: Path, tables: dict[str, list[Row]]) -
     )
 
 
-def test_a_few_texts_are_awkward(tables: dict[str, list[Row]]) -> None:
+def test_a_few_texts_have_unusual_spellings(tables: dict[str, list[Row]]) -> None:
     from fairseq_ext.synthetic.common_voice_plan import plan_clips
 
     clips, unread = plan_clips("ca", Sizes(), seed=1)
@@ -209,7 +209,7 @@ def test_a_few_texts_are_awkward(tables: dict[str, list[Row]]) -> None:
     assert not {clip.text for clip in clips} & set(unread)
 
 
-def test_sentences_nobody_read_are_of_no_test(root: Path, tables: dict[str, list[Row]]) -> None:
+def test_unread_sentences_are_in_no_test_split(root: Path, tables: dict[str, list[Row]]) -> None:
     sentences = rows(root / "ca" / "validated_sentences.tsv")
     assert " ".join(sentences[0]) == "sentence_id sentence sentence_domain source is_used clips_count"
     counts = {row["sentence"]: int(row["clips_count"]) for row in sentences}
@@ -224,7 +224,7 @@ def test_any_number_of_workers_writes_the_same_bytes(root: Path, tmp_path: Path)
     assert contents(tmp_path) == contents(root)
 
 
-def test_seeds_differ(tmp_path: Path, tables: dict[str, list[Row]]) -> None:
+def test_other_seeds_have_other_speakers(tmp_path: Path, tables: dict[str, list[Row]]) -> None:
     common_voice.write(tmp_path, "ca", sizes=TINY, seed=2, progress=False)
     found = rows(tmp_path / "ca" / "validated.tsv")
     assert not {row["client_id"] for row in found} & {row["client_id"] for row in tables["validated"]}
@@ -284,7 +284,7 @@ def test_what_is_missing_or_damaged_is_written_again(tmp_path: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tsv")}
 
 
-def test_locales_share_a_root_and_keep_apart(tmp_path: Path) -> None:
+def test_locales_can_share_a_root(tmp_path: Path) -> None:
     for locale in ("es", "en"):
         common_voice.write(tmp_path, locale, sizes=TINY, progress=False)
     label = (tmp_path / "SYNTHETIC.txt").read_text(encoding="utf-8")

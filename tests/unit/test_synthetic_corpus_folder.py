@@ -1,4 +1,4 @@
-"""The folder of a synthetic corpus: labels, recordings made once, files lost between two calls, failures."""
+"""The folder of a synthetic corpus: its label, recordings made once, files removed between calls, failures."""
 
 import json
 import subprocess
@@ -37,13 +37,13 @@ def make_all(folder: Path, *, broken: str = "", fail_after: bool = False) -> dic
         return {name: result["said"] for name, result in made.items()}
 
 
-def test_results_come_back_and_the_books_go(tmp_path: Path) -> None:
+def test_results_are_returned_and_the_job_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".partial-12.wav").write_bytes(b"of a killed call")
     assert make_all(tmp_path) == {"a": "aa", "b": "bb", "c": "cc"}
     assert {path.name for path in tmp_path.iterdir()} == {*NAMES, "calls"}
 
 
-def test_what_was_made_is_kept_until_the_tables_are_written_unless_it_was_removed(tmp_path: Path) -> None:
+def test_only_removed_recordings_are_made_again_when_the_tables_failed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no room"):
         make_all(tmp_path, fail_after=True)
     (tmp_path / "b").unlink()
@@ -58,7 +58,7 @@ def test_a_failure_names_the_recording_and_is_tried_again(tmp_path: Path) -> Non
     assert (tmp_path / "calls").read_text() == "acb"
 
 
-def test_corpora_share_a_root_only_where_a_setting_tells_them_apart(tmp_path: Path) -> None:
+def test_corpora_share_a_root_only_when_a_setting_names_their_folders(tmp_path: Path) -> None:
     for locale in ("ca", "es", "ca"):
         claim(tmp_path / "cv", "synthetic", {"locale": locale, "seed": 1}, part="locale")
     lines = (tmp_path / "cv" / "SYNTHETIC.txt").read_text().splitlines()

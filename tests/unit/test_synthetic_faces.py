@@ -1,4 +1,4 @@
-"""Talking faces: lips that follow the phonemes, found and measured by MediaPipe; films in step with their sound."""
+"""Talking faces: lips follow the phonemes, as measured by MediaPipe; films are synchronous with their audio."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -27,7 +27,7 @@ FPS = 25.0
 
 
 def said(*sounds: str, each_s: float = 0.12, lead_s: float = 0.4) -> list[Phoneme]:
-    """Sounds of equal length after some silence."""
+    """Return phonemes of equal duration after some silence."""
     return [Phoneme(lead_s + i * each_s, lead_s + (i + 1) * each_s, sound) for i, sound in enumerate(sounds)]
 
 
@@ -41,7 +41,7 @@ def to_rgb(planes: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def spoken() -> list[tuple[Any, Any]]:
-    """A voice and a phrase of it in each language."""
+    """Return a voice and a phrase spoken by it in each language."""
     found = []
     for language in phrases.LANGUAGES:
         for index, voice in enumerate(voice_pool(language, 2, seed=5)):
@@ -85,7 +85,7 @@ def test_lips_touch_for_p_b_m_within_a_frame(spoken: list[tuple[Any, Any]]) -> N
     assert closures > 10
 
 
-def test_neighbours_colour_a_sound() -> None:
+def test_neighbouring_sounds_are_coarticulated() -> None:
     round_s, spread_s = (mouth_track(said("s", vowel), 40, FPS) for vowel in ("u", "i"))
     at = frame_at(0.4 + 0.08)
     assert round_s[at, WIDTH] < 0 < spread_s[at, WIDTH] - 0.3
@@ -101,7 +101,7 @@ def test_f_and_v_put_the_teeth_on_the_lip() -> None:
         assert 0 < at[OPENING] < 0.2
 
 
-def test_a_mouth_rests_where_nobody_speaks() -> None:
+def test_a_mouth_rests_in_silence() -> None:
     assert mouth_track([], 7, FPS).shape == (7, 5)
     assert not mouth_track([], 7, FPS).any()
     assert mouth_track(said("a"), 0, FPS).shape == (0, 5)
@@ -151,7 +151,7 @@ def test_equal_shots_give_equal_frames() -> None:
     assert len(list(render_slide(shot))) == 3
 
 
-def test_people_at_the_edge_and_outside_are_cut() -> None:
+def test_people_at_the_edge_are_cropped() -> None:
     for x, y in ((0.0, 0.0), (1.0, 1.0), (3.0, 3.0)):
         shot = Shot(160, 120, FPS, 1, (Actor(draw_look(4, "female"), x, y, 60),), seed=9)
         assert next(render(shot)).shape == (180, 160)
@@ -213,7 +213,7 @@ def test_mouth_shapes_can_be_told_apart() -> None:
     assert np.abs(rounded - rest)[:80].max() == 0  # and nothing above the nose
 
 
-def test_films_are_in_step_with_their_sound(tmp_path: Path) -> None:
+def test_films_are_synchronous_with_their_audio(tmp_path: Path) -> None:
     rate, fps = 44_100, Fraction(30000, 1001)
     samples = np.zeros(2 * rate, np.float32)
     samples[rate : rate + 400] = np.sin(np.arange(400) / 3)
@@ -237,7 +237,7 @@ def test_films_are_in_step_with_their_sound(tmp_path: Path) -> None:
     assert abs(len(sound) - len(samples)) < 1100
 
 
-def test_a_film_cut_off_keeps_its_start_when_the_index_is_in_front(tmp_path: Path) -> None:
+def test_a_truncated_film_with_its_index_in_front_can_be_read(tmp_path: Path) -> None:
     noise = np.random.default_rng(1).integers(16, 235, (50, 96 * 3 // 2, 96), dtype=np.uint8)
     for is_fast_start in (True, False):
         path = tmp_path / f"{is_fast_start}.mp4"

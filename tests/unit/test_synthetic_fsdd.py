@@ -19,7 +19,7 @@ pytest.importorskip("espeakng_loader", reason="needs pip install -e .[synthetic]
 
 
 def contents(root: Path) -> dict[str, str]:
-    """Hash of every file below the root."""
+    """Return the hash of every file below the root."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -71,8 +71,8 @@ def test_takes_speakers_and_seeds_differ(corpus: Path, tmp_path: Path) -> None:
     assert not set(contents(tmp_path).values()) & set(contents(corpus).values())
 
 
-def test_noise_floors_differ_as_the_real_ones_do(corpus: Path) -> None:
-    """The real speakers' dynamic range: lucas 50 dB, yweweler 36, the training speakers 17 to 30."""
+def test_noise_levels_differ_as_in_the_real_corpus(corpus: Path) -> None:
+    """Compare with the real speakers' dynamic range: lucas 50 dB, yweweler 36, the training speakers 17 to 30."""
 
     def dynamic_range_db(path: Path) -> float:
         with wave.open(str(path)) as clip:

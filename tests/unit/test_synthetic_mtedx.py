@@ -1,4 +1,4 @@
-"""Synthetic mTEDx: published layout, times that fit the sound, planted accidents, disjoint splits."""
+"""Synthetic mTEDx: published layout, times that fit the audio, planted damage, disjoint splits."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def segments(root: Path, language: str, split: str) -> list[dict[str, Any]]:
-    """Rows of the three files, together."""
+    """Return the rows of the three files, joined."""
     folder = root / f"{language}-{language}" / "data" / split / "txt"
     lines = (folder / "segments").read_text().splitlines()
     texts = (folder / f"{split}.{language}").read_text(encoding="utf-8").splitlines()
@@ -80,7 +80,7 @@ def test_it_has_the_published_layout(root: Path) -> None:
                 assert row["duration"] == pytest.approx(row["end_s"] - row["start_s"])
 
 
-def test_transcripts_look_published_and_are_of_the_right_side(root: Path) -> None:
+def test_transcripts_are_spelled_as_published_and_of_the_right_side(root: Path) -> None:
     from fairseq_ext.synthetic.sentences import side_of
 
     for language in ("it", "pt"):
@@ -92,7 +92,7 @@ def test_transcripts_look_published_and_are_of_the_right_side(root: Path) -> Non
                 assert side_of(words) == side
 
 
-def test_times_fit_the_sound(root: Path) -> None:
+def test_times_fit_the_audio(root: Path) -> None:
     for language in ("it", "pt"):
         for split in SPLITS:
             rows = segments(root, language, split)
@@ -114,7 +114,7 @@ def test_times_fit_the_sound(root: Path) -> None:
             assert np.mean(sound[said] ** 2) > 10 * np.mean(sound[~said] ** 2)
 
 
-def test_videos_are_as_long_as_their_sound_and_some_are_gone(root: Path) -> None:
+def test_videos_are_as_long_as_their_audio_and_some_are_missing(root: Path) -> None:
     planted = {row["path"]: row["planted"] for row in truth(root)}
     for path, what in planted.items():
         _, language, split, name = Path(path).parts
@@ -137,7 +137,7 @@ def test_videos_are_as_long_as_their_sound_and_some_are_gone(root: Path) -> None
     ]
 
 
-def test_what_is_shown_is_what_was_planned(tmp_path: Path) -> None:
+def test_planned_views_are_shown(tmp_path: Path) -> None:
     pytest.importorskip("mediapipe", reason="needs pip install -e .[video]")
     from mediapipe.python.solutions import face_mesh
 

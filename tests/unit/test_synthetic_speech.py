@@ -1,4 +1,4 @@
-"""The synthesiser: reproducible whatever was spoken before, phonemes inside the audio, clear refusals."""
+"""The synthesiser: reproducible whatever was spoken before, phonemes inside the audio, clear errors."""
 
 import hashlib
 import multiprocessing
@@ -29,7 +29,7 @@ REQUESTS = [
 
 
 def digest(request: tuple[str, str, str]) -> str:
-    """Samples and phoneme times of one request, as a hash."""
+    """Return samples and phoneme times of a request as a hash."""
     text, language, variant = request
     result = speech.synthesise(text, language=language, variant=variant)
     return hashlib.sha256(result.samples.tobytes() + repr(result.phonemes).encode()).hexdigest()
@@ -112,7 +112,7 @@ def test_catalan_letters_are_read_as_catalan() -> None:
     assert ipa("cafè") != ipa("cafe")
 
 
-def test_loud_phonemes_lie_where_their_times_say() -> None:
+def test_loud_phonemes_are_loud_at_their_times() -> None:
     result = speech.synthesise("pa", language="ca")
     vowel = result.phonemes[-1]
     inside = result.samples[int(vowel.start_s * 22050) : int(vowel.end_s * 22050)]
@@ -180,7 +180,7 @@ def test_any_text_is_spoken_or_refused(text: str) -> None:
     assert all(0 <= p.start_s <= p.end_s <= result.duration_s for p in result.phonemes)
 
 
-def test_a_deep_environment_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_path_of_the_package_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """espeak-ng itself fails when the path of its data is longer than 160 bytes."""
     import espeakng_loader
 

@@ -1,4 +1,4 @@
-"""Synthetic speakers: distinct, balanced, reproducible, with a microphone and a room of their own."""
+"""Synthetic speakers: distinct, balanced, reproducible, each with another microphone and room."""
 
 from collections import Counter
 from dataclasses import replace
@@ -95,7 +95,7 @@ def test_resampling_keeps_phonemes_on_the_sound(rate_hz: int) -> None:
     tilt_db=st.floats(-6, 6),
     num_samples=st.integers(1, 5000),
 )
-def test_a_recording_has_the_level_it_is_told(
+def test_a_recording_has_the_requested_level(
     noise_db: float, peak_dbfs: float, tilt_db: float, num_samples: int
 ) -> None:
     clean = np.sin(np.arange(num_samples) * 0.3 + 0.5).astype(np.float32)
@@ -105,7 +105,7 @@ def test_a_recording_has_the_level_it_is_told(
     assert 20 * np.log10(np.abs(recorded).max()) == pytest.approx(peak_dbfs, abs=0.1)
 
 
-def test_the_noise_floor_is_where_the_channel_says() -> None:
+def test_the_noise_has_the_level_of_the_channel() -> None:
     clean = np.zeros(16_000, np.float32)
     clean[4000:8000] = np.sin(np.arange(4000) * 0.8)
     for noise_db in (-20.0, -40.0, -60.0):

@@ -1,4 +1,4 @@
-"""Synthetic VoxCeleb2: published layout, no language told, damaged clips, continued after a kill."""
+"""Synthetic VoxCeleb2: published layout, no language labels, damaged clips, continued after a kill."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def contents(root: Path) -> dict[str, str]:
-    """Hash of every file below the root."""
+    """Return the hash of every file below the root."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -78,7 +78,7 @@ def test_clips_are_square_at_25_frames_and_as_long_as_their_sound(root: Path) ->
         assert np.mean(sound[start:end] ** 2) > 10 * np.mean(rest**2)
 
 
-def test_truth_tells_language_words_and_sounds(root: Path) -> None:
+def test_the_table_of_truth_has_language_words_and_phonemes(root: Path) -> None:
     rows = truth(root)
     assert [row["language"] for row in rows] == ["fr", "it", "es", "pt", "en"]
     for row in rows:
@@ -91,7 +91,7 @@ def test_truth_tells_language_words_and_sounds(root: Path) -> None:
             assert float(row["start_s"]) <= times[0, 0] < times[-1, 1] <= float(row["end_s"])
 
 
-def test_one_clip_is_cut_off(root: Path) -> None:
+def test_one_clip_is_truncated(root: Path) -> None:
     damaged = [row["path"] for row in truth(root) if row["planted"]]
     assert len(damaged) == 1
     with pytest.raises(av.error.InvalidDataError):
@@ -151,7 +151,7 @@ def test_real_corpora_and_other_settings_are_refused(root: Path, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["dev"]
 
 
-def test_the_command_wants_both_amounts(tmp_path: Path) -> None:
+def test_the_command_requires_both_amounts(tmp_path: Path) -> None:
     command = [sys.executable, "tools/make_synthetic.py", "voxceleb2", "--out", str(tmp_path / "v")]
     done = subprocess.run([*command, "--speakers", "2"], capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 1

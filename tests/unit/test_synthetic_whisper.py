@@ -1,4 +1,4 @@
-"""A tiny Whisper in the real formats: every runtime loads it, all say the same, and the tokenizer is openai's."""
+"""A tiny Whisper in the real formats: every runtime loads it, all agree, and the tokenizer equals openai's."""
 
 import hashlib
 import json
@@ -173,7 +173,7 @@ def test_another_seed_and_size(tmp_path: Path) -> None:
     assert not torch.equal(first, other)
 
 
-def test_nonsense_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_arguments_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="an even width for each head expected, found 64 for 3"):
         write_random(tmp_path, heads=3)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

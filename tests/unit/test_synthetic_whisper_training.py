@@ -1,4 +1,4 @@
-"""Training of a tiny Whisper: its network is Whisper's, examples are what they say, it learns, and it resumes."""
+"""Training of a tiny Whisper: the network equals Whisper's, examples match their targets, it learns, it resumes."""
 
 import json
 import math
@@ -50,7 +50,7 @@ def one_thread() -> Any:
     torch.set_num_threads(before)
 
 
-def test_what_it_hears_is_what_whisper_hears() -> None:
+def test_the_input_equals_that_of_whisper() -> None:
     samples = np.random.default_rng(0).normal(scale=0.1, size=480_000).astype(np.float32)
     samples[90_000:] = 0
     theirs = transformers.WhisperFeatureExtractor()(samples, sampling_rate=16_000, return_tensors="pt")
@@ -58,7 +58,7 @@ def test_what_it_hears_is_what_whisper_hears() -> None:
     torch.testing.assert_close(ours, theirs.input_features[0], atol=1e-4, rtol=1e-4)
 
 
-def test_network_is_that_of_whisper() -> None:
+def test_the_network_equals_that_of_whisper() -> None:
     whisper = new_model(seed=1, d_model=32, layers=2, heads=2)
     tokens = [5, 700, *range(50_257, 50_364)]
     network = Network(whisper, tokens)
@@ -80,7 +80,7 @@ def test_network_is_that_of_whisper() -> None:
     torch.testing.assert_close(shares[..., 6], own[..., -1] / (tokenizer.NUM_TOKENS - len(tokens)))
 
 
-def test_a_few_positions_stand_for_the_padding() -> None:
+def test_a_few_positions_represent_the_padding() -> None:
     network = Network(new_model(seed=2, d_model=32, layers=2, heads=2), range(300))
     generator = torch.Generator().manual_seed(0)
     mel = torch.full((1, 80, 3000), -0.5)
@@ -111,7 +111,7 @@ def test_padding_positions_share_the_rest() -> None:
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (8, 50), (50, 8)])
-def test_orthogonal_evens_the_directions(shape: tuple[int, int]) -> None:
+def test_orthogonal_makes_singular_values_alike(shape: tuple[int, int]) -> None:
     matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     found = orthogonal(matrix)
@@ -147,7 +147,7 @@ def test_recordings_hold_their_words(recordings: list[Recording]) -> None:
     assert not {r.words for r in recordings} & set(drawn[:5])  # other phrases than seed 0 of a corpus
 
 
-def test_examples_say_what_their_targets_say(recordings: list[Recording], vocabulary: Vocabulary) -> None:
+def test_examples_match_their_targets(recordings: list[Recording], vocabulary: Vocabulary) -> None:
     words = {number: word for word, number in vocabulary.classes.items()}
     by_language = {name: [r for r in recordings if r.language == name] for name in SMALL.languages}
     lengths = set()
@@ -161,7 +161,7 @@ def test_examples_say_what_their_targets_say(recordings: list[Recording], vocabu
     assert lengths >= {0, 6}
 
 
-def test_batches_are_what_whisper_is_asked(recordings: list[Recording], vocabulary: Vocabulary) -> None:
+def test_batches_have_the_form_of_whispers_input(recordings: list[Recording], vocabulary: Vocabulary) -> None:
     batch = draw_batch(recordings, vocabulary, 64, random.Random(1))
     again = draw_batch(recordings, vocabulary, 64, random.Random(1))
     assert torch.equal(batch.mel, again.mel)
@@ -205,11 +205,11 @@ def test_it_learns(recordings: list[Recording]) -> None:
 
 
 class Killed(Exception):
-    """The end of a run in the middle."""
+    """An exception that ends a run in the middle."""
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+def test_a_killed_run_continues_to_the_same_weights(tmp_path: Path) -> None:
     train(tmp_path / "one", settings=SMALL)
 
     def kill(what: str, done: int, total: int, loss: float) -> None:
@@ -247,7 +247,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
         train(tmp_path / "two", settings=replace(SMALL, updates=7))
 
 
-def test_nonsense_is_refused(tmp_path: Path) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="languages of en, es, fr, it, pt expected, found xx"):
         train(tmp_path, settings=Settings(languages=("xx",)))
     with pytest.raises(ValueError, match="updates of at least 1"):

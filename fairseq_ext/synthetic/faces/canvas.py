@@ -1,4 +1,4 @@
-"""A canvas to paint static layers on, in head units: soft blobs, polygons, noise. Slow and smooth: once per speaker.
+"""A canvas to paint static layers on, in head units: soft blobs, polygons, noise. Slow; used once per speaker.
 
 Shapes: H, W pixels of the canvas; N points of an outline.
 """
@@ -23,14 +23,14 @@ class Canvas:
     """Colour and coverage of a rectangle in head units.
 
     Attributes:
-        x: (W,) where the columns' centres lie.
-        y: (H, 1) where the rows' centres lie.
+        x: (W,) x of the columns' centres.
+        y: (H, 1) y of the rows' centres.
         colour: (H, W, 3) blue, green, red, 0-255.
         alpha: (H, W) coverage, 0-1.
     """
 
     def __init__(self, left: float, top: float, right: float, bottom: float, pixels_per_unit: float) -> None:
-        """An empty canvas.
+        """Make an empty canvas.
 
         Args:
             left: smallest x.
@@ -48,12 +48,12 @@ class Canvas:
         self.alpha: Floats = np.zeros((height, width), np.float32)
 
     def pixels(self, points: Sequence[tuple[float, float]] | Floats) -> npt.NDArray[np.int32]:
-        """Points in head units as fixed-point pixels for OpenCV, (N, 1, 2)."""
+        """Convert points in head units to OpenCV's fixed-point pixels, (N, 1, 2)."""
         at = (np.asarray(points, np.float32) - (self.left, self.top)) * self.pixels_per_unit - 0.5
         return np.asarray(np.rint(at * (1 << _SHIFT)), np.int32)[:, None]
 
     def outline(self, points: Sequence[tuple[float, float]] | Floats, soft: float = 0.0) -> Floats:
-        """Mask of a closed outline.
+        """Draw the mask of a closed outline.
 
         Args:
             points: N corners in head units.
@@ -72,11 +72,11 @@ class Canvas:
         )
 
     def blob(self, x: float, y: float, width: float, height: float) -> Floats:
-        """A Gaussian bump.
+        """Draw a Gaussian bump.
 
         Args:
-            x: its centre.
-            y: its centre.
+            x: x of its centre.
+            y: y of its centre.
             width: standard deviation along x.
             height: standard deviation along y.
 
@@ -86,19 +86,19 @@ class Canvas:
         return np.exp(-(((self.x - x) / width) ** 2 + ((self.y - y) / height) ** 2) / 2)
 
     def ellipse(self, x: float, y: float, width: float, height: float, soft: float = 0.0) -> Floats:
-        """Mask of an ellipse with half axes `width` and `height`; see `outline`."""
+        """Draw the mask of an ellipse with half axes `width` and `height`; see `outline`."""
         turn = np.linspace(0, 2 * np.pi, 64)
         return self.outline(
             np.stack([x + width * np.cos(turn), y + height * np.sin(turn)], 1).astype(np.float32), soft
         )
 
     def tint(self, mask: Floats, colour: Colour | Floats, strength: float = 1.0) -> None:
-        """Mix a colour into what is painted; the coverage stays."""
+        """Mix a colour into the painting without changing its coverage."""
         share = (mask * strength)[..., None]
         self.colour += share * (np.asarray(colour, np.float32) - self.colour)
 
     def fill(self, mask: Floats, colour: Colour | Floats) -> None:
-        """Paint, also where nothing is yet."""
+        """Paint a colour, also where nothing is painted yet."""
         empty = self.alpha < 1e-3
         self.colour[empty] = np.broadcast_to(np.asarray(colour, np.float32), self.colour.shape)[empty]
         self.tint(mask, colour)
@@ -109,13 +109,13 @@ class Canvas:
         self.colour *= factor if factor.ndim == 3 else factor[..., None]
 
     def image(self) -> Image:
-        """(H, W, 4) uint8: blue, green, red, coverage."""
+        """Return the canvas as (H, W, 4) uint8: blue, green, red, coverage."""
         out = np.concatenate([self.colour, self.alpha[..., None] * 255], axis=2)
         return np.asarray(np.clip(np.rint(out), 0, 255), np.uint8)
 
 
 def smooth_noise(shape: tuple[int, int], cells: tuple[float, float], rng: np.random.Generator) -> Floats:
-    """Noise of mean 0 and deviation about 1 that changes over so many pixels.
+    """Draw noise of mean 0 and deviation about 1 that changes over some pixels.
 
     Args:
         shape: (H, W) of the result.

@@ -1,4 +1,4 @@
-"""The moving parts of a face: eyes that blink and look about, lips with teeth and tongue. Drawn into each frame.
+"""Draw the moving parts of a face into each frame: blinking eyes, lips with teeth and tongue, the jaw.
 
 Shapes: S pixels of the square head layer; K points of a curve; M = 5 mouth parameters (`visemes.PARAMETERS`).
 Lengths are in head units (`look.py`). Curves are drawn with sub-pixel corners and smooth edges.
@@ -16,7 +16,7 @@ from .head import EXTENT, Head
 __all__ = ["JAW_DROP", "MOST_OPEN", "draw_eyes", "draw_mouth", "drop_jaw"]
 
 MOST_OPEN = 0.19  # gap between the lips at opening 1
-JAW_DROP = 0.12  # how far the chin sinks then
+JAW_DROP = 0.12  # how far the chin sinks at opening 1
 _EARLY = 0.45  # lips part sooner than the jaw drops; with it, MediaPipe's lip gap grows in proportion to the opening
 _SHIFT = 5
 _T: Floats = np.linspace(-1, 1, 25, dtype=np.float32)
@@ -30,11 +30,10 @@ def drop_jaw(image: Image, head: Head, opening: float) -> None:
 
     Args:
         image: (S, S, 4) uint8, a copy of the head's texture.
-        head: whose.
-        opening: of the mouth, 0-1.
+        head: the head.
+        opening: opening of the mouth, 0-1.
     """
     cv2 = import_optional("cv2")
-
     if opening <= 0.02:
         return
     top = int((head.look.mouth_y - 0.06 + EXTENT) * head.pixels_per_unit)
@@ -44,15 +43,14 @@ def drop_jaw(image: Image, head: Head, opening: float) -> None:
 
 
 def draw_mouth(image: Image, head: Head, mouth: npt.NDArray[np.float32]) -> None:
-    """Draw lips, and what shows between them, in place.
+    """Draw the lips, and teeth and tongue between them, in place.
 
     Args:
         image: (S, S, 4) uint8, the head's layer with its jaw moved.
-        head: whose.
+        head: the head.
         mouth: (M,) parameters.
     """
     cv2 = import_optional("cv2")
-
     look = head.look
     opening, width, teeth, tongue, tuck = (float(value) for value in mouth)
     opened, pressed = max(opening, 0.0), max(-opening, 0.0)
@@ -98,7 +96,7 @@ def _inside(
     tongue: float,
     light: Floats,
 ) -> None:
-    """The dark of the mouth, the tongue below, the upper teeth above."""
+    """Draw the inside of the mouth: dark, with tongue and upper teeth."""
     _fill(image, head, x, top, x, bottom, np.asarray((22, 16, 46)) * light)
     gap = bottom - top
     if tongue > 0.03:
@@ -117,9 +115,9 @@ def draw_eyes(image: Image, head: Head, openness: float, gaze: tuple[float, floa
 
     Args:
         image: (S, S, 4) uint8, a copy of the head's texture.
-        head: whose.
+        head: the head.
         openness: 0 closed to 1 open.
-        gaze: where the eyes look, right and down, about -1 to 1.
+        gaze: direction of the eyes, right and down, about -1 to 1.
     """
     for side in (-1, 1):
         _draw_eye(image, head, side, openness, gaze)
@@ -127,7 +125,6 @@ def draw_eyes(image: Image, head: Head, openness: float, gaze: tuple[float, floa
 
 def _draw_eye(image: Image, head: Head, side: int, openness: float, gaze: tuple[float, float]) -> None:
     cv2 = import_optional("cv2")
-
     look = head.look
     x = look.eye_x + look.eye_width * _T  # of the right one in the picture; the left is its mirror
     tilt = -look.eye_slant * _T
@@ -159,9 +156,8 @@ def _draw_iris(
     gaze: tuple[float, float],
     light: Floats,
 ) -> None:
-    """Iris, pupil and a glint, cut to the opening of the lids."""
+    """Draw iris, pupil and a glint within the opening of the lids."""
     cv2 = import_optional("cv2")
-
     look = head.look
     left, top = _to_pixels(head, side * look.eye_x - look.eye_width * 1.1, -0.07).astype(int)
     right, bottom = _to_pixels(head, side * look.eye_x + look.eye_width * 1.1, 0.07).astype(int)
@@ -193,7 +189,7 @@ def _to_pixels(head: Head, x: float, y: float) -> npt.NDArray[np.float64]:
 
 
 def _points(head: Head, x: Floats, y: Floats) -> npt.NDArray[np.int32]:
-    """Fixed-point pixels of a curve, (K, 1, 2)."""
+    """Return OpenCV's fixed-point pixels of a curve, (K, 1, 2)."""
     at = (np.stack([x, y], 1) + EXTENT) * head.pixels_per_unit - 0.5
     return np.asarray(np.rint(at * (1 << _SHIFT)), np.int32)[:, None]
 
@@ -209,18 +205,17 @@ def _fill(
 ) -> None:
     """Fill between two curves."""
     cv2 = import_optional("cv2")
-
     points = _points(head, np.concatenate([x_top, x_bottom[::-1]]), np.concatenate([top, bottom[::-1]]))
     cv2.fillPoly(image, [points], _colour(colour), cv2.LINE_AA, _SHIFT)
 
 
 def _colour(colour: npt.NDArray[Any]) -> Colour:
-    """For OpenCV, opaque."""
+    """Return a colour for OpenCV, opaque."""
     return (*(float(min(max(value, 0.0), 255.0)) for value in colour), 255.0)
 
 
 def _local_light(head: Head, x: float, y: float) -> Floats:
-    """Blue, green and red factor of the light at a point of the face."""
+    """Return the light's factors of blue, green and red at a point of the face."""
     column, row = _to_pixels(head, x, y).astype(int)
     around = max(2, int(0.04 * head.pixels_per_unit))
     shade = head.shade[row - around : row + around, column - around : column + around].mean()
@@ -228,9 +223,8 @@ def _local_light(head: Head, x: float, y: float) -> Floats:
 
 
 def _soften(image: Image, head: Head, half_width: float, top: float, bottom: float) -> None:
-    """Blur a little, so that drawn edges look like the camera's."""
+    """Blur a part slightly, so that drawn edges look like those of a camera."""
     cv2 = import_optional("cv2")
-
     left, first = _to_pixels(head, -half_width, top).astype(int)
     right, last = _to_pixels(head, half_width, bottom).astype(int)
     part = image[first:last, left:right]

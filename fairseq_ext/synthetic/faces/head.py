@@ -1,9 +1,9 @@
-"""The static layers of a speaker: head without eyes and mouth, relief of the face, neck and shoulders.
+"""Paint the static layers of a speaker: head without eyes and mouth, relief of the face, neck and shoulders.
 
 Shapes: S pixels of the square head layer, which covers -EXTENT to EXTENT in head units (`look.py`).
 
 The face is shaded as a relief under one light: its height is an ellipsoid with bumps for nose, brows, cheekbones,
-lips and chin, so that light from any side gives the shadows by which detectors know a face.
+lips and chin, so that light from any side gives the shadows by which detectors recognise a face.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class Head:
     """Layers of one speaker in one light.
 
     Attributes:
-        look: who.
-        light: in which light.
+        look: looks of the speaker.
+        light: light of the scene.
         texture: (S, S, 4) uint8, the head with closed skin where eyes and mouth go.
         depth: (S, S) how far each point stands out, in head units; 0 at the ears.
         jaw: (S, S) how much of the jaw's movement each point follows, 0-1.
@@ -47,9 +47,9 @@ def make_head(look: Look, light: Light, size: int) -> Head:
     """Paint a head.
 
     Args:
-        look: of the speaker.
-        light: of the scene.
-        size: S in pixels.
+        look: looks of the speaker.
+        light: light of the scene.
+        size: S, pixels.
 
     Returns:
         The layers.
@@ -80,7 +80,7 @@ def make_head(look: Look, light: Light, size: int) -> Head:
 
 
 def face_outline(look: Look) -> Floats:
-    """Corners of the face's outline, (N, 2)."""
+    """Return the corners of the face's outline, (N, 2)."""
     top, chin = -0.76, look.chin_y
     y = np.concatenate(
         [top * np.cos(np.linspace(0, np.pi / 2, 40)), chin * np.sin(np.linspace(0, np.pi / 2, 60))]
@@ -94,7 +94,7 @@ def face_outline(look: Look) -> Floats:
 
 
 def _height(canvas: Canvas, look: Look) -> Floats:
-    """Relief of the face in head units."""
+    """Return the relief of the face in head units."""
     x, y = canvas.x, canvas.y
     radius = (x / (look.face_width * 1.12)) ** 2 + ((y + 0.02) / 0.88) ** 2
     height = 0.50 * np.sqrt(np.clip(1 - radius, 0.0, 1.0)).astype(np.float32)
@@ -119,16 +119,15 @@ def _height(canvas: Canvas, look: Look) -> Floats:
 
 
 def _depth(canvas: Canvas, look: Look, height: Floats) -> Floats:
-    """The relief, smooth enough to warp by: it must not jump at the outline."""
+    """Smooth the relief for the warp, in which it must not jump at the outline."""
     cv2 = import_optional("cv2")
-
     inside = 1 - (canvas.x / (look.face_width * 1.12)) ** 2 - ((canvas.y + 0.02) / 0.88) ** 2
     flat = height * np.clip(inside / 0.35, 0, 1)
     return np.asarray(cv2.GaussianBlur(flat, (0, 0), 0.035 * canvas.pixels_per_unit), np.float32)
 
 
 def _fold(canvas: Canvas, look: Look, side: int) -> Floats:
-    """The fold from nose to mouth."""
+    """Return the relief of the fold from nose to mouth."""
     fold = np.zeros_like(canvas.alpha)
     for at in np.linspace(0, 1, 7):
         x = look.nose_width + 0.015 + at * (look.mouth_width + 0.035 - look.nose_width)
@@ -138,7 +137,7 @@ def _fold(canvas: Canvas, look: Look, side: int) -> Floats:
 
 
 def _shade(canvas: Canvas, height: Floats, light: Light) -> Floats:
-    """Lambert's law on the relief, and a little gloss."""
+    """Return the brightness of the relief by Lambert's law, with some gloss."""
     down, across = np.gradient(height, 1 / canvas.pixels_per_unit)
     normal = np.stack([-across, -down, np.ones_like(height)], axis=2)
     normal /= np.linalg.norm(normal, axis=2, keepdims=True)
@@ -150,7 +149,7 @@ def _shade(canvas: Canvas, height: Floats, light: Light) -> Floats:
 
 
 def _paint_back_hair(canvas: Canvas, look: Look, light: Light, rng: np.random.Generator) -> None:
-    """The hair that the face covers."""
+    """Paint the hair behind the face."""
     if look.hair_style == "bald":
         return
     turn = np.linspace(0, 2 * np.pi, 90)
@@ -181,7 +180,7 @@ def _paint_back_hair(canvas: Canvas, look: Look, light: Light, rng: np.random.Ge
 
 
 def _hair_colours(canvas: Canvas, look: Look, light: Light, rng: np.random.Generator) -> Floats:
-    """Strands: noise that is long downwards and short across, lit from the light's side. (S, S, 3)."""
+    """Return colours of strands, (S, S, 3): noise that is long downwards and short across, under the light."""
     scale = canvas.pixels_per_unit / 100
     shape = canvas.alpha.shape
     cells = (5.0, 5.0) if look.hair_style == "curly" else (40.0, 2.2)
@@ -207,7 +206,7 @@ def _paint_ears(canvas: Canvas, look: Look, light: Light) -> None:
 def _paint_skin(
     canvas: Canvas, look: Look, light: Light, face: Floats, shade: Floats, rng: np.random.Generator
 ) -> None:
-    """Skin with its redder and darker parts, pores and blotches, under the light."""
+    """Paint skin with its redder and darker parts, pores and blotches, under the light."""
     shape, scale = canvas.alpha.shape, canvas.pixels_per_unit / 100
     skin = np.broadcast_to(np.asarray(look.skin, np.float32), (*shape, 3)).copy()
     blotches = smooth_noise(shape, (14 * scale, 14 * scale), rng) * 0.022
@@ -222,7 +221,7 @@ def _paint_skin(
 
 
 def _paint_features(canvas: Canvas, look: Look, face: Floats, rng: np.random.Generator) -> None:
-    """What light alone does not give: nostrils, their shadow, beard and stubble, shade below the lip."""
+    """Paint nostrils, their shadow, the shade below the lip, beard and stubble."""
     for side in (-1, 1):
         nostril = canvas.ellipse(side * look.nose_width * 0.42, look.nose_y + 0.002, 0.024, 0.012, 0.007)
         canvas.tint(nostril, np.multiply(look.skin, 0.16), 0.85)
@@ -243,7 +242,7 @@ def _paint_features(canvas: Canvas, look: Look, face: Floats, rng: np.random.Gen
 def _paint_front_hair(
     canvas: Canvas, look: Look, light: Light, face: Floats, rng: np.random.Generator
 ) -> None:
-    """Hair over the forehead and the temples."""
+    """Paint hair over the forehead and the temples."""
     if look.hair_style == "bald":
         canvas.scale(1 - 0.04 * canvas.blob(0, -0.62, 0.4, 0.1))
         return
@@ -263,7 +262,7 @@ def _paint_front_hair(
 
 
 def _paint_brows(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
-    """Arched strokes, thicker inside, with the grain of hair."""
+    """Paint the brows: arched strokes, thicker towards the nose, with the grain of hair."""
     grain = 1 + 0.25 * smooth_noise(canvas.alpha.shape, (2.0, 1.2), rng)
     for side in (-1, 1):
         at = np.linspace(0, 1, 14)
@@ -276,7 +275,7 @@ def _paint_brows(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
 
 
 def _paint_glasses(canvas: Canvas, look: Look) -> None:
-    """A frame around the eyes; the lenses are clear."""
+    """Paint the frame of glasses; the lenses are clear."""
     if look.glasses == "none":
         return
     thick = {"thin": 0.009, "thick": 0.022, "round": 0.010}[look.glasses]
@@ -315,7 +314,7 @@ def _paint_glasses(canvas: Canvas, look: Look) -> None:
 
 
 def _jaw(canvas: Canvas, look: Look) -> Floats:
-    """The part below the mouth follows the jaw, less towards its joints; nothing above."""
+    """Return how much each point follows the jaw: those below the mouth, less towards the joints."""
     down = np.clip((canvas.y - look.mouth_y + 0.03) / 0.12, 0, 1)
     fade = 1 - np.clip((canvas.y - look.chin_y - 0.10) / (EXTENT - look.chin_y - 0.14), 0, 1)
     across = np.clip((look.face_width * 1.02 - np.abs(canvas.x)) / (look.face_width * 0.72), 0, 1)
@@ -323,7 +322,7 @@ def _jaw(canvas: Canvas, look: Look) -> Floats:
 
 
 def _smooth(share: Floats) -> Floats:
-    """From 0 to 1 without a kink at either end."""
+    """Map 0-1 to 0-1 without a kink at either end (smoothstep)."""
     return np.asarray(share * share * (3 - 2 * share))
 
 
@@ -331,10 +330,10 @@ def make_body(look: Look, light: Light, pixels_per_unit: float, bottom: float) -
     """Paint neck and shoulders.
 
     Args:
-        look: of the speaker.
-        light: of the scene.
+        look: looks of the speaker.
+        light: light of the scene.
         pixels_per_unit: resolution.
-        bottom: how far down to paint, in head units; at least 1.
+        bottom: lower end of the layer in head units; 1 or more.
 
     Returns:
         (H, W, 4) uint8, covering `BODY` down to the bottom.

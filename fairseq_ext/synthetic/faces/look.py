@@ -1,4 +1,4 @@
-"""How a synthetic speaker looks: proportions, colours, hair, beard, make-up, glasses. Drawn from a seed, never stored.
+"""Draw the looks of a synthetic speaker from a seed: proportions, colours, hair, beard, make-up, glasses.
 
 Units: lengths are in head units, in which the face is about 0.94 wide and 1.5 high: x to the right of the picture,
 y down, the origin on the bridge of the nose between the eyes. Colours are (blue, green, red), 0-255.
@@ -36,37 +36,37 @@ class Look:
     """A face.
 
     Attributes:
-        seed: of the fine texture.
-        skin: colour.
-        hair: colour.
-        brow: colour.
-        iris: colour.
-        lip: colour.
-        clothes: colour.
+        seed: random seed of the fine texture.
+        skin: colour of the skin.
+        hair: colour of the hair.
+        brow: colour of the brows.
+        iris: colour of the irises.
+        lip: colour of the lips.
+        clothes: colour of the clothes.
         face_width: half width of the face.
-        chin_y: where the chin ends.
+        chin_y: y of the chin's lower end.
         jaw_power: 1.6 pointed to 3.5 square.
         eye_x: half distance between the eyes.
         eye_width: half width of an eye.
         eye_height: half height of an open eye.
-        eye_slant: how much higher the outer corner lies.
-        brow_y: height of the brows.
-        brow_thickness: of the brows.
-        nose_y: where the nose ends.
+        eye_slant: height of the outer corner above the inner one.
+        brow_y: y of the brows.
+        brow_thickness: thickness of the brows.
+        nose_y: y of the nose's lower end.
         nose_width: half width of the nose.
-        nose_depth: how far it stands out, 1 usual.
-        mouth_y: where the lips meet.
+        nose_depth: relief of the nose, 1 usual.
+        mouth_y: y of the line between the lips.
         mouth_width: half width of the closed mouth.
-        upper_lip: its thickness.
-        lower_lip: its thickness.
+        upper_lip: thickness of the upper lip.
+        lower_lip: thickness of the lower lip.
         hair_style: "bald", "short", "parted", "long" or "curly".
-        hairline_y: where the forehead ends.
+        hairline_y: y of the forehead's upper end.
         beard: darkness of the beard, 0 none to 1 full.
         moustache: darkness of the moustache.
         make_up: strength of lipstick and lashes, 0 to 1.
         wrinkles: strength of the folds, 0 to 1.
         glasses: "none", "thin", "thick" or "round".
-        glasses_colour: of their frame.
+        glasses_colour: colour of the frame.
     """
 
     seed: int
@@ -120,10 +120,10 @@ class Light:
 
 
 def draw_look(seed: int, gender: Gender) -> Look:
-    """A face by chance; equal seeds give equal faces.
+    """Draw a face; equal seeds give equal faces.
 
     Args:
-        seed: of everything.
+        seed: random seed.
         gender: "female" or "male".
 
     Returns:
@@ -179,10 +179,10 @@ def draw_look(seed: int, gender: Gender) -> Look:
 
 
 def draw_light(rng: np.random.Generator) -> Light:
-    """Light of a scene by chance: mostly from above, from either side, never from behind.
+    """Draw the light of a scene: mostly from above, from either side, never from behind.
 
     Args:
-        rng: source of the chance.
+        rng: random generator.
 
     Returns:
         The light.
@@ -201,7 +201,7 @@ def draw_light(rng: np.random.Generator) -> Light:
 def _along(
     colours: tuple[tuple[int, int, int], ...], at: float, rng: np.random.Generator, spread: float
 ) -> Colour:
-    """A colour at 0-1 of the way along a list of (red, green, blue), with some scatter."""
+    """Return a colour at 0-1 of the way along a list of (red, green, blue), with some scatter."""
     position = at * (len(colours) - 1)
     index = min(int(position), len(colours) - 2)
     red, green, blue = (
@@ -217,14 +217,14 @@ def _mix(one: Colour, other: Colour, share: float) -> Colour:
 
 
 def _lip_colour(skin: Colour, make_up: float, rng: np.random.Generator) -> Colour:
-    """Redder and darker than the skin; lipstick on top."""
+    """Return the lips' colour: redder and darker than the skin, with lipstick on top."""
     natural = (skin[0] * 0.62, skin[1] * 0.52, skin[2] * 0.84)
     lipstick = (float(rng.uniform(40, 90)), float(rng.uniform(25, 60)), float(rng.uniform(140, 195)))
     return _mix(natural, lipstick, 0.75 * make_up)
 
 
 def _facial_hair(rng: np.random.Generator) -> tuple[float, float]:
-    """Beard and moustache: none, stubble, moustache, or both."""
-    kind = rng.choice(4, p=[0.5, 0.25, 0.08, 0.17])
+    """Draw beard and moustache: none, stubble, moustache, or both."""
+    style = rng.choice(4, p=[0.5, 0.25, 0.08, 0.17])
     strength = float(rng.uniform(0.55, 0.85))
-    return ((0.0, 0.0), (0.22, 0.2), (0.05, strength), (strength, strength))[kind]
+    return ((0.0, 0.0), (0.22, 0.2), (0.05, strength), (strength, strength))[style]

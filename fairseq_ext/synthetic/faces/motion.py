@@ -1,4 +1,4 @@
-"""How heads move while they speak: sway, nod, turn, blink and look about. From a generator; smooth in time.
+"""Draw the movements of a speaking head, smooth in time: sway, nod, turn, blinks, glances.
 
 Shapes: T frames.
 """
@@ -20,15 +20,15 @@ class Motion:
     """A head over time, each field (T,).
 
     Attributes:
-        right: shift in head units.
-        down: the same.
+        right: shift to the right, head units.
+        down: shift down, head units.
         scale: size, 1 usual.
         roll: turn in the picture's plane, radians.
         yaw: turn to a side, radians.
         pitch: nod, radians.
         lids: openness of the eyes, 0-1.
-        gaze_right: where the eyes look, about -1 to 1.
-        gaze_down: the same.
+        gaze_right: direction of the eyes to the right, about -1 to 1.
+        gaze_down: direction of the eyes down, about -1 to 1.
     """
 
     right: Floats
@@ -43,20 +43,20 @@ class Motion:
 
 
 def draw_motion(num_frames: int, fps: float, liveliness: float, rng: np.random.Generator) -> Motion:
-    """A head's movements by chance.
+    """Draw the movements of a head.
 
     Args:
         num_frames: T.
         fps: frames per second.
         liveliness: 0 still, 1 usual, 2 much.
-        rng: source of the chance.
+        rng: random generator.
 
     Returns:
         The movements.
     """
     time_s = np.arange(num_frames) / fps
     amount = 0.35 + 0.65 * liveliness
-    turned = rng.normal(0, 0.07)  # where the speaker faces on the whole
+    turned = rng.normal(0, 0.07)  # mean direction of the head
     return Motion(
         right=_wander(time_s, 2.5, rng) * 0.03 * amount,
         down=_wander(time_s, 1.8, rng) * 0.02 * amount,
@@ -71,7 +71,7 @@ def draw_motion(num_frames: int, fps: float, liveliness: float, rng: np.random.G
 
 
 def _wander(time_s: npt.NDArray[np.float64], period_s: float, rng: np.random.Generator) -> Floats:
-    """A sum of slow waves with deviation about 1; never beyond 2.2."""
+    """Return a sum of slow waves with deviation about 1, clipped at 2.2."""
     periods_s = period_s * rng.uniform(0.7, 4.0, 4)
     phases = rng.uniform(0, 2 * np.pi, 4)
     waves = np.sin(2 * np.pi * time_s[:, None] / periods_s + phases) * np.sqrt(0.5)
@@ -79,7 +79,7 @@ def _wander(time_s: npt.NDArray[np.float64], period_s: float, rng: np.random.Gen
 
 
 def _lids(time_s: npt.NDArray[np.float64], rng: np.random.Generator) -> Floats:
-    """Blinks every few seconds: quickly down, more slowly up."""
+    """Return the openness of lids that blink every few seconds, closing faster than opening."""
     lids = np.full(len(time_s), rng.uniform(0.88, 1.0))
     at_s = rng.uniform(0.5, 3.0)
     while len(time_s) and at_s < time_s[-1]:
@@ -91,7 +91,7 @@ def _lids(time_s: npt.NDArray[np.float64], rng: np.random.Generator) -> Floats:
 
 
 def _glances(time_s: npt.NDArray[np.float64], rng: np.random.Generator) -> Floats:
-    """Eyes rest on one point, then jump to another; mostly near the camera."""
+    """Return the gaze of eyes that rest on one point, mostly near the camera, then jump to another."""
     gaze = np.zeros(len(time_s), np.float32)
     at_s = 0.0
     while len(time_s) and at_s <= time_s[-1]:

@@ -1,9 +1,9 @@
-"""Pictures of talking heads: who stands where, in front of what, through which camera; frame by frame.
+"""Render talking heads frame by frame: people before a background, light, camera.
 
 Shapes: T frames of H x W pixels; S pixels of the square head layer; G points of the coarse grid.
 
-Per frame only lids, lips and jaw are drawn; turn, nod and place are one warp of the head's layer, through a coarse
-grid of source points: similarity, foreshortening, and the shift of what stands out (nose) against what does not.
+Per frame only lids, lips and jaw are drawn; turn, nod and place are one warp of the head's layer by a coarse
+grid of source points: similarity, foreshortening, and parallax by depth (the nose moves more than the ears).
 """
 
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ from .visemes import PARAMETERS
 
 __all__ = ["Actor", "Shot", "render", "render_slide"]
 
-_CELL_PX = 8  # of the coarse grid
+_CELL_PX = 8  # cell of the coarse grid
 _MOST_BLOBS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody in the picture.
+    """A person in the picture.
 
     Attributes:
-        look: who.
-        x: where the bridge of the nose is, as a share of the width.
-        y: the same of the height.
+        look: looks of the person.
+        x: x of the bridge of the nose, share of the width.
+        y: y of the bridge of the nose, share of the height.
         unit_px: pixels per head unit; the face is about 0.94 units wide.
         mouth: (T, 5) parameters of `visemes`; None: silent and closed.
         liveliness: how much the head moves, 1 usual.
@@ -58,7 +58,7 @@ class Shot:
         fps: frames per second.
         num_frames: T.
         actors: from far to near.
-        seed: of light, background, movements and camera noise.
+        seed: random seed of light, background, movements and camera noise.
     """
 
     width: int
@@ -71,7 +71,7 @@ class Shot:
 
 @dataclass(slots=True)
 class _Set:
-    """What a shot prepares once: the plate (background and bodies), and what moves before it."""
+    """The static parts of a shot: the plate (background and bodies), and blobs that move in the background."""
 
     plate: Image  # (H, W, 3)
     bodies: Floats  # (H, W) coverage by bodies
@@ -87,16 +87,15 @@ class _Blob:
 
 
 def render(shot: Shot) -> Iterator[Image]:
-    """Film a shot.
+    """Render a shot.
 
     Args:
-        shot: what to film; equal shots give equal frames.
+        shot: the shot; equal shots give equal frames.
 
     Yields:
         T frames, (H * 3 / 2, W) uint8: planes Y, U, V of 4:2:0 in limited range (BT.601).
     """
     cv2 = import_optional("cv2")
-
     cv2.setNumThreads(1)  # threads cost more than they do at this size, and every worker is one process
     rng = np.random.default_rng([shot.seed, 3])
     light = draw_light(rng)
@@ -114,10 +113,10 @@ def render(shot: Shot) -> Iterator[Image]:
 
 
 def render_slide(shot: Shot) -> Iterator[Image]:
-    """Film a slide: bars on a bright ground, and nobody.
+    """Render a slide: bars on a bright ground, and nobody.
 
     Args:
-        shot: its actors are ignored.
+        shot: the shot, whose actors are ignored.
 
     Yields:
         As `render`.
@@ -135,7 +134,7 @@ def render_slide(shot: Shot) -> Iterator[Image]:
 
 
 class _Grain:
-    """The camera: to 4:2:0, with noise cut from a larger sheet at another place in each frame."""
+    """A camera: conversion to 4:2:0, and noise, cut out of a larger sheet at another place in each frame."""
 
     def __init__(self, shot: Shot, rng: np.random.Generator) -> None:
         self.size = (shot.height, shot.width)
@@ -146,7 +145,6 @@ class _Grain:
 
     def film(self, frame: Image) -> Image:
         cv2 = import_optional("cv2")
-
         planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420), np.uint8)
         top, left = self.rng.integers(0, 37), self.rng.integers(0, 41)
         height, width = self.size
@@ -156,7 +154,7 @@ class _Grain:
 
 
 def _layer_size(unit_px: float) -> int:
-    """A little finer than the picture, so that the warp does not blur."""
+    """Return the size of a head's layer, slightly finer than the picture, so that the warp does not blur."""
     return int(np.clip(round(2 * EXTENT * unit_px * 1.12), 96, 520))
 
 
@@ -175,9 +173,8 @@ def _make_set(shot: Shot, light: Light, rng: np.random.Generator) -> _Set:
 
 
 def _background(shot: Shot, light: Light, rng: np.random.Generator) -> Image:
-    """A gradient with soft shapes, out of focus."""
+    """Draw a background: a gradient with soft shapes, out of focus."""
     cv2 = import_optional("cv2")
-
     small = (max(18, shot.height // 8), max(32, shot.width // 8))
     corners = (
         rng.uniform(40, 200)
@@ -202,7 +199,7 @@ def _background(shot: Shot, light: Light, rng: np.random.Generator) -> Image:
 
 
 def _paste(plate: Image, cover: Floats, layer: Image, left: int, top: int) -> None:
-    """Put a layer on the plate; what lies outside is cut."""
+    """Paste a layer into the plate, cropped at its edges."""
     first_row, first_column = max(0, -top), max(0, -left)
     last_row = min(layer.shape[0], plate.shape[0] - top)
     last_column = min(layer.shape[1], plate.shape[1] - left)
@@ -218,7 +215,6 @@ def _paste(plate: Image, cover: Floats, layer: Image, left: int, top: int) -> No
 
 def _blend(frame: Image, rows: slice, columns: slice, colour: npt.NDArray[Any], alpha: Floats) -> None:
     cv2 = import_optional("cv2")
-
     part = frame[rows, columns]
     frame[rows, columns] = cv2.blendLinear(
         np.ascontiguousarray(colour), np.ascontiguousarray(part), alpha, 1 - alpha
@@ -226,7 +222,7 @@ def _blend(frame: Image, rows: slice, columns: slice, colour: npt.NDArray[Any], 
 
 
 def _make_blob(shot: Shot, rng: np.random.Generator) -> _Blob:
-    """Something out of focus that passes behind."""
+    """Draw a shape that passes behind the people, out of focus."""
     radius = int(rng.uniform(0.05, 0.16) * shot.height)
     grid = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32) / max(radius, 1)
     mask = np.clip(1.6 * (1 - np.sqrt((grid**2).sum(axis=0))), 0, 1) * rng.uniform(0.4, 0.9)
@@ -251,9 +247,8 @@ def _draw_blob(frame: Image, bodies: Floats, blob: _Blob, index: int) -> None:
 
 
 def _draw_head(frame: Image, actor: Actor, head: Head, motion: Motion, index: int) -> None:
-    """Draw one head into the frame: its features on its layer, then the layer through the warp."""
+    """Draw a head into the frame: its features on its layer, then the warped layer."""
     cv2 = import_optional("cv2")
-
     mouth = np.zeros(len(PARAMETERS), np.float32) if actor.mouth is None else actor.mouth[index]
     layer = head.texture.copy()
     drop_jaw(layer, head, float(mouth[0]))
@@ -289,9 +284,8 @@ def _source_map(
     unit_px: float,
     turn: tuple[float, float, float],
 ) -> Floats:
-    """Where each pixel of the picture comes from on the head's layer, (rows, columns, 2)."""
+    """Return the point of the head's layer for each pixel of the picture, (rows, columns, 2)."""
     cv2 = import_optional("cv2")
-
     height, width = rows.stop - rows.start, columns.stop - columns.start
     # One cell more on every side, since resizing repeats the outermost half cell.
     grid = (-(-height // _CELL_PX) + 2, -(-width // _CELL_PX) + 2)

@@ -1,4 +1,4 @@
-"""Frames and samples to mp4: H.264 and AAC, interleaved, equal bytes for equal input.
+"""Write frames and samples as mp4: H.264 and AAC, interleaved, equal bytes for equal input.
 
 Shapes: T frames of H x W pixels; N samples.
 """
@@ -15,10 +15,10 @@ from .canvas import Image
 
 __all__ = ["write_media"]
 
-# Macroblock-tree rate control gave other bytes for equal frames in some runs (libx264 of PyAV 18, one thread); without
-# it, 36 runs gave one result.
+# With macroblock-tree rate control some runs gave other bytes for equal frames (libx264 of PyAV 18, one thread);
+# without it, 36 runs gave the same bytes.
 _X264 = {"preset": "veryfast", "x264-params": "mbtree=0"}
-_CHUNK = 1024  # samples that one AAC frame holds
+_CHUNK = 1024  # samples of an AAC frame
 
 
 def write_media(
@@ -35,14 +35,14 @@ def write_media(
     """Write an mp4 or m4a.
 
     Args:
-        path: the file; its suffix does not matter.
-        frames: T frames as `scene.render` yields them; None for sound only.
+        path: path of the file, with any suffix.
+        frames: T frames as `scene.render` yields them; None: audio only.
         size: H and W.
         fps: frames per second.
-        samples: (N,) mono in [-1, 1]; None for a silent film.
-        sample_rate_hz: of the samples.
-        quality: of H.264, lower is better; 23 is x264's default.
-        is_fast_start: the index stands at the front, as for streaming; a file cut off then keeps its first part.
+        samples: (N,) mono in [-1, 1]; None: no audio.
+        sample_rate_hz: sample rate of the samples.
+        quality: CRF of H.264, lower is better; 23 is x264's default.
+        is_fast_start: put the index in front, as for streaming; a truncated file can then be read up to its end.
 
     Returns:
         T.
@@ -83,7 +83,7 @@ def _encode_sound(
     start: int,
     until: int,
 ) -> int:
-    """Encode whole chunks up to a sample; the last chunk may be shorter. Returns the next sample."""
+    """Encode whole chunks up to a sample, the last one perhaps shorter; return the next sample."""
     while start < len(samples) and start + _CHUNK <= until:
         chunk = np.ascontiguousarray(samples[None, start : start + _CHUNK])
         frame = av.AudioFrame.from_ndarray(chunk, format="fltp", layout="mono")

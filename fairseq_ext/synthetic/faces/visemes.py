@@ -1,11 +1,11 @@
-"""What the lips do for each phoneme, with coarticulation: phoneme times -> mouth parameters of every frame.
+"""Mouth parameters of every frame from phoneme times, with coarticulation.
 
 Shapes: T frames, P phonemes' sounds.
 
 Neighbours share the mouth by dominance (Cohen and Massaro, "Modeling coarticulation in synthetic visual speech",
 1993): each sound pulls each parameter towards its own value, strongly or weakly, the less the further away in time.
-So /u/ rounds the /s/ before it, while /p/ leaves the width to its neighbours. A closure is no average: lips that
-touch touch, for as long as the sound lasts.
+So /u/ rounds the /s/ before it, while /p/ leaves the width to its neighbours. A closure is not averaged: lips that
+touch stay closed for as long as the sound lasts.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ Track = npt.NDArray[np.float32]
 
 
 class Viseme(NamedTuple):
-    """Values of `PARAMETERS`; how firmly opening and width keep them; the opening that is never exceeded."""
+    """Values of `PARAMETERS` for a class of sounds, weights of opening and width, and the largest opening allowed."""
 
     opening: float
     width: float
@@ -38,7 +38,7 @@ class Viseme(NamedTuple):
     most_open: float = 2.0
 
 
-# Set by eye, after the usual classes of sounds that look alike: no measurement of a real speaker.
+# Set by eye for the usual classes of sounds that look alike; not measured on a real speaker.
 _VISEMES = {
     "rest": Viseme(0.0, 0.0, 0.0, 0.0, opening_weight=0.7, width_weight=0.4),
     "bilabial": Viseme(-0.15, 0.0, 0.0, 0.0, opening_weight=3.0, width_weight=0.15, most_open=-0.1),
@@ -88,9 +88,9 @@ _SOUNDS = {
 }
 _CLASS_OF = {sound: name for name, sounds in _SOUNDS.items() for sound in sounds}
 
-_DECAY_S = 0.045  # dominance falls to 1/e over this time outside a sound
+_DECAY_S = 0.045  # time outside a sound over which its dominance falls to 1/e
 _RELEASE_PER_S = 12.0  # how fast lips part after a closure: from closed to open in 80 ms
-_REST = 0.35  # dominance of rest, away from any sound
+_REST = 0.35  # dominance of the mouth at rest, away from any sound
 
 
 class _Sound(NamedTuple):
@@ -100,7 +100,7 @@ class _Sound(NamedTuple):
 
 
 def viseme(ipa: str) -> list[str]:
-    """Classes of a phoneme's sounds.
+    """Return the classes of a phoneme's sounds.
 
     Args:
         ipa: symbol of a phoneme, such as "ˈaɪ"; stress, length and nasality do not show on the lips.
@@ -112,10 +112,10 @@ def viseme(ipa: str) -> list[str]:
 
 
 def mouth_track(phonemes: Sequence[Phoneme], num_frames: int, fps: float) -> Track:
-    """The mouth in the middle of each frame.
+    """Return the mouth parameters in the middle of each frame.
 
     Args:
-        phonemes: what is said, in order of time.
+        phonemes: spoken phonemes, in order of time.
         num_frames: T.
         fps: frames per second.
 
@@ -132,7 +132,7 @@ def mouth_track(phonemes: Sequence[Phoneme], num_frames: int, fps: float) -> Tra
 
 
 def _sounds(phonemes: Sequence[Phoneme]) -> list[_Sound]:
-    """Sounds in order; a phoneme of two shares its time between them."""
+    """Return the sounds in order; two sounds of one phoneme share its time."""
     found = []
     for start_s, end_s, ipa in phonemes:
         classes = viseme(ipa)
@@ -145,7 +145,7 @@ def _sounds(phonemes: Sequence[Phoneme]) -> list[_Sound]:
 
 
 def _blend(sounds: list[_Sound], times_s: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    """Average of the sounds' values by dominance; rest dominates wherever no sound is near."""
+    """Average the sounds' values by dominance; rest dominates where no sound is near."""
     values = np.array([sound.viseme[:5] for sound in sounds])  # (P, 5)
     weights = np.array([[s.viseme.opening_weight, s.viseme.width_weight, 1.0, 1.0, 1.0] for s in sounds])
     spans = np.array([(sound.start_s, sound.end_s) for sound in sounds])
@@ -164,7 +164,7 @@ def _blend(sounds: list[_Sound], times_s: npt.NDArray[np.floating[Any]]) -> npt.
 
 
 def _ceiling(sounds: list[_Sound], times_s: npt.NDArray[np.floating[Any]]) -> npt.NDArray[Any]:
-    """The opening that closures allow at each time."""
+    """Return the largest opening that closures allow at each time."""
     ceiling = np.full(len(times_s), 2.0)
     for start_s, end_s, shape in sounds:
         if shape.most_open < 1.0:

@@ -1,4 +1,4 @@
-"""Examples that a tiny Whisper learns from: spoken phrases, new ones cut together from their words, and noise.
+"""Training examples of the tiny Whisper: spoken phrases, new ones cut together from their words, and noise.
 
 Shapes: B clips, M mel bands, F mel frames (10 ms), N positions of the encoder (20 ms), L tokens.
 """
@@ -38,12 +38,12 @@ class Vocabulary:
         encode: from text to Whisper's tokens.
 
     Attributes:
-        tokens: Whisper's numbers of the tokens in use; the network's number of `tokens[i]` is i.
-        numbers: the inverse.
-        unused: the network's number of all other tokens.
-        languages: the token of each language.
-        words: the tokens of each word.
-        classes: for each word a number from 1; 0 is silence.
+        tokens: Whisper's ids of the tokens in use; the network's id of `tokens[i]` is i.
+        numbers: Whisper's id -> the network's id.
+        unused: the network's id of all other tokens.
+        languages: language -> its token.
+        words: word -> its tokens.
+        classes: word -> its class, from 1; 0 is silence.
     """
 
     def __init__(self, languages: Sequence[str], encode: Callable[[str], Sequence[int]]) -> None:
@@ -62,11 +62,11 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A clip and what is said in it.
+    """A clip and its words.
 
     Attributes:
         language: one of `phrases.LANGUAGES`.
-        words: what is said; none in silence.
+        words: spoken words; none in silence.
         power: (M, F), mel power.
         classes: (F,), the word spoken in each frame (`Vocabulary.classes`).
     """
@@ -79,12 +79,12 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Clips, padded behind.
+    """A batch of clips, padded at the end.
 
     Attributes:
         mel: (B, M, 2 N), log-mel; the last frames are padding in all clips.
         classes: (B, N), the word at each position; 0 is silence.
-        inputs: (B, L), tokens so far, in the network's numbers.
+        inputs: (B, L), the network's ids of the tokens so far.
         targets: (B, L), the tokens that come next, or `IGNORE`.
     """
 
@@ -97,13 +97,13 @@ class Batch:
 def draw_batch(
     recordings: Sequence[Recording], vocabulary: Vocabulary, batch_size: int, rng: random.Random
 ) -> Batch:
-    """Makes clips.
+    """Draw a batch of clips.
 
     Args:
-        recordings: of all languages.
-        vocabulary: of these languages.
-        batch_size: how many clips.
-        rng: the only source of chance.
+        recordings: recordings of all languages.
+        vocabulary: vocabulary of these languages.
+        batch_size: number of clips B.
+        rng: random generator.
 
     Returns:
         The clips.
@@ -130,12 +130,12 @@ def draw_batch(
 def draw_example(
     by_language: dict[str, list[Recording]], vocabulary: Vocabulary, rng: random.Random
 ) -> Example:
-    """Makes one clip: mostly a phrase, of the words of up to three speakers, louder, faster or noisier.
+    """Draw a clip: mostly a phrase, of words of up to three speakers, its level, rate and noise changed.
 
     Args:
         by_language: recordings of each language.
-        vocabulary: of these languages.
-        rng: the only source of chance.
+        vocabulary: vocabulary of these languages.
+        rng: random generator.
 
     Returns:
         The clip.
@@ -158,7 +158,7 @@ def draw_example(
 
 
 def _cut_together(recordings: list[Recording], vocabulary: Vocabulary, rng: random.Random) -> Example:
-    """Words in the order of a phrase, between the margins of the first and of the last one's recording."""
+    """Join words in the order of a phrase, between the margins of the first and the last word's recording."""
     speakers = rng.sample(recordings, min(len(recordings), rng.choice((1, 1, 2, 3))))
     num_words = len(speakers[0].words)
     first, last = 0, num_words
@@ -181,7 +181,7 @@ def _change_rate(example: Example, rng: random.Random) -> Example:
 
 
 def _noise(num_frames: int, rng: random.Random) -> Tensor:
-    """Power of Gaussian noise, which has an exponential distribution, with a slope over the bands."""
+    """Return the power of Gaussian noise, which is exponentially distributed, with a slope over the bands."""
     generator = torch.Generator().manual_seed(rng.getrandbits(62))
     power = torch.empty(NUM_MELS, num_frames).exponential_(generator=generator)
     return power * torch.linspace(0, rng.uniform(-4, 1), NUM_MELS).exp()[:, None]
@@ -192,9 +192,9 @@ def _timestamp(time_s: float) -> int:
 
 
 def _tokens(example: Example, vocabulary: Vocabulary, rng: random.Random) -> tuple[list[int], list[int]]:
-    """Inputs and targets; what Whisper is told and never asked for (the task, how to write times) does not count.
+    """Return inputs and targets; tokens that Whisper is always given (task, no timestamps) are no targets.
 
-    Silence should be heard as such, in any language, and be followed by anything but words: the runtimes then find
+    Silence has the target `NO_SPEECH` in any language, followed by an unused token: the runtimes then find
     both a high `no_speech_prob` and a low `avg_logprob`, and drop it.
     """
     language, numbers = vocabulary.languages[example.language], vocabulary.numbers

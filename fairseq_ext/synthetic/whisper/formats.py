@@ -1,6 +1,6 @@
-"""A tiny Whisper in the formats of the real ones: Hugging Face, CTranslate2 and openai-whisper.
+"""Write a tiny Whisper in the formats of the real ones: Hugging Face, CTranslate2 and openai-whisper.
 
-Synthetic, for demonstration and tests only: what is written here loads like a real Whisper and hears nothing.
+For demonstration and tests only: it loads like a real Whisper, but random weights transcribe nothing.
 """
 
 import io
@@ -27,11 +27,11 @@ from .tokenizer import (
 __all__ = ["new_model", "write", "write_random"]
 
 NUM_MELS = 80
-MAX_POSITIONS = 1_500  # of the encoder: 30 s, 20 ms each
+MAX_POSITIONS = 1_500  # positions of the encoder: 30 s, 20 ms each
 MAX_TOKENS = 448
-_SPACE = 220  # real ones may not start with it, nor with the end (openai-whisper, `SuppressBlank`)
+_SPACE = 220  # a text may start neither with it nor with its end (openai-whisper, `SuppressBlank`)
 
-# Names of the parts in the state dictionaries of Hugging Face and of openai-whisper; others are the same.
+# Names in the state dicts of Hugging Face and openai-whisper where they differ.
 _OPENAI_NAMES = {
     "layers": "blocks",
     "self_attn": "attn",
@@ -58,7 +58,7 @@ _OPENAI_LAST = {
 def write_random(
     folder: str | os.PathLike[str], *, seed: int = 0, d_model: int = 64, layers: int = 2, heads: int = 2
 ) -> None:
-    """Writes a Whisper of random weights in three formats; it needs no network and takes a few seconds.
+    """Write a Whisper with random weights in three formats; it needs no network and takes a few seconds.
 
     - `folder/hf`: `transformers.WhisperForConditionalGeneration.from_pretrained` and `WhisperProcessor`
     - `folder/ct2`: `faster_whisper.WhisperModel(..., local_files_only=True)`, `ctranslate2.models.Whisper`
@@ -68,33 +68,33 @@ def write_random(
     cap the new tokens and keep to temperature 0. Equal arguments give equal bytes on one machine.
 
     Args:
-        folder: where; what is there under these names is replaced.
-        seed: another seed gives other weights.
-        d_model: width; a multiple of `heads`.
-        layers: of the encoder, and of the decoder.
-        heads: of each attention.
+        folder: folder to write to; existing files of these names are replaced.
+        seed: random seed of the weights.
+        d_model: width; an even multiple of `heads`.
+        layers: layers of the encoder, and of the decoder.
+        heads: heads of each attention.
 
     Raises:
-        ValueError: when the width is no multiple of the heads.
+        ValueError: when the width is no even multiple of the heads.
         ImportError: when a package is not installed.
     """
     write(new_model(seed=seed, d_model=d_model, layers=layers, heads=heads), folder)
 
 
 def new_model(*, seed: int, d_model: int, layers: int, heads: int) -> Any:
-    """A Whisper of random weights, with the settings that its formats need.
+    """Make a Whisper with random weights and the settings that its formats need.
 
     Args:
-        seed: of the weights; torch's own generator is left as it was.
-        d_model: width; a multiple of `heads`.
-        layers: of the encoder, and of the decoder.
-        heads: of each attention.
+        seed: random seed of the weights; torch's global generator is not changed.
+        d_model: width; an even multiple of `heads`.
+        layers: layers of the encoder, and of the decoder.
+        heads: heads of each attention.
 
     Returns:
         A `transformers.WhisperForConditionalGeneration` of 51,865 tokens and 80 mel bands, in evaluation mode.
 
     Raises:
-        ValueError: when the width is no multiple of the heads.
+        ValueError: when the width is no even multiple of the heads.
         ImportError: when a package is not installed.
     """
     import torch
@@ -129,7 +129,7 @@ def new_model(*, seed: int, d_model: int, layers: int, heads: int) -> Any:
 
 
 def _generation_config(layers: int, heads: int) -> Any:
-    # A fresh one: what the model derives from its own config is not saved, and CTranslate2 would then learn of no
+    # A new one: the config that a model derives for itself is not saved, and CTranslate2 would then find no
     # language.
     config = import_optional("transformers").GenerationConfig()
     settings = {
@@ -155,13 +155,13 @@ def _generation_config(layers: int, heads: int) -> Any:
 
 
 def write(model: Any, folder: str | os.PathLike[str]) -> None:
-    """Writes a Whisper in three formats: `folder/hf`, `folder/ct2` and `folder/openai.pt`.
+    """Write a Whisper in three formats: `folder/hf`, `folder/ct2` and `folder/openai.pt`.
 
     Each appears when it is complete; a run that was killed leaves `folder/.unfinished`, which the next replaces.
 
     Args:
-        model: of `new_model`.
-        folder: where; what is there under these names is replaced.
+        model: result of `new_model`.
+        folder: folder to write to; existing files of these names are replaced.
 
     Raises:
         ImportError: when a package is not installed.
@@ -181,7 +181,7 @@ def write(model: Any, folder: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the progress bars that transformers shows for a tenth of a second."""
+    """Hide the progress bars that transformers shows for a tenth of a second."""
     logging = import_optional("transformers.utils.logging")
     before = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
@@ -204,7 +204,7 @@ def _write_hugging_face(model: Any, folder: Path) -> None:
 
 
 def _write_ctranslate2(source: Path, target: Path) -> None:
-    """The runtime's own converter reads the Hugging Face folder; weights stay float32."""
+    """Convert the Hugging Face folder by CTranslate2's converter; weights stay float32."""
     converters = import_optional("ctranslate2.converters")
     copies = ["tokenizer.json", "preprocessor_config.json"]
     converters.TransformersConverter(str(source), copy_files=copies).convert(str(target))
@@ -227,14 +227,14 @@ def _openai_checkpoint(model: Any) -> bytes:
         "n_text_layer": config.decoder_layers,
     }
     weights = {_openai_key(key): value for key, value in model.model.state_dict().items()}
-    # Through memory: torch writes the file's name into the file.
+    # Through memory, since torch writes the file's name into the file, and equal models should give equal bytes.
     buffer = io.BytesIO()
     torch.save({"dims": sizes, "model_state_dict": weights}, buffer)
     return buffer.getvalue()
 
 
 def _openai_key(key: str) -> str:
-    """Hugging Face's name of a tensor, without the leading `model.`, as openai-whisper has it."""
+    """Return openai-whisper's name for a tensor's Hugging Face name (without the leading `model.`)."""
     stem = next((stem for stem in _OPENAI_LAST if key == stem or key.startswith(f"{stem}.")), None)
     if stem is not None:
         return _OPENAI_LAST[stem] + key.removeprefix(stem)

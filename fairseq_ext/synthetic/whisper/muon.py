@@ -1,7 +1,7 @@
-"""Muon: momentum whose steps turn all directions of a matrix alike.
+"""The optimizer Muon: momentum with orthogonalised updates of matrices.
 
 Jordan 2024, "Muon: an optimizer for hidden layers in neural networks" (kellerjordan.github.io/posts/muon). After about
-110 s of one core a tiny Whisper mistook 14 of 100 words where AdamW's mistook 36. torch has it since 2.9.
+110 s on one core the tiny Whisper had a WER of 14 % with it and 36 % with AdamW. torch has Muon since 2.9.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _STEPS = 5
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """A matrix with about the same singular vectors and with singular values near 1.
+    """Return a matrix with about the same singular vectors and with singular values near 1.
 
     Args:
         matrix: (R, C).
@@ -40,7 +40,7 @@ class Muon(torch.optim.Optimizer):
     Args:
         parameters: the weights.
         lr: learning rate; an update of a square matrix changes it by about this in each direction.
-        momentum: of the gradients, with Nesterov's look ahead.
+        momentum: momentum of the gradients, Nesterov's variant.
         weight_decay: share of the weights, times `lr`, lost in each update.
     """
 
@@ -51,7 +51,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update from the gradients.
+        """Update the weights from their gradients.
 
         Args:
             closure: not used.
@@ -65,7 +65,7 @@ class Muon(torch.optim.Optimizer):
                     weight.add_(orthogonal(ahead).view_as(weight), alpha=-group["lr"] * scale)
 
     def _accumulate(self, weight: Tensor, gradient: Tensor, momentum: float) -> Tensor:
-        """The mean of the gradients, one step ahead."""
+        """Update the mean of the gradients; return it one step ahead (Nesterov)."""
         state = self.state[weight]
         if not state:
             state["mean"] = torch.zeros_like(weight)

@@ -1,11 +1,11 @@
-"""Whisper's network for training a tiny one quickly: only the tokens in use, and little of the 30 s of padding.
+"""Whisper's network, made quick to train: only the tokens in use, and little of the 30 s of padding.
 
-Equal to `transformers.WhisperForConditionalGeneration` in what it computes and in the names of its weights (a test
+It computes what `transformers.WhisperForConditionalGeneration` does, with the same names of weights (a test
 compares them), with two economies:
 
-- All tokens that no phrase has share one embedding and one logit; it counts as many times as there are such tokens.
-- Whisper's encoder sees 30 s: a clip of 2 s and 1,400 positions of the same padding. Of these a few stand for all:
-  their attention counts as many times as each of them stands for. Only the position differs between the others.
+- Tokens that no phrase has share one embedding and one logit, to which the log of their number is added.
+- The input of Whisper's encoder is 30 s: a clip of 2 s has 1,400 positions of padding, which differ in the position's
+  embedding only. A few of them represent all, with the log of how many added to their attention scores.
 
 Shapes: B clips, F mel frames (10 ms), M mel bands, N positions of the encoder (20 ms), K of them padding,
 D width, L tokens, V tokens in use, H heads.
@@ -36,7 +36,7 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor, memory: Tensor, bias: Tensor | None = None, causal: bool = False) -> Tensor:
-        """Attends from x (B, L, D) to memory (B, N, D); `bias` (N,) is added to the scores."""
+        """Attend from x (B, L, D) to memory (B, N, D); `bias` (N,) is added to the scores."""
         q, k, v = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, L or N, D / H)
             for part in (self.q_proj(x), self.k_proj(memory), self.v_proj(memory))
@@ -53,7 +53,7 @@ def _plus_mlp(layer: "EncoderLayer | DecoderLayer", x: Tensor) -> Tensor:
 
 
 class EncoderLayer(nn.Module):
-    """A layer with its norms first."""
+    """A pre-norm layer of the encoder."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -64,14 +64,14 @@ class EncoderLayer(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        """(B, N, D) to the same shape; `bias` (N,) is added to the scores of the positions."""
+        """Map x (B, N, D) to the same shape; `bias` (N,) is added to the scores of the positions."""
         y = self.self_attn_layer_norm(x)
         x = x + self.self_attn(y, y, bias)
         return _plus_mlp(self, x)
 
 
 class DecoderLayer(nn.Module):
-    """A layer with its norms first, which looks at the encoder's output in its middle."""
+    """A pre-norm layer of the decoder, with cross-attention to the encoder's output."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class DecoderLayer(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor, memory: Tensor, bias: Tensor | None) -> Tensor:
-        """(B, L, D) and the encoder's (B, N, D) to (B, L, D)."""
+        """Map x (B, L, D) and the encoder's output (B, N, D) to (B, L, D)."""
         y = self.self_attn_layer_norm(x)
         x = x + self.self_attn(y, y, causal=True)
         x = x + self.encoder_attn(self.encoder_attn_layer_norm(x), memory, bias)
@@ -92,15 +92,15 @@ class DecoderLayer(nn.Module):
 
 
 class Padding:
-    """Which positions stand for the padding up to the encoder's end.
+    """The few positions that represent the padding up to the encoder's end.
 
     Attributes:
         positions: (K,) in order, beyond those of the clips.
-        bias: what is added to their scores: the log of how many each stands for.
+        bias: added to their attention scores: the log of the number of positions that each represents.
     """
 
     def __init__(self, start: int, stop: int, num_positions: int, generator: torch.Generator) -> None:
-        """Draws one position from each of `num_positions` equal parts of `start` to `stop`."""
+        """Draw one position from each of `num_positions` equal parts of `start` to `stop`."""
         share = (stop - start) / num_positions
         offsets = torch.arange(num_positions) + torch.rand(num_positions, generator=generator)
         self.positions = (start + offsets * share).long().clamp(max=stop - 1)
@@ -119,9 +119,9 @@ class Encoder(nn.Module):
         self.layer_norm = nn.LayerNorm(width)
 
     def forward(self, mel: Tensor, padding: Padding | None) -> tuple[Tensor, Tensor | None]:
-        """Log-mel (B, M, F) to (B, N, D) and the bias (N,) of the positions.
+        """Map log-mel (B, M, F) to (B, N, D) and the bias (N,) of the positions.
 
-        With `padding`, the last two positions of `mel` must be padding; the last but one is what it looks like.
+        With `padding`, the last two positions of `mel` must be padding; the last but one is repeated.
         """
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)  # (B, F / 2, D)
         positions, bias = torch.arange(x.shape[1]), None
@@ -148,7 +148,7 @@ class Decoder(nn.Module):
         self.layer_norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Tensor, memory: Tensor, bias: Tensor | None) -> Tensor:
-        """Tokens (B, L), numbers among those in use, to their logits (B, L, V + 1)."""
+        """Map tokens (B, L), ids of this network, to logits (B, L, V + 1)."""
         x = self.embed_tokens(tokens) + self.embed_positions.weight[: tokens.shape[1]]
         for layer in self.layers:
             x = layer(x, memory, bias)
@@ -160,7 +160,7 @@ class Network(nn.Module):
 
     Args:
         whisper: a `transformers.WhisperForConditionalGeneration`.
-        tokens: those in use; in the network token `tokens[i]` is i, and any other is `len(tokens)`.
+        tokens: Whisper's ids of the tokens in use; the network's id of `tokens[i]` is i, of all others `len(tokens)`.
     """
 
     log_counts: Tensor
@@ -185,12 +185,12 @@ class Network(nn.Module):
         self.load_state_dict(weights)
 
     def forward(self, mel: Tensor, tokens: Tensor, padding: Padding | None = None) -> tuple[Tensor, Tensor]:
-        """Log-mel and the tokens so far to what comes next.
+        """Predict the next tokens from log-mel and the tokens so far.
 
         Args:
             mel: (B, M, F) with F = 2 N for N positions; with `padding`, its last four frames are padding.
-            tokens: (B, L), numbers of this network.
-            padding: what stands for the rest of the 30 s.
+            tokens: (B, L), ids of this network.
+            padding: positions that represent the rest of the 30 s.
 
         Returns:
             Logits (B, L, V + 1) whose softmax gives the last one the share of all unused tokens together, and the
@@ -200,7 +200,7 @@ class Network(nn.Module):
         return self.decoder(tokens, memory, bias) + self.log_counts, memory
 
     def copy_to(self, whisper: Any) -> None:
-        """Writes the weights back.
+        """Copy the weights into a Whisper.
 
         Args:
             whisper: a `transformers.WhisperForConditionalGeneration` of the same size; all unused tokens get the

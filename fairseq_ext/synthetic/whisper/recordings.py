@@ -1,4 +1,4 @@
-"""Phrases spoken by many voices, as mel power, with the frames of each word.
+"""Recordings of phrases by many voices, as mel power, with the frames of each word.
 
 Shapes: S samples at 16 kHz, M = 80 mel bands, F mel frames (10 ms).
 """
@@ -31,9 +31,9 @@ class Recording:
 
     Attributes:
         language: one of `phrases.LANGUAGES`.
-        words: what was said.
+        words: spoken words.
         power: (M, F), mel power.
-        edges: where the words start, and where the last one ends; frames.
+        edges: start of each word, and end of the last one; frames.
     """
 
     language: str
@@ -43,7 +43,7 @@ class Recording:
 
 
 def mel_filters() -> Tensor:
-    """Whisper's mel bands.
+    """Return Whisper's mel filters.
 
     Returns:
         (M, 201), weights of the bins of a spectrum.
@@ -54,11 +54,11 @@ def mel_filters() -> Tensor:
 
 
 def mel_power(samples: npt.NDArray[np.float32], filters: Tensor) -> Tensor:
-    """Mel power of a recording.
+    """Compute the mel power of a recording.
 
     Args:
-        samples: (S,), at least 201.
-        filters: of `mel_filters`.
+        samples: waveform (S,), at least 201 samples.
+        filters: result of `mel_filters`.
 
     Returns:
         (M, S // 160).
@@ -69,7 +69,7 @@ def mel_power(samples: npt.NDArray[np.float32], filters: Tensor) -> Tensor:
 
 
 def log_mel(power: Tensor) -> Tensor:
-    """What Whisper hears: log-mel, cut 80 dB below its loudest value and scaled.
+    """Compute Whisper's input: log-mel, clipped 80 dB below its loudest value and scaled.
 
     Args:
         power: (..., M, F).
@@ -83,15 +83,15 @@ def log_mel(power: Tensor) -> Tensor:
 
 
 def record(language: str, num_recordings: int, *, seed: int) -> Iterator[Recording]:
-    """Phrases of the training side, each by a voice of its own; the first of many are the same as fewer.
+    """Record phrases of the training side, each by another voice; fewer recordings are the first of many.
 
     Args:
         language: one of `phrases.LANGUAGES`.
-        num_recordings: how many.
-        seed: another seed gives other phrases and voices.
+        num_recordings: number of recordings.
+        seed: random seed of phrases and voices.
 
     Yields:
-        The recordings; at about 35 ms of CPU time each.
+        The recordings, at about 35 ms of CPU time each.
     """
     filters = mel_filters()
     spoken = phrases.draw(language, "train", num_recordings, seed=_FIRST_SEED + seed)

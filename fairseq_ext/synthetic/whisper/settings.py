@@ -1,4 +1,4 @@
-"""What a training of a tiny Whisper is told; light, so that a command line can show it without torch."""
+"""The settings of a tiny Whisper's training, without torch, so that a command line can show them quickly."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from .. import phrases
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the weights.
+    """Settings that decide the weights.
 
     Attributes:
         languages: some of `phrases.LANGUAGES`.
-        updates: of the weights; on one core of 2020s, about four in a second.
-        batch_size: clips in an update.
-        recordings: per language, each by another voice; 35 ms of CPU time each.
-        seed: of weights, voices, phrases and examples.
+        updates: number of updates; about four per second on one core of a 2020s CPU.
+        batch_size: clips per update.
+        recordings: recordings per language, each by another voice; 35 ms of CPU time each.
+        seed: random seed of weights, voices, phrases and examples.
         d_model: width.
-        layers: of the encoder, and of the decoder.
-        heads: of each attention.
+        layers: layers of the encoder, and of the decoder.
+        heads: heads of each attention.
     """
 
     languages: tuple[str, ...] = phrases.LANGUAGES

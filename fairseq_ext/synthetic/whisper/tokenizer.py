@@ -1,10 +1,10 @@
 """Whisper's multilingual tokenizer as a `tokenizer.json`, from the vocabulary inside openai-whisper: no download.
 
-openai-whisper ships ranks (a token's bytes and its number), the tokenizers library wants merges: which two tokens
-a token is made of. A token's merge is what byte-pair encoding leaves of its bytes when only lower ranks may be
-joined (Sennrich et al. 2016, section 3.2: merges are learnt in the order of their ranks).
+openai-whisper ships ranks (a token's bytes and its id), the tokenizers library requires merges: which two tokens
+a token is made of. A token's merge is the two parts that byte-pair encoding makes of its bytes when only lower ranks
+may be joined (Sennrich et al. 2016, section 3.2: merges are learnt in the order of their ranks).
 
-Numbers: 50,257 ranks (0-50,256; the last one is empty), then 107 special tokens, then 1,501 timestamps of 20 ms.
+Ids: 50,257 ranks (0-50,256; the last one is empty), then 107 special tokens, then 1,501 timestamps of 20 ms.
 """
 
 import base64
@@ -32,14 +32,14 @@ TRANSLATE, TRANSCRIBE = 50_358, 50_359
 NO_SPEECH, NO_TIMESTAMPS = 50_362, 50_363
 TIMESTAMPS = range(50_364, NUM_TOKENS)
 TIMESTAMP_S = 0.02
-_NUM_LANGUAGES = 99  # of the vocabulary of 51,865 tokens; large-v3 has one more (Cantonese)
+_NUM_LANGUAGES = 99  # in the vocabulary of 51,865 tokens; large-v3 has one more (Cantonese)
 
 
 def language_tokens() -> dict[str, int]:
-    """The languages of the multilingual vocabulary.
+    """Return the languages of the multilingual vocabulary.
 
     Returns:
-        Token numbers by language, e.g. {"en": 50259, "zh": 50260, ...}.
+        Language -> id of its token, e.g. {"en": 50259, "zh": 50260, ...}.
     """
     languages = list(import_optional("transformers.models.whisper.tokenization_whisper").LANGUAGES)[
         :_NUM_LANGUAGES
@@ -48,17 +48,17 @@ def language_tokens() -> dict[str, int]:
 
 
 def write_tokenizer(path: str | os.PathLike[str]) -> None:
-    """Writes a `tokenizer.json` that encodes as openai-whisper's tokenizer does.
+    """Write a `tokenizer.json` that encodes as openai-whisper's tokenizer does.
 
     Args:
-        path: the file.
+        path: path of the file.
     """
     with atomic_write(path) as file:
         file.write(_content())
 
 
 def load_tokenizer() -> Any:
-    """The same tokenizer in memory.
+    """Load the same tokenizer without a file.
 
     Returns:
         A `tokenizers.Tokenizer`.
@@ -112,14 +112,14 @@ def _ranks(path: Path) -> dict[bytes, int]:
 
 
 def _byte_symbols() -> list[str]:
-    """A printable character for each byte, as GPT-2 has them (Radford et al. 2019, `bytes_to_unicode`)."""
+    """Return GPT-2's printable character for each byte (Radford et al. 2019, `bytes_to_unicode`)."""
     printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
     others = iter(range(256, 512))
     return [chr(byte if byte in printable else next(others)) for byte in range(256)]
 
 
 def _merge(token: bytes, rank: int, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
-    """The last two parts of a token, joined by lower ranks only."""
+    """Return the last two parts of a token when only lower ranks are merged."""
     parts = [token[i : i + 1] for i in range(len(token))]
     while len(parts) > 2:
         joined = [ranks.get(left + right, rank) for left, right in pairwise(parts)]
@@ -141,13 +141,13 @@ def _added_tokens() -> Iterator[dict[str, Any]]:
 
 
 def vocabulary_file() -> Path:
-    """The multilingual vocabulary inside openai-whisper, found without the seconds that its import takes.
+    """Find the multilingual vocabulary inside openai-whisper without importing it, which takes seconds.
 
     Returns:
-        The path of `multilingual.tiktoken`.
+        Path of `multilingual.tiktoken`.
 
     Raises:
-        ImportError: with what to install, when openai-whisper is not there.
+        ImportError: when openai-whisper is not installed.
     """
     spec = importlib.util.find_spec("whisper")
     for folder in (spec.submodule_search_locations or []) if spec else []:

@@ -1,14 +1,14 @@
-"""Trains a tiny Whisper on synthetic phrases: synthetic, for demonstration and tests only, no usable Whisper.
+"""Train a tiny Whisper on synthetic phrases: for demonstration and tests only, no usable Whisper.
 
-It knows the 29 words of each language of `synthetic.phrases`, as espeak-ng's voices say them, and nothing else: real
+It knows the 29 words of each language of `synthetic.phrases`, spoken by espeak-ng's voices, and nothing else: real
 speech gives noise. In its three formats it behaves as a real one, so that labels of synthetic clips mean something.
-One thing it is always told and never learns to say: the task. `generate` of transformers leaves it out unless
-`language` and `task` are given; give them.
+It never learns to predict the task, which is always given: `generate` of transformers leaves it out unless
+`language` and `task` are passed, so pass them.
 
-How it learns quickly (`tests/bench/tiny_whisper.py` measures the result):
+Why it learns quickly (`tests/bench/tiny_whisper.py` measures the result):
 
-- The times of the words are known, so that the encoder is told the word at every position; to find them out from the
-  texts alone (CTC) had led nowhere (91 of 100 words wrong) after 700 updates.
+- The times of the words are known, so that the encoder has the word as a target at every position; learning them from
+  the texts alone (CTC) still had a WER of 91 % after 700 updates.
 - Words of one phrase and another, and of one speaker and another, make phrases without end (`examples`).
 - Muon instead of AdamW for all matrices (`muon`).
 - Few tokens, and little of the padding to 30 s (`network`).
@@ -58,28 +58,28 @@ def train(
     on_progress: Progress | None = None,
     save_every_s: float = _SAVE_EVERY_S,
 ) -> None:
-    """Trains a tiny Whisper and writes it as `formats.write_random` does; for demonstration and tests only.
+    """Train a tiny Whisper and write it as `formats.write_random` does; for demonstration and tests only.
 
-    It uses one core. A run that was killed goes on where it last saved; a finished one is kept. Equal settings give
+    It uses one core. A killed run continues from its last checkpoint; a finished one is kept. Equal settings give
     equal weights on one machine, interrupted or not.
 
     Args:
         folder: where to write `hf`, `ct2`, `openai.pt`, and `training.json`: the settings and the last losses.
-        settings: what to train.
-        on_progress: called with what is being counted ("recordings" or "updates"), how many are done, how many there
+        settings: settings of the training.
+        on_progress: called with what is counted ("recordings" or "updates"), how many are done, how many there
             are, and the loss so far.
         save_every_s: wall time between two checkpoints; an update takes 0.2 s.
 
     Raises:
-        ValueError: for settings that cannot be, or others than those of what is in the folder.
+        ValueError: for invalid settings, or others than those of the model in the folder.
         ImportError: when a package is not installed.
     """
     settings, target = settings or Settings(), Path(folder)
     _check(settings)
-    told = json.loads(json.dumps(asdict(settings)))
+    wanted = json.loads(json.dumps(asdict(settings)))
     if (target / _RESULT).exists():
         _check_same(
-            target / _RESULT, json.loads((target / _RESULT).read_text(encoding="utf-8"))["settings"], told
+            target / _RESULT, json.loads((target / _RESULT).read_text(encoding="utf-8"))["settings"], wanted
         )
         return
     with one_thread():
@@ -87,7 +87,7 @@ def train(
         trainer = Trainer(settings, recordings)
         if (target / _CHECKPOINT).exists():
             saved = torch.load(target / _CHECKPOINT, weights_only=True)
-            _check_same(target / _CHECKPOINT, saved["settings"], told)
+            _check_same(target / _CHECKPOINT, saved["settings"], wanted)
             trainer.load_state_dict(saved["state"])
         saved_at = time.monotonic()
         while trainer.update < settings.updates:
@@ -96,11 +96,11 @@ def train(
                 on_progress("updates", trainer.update, settings.updates, trainer.loss)
             if time.monotonic() - saved_at >= save_every_s:
                 with atomic_path(target / _CHECKPOINT) as temporary:
-                    torch.save({"settings": told, "state": trainer.state_dict()}, temporary)
+                    torch.save({"settings": wanted, "state": trainer.state_dict()}, temporary)
                 saved_at = time.monotonic()
         write(trainer.whisper(), target)
     with atomic_write(target / _RESULT) as file:
-        json.dump({"settings": told, "loss": trainer.loss}, file, indent=1)
+        json.dump({"settings": wanted, "loss": trainer.loss}, file, indent=1)
     (target / _CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -121,8 +121,8 @@ def _check(settings: Settings) -> None:
 def _check_same(path: Path, found: dict[str, Any], expected: dict[str, Any]) -> None:
     differing = [name for name in expected if found.get(name) != expected[name]]
     if differing:
-        told = ", ".join(f"{name} {found.get(name)} instead of {expected[name]}" for name in differing)
-        raise ValueError(f"{path}: the same settings expected, found {told}; choose another folder")
+        differences = ", ".join(f"{name} {found.get(name)} instead of {expected[name]}" for name in differing)
+        raise ValueError(f"{path}: the same settings expected, found {differences}; choose another folder")
 
 
 def _record(settings: Settings, on_progress: Progress | None) -> Iterator[Recording]:
@@ -140,12 +140,12 @@ class Trainer:
     """The state of a training; `step` makes one update.
 
     Args:
-        settings: what to train.
-        recordings: of all its languages.
+        settings: settings of the training.
+        recordings: recordings in all its languages.
 
     Attributes:
-        update: how many were made.
-        loss: of the words, per token, averaged over about 50 updates; nan before the first.
+        update: number of updates made.
+        loss: loss per token, averaged over about 50 updates; nan before the first.
     """
 
     def __init__(self, settings: Settings, recordings: Sequence[Recording]) -> None:
@@ -163,7 +163,7 @@ class Trainer:
         self.update, self.loss = 0, float("nan")
 
     def step(self) -> None:
-        """One update; its examples follow from the seed and its number."""
+        """Make one update; its examples depend on the seed and the update's number only."""
         rng = random.Random(f"{self.settings.seed} {self.update}")
         batch = draw_batch(self.recordings, self.vocabulary, self.settings.batch_size, rng)
         token_loss, word_loss = self._losses(batch, torch.Generator().manual_seed(rng.getrandbits(62)))
@@ -181,7 +181,7 @@ class Trainer:
         self.update += 1
 
     def _losses(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Of the tokens, and of the word at each position of the encoder, padding left out."""
+        """Return the losses of the tokens, and of the word at each position of the encoder without padding."""
         num_positions = batch.mel.shape[-1] // 2 - 1  # the network drops the last one
         padding = Padding(num_positions, MAX_POSITIONS, _PADDING_POSITIONS, generator)
         logits, memory = self.network(batch.mel, batch.inputs, padding)
@@ -195,7 +195,7 @@ class Trainer:
         ]
 
     def whisper(self) -> Any:
-        """The model as it is now.
+        """Return the model as it is now.
 
         Returns:
             A `transformers.WhisperForConditionalGeneration`; the next call changes it.
@@ -204,10 +204,10 @@ class Trainer:
         return self._whisper
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next update depends on.
+        """Return everything that the next update depends on.
 
         Returns:
-            What `load_state_dict` takes.
+            A state for `load_state_dict`.
         """
         return {
             "update": self.update,
@@ -218,10 +218,10 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there.
+        """Restore a state.
 
         Args:
-            state: of `state_dict`, with the same settings.
+            state: result of `state_dict`, with the same settings.
         """
         self.update, self.loss = state["update"], state["loss"]
         self.network.load_state_dict(state["network"])
@@ -231,7 +231,7 @@ class Trainer:
 
 
 def _optimizers(network: nn.Module, word_head: nn.Module) -> list[torch.optim.Optimizer]:
-    """Muon for matrices between layers; AdamW for embeddings, biases, convolutions and the head."""
+    """Return Muon for the layers' matrices, AdamW for embeddings, biases, convolutions and the head."""
     named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     matrices = [p for name, p in named if p.ndim == 2 and "embed" not in name]
     known = {id(p) for p in matrices}
@@ -247,7 +247,7 @@ def _optimizers(network: nn.Module, word_head: nn.Module) -> list[torch.optim.Op
 
 
 def _schedule(update: int, updates: int) -> float:
-    """Share of the highest learning rate: up, level, and down to nothing."""
+    """Return the share of the highest learning rate: rising, constant, falling to 0."""
     rise = (update + 1) / max(1.0, _WARM_UP * updates)
     fall = (updates - update) / (_DECAY * updates)
     return min(1.0, rise, fall)
