@@ -167,12 +167,65 @@ def test_trains_a_fixed_number_of_updates_and_keeps_the_last(path: Path) -> None
     assert not cfg.checkpoint.no_last_checkpoints
 
 
-@every_config
-def test_opens_with_command_hardware_duration_and_expected_metric(path: Path) -> None:
+def header_of(path: Path) -> str:
+    """Return the comment at the top of a yaml, in one line."""
     lines = path.read_text(encoding="utf-8").splitlines()
     end = next(i for i, line in enumerate(lines) if not line.startswith("#"))
-    header = " ".join(lines[:end])
+    return " ".join(line.lstrip("# ") for line in lines[:end])
+
+
+def wrong_in_header(path: Path, header: str) -> list[str]:
+    """List what a header states of another recipe or configuration, as that of a copied yaml does until it is edited."""
+    own, recipe = path.relative_to(RECIPES.parent).as_posix(), path.parents[1]
+    found = [] if header.startswith(f"{own}: ") else [f"it begins with {header.split()[0]} instead of {own}:"]
+    named = re.search(r"recipes/(\w+)/run\.sh", header)
+    if not named or named[1] != recipe.name:
+        found.append(f"its command is not of recipes/{recipe.name}/run.sh")
+    options = re.search(r"--experiments (\S+)", header)
+    stage = re.search(r"\(stage (\w+)\)", header)
+    plan = read_plan(recipe)
+    experiments = set(options[1].split(",") if options else plan.experiments)
+    entries = [
+        entry
+        for entry in plan.trainings.get(stage[1] if stage else "", ())
+        if set(entry.experiments) <= experiments
+    ]
+    if not any(path.stem in (entry.config, *entry.system) for entry in entries):
+        found.append(f"its command does not train {path.stem}: plan.yaml has no such entry")
+    return found
+
+
+@every_config
+def test_opens_with_command_hardware_duration_and_expected_metric(path: Path) -> None:
+    header = header_of(path)
     assert [what for what, pattern in HEADER.items() if not re.search(pattern, header, re.IGNORECASE)] == []
+
+
+@every_config
+def test_header_is_about_its_own_recipe_and_configuration(path: Path) -> None:
+    assert wrong_in_header(path, header_of(path)) == []
+
+
+def expectation(path: Path) -> str:
+    """Return the metric that a header states."""
+    found = re.search(r"Expected: (.*?)(?: Each key|$)", header_of(path))
+    assert found, path
+    return found[1]
+
+
+@every_config
+def test_expectation_is_not_copied_from_another_configuration(path: Path) -> None:
+    others = {name_of(other): expectation(other) for other in CONFIGS if other != path}
+    assert [name for name, stated in others.items() if stated == expectation(path)] == []
+
+
+def test_header_of_a_copied_yaml_is_refused() -> None:
+    source = RECIPES / "spoken_digits" / "conf" / "linear.yaml"
+    header = header_of(source)
+    assert wrong_in_header(source, header) == []
+    assert len(wrong_in_header(source.with_name("rnn.yaml"), header)) == 1  # the name
+    assert len(wrong_in_header(RECIPES / "catalan_ssl" / "conf" / "heads.yaml", header)) == 3
+    assert len(wrong_in_header(source, header.replace("--experiments supervised", "--experiments loso"))) == 1
 
 
 def configs_of(overlay: Path) -> list[Path]:

@@ -22,7 +22,7 @@ def recipe(tmp_path: Path) -> Plan:
             (folder / "valid.tsv").touch()
         (tmp_path / "conf" / "size").mkdir(parents=True, exist_ok=True)
         (tmp_path / "conf" / "net.yaml").touch()
-        text = yaml.safe_dump({"trainings": {"train": list(entries)}, **plan})
+        text = yaml.safe_dump({"trainings": {"train": list(entries)}, **plan}, sort_keys=False)
         (tmp_path / "plan.yaml").write_text(text, encoding="utf-8")
         return tmp_path
 
