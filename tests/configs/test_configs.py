@@ -175,7 +175,7 @@ def header_of(path: Path) -> str:
 
 
 def wrong_in_header(path: Path, header: str) -> list[str]:
-    """List what a header states of another recipe or configuration, as that of a copied yaml does until it is edited."""
+    """List what a header states of another recipe or configuration, as that of a copy does until it is edited."""
     own, recipe = path.relative_to(RECIPES.parent).as_posix(), path.parents[1]
     found = [] if header.startswith(f"{own}: ") else [f"it begins with {header.split()[0]} instead of {own}:"]
     named = re.search(r"recipes/(\w+)/run\.sh", header)

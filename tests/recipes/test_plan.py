@@ -70,7 +70,7 @@ def test_one_seed_and_small_sizes_take_fewer_partitions(recipe: Plan) -> None:
     )
     assert names(folder) == ["asr/net seed 1", "asr_10min/net seed 1"]
     assert len(names(folder, seeds=2)) == 6
-    assert names(folder, size="smoke") == ["asr/net seed 1"]
+    assert names(folder, size="huge", smoke=True) == ["asr/net seed 1"]
 
 
 def test_labels_choose_partitions_in_their_order(recipe: Plan) -> None:
