@@ -75,7 +75,7 @@ parse_options() {
   done
   [[ $seeds =~ ^[1-9][0-9]*$ ]] || die "--seeds $seeds: give a whole number from 1"
   [[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs $jobs: give a whole number from 1"
-  ! $smoke || choices+=(--size smoke)
+  ! $smoke || choices+=(--smoke)
 }
 
 # Print the number of the stage called $1; $1 may be the number already.

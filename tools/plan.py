@@ -102,6 +102,7 @@ class Choice:
     Attributes:
         seeds: trainings have the seeds 1 to this one.
         size: name of the size; empty for the settings of conf/*.yaml.
+        smoke: take the size `smoke`, whatever `size` says.
         experiments: names of those to train; empty for the plan's own choice.
         labels: patterns of partitions with labels, with commas between them; empty for those of the size.
         pretrained: checkpoint that takes the place of every `start`; empty for none.
@@ -111,11 +112,17 @@ class Choice:
 
     seeds: int = 1
     size: str = ""
+    smoke: bool = False
     experiments: str = ""
     labels: str = ""
     pretrained: str = ""
     start: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
+
+    @property
+    def overlay(self) -> str:
+        """Return the name of the size that counts."""
+        return "smoke" if self.smoke else self.size
 
     @property
     def starts(self) -> dict[str, Path]:
@@ -289,7 +296,7 @@ def _is_chosen(entry: Entry, plan: Plan, choice: Choice) -> bool:
 
 
 def _size(plan: Plan, choice: Choice) -> Size:
-    return plan.sizes.get(choice.size or "default", Size())
+    return plan.sizes.get(choice.overlay or "default", Size())
 
 
 def _partitions(entry: Entry, plan: Plan, choice: Choice, manifests: Path) -> list[str]:
@@ -362,8 +369,8 @@ def _sized(plan: Plan, config: str, system: str, choice: Choice) -> Iterator[str
     (finetune_random_size/, for ctc_random).
     """
     for folder in ("size", f"{config}_size", f"{config}_{system.partition('_')[2]}_size"):
-        if choice.size and (plan.recipe / "conf" / folder / f"{choice.size}.yaml").is_file():
-            yield f"+{folder}={choice.size}"
+        if choice.overlay and (plan.recipe / "conf" / folder / f"{choice.overlay}.yaml").is_file():
+            yield f"+{folder}={choice.overlay}"
     for setting in (*_size(plan, choice).settings, *choice.set):
         if setting.startswith(f"{config}."):
             yield setting.removeprefix(f"{config}.")
@@ -389,11 +396,10 @@ def tool_options(plan: Plan, tool: str, choice: Choice) -> list[str]:
 
 def in_one_line(choice: Choice) -> str:
     """Return what decides about the content of a run folder; what may grow, seeds and partitions, does not."""
-    smoke = choice.size == "smoke"
     pretrained = Path(choice.pretrained).resolve() if choice.pretrained else ""
     starts = " ".join(f"{name}={source.resolve()}" for name, source in choice.starts.items())
-    size = "" if smoke else choice.size
-    return f"size={size} pretrained={pretrained} smoke={str(smoke).lower()} {starts} {' '.join(choice.set)}"
+    smoke = str(choice.smoke).lower()
+    return f"size={choice.size} pretrained={pretrained} smoke={smoke} {starts} {' '.join(choice.set)}"
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -403,6 +409,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     add("run", type=Path, help="folder of the run: manifests/ and train/ are in it")
     add("--seeds", type=int, default=1, help="seeds 1 to this one (default: %(default)s)")
     add("--size", default="", help="name of a size (default: the settings of conf/*.yaml)")
+    add("--smoke", action="store_true", help="take the size smoke")
     add("--experiments", default="", metavar="A,B,...", help="what to train (default: as plan.yaml says)")
     add("--labels", default="", metavar="A,B,...", help="partitions with labels, or patterns of them")
     add("--pretrained", default="", metavar="FILE", help="checkpoint that replaces pre-training")

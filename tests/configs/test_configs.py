@@ -1,4 +1,4 @@
-"""Every yaml of every recipe: composed as fairseq composes it, each key known, each tunable key listed."""
+"""Every yaml of every recipe: it composes as in fairseq, its keys are known, every tunable key is listed."""
 
 import argparse
 import dataclasses
@@ -30,7 +30,7 @@ OVERLAYS = sorted(RECIPES.glob("*/conf/*/*.yaml"))
 PARSER = argparse.ArgumentParser()
 add_choice(PARSER)
 GIVEN = {"common.user_dir": "/plugin", "checkpoint.save_dir": "/run", "task.data": "/manifests"}
-# What a reader of the yaml wants to know first, and how it may be said.
+# What a yaml states first, and how that may be worded.
 HEADER = {
     "command": r"run\.sh|fairseq-hydra-train",
     "hardware": r"\b(cores?|CPU|GPUs?|H200|A100)\b",
@@ -40,7 +40,7 @@ HEADER = {
 
 
 def name_of(path: Path) -> str:
-    """Recipe and file."""
+    """Return recipe and file."""
     return f"{path.relative_to(RECIPES).parts[0]}/{path.stem}"
 
 
@@ -56,7 +56,7 @@ def _own_hydra() -> Iterator[None]:
 
 @functools.cache
 def composed(path: Path, *overrides: str) -> DictConfig:
-    """The configuration that fairseq-hydra-train would train with; it cannot be changed, for it is made once."""
+    """Return the configuration that fairseq-hydra-train would train with, read-only since it is made once."""
     GlobalHydra.instance().clear()
     hydra_init(path.stem)
     given = [f"{key}={value}" for key, value in GIVEN.items()]
@@ -69,7 +69,7 @@ def composed(path: Path, *overrides: str) -> DictConfig:
 
 
 def dataclass_of(section: str, name: str) -> Any:
-    """The dataclass that is registered for a section's `_name`."""
+    """Return the dataclass that is registered for a section's `_name`."""
     known = {"task": TASK_DATACLASS_REGISTRY, "model": MODEL_DATACLASS_REGISTRY}
     registry = known.get(section) or REGISTRIES[section]["dataclass_registry"]
     assert name in registry, f"{section}: _name {name!r} is not registered"
@@ -77,7 +77,7 @@ def dataclass_of(section: str, name: str) -> Any:
 
 
 def differences(section: str, keys: dict[str, Any], config: Any) -> list[str]:
-    """Keys of the yaml that the dataclass lacks, and keys of the dataclass that the yaml does not list."""
+    """List keys of the yaml that the dataclass lacks, and keys of the dataclass that the yaml does not list."""
     # a key whose default is taken from another section is not one to tune
     fields = {
         field.name: field
@@ -93,7 +93,7 @@ def differences(section: str, keys: dict[str, Any], config: Any) -> list[str]:
 
 
 def unresolved(node: Any, path: str = "") -> Iterator[str]:
-    """Places that hold no value."""
+    """Yield the keys that hold no value."""
     if isinstance(node, dict):
         for key, value in node.items():
             yield from unresolved(value, f"{path}.{key}")
@@ -167,16 +167,69 @@ def test_trains_a_fixed_number_of_updates_and_keeps_the_last(path: Path) -> None
     assert not cfg.checkpoint.no_last_checkpoints
 
 
-@every_config
-def test_opens_with_command_hardware_duration_and_expected_metric(path: Path) -> None:
+def header_of(path: Path) -> str:
+    """Return the comment at the top of a yaml, in one line."""
     lines = path.read_text(encoding="utf-8").splitlines()
     end = next(i for i, line in enumerate(lines) if not line.startswith("#"))
-    header = " ".join(lines[:end])
+    return " ".join(line.lstrip("# ") for line in lines[:end])
+
+
+def wrong_in_header(path: Path, header: str) -> list[str]:
+    """List what a header states of another recipe or configuration, as that of a copy does until it is edited."""
+    own, recipe = path.relative_to(RECIPES.parent).as_posix(), path.parents[1]
+    found = [] if header.startswith(f"{own}: ") else [f"it begins with {header.split()[0]} instead of {own}:"]
+    named = re.search(r"recipes/(\w+)/run\.sh", header)
+    if not named or named[1] != recipe.name:
+        found.append(f"its command is not of recipes/{recipe.name}/run.sh")
+    options = re.search(r"--experiments (\S+)", header)
+    stage = re.search(r"\(stage (\w+)\)", header)
+    plan = read_plan(recipe)
+    experiments = set(options[1].split(",") if options else plan.experiments)
+    entries = [
+        entry
+        for entry in plan.trainings.get(stage[1] if stage else "", ())
+        if set(entry.experiments) <= experiments
+    ]
+    if not any(path.stem in (entry.config, *entry.system) for entry in entries):
+        found.append(f"its command does not train {path.stem}: plan.yaml has no such entry")
+    return found
+
+
+@every_config
+def test_opens_with_command_hardware_duration_and_expected_metric(path: Path) -> None:
+    header = header_of(path)
     assert [what for what, pattern in HEADER.items() if not re.search(pattern, header, re.IGNORECASE)] == []
 
 
+@every_config
+def test_header_is_about_its_own_recipe_and_configuration(path: Path) -> None:
+    assert wrong_in_header(path, header_of(path)) == []
+
+
+def expectation(path: Path) -> str:
+    """Return the metric that a header states."""
+    found = re.search(r"Expected: (.*?)(?: Each key|$)", header_of(path))
+    assert found, path
+    return found[1]
+
+
+@every_config
+def test_expectation_is_not_copied_from_another_configuration(path: Path) -> None:
+    others = {name_of(other): expectation(other) for other in CONFIGS if other != path}
+    assert [name for name, stated in others.items() if stated == expectation(path)] == []
+
+
+def test_header_of_a_copied_yaml_is_refused() -> None:
+    source = RECIPES / "spoken_digits" / "conf" / "linear.yaml"
+    header = header_of(source)
+    assert wrong_in_header(source, header) == []
+    assert len(wrong_in_header(source.with_name("rnn.yaml"), header)) == 1  # the name
+    assert len(wrong_in_header(RECIPES / "catalan_ssl" / "conf" / "heads.yaml", header)) == 3
+    assert len(wrong_in_header(source, header.replace("--experiments supervised", "--experiments loso"))) == 1
+
+
 def configs_of(overlay: Path) -> list[Path]:
-    """Those that an overlay is for: pretrain.yaml of pretrain_size/, finetune.yaml of finetune_random_size/."""
+    """Return the configs of an overlay: pretrain.yaml of pretrain_size/, finetune.yaml of finetune_random_size/."""
     beside = sorted(overlay.parent.parent.glob("*.yaml"))
     own = [path for path in beside if overlay.parent.name.startswith(f"{path.stem}_")]
     return own or beside
@@ -257,7 +310,7 @@ def test_catalan_base_trains_random_weights_from_the_first_update() -> None:
     assert cfg.optimization.max_update == BASE_FINETUNING["optimization"]["max_update"]
 
 
-def test_catalan_base_says_how_far_one_gpu_is_from_the_published_batch() -> None:
+def test_catalan_readme_states_how_far_one_gpu_is_from_the_published_batch() -> None:
     readme = (CATALAN.parent / "README.md").read_text(encoding="utf-8")
     assert 64 * BASE_PRETRAINING["dataset"]["max_tokens"] == 89_600_000  # 64 GPUs
     assert "pretrain.optimization.update_freq=[64]" in readme
@@ -265,7 +318,7 @@ def test_catalan_base_says_how_far_one_gpu_is_from_the_published_batch() -> None
 
 
 @pytest.mark.parametrize("locale", ["x!", "basque (eu)"])
-def test_catalan_refuses_what_is_no_locale_before_it_writes(tmp_path: Path, locale: str) -> None:
+def test_catalan_refuses_a_wrong_locale_before_it_writes(tmp_path: Path, locale: str) -> None:
     command = [CATALAN.parent / "run.sh", "--corpus", tmp_path, "--out", tmp_path / "run", "--locale", locale]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 1

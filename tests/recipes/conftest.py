@@ -1,4 +1,4 @@
-"""The smoke run of a recipe, made once."""
+"""The smoke run of a recipe, made once per file of tests."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from recipes.launching import SMOKE, finish  # noqa: E402 - after what it rewrit
 
 @pytest.fixture(scope="module")
 def recipe(request: pytest.FixtureRequest) -> Path:
-    """The recipe of a file of tests, which names it RECIPE."""
+    """Return the folder of the recipe that a file of tests names RECIPE."""
     found: Path = request.module.RECIPE
     return found
 
 
 @pytest.fixture(scope="module")
 def smoke(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of its finished smoke run."""
+    """Return the folder of its finished smoke run."""
     out = tmp_path_factory.mktemp(recipe.name) / "run"
     finish(recipe, out, *SMOKE)
     return out

@@ -1,4 +1,4 @@
-"""What every recipe's smoke run leaves; each recipe's file of tests imports these, for it makes the run."""
+"""Tests of what every recipe's smoke run leaves; each recipe's file of tests imports them, since it makes the run."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_smoke_ends_with_results_and_report(smoke: Path) -> None:
     )  # self-contained
 
 
-def test_every_training_has_its_row(smoke: Path) -> None:
+def test_every_training_is_scored(smoke: Path) -> None:
     trained = {path.parent.relative_to(smoke / "train") for path in (smoke / "train").rglob("done")}
     scored = {path.parent.relative_to(smoke / "scores") for path in (smoke / "scores").rglob("metrics.json")}
     elsewhere = {path for path in trained if path.parts[-2] == "simclr"}  # scored by its probes
@@ -36,7 +36,7 @@ def test_every_training_has_its_row(smoke: Path) -> None:
 
 
 def files_of(out: Path) -> dict[str, int]:
-    """When each checkpoint and row was written."""
+    """Return when each checkpoint and file of scores was written."""
     paths = [*(out / "train").rglob("*.pt"), *(out / "scores").rglob("*")]
     return {str(path): path.stat().st_mtime_ns for path in paths if path.is_file()}
 

@@ -1,4 +1,4 @@
-"""Starts run.sh of a recipe, and reads what its run left."""
+"""Start run.sh of a recipe, and read what its run left."""
 
 import json
 import os
@@ -15,7 +15,7 @@ SMOKE = ("--smoke", "--corpus", "synthetic")
 
 
 def launch(recipe: Path, out: Path, *options: str) -> subprocess.Popen[str]:
-    """Start run.sh in a process group of its own."""
+    """Start run.sh in a new process group."""
     log = (out.parent / f"{out.name}.log").open("w", encoding="utf-8")
     return subprocess.Popen(
         [str(recipe / "run.sh"), "--out", str(out), *options],
@@ -29,7 +29,7 @@ def launch(recipe: Path, out: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def wait(process: subprocess.Popen[str], timeout_s: float) -> int:
-    """Exit status; what takes too long is killed with its children."""
+    """Return the exit status; kill a run that takes too long, with its children."""
     try:
         return process.wait(timeout=timeout_s)
     except subprocess.TimeoutExpired:
@@ -38,7 +38,7 @@ def wait(process: subprocess.Popen[str], timeout_s: float) -> int:
 
 
 def finish(recipe: Path, out: Path, *options: str) -> str:
-    """Run to the end; the output."""
+    """Run to the end and return the output."""
     status = wait(launch(recipe, out, *options), 580)
     text = (out.parent / f"{out.name}.log").read_text(encoding="utf-8")
     assert status == 0, f"exit status {status}:\n{text[-4000:]}"
@@ -46,12 +46,12 @@ def finish(recipe: Path, out: Path, *options: str) -> str:
 
 
 def results(out: Path) -> dict[str, Any]:
-    """results.json of a run."""
+    """Return results.json of a run."""
     found: dict[str, Any] = json.loads((out / "results.json").read_text(encoding="utf-8"))
     return found
 
 
 def speakers(out: Path, partition: str, *splits: str) -> set[str]:
-    """Who is heard in splits of a manifest folder."""
+    """Return the speakers in splits of a partition."""
     read = (read_manifest(out / "manifests" / partition, split) for split in splits)
     return {str(utterance.speaker) for utterance in chain.from_iterable(read)}

@@ -1,4 +1,4 @@
-"""Spoken digits from nothing to the report, and killed while it trains."""
+"""Spoken digits from nothing to the report; a run that is killed while it trains."""
 
 import fcntl
 import json
@@ -54,7 +54,7 @@ def wait_until_free(out: Path) -> None:
 
 
 def kill_while_training(out: Path, *options: str) -> Iterator[str]:
-    """SIGKILL run.sh at some moment of the train stage, more than once."""
+    """Kill run.sh at some moment of the train stage, twice; yield whether it had finished."""
     moment = random.Random(8)
     for _ in range(2):
         process = launch(RECIPE, out, *options)
@@ -64,7 +64,7 @@ def kill_while_training(out: Path, *options: str) -> Iterator[str]:
             time.sleep(0.1)
         time.sleep(moment.uniform(4, 25))
         yield "finished" if process.poll() is not None else "killed"
-        process.send_signal(signal.SIGKILL)  # run.sh alone: its trainings must notice by themselves
+        process.send_signal(signal.SIGKILL)  # run.sh only: its trainings must notice by themselves
         process.wait()
         wait_until_free(out)
 

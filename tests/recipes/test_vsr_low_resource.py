@@ -1,4 +1,4 @@
-"""Mouth clips and their labels from nothing to the report; filtered again, killed while it crops."""
+"""Mouth clips and their labels from nothing to the report; other filters; a run that is killed while it crops."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ CLIP_FILES = {"video": "mp4", "audio": "wav", "landmarks": "npz"}
 
 
 def clip_rows(out: Path) -> dict[str, Any]:
-    """Rows of clips.tsv by id."""
+    """Return the rows of clips.tsv by id."""
     return {row.id: row for row in read_clips(out / "clips", status=None)}
 
 
