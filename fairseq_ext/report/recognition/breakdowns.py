@@ -1,4 +1,7 @@
-"""Tables of recognisers by groups of speakers and amounts of labels, and of one system against another."""
+"""Tables of recognisers by groups of speakers and amounts of labels, and of one system against another.
+
+The functions take the results of a run; a table is None where nothing was recognised for it.
+"""
 
 from __future__ import annotations
 
@@ -55,14 +58,7 @@ def per_group(results: Results, group: str) -> Table | None:
 
 
 def per_speaker(results: Results) -> Table | None:
-    """Make the table of the speakers with the highest error rates, of the detailed system, all seeds together.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The table, or None when nothing was recognised.
-    """
+    """Make the table of the speakers with the highest error rates, of the detailed system, all seeds together."""
     s = detailed(results)
     if s is None:
         return None
@@ -207,13 +203,6 @@ def _comparison_line(results: Results, c: Comparison) -> tuple[str, ...]:
 
 
 def comparisons(results: Results) -> list[Table]:
-    """Make the tables of the recipe's comparisons.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        A table per pair that was scored.
-    """
+    """Make the tables of the recipe's comparisons."""
     made = (comparison(results, *pair) for pair in pairs(results))
     return [table for table in made if table]
