@@ -1,7 +1,7 @@
 """Tables of classifiers under one headline: a line per system, speaker and class; and which tables there are.
 
-The functions take the results of a run, and a headline: a partition, or a family of folds. A table is None where nothing
-was scored for it.
+The functions take the results of a run, and a headline: a partition, or a family of folds. A table is None where
+nothing was scored for it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 from ...scoring.scored_system import RECOGNITION, of_kind
 from ..partitions import Results, Summary, bare_title, in_order, partition_title, system_title
 from ..tables import NOTHING, Table, interval, number, percent, slug, spread
-from .comparison import Comparison, compare, pair_title, pairs, title
+from .comparison import Comparison, compare, pairs
 from .systems import decoder_title, decoders, detailed, metric_of, minutes_text, spread_of, updates_text
 
 # Of a table by speakers; results.json holds them all.
@@ -185,7 +185,7 @@ def comparison(results: Results, first: str, second: str) -> Table | None:
     if not all(c.is_equal_training for c in found):
         note += " NOT at equal numbers of updates in every line."
     key = f"compare-{first}-{second}"
-    return Table(key, pair_title(results, first, second), header, lines, note)
+    return Table(key, " against ".join(names), header, lines, note)
 
 
 def _comparison_line(results: Results, c: Comparison) -> tuple[str, ...]:
@@ -193,7 +193,7 @@ def _comparison_line(results: Results, c: Comparison) -> tuple[str, ...]:
     updates = [updates_text(values) for values in c.updates]
     trained = updates[0] if c.is_equal_training else " against ".join(updates)
     return (
-        title(results, c, decoder_title(c.decoder)),
+        f"{bare_title(results, c.partition)}, {decoder_title(c.decoder)}",
         *(percent(wer) for wer in c.wers),
         f"{100 * c.difference:+.1f}",
         bounds,
