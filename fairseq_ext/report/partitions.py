@@ -7,13 +7,14 @@ scored as one under `pooled` (see `folds`). A headline is a partition or such a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..scoring.scored_system import CLASSIFICATION, of_kind
 
 PUBLISHED, ONE_SPEAKER = "published", "one_speaker"
-LEFT_OUT, LABELS, LEAKY, INNER = "loso/", "labels/", "leaky/", "inner/"
+LEFT_OUT, LEAKY, INNER = "loso/", "leaky/", "inner/"
 TITLES = {
     PUBLISHED: "Published split, unseen speakers",
     ONE_SPEAKER: "Labels of one speaker only, tested on unseen speakers",
@@ -121,6 +122,19 @@ def belongs(partition: str, prefix: str) -> bool:
     return partition == prefix or (prefix.endswith("/") and partition.startswith(prefix))
 
 
+def num_labels(partition: str) -> int | None:
+    """Return how many recordings per class and speaker a partition with few labels trains on.
+
+    Args:
+        partition: partition `labels/N` of a published split, or family `labels_N/` of folds.
+
+    Returns:
+        N, or None for other partitions.
+    """
+    found = re.fullmatch(r"labels(?:/(\d+)|_(\d+)/)", partition)
+    return int(found[1] or found[2]) if found else None
+
+
 def summaries(results: Results, prefix: str, result_type: str = CLASSIFICATION) -> list[Summary]:
     """Pick the summaries of a partition, or of every partition of a family.
 
@@ -179,9 +193,13 @@ def _default_headlines(results: Results, result_type: str) -> list[str]:
     pooled = of_kind(results.get("pooled", []), result_type)
     families = {s["partition"] for s in pooled}
     every = sorted(families | {p for p in partitions if family_of(p) not in families})
-    elsewhere = (ONE_SPEAKER, LABELS, INNER, LEAKY, *results["about"].get("leaky", ()))
+    elsewhere = (ONE_SPEAKER, INNER, LEAKY, *results["about"].get("leaky", ()))
     shared = {s["partition"] for s in (*found, *pooled) if s.get("num_shared_speakers")}
-    main = [p for p in every if p not in shared and not any(belongs(p, prefix) for prefix in elsewhere)]
+    main = [
+        p
+        for p in every
+        if p not in shared and num_labels(p) is None and not any(belongs(p, prefix) for prefix in elsewhere)
+    ]
     return main or every
 
 

@@ -68,29 +68,3 @@ class Block:
 
 # Plain text is a paragraph.
 Piece = Table | Picture | Block | str
-
-
-def side_by_side(*pieces: Piece, words: bool = False) -> Block:
-    """Put pieces beside each other where the screen is wide enough.
-
-    Args:
-        pieces: the pieces.
-        words: align the second column of tables as text, not as numbers.
-
-    Returns:
-        One piece.
-    """
-    return Block("side", {"pieces": pieces, "words": words})
-
-
-def details(summary: str, *pieces: Piece) -> Block:
-    """Fold pieces away behind a line to click on.
-
-    Args:
-        summary: text of the line.
-        pieces: what it unfolds.
-
-    Returns:
-        One piece.
-    """
-    return Block("details", {"summary": summary, "pieces": pieces})

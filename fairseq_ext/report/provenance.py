@@ -44,14 +44,7 @@ def short_commit(commit: str) -> str:
 
 
 def origins(results: Results) -> list[str]:
-    """Say in a few lines where the figures come from.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        Sentences.
-    """
+    """Say in a few lines where the figures come from."""
     systems = results["systems"]
     seeds = sorted({s["seed"] for s in systems})
     commits = sorted({short_commit(s["commit"]) for s in systems})
@@ -69,14 +62,7 @@ def origins(results: Results) -> list[str]:
 
 
 def settings(results: Results) -> Table:
-    """List the configurations behind the summary.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The table.
-    """
+    """List the configurations behind the summary."""
     header = ("System", "Partition", "Seeds", "Config hash", "Recordings")
     lines = tuple(
         (
@@ -92,14 +78,7 @@ def settings(results: Results) -> Table:
 
 
 def provenance(run: Run) -> Sequence[Piece]:
-    """Show every scored system and the commands that scored them.
-
-    Args:
-        run: the run.
-
-    Returns:
-        Pieces of the section.
-    """
+    """Show every scored system and the commands that scored them."""
     systems = run.results["systems"]
     header = ("System", "Partition", "Seed", "n", "Figures", "Commit", "Config", "Device", "Data")
     lines = tuple(

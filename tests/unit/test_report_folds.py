@@ -10,7 +10,8 @@ import pytest
 from html_document import Document
 
 from fairseq_ext.report import markdown, page, partitions, results
-from fairseq_ext.report.classification import folds
+from fairseq_ext.report.classification import families, folds
+from fairseq_ext.report.classification import tables as classification
 from fairseq_ext.report.run import Run
 from fairseq_ext.scoring.predictions import read_predictions
 
@@ -127,6 +128,19 @@ def test_controls_do_not_come_first(
     text = markdown.markdown(found)
     assert "Leaky control: not a result (1 fold)" in text
     assert "## Partition: random" in text
+
+
+def test_few_labels_of_folds_are_pooled(tmp_path: Path, make_folds: Folds) -> None:
+    for family in ("leave_one_speaker_out", "labels_1", "labels_5"):
+        make_folds(tmp_path, SPEAKERS[:2], family=family)
+    found = results.collect(tmp_path, {})
+    assert partitions.headlines(found) == ["leave_one_speaker_out/"]
+    table = families.label_efficiency(found)
+    assert table is not None
+    assert table.header == ("System", "1 per class and speaker", "5 per class and speaker", "all")
+    assert all(cell.endswith("]") for row in table.rows for cell in row[1:])
+    assert [t.key for t in classification.all_tables(found) if "label" in t.key] == ["label-efficiency"]
+    assert len(families.label_curves(found)["temporal_cnn"]) == 2
 
 
 def test_classes_that_a_fold_does_not_have_are_kept(tmp_path: Path, make_system: Callable[..., Path]) -> None:

@@ -25,14 +25,7 @@ MAX_CLIP_S = 10.0
 
 
 def examples(run: Run) -> Sequence[Piece]:
-    """Show what was spoken and what was recognised, wrong predictions first, with players.
-
-    Args:
-        run: the run.
-
-    Returns:
-        Pieces of the section.
-    """
+    """Show what was spoken and what was recognised, wrong predictions first, with players."""
     name, folders = run.first_detailed(PREDICTIONS)
     if not folders:
         return []

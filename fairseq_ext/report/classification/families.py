@@ -1,4 +1,7 @@
-"""Tables of classifiers over families of partitions: folds, few labels, and the leaky control."""
+"""Tables of classifiers over families of partitions: folds, few labels, and the leaky control.
+
+The functions take the results of a run; a table is None where nothing was scored for it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ import numpy as np
 from ...scoring.scored_system import CLASSIFICATION, of_kind
 from ..partitions import (
     INNER,
-    LABELS,
     LEAKY,
     LEFT_OUT,
     ONE_SPEAKER,
@@ -19,8 +21,10 @@ from ..partitions import (
     Summary,
     belongs,
     family_title,
+    headline_summaries,
     headlines,
     in_order,
+    num_labels,
     partition_title,
     summaries,
     system_title,
@@ -57,7 +61,7 @@ def _spread_by_seed(values: Mapping[int, float]) -> str:
 
 
 def fold_families(results: Results) -> list[str]:
-    """Return the families of folds that are results: no choices made in training, no leaky controls.
+    """Return the families of folds that are results: no choices made in training, few labels or leaky controls.
 
     Args:
         results: results of a run.
@@ -66,7 +70,8 @@ def fold_families(results: Results) -> list[str]:
         The families, `loso/` first.
     """
     pooled = {s["partition"] for s in of_kind(results.get("pooled", []), CLASSIFICATION)}
-    others = sorted(pooled - {INNER, LEFT_OUT, *leaky_partitions(results)})
+    leaky = leaky_partitions(results)
+    others = sorted(p for p in pooled - {INNER, LEFT_OUT, *leaky} if num_labels(p) is None)
     return [*([LEFT_OUT] if summaries(results, LEFT_OUT) else []), *others]
 
 
@@ -99,14 +104,7 @@ def fold_scores(results: Results, family: str, system: str) -> dict[str, float]:
 
 
 def fold_tables(results: Results) -> list[Table]:
-    """Make a table per family of folds: macro-F1 of each fold, the worst named.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The tables.
-    """
+    """Make a table per family of folds: macro-F1 of each fold, the worst named."""
     return [_folds(results, family) for family in fold_families(results)]
 
 
@@ -124,14 +122,7 @@ def _folds(results: Results, family: str) -> Table:
 
 
 def selection(results: Results) -> Table | None:
-    """Make the table of training speakers left out in turn, which choices were made by.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The table, or None when nothing was scored.
-    """
+    """Make the table of training speakers left out in turn, which choices were made by."""
     if not summaries(results, INNER):
         return None
     title = "Choices: macro-F1 % of each training speaker left out"
@@ -166,14 +157,13 @@ def label_partitions(results: Results) -> dict[int, str]:
         results: results of a run; `about.published_labels` is the number of the published split.
 
     Returns:
-        Number -> partition, in ascending order.
+        Number -> partition, or pooled folds, in ascending order.
     """
-    found = {s["partition"] for s in summaries(results, LABELS)}
-    numbers = {partition.removeprefix(LABELS): partition for partition in found}
-    counts = {int(number): partition for number, partition in numbers.items() if number.isdecimal()}
-    every = results["about"].get("published_labels")
-    if counts and every:
-        counts.setdefault(int(every), PUBLISHED)
+    every = of_kind([*results["summary"], *results.get("pooled", [])], CLASSIFICATION)
+    counts = {n: s["partition"] for s in every if (n := num_labels(s["partition"])) is not None}
+    published = results["about"].get("published_labels")
+    if counts and published:
+        counts.setdefault(int(published), PUBLISHED)
     return dict(sorted(counts.items()))
 
 
@@ -186,12 +176,14 @@ def label_curves(results: Results) -> dict[str, dict[int, Summary]]:
     Returns:
         System, in the recipe's order -> labelled recordings per class and speaker -> summary.
     """
-    every = of_kind(results["summary"], CLASSIFICATION)
-    cells = {(s["system"], s["partition"]): s for s in every}
-    return {
-        name: {n: cells[name, p] for n, p in label_partitions(results).items() if (name, p) in cells}
-        for name in in_order(results, [s["system"] for s in summaries(results, LABELS)])
+    curves: dict[str, dict[int, Summary]] = {}
+    for n, partition in label_partitions(results).items():
+        for s in headline_summaries(results, partition):
+            curves.setdefault(s["system"], {})[n] = s
+    few = {
+        name for name, points in curves.items() if any(num_labels(s["partition"]) for s in points.values())
     }
+    return {name: curves[name] for name in in_order(results, few)}
 
 
 def label_efficiency(results: Results) -> Table | None:
@@ -206,15 +198,18 @@ def label_efficiency(results: Results) -> Table | None:
     counts = list(label_partitions(results))
     if not counts:
         return None
-    on_one = {s["system"]: s for s in summaries(results, ONE_SPEAKER)}
+    columns = {"one speaker, all of it": ONE_SPEAKER}
+    if not results["about"].get("published_labels"):
+        columns = {"all": next(iter(headlines(results)), ""), **columns}
+    others = {title: {s["system"]: s for s in headline_summaries(results, p)} for title, p in columns.items()}
+    others = {title: scores for title, scores in others.items() if scores}
     lines = []
     for name, points in label_curves(results).items():
-        found = [points.get(n) for n in counts] + ([on_one.get(name)] if on_one else [])
+        found = [*(points.get(n) for n in counts), *(scores.get(name) for scores in others.values())]
         metrics = [s and s["metrics"]["accuracy"] for s in found]
         texts = [f"{percent(m['mean'])} {interval(m)}" if m else NOTHING for m in metrics]
         lines.append((system_title(results, name), *texts))
-    header = ("System", *(f"{n} per class and speaker" for n in counts))
-    header += ("one speaker, all of it",) if on_one else ()
+    header = ("System", *(f"{n} per class and speaker" for n in counts), *others)
     note = "Accuracy %, mean over seeds, with its 95 % interval. Test speakers are unseen by every system."
     return Table("label-efficiency", "Few labelled recordings", header, tuple(lines), note)
 

@@ -15,7 +15,7 @@ from ...scoring.scored_system import CLASSIFICATION
 from .. import plots, score_plots
 from ..learning import learning_curves
 from ..partitions import headline_summaries, headlines, summaries, system_title
-from ..pieces import Picture, Piece, details, side_by_side
+from ..pieces import Block, Picture, Piece
 from ..result_type import Section
 from ..run import Run
 from ..tables import Table
@@ -106,9 +106,9 @@ def _confusions(run: Run, head: str) -> Iterable[Piece]:
     name, _ = run.detailed(head)
     found = sorted(headline_summaries(run.results, head), key=lambda s: s["system"] != name)
     first, *rest = (_confusion(run, s) for s in found)
-    yield side_by_side(first, *_filled([per_class(run.results, head)]))
+    yield Block("side", {"pieces": [first, *_filled([per_class(run.results, head)])]})
     if rest:
-        yield details("The other systems", *rest)
+        yield Block("details", {"summary": "The other systems", "pieces": rest})
 
 
 def _confusion(run: Run, s: Mapping[str, Any]) -> Picture:

@@ -1,4 +1,8 @@
-"""Tables of classifiers under one headline: a line per system, speaker and class; and which tables there are."""
+"""Tables of classifiers under one headline: a line per system, speaker and class; and which tables there are.
+
+The functions take the results of a run, and a headline: a partition, or a family of folds. A table is None where
+nothing was scored for it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from ...scoring.scored_system import CLASSIFICATION, of_kind
 from ..partitions import (
     INNER,
-    LABELS,
     ONE_SPEAKER,
     PUBLISHED,
     Results,
@@ -24,6 +27,7 @@ from .families import (
     fold_families,
     fold_tables,
     label_efficiency,
+    label_partitions,
     leaky_controls,
     leaky_partitions,
     selection,
@@ -97,15 +101,7 @@ def scores_table(results: Results, headline: str, key: str, note: str = "") -> T
 
 
 def headline_table(results: Results, headline: str = PUBLISHED) -> Table | None:
-    """Make the table of a headline.
-
-    Args:
-        results: results of a run.
-        headline: partition, or family of folds.
-
-    Returns:
-        The table, or None when nothing was scored.
-    """
+    """Make the table of a headline."""
     found = headline_summaries(results, headline)
     return scores_table(
         results, headline, _key(results, "headline", headline), _note(found[0]) if found else ""
@@ -133,14 +129,7 @@ def _key(results: Results, name: str, headline: str) -> str:
 
 
 def one_speaker(results: Results) -> Table | None:
-    """Make the table of systems trained on one speaker only.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The table, or None when nothing was scored.
-    """
+    """Make the table of systems trained on one speaker only."""
     return scores_table(results, ONE_SPEAKER, "one-speaker")
 
 
@@ -176,33 +165,18 @@ def per_speaker(results: Results, headline: str = PUBLISHED) -> Table | None:
 
 
 def per_class(results: Results, headline: str = PUBLISHED) -> Table | None:
-    """Make the table of each class's scores, of the detailed system.
-
-    Args:
-        results: results of a run.
-        headline: partition, or family of folds.
-
-    Returns:
-        The table, or None when nothing was scored.
-    """
+    """Make the table of each class's scores, of the detailed system."""
     return _detail(results, headline, "per_class", "Per class", ("precision", "recall", "f1"))
 
 
 def other_partitions(results: Results) -> list[Table]:
-    """Make a plain table for every partition that no other table shows.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The tables, in alphabetical order.
-    """
+    """Make a plain table for every partition that no other table shows."""
     shown = [
         *headlines(results),
         ONE_SPEAKER,
-        LABELS,
         INNER,
         *fold_families(results),
+        *label_partitions(results).values(),
         *leaky_partitions(results),
     ]
     partitions = {s["partition"] for s in of_kind(results["summary"], CLASSIFICATION)}
@@ -224,26 +198,12 @@ def _family_tables(results: Results) -> list[Table]:
 
 
 def main_tables(results: Results) -> list[Table]:
-    """Make the tables for the terminal.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The tables of headlines and families; of all partitions where there are none.
-    """
+    """Make the tables for the terminal."""
     return [*_first_tables(results), *_family_tables(results)] or other_partitions(results)
 
 
 def all_tables(results: Results) -> list[Table]:
-    """Make every table of classifiers.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        Those that the results fill, in the order of RESULTS.md.
-    """
+    """Make every table of classifiers."""
     heads = headlines(results)
     return [
         *_first_tables(results),

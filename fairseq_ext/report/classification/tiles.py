@@ -14,14 +14,7 @@ METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
 def tiles(run: Run) -> list[Tile]:
-    """Return the main figures of the systems shown in detail.
-
-    Args:
-        run: the run.
-
-    Returns:
-        The tiles; none when nothing was classified.
-    """
+    """Return the main figures of the systems shown in detail."""
     heads = headlines(run.results)
     compared = str(run.results["about"].get("metric", "macro_f1"))
     metrics = tuple(METRIC_NAMES) if len(heads) == 1 else (compared,)

@@ -18,14 +18,7 @@ COLUMNS = {
 
 
 def all_tables(results: Results) -> list[Table]:
-    """Make the table with a line per pre-training.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The table, if anything was pre-trained.
-    """
+    """Make the table with a line per pre-training."""
     found = of_kind(results["summary"], PRETRAINING)
     if not found:
         return []

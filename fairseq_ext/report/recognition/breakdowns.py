@@ -1,4 +1,7 @@
-"""Tables of recognisers by groups of speakers and amounts of labels, and of one system against another."""
+"""Tables of recognisers by groups of speakers and amounts of labels, and of one system against another.
+
+The functions take the results of a run; a table is None where nothing was recognised for it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 from ...scoring.scored_system import RECOGNITION, of_kind
 from ..partitions import Results, Summary, bare_title, in_order, partition_title, system_title
 from ..tables import NOTHING, Table, interval, number, percent, slug, spread
-from .comparison import Comparison, compare, pair_title, pairs, title
+from .comparison import Comparison, compare, pairs
 from .systems import decoder_title, decoders, detailed, metric_of, minutes_text, spread_of, updates_text
 
 # Of a table by speakers; results.json holds them all.
@@ -55,14 +58,7 @@ def per_group(results: Results, group: str) -> Table | None:
 
 
 def per_speaker(results: Results) -> Table | None:
-    """Make the table of the speakers with the highest error rates, of the detailed system, all seeds together.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The table, or None when nothing was recognised.
-    """
+    """Make the table of the speakers with the highest error rates, of the detailed system, all seeds together."""
     s = detailed(results)
     if s is None:
         return None
@@ -189,7 +185,7 @@ def comparison(results: Results, first: str, second: str) -> Table | None:
     if not all(c.is_equal_training for c in found):
         note += " NOT at equal numbers of updates in every line."
     key = f"compare-{first}-{second}"
-    return Table(key, pair_title(results, first, second), header, lines, note)
+    return Table(key, " against ".join(names), header, lines, note)
 
 
 def _comparison_line(results: Results, c: Comparison) -> tuple[str, ...]:
@@ -197,7 +193,7 @@ def _comparison_line(results: Results, c: Comparison) -> tuple[str, ...]:
     updates = [updates_text(values) for values in c.updates]
     trained = updates[0] if c.is_equal_training else " against ".join(updates)
     return (
-        title(results, c, decoder_title(c.decoder)),
+        f"{bare_title(results, c.partition)}, {decoder_title(c.decoder)}",
         *(percent(wer) for wer in c.wers),
         f"{100 * c.difference:+.1f}",
         bounds,
@@ -207,13 +203,6 @@ def _comparison_line(results: Results, c: Comparison) -> tuple[str, ...]:
 
 
 def comparisons(results: Results) -> list[Table]:
-    """Make the tables of the recipe's comparisons.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        A table per pair that was scored.
-    """
+    """Make the tables of the recipe's comparisons."""
     made = (comparison(results, *pair) for pair in pairs(results))
     return [table for table in made if table]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...scoring.recognition.scores import MIN_SPEAKERS, speaker_errors
 from ...scoring.scored_system import RECOGNITION, of_kind
 from ...text.scoring import bootstrap_interval
-from ..partitions import Results, bare_title, summaries, system_title
+from ..partitions import Results, summaries
 
 
 @dataclass(frozen=True)
@@ -159,31 +159,3 @@ def _comparison(
     better = int((per_seed[:, 0] < per_seed[:, 1]).sum())
     wers = (float(rates[0]), float(rates[1]))
     return Comparison(partition, decoder, *names, wers, interval, tuple(seeds), better, updates)
-
-
-def title(results: Results, comparison: Comparison, decoder_title: str) -> str:
-    """Name a comparison's line.
-
-    Args:
-        results: results of a run.
-        comparison: the comparison.
-        decoder_title: title of its decoder.
-
-    Returns:
-        Partition and decoder for readers.
-    """
-    return f"{bare_title(results, comparison.partition)}, {decoder_title}"
-
-
-def pair_title(results: Results, first: str, second: str) -> str:
-    """Name a pair.
-
-    Args:
-        results: results of a run.
-        first: name of a system.
-        second: name of a system.
-
-    Returns:
-        Text such as `Pre-trained against From random initialisation`.
-    """
-    return f"{system_title(results, first)} against {system_title(results, second)}"

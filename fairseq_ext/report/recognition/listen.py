@@ -84,14 +84,7 @@ def read_transcribed(run: Run) -> Transcribed | None:
 
 
 def listen(run: Run) -> Sequence[Piece]:
-    """Show utterances with players: the worst, those in the middle, the best.
-
-    Args:
-        run: the run.
-
-    Returns:
-        Pieces of the section.
-    """
+    """Show utterances with players: the worst, those in the middle, the best."""
     found = read_transcribed(run)
     if found is None:
         return []

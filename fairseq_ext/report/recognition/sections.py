@@ -9,7 +9,7 @@ from ...scoring.scored_system import RECOGNITION, of_kind
 from .. import plots, score_plots
 from ..learning import learning_curves
 from ..partitions import in_order, system_title
-from ..pieces import Picture, Piece, side_by_side
+from ..pieces import Block, Picture, Piece
 from ..plots import Panel
 from ..result_type import Section
 from ..run import Run
@@ -93,7 +93,7 @@ def confusions(run: Run) -> Pieces:
         return []
     return [
         f"{found.title}, {systems.decoder_title(found.decoder)}, first seed.",
-        side_by_side(*made, words=True),
+        Block("side", {"pieces": made, "text_column": True}),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Tables of recognisers by partition: error rates, and how they were decoded."""
+"""Tables of recognisers by partition, from the results of a run: error rates, and how they were decoded."""
 
 from __future__ import annotations
 
@@ -36,15 +36,7 @@ SETTINGS_NOTE = (
 
 
 def rates(results: Results, partition: str) -> Table:
-    """Make the table of error rates, a line per system.
-
-    Args:
-        results: results of a run.
-        partition: partition that was recognised.
-
-    Returns:
-        The table.
-    """
+    """Make the table of error rates, a line per system."""
     found = summaries(results, partition, RECOGNITION)
     names = decoders(found)
     header = ["System", "Seeds"]
@@ -90,15 +82,7 @@ def _overlap(summary: Summary) -> str:
 
 
 def decoding(results: Results, partition: str) -> Table:
-    """Make the table of sorts of errors, raw rates, settings and speed, a line per system and decoder.
-
-    Args:
-        results: results of a run.
-        partition: partition that was recognised.
-
-    Returns:
-        The table.
-    """
+    """Make the table of sorts of errors, raw rates, settings and speed, a line per system and decoder."""
     found = summaries(results, partition, RECOGNITION)
     header: tuple[str, ...] = ("System", "Decoder", "Substituted %", "Left out %", "Put in %")
     header += ("Raw WER %", "Raw CER %")
@@ -158,28 +142,14 @@ def main_tables(results: Results) -> list[Table]:
 
 
 def other_rates(results: Results) -> list[Table]:
-    """Make the tables of error rates under the partitions that do not come first.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        A table each.
-    """
+    """Make the tables of error rates under the partitions that do not come first."""
     shown = shown_partitions(results)
     every = dict.fromkeys(s["partition"] for s in of_kind(results["summary"], RECOGNITION))
     return [rates(results, partition) for partition in every if partition not in shown]
 
 
 def all_tables(results: Results) -> list[Table]:
-    """Make every table of recognisers.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The tables, in the order of RESULTS.md.
-    """
+    """Make every table of recognisers."""
     made = [*(per_group(results, group) for group in GROUPS), per_speaker(results)]
     groups = [table for table in made if table]
     details = [decoding(results, partition) for partition in shown_partitions(results)]
