@@ -19,7 +19,7 @@ EXTRAS = {
     ],
     # Faces and mouths in videos. Later versions of mediapipe no longer bundle the models.
     "video": ["mediapipe>=0.10.14,<0.10.22", "opencv-python-headless>=4.8"],
-    # Languages and transcripts of recordings that have none.
+    # Languages and transcripts by Whisper.
     "whisper": [
         "ctranslate2>=4.5",
         "faster-whisper>=1.1",
@@ -27,7 +27,7 @@ EXTRAS = {
         "tokenizers>=0.19",
         "transformers>=4.40",
     ],
-    # Work spread over a Slurm cluster.
+    # Job arrays on a Slurm cluster.
     "slurm": ["submitit>=1.5"],
     # Hugging Face checkpoints, read and written by `fairseq-ext convert checkpoint`.
     "hf": ["safetensors>=0.4", "transformers>=4.40"],

@@ -127,7 +127,7 @@ def read(
         locale: as for `locale_folder`.
         on_problem: receives one line per row or clip that was skipped; by default it is logged as a warning.
         sample_rate_hz: what `num_samples` counts at, since the clips are of several rates.
-        audio: folder of the clips converted to flac or wav (tools/prepare_audio.py), to which the paths are
+        audio: folder of the clips converted to flac or wav (fairseq-ext prepare audio), to which the paths are
             relative then; clips without a file in it are skipped.
         measure: gives the length in samples at `sample_rate_hz` of an audio file, or raises ValueError; needed with
             `audio`, and where the corpus has no list of lengths or gaps in it.

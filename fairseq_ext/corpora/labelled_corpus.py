@@ -167,7 +167,7 @@ def _only_rate_hz(root: Path, infos: dict[str, AudioInfo]) -> int:
         counts = ", ".join(f"{rate} Hz: {count}" for rate, count in rates.most_common())
         raise ValueError(
             f"{root}: the files have several sample rates ({counts}); choose one (--sample-rate-hz), which others are "
-            "resampled to on reading, or convert them first (tools/prepare_audio.py)"
+            "resampled to on reading, or convert them first (fairseq-ext prepare audio)"
         )
     return next(iter(rates), 0)
 

@@ -46,7 +46,7 @@ class ClassLabels:
         if name not in self._numbers:
             raise ValueError(
                 f"{self._lines.path}:{row + 1}: one of {self.names} expected, found {name!r}; add it to the dictionary "
-                "or mend the row, then run tools/check_data.py"
+                "or mend the row, then run fairseq-ext check"
             )
         return self._numbers[name]
 

@@ -101,7 +101,7 @@ def read_clips(
     if not clips:
         raise ValueError(
             f"{data}/{split}: recordings that can be read and aligned expected, found none of {len(chosen)}; run "
-            "tools/check_data.py, and compare the recogniser's symbols with the labels"
+            "fairseq-ext check, and compare the recogniser's symbols with the labels"
         )
     return clips
 

@@ -56,7 +56,7 @@ def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
     """Return the names of the blocks of splits, in the order of the manifest.
 
     Args:
-        features: output folder of tools/dump_features.py.
+        features: output folder of `fairseq-ext features dump`.
         splits: names of splits, such as `train`.
 
     Returns:
@@ -73,7 +73,7 @@ def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
         if failed or not blocks:
             what = f"{failed[0]} has failed" if failed else "there are none"
             raise ValueError(
-                f"{features}/{split}: blocks of features are missing: {what}; run tools/dump_features.py"
+                f"{features}/{split}: blocks of features are missing: {what}; run fairseq-ext features dump"
                 + (" --retry-failed" if failed else "")
             )
         found += [outcome.id for outcome in blocks]
@@ -84,7 +84,7 @@ def version_of(features: Path) -> str:
     """Return a digest of the features, which changes with the manifest and with recordings that were fixed.
 
     Args:
-        features: output folder of tools/dump_features.py.
+        features: output folder of `fairseq-ext features dump`.
     """
     results = [(o.id, o.state, dict(o.result)) for o in outcomes(features / JOBS)]
     return hashlib.sha256(repr((open_plan(features / JOBS).token, results)).encode()).hexdigest()[:16]

@@ -88,7 +88,7 @@ def kind_of(checkpoint: Mapping[str, Any]) -> str:
 def _way_out(folder: Path) -> str:
     if (folder / "config.json").is_file():
         return (
-            f"this one is Hugging Face's: convert it with `tools/convert_checkpoint.py {folder} start.pt` and name "
+            f"this one is Hugging Face's: convert it with `fairseq-ext convert checkpoint {folder} start.pt` and name "
             "start.pt"
         )
     return "name a file in it, such as checkpoint_last.pt"

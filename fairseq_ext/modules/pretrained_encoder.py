@@ -84,7 +84,7 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         missing = f"tensor {FIRST_TENSOR}" if prefix is None else "encoder_layers in its configuration"
         raise ValueError(
             f"{path}: a wav2vec 2.0, HuBERT or WavLM encoder, pre-trained or under a recogniser, expected, found "
-            f"{kind_of(state)} (no {missing}); give one of fairseq or convert one with tools/convert_checkpoint.py"
+            f"{kind_of(state)} (no {missing}); give one of fairseq or convert one with fairseq-ext convert checkpoint"
         )
     head_prefix = prefix.removesuffix("w2v_model.") + "proj."
     return EncoderCheckpoint(

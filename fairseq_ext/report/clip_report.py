@@ -1,6 +1,6 @@
 """Write the tables and the picture of RUN/corpus/ about mouth clips, and score their automatic labels.
 
-RUN holds `clips/`, `labels/` and `manifests/` as `tools/prepare_mouth.py`, `auto_label.py` and `merge_labels.py`
+RUN holds `clips/`, `labels/` and `manifests/` as `fairseq-ext prepare mouth`, `label auto` and `label merge`
 write them.
 """
 

@@ -155,7 +155,7 @@ def refused_table(merged: Mapping[str, Any]) -> Json:
     ]
     note = (
         f"{merged['num_kept']} clips kept, {merged['num_rejected']} not. Languages are those recognised. Other limits "
-        "need no new decoding: tools/merge_labels.py --help."
+        "need no new decoding: fairseq-ext label merge --help."
     )
     return _table(
         "Clips without a trusted text", ("Reason", *codes, "What it means, or what to do"), lines, note

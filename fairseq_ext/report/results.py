@@ -123,7 +123,7 @@ def collect(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     systems = read_systems(run)
     if not systems:
         raise ValueError(
-            f"{scores_folder(run)}: no metrics.json below it; score a system first (tools/evaluate.py)"
+            f"{scores_folder(run)}: no metrics.json below it; score a system first (fairseq-ext score classifier)"
         )
     origins = {system["data"] for system in systems}
     optional = {"pooled": _pooled(run, systems), "tables": extras.read_tables(run)}
@@ -188,7 +188,7 @@ def read_results(path: Path) -> dict[str, Any]:
     results = upgrade(json.loads(Path(path).read_text(encoding="utf-8")))
     if results.get("format") != FORMAT:
         raise ValueError(
-            f"{path}: expected format {FORMAT}, found {results.get('format')}; rerun tools/report.py"
+            f"{path}: expected format {FORMAT}, found {results.get('format')}; rerun fairseq-ext report page"
         )
     return results
 
@@ -210,7 +210,10 @@ def stale_results_page(folder: Path) -> str | None:
     line = next(
         (i for i, (a, b) in enumerate(pairs, 1) if a != b), min(expected.count("\n"), found.count("\n")) + 1
     )
-    return f"{folder}/RESULTS.md:{line}: differs from what results.json gives; run tools/report.py --markdown {folder}"
+    return (
+        f"{folder}/RESULTS.md:{line}: differs from what results.json gives; run fairseq-ext report page --markdown "
+        f"{folder}"
+    )
 
 
 def rewrite_markdown(folder: Path) -> Path:

@@ -178,7 +178,7 @@ def extract(
     if not rows:
         raise ValueError(
             f"extract: expected readable audio among {len(entries)} utterances, found none "
-            f"({failures[0][1] if failures else 'the split is empty'}); run tools/check_data.py"
+            f"({failures[0][1] if failures else 'the split is empty'}); run fairseq-ext check"
         )
     order = np.argsort(np.array(rows, dtype=np.int64))
     return Extracted(

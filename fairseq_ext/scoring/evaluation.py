@@ -60,7 +60,7 @@ def evaluate_all(
         stream = training.label or label
         trained = load_model(str(training.checkpoint), label=stream)
         if not trained.labels:
-            yield f"{name}: no classifier; tools/probe.py scores its embeddings"
+            yield f"{name}: no classifier; fairseq-ext score probe scores its embeddings"
             continue
         where = {"data": training.data, "label": stream, "train_log": training.log}
         result = evaluate(trained, training.system, training.out, **where, **options)
@@ -110,7 +110,7 @@ def evaluate(
     if extracted.logits is None:
         raise ValueError(
             f"{system.name}: expected a classifier, found a network without a classification head; "
-            "use tools/probe.py for it"
+            "use fairseq-ext score probe for it"
         )
     read = labelled.subset(extracted.rows.tolist())
     targets = class_numbers(read.targets, trained.labels, f"{data}/{split}.{label}")

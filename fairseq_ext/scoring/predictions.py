@@ -104,7 +104,7 @@ def read_predictions(path: Path) -> Predictions:
     header = lines[0].split("\t") if lines else []
     if tuple(header[:4]) != COLUMNS or not all(name.startswith("score_") for name in header[4:]):
         raise ValueError(
-            f"{path}:1: expected columns {COLUMNS} and scores, found {header}; rerun tools/evaluate.py"
+            f"{path}:1: expected columns {COLUMNS} and scores, found {header}; rerun fairseq-ext score classifier"
         )
     rows = [split_row(line, len(header), f"{path}:{number}") for number, line in enumerate(lines[1:], 2)]
     labels = tuple(name.removeprefix("score_") for name in header[4:])

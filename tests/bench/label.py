@@ -1,7 +1,7 @@
 """Time and errors of labelling: openai-whisper against our labeller, same weights and clips in one run.
 
 openai-whisper is called as its README shows, `whisper.transcribe(model, waveform)`, clip by clip; ours is what
-tools/auto_label.py runs: speech detection, one encoding for language and text, int8 on a CPU, batches. Clips are
+fairseq-ext label auto runs: speech detection, one encoding for language and text, int8 on a CPU, batches. Clips are
 phrases of synthetic voices strung together, a share of them without a word (noise and silence, as in videos from the
 wild). Times are CPU times of this process; "right" is the share of clips with speech whose language is right; WER is
 measured on normalised texts of the clips with speech; "words" counts words written where nobody speaks.
@@ -125,7 +125,7 @@ def theirs(folder: Path, args: argparse.Namespace, beam: int, cap: int | None) -
 def ours(
     folder: Path, args: argparse.Namespace, beam: int, cap: int | None, compute_type: str
 ) -> Callable[[list[Clip]], Any]:
-    """Return a function that labels all clips as tools/auto_label.py does."""
+    """Return a function that labels all clips as fairseq-ext label auto does."""
     decoding = Decoding(beam_size=beam, max_tokens=cap or 224)
     if cap:
         decoding = replace(decoding, temperatures=(0.0,))

@@ -41,7 +41,7 @@ def test_label_outside_the_dictionary_names_file_and_line(stream: Path) -> None:
     labels = ClassLabels(stream, WORDS[1:])
     with pytest.raises(ValueError, match=r"train\.word:8: .*'plaça'") as error:
         labels[len(WORDS)]
-    assert "check_data.py" in str(error.value)
+    assert "fairseq-ext check" in str(error.value)
 
 
 def test_missing_dictionary_says_how_to_write_it(tmp_path: Path) -> None:

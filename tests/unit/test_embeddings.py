@@ -116,7 +116,7 @@ def test_evaluation_writes_the_whole_row(manifests: Path, tmp_path: Path) -> Non
 
 def test_network_without_classifier_is_refused(manifests: Path, tmp_path: Path) -> None:
     row = ScoredSystem("spectra", "published", 1, "synthetic", "")
-    with pytest.raises(ValueError, match=r"use tools/probe.py"):
+    with pytest.raises(ValueError, match=r"use fairseq-ext score probe"):
         evaluation.evaluate(loaded(0), row, tmp_path, data=manifests)
 
 

@@ -145,7 +145,7 @@ def test_folder_of_hugging_face_s_is_converted_first(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="found a folder; name a file in it"):
         load_model(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    command = re.escape(f"tools/convert_checkpoint.py {tmp_path} start.pt")
+    command = re.escape(f"fairseq-ext convert checkpoint {tmp_path} start.pt")
     with pytest.raises(FileNotFoundError, match=command):
         load_model(tmp_path)
 

@@ -33,7 +33,7 @@ def test_table_names_its_columns(tmp_path: Path) -> None:
 def test_broken_tables_are_named(tmp_path: Path) -> None:
     path = tmp_path / "p.tsv"
     path.write_text("id\tspeaker\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"p.tsv:1: .*rerun tools/evaluate.py"):
+    with pytest.raises(ValueError, match=r"p.tsv:1: .*rerun fairseq-ext score classifier"):
         predictions.read_predictions(path)
     path.write_text("id\tspeaker\ttarget\tprediction\tscore_a\nx\ty\ta\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"p\.tsv:2"):

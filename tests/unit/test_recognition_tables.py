@@ -258,7 +258,7 @@ def test_stale_page_of_several_types_is_found(gathered: dict[str, Any], tmp_path
     page.write_text(re.sub(r"HiRes-CAM \| 100.0", "HiRes-CAM | 99.0", page.read_text()))
     found = results.stale_results_page(tmp_path)
     assert found is not None
-    assert "tools/report.py --markdown" in found
+    assert "fairseq-ext report page --markdown" in found
 
 
 def test_tables_of_other_tools_are_checked(tmp_path: Path) -> None:

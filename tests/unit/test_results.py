@@ -144,7 +144,7 @@ def test_stale_page_is_found(make_system: Callable[..., Path], tmp_path: Path) -
     page.write_text(re.sub(r"\d\d\.\d", "99.9", page.read_text(), count=1))
     found = results.stale_results_page(tmp_path)
     assert found is not None
-    assert "tools/report.py --markdown" in found
+    assert "fairseq-ext report page --markdown" in found
     results.rewrite_markdown(tmp_path)
     assert results.stale_results_page(tmp_path) is None
 

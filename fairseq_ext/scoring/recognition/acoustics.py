@@ -197,7 +197,7 @@ def run_network(
     if not rows:
         raise ValueError(
             f"run_network: readable audio among {len(entries)} utterances expected, found none "
-            f"({failures[0][1] if failures else 'the split is empty'}); run tools/check_data.py"
+            f"({failures[0][1] if failures else 'the split is empty'}); run fairseq-ext check"
         )
     return Acoustics(tuple(rows), tuple(batches), network_s, tuple(sorted(failures)))
 

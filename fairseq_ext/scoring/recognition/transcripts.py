@@ -88,7 +88,7 @@ def read_transcripts(path: Path) -> Transcripts:
     header = tuple(next(lines, "").split("\t"))
     if header != COLUMNS:
         raise ValueError(
-            f"{path}:1: the columns {COLUMNS} expected, found {header}; rerun tools/evaluate_recognition.py"
+            f"{path}:1: the columns {COLUMNS} expected, found {header}; rerun fairseq-ext score recognition"
         )
     rows = [split_row(line, len(COLUMNS), f"{path}:{number}") for number, line in enumerate(lines, 2)]
     ids, speakers, references, hypotheses = (tuple(row[i] for row in rows) for i in range(len(COLUMNS)))
