@@ -183,7 +183,7 @@ def test_features_and_clusters_follow_a_manifest_that_changed(
     (manifest / "train.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     refused = call("dump_features.py", *dumping)
     assert refused.returncode == 1
-    assert "'train/000000000' as planned expected, rows = " in refused.stderr
+    assert "'train/000000000' has changed: expected rows = " in refused.stderr
     assert call("dump_features.py", *dumping, "--update").returncode == 0
     assert (features / "train" / "000000006.npz").stat().st_mtime_ns == third
     assert "pass --update" in call("cluster_features.py", *clustering).stderr
