@@ -176,7 +176,7 @@ class ContainerReader:
             raise _not_audio(path) from error
         if not self._container.streams.audio:
             self._container.close()
-            raise AudioError(f"{path}: no audio stream in this file; leave it out")
+            raise AudioError(f"{path}: expected an audio stream, found none; leave it out")
         self._stream: Any = self._container.streams.audio[0]
         if self._stream.codec_context is None:
             self._container.close()

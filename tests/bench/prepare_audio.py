@@ -1,7 +1,7 @@
 """Benchmark of the conversion of MP3 clips to FLAC at 16 kHz, on one core: how many times faster than real time.
 
 `file` is `media.convert.convert_file`, checks of damage included, and `folder` is `convert_folder`, which adds the
-bookkeeping of `fairseq_ext.jobs`: some 10 ms per chunk of 16 clips, and of more in corpora of more than 4,096. The usual
+bookkeeping of `fairseq_ext.jobs`: some 10 ms per chunk of 16 clips, more in corpora above 4,096. The usual
 script reads a clip with soundfile, resamples it with torchaudio and writes it with soundfile. All get the same clips in
 turn; times are CPU seconds. The clips are first written again at the rate of the corpus to simulate: Common Voice has
 32 and 48 kHz.

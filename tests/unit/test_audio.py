@@ -312,7 +312,9 @@ def test_a_stretch_that_is_not_there_names_both_lengths(tmp_path: Path, kind: st
         with pytest.raises(AudioError, match=message):
             load(path, sample_rate_hz=8000, start_sample=start, num_samples=length)
     for start, length in [(-1, 10), (5, 0), (5, -1)]:
-        with pytest.raises(AudioError, match=rf"{path}: 1 sample or more .* found {length} from {start}"):
+        with pytest.raises(
+            AudioError, match=rf"{path}: expected 1 or more samples from 0 on, found {length} from {start}"
+        ):
             load(path, sample_rate_hz=8000, start_sample=start, num_samples=length)
 
 
@@ -342,7 +344,7 @@ def test_video_gives_its_sound_and_silent_video_an_error(tmp_path: Path) -> None
                 stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24"))
             )
         container.mux(stream.encode(None))
-    with pytest.raises(AudioError, match="no audio stream in this file"):
+    with pytest.raises(AudioError, match="expected an audio stream, found none"):
         probe(path)
 
 
