@@ -49,7 +49,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         if num_samples is None:
             num_samples = len(reader.read(0, None))
         if num_samples == 0:
-            raise AudioError(f"{path}: 1 sample or more expected, found none; leave it out")
+            raise AudioError(f"{path}: expected 1 or more samples, found none; leave it out")
         return AudioInfo(reader.sample_rate_hz, num_samples, reader.num_channels)
 
 
@@ -101,7 +101,7 @@ def load(
     """
     if start_sample < 0 or (num_samples is not None and num_samples < 1):
         raise AudioError(
-            f"{path}: 1 sample or more from 0 on expected, found {num_samples} from {start_sample}; "
+            f"{path}: expected 1 or more samples from 0 on, found {num_samples} from {start_sample}; "
             "write the manifest again"
         )
     stop = None if num_samples is None else start_sample + num_samples
@@ -115,7 +115,7 @@ def load(
             _check_stretch(path, start_sample, stop, total)
     if not np.isfinite(native).all():
         raise AudioError(
-            f"{path}: finite samples expected, found NaN or infinity; convert it again or leave it out"
+            f"{path}: expected finite samples, found NaN or infinity; convert it again or leave it out"
         )
     assert stop is not None, "a reader that reached the end knows its length"
     return resample(native, first, start_sample, stop, ratio)
@@ -123,8 +123,8 @@ def load(
 
 def _check_stretch(path: str | os.PathLike[str], start: int, stop: int, total: int) -> None:
     if total == 0:
-        raise AudioError(f"{path}: 1 sample or more expected, found none; leave it out")
+        raise AudioError(f"{path}: expected 1 or more samples, found none; leave it out")
     if not start < stop <= total:
         raise AudioError(
-            f"{path}: samples {start} to {stop} expected, found {total} in all; write the manifest again"
+            f"{path}: expected samples {start} to {stop}, found {total} in all; write the manifest again"
         )

@@ -146,10 +146,10 @@ def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[Vi
     """
     wanted = list(dict.fromkeys(str(PurePosixPath(path)) for path in paths))
     if not wanted:
-        raise ValueError(f"{source}: videos expected, found none; pass the folder that holds them")
+        raise ValueError(f"{source}: no videos found; pass the folder that holds them")
     if not any((Path(source) / path).is_file() for path in wanted):
         raise ValueError(
-            f"{source}: {wanted[0]} expected, found neither it nor any other of the {len(wanted)} that are listed; "
+            f"{source}: none of the {len(wanted)} listed videos exists, such as {wanted[0]}; "
             "pass the folder that their paths start from"
         )
     ids = _clip_ids(source, wanted)

@@ -140,12 +140,12 @@ def convert_folder(
 def _check(root: Path, target_root: Path, sample_rate_hz: int) -> None:
     if not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
         raise ValueError(
-            f"sample_rate_hz: {MIN_RATE_HZ} to {MAX_RATE_HZ} expected, found {sample_rate_hz}; 16000 is the usual one"
+            f"sample_rate_hz: expected {MIN_RATE_HZ} to {MAX_RATE_HZ}, found {sample_rate_hz}; 16000 is the usual one"
         )
     if target_root.is_relative_to(root):
-        raise ValueError(f"{target_root}: a folder outside {root} expected, found one within; choose another")
+        raise ValueError(f"{target_root}: this folder is inside {root}; choose a folder outside of it")
     if target_root.exists() and not target_root.is_dir():
-        raise ValueError(f"{target_root}: a folder to write to expected, found a file; choose another")
+        raise ValueError(f"{target_root}: this is a file; choose a folder to write to")
 
 
 def _count(found: Iterable[Outcome], call: str) -> Conversion:
@@ -187,10 +187,10 @@ def _targets(paths: Iterable[str], root: Path) -> dict[str, str]:
     for path, target in targets.items():
         if first.setdefault(target, path) != path:
             raise ValueError(
-                f"{root}: one {target} expected, found {first[target]} and {path}; rename one of them"
+                f"{root}: {first[target]} and {path} would both become {target}; rename one of them"
             )
     if not targets:
-        raise ValueError(f"{root}: recordings expected, found none; pass the folder that holds them")
+        raise ValueError(f"{root}: no recordings found; pass the folder that holds them")
     return targets
 
 
@@ -202,7 +202,7 @@ def _make_work(root: Path, target_root: Path, sample_rate_hz: int, call: str, *,
     def convert(item: Item) -> dict[str, str]:
         source, target = root / item.data["path"], target_root / item.data["flac"]
         if not _is_utf8(str(target)):  # no manifest could hold it
-            message = "a name in UTF-8 expected, found one in another encoding; rename it, as convmv does"
+            message = "its name is not UTF-8; rename it, with convmv for example"
             raise Rejected("not_utf8", f"{source}: {message}")
         if adopt and target.exists():
             return {"flac": item.data["flac"]}

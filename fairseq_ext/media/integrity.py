@@ -40,7 +40,7 @@ def check_not_cut_off(path: str | os.PathLike[str], duration_s: float) -> None:
 def broken_off(path: Path, found: str) -> AudioError:
     """Return the error for a file that cannot be decoded to its end."""
     return AudioError(
-        f"{path}: audio that decodes to its end expected, found {found}; copy it again or leave it out"
+        f"{path}: expected audio that decodes to its end, found {found}; copy it again or leave it out"
     )
 
 
@@ -90,5 +90,5 @@ def _ogg_seconds(head: bytes, time_stamp: int) -> float | None:
 
 def _cut_off(path: Path, expected: str, found: str) -> AudioError:
     return AudioError(
-        f"{path}: {expected} expected, found {found}; the file was cut off: copy it again or leave it out"
+        f"{path}: expected {expected}, found {found}; the file was cut off: copy it again or leave it out"
     )

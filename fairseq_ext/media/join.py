@@ -68,7 +68,7 @@ def join(
         ValueError: without recordings, or for an empty one.
     """
     if not recordings or min(map(len, recordings)) == 0:
-        raise ValueError("join: 1 recording or more expected, none of them empty; leave the empty ones out")
+        raise ValueError("join: no recordings, or an empty one; drop the empty ones")
     rng = np.random.default_rng(seed)
     levelled = _level(recordings, style.levelling)
     pauses = rng.uniform(*style.pause_s, size=len(recordings) + 1)

@@ -154,7 +154,7 @@ def _check_stated(path: Path, data: Bytes, start: int, stated: int) -> None:
     found = len(data) - start
     if found < stated - _INDEX_SLACK:
         raise AudioError(
-            f"{path}: {stated} bytes of sound by its first frame expected, found {found}; the file was cut off: copy "
+            f"{path}: expected {stated} bytes of sound by its first frame, found {found}; the file was cut off: copy "
             "it again or leave it out"
         )
     position = start + stated
@@ -162,7 +162,7 @@ def _check_stated(path: Path, data: Bytes, start: int, stated: int) -> None:
         position = after
     if position + _INDEX_SLACK < len(data) and _frame(data, position) is not None:
         raise AudioError(
-            f"{path}: {stated} bytes of sound by its first frame expected, found more sound behind them, as in "
+            f"{path}: expected {stated} bytes of sound by its first frame, found more sound behind them, as in "
             "recordings that were joined; convert it with ffmpeg or leave it out"
         )
 

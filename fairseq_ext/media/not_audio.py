@@ -15,7 +15,7 @@ def what_else(path: Path) -> str:
         path: path of a file that is not empty.
 
     Returns:
-        Description that follows "audio expected, found" in a message.
+        Description that follows "found" in a message.
     """
     num_bytes = path.stat().st_size
     with open(path, "rb") as file:

@@ -68,18 +68,18 @@ def open_audio(path: str | os.PathLike[str]) -> Reader:
     """
     path = Path(path)
     if path.is_dir():
-        raise AudioError(f"{path}: an audio file expected, found a folder; name the files in it")
+        raise AudioError(f"{path}: expected an audio file, found a folder; name the files in it")
     if not path.is_file():
         raise AudioError(
-            f"{path}: an audio file expected, found none; check the path, or the root of a manifest that names it"
+            f"{path}: no such audio file; check the path, or the root of a manifest that names it"
         )
     if path.stat().st_size == 0:
-        raise AudioError(f"{path}: audio expected, found an empty file; copy it again or leave it out")
+        raise AudioError(f"{path}: expected audio, found an empty file; copy it again or leave it out")
     reader = _open(path)
     if not MIN_RATE_HZ <= reader.sample_rate_hz <= MAX_RATE_HZ:
         reader.__exit__(None, None, None)
         raise AudioError(
-            f"{path}: a rate of {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz expected, "
+            f"{path}: expected a sample rate of {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, "
             f"found {reader.sample_rate_hz} Hz; its header is damaged: copy it again or leave it out"
         )
     return reader
@@ -176,11 +176,11 @@ class ContainerReader:
             raise _not_audio(path) from error
         if not self._container.streams.audio:
             self._container.close()
-            raise AudioError(f"{path}: an audio stream expected, found none; leave it out")
+            raise AudioError(f"{path}: expected an audio stream, found none; leave it out")
         self._stream: Any = self._container.streams.audio[0]
         if self._stream.codec_context is None:
             self._container.close()
-            raise AudioError(f"{path}: a codec that FFmpeg knows expected, found another; convert it")
+            raise AudioError(f"{path}: FFmpeg has no decoder for its codec; convert it")
         self.sample_rate_hz = int(self._stream.rate or 0)
         if not self.sample_rate_hz:  # FFmpeg chose the format by the name of the file alone
             self._container.close()
@@ -272,6 +272,6 @@ class ContainerReader:
 
 def _not_audio(path: Path) -> AudioError:
     return AudioError(
-        f"{path}: audio that soundfile or FFmpeg reads expected, found {what_else(path)}; copy it again, convert it or "
-        "leave it out"
+        f"{path}: expected audio that soundfile or FFmpeg can read, found {what_else(path)}; copy it again, convert it "
+        "or leave it out"
     )

@@ -156,15 +156,15 @@ class MediaReader:
 
 def _open(path: Path) -> Any:
     if not path.is_file():
-        raise VideoMissingError(f"{path}: a file expected, found none; check the root and the list")
+        raise VideoMissingError(f"{path}: no such file; check the root and the list")
     if path.stat().st_size == 0:
-        raise VideoError(f"{path}: a video expected, found an empty file; copy it again or leave it out")
+        raise VideoError(f"{path}: expected a video, found an empty file; copy it again or leave it out")
     try:
         options = {"partition_whitelist": "file"}  # a playlist must not reach the network
         return av.open(str(path), metadata_errors="ignore", options=options)
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
-            f"{path}: a video expected, found what FFmpeg cannot read ({error}); copy it again or leave it out"
+            f"{path}: FFmpeg cannot read this video ({error}); copy it again or leave it out"
         ) from error
 
 

@@ -169,7 +169,7 @@ def test_both_ways_of_resampling_agree(folder: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("rate", [1, 999, 800_000])
 def test_a_rate_that_no_recorder_uses_is_a_damaged_header(tmp_path: Path, rate: int) -> None:
     path = write_audio(tmp_path, "wav_16", tone(100, 8000), rate)
-    with pytest.raises(AudioError, match=f"1000 to 768000 Hz expected, found {rate} Hz"):
+    with pytest.raises(AudioError, match=f"expected a sample rate of 1000 to 768000 Hz, found {rate} Hz"):
         load(path, sample_rate_hz=16_000)
 
 
@@ -208,7 +208,7 @@ def test_a_cut_off_file_is_an_error(long_files: dict[str, Path], tmp_path: Path,
     for share in (0.9, 0.5, 0.1):
         path = tmp_path / f"cut{share}{long_files[kind].suffix}"
         path.write_bytes(content[: int(len(content) * share)])
-        with pytest.raises(AudioError, match=rf"{path}: .*expected, found"):
+        with pytest.raises(AudioError, match=rf"{path}: expected .*, found"):
             decode_check(path)
         with pytest.raises(AudioError, match=str(path)):
             load(path, sample_rate_hz=16_000)
@@ -223,7 +223,7 @@ def test_damage_inside_is_an_error_where_the_format_has_checks(
     content[middle : middle + 300] = np.random.default_rng(3).bytes(300)
     path = tmp_path / f"damaged{long_files[kind].suffix}"
     path.write_bytes(content)
-    with pytest.raises(AudioError, match=rf"{path}: .*expected, found"):
+    with pytest.raises(AudioError, match=rf"{path}: expected .*, found"):
         decode_check(path)
 
 
@@ -262,14 +262,14 @@ def test_random_damage_never_raises_anything_else(
 def test_what_is_not_audio_is_an_error(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     for function in (probe, decode_check, lambda path: load(path, sample_rate_hz=8000)):
-        with pytest.raises(AudioError, match=rf"{tmp_path / name}: .*expected, found"):
+        with pytest.raises(AudioError, match=rf"{tmp_path / name}: expected .*, found"):
             function(tmp_path / name)
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="an audio file expected, found none"):
+    with pytest.raises(AudioError, match="no such audio file"):
         load(tmp_path / "no.wav", sample_rate_hz=8000)
-    with pytest.raises(AudioError, match="an audio file expected"):
+    with pytest.raises(AudioError, match="expected an audio file, found a folder"):
         probe(tmp_path)
 
 
@@ -287,9 +287,9 @@ def test_a_name_that_is_not_text(tmp_path: Path, kind: str) -> None:
 def test_zero_length(tmp_path: Path) -> None:
     path = tmp_path / "nothing.wav"
     soundfile.write(path, np.zeros((0, 1), dtype=np.float32), 8000)
-    with pytest.raises(AudioError, match="1 sample or more expected, found none"):
+    with pytest.raises(AudioError, match="expected 1 or more samples, found none"):
         probe(path)
-    with pytest.raises(AudioError, match="1 sample or more expected, found none"):
+    with pytest.raises(AudioError, match="expected 1 or more samples, found none"):
         load(path, sample_rate_hz=16000)
 
 
@@ -298,7 +298,7 @@ def test_samples_that_are_not_numbers(tmp_path: Path, value: float) -> None:
     samples = tone(1000, 8000)
     samples[500] = value
     path = write_audio(tmp_path, "wav_float", samples, 8000)
-    with pytest.raises(AudioError, match="finite samples expected"):
+    with pytest.raises(AudioError, match="expected finite samples"):
         load(path, sample_rate_hz=8000)
     assert len(load(path, sample_rate_hz=8000, num_samples=500)) == 500  # the stretch before it is sound
 
@@ -308,11 +308,13 @@ def test_a_stretch_that_is_not_there_names_both_lengths(tmp_path: Path, kind: st
     path = write_audio(tmp_path, kind, tone(1000, 8000), 8000)
     total = probe(path).num_samples
     for start, length in [(0, total + 1), (total, 1), (total - 9, 10), (total + 90_000, 5)]:
-        message = rf"{path}: samples {start} to {start + length} expected, found {total} in all"
+        message = rf"{path}: expected samples {start} to {start + length}, found {total} in all"
         with pytest.raises(AudioError, match=message):
             load(path, sample_rate_hz=8000, start_sample=start, num_samples=length)
     for start, length in [(-1, 10), (5, 0), (5, -1)]:
-        with pytest.raises(AudioError, match=rf"{path}: 1 sample or more .* found {length} from {start}"):
+        with pytest.raises(
+            AudioError, match=rf"{path}: expected 1 or more samples from 0 on, found {length} from {start}"
+        ):
             load(path, sample_rate_hz=8000, start_sample=start, num_samples=length)
 
 
@@ -342,7 +344,7 @@ def test_video_gives_its_sound_and_silent_video_an_error(tmp_path: Path) -> None
                 stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24"))
             )
         container.mux(stream.encode(None))
-    with pytest.raises(AudioError, match="an audio stream expected, found none"):
+    with pytest.raises(AudioError, match="expected an audio stream, found none"):
         probe(path)
 
 

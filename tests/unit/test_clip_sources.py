@@ -75,7 +75,7 @@ def test_avspeech_has_the_position_of_the_face(tmp_path: Path) -> None:
 
 
 def test_another_corpus(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'lrs3': one of"):
+    with pytest.raises(ValueError, match=r"expected one of .*, found 'lrs3'"):
         list(videos("lrs3", tmp_path))
 
 
@@ -98,7 +98,7 @@ def test_a_folder_of_videos_follows_links_and_logs_unreadable_folders(
     (root / "below" / "up").symlink_to(root)
     (root / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
     assert [video.path for video in videos_in(root)] == ["a.mp4", "below/link/linked.mkv", "gone.mp4"]
-    with pytest.raises(ValueError, match="videos expected, found none"):
+    with pytest.raises(ValueError, match="no videos found"):
         videos_in(tmp_path / "nowhere")
     assert f"{tmp_path / 'nowhere'}: cannot read this folder" in caplog.text
 

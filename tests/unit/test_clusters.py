@@ -183,7 +183,7 @@ def test_features_and_clusters_follow_a_manifest_that_changed(
     (manifest / "train.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     refused = call("dump_features.py", *dumping)
     assert refused.returncode == 1
-    assert "'train/000000000' as planned expected, rows = " in refused.stderr
+    assert "'train/000000000' has changed: expected rows = " in refused.stderr
     assert call("dump_features.py", *dumping, "--update").returncode == 0
     assert (features / "train" / "000000006.npz").stat().st_mtime_ns == third
     assert "pass --update" in call("cluster_features.py", *clustering).stderr
@@ -213,7 +213,7 @@ def test_a_block_that_failed_is_not_left_out_in_silence(manifest: Path, tmp_path
         jobs.Item("train/000000009", {"split": "train"}),
     ]
     run(features / dump.JOBS, items, partial(dump.dump_work, manifest, features, dump.MfccFrames))
-    with pytest.raises(ValueError, match=r"missing: train/000000009 has failed; run .* --retry-failed"):
+    with pytest.raises(ValueError, match=r"found that train/000000009 has failed; run .* --retry-failed"):
         clusters.blocks_of(features, ["train"])
     with pytest.raises(ValueError, match=r"found none; run fairseq-ext features dump"):
         clusters.blocks_of(features, ["valid"])

@@ -108,7 +108,7 @@ def test_damage_is_found_and_reported_with_its_position(
         path = tmp_path / "veu_à.mp3"
         path.write_bytes(damage(content))
         with pytest.raises(
-            AudioError, match=rf"veu_à\.mp3: .*expected, found .*{message}|{message}"
+            AudioError, match=rf"veu_à\.mp3: expected .*, found .*{message}|{message}"
         ) as error:
             load(path, sample_rate_hz=16_000)
         assert "internal error" not in str(error.value)

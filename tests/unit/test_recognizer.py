@@ -271,5 +271,5 @@ def test_command_answers_wrong_settings_and_names_in_a_sentence(
     assert "gone.arpa: a language model expected, found no file" in said["lm"]
     assert "with alpha" not in said["lm"]
     assert "found a folder" in said["files"]
-    assert "gone.wav: an audio file expected, found none; check the path" in said["files"]
+    assert "gone.wav: no such audio file; check the path" in said["files"]
     assert "2 of 3 recordings could not be read" in said["files"]

@@ -189,7 +189,7 @@ def test_an_hour_of_pictures_is_not_kept(tmp_path: Path) -> None:
 def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "text.mp4").write_text("words")
-    for name, found in (("gone", "found none"), ("empty", "an empty file"), ("text", "cannot read")):
+    for name, found in (("gone", "no such file"), ("empty", "an empty file"), ("text", "cannot read")):
         with pytest.raises(VideoError, match=found):
             MediaReader(tmp_path / f"{name}.mp4")
 
@@ -228,7 +228,7 @@ def test_a_folder_of_videos(tmp_path: Path) -> None:
         VideoFile("a.mkv", (Segment("a"),)),
         VideoFile("b/x.MP4", (Segment("b/x"),)),
     ]
-    with pytest.raises(ValueError, match="videos expected, found none"):
+    with pytest.raises(ValueError, match="no videos found"):
         videos_in(tmp_path / "b" / "nothing")
 
 
@@ -258,7 +258,7 @@ def test_videos_that_differ_in_their_suffix_alone(tmp_path: Path, caplog: pytest
 
 def test_a_list_of_which_nothing_is_there(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    with pytest.raises(ValueError, match=r"a/x\.mp4 expected, found neither it nor any other of the 3"):
+    with pytest.raises(ValueError, match=r"none of the 3 listed videos exists, such as a/x\.mp4"):
         whole_files(tmp_path, ["a/x.mp4", "a/y.mp4", "a"])
     (tmp_path / "a/y.mp4").touch()
     assert len(whole_files(tmp_path, ["a/x.mp4", "a/y.mp4", "a"])) == 3

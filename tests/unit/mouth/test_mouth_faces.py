@@ -44,7 +44,7 @@ def test_two_faces(
     assert np.abs(clip_of(tmp_path / "out", "at") - largest).mean() > 5
     nobody = prepare(path, clip_id="nobody", face_at=(0.5, 0.02))
     assert nobody.reason == "no_face"
-    assert "2 faces seen" in nobody.detail
+    assert "2 faces found" in nobody.detail
 
 
 def test_each_segment_of_a_whole_video_has_its_own_speaker(

@@ -159,7 +159,7 @@ def test_cut_off_files(grid: Path, talk: Any, make_video: Make, prepare: Prepare
     no_index.write_bytes(no_index.read_bytes()[: no_index.stat().st_size // 2])
     row = prepare(no_index)
     assert row.reason == "unreadable"
-    assert "a video expected, found" in row.detail
+    assert "FFmpeg cannot read this video" in row.detail
 
 
 def test_damage_inside_is_skipped_and_sound_stays_aligned(
@@ -197,7 +197,7 @@ def test_files_without_a_picture(talk: Any, prepare: Prepare, tmp_path: Path) ->
         assert found in row.detail
     row = prepare(tmp_path / "gone.mp4")
     assert row.reason == "missing"
-    assert "gone.mp4: a file expected, found none" in row.detail
+    assert "gone.mp4: no such file" in row.detail
 
 
 def test_segments_of_one_decoding(

@@ -137,7 +137,7 @@ def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
     empty.mkdir()
     status, _, errors = call("--source", empty, "--out", tmp_path / "out")
     assert status == 1
-    assert errors.strip().endswith("videos expected, found none; pass the folder that holds them")
+    assert errors.strip().endswith("no videos found; pass the folder that holds them")
     status, _, errors = call("--source", tmp_path, "--out", tmp_path / "out")
     assert status == 1
     assert errors.strip().endswith("expected; choose another")
@@ -145,7 +145,7 @@ def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
     (tmp_path / "list").write_text("typo.mpg\n")
     status, _, errors = call("--source", empty, "--out", tmp_path / "out", "--list", tmp_path / "list")
     assert status == 1
-    assert "typo.mpg expected, found neither it nor any other of the 1 that are listed" in errors
+    assert "none of the 1 listed videos exists, such as typo.mpg" in errors
     status, _, errors = call("--source", empty, "--out", tmp_path / "out", "--min-detection-rate", "80")
     assert status == 1
     assert "min_detection_rate: expected 1.0 or less, found 80.0" in errors
