@@ -28,7 +28,7 @@ REASONS = {
     "no_speech": "nobody speaks, by the detector or by Whisper",
     "other_language": "its language is none of the requested ones",
     "unreadable": "its audio cannot be read: prepare the clip again",
-    "failed": "labelling failed: run tools/auto_label.py --retry-failed",
+    "failed": "labelling failed: run fairseq-ext label auto --retry-failed",
     "language_of_video": "its language is not that of its video",
     "language_unsure": "lower --min-language-probability, if its video agrees",
     "credits": "credits of subtitles, which Whisper writes on music",

@@ -123,7 +123,7 @@ def clip_items(
         yield Item(row.id, {"video": video_of(row.id, row.source), "num_samples": row.num_samples})
     if row is None:
         raise ValueError(
-            f"{clips}/clips.tsv: a clip with status ok expected, found none; run tools/prepare_mouth.py first"
+            f"{clips}/clips.tsv: a clip with status ok expected, found none; run fairseq-ext prepare mouth first"
         )
     if not has_matched and not allow_none:
         raise ValueError(

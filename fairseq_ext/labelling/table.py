@@ -140,14 +140,14 @@ def read_labels(path: str | os.PathLike[str]) -> Iterator[ClipLabel]:
     header = next(lines, "").split("\t")
     if missing := [name for name in ("id", "video", "state", "language", "text") if name not in header]:
         raise ValueError(
-            f"{path}:1: a column {missing[0]} expected, found {header}; run tools/auto_label.py again"
+            f"{path}:1: a column {missing[0]} expected, found {header}; run fairseq-ext label auto again"
         )
     for number, line in enumerate(lines, 2):
         cells = dict(zip(header, split_row(line, len(header), f"{path}:{number}"), strict=True))
         try:
             yield _row(cells)
         except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}; run tools/auto_label.py again") from error
+            raise ValueError(f"{path}:{number}: {error}; run fairseq-ext label auto again") from error
 
 
 def _row(cells: Mapping[str, str]) -> ClipLabel:
