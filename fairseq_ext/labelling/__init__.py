@@ -12,7 +12,7 @@ From clips to manifests, in the order of the data:
 
 Where a new one goes:
     a filter      `filters.py`: a field of FilterSettings, a line of REASONS, a line of one of the `_on_...` functions;
-                  fairseq-ext label merge then has an option for it
+                  `fairseq-ext label merge` then has an option for it
     an engine     a file with a class like `engine.Engine`, and a line of ENGINES and of `find_kind` in `load.py`
 
 Whisper is of Radford et al. 2022, "Robust speech recognition via large-scale weak supervision" (arXiv:2212.04356).

@@ -24,12 +24,15 @@ Floats = npt.NDArray[np.floating[Any]]
 
 # Variants of espeak-ng 1.52 that sound like people: no robots, whispers, croaks or music.
 VARIANTS: dict[Gender, tuple[str, ...]] = {
-    "female": tuple(
-        "f1 f2 f3 f4 f5 Alicia Andrea Annie anika aunty belinda grandma linda shelby steph".split()
+    "female": (
+        *("f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "anika", "aunty", "belinda"),
+        *("grandma", "linda", "shelby", "steph"),
     ),
-    "male": tuple(
-        "m1 m2 m3 m4 m5 m6 m7 m8 Alex Denis Diogo Henrique Lee Mario Michael Mike adam benjamin boris edward edward2 "
-        "iven4 john marcelo max michel miguel pablo robert sandro travis victor".split()
+    "male": (
+        *("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "Alex", "Denis", "Diogo", "Henrique"),
+        *("Lee", "Mario", "Michael", "Mike", "adam", "benjamin", "boris", "edward", "edward2"),
+        *("iven4", "john", "marcelo", "max", "michel", "miguel", "pablo", "robert", "sandro"),
+        *("travis", "victor"),
     ),
 }
 # Variation between the takes of a speaker (standard deviations).
