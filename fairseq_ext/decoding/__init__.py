@@ -1,10 +1,15 @@
 """From a recogniser's log-probabilities to text: CTC search, language models, alignment, long audio, subtitles.
 
-The way of the data: `windows` (long audio to log-probabilities) -> `ctc` (greedy, or beam search) -> `alignment` (when
-each word was said) -> `subtitles` (text, json, srt). The beam search thins the `frames` out, steps through them in
-`beam`, and asks `fusion` for the words' scores. Language models: `kneser_ney` trains one, `arpa` reads and writes it,
-`ngram` scores with it, in a `trie`. `tuning` chooses the weights on a development set.
+windows.py     long audio through a recogniser, in overlapping windows
+ctc.py         log-probabilities to texts: greedy decoding and prefix beam search
+  frames.py      checks and pruning of frames before the search
+  beam.py        the search itself, over all utterances of a batch at once
+  fusion.py      scores of a language model for the words of hypotheses (shallow fusion)
+alignment.py   times of symbols and words
+subtitles.py   timed words as text, JSON and SubRip
+kneser_ney.py  training of n-gram models; arpa.py their files; ngram.py scoring; trie.py their n-grams
+tuning.py      weights of the language model, chosen on a development set; lm_weights.py their file
 
 Symbols are in fairseq's order: 0 `<s>`, which is CTC's blank; 1 `<pad>`, 2 `</s>` and 3 `<unk>`, which are never
-emitted; then those of the dictionary. Nothing here imports fairseq: log-probabilities are handed in.
+emitted; then those of the dictionary. Nothing here imports fairseq: the caller computes the log-probabilities.
 """

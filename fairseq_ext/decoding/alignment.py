@@ -1,6 +1,6 @@
-"""When each symbol and word was said: CTC forced alignment, and the times of the greedy path.
+"""Times of symbols and words: CTC forced alignment, and the times of the greedy path.
 
-CTC tells a symbol by a frame or two, and blanks fill the rest, so a word's times span its symbols, not the whole sound.
+CTC emits a symbol in a frame or two and blanks elsewhere, so a word's times span its symbols, not its whole sound.
 
 Shapes: T frames of one utterance, V symbols in fairseq's order, the blank first.
 """
@@ -22,10 +22,10 @@ from .subtitles import TimedWord
 
 @dataclass(frozen=True, slots=True)
 class TokenSpan:
-    """The frames that say a symbol.
+    """The frames of a symbol.
 
     Attributes:
-        token: the symbol.
+        token: index of the symbol.
         start: first frame.
         end: frame after the last.
         log_prob: ln p of the symbol, summed over these frames.
@@ -39,33 +39,33 @@ class TokenSpan:
 
 @torch.no_grad()
 def align(log_probs: Tensor, tokens: Sequence[int]) -> list[TokenSpan]:
-    """Finds the likeliest alignment of known symbols.
+    """Find the likeliest alignment of a known transcript.
 
     Args:
-        log_probs: (T, V) ln p, on any device.
-        tokens: the symbols, no blank among them.
+        log_probs: ln p, (T, V), on any device.
+        tokens: symbol indices of the transcript, without blanks.
 
     Returns:
         One span per symbol, in order.
 
     Raises:
-        ValueError: for another shape, symbols out of range, or more symbols than frames can say.
+        ValueError: the shape is not (T, V), a symbol is out of range, or there are too few frames for the symbols.
     """
     _check_tokens(log_probs, tokens)
     if not tokens:
         return []
     target = torch.tensor([list(tokens)], dtype=torch.int32, device=log_probs.device)
-    # in half precision it is not available
+    # forced_align is not implemented in half precision
     frames = log_probs[None] if log_probs.dtype == torch.float64 else log_probs[None].float()
     path, scores = torchaudio.functional.forced_align(frames.contiguous(), target, blank=BLANK)
     return _spans(path[0], scores[0])
 
 
 def greedy_spans(log_probs: Tensor) -> list[TokenSpan]:
-    """Reads the times of greedy decoding, whose tokens they have, off the likeliest symbols.
+    """Return the times of the symbols of greedy decoding.
 
     Args:
-        log_probs: (T, V) ln p.
+        log_probs: ln p, (T, V).
 
     Returns:
         One span per symbol, in order.
@@ -93,7 +93,7 @@ def _check_tokens(log_probs: Tensor, tokens: Sequence[int]) -> None:
 
 
 def _spans(path: Tensor, scores: Tensor) -> list[TokenSpan]:
-    """Groups equal neighbours of a path (T,) and drops the blanks."""
+    """Group equal neighbours of a path (T,) and drop the blanks."""
     spans, values = [], scores.double().tolist()
     for token, run in groupby(enumerate(path.tolist()), key=lambda item: item[1]):
         frames = [frame for frame, _ in run]
@@ -106,11 +106,11 @@ def _spans(path: Tensor, scores: Tensor) -> list[TokenSpan]:
 def timed_words(
     spans: Sequence[TokenSpan], symbols: Sequence[str], hop_s: float, *, start_s: float = 0.0
 ) -> list[TimedWord]:
-    """Gathers symbols into words.
+    """Join symbols to words with times.
 
     Args:
         spans: from `align` or `greedy_spans`.
-        symbols: (V,) fairseq's order.
+        symbols: V symbols in fairseq's order.
         hop_s: time from one frame to the next, s.
         start_s: time of the first frame, s.
 
@@ -122,11 +122,11 @@ def timed_words(
 
 @dataclass(frozen=True, slots=True)
 class AlignedWord:
-    """A word and the frames that say it.
+    """A word and the frames of its symbols.
 
     Attributes:
-        letters: of each symbol, without marks of word boundaries; never empty.
-        spans: of each symbol.
+        letters: text of each symbol without word boundary marks, never empty.
+        spans: frames of each symbol.
     """
 
     letters: tuple[str, ...]
@@ -134,19 +134,19 @@ class AlignedWord:
 
     @property
     def text(self) -> str:
-        """The word."""
+        """The word as text."""
         return "".join(self.letters)
 
 
 def aligned_words(spans: Sequence[TokenSpan], symbols: Sequence[str]) -> list[AlignedWord]:
-    """Gathers symbols into words, characters and pieces alike.
+    """Join characters or pieces to words.
 
     Args:
         spans: from `align` or `greedy_spans`.
-        symbols: (V,) fairseq's order.
+        symbols: V symbols in fairseq's order.
 
     Returns:
-        The words; marks of word boundaries that stand alone belong to none.
+        The words; symbols that only mark a word boundary are dropped.
     """
     words: list[list[tuple[str, TokenSpan]]] = [[]]
     for span in spans:

@@ -18,7 +18,7 @@ from .ngram import UNKNOWN, Floats, NgramModel
 from .trie import NO_NODE, Ints, Trie
 
 _LN_10 = math.log(10)
-# What KenLM, too, gives unknown words when the model has no <unk>: log10 p.
+# log10 p of unknown words where the model has no <unk>, as in KenLM.
 MISSING_UNKNOWN_LOG10 = -100.0
 _COUNT = re.compile(r"ngram\s+(\d+)\s*=\s*(\d+)", re.ASCII)
 
@@ -28,9 +28,9 @@ class _Section:
     """The n-grams of one order, in the order of the file.
 
     Attributes:
-        log10_prob: N of them.
-        log10_backoff: N of them.
-        ids: order * N word ids, row after row.
+        log10_prob: log10 p of N n-grams.
+        log10_backoff: log10 of their back-off weights.
+        ids: order * N word ids, n-gram after n-gram.
     """
 
     log10_prob: list[float] = field(default_factory=list)
@@ -39,10 +39,10 @@ class _Section:
 
 
 def write_arpa(path: str | os.PathLike[str], model: NgramModel) -> None:
-    """Writes a model, probabilities with 7 decimals.
+    """Write a model, with 7 decimals.
 
     Args:
-        path: the file to appear.
+        path: file to write.
         model: the model.
     """
     levels = range(1, model.order + 1)
@@ -59,7 +59,7 @@ def write_arpa(path: str | os.PathLike[str], model: NgramModel) -> None:
 
 
 def _texts(model: NgramModel, level: int, shorter: list[str]) -> list[str]:
-    """The n-grams of a level as texts, given those of the level above it."""
+    """Return the n-grams of a level as texts, given those of the next shorter level."""
     parents, last = model.trie.level(level)
     first = model.trie.starts[level - 1]
     pairs = zip((parents - first).tolist(), last.tolist(), strict=True)
@@ -77,16 +77,16 @@ def _lines_of(model: NgramModel, level: int, texts: list[str]) -> Iterator[str]:
 
 
 def read_arpa(path: str | os.PathLike[str]) -> NgramModel:
-    """Reads a model of any order.
+    """Read a model of any order.
 
     Args:
-        path: the file; gzip is recognised by its content.
+        path: plain or gzip file; gzip is recognised by its content.
 
     Returns:
-        The model. Without an `<unk>` of its own, unknown words get `MISSING_UNKNOWN_LOG10`.
+        The model; where it has no `<unk>`, unknown words get `MISSING_UNKNOWN_LOG10`.
 
     Raises:
-        ValueError: naming file and line, for a file that is not as the format says.
+        ValueError: the file is not in ARPA format; the message names file and line.
     """
     lines = _numbered_lines(path)
     counts, header = _read_counts(lines, path)
@@ -108,7 +108,7 @@ def read_arpa(path: str | os.PathLike[str]) -> NgramModel:
 
 
 def _numbered_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
-    """Yields the lines that are not blank, and at last an empty one."""
+    """Yield the lines that are not blank, and an empty one at the end."""
     with open(path, "rb") as raw:
         is_gzip = raw.read(2) == b"\x1f\x8b"
     number = 0
@@ -133,7 +133,7 @@ def _expect(line: tuple[int, str], header: str, path: str | os.PathLike[str]) ->
 def _read_counts(
     lines: Iterator[tuple[int, str]], path: str | os.PathLike[str]
 ) -> tuple[list[int], tuple[int, str]]:
-    """Returns how many n-grams each order has, and the line after the counts."""
+    """Return the number of n-grams of each order, and the line after the counts."""
     line = next((line for line in lines if line[1] in {"\\data\\", ""}), (1, ""))
     _expect(line, "\\data\\", path)
     counts: list[int] = []
@@ -160,7 +160,7 @@ def _read_section(
     ids: dict[str, int],
     path: str | os.PathLike[str],
 ) -> tuple[_Section, tuple[int, str]]:
-    """Reads the n-grams of an order, numbering the words among the unigrams; returns the line after them, too."""
+    """Read the n-grams of an order, and number the words of unigrams; return the line after them, too."""
     section = _Section()
     for number, text in lines:
         if text.startswith("\\") or not text:
@@ -213,7 +213,7 @@ def _model(words: list[str], sections: list[_Section], path: str | os.PathLike[s
 
 
 def _add_rows(trie: Trie, rows: Ints, words: list[str], path: str | os.PathLike[str]) -> Ints:
-    """Adds the n-grams of the next order; returns their nodes."""
+    """Add the n-grams of the next order and return their nodes."""
     k = rows.shape[1]
     parents = trie.find(rows[:, :-1])
     lost = np.flatnonzero(parents == NO_NODE)

@@ -1,8 +1,8 @@
-"""Prefix beam search over CTC frames in arrays: all hypotheses of all utterances take a step at once.
+"""Prefix beam search over CTC frames in arrays: one step advances all hypotheses of all utterances.
 
 Hannun et al. 2014, algorithm 1: a hypothesis is a prefix of symbols, and its two masses sum the alignments that
-spell it and end in blank, or in its last symbol. A prefix is known by a 64-bit hash of its symbols, so that an
-extension that is in the beam already is found by comparing numbers, and its mass added there.
+spell it and end in blank, or in its last symbol. A prefix is identified by a 64-bit hash of its symbols, so that an
+extension that is in the beam already is found by comparing numbers, and its mass is added there.
 
 Shapes: B utterances, K hypotheses of each, V symbols, N candidate symbols of a frame. Masses are ln p.
 """
@@ -24,12 +24,12 @@ _MULTIPLIER, _SHIFT = np.uint64(6364136223846793005), np.uint64(29)
 
 
 class Beam:
-    """The hypotheses of a batch, from the empty prefix on.
+    """The hypotheses of a batch, which start as empty prefixes.
 
     Args:
-        num_utterances: B.
-        size: K.
-        fusion: words' scores, or None.
+        num_utterances: utterances in the batch, B.
+        size: hypotheses per utterance, K.
+        fusion: language model scores of words; None = no language model.
     """
 
     def __init__(self, num_utterances: int, size: int, fusion: WordFusion | None = None) -> None:
@@ -45,23 +45,23 @@ class Beam:
 
     @property
     def log_prob(self) -> Floats:
-        """(B, K) ln of the summed alignments of every hypothesis; -inf in empty slots."""
+        """ln p of every hypothesis summed over its alignments, (B, K); -inf in empty slots."""
         total: Floats = np.logaddexp(self._blank, self._symbol)
         return total
 
     def step(self, frame: Floats, tokens: Ints, values: Floats) -> None:
-        """Takes a frame in.
+        """Advance all hypotheses by a frame.
 
         Args:
-            frame: (B, V) ln p of all symbols.
-            tokens: (B, N) symbols that hypotheses may grow by, never blank.
-            values: (B, N) ln p of these; -inf for those that an utterance does without.
+            frame: ln p of all symbols, (B, V).
+            tokens: symbols that may extend hypotheses, never blank, (B, N).
+            values: ln p of these, (B, N); -inf for those that are not tried in an utterance.
         """
         total = self.log_prob
         of_last = frame[self._rows, self._last]
         parents, has_parent = self._find_parents()
         grown = self._grow(total, tokens, values, parents, has_parent) if tokens.shape[1] else None
-        # from its parent a hypothesis gets the alignments that say its last symbol just now
+        # A hypothesis gets from its parent the alignments that emit its last symbol in this frame.
         before = np.where(
             self._last[self._rows, parents] == self._last,
             self._blank[self._rows, parents],
@@ -74,23 +74,23 @@ class Beam:
             self._select(tokens, grown)
 
     def _find_parents(self) -> tuple[Ints, NDArray[np.bool_]]:
-        """For every hypothesis, the slot of the one that lacks its last symbol, and whether there is one."""
+        """Find the slot of each hypothesis without its last symbol, and whether it is in the beam."""
         is_parent = self._parent_key[:, :, None] == self._key[:, None, :]  # (B, K, K)
         return is_parent.argmax(2), is_parent.any(2)
 
     def _grow(
         self, total: Floats, tokens: Ints, values: Floats, parents: Ints, has_parent: NDArray[np.bool_]
     ) -> Floats:
-        """Masses of all prefixes that are one candidate longer and not in the beam yet; (B, K, N)."""
+        """Return the masses of all prefixes that are one symbol longer and not in the beam yet, (B, K, N)."""
         repeats = tokens[:, None, :] == self._last[:, :, None]  # (B, K, N)
-        # the same symbol again is a new one only after a blank
+        # The same symbol again extends a prefix only after a blank.
         grown: Floats = values[:, None, :] + np.where(repeats, self._blank[:, :, None], total[:, :, None])
         b, k, n = np.nonzero(repeats & has_parent[:, :, None])
         grown[b, parents[b, k], n] = -np.inf
         return grown
 
     def _select(self, tokens: Ints, grown: Floats) -> None:
-        """Keeps the best K of the prefixes in the beam and the grown ones."""
+        """Keep the best K of the prefixes in the beam and the extended ones."""
         num, size, width = grown.shape
         kept, scored, word_end = self.log_prob, grown, None
         if self.fusion is not None:
@@ -112,7 +112,7 @@ class Beam:
             self.fusion.advance(sources, added, word_end)
 
     def _replace(self, sources: Ints, added: Ints, masses: Floats, is_dead: NDArray[np.bool_]) -> None:
-        """Moves hypotheses to their new slots; those with a new symbol have its mass."""
+        """Move hypotheses to their new slots; extended ones get their new mass."""
         is_new = added != NO_TOKEN
         rows = self._rows
         key = self._key[rows, sources]
@@ -120,7 +120,7 @@ class Beam:
         longer ^= longer >> _SHIFT
         self._parent_key = np.where(is_new, key, self._parent_key[rows, sources])
         self._key = np.where(is_new, longer, key)
-        # a slot without mass must never pass for the prefix that it would be
+        # A slot without mass must never match the hash of its prefix.
         self._key[is_dead], self._parent_key[is_dead] = _DEAD, _NONE
         self._blank = np.where(is_new, -np.inf, self._blank[rows, sources])
         self._symbol = np.where(is_new, masses, self._symbol[rows, sources])
@@ -128,10 +128,10 @@ class Beam:
         self._history.append((sources.astype(np.int32), added.astype(np.int32)))
 
     def prefixes(self) -> list[list[list[int]]]:
-        """Reads the symbols of all hypotheses back.
+        """Trace back the symbols of all hypotheses.
 
         Returns:
-            Symbols by utterance and slot; an empty slot's are of no use.
+            Symbols by utterance and slot; those of an empty slot have no meaning.
         """
         slots = np.broadcast_to(np.arange(self._key.shape[1]), self._key.shape)
         added = []

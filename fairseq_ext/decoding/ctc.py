@@ -1,7 +1,7 @@
 """CTC decoding of batches: greedy, and prefix beam search with or without a language model.
 
-Log-probabilities may lie on any device: frames are thinned out there, in one go; the search itself runs on the CPU, in
-arrays over all utterances of the batch (`beam`).
+Log-probabilities may be on any device: frames are pruned there; the search itself runs on the CPU, in arrays over all
+utterances of the batch (`beam`).
 
 Shapes: B utterances, T frames, V symbols in fairseq's order, the blank first (see the package).
 """
@@ -28,10 +28,10 @@ class Hypothesis:
 
     Attributes:
         text: words with single spaces.
-        tokens: the symbols that spell it; of several spellings in a beam, the likeliest.
-        score: what it was ranked by: ctc + alpha lm + beta per word + unk_score per unknown word.
-        ctc: ln p of the text by the sound: the sum over its alignments in the beam; in greedy decoding, of the one.
-        lm: ln p by the language model, end of sentence included; 0 without one.
+        tokens: symbols of the text; of several spellings in a beam, the likeliest.
+        score: value for ranking: ctc + alpha lm + beta per word + unk_score per unknown word.
+        ctc: acoustic ln p: summed over the alignments in the beam, or of the one path of greedy decoding.
+        lm: ln p of the language model, end of sentence included; 0 without one.
     """
 
     text: str
@@ -58,20 +58,20 @@ class BeamConfig:
         default=USUAL_WEIGHTS.alpha, metadata={"help": "weight of ln p of the language model"}
     )
     beta: float = field(
-        default=USUAL_WEIGHTS.beta, metadata={"help": "reward per word; acts with a language model only"}
+        default=USUAL_WEIGHTS.beta, metadata={"help": "score per word; used with a language model only"}
     )
     unk_score: float = field(
         default=USUAL_WEIGHTS.unk_score,
-        metadata={"help": "added per word that the language model does not know, 0 or less"},
+        metadata={"help": "score per word that is not in the language model, 0 or less"},
     )
 
 
 def text_of(tokens: Sequence[int], symbols: Sequence[str]) -> str:
-    """Writes symbols out.
+    """Convert symbols to text.
 
     Args:
-        tokens: symbols by number.
-        symbols: (V,) their names.
+        tokens: symbol indices.
+        symbols: V symbols.
 
     Returns:
         The text: letters joined, `|` or `▁` as spaces.
@@ -81,13 +81,13 @@ def text_of(tokens: Sequence[int], symbols: Sequence[str]) -> str:
 
 
 def best_path(log_probs: Tensor) -> Tensor:
-    """The likeliest symbol of every frame; specials but the blank are out of the question.
+    """Return the likeliest symbol of every frame, never a special symbol other than the blank.
 
     Args:
-        log_probs: (B, T, V).
+        log_probs: ln p, (B, T, V).
 
     Returns:
-        (B, T) int64.
+        Symbol indices, (B, T) int64.
     """
     best, symbol = log_probs[..., NUM_SPECIAL:].max(-1)
     return torch.where(log_probs[..., BLANK] >= best, BLANK, symbol + NUM_SPECIAL)
@@ -95,18 +95,18 @@ def best_path(log_probs: Tensor) -> Tensor:
 
 @torch.no_grad()
 def greedy(log_probs: Tensor, lengths: Tensor, symbols: Sequence[str]) -> list[Hypothesis]:
-    """Takes the likeliest symbol of every frame, and drops repeats and blanks.
+    """Take the likeliest symbol of every frame, and drop repeats and blanks.
 
     Args:
-        log_probs: (B, T, V) ln p, on any device.
-        lengths: (B,) valid frames.
-        symbols: (V,) fairseq's order.
+        log_probs: ln p, (B, T, V), on any device.
+        lengths: number of valid frames, (B,).
+        symbols: V symbols in fairseq's order.
 
     Returns:
         One hypothesis per utterance.
 
     Raises:
-        ValueError: for other shapes, or what cannot be ln p.
+        ValueError: other shapes, or values that cannot be ln p.
     """
     check(log_probs, lengths, symbols)
     path = best_path(log_probs)
@@ -121,15 +121,15 @@ def greedy(log_probs: Tensor, lengths: Tensor, symbols: Sequence[str]) -> list[H
 
 
 class BeamSearch:
-    """Prefix beam search.
+    """Prefix beam search with or without a language model.
 
     Args:
-        symbols: (V,) fairseq's order; `|` between words, or pieces with `▁` before words.
-        config: see `BeamConfig`.
-        lm: a model of words, whose text was normalised as the recogniser's.
+        symbols: V symbols in fairseq's order; `|` between words, or pieces with `▁` before words.
+        config: settings; None = the defaults of `BeamConfig`.
+        lm: language model of words, normalised like the recogniser's transcripts; None = no language model.
 
     Raises:
-        ValueError: for settings that cannot work, or a model without a word that the symbols can spell.
+        ValueError: a setting is out of range, or the symbols can spell no word of the language model.
     """
 
     def __init__(
@@ -141,13 +141,13 @@ class BeamSearch:
         self.lexicon = None if lm is None else Lexicon(lm, self.symbols)
 
     def reweighted(self, **changes: float) -> "BeamSearch":
-        """Changes settings; the language model is shared.
+        """Return a search with other settings and the same language model.
 
         Args:
-            changes: fields of `BeamConfig`.
+            changes: fields of `BeamConfig` to change.
 
         Returns:
-            Another search.
+            The new search.
         """
         other = BeamSearch(self.symbols, replace(self.config, **changes))  # type: ignore[arg-type]
         other.lexicon = self.lexicon
@@ -155,17 +155,17 @@ class BeamSearch:
 
     @torch.no_grad()
     def __call__(self, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
-        """Decodes a batch; an utterance's result does not depend on the others.
+        """Decode a batch; the result of an utterance does not depend on the others.
 
         Args:
-            log_probs: (B, T, V) ln p, on any device.
-            lengths: (B,) valid frames.
+            log_probs: ln p, (B, T, V), on any device.
+            lengths: number of valid frames, (B,).
 
         Returns:
-            For each utterance its best texts, the best one first.
+            The best texts of each utterance, the best one first.
 
         Raises:
-            ValueError: for other shapes, or what cannot be ln p.
+            ValueError: other shapes, or values that cannot be ln p.
         """
         check(log_probs, lengths, self.symbols)
         frames = thin_out(
@@ -191,7 +191,7 @@ class BeamSearch:
         return WordFusion(lexicon, shape, alpha=cfg.alpha, beta=cfg.beta, unk_score=cfg.unk_score)
 
     def _ranked(self, prefixes: list[list[int]], ctc: Floats, bonus: Floats) -> list[Hypothesis]:
-        """Joins the spellings of a text (with and without a last `|`, say) and sorts the texts."""
+        """Join the spellings of a text, such as with and without a last `|`, and sort the texts."""
         joined: dict[str, tuple[tuple[int, ...], float, float]] = {}
         for k in np.argsort(-ctc, kind="stable"):
             if np.isneginf(ctc[k]):

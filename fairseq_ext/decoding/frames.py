@@ -1,6 +1,6 @@
-"""Frames of log-probabilities: checked, and thinned out for the search, on the device that they lie on.
+"""Frames of log-probabilities: checked, and pruned for the search, on their device.
 
-Shapes: B utterances, T frames, F of them that are kept, V symbols in fairseq's order, N symbols that are tried.
+Shapes: B utterances, T frames, F of them kept, V symbols in fairseq's order, N symbols that are tried.
 """
 
 import math
@@ -21,14 +21,14 @@ NUM_SPECIAL = 4
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """What the search reads: F frames, the utterances side by side, those that have ended at blanks of ln p 0.
+    """The input of the search: F frames of all utterances, padded with blanks of ln p 0.
 
     Attributes:
-        log_probs: (F, B, V).
-        tokens: (F, B, N) symbols by falling ln p, never special ones.
-        values: (F, B, N) their ln p, -inf where too low.
-        widths: (F,) how many of the N some utterance needs.
-        skipped: (B,) ln p of the frames that were left out, all of them blank.
+        log_probs: ln p, (F, B, V).
+        tokens: symbols by falling ln p, never special ones, (F, B, N).
+        values: ln p of these symbols, -inf where too low, (F, B, N).
+        widths: number of the N symbols that some utterance needs, (F,).
+        skipped: summed ln p of the blanks in dropped frames, (B,).
     """
 
     log_probs: Floats
@@ -41,16 +41,16 @@ class Frames:
 def thin_out(
     log_probs: Tensor, lengths: Tensor, *, min_token_log_prob: float, skip_blank_prob: float
 ) -> Frames:
-    """Leaves out the frames and symbols that hardly matter.
+    """Drop frames and symbols that hardly change the result.
 
     Args:
-        log_probs: (B, T, V) ln p.
-        lengths: (B,) valid frames.
+        log_probs: ln p, (B, T, V).
+        lengths: number of valid frames, (B,).
         min_token_log_prob: symbols of lower ln p are not tried in a frame, unless one beats the blank.
-        skip_blank_prob: of a run of frames whose blank is likelier, only the first stays.
+        skip_blank_prob: of a run of frames with a likelier blank, only the first is kept.
 
     Returns:
-        What remains, on the CPU.
+        The pruned frames, on the CPU.
     """
     frames, skipped = _without_silence(log_probs, valid_frames(log_probs, lengths), skip_blank_prob)
     values, tokens = frames[..., NUM_SPECIAL:].sort(-1, descending=True)
@@ -69,10 +69,10 @@ def thin_out(
 
 
 def _without_silence(log_probs: Tensor, valid: Tensor, skip_blank_prob: float) -> tuple[Tensor, Tensor]:
-    """Returns the kept frames (B, F, V), float64, and ln p of the blanks left out (B,)."""
+    """Return the kept frames (B, F, V), float64, and ln p of the blanks left out (B,)."""
     blank = log_probs[..., BLANK]
     silent = valid & (blank > math.log(skip_blank_prob))
-    # The first frame of a run stays: it parts a symbol from its repetition.
+    # The first frame of a run is kept: it separates a symbol from its repetition.
     repeated = silent & torch.nn.functional.pad(silent, (1, 0))[:, :-1]
     kept = valid & ~repeated
     order = torch.argsort(~kept, dim=1, stable=True)[:, : int(kept.sum(1).max())]  # (B, F)
@@ -88,15 +88,15 @@ def _frames_first(batch: Tensor) -> Any:
 
 
 def check(log_probs: Tensor, lengths: Tensor, symbols: Sequence[str]) -> None:
-    """Refuses a batch that cannot be what it should.
+    """Check a batch of log-probabilities.
 
     Args:
-        log_probs: (B, T, V) ln p.
-        lengths: (B,) valid frames.
-        symbols: (V,) fairseq's order.
+        log_probs: ln p, (B, T, V).
+        lengths: number of valid frames, (B,).
+        symbols: V symbols in fairseq's order.
 
     Raises:
-        ValueError: for other shapes, or what cannot be ln p.
+        ValueError: other shapes, or values that cannot be ln p.
     """
     if log_probs.ndim != 3 or log_probs.shape[2] != len(symbols) or not len(log_probs):
         raise ValueError(
@@ -114,19 +114,19 @@ def check(log_probs: Tensor, lengths: Tensor, symbols: Sequence[str]) -> None:
             f"CTC: {len(log_probs)} lengths from 0 to {log_probs.shape[1]} expected, found {lengths.tolist()}; "
             "count frames, not samples"
         )
-    # NaN fails the comparison, too; rounding in half precision may pass 0 a little
+    # NaN fails the comparison, too; in half precision, rounding may give values slightly above 0.
     if not bool(((log_probs <= 0.01).all(-1) | ~valid_frames(log_probs, lengths)).all()):
         raise ValueError("CTC: ln p expected, found values above 0 or NaN; apply log_softmax to the logits")
 
 
 def valid_frames(log_probs: Tensor, lengths: Tensor) -> Tensor:
-    """Tells an utterance's frames from what lies behind its end, which is never looked at and may be anything.
+    """Return which frames are valid; padding may hold any value.
 
     Args:
-        log_probs: (B, T, V).
-        lengths: (B,).
+        log_probs: ln p, (B, T, V).
+        lengths: number of valid frames, (B,).
 
     Returns:
-        (B, T) bool.
+        Mask, (B, T) bool.
     """
     return torch.arange(log_probs.shape[1], device=log_probs.device) < lengths.to(log_probs.device)[:, None]

@@ -1,9 +1,9 @@
-"""Words of hypotheses, scored by an n-gram model while their letters are still coming in (shallow fusion).
+"""Shallow fusion: the words of hypotheses are scored by an n-gram model as they grow letter by letter.
 
-A hypothesis earns, at the end of each word, alpha ln p(word | words before) + beta (Hannun et al. 2014, "First-pass
+A hypothesis gets, at the end of each word, alpha ln p(word | words before) + beta (Hannun et al. 2014, "First-pass
 large vocabulary continuous speech recognition using bi-directional recurrent DNNs", section 4), and at its own end
-alpha ln p(`</s>`). A letter trie of the model's vocabulary turns letters into words without handling any string, and
-tells at once when a beginning can no longer become a known word.
+alpha ln p(`</s>`). A letter trie of the model's vocabulary maps letters to words without any strings, and shows as soon
+as a prefix can no longer become a known word.
 
 Shapes: B utterances, K hypotheses of each, V symbols, N words, L letters of the longest one.
 """
@@ -18,19 +18,19 @@ from .ngram import SENTENCE_END, SENTENCE_START, UNKNOWN, Floats, NgramModel
 from .trie import NO_NODE, Ints, Trie
 
 NO_LETTER = -1
-# A symbol that is no unit of a hypothesis: it keeps the one it has.
+# In the place of a symbol: the hypothesis does not grow.
 NO_TOKEN = -1
 
 
 class Lexicon:
-    """How symbols spell the words of a language model.
+    """The spelling of a language model's words in symbols.
 
     Args:
-        lm: the model.
-        symbols: (V,) fairseq's order, the four special ones first; `|` between words or `▁` before them.
+        lm: language model.
+        symbols: V symbols in fairseq's order, the four special ones first; `|` between words or `▁` before them.
 
     Raises:
-        ValueError: when no word of the model can be spelled, or a piece spans two words.
+        ValueError: no word of the model can be spelled, or a piece spans two words.
     """
 
     def __init__(self, lm: NgramModel, symbols: Sequence[str]) -> None:
@@ -43,7 +43,7 @@ class Lexicon:
         self.trie, self.word_at = _word_trie(lm, letters)
 
     def spell(self, nodes: Ints, tokens: Ints) -> Ints:
-        """Follows the letters of one symbol from each node.
+        """Follow the letters of one symbol from each node.
 
         Args:
             nodes: any shape; `NO_NODE` stays.
@@ -75,7 +75,7 @@ def _padded(rows: Sequence[Sequence[int]]) -> Ints:
 
 
 def _word_trie(lm: NgramModel, letters: dict[str, int]) -> tuple[Trie, Ints]:
-    """Returns the trie of all words that can be spelled, and the word at each of its nodes (else `<unk>`)."""
+    """Return the trie of all words that can be spelled, and the word id at each node (else `<unk>`)."""
     specials = {UNKNOWN, SENTENCE_START, SENTENCE_END}
     known = letters.keys()
     ids = [i for i, word in enumerate(lm.words) if word not in specials and known >= set(word)]
@@ -95,17 +95,17 @@ def _word_trie(lm: NgramModel, letters: dict[str, int]) -> tuple[Trie, Ints]:
 
 
 class WordFusion:
-    """What the language model knows of every hypothesis of a beam.
+    """The language model state and score of every hypothesis of a beam.
 
     Attributes:
-        bonus: (B, K) what the words so far add to ln p of the sound.
+        bonus: score of the words so far, added to the acoustic ln p, (B, K).
 
     Args:
-        lexicon: model and spelling.
+        lexicon: language model and spelling.
         shape: B and K.
         alpha: weight of ln p(word).
-        beta: reward of each word.
-        unk_score: added for each word that the model does not know, beside alpha ln p(`<unk>`).
+        beta: score of each word.
+        unk_score: score of each unknown word, beside alpha ln p(`<unk>`).
     """
 
     def __init__(
@@ -118,26 +118,26 @@ class WordFusion:
         self._context: Ints = np.full(shape, lexicon.lm.start)  # state of the language model before that word
 
     def word_end(self) -> tuple[Floats, Ints]:
-        """Scores what would follow if the current words ended here.
+        """Score the current words as if they ended here.
 
         Returns:
-            What that adds to the bonus, 0 where no letter has come yet, and the contexts afterwards; both (B, K).
+            Change of the bonus, 0 where there is no letter yet, and the contexts afterwards; both (B, K).
         """
         lm, spelled = self.lexicon.lm, self._spelled
         words = np.where(spelled == NO_NODE, lm.unknown, self.lexicon.word_at[spelled])
         log_prob, contexts = lm.score(self._context, words)
-        # a word that fell out of the trie has paid already
+        # A word that left the trie has got its unk_score already.
         unpaid = (words == lm.unknown) & (spelled != NO_NODE)
         gain = self.alpha * log_prob + self.beta + self.unk_score * unpaid
         return np.where(spelled == 0, 0.0, gain), np.where(spelled == 0, self._context, contexts)
 
     def advance(self, sources: Ints, tokens: Ints, word_end: tuple[Floats, Ints] | None) -> None:
-        """Replaces the hypotheses by their successors.
+        """Replace the hypotheses by their successors.
 
         Args:
-            sources: (B, K) hypothesis that each goes on from.
-            tokens: (B, K) symbol that it adds, or `NO_TOKEN`.
-            word_end: from `word_end`; None when no token ends a word.
+            sources: slot of the hypothesis that each one extends, (B, K).
+            tokens: symbol that is added, or `NO_TOKEN`, (B, K).
+            word_end: result of `word_end`; None when no token ends a word.
         """
         bonus = np.take_along_axis(self.bonus, sources, 1)
         context = np.take_along_axis(self._context, sources, 1)
@@ -152,10 +152,10 @@ class WordFusion:
         self.bonus, self._context, self._spelled = bonus, context, longer
 
     def finish(self) -> Floats:
-        """Ends the last words and the sentences.
+        """Add the scores of the last words and the ends of sentences.
 
         Returns:
-            (B, K) the bonus of the finished hypotheses.
+            Bonus of the finished hypotheses, (B, K).
         """
         gain, contexts = self.word_end()
         end = np.full(contexts.shape, self.lexicon.lm.word_id(SENTENCE_END))

@@ -19,8 +19,8 @@ from .trie import NO_NODE, Ints, Trie
 
 Bools = NDArray[np.bool_]
 
-# Discounts of n-grams seen once, twice, more often, where the text is too small to estimate them (those of KenLM's
-# lmplz --discount_fallback).
+# Discounts of n-grams seen once, twice, or more often, where the text is too small to estimate them: those of KenLM's
+# lmplz --discount_fallback.
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
 # By convention, ARPA files give `<s>` this log10 probability: it is never predicted.
 NEVER_LOG10 = -99.0
@@ -31,11 +31,11 @@ class _Order:
     """The n-grams of one order.
 
     Attributes:
-        start: node of the first.
-        parents: (N,) node of the context.
-        suffixes: (N,) node of the n-gram without its first word.
-        begins: (N,) bool, whether that first word is `<s>`.
-        counts: (N,) how often each occurs.
+        start: node of the first n-gram.
+        parents: node of the context, (N,).
+        suffixes: node of the n-gram without its first word, (N,).
+        begins: whether the first word is `<s>`, (N,) bool.
+        counts: number of occurrences, (N,).
     """
 
     start: int
@@ -46,17 +46,17 @@ class _Order:
 
 
 def train(texts: Iterable[str], order: int = 3) -> NgramModel:
-    """Trains a model.
+    """Train an n-gram model.
 
     Args:
-        texts: one sentence each, normalised, words separated by spaces; empty ones are skipped.
-        order: words of the longest n-grams; fewer when no sentence is that long.
+        texts: normalised sentences, words separated by spaces; empty ones are skipped.
+        order: length of the longest n-grams; smaller when no sentence is that long.
 
     Returns:
         The model, p summing to one over all words, `</s>` and `<unk>` after any context.
 
     Raises:
-        ValueError: for an order below 1, no text, or a text with one of the special words.
+        ValueError: the order is below 1, there is no text, or a text contains a special word.
     """
     if order < 1:
         raise ValueError(f"language model: an order of 1 or more expected, found {order}; change the setting")
@@ -68,7 +68,7 @@ def train(texts: Iterable[str], order: int = 3) -> NgramModel:
 
 
 def _read(texts: Iterable[str]) -> tuple[list[str], Ints, Ints]:
-    """Returns the vocabulary, the word id at every position (P,) and where its sentence ends (P,)."""
+    """Return the vocabulary, the word id at every position (P,) and where its sentence ends (P,)."""
     specials = [UNKNOWN, SENTENCE_START, SENTENCE_END]
     ids = {word: i for i, word in enumerate(specials)}
     tokens: list[int] = []
@@ -91,7 +91,7 @@ def _read(texts: Iterable[str]) -> tuple[list[str], Ints, Ints]:
 
 
 def _count(words: list[str], ids: Ints, ends: Ints, order: int) -> tuple[Trie, list[_Order]]:
-    """Finds the n-grams of every order; the first of the list is the unigrams."""
+    """Find the n-grams of every order; the first of the list is the unigrams."""
     trie, orders = Trie(len(words)), []
     shorter = np.zeros(len(ids) + 1, dtype=np.int64)  # node of the (k-1)-gram that starts at each position
     for k in range(1, order + 1):
@@ -110,7 +110,7 @@ def _count(words: list[str], ids: Ints, ends: Ints, order: int) -> tuple[Trie, l
 
 
 def _order(trie: Trie, start: int, nodes: Ints, suffixes_at: Ints, begins_at: Bools) -> _Order:
-    """Gathers what is known at the positions of an order's n-grams into one entry per n-gram."""
+    """Reduce the positions of an order's n-grams to one entry per n-gram."""
     num = trie.num_nodes - start
     suffixes, begins = np.zeros(num, dtype=np.int64), np.zeros(num, dtype=bool)
     suffixes[nodes - start] = suffixes_at
@@ -120,7 +120,7 @@ def _order(trie: Trie, start: int, nodes: Ints, suffixes_at: Ints, begins_at: Bo
 
 
 def _estimate(words: list[str], trie: Trie, orders: list[_Order]) -> tuple[Floats, Floats]:
-    """Returns ln p and ln back-off weight of every node."""
+    """Return ln p and ln back-off weight of every node."""
     prob = np.ones(trie.num_nodes)
     backoff = np.ones(trie.num_nodes)
     prob[0] = 1 / (len(words) - 1)  # the uniform distribution: all words but <s>
@@ -143,20 +143,19 @@ def _estimate(words: list[str], trie: Trie, orders: list[_Order]) -> tuple[Float
 
 
 def _left_contexts(order: _Order, longer: _Order) -> Ints:
-    """Counts of a lower order: how many different words precede, but occurrences after `<s>` (Heafield, section
-    3.1)."""
+    """Return adjusted counts: different preceding words, or occurrences for n-grams after `<s>` (Heafield, 3.1)."""
     preceding = np.bincount(longer.suffixes - order.start, minlength=len(order.counts))
     return np.where(order.begins, order.counts, preceding)
 
 
 def discounts_of(counts: Ints) -> Floats:
-    """Discounts by count, Chen & Goodman 1999, equation (26).
+    """Estimate the discounts by count (Chen & Goodman 1999, equation 26).
 
     Args:
-        counts: (N,) adjusted counts of an order's n-grams.
+        counts: adjusted counts of an order's n-grams, (N,).
 
     Returns:
-        (4,) discounts for the counts 0, 1, 2 and 3 or more; `FALLBACK_DISCOUNTS` when some count of 1 to 4 never
+        Discounts of the counts 0, 1, 2 and 3 or more, (4,); `FALLBACK_DISCOUNTS` when some count of 1 to 4 never
         occurs, or the estimate is not between 0 and the count.
     """
     n1, n2, n3, n4 = (int((counts == i).sum()) for i in range(1, 5))

@@ -1,4 +1,4 @@
-"""The language model's weights, and the file beside a checkpoint with those that a development set chose for it."""
+"""The weights of a language model in decoding, and their file beside a checkpoint."""
 
 import json
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ _KEYS = ("lm", "alpha", "beta", "unk_score", "beam", "tuned_on")
 
 @dataclass(frozen=True, slots=True)
 class LmWeights:
-    """What a word adds to ln p of the sound: alpha ln p(word | words before) + beta, and more for unknown ones.
+    """The weights of a word's score: alpha ln p(word | words before) + beta, and unk_score if it is unknown.
 
     Attributes:
         alpha: weight of ln p of the language model.
-        beta: reward per word.
-        unk_score: added for each word that the language model does not know; 0 or less.
+        beta: score per word.
+        unk_score: score per unknown word, 0 or less.
     """
 
     alpha: float
@@ -27,33 +27,33 @@ class LmWeights:
     unk_score: float
 
 
-# Where nothing was chosen. Without a price of their own, made-up words cost no more than rare ones.
+# Used where nothing was tuned. Without an unk_score, misspelled words would cost no more than rare ones.
 USUAL_WEIGHTS = LmWeights(alpha=0.5, beta=1.0, unk_score=-10.0)
 
 
 def write_lm_weights(checkpoint: Path, settings: Mapping[str, Any]) -> None:
-    """Writes CHECKPOINT's folder/lm_weights.json.
+    """Write lm_weights.json to the folder of a checkpoint.
 
     Args:
-        checkpoint: that decoded the development set.
-        settings: `lm` (name of its file), the weights, `beam` and `tuned_on`; others are left out.
+        checkpoint: checkpoint that decoded the development set.
+        settings: `lm` (name of its file), the weights, `beam` and `tuned_on`; other keys are dropped.
     """
     text = json.dumps({key: settings[key] for key in _KEYS}, ensure_ascii=False, indent=1)
     write_bytes(checkpoint.with_name(NAME), f"{text}\n".encode())
 
 
 def read_lm_weights(checkpoint: Path, lm: Path) -> LmWeights | None:
-    """Finds the weights for a language model.
+    """Read the tuned weights for a language model.
 
     Args:
-        checkpoint: the recogniser's.
-        lm: the ARPA file; weights of one of another name do not count.
+        checkpoint: checkpoint of the recogniser.
+        lm: ARPA file; weights for a file of another name are not used.
 
     Returns:
-        The weights; None when none were chosen.
+        The weights; None when none were tuned.
 
     Raises:
-        ValueError: for a damaged file.
+        ValueError: the file is damaged.
     """
     path = checkpoint.with_name(NAME)
     if not path.is_file():

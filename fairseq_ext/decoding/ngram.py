@@ -1,8 +1,8 @@
 """N-gram language models: back-off scoring of many words at once, perplexity.
 
-A model gives ln p(word | the words before), natural logarithms throughout. `kneser_ney.train` makes one from texts,
-`arpa.read_arpa` reads one; both hand over a trie of its n-grams, whose nodes serve as states: the state after some
-words is the longest n-gram at their end that can still be a context.
+A model gives ln p(word | the words before), natural logarithms throughout. `kneser_ney.train` trains one on texts,
+`arpa.read_arpa` reads one. The nodes of the trie of its n-grams serve as states: the state after some words is the
+longest n-gram at their end that can still be a context.
 """
 
 import math
@@ -18,20 +18,20 @@ from .trie import NO_NODE, Ints, Trie
 Floats = NDArray[np.float64]
 
 UNKNOWN, SENTENCE_START, SENTENCE_END = "<unk>", "<s>", "</s>"
-# Sentences that `perplexity` scores side by side.
+# Number of sentences that `perplexity` scores at once.
 _CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Perplexity:
-    """How well a model predicts texts; each sentence counts one token more than its words, its end.
+    """The perplexity of texts; the end of each sentence counts as a token.
 
     Attributes:
-        num_sentences: their number.
-        num_tokens: words and ends of sentences.
-        num_oov: words that the model does not know.
-        log_prob: ln p of all tokens, the unknown words at p(`<unk>`).
-        log_prob_known: ln p without the unknown words.
+        num_sentences: number of sentences.
+        num_tokens: number of words and ends of sentences.
+        num_oov: number of unknown words.
+        log_prob: ln p of all tokens, with p(`<unk>`) for unknown words.
+        log_prob_known: ln p of the known tokens.
     """
 
     num_sentences: int
@@ -56,7 +56,7 @@ class NgramModel:
     """A back-off model over words.
 
     Args:
-        words: the vocabulary; a word's id is its place. It holds `<unk>`.
+        words: vocabulary with `<unk>`; a word's id is its position.
         trie: the n-grams as word ids; every word is a unigram.
         log_prob: ln p(last word | others) of every node; the root's is not used.
         backoff: ln of the back-off weight of every node as a context; the root's is not used.
@@ -78,35 +78,35 @@ class NgramModel:
 
     @property
     def order(self) -> int:
-        """Words of the longest n-grams."""
+        """Length of the longest n-grams."""
         return self.trie.num_levels
 
     @property
     def start(self) -> int:
-        """The state at the start of a sentence."""
+        """State at the start of a sentence."""
         sentence_start = self.ids.get(SENTENCE_START)
         if sentence_start is None:
             return 0
         return int(self._state[self.trie.find(np.array([[sentence_start]]))[0]])
 
     def word_id(self, word: str) -> int:
-        """Looks a word up.
+        """Return the id of a word.
 
         Args:
-            word: normalised as the training text was.
+            word: word, normalised like the training text.
 
         Returns:
-            Its id; that of `<unk>` for an unknown one.
+            Id of the word, or of `<unk>` for an unknown one.
         """
         return self.ids.get(word, self.unknown)
 
     def score(self, states: Ints, words: Ints) -> tuple[Floats, Ints]:
-        """Scores a word after each state (Katz 1987: the longest known n-gram, else the back-off weight times p
+        """Score a word after each state (Katz 1987: the longest known n-gram, else the back-off weight times p
         after a shorter context).
 
         Args:
-            states: any shape.
-            words: their ids, the same shape.
+            states: states, any shape.
+            words: word ids, the same shape.
 
         Returns:
             ln p(word | state) and the states after the words, both of that shape.
@@ -116,9 +116,9 @@ class NgramModel:
         return log_prob, self._state[nodes].reshape(states.shape)
 
     def _longest(self, contexts: Ints, words: Ints) -> tuple[Ints, Floats]:
-        """Finds context + word, shortening the context where needed; returns nodes and ln of the weights paid.
+        """Find context + word, and shorten the context where needed; return nodes and ln of the back-off weights.
 
-        It ends since every word is a unigram.
+        The loop ends because every word is a unigram.
         """
         nodes = self.trie.step(contexts, words)
         weights = np.zeros(len(nodes))
@@ -133,24 +133,24 @@ class NgramModel:
         return nodes, weights
 
     def score_words(self, words: Sequence[str], *, end: bool = True) -> float:
-        """Scores a sentence.
+        """Score a sentence.
 
         Args:
-            words: its words.
-            end: whether the end of the sentence counts too.
+            words: words of the sentence.
+            end: whether the end of the sentence is scored, too.
 
         Returns:
-            ln p.
+            ln p of the sentence.
         """
         rows = self._rows([words])
         log_prob, _ = self._score_rows(rows if end else rows[:, :-1])
         return float(log_prob.sum())
 
     def perplexity(self, texts: Iterable[str]) -> Perplexity:
-        """Measures how well the model predicts texts.
+        """Compute the perplexity of texts.
 
         Args:
-            texts: one sentence each, words separated by spaces.
+            texts: sentences, words separated by spaces.
 
         Returns:
             The counts and sums.
@@ -170,7 +170,7 @@ class NgramModel:
         return Perplexity(num_sentences, num_tokens, num_oov, total, known)
 
     def _rows(self, sentences: Sequence[Sequence[str]]) -> Ints:
-        """Word ids with the end of the sentence, padded with -1; shape (sentences, longest + 1)."""
+        """Return word ids with the end of the sentence, padded with -1, (sentences, longest + 1)."""
         rows = np.full((len(sentences), 1 + max(map(len, sentences))), -1, dtype=np.int64)
         end = self.word_id(SENTENCE_END)
         for row, words in zip(rows, sentences, strict=True):
@@ -178,7 +178,7 @@ class NgramModel:
         return rows
 
     def _score_rows(self, rows: Ints) -> tuple[Floats, NDArray[np.bool_]]:
-        """ln p of every token (0 for padding), and which are tokens; both of the shape of the rows."""
+        """Return ln p of every token (0 for padding), and which are tokens; both of the shape of the rows."""
         is_token = rows >= 0
         log_prob = np.zeros(rows.shape)
         states = np.full(len(rows), self.start)

@@ -1,4 +1,4 @@
-"""Timed words written out: plain text, JSON, and SubRip subtitles."""
+"""Timed words as plain text, JSON, and SubRip subtitles."""
 
 import json
 import math
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """A word and when it was said.
+    """A word with its times.
 
     Attributes:
         text: the word.
-        start_s: its start in the recording, s.
-        end_s: its end, s.
-        confidence: geometric mean of p over its frames, 0 to 1.
+        start_s: start in the recording, s.
+        end_s: end in the recording, s.
+        confidence: geometric mean of p over the frames, 0 to 1.
     """
 
     text: str
@@ -26,14 +26,14 @@ class TimedWord:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """When a subtitle ends. The defaults are those of Netflix's Timed Text Style Guide (general requirements).
+    """The limits of a subtitle, by default those of Netflix's Timed Text Style Guide (general requirements).
 
     Attributes:
-        max_line_chars: characters of a line; a longer word has a line of its own.
-        max_lines: lines of a subtitle.
-        max_duration_s: from its first word's start to its last word's end, s.
-        min_duration_s: it stays at least so long, unless the next one comes, s.
-        max_pause_s: a longer silence between two words parts them, s.
+        max_line_chars: characters in a line; a longer word gets its own line.
+        max_lines: lines in a subtitle.
+        max_duration_s: longest time from the first word's start to the last word's end, s.
+        min_duration_s: shortest time on screen, unless the next subtitle starts, s.
+        max_pause_s: longest pause between two words of a subtitle, s.
     """
 
     max_line_chars: int = 42
@@ -45,12 +45,12 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Subtitle:
-    """What is shown at a time.
+    """A subtitle.
 
     Attributes:
-        lines: of text.
-        start_s: when it appears, s.
-        end_s: when it goes, s.
+        lines: lines of text.
+        start_s: time at which it appears, s.
+        end_s: time at which it disappears, s.
     """
 
     lines: tuple[str, ...]
@@ -59,22 +59,22 @@ class Subtitle:
 
 
 def to_text(words: Sequence[TimedWord]) -> str:
-    """Joins words.
+    """Join words to a line of text.
 
     Args:
-        words: in order.
+        words: words in order.
 
     Returns:
-        One line, with its line end.
+        One line, with a line break.
     """
     return " ".join(word.text for word in words) + "\n"
 
 
 def to_json(words: Sequence[TimedWord]) -> str:
-    """Writes words with their times.
+    """Format words with their times as JSON.
 
     Args:
-        words: in order.
+        words: words in order.
 
     Returns:
         `{"text": ..., "words": [{"word", "start_s", "end_s", "confidence"}, ...]}`, times to the millisecond.
@@ -94,14 +94,14 @@ def to_json(words: Sequence[TimedWord]) -> str:
 
 
 def to_srt(words: Sequence[TimedWord], layout: Layout | None = None) -> str:
-    """Writes SubRip subtitles.
+    """Format words as SubRip subtitles.
 
     Args:
-        words: in order.
-        layout: see `Layout`.
+        words: words in order.
+        layout: limits; None = the defaults of `Layout`.
 
     Returns:
-        The file's text; empty without words.
+        Contents of the file; empty without words.
     """
     blocks = [
         f"{number}\n{_clock(cue.start_s)} --> {_clock(cue.end_s)}\n" + "\n".join(cue.lines) + "\n"
@@ -118,11 +118,11 @@ def _clock(time_s: float) -> str:
 
 
 def subtitles(words: Sequence[TimedWord], layout: Layout | None = None) -> list[Subtitle]:
-    """Cuts words into subtitles: at long pauses, and, where the room ends, at the longest pause of the second half.
+    """Cut words into subtitles: at long pauses, and beyond the limits at the longest pause of the second half.
 
     Args:
-        words: in order.
-        layout: see `Layout`.
+        words: words in order.
+        layout: limits; None = the defaults of `Layout`.
 
     Returns:
         The subtitles, which do not overlap.
@@ -151,7 +151,7 @@ def _fits(words: Sequence[TimedWord], layout: Layout) -> bool:
 
 
 def _best_cut(words: Sequence[TimedWord]) -> int:
-    """Words before the longest pause of the second half; without pauses, all but the last."""
+    """Return the number of words before the longest pause of the second half; without pauses, all but the last."""
     places = range(len(words) - 1, (len(words) - 1) // 2, -1)
     return max(places, key=lambda i: words[i].start_s - words[i - 1].end_s)
 
@@ -162,7 +162,7 @@ def _lines(words: Sequence[TimedWord], width: int) -> list[str]:
 
 
 def _subtitle(words: Sequence[TimedWord], next_start_s: float, layout: Layout) -> Subtitle:
-    """Lines of about equal length: the narrowest that are no more in number."""
+    """Break words into lines of about equal length: the narrowest with the least number of lines."""
     num_lines = len(_lines(words, layout.max_line_chars))
     widths = range(1, layout.max_line_chars + 1)
     width = next(w for w in widths if len(_lines(words, w)) <= num_lines)

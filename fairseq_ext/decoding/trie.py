@@ -1,4 +1,4 @@
-"""A trie in sorted arrays: many steps at once, 8 bytes per node.
+"""A trie in sorted arrays: vectorised steps, 8 bytes per node.
 
 Node 0 is the root. A node's number is the rank of its edge (parent, symbol) among all edges plus one; since
 levels are added in order, parents have smaller numbers than their children and the edges stay sorted.
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-# What `step` returns where there is no such child; stepping from it gives it again.
+# Result of `step` where there is no such child, and of a step from it.
 NO_NODE = -1
 
 
@@ -16,7 +16,7 @@ class Trie:
     """Sequences of symbols, added level by level.
 
     Args:
-        num_symbols: symbols are 0 to num_symbols - 1.
+        num_symbols: number of symbols, which are 0 to num_symbols - 1.
     """
 
     def __init__(self, num_symbols: int) -> None:
@@ -27,23 +27,23 @@ class Trie:
 
     @property
     def num_nodes(self) -> int:
-        """Nodes, the root included."""
+        """Number of nodes, with the root."""
         return self.starts[-1]
 
     @property
     def num_levels(self) -> int:
-        """Levels below the root."""
+        """Number of levels below the root."""
         return len(self.starts) - 2
 
     def add_level(self, parents: Ints, symbols: Ints) -> Ints:
-        """Adds the children of the deepest level's nodes; equal edges make one node.
+        """Add children to the nodes of the deepest level; equal edges lead to the same node.
 
         Args:
-            parents: (N,) nodes of the deepest level.
-            symbols: (N,) symbol of each edge.
+            parents: nodes of the deepest level, (N,).
+            symbols: symbol of each edge, (N,).
 
         Returns:
-            (N,) the node at the end of each edge.
+            Node at the end of each edge, (N,).
         """
         assert np.all((parents >= self.starts[-2]) & (parents < self.starts[-1]))
         keys, ranks = np.unique(parents * self.num_symbols + symbols, return_inverse=True)
@@ -53,27 +53,27 @@ class Trie:
         return nodes
 
     def level(self, level: int) -> tuple[Ints, Ints]:
-        """Lists the edges into the nodes of a level.
+        """List the edges into the nodes of a level.
 
         Args:
-            level: 1 for the root's children, and so on.
+            level: number of the level; 1 = children of the root.
 
         Returns:
-            Parents and symbols, both (nodes of the level,), in the order of the nodes.
+            Parents and symbols of the level's nodes, in the order of the nodes.
         """
         keys = self._keys[self.starts[level] - 1 : self.starts[level + 1] - 1]
         parents, symbols = np.divmod(keys, self.num_symbols)
         return parents, symbols
 
     def step(self, nodes: Ints, symbols: Ints) -> Ints:
-        """Follows one edge from each node.
+        """Follow one edge from each node.
 
         Args:
-            nodes: any shape; `NO_NODE` allowed.
-            symbols: of a shape that fits; from 0 on.
+            nodes: nodes or `NO_NODE`, any shape.
+            symbols: symbols, of a shape that broadcasts.
 
         Returns:
-            The children, `NO_NODE` where there is none.
+            Children, `NO_NODE` where there is none.
         """
         keys = nodes * self.num_symbols + symbols
         if not len(self._keys):
@@ -82,13 +82,13 @@ class Trie:
         return np.where(self._keys[ranks] == keys, ranks + 1, NO_NODE)
 
     def find(self, rows: Ints) -> Ints:
-        """Follows whole sequences from the root.
+        """Follow whole sequences from the root.
 
         Args:
-            rows: (N, L) symbols.
+            rows: symbols, (N, L).
 
         Returns:
-            (N,) the nodes at their ends, `NO_NODE` for sequences that are not in the trie.
+            Node at the end of each sequence, (N,); `NO_NODE` for sequences that are not in the trie.
         """
         nodes = np.zeros(len(rows), dtype=np.int64)
         for symbols in rows.T:

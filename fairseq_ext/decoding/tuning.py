@@ -1,7 +1,7 @@
-"""Choice of the language model's weights on a development set: decode it with many, keep the best.
+"""Tuning of the language model's weights on a development set: decode it with many weights, keep the best.
 
-All pairs of alpha and beta are tried with a middling price of unknown words. From the best one the search climbs: to
-any better neighbour in the grid of all three, until there is none. At the upper ends the grid grows by its last step.
+All pairs of alpha and beta are tried with the middle unk_score. From the best pair the search climbs to any better
+neighbour in the grid of all three, until there is none. At its upper ends the grid grows by its last step.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,19 +16,19 @@ from .lm_weights import LmWeights
 
 # ln p of a batch and its valid frames, shapes (B, T, V) and (B,).
 Batch = tuple[Tensor, Tensor]
-# A place in the grid: positions on the axes of alpha, beta and unk_score.
+# A point of the grid: positions on the axes of alpha, beta and unk_score.
 _Place = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Weights to try; an axis grows beyond its last value while that is best, if it has more than one.
+    """The weights to try; an axis of several values grows beyond the last one while that is the best.
 
     Attributes:
         alphas: weights of the language model.
-        betas: rewards per word.
-        unk_scores: additions per unknown word, 0 or less.
-        most: where alphas, betas and unk_scores stop to grow.
+        betas: scores per word.
+        unk_scores: scores per unknown word, 0 or less.
+        most: limits of the growth of alphas, betas and unk_scores.
     """
 
     alphas: Sequence[float] = (0.5, 1.0, 1.5, 2.0)
@@ -39,11 +39,11 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Weights on the development set.
+    """The word errors of one choice of weights on the development set.
 
     Attributes:
         weights: the weights.
-        errors: of the words.
+        errors: word errors.
     """
 
     weights: LmWeights
@@ -52,17 +52,17 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """All trials, in the order in which they were made.
+    """The result of tuning.
 
     Attributes:
-        trials: at least one.
+        trials: all trials in the order in which they were made, at least one.
     """
 
     trials: tuple[Trial, ...]
 
     @property
     def best(self) -> Trial:
-        """The fewest errors; of equals the smallest weights, which lean least on the development set."""
+        """The trial with the fewest errors; of equal ones that with the smallest weights."""
         return min(self.trials, key=_rank)
 
 
@@ -74,20 +74,20 @@ def _rank(trial: Trial) -> tuple[float, ...]:
 def tune(
     search: BeamSearch, batches: Sequence[Batch], references: Iterable[str], grid: Grid | None = None
 ) -> Tuning:
-    """Decodes a development set with weights of a grid, see above.
+    """Decode a development set with the weights of a grid.
 
     Args:
-        search: with a language model; its own weights do not matter.
-        batches: the development set's log-probabilities.
-        references: its texts, row after row of the batches, normalised as hypotheses are to be scored.
-        grid: weights to try; None = the usual ones.
+        search: beam search with a language model; its weights are not used.
+        batches: log-probabilities of the development set.
+        references: normalised reference texts, in the order of the batches.
+        grid: weights to try; None = the defaults of `Grid`.
 
     Returns:
         All trials.
 
     Raises:
-        ValueError: for a search without a language model, an empty grid, no reference word, or another number of
-            references.
+        ValueError: the search has no language model, the grid is empty, there is no reference word, or the number
+            of references differs from that of the hypotheses.
     """
     if search.lexicon is None:
         raise ValueError("tuning: a search with a language model expected, found none; pass lm=")
@@ -113,7 +113,7 @@ def tune(
 
 
 def _around(values: list[float], most: float, position: int) -> range:
-    """A position on an axis and its neighbours; at the end a new one is made, short of the limit."""
+    """Return a position on an axis and its neighbours; at the end the axis grows, up to the limit."""
     if position == len(values) - 1 and len(values) > 1:
         wider = 2 * values[-1] - values[-2]
         if abs(wider) <= abs(most):

@@ -1,8 +1,8 @@
-"""Long recordings: overlapping windows through the recogniser, stitched at the log-probabilities.
+"""Long recordings: overlapping windows through the recogniser, joined at the log-probabilities.
 
-A self-attention encoder's memory grows with the square of the length, and its training saw utterances of seconds. Each
-window gives up half of each overlap, where it lacks the context that its neighbour has. A recogniser that normalises
-its whole input (loudness, say) does so per window here.
+The memory of a self-attention encoder grows with the square of the length, and it was trained on utterances of seconds.
+Each window drops half of each overlap, where it lacks the context that its neighbour has. A recogniser that normalises
+its whole input, such as its loudness, does so per window here.
 
 Shapes: S samples, T frames, V symbols.
 """
@@ -12,34 +12,34 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# As long as the longer utterances of read speech corpora: on longer windows than training saw, recognisers babble.
+# The length of long utterances of read speech corpora: recognisers fail on longer windows than in training.
 WINDOW_S = 20.0
-# Half of it, 2 s, is the context that a frame keeps at least: two or three words.
+# Each frame keeps at least half of this as context, 2 s: two or three words.
 OVERLAP_S = 4.0
 _LEAST_S = 2.0
 _OVERLAP_SHARE = 1 / 3
 
 
 def window_of(long_s: float | None) -> float:
-    """Chooses the length of the windows.
+    """Choose the length of windows.
 
     Args:
-        long_s: length of the longest recordings in training, s; None: not known.
+        long_s: length of the longest recordings in training, s; None = unknown.
 
     Returns:
-        Seconds: so long, from 2 to `WINDOW_S`.
+        That length within 2 s and `WINDOW_S`, s.
     """
     return WINDOW_S if long_s is None else min(max(long_s, _LEAST_S), WINDOW_S)
 
 
 def overlap_of(window_s: float) -> float:
-    """Chooses the overlap of windows.
+    """Choose the overlap of windows.
 
     Args:
-        window_s: their length, s.
+        window_s: length of the windows, s.
 
     Returns:
-        Seconds: a third, `OVERLAP_S` at most.
+        A third of the window, `OVERLAP_S` at most, s.
     """
     return min(OVERLAP_S, window_s * _OVERLAP_SHARE)
 
@@ -55,25 +55,25 @@ def log_probs_of_long(
     overlap_s: float = OVERLAP_S,
     on_progress: Callable[[float], None] | None = None,
 ) -> Tensor:
-    """Runs a recogniser over a recording of any length.
+    """Run a recogniser over a recording of any length.
 
-    Where no frame sees further than half an overlap to either side, the result is that of the whole recording at once.
+    Where the receptive field is at most half an overlap to either side, the result equals that of the whole recording.
 
     Args:
-        waveform: (S,), on the device of the recogniser.
-        log_probs_of: the recogniser: (S',) samples to (T', V) ln p, one frame per hop.
-        sample_rate_hz: of the waveform, Hz.
+        waveform: samples on the device of the recogniser, (S,).
+        log_probs_of: the recogniser: samples (S',) to ln p (T', V), one frame per hop.
+        sample_rate_hz: sample rate of the waveform, Hz.
         hop_samples: samples from one frame to the next.
-        window_s: length of a window, s; a recording up to it is taken whole.
-        overlap_s: what neighbouring windows share, s.
-        on_progress: called after each window with the share of the recording that has been heard, 0 to 1.
+        window_s: length of a window, s; a shorter recording is one window.
+        overlap_s: overlap of neighbouring windows, s.
+        on_progress: called after each window with the share of windows done, 0 to 1.
 
     Returns:
-        (T, V) ln p.
+        ln p, (T, V).
 
     Raises:
-        ValueError: not a vector, a window of no frames, an overlap that is not shorter than it or too short for the
-            recogniser's filters, or a recogniser with another hop.
+        ValueError: the waveform is no vector, a window has no frames, the overlap is not shorter than the window or too
+            short for the recogniser's filters, or the recogniser has another hop.
     """
     if waveform.ndim != 1:
         raise ValueError(f"windows: expected shape (S,), found {tuple(waveform.shape)}; take one channel")
@@ -104,7 +104,7 @@ def log_probs_of_long(
 
 
 def _check_frames(num_frames: int, num_samples: int, hop_samples: int, needed: int | None) -> None:
-    """A frame more than hops is what centred frames give; unpadded convolutions give some less."""
+    """Check the number of frames: centred frames are one more than hops, unpadded convolutions give some less."""
     most = num_samples // hop_samples + 1
     least = 0 if needed is None else needed
     if not least <= num_frames <= most:

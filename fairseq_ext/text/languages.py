@@ -1,7 +1,7 @@
-"""What the normaliser knows of each language, as tables. To add a language, add a row to `LANGUAGES`.
+"""The normaliser's rules of each language, as tables. To add a language, add an entry to `LANGUAGES`.
 
-Alphabets are those of the current orthographies. Words for numbers come from the package num2words; what it does
-not know (clock times, feminine forms, signs) is here, its slips are mended in `numbers`.
+Alphabets are those of the current orthographies. Words for numbers come from the package num2words; what it lacks
+(clock times, feminine forms, signs) is here, its errors are corrected in `numbers`.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 APOSTROPHE, HYPHEN, MIDDLE_DOT = "'", "-", "·"
-# What is typed for the two.
+# Characters that are typed for apostrophe and hyphen.
 SHAPES = str.maketrans({
     **dict.fromkeys("’‘‛ʼʻ´`′＇", APOSTROPHE),
     **dict.fromkeys("‐‑﹣－", HYPHEN),  # not the dashes – and —, which separate words
@@ -25,30 +25,30 @@ class Language:
     """The rules of one language.
 
     Attributes:
-        letters: its alphabet in lower case.
-        joiners: marks that belong to the spelling when a letter stands on either side, dropped elsewhere.
-        folds: letters of other alphabets and how it spells them. A letter that is not listed loses its marks (á -> a)
-            or, when nothing of the alphabet is left, is dropped.
+        letters: alphabet in lower case.
+        joiners: marks that are kept between two letters and dropped elsewhere.
+        folds: letters of other alphabets -> spelling. A letter that is not listed loses its diacritics (á -> a), or is
+            dropped if it is still not in the alphabet.
         clipped: words that end in an apostrophe.
-        numbers: its code in num2words.
+        numbers: code of the language in num2words.
         thousands: characters that group digits by three.
         decimal: character before the decimals.
-        decimal_word: how that is read.
+        decimal_word: word for that character.
         years_in_pairs: whether 1984 is read 19 84.
         decimals_one_by_one: whether decimals are read digit by digit, however few.
-        point_word: how a single character of `thousands` is read where it does not group; empty: not at all.
+        point_word: word for a single `.` that does not group digits; empty = it is not read.
         minus: word for a minus sign.
-        units: sign -> (phrase for exactly one of it, word after any other number or alone).
+        units: sign -> (phrase for exactly one, word after any other number or alone).
         signs: sign -> word.
         ordinals: mark after a number -> form of the ordinal: "m", "f", "mp", "fp", or a special one.
-        ordinal_only: mark -> the only numbers that take it.
+        ordinal_only: mark -> the only numbers that it follows.
         elided_one: the number 1 after an apostrophe, where it differs.
-        one_hour: phrase for one hour; empty: "h" is not read.
+        one_hour: phrase for one hour; empty = "h" is not read.
         hours: word after any other number of hours.
-        clock_hours: whether that word is said between hours and minutes.
+        clock_hours: whether that word is read between hours and minutes.
         clock_feminine: hour of the clock -> its feminine form.
         centuries: words before a century in Roman numerals; ordinal up to ten, cardinal above.
-        century_and: words between two of those.
+        century_and: words between two centuries.
     """
 
     letters: str
@@ -227,46 +227,46 @@ _CODE = re.compile(r"[a-z]{2,8}([-_][a-z0-9]+)*", re.IGNORECASE)
 
 
 def has_rules(code: str) -> bool:
-    """Tells whether a language is in `LANGUAGES`.
+    """Return whether a language is in `LANGUAGES`.
 
     Args:
-        code: as for `language`.
+        code: language code, see `language`.
 
     Returns:
-        Whether its numbers and signs can be spelled.
+        True if numbers and signs of the language can be spelled.
     """
     return _base(code) in LANGUAGES
 
 
 def check_code(code: str) -> None:
-    """Refuses what is no code of a language, with rules or without.
+    """Check that a text is a language code, with rules or without.
 
     Args:
-        code: as for `language`.
+        code: text to check.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: the text is no language code.
     """
     if not _CODE.fullmatch(code):
         raise ValueError(f"language {code!r}: a code such as ca, sv-SE or kmr expected; change the setting")
 
 
 def _base(code: str) -> str:
-    """The language of a code, without its region."""
+    """Return the code without region."""
     return code.replace("_", "-").split("-")[0].lower()
 
 
 def language(code: str) -> Language:
-    """Finds the rules of a language.
+    """Return the rules of a language.
 
     Args:
         code: "ca", or with a region, "pt-BR" or "pt_BR", which is ignored.
 
     Returns:
-        Its rules.
+        The rules.
 
     Raises:
-        ValueError: for a language without rules.
+        ValueError: the language has no rules.
     """
     found = LANGUAGES.get(_base(code))
     if found is None:

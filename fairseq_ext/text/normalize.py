@@ -1,15 +1,15 @@
 """One spelling for every transcript: case, marks, apostrophes, hyphens, numbers in words, no punctuation.
 
-What comes out holds letters of the language, the joiners of `languages`, and single spaces; normalising again
-changes nothing. The rules, in order:
+The result contains letters of the language, the joiners of `languages`, and single spaces; normalising it again changes
+nothing. The rules, in order:
 
 1. Unicode NFC; apostrophes and hyphens of all shapes become ' and -.
 2. Catalan geminate l: ŀl, l.l (between vowels), l•l and other dots become l·l.
-3. Numbers are read out, Roman ones after the word for a century too.
-4. Foreign letters are spelled with the alphabet (ñ -> ny in Catalan), or lose their marks (å -> a). What then is
-   still no letter is dropped: punctuation and signs leave a space, letters of other scripts leave nothing.
-5. Apostrophe and hyphen stay where a letter stands on either side: `d'anar-se'n`, `vint-i-dos`, `nord-occidental`.
-   All others are quotes or dashes, and leave a space.
+3. Numbers become words, also Roman ones after the word for a century.
+4. Foreign letters are spelled with the alphabet (ñ -> ny in Catalan), or lose their diacritics (å -> a). What is
+   still no letter is dropped: punctuation and signs become a space, letters of other scripts nothing.
+5. Apostrophes and hyphens between two letters are kept: `d'anar-se'n`, `vint-i-dos`, `nord-occidental`. All others
+   are quotes or dashes, and become a space.
 
 Languages without rules keep the letters of their texts, see `plain`.
 """
@@ -33,19 +33,20 @@ _LONE_DOT = re.compile(f"(?<!l){MIDDLE_DOT}|{MIDDLE_DOT}(?!l)")
 
 
 def normalize(text: str, language_code: str, *, case: str = "lower") -> str:
-    """Normalises a transcript.
+    """Normalise a transcript.
 
     Args:
-        text: as written.
-        language_code: "ca", or with a region, "pt-BR", which is ignored. Not in `languages.LANGUAGES`: see `plain`.
+        text: transcript.
+        language_code: "ca", or with a region, "pt-BR", which is ignored. For languages that are not in
+            `languages.LANGUAGES` see `plain`.
         case: "lower" or "upper".
 
     Returns:
-        Words, of `alphabet(language_code, case=case)` where there are rules, separated by single spaces; empty when
-        nothing is left.
+        Words separated by single spaces, in the letters of `alphabet(language_code, case=case)` where there are rules;
+        may be empty.
 
     Raises:
-        ValueError: for what is no code of a language, and an unknown case.
+        ValueError: not a language code, or an unknown case.
     """
     _check_case(case)
     normalizer = _normalizer(language_code)
@@ -54,44 +55,44 @@ def normalize(text: str, language_code: str, *, case: str = "lower") -> str:
 
 
 def is_spelled(text: str, language_code: str) -> bool:
-    """Tells whether `normalize` gives what is said: not where digits stand in a language without rules.
+    """Return whether `normalize` keeps all that is said: it drops digits of a language without rules.
 
     Args:
-        text: as written.
-        language_code: as for `normalize`.
+        text: transcript.
+        language_code: see `normalize`.
 
     Returns:
-        False for a text that has lost its numbers once normalised.
+        False for a text that loses its numbers when normalised.
     """
     return has_rules(language_code) or not has_digits(text)
 
 
 def check_choice(language_code: str, case: str) -> None:
-    """Refuses what `normalize` would, before anything is read.
+    """Check the options of `normalize`.
 
     Args:
-        language_code: as for `normalize`.
-        case: as for `normalize`.
+        language_code: see `normalize`.
+        case: see `normalize`.
 
     Raises:
-        ValueError: for what is no code of a language, and an unknown case.
+        ValueError: not a language code, or an unknown case.
     """
     check_code(language_code)
     _check_case(case)
 
 
 def alphabet(language_code: str, *, case: str = "lower") -> frozenset[str]:
-    """Gives the characters that `normalize` may return.
+    """Return the characters that `normalize` may return.
 
     Args:
-        language_code: as for `normalize`.
-        case: as for `normalize`.
+        language_code: see `normalize`.
+        case: see `normalize`.
 
     Returns:
         Letters, joiners and space.
 
     Raises:
-        ValueError: for a language without rules, which has no list of letters, and an unknown case.
+        ValueError: the language has no rules, hence no list of letters, or the case is unknown.
     """
     _check_case(case)
     rules = language(language_code)
@@ -100,19 +101,19 @@ def alphabet(language_code: str, *, case: str = "lower") -> frozenset[str]:
 
 
 def dropped(texts: Iterable[str], language_code: str) -> Counter[str]:
-    """Counts what `normalize` leaves out without a trace: letters of other scripts, unknown signs, lone marks.
+    """Count the characters that `normalize` drops: letters of other scripts, unknown signs, lone diacritics.
 
-    Punctuation, which is expected, is not counted.
+    Punctuation is not counted.
 
     Args:
-        texts: as written.
-        language_code: as for `normalize`.
+        texts: transcripts.
+        language_code: see `normalize`.
 
     Returns:
         Character -> count.
 
     Raises:
-        ValueError: for what is no code of a language.
+        ValueError: not a language code.
     """
     normalizer = _normalizer(language_code)
     return Counter(
@@ -151,17 +152,17 @@ class _Normalizer:
         )
 
     def prepare(self, text: str) -> str:
-        """Steps 1 to 3, in lower case."""
+        """Apply steps 1 to 3, and lower the case."""
         text = unicodedata.normalize("NFC", text).translate(SHAPES)
         if self._has_geminate:
             text = _GEMINATE.sub(f"l{MIDDLE_DOT}l", text)
         if not text.isascii():
             text = "".join(map(_ascii_digit, text))
-        # Lower case may bring combining marks: İ.
+        # Lower case may add combining marks: İ.
         return unicodedata.normalize("NFC", self._numbers.read(text).lower())
 
     def apply(self, text: str) -> str:
-        """All steps, in lower case."""
+        """Apply all steps, in lower case."""
         text = self.prepare(text).translate(self.table)
         if self._stray is not None:
             text = self._stray.sub(lambda match: match[0] if match[1] else " ", text)
@@ -170,18 +171,18 @@ class _Normalizer:
         return self._numbers.read_centuries(" ".join(text.split()))
 
     def upper(self, text: str) -> str:
-        """The same in upper case."""
+        """Convert a normalised text to upper case."""
         return text.upper()
 
 
 def _ascii_digit(character: str) -> str:
-    """Digits of other scripts: ٣ is 3."""
+    """Convert digits of other scripts: ٣ is 3."""
     value = unicodedata.decimal(character, None)
     return character if value is None else str(value)
 
 
 class _Spelling(dict[int, str]):
-    """What becomes of each character, found out when it is first met."""
+    """A translation table of characters, filled as they occur."""
 
     def __init__(self, rules: Language) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Numbers in digits, read out: cardinals, thousands, decimals, ordinals, clock times, signs, centuries.
+"""Numbers in digits to words: cardinals, thousands, decimals, ordinals, clock times, signs, centuries.
 
-The words come from the package num2words, the thin rules around it from `languages`. They know no grammar ("2 dones"
-becomes "dos dones"); telephone numbers and dates are read number by number.
+The words come from the package num2words, the rules around it from `languages`. There is no grammar ("2 dones" becomes
+"dos dones"); telephone numbers and dates are read number by number.
 """
 
 import re
@@ -10,11 +10,11 @@ from functools import partial
 
 from .languages import Language
 
-# Beyond, a number is read digit by digit, as one that begins with 0.
+# Longer numbers are read digit by digit, like those that begin with 0.
 _MAX_DIGITS = 12
 _NO_LETTER = r"(?![^\W\d_])"
 _HOUR, _MINUTE = r"(?P<hour>[01]?\d|2[0-4])", r"(?P<minute>[0-5]\d)"
-# Before a minus sign, lest the hyphens of "covid-19" and "1939-1945" become one.
+# Characters before a minus sign, so that the hyphens of "covid-19" and "1939-1945" are none.
 _BEFORE_MINUS = "\\s([«\"'"
 _ROMAN = {"x": 10, "ix": 9, "v": 5, "iv": 4, "i": 1}
 
@@ -24,10 +24,10 @@ Step = tuple[re.Pattern[str], Reader]
 
 
 class NumberReader:
-    """Reads the numbers of one language.
+    """The reader of the numbers of one language.
 
     Args:
-        rules: of the language.
+        rules: rules of the language.
     """
 
     def __init__(self, rules: Language) -> None:
@@ -37,13 +37,13 @@ class NumberReader:
         self._centuries = re.compile(rf"\b({words}) [ivx]+(?: (?:{between}) [ivx]+)*\b") if words else None
 
     def read(self, text: str) -> str:
-        """Replaces every number in digits, and the signs beside it, by words.
+        """Replace every number in digits, with its signs, by words.
 
         Args:
-            text: with ASCII digits and straight apostrophes.
+            text: text with ASCII digits and straight apostrophes.
 
         Returns:
-            A text without digits; the words are set off by spaces, except after an apostrophe.
+            A text without digits, with spaces around the words except after an apostrophe.
         """
         if not any("0" <= character <= "9" for character in text):
             return text
@@ -52,12 +52,12 @@ class NumberReader:
         return text
 
     def read_centuries(self, text: str) -> str:
-        """Replaces the Roman numerals after the word for a century: "segle xx" becomes "segle vint".
+        """Replace the Roman numerals after the word for a century: "segle xx" becomes "segle vint".
 
-        "segle i" stays: it may be the word "and".
+        "segle i" is kept: it may be the word "and".
 
         Args:
-            text: of words in lower case, single spaces.
+            text: words in lower case with single spaces.
 
         Returns:
             The text.
@@ -65,13 +65,13 @@ class NumberReader:
         return self._centuries.sub(self._century, text) if self._centuries else text
 
     def cardinal(self, number: int) -> str:
-        """Reads a number.
+        """Convert a number to words.
 
         Args:
-            number: not negative.
+            number: number, not negative.
 
         Returns:
-            Its words.
+            The words.
         """
         from num2words import num2words
 
@@ -81,19 +81,19 @@ class NumberReader:
         return words
 
     def ordinal(self, number: int, form: str) -> str:
-        """Reads an ordinal.
+        """Convert an ordinal to words.
 
         Args:
-            number: 1 or more.
+            number: number, 1 or more.
             form: "m", "f", "mp", "fp", or another of `Language.ordinals`.
 
         Returns:
-            Its words.
+            The words.
         """
         from num2words import num2words
 
         code = self._rules.numbers
-        if code == "ca":  # num2words knows no 30th and no feminine
+        if code == "ca":  # num2words has no 30th and no feminine
             return _catalan_ordinal(self.cardinal(number), number, form)
         if form in {"second", "seconde"}:
             return form
@@ -159,7 +159,7 @@ class NumberReader:
         return words
 
     def _pointed(self, match: Match) -> str:
-        """A single point: between a number and just three digits it groups, and is left to `_number`."""
+        """Read a number with a single point; one before exactly three digits groups, and is left to `_number`."""
         if len(match["number"]) <= 3 and len(match["rest"]) == 3:
             return match[0]
         whole, rest = self._integer(match["number"]), self._decimals(match["rest"])
@@ -184,7 +184,7 @@ class NumberReader:
         return " ".join(self.cardinal(int(digit)) for digit in digits)
 
     def _decimals(self, digits: str) -> str:
-        """ "05" is zero five; "25" is a number except where decimals are read one by one."""
+        """Read decimals: "05" is zero five; "25" is a number except where decimals are read one by one."""
         if self._rules.decimals_one_by_one or len(digits) > 2:
             return self._one_by_one(digits)
         return self._integer(digits)
@@ -228,7 +228,7 @@ def _is_elided(match: Match) -> bool:
 
 
 def _roman(numeral: str) -> int:
-    """A numeral up to 39; 0 for what is not one."""
+    """Return the value of a Roman numeral up to 39; 0 for other words."""
     if not re.fullmatch(r"x{0,3}(?:ix|iv|v?i{0,3})", numeral):
         return 0
     return sum(_ROMAN[part] for part in re.findall(r"ix|iv|x|v|i", numeral))
@@ -250,7 +250,7 @@ _CATALAN_ENDINGS = {
 
 
 def _catalan_ordinal(cardinal: str, number: int, form: str) -> str:
-    """Four irregular ones; then the stem of the last word and an ending (GIEC 2016, 18.2)."""
+    """Build an ordinal: four are irregular, others are the stem of the last word and an ending (GIEC 2016, 18.2)."""
     short, long = _CATALAN_ENDINGS[form]
     if number in _CATALAN_FIRST:
         return _CATALAN_FIRST[number] + short

@@ -1,12 +1,13 @@
-"""Spelling of languages without rules: the letters of their texts in lower case, whatever the script.
+"""Normalisation of languages without rules: the letters of any script in lower case.
 
 1. Unicode NFC; apostrophes and hyphens of all shapes become ' and -, except those that Unicode counts as letters
    (ʻ and ʼ, as in Uzbek and Hawaiian).
 2. Lower case; in Turkish, Azerbaijani and Crimean Tatar I is ı and İ is i.
-3. Letters and the marks after them stay (ñ, ł, й, ς, हि, 中), and so do ' and - with a letter on either side. Joiners
-   without a shape of their own leave nothing, all else leaves a space.
+3. Letters with their combining marks are kept (ñ, ł, й, ς, हि, 中), and so are ' and - between two letters. Invisible
+   joiners are dropped, all else becomes a space.
 
-Nothing is read out: a text with digits is not what was said, see `has_digits`. Roman numbers look like words.
+Numbers are not converted to words: a text with digits is not what was said, see `has_digits`. Roman numbers look like
+words.
 """
 
 import re
@@ -16,7 +17,7 @@ from .languages import APOSTROPHE, HYPHEN, SHAPES
 
 _DOTLESS = ("tr", "az", "crh")
 _LOWER_I, _UPPER_I = str.maketrans({"I": "ı", "İ": "i"}), str.maketrans({"i": "İ"})
-_ZERO = "〇"  # counted with the numbers, and written within words
+_ZERO = "〇"  # a number in Unicode, but part of words
 _SHAPES = {
     code: shape for code, shape in SHAPES.items() if not unicodedata.category(chr(code)).startswith("L")
 }
@@ -26,22 +27,22 @@ _STRAY = re.compile(
 
 
 def has_digits(text: str) -> bool:
-    """Tells what cannot be spelled without rules: digits of any script, fractions, Roman numbers of one character.
+    """Return whether a text has digits of any script, fractions, or Roman numbers of one character.
 
     Args:
-        text: as written.
+        text: transcript.
 
     Returns:
-        Whether there is one.
+        True if some of it cannot be spelled without rules.
     """
     return any(unicodedata.category(character)[0] == "N" and character != _ZERO for character in text)
 
 
 class PlainNormalizer:
-    """Normalises a language without rules.
+    """The normaliser of languages without rules.
 
     Args:
-        code: of the language, which matters for the case of i alone.
+        code: language code, which only matters for the case of i.
     """
 
     def __init__(self, code: str) -> None:
@@ -49,13 +50,13 @@ class PlainNormalizer:
         self._is_dotless = re.split("[-_]", code.lower())[0] in _DOTLESS
 
     def prepare(self, text: str) -> str:
-        """Does steps 1 and 2.
+        """Apply steps 1 and 2.
 
         Args:
-            text: as written.
+            text: transcript.
 
         Returns:
-            All of it, in lower case.
+            The text in lower case.
         """
         text = unicodedata.normalize("NFC", text).translate(_SHAPES)
         if self._is_dotless:
@@ -63,10 +64,10 @@ class PlainNormalizer:
         return unicodedata.normalize("NFC", text.lower())
 
     def apply(self, text: str) -> str:
-        """Does all steps.
+        """Apply all steps.
 
         Args:
-            text: as written.
+            text: transcript.
 
         Returns:
             Words in lower case, separated by single spaces.
@@ -75,19 +76,19 @@ class PlainNormalizer:
         return unicodedata.normalize("NFC", " ".join(_STRAY.sub(" ", text).split()))
 
     def upper(self, text: str) -> str:
-        """Writes in upper case.
+        """Convert a normalised text to upper case.
 
         Args:
-            text: of `apply`.
+            text: result of `apply`.
 
         Returns:
-            The same in upper case.
+            The text in upper case.
         """
         return (text.translate(_UPPER_I) if self._is_dotless else text).upper()
 
 
 def _without_lone_marks(text: str) -> str:
-    """Leaves out marks that stand on no letter."""
+    """Drop combining marks without a letter."""
     kept, has_base = [], False
     for character in text:
         if unicodedata.category(character)[0] != "M":
@@ -99,7 +100,7 @@ def _without_lone_marks(text: str) -> str:
 
 
 class _Kept(dict[int, str]):
-    """What becomes of each character, found out when it is first met."""
+    """A translation table of characters, filled as they occur."""
 
     def __missing__(self, code: int) -> str:
         kept = self[code] = self._keep(chr(code))
@@ -114,5 +115,5 @@ class _Kept(dict[int, str]):
 
 
 def _is_variation_selector(character: str) -> bool:
-    """Marks that choose among pictures of one character."""
+    """Return whether a character selects a glyph of the character before."""
     return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"

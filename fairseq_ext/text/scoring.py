@@ -1,7 +1,7 @@
 """Word and character error rates as raw counts, per group, with bootstrap intervals.
 
-Texts are compared as they come: normalise both sides first, with the same rules. Counts add up; rates do not,
-so sums over utterances go through `ErrorCounts`.
+Normalise both sides first, with the same rules. Counts can be summed, rates cannot, so sums over utterances are sums of
+`ErrorCounts`.
 """
 
 from collections import defaultdict
@@ -11,20 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# One column of an alignment: (reference token, hypothesis token); None where the other side has an extra
-# token.
+# One column of an alignment: (reference token, hypothesis token); None where the other side has an extra token.
 Pair = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorCounts:
-    """Edit operations that turn references into hypotheses; `a + b` adds them up.
+    """The counts of edits from references to hypotheses; `a + b` adds them.
 
     Attributes:
-        substitutions: tokens replaced.
+        substitutions: substituted tokens.
         insertions: tokens that only the hypothesis has.
         deletions: tokens that only the reference has.
-        num_reference: tokens of the reference.
+        num_reference: tokens in the reference.
     """
 
     substitutions: int = 0
@@ -42,49 +41,48 @@ class ErrorCounts:
 
     @property
     def errors(self) -> int:
-        """Substitutions, insertions and deletions together: the edit distance."""
+        """Sum of substitutions, insertions and deletions: the edit distance."""
         return self.substitutions + self.insertions + self.deletions
 
     @property
     def rate(self) -> float:
-        """Errors per reference token; it may exceed 1. NaN without any reference token."""
+        """Errors per reference token, which may exceed 1; NaN without reference tokens."""
         return self.errors / self.num_reference if self.num_reference else float("nan")
 
 
 def words(text: str) -> list[str]:
-    """Splits a text for the word error rate.
+    """Split a text into words.
 
     Args:
         text: normalised text.
 
     Returns:
-        Its words.
+        The words.
     """
     return text.split()
 
 
 def characters(text: str) -> list[str]:
-    """Splits a text for the character error rate.
+    """Split a text into characters.
 
     Args:
         text: normalised text.
 
     Returns:
-        Its characters, single spaces between words included.
+        The characters, with single spaces between words.
     """
     return list(" ".join(text.split()))
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Pair]:
-    """Aligns two token sequences with the fewest edits.
+    """Align two token sequences with the fewest edits.
 
-    Of several such alignments it takes the one that, read from the end, matches or substitutes rather than
-    deletes, and deletes rather than inserts; the number of errors does not depend on it. Time and memory grow
-    with the product of the lengths.
+    Of several such alignments the one is taken that, from the end, prefers matches and substitutions to deletions, and
+    deletions to insertions; the number of errors is the same. Time and memory grow with the product of the lengths.
 
     Args:
-        reference: its tokens.
-        hypothesis: its tokens.
+        reference: tokens of the reference.
+        hypothesis: tokens of the hypothesis.
 
     Returns:
         Pairs (reference token, hypothesis token) in order, with None for an insertion or a deletion.
@@ -106,9 +104,9 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Pair]:
 
 
 def _edit_table(reference: Sequence[str], hypothesis: Sequence[str]) -> NDArray[np.int32]:
-    """Edit distances of all pairs of prefixes, shape (len(reference) + 1, len(hypothesis) + 1).
+    """Return edit distances of all pairs of prefixes, (len(reference) + 1, len(hypothesis) + 1).
 
-    A row is computed at once. Within it, d[j] = min over k <= j of (best without insertion at k) + (j - k),
+    Each row is computed at once. Within it, d[j] = min over k <= j of (best without insertion at k) + (j - k),
     which is a running minimum after subtracting j.
     """
     ids: dict[str, int] = {}
@@ -125,14 +123,14 @@ def _edit_table(reference: Sequence[str], hypothesis: Sequence[str]) -> NDArray[
 
 
 def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCounts:
-    """Counts the edits between two token sequences.
+    """Count the edits between two token sequences.
 
     Args:
-        reference: its tokens, for example `words(text)`.
-        hypothesis: its tokens.
+        reference: tokens of the reference, for example `words(text)`.
+        hypothesis: tokens of the hypothesis.
 
     Returns:
-        The counts of the alignment of `align`.
+        The edits of the alignment of `align`.
     """
     pairs = align(reference, hypothesis)
     return ErrorCounts(
@@ -146,7 +144,7 @@ def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCo
 def count_all(
     references: Iterable[str], hypotheses: Iterable[str], split: Callable[[str], list[str]] = words
 ) -> list[ErrorCounts]:
-    """Counts the errors of every utterance.
+    """Count the errors of every utterance.
 
     Args:
         references: one text per utterance.
@@ -157,35 +155,35 @@ def count_all(
         One `ErrorCounts` per utterance.
 
     Raises:
-        ValueError: when there are more of one than of the other.
+        ValueError: the numbers differ.
     """
     return [count_errors(split(r), split(h)) for r, h in zip(references, hypotheses, strict=True)]
 
 
 def total(counts: Iterable[ErrorCounts]) -> ErrorCounts:
-    """Adds counts up.
+    """Sum counts.
 
     Args:
-        counts: those of the utterances.
+        counts: counts of the utterances.
 
     Returns:
-        Their sum, whose `rate` is that of the corpus.
+        The sum, whose `rate` is that of the corpus.
     """
     return sum(counts, ErrorCounts())
 
 
 def total_per_group(counts: Iterable[ErrorCounts], groups: Iterable[str]) -> dict[str, ErrorCounts]:
-    """Adds counts up per group, for example per speaker or accent.
+    """Sum counts per group, for example per speaker or accent.
 
     Args:
-        counts: those of the utterances.
-        groups: the group of each utterance, in the same order.
+        counts: counts of the utterances.
+        groups: group of each utterance, in the same order.
 
     Returns:
         Group -> sum, sorted by group.
 
     Raises:
-        ValueError: when there are more of one than of the other.
+        ValueError: the numbers differ.
     """
     sums: dict[str, ErrorCounts] = defaultdict(ErrorCounts)
     for count, group in zip(counts, groups, strict=True):
@@ -195,7 +193,7 @@ def total_per_group(counts: Iterable[ErrorCounts], groups: Iterable[str]) -> dic
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure with its bootstrap interval.
+    """A value with its bootstrap interval.
 
     Attributes:
         value: the statistic of all items.
@@ -217,26 +215,25 @@ def bootstrap_interval(
     groups: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
 ) -> Interval:
-    """Percentile bootstrap interval (Efron and Tibshirani 1993, An Introduction to the Bootstrap, ch. 13).
+    """Compute a percentile bootstrap interval (Efron and Tibshirani 1993, An Introduction to the Bootstrap, ch. 13).
 
     Example: the accuracy of `correct` (bool array) is
     `bootstrap_interval(lambda i: correct[i].mean(), len(correct), seed=1)`.
 
     Args:
-        statistic: gives the figure of the items whose indices it receives (with repetitions, shape (n,)).
-        num_items: how many items there are.
-        num_resamples: how many resamples to draw.
-        seed: of the resampling.
-        groups: the group of each item, such as its speaker: whole groups are drawn then, since items of one
-            speaker are not independent. It says how the figure varies over speakers and needs many of them.
+        statistic: function of item indices, (n,) with repetitions.
+        num_items: number of items.
+        num_resamples: number of resamples.
+        seed: seed of the resampling.
+        groups: group of each item, such as its speaker, to resample whole groups, since items of one speaker are not
+            independent; this needs many groups.
         confidence: share of the resamples within the interval.
 
     Returns:
-        The figure of all items and its interval. Resamples whose figure is NaN are left out; without any
-        other, the ends are NaN.
+        The statistic of all items with its interval. Resamples with NaN are dropped; if all are, the ends are NaN.
 
     Raises:
-        ValueError: for no items, or another number of groups.
+        ValueError: no items, or a wrong number of groups.
     """
     if num_items < 1:
         raise ValueError(f"1 item or more expected, found {num_items}; there is nothing to resample")
@@ -277,13 +274,13 @@ def error_rate_interval(
     num_resamples: int = 1000,
     groups: Sequence[Hashable] | None = None,
 ) -> Interval:
-    """Bootstrap interval of the error rate of a corpus.
+    """Compute the error rate of a corpus with its bootstrap interval.
 
     Args:
-        counts: those of the utterances; not empty.
-        seed: of the resampling.
-        num_resamples: how many resamples to draw.
-        groups: the group of each utterance, see `bootstrap_interval`.
+        counts: counts of the utterances, not empty.
+        seed: seed of the resampling.
+        num_resamples: number of resamples.
+        groups: group of each utterance, see `bootstrap_interval`.
 
     Returns:
         The rate (errors per reference token) and its interval.

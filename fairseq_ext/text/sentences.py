@@ -1,4 +1,4 @@
-"""Text for language models: normalised, and without the sentences that recognisers are scored on."""
+"""Text for language models: normalised, without the sentences that recognisers are scored on."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -15,11 +15,11 @@ PathName = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class TrainingText:
-    """What a language model may learn from.
+    """The training text of a language model.
 
     Attributes:
-        sentences: normalised, as often as they occur, in order.
-        num_held_out: how many were left out, being sentences that are scored.
+        sentences: normalised sentences in order, with repetitions.
+        num_held_out: number of sentences that were dropped because they are scored.
     """
 
     sentences: list[str]
@@ -27,13 +27,13 @@ class TrainingText:
 
 
 def read_sentences(path: PathName) -> Iterator[str]:
-    """Reads a text file, one sentence a line, or the column `sentence` of a .tsv file that is never quoted.
+    """Read a text file, one sentence a line, or the column `sentence` of a .tsv file that is never quoted.
 
     Args:
-        path: the file.
+        path: text or .tsv file.
 
     Yields:
-        The sentences as they stand; empty ones too.
+        The sentences without changes, also empty ones.
 
     Raises:
         ValueError: a .tsv file has no such column, or a row lacks it.
@@ -57,19 +57,19 @@ def read_sentences(path: PathName) -> Iterator[str]:
 def training_text(
     sentences: Iterable[str], held_out: Iterable[str], language: str, *, case: str = "lower"
 ) -> TrainingText:
-    """Normalises sentences and leaves those out that are scored, which are compared as normalised, too.
+    """Normalise sentences and drop those that are scored, which are compared after normalisation.
 
     Args:
-        sentences: any number, in any spelling.
-        held_out: those of the development and test splits.
-        language: code of `normalize`.
-        case: "lower" or "upper", that of the recogniser.
+        sentences: sentences before normalisation.
+        held_out: sentences of the development and test splits.
+        language: language code, see `normalize`.
+        case: "lower" or "upper", as for the recogniser.
 
     Returns:
-        The text to train on.
+        The training text.
 
     Raises:
-        ValueError: nothing is left.
+        ValueError: no sentence is left.
     """
     scored = {normalize(text, language, case=case) for text in held_out}
     spelled = [normalize(text, language, case=case) for text in sentences if is_spelled(text, language)]

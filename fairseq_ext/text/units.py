@@ -1,8 +1,8 @@
-"""Texts as rows of units and back: characters with word boundaries, and SentencePiece.
+"""Texts to units and back: characters with word boundaries, and SentencePiece.
 
-A row of units is what a label file holds, separated by spaces: `h o l a | m ó n |` (characters, every word
-followed by `|`) or `▁hola ▁món` (pieces, a word begins with `▁`). Texts are taken as they come: case, accents
-and punctuation are decided by the normaliser, before.
+Label files hold units separated by spaces: `h o l a | m ó n |` (characters, every word followed by `|`) or
+`▁hola ▁món` (pieces, a word begins with `▁`). Texts are not changed here: case, accents and punctuation are the
+normaliser's.
 """
 
 import io
@@ -21,16 +21,16 @@ WORD_START = "▁"
 
 
 def to_characters(text: str) -> list[str]:
-    """Spells a text, one unit per Unicode character and `|` after every word.
+    """Convert a text to one unit per Unicode character and `|` after every word.
 
     Args:
         text: normalised text; any amount of space separates words.
 
     Returns:
-        Its units; none for an empty text.
+        The units; none for an empty text.
 
     Raises:
-        ValueError: for a text with `|` in it, which would read as the end of a word.
+        ValueError: the text contains `|`, which would be read as a word end.
     """
     if WORD_END in text:
         raise ValueError(
@@ -40,10 +40,10 @@ def to_characters(text: str) -> list[str]:
 
 
 def from_characters(units: Iterable[str]) -> str:
-    """Inverts `to_characters`; a missing last `|` and repeated ones do no harm.
+    """Convert characters back to a text; a missing last `|` and repeated ones are allowed.
 
     Args:
-        units: characters and `|`; units of several characters are joined alike.
+        units: characters and `|`.
 
     Returns:
         The text, with single spaces.
@@ -52,7 +52,7 @@ def from_characters(units: Iterable[str]) -> str:
 
 
 def from_pieces(units: Iterable[str]) -> str:
-    """Joins SentencePiece units.
+    """Convert SentencePiece units back to a text.
 
     Args:
         units: pieces, `▁` at the beginnings of words.
@@ -64,10 +64,10 @@ def from_pieces(units: Iterable[str]) -> str:
 
 
 def are_pieces(symbols: Iterable[str]) -> bool:
-    """Tells the two kinds of alphabets apart.
+    """Return whether symbols are SentencePiece units.
 
     Args:
-        symbols: an alphabet, special symbols or not.
+        symbols: symbols of a dictionary, with or without special ones.
 
     Returns:
         True when a symbol begins with `▁`.
@@ -79,10 +79,10 @@ class SentencePieces:
     """A SentencePiece model: texts to pieces and back.
 
     Args:
-        model: the bytes of a `.model` file. They fit in a checkpoint, so that no file is needed beside it.
+        model: bytes of a `.model` file, which are small enough to be part of a checkpoint.
 
     Raises:
-        ValueError: for bytes that are no model.
+        ValueError: the bytes are no model.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -99,10 +99,10 @@ class SentencePieces:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "SentencePieces":
-        """Reads a model.
+        """Read a model.
 
         Args:
-            path: of the `.model` file.
+            path: `.model` file.
 
         Returns:
             The model.
@@ -110,10 +110,10 @@ class SentencePieces:
         return cls(Path(path).read_bytes())
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model as other tools read it.
+        """Write the model as a `.model` file.
 
         Args:
-            path: the `.model` file to appear.
+            path: file to write.
         """
         write_bytes(path, self.model)
 
@@ -124,19 +124,19 @@ class SentencePieces:
         return [self._processor.id_to_piece(i) for i in ids if not self._processor.is_unknown(i)]
 
     def encode(self, text: str) -> list[str]:
-        """Cuts a text into pieces.
+        """Convert a text to pieces.
 
         Args:
             text: normalised text.
 
         Returns:
-            Its pieces; characters that training never saw stay as they are.
+            The pieces; characters that did not occur in training are kept.
         """
         pieces: list[str] = self._processor.encode(text, out_type=str)
         return pieces
 
     def decode(self, units: Iterable[str]) -> str:
-        """Inverts `encode`.
+        """Convert pieces back to a text.
 
         Args:
             units: pieces.
@@ -148,20 +148,20 @@ class SentencePieces:
 
 
 def train_pieces(texts: Iterable[str], num_pieces: int, *, kind: str = "unigram") -> SentencePieces:
-    """Trains SentencePiece on texts, one thread, the same result each time.
+    """Train SentencePiece on texts, in one thread, with a reproducible result.
 
-    The texts are taken as they are: SentencePiece's own normalisation (NFKC) would turn `ŀ` into `l·`.
+    SentencePiece's normalisation is off: NFKC would turn `ŀ` into `l·`.
 
     Args:
         texts: normalised sentences.
-        num_pieces: how many pieces at most; fewer when the texts have no more. `<unk>` is not counted.
+        num_pieces: number of pieces without `<unk>`, at most; fewer when the texts have no more.
         kind: "unigram" (Kudo 2018) or "bpe" (Sennrich et al. 2016).
 
     Returns:
         The model.
 
     Raises:
-        ValueError: without text, for too few pieces to hold every character, or an unknown kind.
+        ValueError: no text, fewer pieces than different characters, or an unknown kind.
     """
     from sentencepiece import SentencePieceTrainer
 
@@ -197,7 +197,7 @@ def train_pieces(texts: Iterable[str], num_pieces: int, *, kind: str = "unigram"
 
 
 def _fault(characters: set[str], num_pieces: int, error: RuntimeError) -> str:
-    """Why there was nothing to learn."""
+    """Explain why training failed."""
     if characters == {WORD_START}:
         return "sentences with words expected, found none; give texts"
     if num_pieces < len(characters):
@@ -209,10 +209,10 @@ def _fault(characters: set[str], num_pieces: int, error: RuntimeError) -> str:
 
 
 def count_units(rows: Iterable[Iterable[str]]) -> dict[str, int]:
-    """Makes the dictionary of rows of units, for `manifest.write_dictionary`.
+    """Count units, for `manifest.write_dictionary`.
 
     Args:
-        rows: units of every text.
+        rows: units of each text.
 
     Returns:
         Unit -> count, the most frequent first, equal counts by code point.
@@ -229,9 +229,9 @@ class MissingUnit:
 
     Attributes:
         unit: the unit.
-        count: how often it occurs.
-        num_rows: in how many rows.
-        example: the first of these rows, its units separated by spaces.
+        count: number of occurrences.
+        num_rows: number of texts with the unit.
+        example: first of these texts, units separated by spaces.
     """
 
     unit: str
@@ -242,12 +242,12 @@ class MissingUnit:
 
 @dataclass(frozen=True, slots=True)
 class OovReport:
-    """How well a dictionary covers rows of units.
+    """The coverage of texts by a dictionary.
 
     Attributes:
-        num_rows: rows looked at.
-        num_units: units looked at.
-        missing: the units it lacks, the most frequent first.
+        num_rows: number of texts.
+        num_units: number of units in them.
+        missing: units that the dictionary lacks, the most frequent first.
     """
 
     num_rows: int
@@ -256,7 +256,7 @@ class OovReport:
 
     @property
     def rate(self) -> float:
-        """Missing units per unit; NaN without any."""
+        """Share of units that are missing; NaN without units."""
         return sum(m.count for m in self.missing) / self.num_units if self.num_units else float("nan")
 
     def __str__(self) -> str:
@@ -268,11 +268,11 @@ class OovReport:
 
 
 def find_missing(rows: Iterable[Sequence[str]], dictionary: Iterable[str]) -> OovReport:
-    """Reports the units that would become `<unk>`.
+    """Find the units that would become `<unk>`.
 
     Args:
-        rows: units of every text.
-        dictionary: its symbols.
+        rows: units of each text.
+        dictionary: symbols of the dictionary.
 
     Returns:
         The report.

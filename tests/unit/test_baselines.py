@@ -66,5 +66,5 @@ def test_command_writes_the_row(data: Path, tmp_path: Path, repository: Path, pr
     options = ["--label", "accent", "--scores", str(tmp_path / "scores"), "--origin", "synthetic"]
     result = preloaded.run([*command, *options], check=True)
     assert result.stdout == "accent/majority: accuracy 33.3 %, macro-F1 16.7 % of 9 recordings\n"
-    row = json.loads((tmp_path / "rows/accent/majority/seed1/metrics.json").read_text(encoding="utf-8"))
+    row = json.loads((tmp_path / "scores/accent/majority/seed1/metrics.json").read_text(encoding="utf-8"))
     assert (row["kind"], row["intervals_over"]) == ("classification", "recordings")

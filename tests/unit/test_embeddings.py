@@ -160,7 +160,9 @@ def test_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "published").symlink_to(manifests)
     jobs = trainings.finished_trainings(tmp_path, "synthetic", "x")
-    assert [(job.row.partition, job.row.row, job.row.seed) for job in jobs] == [("published", "spectra", 1)]
+    assert [(job.system.partition, job.system.name, job.system.seed) for job in jobs] == [
+        ("published", "spectra", 1)
+    ]
     assert "accuracy" in next(evaluation.evaluate_all(jobs, lambda _, label: loaded()))
     assert "scored before" in next(evaluation.evaluate_all(jobs, never))
     assert "accuracy" in next(evaluation.evaluate_all(jobs, lambda _, label: loaded(), force=True))

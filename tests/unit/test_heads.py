@@ -93,8 +93,8 @@ def load(path: str, /, *, label: str) -> Any:
 def test_each_head_is_a_row_of_its_streams_partition(run: Path) -> None:
     found = per_head(jobs(run), HEADS, run)
     assert [(job.label, job.out.relative_to(run).as_posix()) for job in found] == [
-        ("accent", "rows/accent/joint_head/seed2"),
-        ("gender", "rows/gender/joint_head/seed2"),
+        ("accent", "scores/accent/joint_head/seed2"),
+        ("gender", "scores/gender/joint_head/seed2"),
     ]
     assert {job.data for job in found} == {run / "manifests" / "accent_gender"}
     assert len(list(evaluation.evaluate_all(found, load, over="speakers"))) == 2
@@ -134,7 +134,7 @@ def test_other_clips_than_the_partitions_are_refused(run: Path) -> None:
 def test_two_trainings_for_one_row_are_refused(run: Path) -> None:
     (run / "train" / "accent" / "joint_head" / "seed2").mkdir(parents=True)
     with pytest.raises(
-        ValueError, match=r"one training of this row expected, found .*/train/accent/joint_head/seed2"
+        ValueError, match=r"one training of this system expected, found .*/train/accent/joint_head/seed2"
     ):
         per_head(jobs(run), HEADS, run)
     with pytest.raises(ValueError, match="accent_gender/joint_head/seed2; give"):
