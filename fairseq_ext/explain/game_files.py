@@ -8,25 +8,25 @@ hold the figures for machines.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
-from torch import nn
 from tqdm import tqdm
 
 from ..files import write_bytes
 from ..report import tables
 from ..report.plots import png
-from ..scoring.recognition.acoustics import Recognizer
 from ..scoring.runs import Job, jobs_of_run
 from ..scoring.scored_system import RECOGNITION, ScoredSystem, write_json
+from ..scoring.trained import Recognizer
 from .clip import spectrogram
 from .clips import Clip, Word, read_clips
+from .explained import Explained
 from .game import Game, Settings, play, words_of
 from .game_table import Played, system_title, table
 from .maps import AttributionMap
@@ -38,18 +38,6 @@ from .spoken import find_word_times, read_word_times
 NUM_EXAMPLES = 1
 # Of a picture in the report, which holds several of them: half the bytes, and the eye hardly sees it.
 NUM_COLOURS = 256
-
-
-class Explained(Protocol):
-    """A recogniser and the layers to look at; `inference.explained.explained_recognizer` returns one."""
-
-    @property
-    def model(self) -> nn.Module:
-        """Whose weights are randomised."""
-
-    @property
-    def networks(self) -> Mapping[str, Network]:
-        """Layer -> the network looked at there."""
 
 
 Load = Callable[[str], tuple[Recognizer, Explained]]

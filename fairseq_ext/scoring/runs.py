@@ -15,9 +15,9 @@ from typing import Any, Literal, Protocol
 from tqdm import tqdm
 
 from . import classification
-from .embeddings import TrainedModel
 from .evaluation import evaluate, probe
 from .scored_system import ScoredSystem, is_scored, scores_folder
+from .trained import TrainedModel
 
 LAST_CHECKPOINT = "checkpoint_last.pt"
 # Written by the recipes beside the checkpoint when a training has come to its end.

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from ..augment import WaveformAugment, WaveformAugmentConfig
 from ..line_index import AudioEntry
-from .embeddings import Extracted, TrainedModel, extract, padded
+from .embeddings import Extracted, extract, padded
 from .provenance import plain
+from .trained import TrainedModel
 
 
 class DistortingNetwork(nn.Module):

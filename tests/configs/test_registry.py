@@ -55,9 +55,7 @@ def names_in(path: Path, kind: str) -> list[str]:
     ]
 
 
-FILES = [
-    pytest.param(kind, path, id=f"{kind}/{path.name}") for kind in FOLDERS for path in sources(kind)
-]
+FILES = [pytest.param(kind, path, id=f"{kind}/{path.name}") for kind in FOLDERS for path in sources(kind)]
 
 
 @pytest.mark.parametrize(("kind", "path"), FILES)

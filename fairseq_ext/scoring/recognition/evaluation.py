@@ -21,10 +21,10 @@ from ...text.normalize import normalize
 from .. import provenance
 from ..runs import Job
 from ..scored_system import RECOGNITION, ScoredSystem, is_scored, write_json
+from ..trained import Recognizer
 from . import scores
 from .acoustics import (
     Acoustics,
-    Recognizer,
     SpeechSplit,
     hours_of,
     language_of,
