@@ -1,10 +1,10 @@
 """Speech tasks, models, criterions and corpora for fairseq: the map of the layers.
 
-A module imports from its own layer or from one below, never from one above; names on one line share a layer. The contract
-in pyproject.toml ([tool.importlinter]) checks it, and README.md has the same table.
+A module imports from its own layer or from one below, never from one above; names on one line share a layer. The
+contract in pyproject.toml ([tool.importlinter]) checks it, and README.md has the same table.
 
     commands: the console command fairseq-ext, a module per subcommand
-    inference, tasks: what answers a user (recogniser, classifier, transcription); fairseq tasks, a file per registered name
+    inference, tasks: what answers a user (recogniser, classifier, transcription); tasks, a file per registered name
     checkpoints, criterions: loading and conversion; losses, a file per registered name
     models: networks, a file per registered name
     modules: parts that several models share
@@ -21,8 +21,8 @@ in pyproject.toml ([tool.importlinter]) checks it, and README.md has the same ta
     manifest: the Utterance record, and the files that training reads
     files, optional: atomic text files; optional dependencies
 
-From `compat` up the modules may import fairseq; from `augment` up torch, soundfile and PyAV. What is below takes the standard
-library and numpy. Importing `fairseq_ext` itself loads none of them. `common.user_dir` names this folder; fairseq then
+From `compat` up the modules may import fairseq; from `augment` up torch, soundfile and PyAV. What is below takes the
+standard library and numpy. Importing `fairseq_ext` itself loads none of them. `common.user_dir` names this folder; fairseq then
 imports `tasks/` and `models/`.
 """
 

@@ -5,64 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from fairseq import models
 from fairseq.dataclass.utils import merge_with_parent
-from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..modules.checkpoint_file import checkpoint_weights, read_checkpoint
+from ..scoring.trained import TrainedModel
 from .devices import check_device
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A trained model with what is needed to use it.
-
-    Attributes:
-        model: in evaluation mode.
-        cfg: the whole configuration it was trained with.
-        label: label stream that "logits" answers for; empty for a model without classifier.
-        labels: its classes, in the order of the network's outputs; empty for a model without classifier.
-        sample_rate_hz: of the waveforms it expects, Hz.
-        num_updates: how long it was trained.
-    """
-
-    model: torch.nn.Module
-    cfg: DictConfig
-    label: str
-    labels: list[str]
-    sample_rate_hz: int
-    num_updates: int
-
-    @torch.no_grad()
-    def classify(self, waveform: NDArray[np.float32]) -> dict[str, float]:
-        """Probability of each class for one recording.
-
-        Args:
-            waveform: (S,) at `sample_rate_hz`, from `media.audio.load`.
-
-        Returns:
-            Class name -> probability, the likeliest first.
-
-        Raises:
-            ValueError: the model has no classifier.
-        """
-        if not self.labels:
-            raise ValueError(
-                "classify: a model with classes expected, found a pre-trained one; fine-tune it first"
-            )
-        device = next(self.model.parameters()).device
-        logits = self.model(torch.from_numpy(waveform)[None].to(device))["logits"]
-        probabilities = logits.float().softmax(1)[0].tolist()
-        return dict(sorted(zip(self.labels, probabilities, strict=True), key=lambda pair: -pair[1]))
 
 
 def load_model(
     path: str | Path, device: str = "cpu", *, label: str = "", untrained: bool = False
-) -> LoadedModel:
+) -> TrainedModel:
     """Load a checkpoint of one of our utterance models, with its averaged (EMA) weights when it has them.
 
     Args:
@@ -93,7 +49,7 @@ def load_model(
     chosen = _choose(model, streams, label, path)
     updates = int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0))
     labels = streams.get(chosen, [])
-    return LoadedModel(model.to(device).eval(), cfg, chosen, labels, int(cfg.task.sample_rate_hz), updates)
+    return TrainedModel(model.to(device).eval(), cfg, chosen, labels, int(cfg.task.sample_rate_hz), updates)
 
 
 def _streams(state: Mapping[str, Any], cfg: DictConfig) -> dict[str, list[str]]:
@@ -127,20 +83,20 @@ def _build(cfg: DictConfig, streams: Mapping[str, list[str]], path: str | Path) 
     if name == "ext_ctc":
         raise ValueError(
             f"{path}: a classifier or a pre-trained model expected, found a recogniser ({name}); load it with "
-            "checkpoints.recognizer.load_recognizer"
+            "inference.recognizer.load_recognizer"
         )
     # keys that came after the checkpoint was written have their defaults
     config = merge_with_parent(models.MODEL_DATACLASS_REGISTRY[name](), cfg.model)
     if "pretrained_path" in config:
         config.pretrained_path = ""
-    task_like = _TaskFacts(streams, int(cfg.task.sample_rate_hz))
+    task_like = _TaskMetadata(streams, int(cfg.task.sample_rate_hz))
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
         torch.manual_seed(cfg.common.seed)
         return models.MODEL_REGISTRY[name].build_model(config, task_like)
 
 
 @dataclass(frozen=True)
-class _TaskFacts:
+class _TaskMetadata:
     """What a model's `build_model` reads of its task."""
 
     streams: Mapping[str, list[str]]

@@ -19,7 +19,8 @@ from ..decoding.alignment import AlignedWord, align, aligned_words
 from ..decoding.ctc import greedy
 from ..manifest import Utterance, read_labels
 from ..scoring.embeddings import read_waveforms
-from ..scoring.recognition.acoustics import Recognizer, SpeechSplit, read_speech
+from ..scoring.recognition.acoustics import SpeechSplit, read_speech
+from ..scoring.trained import Recognizer
 from ..splits import by_speaker
 from ..text import scoring
 from .pointing_score import Span

@@ -8,23 +8,23 @@ Files, in RUN/attribution, with NAME = partition-system-seedN: `NAME-wordK.{png,
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from torch import nn
 from tqdm import tqdm
 
 from ..files import write_bytes
 from ..optional import import_optional
 from ..report import tables
 from ..report.plots import png
-from ..scoring.recognition.acoustics import Recognizer
 from ..scoring.scored_system import RECOGNITION, ScoredSystem, write_json
+from ..scoring.trained import Recognizer
 from ..scoring.trainings import FinishedTraining, finished_trainings
 from .aligned_clips import Clip, Word, read_clips
+from .explained import Explained
 from .maps import AttributionMap
 from .network import Network
 from .plot import NAMES, Label, attribution_rows, hit_rates
@@ -40,18 +40,6 @@ if TYPE_CHECKING:
 NUM_EXAMPLES = 1
 # Colours of a picture: halves the size of the report, with hardly a visible difference.
 NUM_COLOURS = 256
-
-
-class Explained(Protocol):
-    """A recogniser with the layers to look at; `inference.explained.explained_recognizer` returns one."""
-
-    @property
-    def model(self) -> nn.Module:
-        """The module whose weights are randomised."""
-
-    @property
-    def networks(self) -> Mapping[str, Network]:
-        """Layer -> network with that layer."""
 
 
 Load = Callable[[str], tuple[Recognizer, Explained]]

@@ -16,7 +16,7 @@ from ..decoding.ctc import greedy
 from ..labelling.devices import choose_device
 from ..labelling.engine import SAMPLE_RATE_HZ, Hypothesis, Languages, Waveform, check_windows
 from ..optional import reason
-from .recognizer import Recognizer, load_recognizer
+from .recognizer import CtcRecognizer, load_recognizer
 
 Heard = tuple[Tensor, Tensor]  # (B, T, V) ln p, (B,) frames
 
@@ -37,7 +37,7 @@ class CtcLabeller:
         ValueError: for a recogniser of another rate.
     """
 
-    def __init__(self, recognizer: Recognizer, language: str, *, name: str, batch_size: int = 8) -> None:
+    def __init__(self, recognizer: CtcRecognizer, language: str, *, name: str, batch_size: int = 8) -> None:
         if recognizer.sample_rate_hz != SAMPLE_RATE_HZ:
             raise ValueError(
                 f"{name}: a recogniser at {SAMPLE_RATE_HZ} Hz expected, found one at {recognizer.sample_rate_hz} Hz; "

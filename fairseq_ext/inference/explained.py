@@ -4,12 +4,12 @@ Shapes: B clips, S samples, T frames, V symbols, C classes.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from ..checkpoints.load import LoadedModel, load_model
+from ..checkpoints.load import load_model
+from ..explain.explained import Explained
 from ..explain.maps import FrameGrid
 from ..explain.network import Network
 from ..explain.recording import draw_class, draw_word, parse_target
@@ -18,23 +18,11 @@ from ..media import audio
 from ..models.speech_classifier import SpeechClassifier
 from ..modules.speech_encoder import SpeechEncoder
 from ..report.plots import png
-from .recognizer import Recognizer, load_recognizer
+from ..scoring.trained import TrainedModel
+from .recognizer import CtcRecognizer, load_recognizer
 
 
-@dataclass(frozen=True)
-class Explained:
-    """A network, and the places where its maps may be made.
-
-    Attributes:
-        model: its parameters.
-        networks: layer, named as in the encoder, early ones first -> the network looked at there.
-    """
-
-    model: nn.Module
-    networks: dict[str, Network]
-
-
-def explained_recognizer(recognizer: Recognizer, layers: Sequence[str] = ()) -> Explained:
+def explained_recognizer(recognizer: CtcRecognizer, layers: Sequence[str] = ()) -> Explained:
     """Prepare a recogniser; its output is log probabilities (B, T, V).
 
     Args:
@@ -55,11 +43,11 @@ def explained_recognizer(recognizer: Recognizer, layers: Sequence[str] = ()) -> 
     return _explained(model, model.encoder, forward, recognizer.sample_rate_hz, layers)
 
 
-def explained_classifier(loaded: LoadedModel, layers: Sequence[str] = ()) -> Explained:
+def explained_classifier(trained: TrainedModel, layers: Sequence[str] = ()) -> Explained:
     """Prepare a classifier; its output is logits (B, C).
 
     Args:
-        loaded: of `load_model`; gradients through a frozen encoder are kept from now on.
+        trained: result of `load_model`; from now on gradients pass through a frozen encoder, too.
         layers: see `explained_recognizer`.
 
     Returns:
@@ -68,7 +56,7 @@ def explained_classifier(loaded: LoadedModel, layers: Sequence[str] = ()) -> Exp
     Raises:
         ValueError: another model than `ext_speech_classifier`, or the encoder has no layer of that name.
     """
-    model = loaded.model
+    model = trained.model
     if not isinstance(model, SpeechClassifier):
         raise ValueError(
             f"attribution: ext_speech_classifier expected, found {type(model).__name__}; name a checkpoint of it"
@@ -78,12 +66,12 @@ def explained_classifier(loaded: LoadedModel, layers: Sequence[str] = ()) -> Exp
     def forward(waveform: Tensor) -> Tensor:
         return model(waveform)["logits"].float()
 
-    return _explained(model, model.encoder, forward, loaded.sample_rate_hz, layers)
+    return _explained(model, model.encoder, forward, trained.sample_rate_hz, layers)
 
 
 def load_explained(
     path: str | Path, layers: Sequence[str] = (), device: str = "cpu"
-) -> tuple[Recognizer, Explained]:
+) -> tuple[CtcRecognizer, Explained]:
     """Load a recogniser and prepare it.
 
     Args:
@@ -131,10 +119,10 @@ def explain_recording(
         AudioError: the recording cannot be read.
     """
     if parse_target(target)[0] == "class":
-        loaded = load_model(checkpoint, device, label=label)
-        network = next(iter(explained_classifier(loaded, layers).networks.values()))
-        samples = audio.load(recording, sample_rate_hz=loaded.sample_rate_hz)
-        figure = draw_class(network, samples, loaded.labels, target, methods, device=device)
+        trained = load_model(checkpoint, device, label=label)
+        network = next(iter(explained_classifier(trained, layers).networks.values()))
+        samples = audio.load(recording, sample_rate_hz=trained.sample_rate_hz)
+        figure = draw_class(network, samples, trained.labels, target, methods, device=device)
     else:
         recognizer, explained = load_explained(checkpoint, layers, device)
         network = next(iter(explained.networks.values()))

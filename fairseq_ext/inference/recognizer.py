@@ -40,7 +40,7 @@ USUAL_RATE_HZ = 16000
 
 
 @dataclass(frozen=True)
-class Recognizer:
+class CtcRecognizer:
     """A trained CTC model with what is needed to use it.
 
     Attributes:
@@ -200,7 +200,7 @@ class Recognizer:
 
 def load_recognizer(
     path: str | os.PathLike[str], device: str = "cpu", *, dictionary: str | os.PathLike[str] | None = None
-) -> Recognizer:
+) -> CtcRecognizer:
     """Load a CTC checkpoint, ours (`ext_ctc`) or stock fairseq's (`wav2vec_ctc`, `hubert_ctc`).
 
     Averaged (EMA) weights are used when there are any.
@@ -230,7 +230,7 @@ def load_recognizer(
     cfg = OmegaConf.create(
         dict(source.cfg), flags={"allow_objects": True}
     )  # fairseq's older files hold namespaces
-    return Recognizer(
+    return CtcRecognizer(
         model.to(device).eval(), symbols, _rate_hz(source), source.num_updates, cfg, window_of(source.long_s)
     )
 

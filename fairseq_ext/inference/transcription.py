@@ -9,7 +9,7 @@ from ..decoding.ctc import BeamConfig, BeamSearch
 from ..decoding.lm_weights import USUAL_WEIGHTS, LmWeights, read_lm_weights
 from ..decoding.subtitles import TimedWord, to_json, to_srt, to_text
 from ..media.audio import AudioError
-from .recognizer import Recognizer
+from .recognizer import CtcRecognizer
 
 # format -> (suffix of its files, writer)
 FORMATS: dict[str, tuple[str, Callable[[Sequence[TimedWord]], str]]] = {
@@ -62,7 +62,7 @@ def choose_weights(
 
 
 def make_search(
-    recognizer: Recognizer,
+    recognizer: CtcRecognizer,
     *,
     beam_size: int = 0,
     lm: Path | None = None,
@@ -122,7 +122,7 @@ def output_paths(files: Sequence[Path], folder: Path, suffix: str) -> list[Path]
 
 
 def transcribe_files(
-    recognizer: Recognizer,
+    recognizer: CtcRecognizer,
     files: Sequence[Path],
     search: BeamSearch | None = None,
     *,
@@ -136,8 +136,8 @@ def transcribe_files(
         recognizer: of `load_recognizer`.
         files: recordings of any format and length.
         search: of `make_search`.
-        window_s: see `Recognizer.transcribe`.
-        overlap_s: see `Recognizer.transcribe`.
+        window_s: see `CtcRecognizer.transcribe`.
+        overlap_s: see `CtcRecognizer.transcribe`.
         on_progress: called with the number of recordings that are done, the present one by its share.
 
     Yields:

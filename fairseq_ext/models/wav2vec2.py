@@ -83,6 +83,9 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
         config: see `Wav2Vec2Config`.
     """
 
+    # Mask counts and negatives depend on the whole batch: only `encode` gives the same for a clip alone.
+    forward_mixes_clips = True
+
     def __init__(self, config: Wav2Vec2Config) -> None:
         super().__init__(config)
         self.config = config

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from ..augment import WaveformAugment, WaveformAugmentConfig
 from ..line_index import AudioEntry
-from .embeddings import Extracted, TrainedModel, extract, padded
+from .embeddings import Extracted, extract, padded
 from .provenance import augment_settings
+from .trained import TrainedModel
 
 
 class DistortingNetwork(nn.Module):

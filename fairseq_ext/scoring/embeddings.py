@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     import torch
 
 PROJECTIONS = ("t-SNE", "UMAP")
-
-
-class TrainedModel(Protocol):
-    """A trained network and what it was trained with; `checkpoints.load.load_model` returns one."""
-
-    model: Any
-    cfg: Any
-    labels: Sequence[str]
-    sample_rate_hz: int
 
 
 @dataclass(frozen=True)

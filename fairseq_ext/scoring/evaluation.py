@@ -17,9 +17,10 @@ from tqdm import tqdm
 from ..manifest import atomic_path, atomic_write, read_manifest
 from ..media.audio import AudioError, load
 from . import classification, embeddings, metrics, provenance
-from .embeddings import Extracted, Split, TrainedModel
+from .embeddings import Extracted, Split
 from .predictions import Predictions, class_numbers, write_embeddings, write_predictions
 from .scored_system import CLASSIFICATION, ScoredSystem, is_scored, write_json
+from .trained import TrainedModel
 from .trainings import FinishedTraining
 
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from ..line_index import AudioEntry
 from . import classification, embeddings, linear_probe
-from .embeddings import Extracted, Split, TrainedModel
+from .embeddings import Extracted, Split
 from .evaluation import with_labels, write_system
 from .predictions import Predictions, class_numbers
 from .scored_system import ScoredSystem, is_scored
+from .trained import TrainedModel
 
 
 def probe_checkpoint(

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from preloaded import Preloaded
 
 from fairseq_ext.checkpoints.load import load_model
+from fairseq_ext.inference.classifier import classify
 from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
 from fairseq_ext.media.audio import load
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
@@ -153,7 +154,7 @@ def test_file_alone_names_accent_and_gender(trained: Any, voices: Path) -> None:
     for label, expected, names in (("accent", "valencià", ACCENTS_HZ), ("gender", "female", GENDERS_HZ)):
         loaded = load_model(path, label=label)
         assert loaded.labels == list(names)
-        assert next(iter(loaded.classify(clip))) == expected
+        assert next(iter(classify(loaded, clip))) == expected
     cfg = load_model(path).cfg.model
     assert (cfg.encoder_layers, cfg.encoder_embed_dim, cfg.normalize) == (2, 32, True)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fairseq_ext.checkpoints.load import load_model
+from fairseq_ext.inference.classifier import classify
 
 pytestmark = pytest.mark.training
 
@@ -155,4 +156,4 @@ def test_self_supervised_training_saves_and_loads(train: Train, tmp_path: Path) 
     loaded = load_model(tmp_path / "checkpoint_last.pt")
     assert loaded.labels == []
     with pytest.raises(ValueError, match="fine-tune"):
-        loaded.classify(torch.zeros(8000).numpy())
+        classify(loaded, torch.zeros(8000).numpy())

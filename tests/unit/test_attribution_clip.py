@@ -12,7 +12,6 @@ from omegaconf import OmegaConf
 from PIL import Image
 from small_encoder import SIZES
 
-from fairseq_ext.checkpoints.load import LoadedModel
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.explain.methods import attribute
 from fairseq_ext.explain.recording import draw_class, draw_word, parse_target, tokens_of
@@ -23,9 +22,10 @@ from fairseq_ext.inference.explained import (
     explained_recognizer,
     load_explained,
 )
-from fairseq_ext.inference.recognizer import Recognizer
+from fairseq_ext.inference.recognizer import CtcRecognizer
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.models.speech_classifier import SpeechClassifier, SpeechClassifierConfig
+from fairseq_ext.scoring.trained import TrainedModel
 
 RATE = 8000
 SYMBOLS = [*SPECIAL_SYMBOLS, "|", *"abcçàŀ"]
@@ -34,22 +34,22 @@ SAMPLES = np.random.default_rng(5).normal(scale=0.1, size=6000).astype(np.float3
 
 
 @pytest.fixture
-def recognizer() -> Recognizer:
+def recognizer() -> CtcRecognizer:
     torch.manual_seed(4)
     model = ExtCtc(OmegaConf.structured(CtcConfig(**NETWORK, feature_grad_mult=0.0)), len(SYMBOLS))
-    return Recognizer(model.eval(), SYMBOLS, RATE, 1, OmegaConf.create({}))
+    return CtcRecognizer(model.eval(), SYMBOLS, RATE, 1, OmegaConf.create({}))
 
 
 @pytest.fixture
-def classifier() -> LoadedModel:
+def classifier() -> TrainedModel:
     torch.manual_seed(4)
     config = SpeechClassifierConfig(**NETWORK, freeze_encoder=True)
     model = SpeechClassifier(config, [3]).eval()
-    return LoadedModel(model, OmegaConf.create({}), "accent", ["balear", "central", "nord"], RATE, 1)
+    return TrainedModel(model, OmegaConf.create({}), "accent", ["balear", "central", "nord"], RATE, 1)
 
 
 @pytest.fixture
-def checkpoint(recognizer: Recognizer, tmp_path: Path) -> Path:
+def checkpoint(recognizer: CtcRecognizer, tmp_path: Path) -> Path:
     state = {
         "cfg": {
             "common": {"seed": 1},
@@ -82,7 +82,7 @@ def test_texts_are_spelled_in_the_recognisers_characters() -> None:
 
 
 @pytest.mark.parametrize(("target", "name"), [("word:2", "word “ab”"), ("char:4", "char “b”")])
-def test_words_and_characters_are_counted_from_1(recognizer: Recognizer, target: str, name: str) -> None:
+def test_words_and_characters_are_counted_from_1(recognizer: CtcRecognizer, target: str, name: str) -> None:
     network = explained_recognizer(recognizer).networks["layer_norm"]
     figure = draw_word(network, SAMPLES, SYMBOLS, target, ["hirescam", "occlusion"], text="ça ab")
     assert figure.get_suptitle() == f"{name} of “ça ab” (given)"
@@ -90,7 +90,7 @@ def test_words_and_characters_are_counted_from_1(recognizer: Recognizer, target:
     assert len(figure.axes) == 4
 
 
-def test_what_is_not_there_is_not_explained(recognizer: Recognizer, classifier: LoadedModel) -> None:
+def test_what_is_not_there_is_not_explained(recognizer: CtcRecognizer, classifier: TrainedModel) -> None:
     network = explained_recognizer(recognizer).networks["layer_norm"]
     with pytest.raises(ValueError, match="word:3: one of these expected: 1 ça, 2 ab; choose"):
         draw_word(network, SAMPLES, SYMBOLS, "word:3", ["hirescam"], text="ça ab")
@@ -101,7 +101,7 @@ def test_what_is_not_there_is_not_explained(recognizer: Recognizer, classifier: 
         draw_class(of_classes, SAMPLES, classifier.labels, "class:x", ["hirescam"])
 
 
-def test_layers_are_early_ones_and_all_of_them_explain(recognizer: Recognizer) -> None:
+def test_layers_are_early_ones_and_all_of_them_explain(recognizer: CtcRecognizer) -> None:
     explained = explained_recognizer(recognizer)
     assert list(explained.networks) == ["layer_norm", "encoder.layers.0"]
     waveform = torch.from_numpy(SAMPLES)[None]
@@ -116,7 +116,7 @@ def test_layers_are_early_ones_and_all_of_them_explain(recognizer: Recognizer) -
 
 
 @pytest.mark.parametrize("method", ["hirescam", "integrated_gradients"])
-def test_frozen_encoders_are_explained(classifier: LoadedModel, method: str) -> None:
+def test_frozen_encoders_are_explained(classifier: TrainedModel, method: str) -> None:
     network = explained_classifier(classifier).networks["layer_norm"]
     found = attribute(network, torch.from_numpy(SAMPLES)[None], ClassTarget("nord", 2), method)
     assert found.values.any()
@@ -124,8 +124,8 @@ def test_frozen_encoders_are_explained(classifier: LoadedModel, method: str) -> 
     assert figure.get_suptitle().startswith("class “nord”, probability 0.")
 
 
-def test_other_classifiers_are_refused(classifier: LoadedModel) -> None:
-    other = LoadedModel(torch.nn.Linear(1, 1), classifier.cfg, "", [], RATE, 1)
+def test_other_classifiers_are_refused(classifier: TrainedModel) -> None:
+    other = TrainedModel(torch.nn.Linear(1, 1), classifier.cfg, "", [], RATE, 1)
     with pytest.raises(ValueError, match="ext_speech_classifier expected, found Linear"):
         explained_classifier(other)
 

@@ -14,6 +14,7 @@ import torch
 from omegaconf import OmegaConf
 
 from fairseq_ext.checkpoints.load import load_model
+from fairseq_ext.inference.classifier import classify
 from fairseq_ext.models.linear_classifier import LinearClassifier, LinearClassifierConfig
 
 LABELS = ["sí", "no", "potser", "plaça"]
@@ -100,7 +101,7 @@ def test_untrained_control_is_set_by_the_seed_alone(checkpoint: Path, tmp_path: 
 
 
 def test_classifies_into_probabilities_the_likeliest_first(checkpoint: Path) -> None:
-    result = load_model(checkpoint, untrained=True).classify(CLIP)
+    result = classify(load_model(checkpoint, untrained=True), CLIP)
     assert set(result) == set(LABELS)
     assert sum(result.values()) == pytest.approx(1.0, abs=1e-5)
     assert list(result.values()) == sorted(result.values(), reverse=True)
@@ -112,7 +113,7 @@ def test_pretrained_model_has_no_classes(tmp_path: Path) -> None:
     assert loaded.labels == []
     assert loaded.model(torch.from_numpy(CLIP)[None])["logits"] is None
     with pytest.raises(ValueError, match="fine-tune"):
-        loaded.classify(CLIP)
+        classify(loaded, CLIP)
 
 
 def test_missing_file(tmp_path: Path) -> None:

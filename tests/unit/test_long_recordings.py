@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.ctc import BeamConfig, BeamSearch
-from fairseq_ext.inference.recognizer import Recognizer, load_recognizer
+from fairseq_ext.inference.recognizer import CtcRecognizer, load_recognizer
 from fairseq_ext.inference.transcription import FORMATS, transcribe_files
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 
@@ -73,7 +73,7 @@ def set_weights(model: ExtCtc) -> None:
 
 
 @pytest.fixture(scope="module")
-def recognizer(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+def recognizer(tmp_path_factory: pytest.TempPathFactory) -> CtcRecognizer:
     """By way of a file."""
     symbols = [*SPECIAL_SYMBOLS, *LETTERS]
     model = ExtCtc(CtcConfig(**SIZES), len(symbols))
@@ -121,14 +121,14 @@ def said() -> Said:
     return Said()
 
 
-def test_clips_one_by_one(recognizer: Recognizer, said: Said) -> None:
+def test_clips_one_by_one(recognizer: CtcRecognizer, said: Said) -> None:
     assert any(a == b for text in said.texts for a, b in pairwise(text))  # doubled letters
     assert [recognizer.transcribe(clip) for clip in said.clips] == said.texts
 
 
 @pytest.mark.parametrize("overlap_s", [OVERLAP_S, 0.3])
 def test_no_letter_is_lost_or_doubled_wherever_the_seams_are(
-    recognizer: Recognizer, said: Said, overlap_s: float
+    recognizer: CtcRecognizer, said: Said, overlap_s: float
 ) -> None:
     waveform = np.concatenate(said.clips)
     for shift in range(0, round((WINDOW_S - overlap_s) * RATE), 1999):
@@ -141,7 +141,7 @@ def test_no_letter_is_lost_or_doubled_wherever_the_seams_are(
         np.testing.assert_allclose(times, expected, rtol=0, atol=REACH / RATE)
 
 
-def test_beam_search_gives_the_same(recognizer: Recognizer, said: Said) -> None:
+def test_beam_search_gives_the_same(recognizer: CtcRecognizer, said: Said) -> None:
     search = BeamSearch(recognizer.symbols, BeamConfig(beam_size=4))
     waveform = np.concatenate([np.zeros(777, np.float32), *said.clips])
     words = recognizer.timed_words(waveform, search, window_s=WINDOW_S, overlap_s=OVERLAP_S)
@@ -151,7 +151,7 @@ def test_beam_search_gives_the_same(recognizer: Recognizer, said: Said) -> None:
     np.testing.assert_allclose(times, expected, rtol=0, atol=REACH / RATE)
 
 
-def test_file_of_another_rate_and_two_channels(recognizer: Recognizer, said: Said, tmp_path: Path) -> None:
+def test_file_of_another_rate_and_two_channels(recognizer: CtcRecognizer, said: Said, tmp_path: Path) -> None:
     waveform = np.repeat(np.concatenate(said.clips), 6)  # 48 kHz; the images lie above what is kept
     path = tmp_path / "una minuta à.flac"
     soundfile.write(path, np.stack([waveform, waveform], axis=1), 6 * RATE)

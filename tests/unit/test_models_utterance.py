@@ -1,6 +1,5 @@
-"""All utterance models: outputs, independence of padding, that they learn, heads, pretrained weights, copies."""
+"""All utterance models: outputs, independence of padding, that they learn, heads, pretrained weights."""
 
-import copy
 import dataclasses
 import logging
 from pathlib import Path
@@ -10,14 +9,14 @@ import pytest
 import torch
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY, build_model
+from model_checks import RATE_HZ, registered
 from omegaconf import OmegaConf
 
 from fairseq_ext import models
 from fairseq_ext.features.spectral import valid_mask
 from fairseq_ext.modules.utterance_model import UtteranceModel
 
-NAMES = ["ext_linear_classifier", "ext_rnn", "ext_lstm", "ext_temporal_cnn", "ext_spectral_cnn"]
-RATE_HZ = 8000
+NAMES = registered(UtteranceModel)
 
 
 def make(name: str, num_classes: int = 3, **keys: object) -> UtteranceModel:
@@ -169,13 +168,3 @@ def test_a_frozen_encoder_does_not_move_or_update_its_statistics() -> None:
     torch.nn.functional.cross_entropy(model(source, padding_mask)["logits"], target).backward()
     assert all(parameter.grad is None for parameter in model.encoder.parameters())
     assert all(torch.equal(value, before[name]) for name, value in model.encoder.state_dict().items())
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_model_can_be_copied_as_averaging_needs(name: str) -> None:
-    model = make(name, vtlp=0.1).eval()
-    source, padding_mask, _ = tones(2)
-    torch.testing.assert_close(
-        copy.deepcopy(model)(source, padding_mask)["logits"], model(source, padding_mask)["logits"]
-    )
-    assert all(value.is_floating_point() for value in model.state_dict().values())

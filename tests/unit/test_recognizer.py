@@ -19,7 +19,7 @@ from fairseq_ext.checkpoints.load import load_model
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.ctc import BeamConfig, BeamSearch
 from fairseq_ext.decoding.subtitles import to_text
-from fairseq_ext.inference.recognizer import Recognizer, load_recognizer
+from fairseq_ext.inference.recognizer import CtcRecognizer, load_recognizer
 from fairseq_ext.manifest import write_dictionary
 from fairseq_ext.media.audio import AudioError
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
@@ -59,7 +59,7 @@ def path(state: dict[str, Any], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def recognizer(path: Path) -> Recognizer:
+def recognizer(path: Path) -> CtcRecognizer:
     return load_recognizer(path)
 
 
@@ -76,7 +76,7 @@ def test_needs_nothing_but_the_file(path: Path, tmp_path: Path) -> None:
     assert loaded.cfg.task._name == "ext_audio_ctc"
 
 
-def test_log_probabilities_do_not_depend_on_the_batch(recognizer: Recognizer) -> None:
+def test_log_probabilities_do_not_depend_on_the_batch(recognizer: CtcRecognizer) -> None:
     together, lengths = recognizer.log_probs(CLIPS)
     assert together.dtype == torch.float32
     torch.testing.assert_close(together.exp().sum(2), torch.ones(together.shape[:2]))
@@ -87,7 +87,7 @@ def test_log_probabilities_do_not_depend_on_the_batch(recognizer: Recognizer) ->
 
 
 def test_stock_checkpoints_of_both_ages_load(
-    state: dict[str, Any], recognizer: Recognizer, tmp_path: Path
+    state: dict[str, Any], recognizer: CtcRecognizer, tmp_path: Path
 ) -> None:
     dictionary = Dictionary()
     for symbol in SYMBOLS[4:]:
@@ -122,7 +122,7 @@ def test_averaged_weights_are_preferred(state: dict[str, Any], path: Path) -> No
     assert not load_recognizer(path).model.w2v_encoder.proj.weight.any()
 
 
-def test_file_and_waveform_give_the_same_text(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_file_and_waveform_give_the_same_text(recognizer: CtcRecognizer, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "veu_à.flac", 0.1 * CLIPS[0], RATE)
     samples, _ = soundfile.read(tmp_path / "veu_à.flac", dtype="float32")
     text = recognizer.transcribe(tmp_path / "veu_à.flac")
@@ -131,7 +131,7 @@ def test_file_and_waveform_give_the_same_text(recognizer: Recognizer, tmp_path: 
     assert len(set(text) & set("çàŀ")) > 0
 
 
-def test_words_are_those_of_the_text_within_the_recording(recognizer: Recognizer) -> None:
+def test_words_are_those_of_the_text_within_the_recording(recognizer: CtcRecognizer) -> None:
     search = BeamSearch(SYMBOLS, BeamConfig(beam_size=4))
     for method in (None, search):
         words = recognizer.timed_words(CLIPS[0], method)
@@ -141,7 +141,7 @@ def test_words_are_those_of_the_text_within_the_recording(recognizer: Recognizer
         assert 0.0 <= times[0] < times[-1] <= 6000 / RATE
 
 
-def test_long_recording_is_heard_in_windows(recognizer: Recognizer) -> None:
+def test_long_recording_is_heard_in_windows(recognizer: CtcRecognizer) -> None:
     waveform = np.tile(CLIPS[0], 6)
     whole = recognizer.log_probs([waveform])[0][0]
     assert torch.equal(recognizer.log_probs_of_long(waveform), whole)
@@ -152,7 +152,7 @@ def test_long_recording_is_heard_in_windows(recognizer: Recognizer) -> None:
 
 
 def test_windows_are_as_long_as_the_longest_recordings_in_training(
-    state: dict[str, Any], recognizer: Recognizer, tmp_path: Path
+    state: dict[str, Any], recognizer: CtcRecognizer, tmp_path: Path
 ) -> None:
     assert recognizer.window_s == 20.0  # the file does not say
     for long_s, expected in ((2.25, 2.25), (0.3, 2.0), (40.0, 20.0)):
@@ -167,19 +167,19 @@ def test_windows_are_as_long_as_the_longest_recordings_in_training(
 
 
 @pytest.mark.parametrize("size", [0, 1, 20, 44])
-def test_recording_shorter_than_a_frame_is_empty(recognizer: Recognizer, size: int) -> None:
+def test_recording_shorter_than_a_frame_is_empty(recognizer: CtcRecognizer, size: int) -> None:
     assert recognizer.transcribe(np.zeros(size, dtype=np.float32)) == ""
     assert recognizer.timed_words(np.zeros(size, dtype=np.float32)) == []
 
 
-def test_unreadable_recording_is_named(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_unreadable_recording_is_named(recognizer: CtcRecognizer, tmp_path: Path) -> None:
     (tmp_path / "bad.mp3").write_bytes(b"no sound")
     with pytest.raises(AudioError, match=r"bad\.mp3"):
         recognizer.transcribe(tmp_path / "bad.mp3")
 
 
 @pytest.mark.parametrize("waveforms", [[], [np.zeros((2, 400), dtype=np.float32)]])
-def test_other_shapes_are_refused(recognizer: Recognizer, waveforms: list[Any]) -> None:
+def test_other_shapes_are_refused(recognizer: CtcRecognizer, waveforms: list[Any]) -> None:
     with pytest.raises(ValueError, match=r"1 waveform \(S,\) or more expected"):
         recognizer.log_probs(waveforms)
 

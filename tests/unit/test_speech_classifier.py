@@ -12,6 +12,7 @@ from small_encoder import SIZES
 
 from fairseq_ext.checkpoints.load import load_model
 from fairseq_ext.data.collate import pad_waveforms
+from fairseq_ext.inference.classifier import classify
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.models.speech_classifier import LayerSum, SpeechClassifier, SpeechClassifierConfig
 from fairseq_ext.models.wav2vec2 import ExtWav2Vec2, Wav2Vec2Config
@@ -215,9 +216,9 @@ def test_file_alone_answers_for_each_stream(trained_file: Path) -> None:
         assert (loaded.label, loaded.labels) == (stream, names)
         assert torch.equal(loaded.model(CLIPS[0][None])["logits"], all_logits[number])
         likeliest = names[int(all_logits[number].argmax())]
-        assert next(iter(loaded.classify(waveform))) == likeliest
+        assert next(iter(classify(loaded, waveform))) == likeliest
         probabilities = loaded.model.get_normalized_probs(loaded.model(CLIPS[0][None]), log_probs=False)
-        assert loaded.classify(waveform)[likeliest] == pytest.approx(float(probabilities.max()))
+        assert classify(loaded, waveform)[likeliest] == pytest.approx(float(probabilities.max()))
     assert load_model(trained_file).label == "accent"
 
 

@@ -15,7 +15,7 @@ from fairseq_ext.decoding.arpa import write_arpa
 from fairseq_ext.decoding.kneser_ney import train
 from fairseq_ext.decoding.lm_weights import USUAL_WEIGHTS, LmWeights, write_lm_weights
 from fairseq_ext.inference import transcription
-from fairseq_ext.inference.recognizer import Recognizer
+from fairseq_ext.inference.recognizer import CtcRecognizer
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 
 RATE = 8000
@@ -23,7 +23,7 @@ SYMBOLS = [*SPECIAL_SYMBOLS, "|", *"abcçàŀ"]
 
 
 @pytest.fixture(scope="module")
-def recognizer() -> Recognizer:
+def recognizer() -> CtcRecognizer:
     """Random weights that say something other than blanks."""
     torch.manual_seed(4)
     sizes: dict[str, Any] = {
@@ -38,7 +38,7 @@ def recognizer() -> Recognizer:
     model = ExtCtc(OmegaConf.structured(CtcConfig(**sizes)), len(SYMBOLS)).eval()
     with torch.no_grad():
         model.w2v_encoder.proj.weight.mul_(8.0)
-    return Recognizer(model, SYMBOLS, RATE, 0, OmegaConf.create({}))
+    return CtcRecognizer(model, SYMBOLS, RATE, 0, OmegaConf.create({}))
 
 
 @pytest.fixture
@@ -52,7 +52,9 @@ def files(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_damage_is_reported_and_does_not_stop_the_others(recognizer: Recognizer, files: list[Path]) -> None:
+def test_damage_is_reported_and_does_not_stop_the_others(
+    recognizer: CtcRecognizer, files: list[Path]
+) -> None:
     found = list(transcription.transcribe_files(recognizer, files))
     assert [result.path for result in found] == files
     assert [result.words is None for result in found] == [False, True, True, False]
@@ -63,7 +65,7 @@ def test_damage_is_reported_and_does_not_stop_the_others(recognizer: Recognizer,
         assert " ".join(word.text for word in result.words) == recognizer.transcribe(result.path)
 
 
-def test_progress_counts_parts_of_a_recording(recognizer: Recognizer, files: list[Path]) -> None:
+def test_progress_counts_parts_of_a_recording(recognizer: CtcRecognizer, files: list[Path]) -> None:
     seen: list[float] = []
     list(
         transcription.transcribe_files(
@@ -74,7 +76,7 @@ def test_progress_counts_parts_of_a_recording(recognizer: Recognizer, files: lis
     assert seen == pytest.approx([1 / 3, 2 / 3, 1, 2, 3, 3 + 1 / 3, 3 + 2 / 3, 4])
 
 
-def test_windows_are_those_asked_for(recognizer: Recognizer, files: list[Path]) -> None:
+def test_windows_are_those_asked_for(recognizer: CtcRecognizer, files: list[Path]) -> None:
     (whole,) = transcription.transcribe_files(recognizer, files[:1])
     (parts,) = transcription.transcribe_files(recognizer, files[:1], window_s=0.4, overlap_s=0.1)
     assert whole.words != parts.words
@@ -105,7 +107,7 @@ def test_file_for_a_folder_of_outputs_is_refused(tmp_path: Path) -> None:
         transcription.output_paths([Path("a.wav")], tmp_path / "out", ".txt")
 
 
-def test_search_is_greedy_unless_asked_for(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_search_is_greedy_unless_asked_for(recognizer: CtcRecognizer, tmp_path: Path) -> None:
     def made(**options: Any) -> Any:
         return transcription.make_search(recognizer, weights=LmWeights(0.7, 2.0, -3.0), **options)
 

@@ -9,32 +9,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from ...line_index import AudioEntry, AudioIndex
 from ...manifest import Utterance, read_manifest
 from ..embeddings import read_waveforms
+from ..trained import Recognizer
 
 Batch = tuple[Tensor, Tensor]
-
-
-class Recognizer(Protocol):
-    """A trained recogniser and what it was trained with; `inference.recognizer.load_recognizer` returns one."""
-
-    model: Any
-    cfg: Any
-    symbols: Sequence[str]
-    sample_rate_hz: int
-    num_updates: int
-
-    def log_probs(self, waveforms: Sequence[NDArray[np.float32]]) -> Batch:
-        """Return ln p (B, T, V) and the number of frames (B,) of B waveforms."""
 
 
 @dataclass(frozen=True)

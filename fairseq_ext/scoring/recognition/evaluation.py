@@ -20,11 +20,11 @@ from ...manifest import atomic_write
 from ...text.normalize import normalize
 from .. import provenance
 from ..scored_system import RECOGNITION, ScoredSystem, is_scored, write_json
+from ..trained import Recognizer
 from ..trainings import FinishedTraining
 from . import scores
 from .acoustics import (
     Acoustics,
-    Recognizer,
     SpeechSplit,
     hours_of,
     language_of,

@@ -1,0 +1,35 @@
+"""Classify a recording with a trained model.
+
+    trained = load_model("checkpoint_best.pt")
+    print(classify(trained, audio.load("seven.wav", sample_rate_hz=trained.sample_rate_hz)))
+
+Shapes: S samples.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..scoring.trained import TrainedModel
+
+
+@torch.no_grad()
+def classify(trained: TrainedModel, waveform: NDArray[np.float32]) -> dict[str, float]:
+    """Return the probability of each class for one recording.
+
+    Args:
+        trained: model with a classifier, from `checkpoints.load.load_model`.
+        waveform: (S,) at the model's sample rate, from `media.audio.load`.
+
+    Returns:
+        Class name -> probability, the likeliest first.
+
+    Raises:
+        ValueError: the model has no classifier.
+    """
+    if not trained.labels:
+        raise ValueError("classify: this model is pre-trained and has no classes; fine-tune it first")
+    device = next(trained.model.parameters()).device
+    logits = trained.model(torch.from_numpy(waveform)[None].to(device))["logits"]  # (1, C)
+    probabilities = logits.float().softmax(1)[0].tolist()
+    return dict(sorted(zip(trained.labels, probabilities, strict=True), key=lambda pair: -pair[1]))

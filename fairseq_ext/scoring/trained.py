@@ -1,0 +1,66 @@
+"""Trained networks as scoring, explanation and inference take them: the one declaration of each type.
+
+Both are light: nothing here needs fairseq. `checkpoints.load` and `inference.recognizer` load them.
+
+Shapes: B recordings, S samples, T frames, V symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained classifier or encoder with what is needed to use it; `checkpoints.load.load_model` returns one.
+
+    Attributes:
+        model: network in evaluation mode.
+        cfg: whole configuration of its training.
+        label: label stream that "logits" stands for; empty for a model without classifier.
+        labels: classes in the order of the network's outputs; empty for a model without classifier.
+        sample_rate_hz: sample rate of the waveforms it expects, Hz.
+        num_updates: number of updates it was trained for.
+    """
+
+    model: Any
+    cfg: Any
+    label: str
+    labels: list[str]
+    sample_rate_hz: int
+    num_updates: int
+
+
+class Recognizer(Protocol):
+    """A trained recogniser; `inference.recognizer.load_recognizer` returns one of CTC."""
+
+    @property
+    def model(self) -> Any:
+        """Network in evaluation mode."""
+
+    @property
+    def cfg(self) -> Any:
+        """Whole configuration of its training."""
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """Symbols (V,) in the order of the network's outputs."""
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of the waveforms it expects, Hz."""
+
+    @property
+    def num_updates(self) -> int:
+        """Number of updates it was trained for."""
+
+    def log_probs(self, waveforms: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+        """Return ln p (B, T, V) and the valid frames (B,) of B waveforms (S,)."""
