@@ -22,8 +22,8 @@ contract in pyproject.toml ([tool.importlinter]) checks it, and README.md has th
     files, optional: atomic text files; optional dependencies
 
 From `compat` up the modules may import fairseq; from `augment` up torch, soundfile and PyAV. What is below takes the
-standard library and numpy. Importing `fairseq_ext` itself loads none of them. `common.user_dir` names this folder; fairseq then
-imports `tasks/` and `models/`.
+standard library and numpy. Importing `fairseq_ext` itself loads none of them. `common.user_dir` names this
+folder; fairseq then imports `tasks/` and `models/`.
 """
 
 __version__ = "0.1.0"
