@@ -66,9 +66,11 @@ def show(piece: Piece) -> Markup:
         HTML.
     """
     if isinstance(piece, Block):
-        from markupsafe import Markup
-
-        return Markup(render(piece.template, **piece.values))  # its template has escaped it
+        # Its template has escaped it: not once more where it is shown.
+        made: Markup = import_optional("markupsafe", extra="analysis").Markup(
+            render(piece.template, **piece.values)
+        )
+        return made
     name = "paragraph" if isinstance(piece, str) else "table" if isinstance(piece, Table) else "picture"
     return _macro("pieces", name, piece)
 
