@@ -66,9 +66,8 @@ def show(piece: Piece) -> Markup:
         HTML.
     """
     if isinstance(piece, Block):
-        from markupsafe import Markup
-
-        return Markup(render(piece.template, **piece.values))  # its template has escaped it
+        markup: Markup = import_optional("markupsafe").Markup(render(piece.template, **piece.values))
+        return markup  # its template has escaped it
     name = "paragraph" if isinstance(piece, str) else "table" if isinstance(piece, Table) else "picture"
     return _macro("pieces", name, piece)
 
