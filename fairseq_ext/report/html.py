@@ -66,11 +66,8 @@ def show(piece: Piece) -> Markup:
         HTML.
     """
     if isinstance(piece, Block):
-        # Its template has escaped it: not once more where it is shown.
-        made: Markup = import_optional("markupsafe", extra="analysis").Markup(
-            render(piece.template, **piece.values)
-        )
-        return made
+        markup: Markup = import_optional("markupsafe").Markup(render(piece.template, **piece.values))
+        return markup  # its template has escaped it
     name = "paragraph" if isinstance(piece, str) else "table" if isinstance(piece, Table) else "picture"
     return _macro("pieces", name, piece)
 

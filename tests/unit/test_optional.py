@@ -138,11 +138,11 @@ def test_all_commands_import_without_extras() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_commands_name_the_extra_they_need(made_up_run: Path, tmp_path: Path) -> None:
+def test_commands_name_the_extra_they_need(digits_run: Path, tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").touch()
     mouth = f"--source {tmp_path}/videos --out {tmp_path}/clips --workers 0"
-    (tmp_path / "scores").symlink_to(made_up_run / "scores")
+    (tmp_path / "scores").symlink_to(digits_run / "scores")
     for command, options, package, extra in (
         ("prepare mouth", mouth, "cv2", "video"),
         ("report page", str(tmp_path), "matplotlib", "analysis"),
