@@ -213,7 +213,7 @@ def test_jobs_that_all_die_are_noticed(
 ) -> None:
     monkeypatch.setattr("fairseq_ext.jobs.slurm._POLL_S", 0.5)
     execution = Execution(executor="slurm", shards=2, progress=False, timeout_min=5)
-    with pytest.raises(WorkerError, match=r"all jobs have ended and .* 6 items are unfinished") as caught:
+    with pytest.raises(WorkerError, match=r"all jobs have ended, but .* 6 items are unfinished") as caught:
         run(tmp_path / "run", jobs_work.make_items(6), jobs_work.make_none, settings={}, execution=execution)
     assert str(tmp_path / "run" / "slurm") in str(caught.value)
     assert "no such model" in str(caught.value)

@@ -220,3 +220,25 @@ def test_names_that_no_table_can_hold_are_escaped(source: Path, tmp_path: Path) 
     assert (result.num_converted, [path for path, _ in result.problems]) == (4, [r"x\ty.wav"])
     assert recordings(tmp_path / "out") == [name.replace(".wav", ".flac") for name in names]
     assert convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=16000).num_kept == 4
+
+
+def test_an_interrupted_conversion_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(20):
+        soundfile.write(tmp_path / "in" / f"{i:02d}.wav", tone(400, 16000), 16000)
+    whole, converted = convert.convert_file, list[str]()
+
+    def interrupted(source: Path, target: Path, sample_rate_hz: int) -> None:
+        if len(converted) == 18:
+            raise KeyboardInterrupt
+        converted.append(source.name)
+        whole(source, target, sample_rate_hz)
+
+    monkeypatch.setattr(convert, "convert_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=16000)
+    monkeypatch.undo()
+    (tmp_path / "out" / "17.flac").unlink()  # its outcome is only in the journal of the interrupted attempt
+    result = convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=16000)
+    assert (result.num_converted, result.num_kept) == (3, 17)
+    assert len(recordings(tmp_path / "out")) == 20

@@ -54,7 +54,7 @@ def test_only_new_and_fixed_videos_are_prepared(grid: Path, tmp_path: Path) -> N
         ("b", ""),
         ("c", ""),
     ]
-    assert "3 items instead of 2, 1 keep their outcome" in shard.stderr
+    assert "3 items instead of 2; 1 keep their outcome" in shard.stderr
     assert updated.returncode == 0
     assert call(source, out, "--retry-rejected").returncode == 0
     assert (out / "video" / "b.mp4").stat().st_mtime_ns == kept
