@@ -53,7 +53,7 @@ def check_splits_known(sources: Iterable[str], corpora: Iterable[str]) -> None:
     """Check that the splits of every transcribed corpus are known; else its test talks could end up in train.
 
     Args:
-        sources: sources of clips, as `prepare mouth --corpus all` writes them: name of the corpus, then the path.
+        sources: sources of clips as `fairseq-ext prepare mouth --corpus all` writes them: corpus name, then path.
         corpora: `NAME=FOLDER`, as for `read_published`.
 
     Raises:
