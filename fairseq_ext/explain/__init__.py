@@ -21,7 +21,7 @@ pointing_game.py    the game of a recogniser: layers chosen on one split, method
 pointing_game_table.py  its results as a table of the report
 pointing_game_files.py  games of all recognisers of a run, written for the report
 
-Which method to trust was measured on networks whose answer is known. Grad-CAM averages gradients over time before it
+Which method to trust was measured on networks with known correct maps. Grad-CAM averages gradients over time before it
 weighs channels; the score of one character of a CTC network has its gradient in a few frames, and the average loses
 which. On the score of a whole transcript its peaks are at chance. HiRes-CAM multiplies frame by frame and keeps them.
 """

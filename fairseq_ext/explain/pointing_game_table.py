@@ -102,7 +102,7 @@ def _about_hits(game: Game, played: Played) -> list[str]:
         f"A hit: the word's map peaks where the word was spoken, {1000 * played.tolerance_s:g} ms of tolerance at "
         f"either side; {played.size}, over whom the intervals are.",
         f"Chance: {tables.percent(alone.words.chance)} %.",
-        f"Greedy decoding hears {num_heard} of the words.",
+        f"Greedy decoding finds {num_heard} of the words.",
         *(
             f"{NAMES[method]} finds nothing for {score.words.num_flat} of the words, which count as missed."
             for method, score in game.scores.items()
@@ -123,15 +123,15 @@ def _about_layers(game: Game, played: Played) -> list[str]:
 
 
 def _about_bar(scores: Mapping[str, MethodScore]) -> list[str]:
-    said = [
+    notes = [
         "Randomised weights: mean rank correlation with the map of the same network with shuffled weights."
     ]
     if DEFAULT_METHOD not in scores:
-        return said
+        return notes
     score, name = scores[DEFAULT_METHOD], NAMES[DEFAULT_METHOD]
     reached = "reached" if score.words.hit_rate.value >= BAR else "not reached"
-    said.append(f"Asked of {name}, the default: {tables.percent(BAR)} % hits, {reached};")
+    notes.append(f"Required of {name}, the default: {tables.percent(BAR)} % hits, {reached};")
     if score.randomised is None:
-        return said
+        return notes
     reached = "reached" if score.randomised.value <= MAX_CORRELATION else "not reached"
-    return [*said, f"a correlation of {MAX_CORRELATION:g} at most, {reached}."]
+    return [*notes, f"a correlation of {MAX_CORRELATION:g} at most, {reached}."]

@@ -43,10 +43,10 @@ def parse_target(text: str) -> tuple[str, str]:
     Raises:
         ValueError: the text has another form.
     """
-    kind, _, which = text.partition(":")
-    if kind not in TARGET_TYPES or not which or (kind != "class" and not which.isdecimal()):
+    target_type, _, which = text.partition(":")
+    if target_type not in TARGET_TYPES or not which or (target_type != "class" and not which.isdecimal()):
         raise ValueError(f"target: word:N, char:N or class:NAME expected, found {text!r}; N counts from 1")
-    return kind, which
+    return target_type, which
 
 
 def tokens_of(text: str, symbols: Sequence[str]) -> list[int]:
@@ -103,14 +103,14 @@ def draw_word(
     Raises:
         ValueError: there is no such word or character, or the recording is too long.
     """
-    kind, which = parse_target(target)
+    target_type, which = parse_target(target)
     waveform = _waveform(samples, network, device)
     log_probs = network.output(waveform)[0]
     spans = greedy_spans(log_probs) if text is None else align(log_probs, tokens_of(text, symbols))
     words = aligned_words(spans, symbols)
-    chosen = _pick(words, kind, which)
+    chosen = _pick(words, target_type, which)
     transcript = " ".join(word.text for word in words)
-    title = f"{kind} “{chosen.name}” of “{transcript}” ({'heard' if text is None else 'given'})"
+    title = f"{target_type} “{chosen.name}” of “{transcript}” ({'recognised' if text is None else 'given'})"
     return _draw(network, waveform, chosen, methods, title, aligned_labels(spans, symbols, network.grid))
 
 
@@ -179,8 +179,8 @@ def _waveform(samples: NDArray[np.float32], network: Network, device: str) -> Te
     return torch.from_numpy(samples)[None].to(device)
 
 
-def _pick(words: Sequence[AlignedWord], kind: str, which: str) -> TokenTarget:
-    if kind == "word":
+def _pick(words: Sequence[AlignedWord], target_type: str, which: str) -> TokenTarget:
+    if target_type == "word":
         found = [TokenTarget(word.text, word.spans) for word in words]
     else:
         pairs = [pair for word in words for pair in zip(word.letters, word.spans, strict=True)]
@@ -188,7 +188,7 @@ def _pick(words: Sequence[AlignedWord], kind: str, which: str) -> TokenTarget:
     number = int(which)
     if not 1 <= number <= len(found):
         listed = ", ".join(f"{i} {target.name}" for i, target in enumerate(found, 1)) or "none"
-        raise ValueError(f"target {kind}:{number}: one of these expected: {listed}; choose its number")
+        raise ValueError(f"target {target_type}:{number}: one of these expected: {listed}; choose its number")
     return found[number - 1]
 
 

@@ -17,9 +17,9 @@ augmentation_spectrograms.py  what the augmentations do to one recording, for th
 heads.py           networks with several label streams: one scored system per stream
 majority.py        the baseline that always predicts the most frequent class
 
-Result types, one summary over seeds each: classification.py, recognition/ (WER and CER), pretraining.py (what the log
-of a self-supervised training says at its end). seeds.py has the means that they share; label_quality.py scores
+Result types, one summary over seeds each: classification.py, recognition/ (WER and CER), pretraining.py (the last
+losses of a self-supervised training). seeds.py has the means that they share; label_quality.py scores
 automatic transcripts as recognition.
 
-Nothing here imports fairseq: whoever calls hands in how a checkpoint is loaded.
+Nothing here imports fairseq: the caller passes the function that loads a checkpoint.
 """

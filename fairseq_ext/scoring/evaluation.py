@@ -1,8 +1,8 @@
 """Scores trained classifiers and writes the files of their systems: predictions.tsv, embeddings.npz, metrics.json.
 
-metrics.json is written last, so its presence means that the system is scored. How checkpoints are loaded is handed in
-(`checkpoints.load.load_model`) and called only when there is something to score: a rerun with nothing to do does not
-wait for fairseq.
+metrics.json is written last, so its presence means that the system is scored. The caller passes a function that loads
+checkpoints (`checkpoints.load.load_model`), which is called only when there is something to score: a rerun with nothing
+to do does not wait for fairseq.
 """
 
 from __future__ import annotations

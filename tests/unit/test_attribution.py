@@ -38,7 +38,7 @@ class Clip:
 
 
 def make_clip(generator: np.random.Generator) -> Clip:
-    """One or two words of one or two characters, at any level, in noise."""
+    """Make a clip of one or two words of one or two characters, at any level, in noise."""
     waveform = generator.normal(scale=0.05, size=round(CLIP_S * RATE))
     tokens: list[int] = []
     spans: dict[int, Span] = {}
@@ -71,7 +71,7 @@ def sweep(low_hz: float, high_hz: float, num_samples: int, generator: np.random.
 
 
 class Features(nn.Module):
-    """Log-mel less its mean, (B, S) -> (B, T, F)."""
+    """Log-mel features minus their mean, (B, S) -> (B, T, F)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Features(nn.Module):
 
 
 class TinyCtc(nn.Module):
-    """A few convolutions that hear +-0.2 s; (B, S) -> (B, T, V)."""
+    """A few convolutions with a receptive field of 0.4 s; (B, S) -> (B, T, V)."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -111,9 +111,9 @@ def train(clips: list[Clip], num_updates: int = 500, batch_size: int = 16) -> Ti
         features = network.features(torch.cat([clip.waveform for clip in clips]))
     for _ in range(num_updates):
         chosen = torch.randint(len(clips), (batch_size,))
-        # Noise in the features: the network listens to a whole tone, not to one edge of it.
-        heard = features[chosen] + 0.5 * torch.randn_like(features[chosen])
-        log_probs = network.classify(heard).transpose(0, 1)  # (T, B, V)
+        # Noise in the features makes the network use a whole tone, not only one edge of it.
+        noisy = features[chosen] + 0.5 * torch.randn_like(features[chosen])
+        log_probs = network.classify(noisy).transpose(0, 1)  # (T, B, V)
         tokens = [torch.tensor(clips[i].tokens) for i in chosen]
         lengths = torch.tensor([len(row) for row in tokens])
         frames = torch.full((batch_size,), len(log_probs))
@@ -152,7 +152,7 @@ Explain = Callable[[Network, Tensor, TokenTarget], AttributionMap]
 
 
 def score(network: Network, clips: list[Clip], method: Explain) -> PointingScore:
-    """Pointing game of every character."""
+    """Play the pointing game with every character."""
     maps, spans, groups = [], [], []
     for index, clip in enumerate(clips):
         found = align(network.output(clip.waveform)[0], clip.tokens)
@@ -210,8 +210,8 @@ def test_gradcam_of_a_whole_transcript_says_little(network: Network, clips: list
     assert score(network, several, whole).hit_rate.value < 0.5
 
 
-def test_deep_layers_point_at_where_ctc_speaks_up(model: TinyCtc, clips: list[Clip]) -> None:
-    """Not at the sound: at the head a map cannot leave the aligned frames, which here lie beside the character."""
+def test_deep_layers_point_at_the_ctc_peak_instead_of_the_sound(model: TinyCtc, clips: list[Clip]) -> None:
+    """At the head a map cannot leave the aligned frames, which here lie beside the character."""
     head = Network(model, model.head, 1, FrameGrid(HOP_S, 0.0), RATE)
     for clip in clips[:8]:
         found = align(head.output(clip.waveform)[0], clip.tokens)[0]

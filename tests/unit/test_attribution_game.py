@@ -1,4 +1,4 @@
-"""The pointing game of a recogniser, on a network whose frames are known; what it leaves in a run's folder."""
+"""The pointing game of a recogniser, on a network whose frames are known, and its files in a run folder."""
 
 import json
 import math
@@ -41,7 +41,7 @@ HEADER = "\tword_number\tword\tstart_s\tend_s\n"
 
 
 class Roll(nn.Module):
-    """Moves frames in time."""
+    """A shift of frames in time."""
 
     def __init__(self, num_frames: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Roll(nn.Module):
 
 
 class Letters(nn.Module):
-    """Hears the shapes, (B, S) -> (B, T, V); one of its layers has its frames late."""
+    """A network that recognises the shapes, (B, S) -> (B, T, V); the frames of one of its layers are late."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class FakeExplained:
 
 
 def explained(recognizer: FakeRecognizer) -> FakeExplained:
-    """A layer whose frames are late, and one whose frames are those of the sound."""
+    """Return a layer whose frames are late, and one whose frames are those of the sound."""
     right = Network(recognizer.model, recognizer.model.shapes, 1, GRID, RATE)
     return FakeExplained(
         recognizer.model, {"late": replace(right, layer=recognizer.model.late), "right": right}
@@ -97,7 +97,7 @@ def explained(recognizer: FakeRecognizer) -> FakeExplained:
 
 
 def speak(text: str, generator: np.random.Generator) -> tuple[np.ndarray, list[tuple[float, float]]]:
-    """Frames of each letter and a pause after it; and the times of the words."""
+    """Return frames of each letter with a pause after it, and the times of the words."""
     frames, spans = [np.zeros((3, HOP))], []
     for word in text.split():
         start = sum(map(len, frames))
@@ -208,7 +208,7 @@ def test_times_of_another_corpus_are_refused(data: Path) -> None:
 
 
 def test_recordings_that_cannot_be_aligned_are_left_out(data: Path) -> None:
-    """Those with a letter that the recogniser lacks."""
+    """The recogniser lacks one of their letters."""
     times = read_word_times([data / "test.times.tsv"])
     known = FakeRecognizer(symbols=[*SYMBOLS[:-1], "x"])
     found = read_clips(known, data, "test", times, max_utterances=9)
@@ -238,8 +238,8 @@ def test_game_chooses_the_layer_on_dev_and_the_default_hits(data: Path) -> None:
     assert all(parameter.requires_grad for parameter in recognizer.model.parameters())
 
 
-def test_test_split_has_no_say_in_the_layer(data: Path) -> None:
-    """With dev's times late, the wrong layer is chosen, and test says so."""
+def test_layer_does_not_depend_on_the_test_split(data: Path) -> None:
+    """With dev's times late, the wrong layer is chosen, and the test score shows it."""
     late = [
         replace(
             c,
@@ -294,7 +294,7 @@ def refuse(_path: str) -> Any:
     raise AssertionError("nothing is loaded")
 
 
-def test_report_reads_what_a_game_leaves(data: Path, tmp_path: Path) -> None:
+def test_report_reads_the_files_of_a_game(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "attribution"
     (line,) = explain_all([job(data, out)], load, Options())
     assert line.startswith("asr/ctc_random seed 1: HiRes-CAM 100.0% of 8 words, chance ")
@@ -315,7 +315,7 @@ def test_report_reads_what_a_game_leaves(data: Path, tmp_path: Path) -> None:
         assert json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["description"]
 
 
-def test_complete_rows_are_skipped_unless_forced(data: Path, tmp_path: Path) -> None:
+def test_explained_systems_are_skipped_unless_forced(data: Path, tmp_path: Path) -> None:
     options = Options(game=Settings(methods=("hirescam",), max_randomised=0))
     list(explain_all([job(data, tmp_path)], load, options))
     (tmp_path / "asr-ctc_random-seed1-word9.png").touch()

@@ -1,4 +1,4 @@
-"""Grids, maps, targets, the pointing game and correlations by hand, and what each of them refuses."""
+"""Grids, maps, targets, the pointing game and correlations computed by hand; input that they refuse."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def made(values: list[float], grid: FrameGrid = GRID) -> AttributionMap:
 
 
 def test_grid_of_wav2vec2_base() -> None:
-    """25 ms of reach and 20 ms of hop at 16 kHz (Baevski et al. 2020, section 4.2)."""
+    """A receptive field of 25 ms and a hop of 20 ms at 16 kHz (Baevski et al. 2020, section 4.2)."""
     grid = FrameGrid.of_convolutions([(10, 5, 0), *[(3, 2, 0)] * 4, *[(2, 2, 0)] * 2], sample_rate_hz=16000)
     assert grid.step_s == 0.02
     assert grid.first_centre_s == pytest.approx(199.5 / 16000)
@@ -42,7 +42,7 @@ def test_grid_of_wav2vec2_base() -> None:
 )
 @settings(max_examples=30, deadline=None)
 def test_grid_agrees_with_real_convolutions(layers: list[tuple[int, int, int]]) -> None:
-    """The middle of what a frame hears is where the gradient of convolutions of ones is centred."""
+    """The middle of a frame's receptive field is where the gradient of convolutions of ones is centred."""
     stack = nn.Sequential(*(nn.Conv1d(1, 1, k, s, p, bias=False) for k, s, p in layers)).double()
     for parameter in stack.parameters():
         nn.init.ones_(parameter)
@@ -84,7 +84,7 @@ def test_token_score_is_the_sum_over_its_frames() -> None:
 
 
 def test_token_score_does_not_saturate() -> None:
-    """Where the network is sure of a token, the gradient is that where it is not."""
+    """The gradient is the same whether or not the network is certain of a token."""
     target, gradients = TokenTarget("no", (TokenSpan(2, 0, 1, 0.0),)), []
     for sureness in (0.0, 40.0):
         logits = torch.tensor([[[0.0, 0.0, sureness, 0.0]]], requires_grad=True)

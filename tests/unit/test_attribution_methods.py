@@ -1,4 +1,4 @@
-"""Methods of attribution on a linear network, where the right answer can be written down; what they refuse."""
+"""Methods of attribution on a linear network, where the correct maps are known; input that they refuse."""
 
 from collections.abc import Callable
 from functools import partial
@@ -26,7 +26,7 @@ GRID = FrameGrid(HOP / RATE, HOP / 2 / RATE)
 
 
 class Frames(nn.Module):
-    """Cuts a waveform into frames, (B, S) -> (B, T, D); a linear classifier or CTC head on top."""
+    """A network that cuts a waveform into frames, (B, S) -> (B, T, D); a linear classifier or CTC head on top."""
 
     def __init__(self, num_outputs: int = 4) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Frames(nn.Module):
         return self.head(self.frames(waveform)).log_softmax(2)  # type: ignore[no-any-return]
 
     def classes(self, waveform: Tensor) -> Tensor:
-        """Logits (B, C): later frames weigh more."""
+        """Return logits (B, C) in which later frames weigh more."""
         frames = self.frames(waveform)
         weights = torch.arange(1.0, frames.shape[1] + 1)
         return torch.einsum("btd,t,cd->bc", frames, weights, self.head.weight)
@@ -150,7 +150,7 @@ def test_scores_explained_together_have_the_maps_of_each_alone(
 
 
 def of_samples(forward: Callable[[Tensor], Tensor]) -> Network:
-    """A network of one logit whose frames are the samples."""
+    """Make a network of one logit whose frames are the samples."""
     return Network(forward, nn.Identity(), 1, FrameGrid(1 / RATE, 0.5 / RATE), RATE)
 
 

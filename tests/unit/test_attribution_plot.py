@@ -1,4 +1,4 @@
-"""Figures of attribution: what stands in them, what they refuse, and that they are drawn."""
+"""Figures of attribution: their contents, and input that they refuse."""
 
 import io
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The majority baseline: the training set's answer, scored like any row; gaps in the labels; the command."""
+"""The majority baseline: the most frequent class of the training, scored; missing labels; the command."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ TEST = ["balear"] * 5 + ["valencià"] * 3 + ["", "central"]
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Manifests of recordings that nobody listens to."""
+    """Manifests of recordings that are never read."""
     for split, names in (("train", TRAIN), ("test", TEST)):
         rows = [
             Utterance(f"{split}{i}", f"{split}{i}.wav", 800, speaker=f"{split}{i % 3}", accent=name)
@@ -61,7 +61,9 @@ def test_label_outside_the_dictionary_is_named(data: Path, tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
-def test_command_writes_the_row(data: Path, tmp_path: Path, repository: Path, preloaded: Preloaded) -> None:
+def test_command_writes_the_scores(
+    data: Path, tmp_path: Path, repository: Path, preloaded: Preloaded
+) -> None:
     command = [repository / "tools" / "majority.py", "--data", f"accent={data}"]
     options = ["--label", "accent", "--scores", str(tmp_path / "scores"), "--origin", "synthetic"]
     result = preloaded.run([*command, *options], check=True)

@@ -1,4 +1,4 @@
-"""The linear probe: it finds what is linear, never mixes speakers, and looks at no test speaker to choose."""
+"""The linear probe: it finds linear classes, keeps speakers apart, and chooses its penalty without test speakers."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ NUM_CLASSES, WIDTH = 4, 8
 
 
 def made(speakers: list[str], per_class: int, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Embeddings with a class direction and an offset per speaker."""
+    """Make embeddings with a class direction and an offset per speaker."""
     generator = np.random.default_rng(5)
     targets = np.tile(np.arange(NUM_CLASSES), per_class * len(speakers))
     names = [name for name in speakers for _ in range(NUM_CLASSES * per_class)]
@@ -40,7 +40,7 @@ def test_it_repeats() -> None:
     assert (first.scores == second.scores).all()
 
 
-def test_shared_speakers_are_refused_unless_asked_for() -> None:
+def test_shared_speakers_are_refused_except_in_a_leaky_control() -> None:
     with pytest.raises(ValueError, match="speaker b"):
         fitted(["a", "b"], ["b"])
     probe, _ = fitted(["a", "b"], ["b"], leaky_control=True)
@@ -54,7 +54,7 @@ def test_one_speaker_leaves_nothing_to_choose_by() -> None:
 
 
 def test_choice_uses_training_speakers_only() -> None:
-    """The strength is a function of the training side: other test speakers do not change it."""
+    """Other test speakers do not change the chosen penalty."""
     assert fitted(["a", "b"], ["c"])[0].strength == fitted(["a", "b"], ["d", "e"])[0].strength
 
 
@@ -80,7 +80,7 @@ def test_centring_takes_off_what_a_speaker_adds() -> None:
 
 
 def test_offsets_of_training_speakers_do_not_matter() -> None:
-    """Even where each speaker says another class most often, whose mean is then not theirs."""
+    """Also where each speaker has another class most often, which shifts the speaker's mean."""
     generator = np.random.default_rng(3)
     speakers = list("aaaaaabbbbbbcccccc")
     targets = np.array([0, 0, 0, 0, 1, 2, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2, 0, 1])

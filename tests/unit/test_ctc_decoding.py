@@ -39,7 +39,7 @@ def noise(num: int, num_frames: int, num_symbols: int, seed: int = 1) -> Tensor:
 
 
 def spoken(text: str, symbols: list[str], num_frames: int, seed: int, sharpness: float = 8.0) -> Tensor:
-    """Noise with the units of a text in every third frame and blanks elsewhere; (num_frames, V)."""
+    """Make noise with the units of a text in every third frame and blanks elsewhere; (num_frames, V)."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(num_frames, len(symbols), generator=generator)
     tokens = [symbols.index(unit) for unit in to_characters(text)]
@@ -58,7 +58,7 @@ def batch_of(texts: list[str], symbols: list[str], sharpness: float = 8.0) -> tu
 
 
 def all_texts(log_probs: Tensor, symbols: list[str]) -> dict[str, float]:
-    """ln p of every text: the sum over all alignments, one by one."""
+    """Return ln p of every text, summed over all alignments."""
     texts: dict[str, float] = {}
     rows = log_probs.double().tolist()
     for path in itertools.product([0, *range(4, len(symbols))], repeat=len(rows)):
@@ -114,7 +114,7 @@ def test_wide_beam_with_language_model_equals_brute_force(
 
 @pytest.mark.parametrize("lm", [None, LM])
 def test_narrow_beam_never_sums_more_than_there_is(lm: NgramModel | None) -> None:
-    """Also after prefixes left the beam and came back: their mass must not count twice."""
+    """Prefixes that leave the beam and come back must not count twice."""
     for seed in range(20):
         log_probs = noise(1, 6, len(LETTERS), seed)
         expected = all_texts(log_probs[0], LETTERS)
@@ -149,7 +149,7 @@ def test_special_symbols_are_never_emitted() -> None:
 
 
 @pytest.mark.parametrize("with_lm", [False, True])
-def test_a_batch_gives_what_its_utterances_give(with_lm: bool) -> None:
+def test_a_batch_gives_the_results_of_its_utterances(with_lm: bool) -> None:
     lm = train(SENTENCES, 3) if with_lm else None
     search = BeamSearch(CATALAN, BeamConfig(beam_size=16, num_best=4, skip_blank_prob=0.98), lm)
     log_probs, lengths = batch_of(SENTENCES, CATALAN, sharpness=5.0)
@@ -168,7 +168,7 @@ def test_a_batch_gives_what_its_utterances_give(with_lm: bool) -> None:
     assert_close([[h] for h in greedy(log_probs, lengths, CATALAN)], alone_greedy)
 
 
-def test_clear_speech_is_read_letter_by_letter() -> None:
+def test_clear_speech_is_decoded_letter_by_letter() -> None:
     texts = ["la plaça", "és al coŀlapse", "a e", ""]
     log_probs, lengths = batch_of(texts, CATALAN)
     assert [h.text for h in greedy(log_probs, lengths, CATALAN)] == texts
@@ -295,7 +295,7 @@ def test_tuning_ends_where_no_neighbour_of_the_best_weights_is_better() -> None:
     assert len(single.trials) == 1
 
 
-def test_made_up_words_cost_more_than_known_ones() -> None:
+def test_unknown_words_cost_more_than_known_ones() -> None:
     lm = train(["la plaça", "la mare", "mare meua"], 2)
     batch = batch_of(["la plaçi"], CATALAN, sharpness=4.5)
     free, priced = (BeamSearch(CATALAN, BeamConfig(unk_score=price), lm) for price in (0.0, -10.0))

@@ -1,4 +1,4 @@
-"""A network over a split: order, padding, unreadable recordings, projections; and the rows made from it."""
+"""A network over a split: order, padding, unreadable recordings, projections; and the files of scored systems."""
 
 import json
 from collections.abc import Callable
@@ -76,8 +76,8 @@ def test_padding_mask_marks_the_padding() -> None:
 def test_unreadable_recordings_are_counted(tmp_path: Path, make_corpus: Callable[..., None]) -> None:
     make_corpus(tmp_path / "m", tmp_path / "audio", {"train": ["a"], "test": ["c"]})
     (tmp_path / "audio" / "3_c_1.wav").write_bytes(b"RIFF")
-    row = ScoredSystem("spectra", "published", 1, "synthetic", "test")
-    found = evaluation.evaluate(loaded(), row, tmp_path / "out", data=tmp_path / "m")
+    system = ScoredSystem("spectra", "published", 1, "synthetic", "test")
+    found = evaluation.evaluate(loaded(), system, tmp_path / "out", data=tmp_path / "m")
     assert (found["n"], found["num_unreadable"]) == (19, 1)
     assert (tmp_path / "out" / "unreadable.tsv").read_text().startswith("3_c_1\t")
     assert "3_c_1" not in read_predictions(tmp_path / "out" / "predictions.tsv").ids
@@ -92,16 +92,16 @@ def test_nothing_readable_is_an_error(tmp_path: Path, make_corpus: Callable[...,
         embeddings.extract(loaded().model, split.entries, RATE)
 
 
-def test_evaluation_writes_the_whole_row(manifests: Path, tmp_path: Path) -> None:
-    row = ScoredSystem("spectra", "loso/c", 3, "synthetic", "tools/evaluate.py")
-    out = row.folder(tmp_path)
+def test_evaluation_writes_all_files(manifests: Path, tmp_path: Path) -> None:
+    system = ScoredSystem("spectra", "loso/c", 3, "synthetic", "tools/evaluate.py")
+    out = system.folder(tmp_path)
     assert out == tmp_path / "loso" / "c" / "spectra" / "seed3"
-    evaluation.evaluate(loaded(), row, out, data=manifests)
+    evaluation.evaluate(loaded(), system, out, data=manifests)
     assert is_scored(out)
-    answers = read_predictions(out / "predictions.tsv")
+    predictions = read_predictions(out / "predictions.tsv")
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["metrics"]["accuracy"]["value"] == pytest.approx(
-        (answers.predicted == answers.targets).mean()
+        (predictions.predicted == predictions.targets).mean()
     )
     assert metrics["num_parameters"] == 40 * 10 + 10
     assert set(metrics["per_speaker"]) == {"c", "d"}
@@ -115,23 +115,23 @@ def test_evaluation_writes_the_whole_row(manifests: Path, tmp_path: Path) -> Non
 
 
 def test_network_without_classifier_is_refused(manifests: Path, tmp_path: Path) -> None:
-    row = ScoredSystem("spectra", "published", 1, "synthetic", "")
+    system = ScoredSystem("spectra", "published", 1, "synthetic", "")
     with pytest.raises(ValueError, match=r"use fairseq-ext score probe"):
-        evaluation.evaluate(loaded(0), row, tmp_path, data=manifests)
+        evaluation.evaluate(loaded(0), system, tmp_path, data=manifests)
 
 
 def test_unknown_label_is_named(manifests: Path, tmp_path: Path) -> None:
-    row = ScoredSystem("spectra", "published", 1, "synthetic", "")
+    system = ScoredSystem("spectra", "published", 1, "synthetic", "")
     with pytest.raises(ValueError, match="found \\['4'"):
-        evaluation.evaluate(loaded(4), row, tmp_path, data=manifests)
+        evaluation.evaluate(loaded(4), system, tmp_path, data=manifests)
 
 
 def test_probes_share_one_pass(manifests: Path, tmp_path: Path) -> None:
-    """Tones are linearly separable in the mean spectrum: the probe hears unseen 'speakers' perfectly."""
+    """Tones are linearly separable in the mean spectrum: the probe classifies unseen speakers without errors."""
     rows = {ScoredSystem("probe", p, 1, "synthetic", ""): manifests for p in ("published", "labels/2")}
     lines = list(probing.probe_checkpoint(Path("c.pt"), rows, tmp_path, lambda _: loaded(0), label="digit"))
     assert len(lines) == 2
-    found = [json.loads((row.folder(tmp_path) / "metrics.json").read_text()) for row in rows]
+    found = [json.loads((system.folder(tmp_path) / "metrics.json").read_text()) for system in rows]
     assert found[0]["metrics"] == found[1]["metrics"]
     assert found[0]["metrics"]["accuracy"]["value"] == 1.0
     assert found[0]["probe"]["n_train"] == 40
@@ -140,10 +140,10 @@ def test_probes_share_one_pass(manifests: Path, tmp_path: Path) -> None:
 
 
 def test_probe_is_fitted_on_views_and_scored_without(manifests: Path, tmp_path: Path) -> None:
-    row = ScoredSystem("probe", "published", 1, "synthetic", "")
-    (result,) = probing.probe(loaded(0), [row], [manifests], tmp_path, label="digit", num_views=2)
+    system = ScoredSystem("probe", "published", 1, "synthetic", "")
+    (result,) = probing.probe(loaded(0), [system], [manifests], tmp_path, label="digit", num_views=2)
     assert (result["probe"]["n_train"], result["probe"]["num_views"], result["n"]) == (40, 2, 40)
-    assert len(read_predictions(row.folder(tmp_path) / "predictions.tsv").ids) == 40
+    assert len(read_predictions(system.folder(tmp_path) / "predictions.tsv").ids) == 40
 
 
 def never(path: str, /, *, label: str) -> Any:

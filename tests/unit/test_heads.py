@@ -1,4 +1,4 @@
-"""Heads of a network with several label streams: a row each, in the partition of its stream, over the same clips."""
+"""Heads of a network with several label streams: each scored in its stream's partition, over the same clips."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ HEADS = {"accent": "accent", "gender": "gender"}
 
 
 def write_partition(folder: Path, streams: Sequence[str]) -> None:
-    """Clips with a class in one of the streams, three for each row of the table above; the louder the later."""
+    """Write clips with a class in one of the streams, three per row of the table above, each louder than the last."""
     for split in ("train", "test"):
         rows = []
         for number, (accent, gender) in enumerate(zip(ACCENTS, GENDERS, strict=True)):
@@ -52,7 +52,7 @@ def write_partition(folder: Path, streams: Sequence[str]) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """Protocols accent, gender and both; a finished training of both, and one of the accent alone."""
+    """Partitions accent, gender and both; a finished training of both, and one of the accent alone."""
     for streams in (["accent"], ["gender"], ["accent", "gender"]):
         write_partition(tmp_path / "manifests" / "_".join(streams), streams)
     for place in ("accent_gender/joint_head/seed2", "accent/encoder_head/seed2"):
@@ -68,7 +68,7 @@ def jobs(run: Path, partition: str = "accent_gender") -> list[trainings.Finished
 
 
 class Loudness(nn.Module):
-    """Answers the first class for quiet clips, the second for loud ones; the heads draw the line elsewhere."""
+    """A classifier of quiet and loud clips, with another threshold in each head."""
 
     def __init__(self, line: float) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ def load(path: str, /, *, label: str) -> Any:
     )
 
 
-def test_each_head_is_a_row_of_its_streams_partition(run: Path) -> None:
+def test_each_head_is_a_system_of_its_streams_partition(run: Path) -> None:
     found = per_head(jobs(run), HEADS, run)
     assert [(job.label, job.out.relative_to(run).as_posix()) for job in found] == [
         ("accent", "scores/accent/joint_head/seed2"),
@@ -131,13 +131,13 @@ def test_other_clips_than_the_partitions_are_refused(run: Path) -> None:
     assert not (run / "scores").exists()
 
 
-def test_two_trainings_for_one_row_are_refused(run: Path) -> None:
+def test_two_trainings_for_one_system_are_refused(run: Path) -> None:
     (run / "train" / "accent" / "joint_head" / "seed2").mkdir(parents=True)
     with pytest.raises(
         ValueError, match=r"one training of this system expected, found .*/train/accent/joint_head/seed2"
     ):
         per_head(jobs(run), HEADS, run)
-    with pytest.raises(ValueError, match="accent_gender/joint_head/seed2; give"):
+    with pytest.raises(ValueError, match="accent_gender/joint_head/seed2; rename"):
         per_head([*jobs(run), *jobs(run)], {"gender": "gender"}, run)
 
 

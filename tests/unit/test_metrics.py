@@ -10,7 +10,7 @@ from fairseq_ext.scoring import metrics
 
 NUM_CLASSES = 5
 classes = st.integers(0, NUM_CLASSES - 1)
-answered = st.lists(st.tuples(classes, classes), min_size=1, max_size=60)
+pairs_of_classes = st.lists(st.tuples(classes, classes), min_size=1, max_size=60)
 
 
 def columns(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -18,7 +18,7 @@ def columns(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     return table[:, 0], table[:, 1]
 
 
-@given(answered)
+@given(pairs_of_classes)
 def test_overall_scores_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
     targets, predictions = columns(pairs)
     found = metrics.overall_scores(metrics.confusion_matrix(targets, predictions, NUM_CLASSES))
@@ -29,7 +29,7 @@ def test_overall_scores_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
     assert found["macro_f1"] == pytest.approx(oracle.f1_score(targets, predictions, **asked))
 
 
-@given(answered)
+@given(pairs_of_classes)
 def test_per_class_and_confusion_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
     targets, predictions = columns(pairs)
     labels = list(range(NUM_CLASSES))
@@ -42,7 +42,7 @@ def test_per_class_and_confusion_are_scikit_learns(pairs: list[tuple[int, int]])
 
 
 @settings(max_examples=20, deadline=None)
-@given(answered, st.integers(0, 3))
+@given(pairs_of_classes, st.integers(0, 3))
 def test_interval_holds_the_value_and_repeats(pairs: list[tuple[int, int]], seed: int) -> None:
     found = metrics.with_intervals(*columns(pairs), NUM_CLASSES, num_resamples=100, seed=seed)
     again = metrics.with_intervals(*columns(pairs), NUM_CLASSES, num_resamples=100, seed=seed)

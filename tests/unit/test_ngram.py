@@ -1,4 +1,4 @@
-"""Language models: sums to one, hand-computed figures, a slow independent estimate, ARPA files of other tools."""
+"""Language models: sums of one, values computed by hand, a slow reference, ARPA files of other tools."""
 
 import gzip
 import math
@@ -21,14 +21,14 @@ sentences = st.lists(
 
 
 def zipf_texts(num: int, seed: int = 1) -> list[str]:
-    """Sentences whose counts of counts are like those of real text, so that discounts are estimated."""
+    """Make sentences whose counts of counts are like those of real text, so that discounts are estimated."""
     rng = np.random.default_rng(seed)
     ranks = np.minimum(rng.zipf(1.6, size=(num, 6)), 60)
     return [" ".join(f"mot{rank}ç" for rank in row[: 1 + i % 6]) for i, row in enumerate(ranks)]
 
 
 def predicted(model: NgramModel) -> np.ndarray:
-    """Ids of the words that can come next: all but <s>."""
+    """Return the ids of the words that can come next: all but <s>."""
     return np.array([i for i, word in enumerate(model.words) if word != "<s>"])
 
 
@@ -40,7 +40,7 @@ def state_after(model: NgramModel, words: list[str], start: int = 0) -> int:
 
 
 def assert_sums_to_one(model: NgramModel, tolerance: float = 1e-9) -> None:
-    """Of every state: all n-grams shorter than the order, seen contexts and others, and the empty one."""
+    """Check the sum after every state: all n-grams shorter than the order, and the empty one."""
     words = predicted(model)
     states = np.arange(model.trie.starts[max(1, model.order)])
     log_prob, _ = model.score(np.repeat(states, len(words)), np.tile(words, len(states)))

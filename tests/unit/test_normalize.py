@@ -1,4 +1,4 @@
-"""Normalisation of transcripts: cases per language, and what holds for any text whatsoever."""
+"""Normalisation of transcripts: cases per language, and properties of any text."""
 
 import unicodedata
 from collections import Counter
@@ -116,7 +116,7 @@ def test_every_number_is_read_without_digits(code: str) -> None:
             assert set(normalize(f"{number}{mark}", code)) <= alphabet(code)
 
 
-def test_catalan_survives_byte_for_byte() -> None:
+def test_normalised_catalan_is_unchanged() -> None:
     normal = normalize("La plaça, allà, del coŀlegi", "ca")
     assert normal.encode() == b"la pla\xc3\xa7a all\xc3\xa0 del col\xc2\xb7legi"
     assert from_characters(to_characters(normal)) == normal

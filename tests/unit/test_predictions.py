@@ -1,4 +1,4 @@
-"""Answers and embeddings survive the way through their files."""
+"""Predictions and embeddings are unchanged after writing and reading."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Fingerprints of configurations and the reading of training logs."""
+"""Hashes of configurations, and reading of training logs."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A recogniser of tones from audio to a scored row: what it hears is right, and every decoder shares one pass."""
+"""A recogniser of tones from audio to a scored system: correct texts, and one forward pass for all decoders."""
 
 import json
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ ROW = ScoredSystem("tones", "labels/1", 1, "synthetic", "recognise")
 
 
 class Tones:
-    """Hears a letter where a frame's spectrum is loudest at its tone, a space at 3.5 kHz, and silence as blank.
+    """A recogniser of tones: a letter where the spectrum is loudest at its tone, a space at 3.5 kHz, blank in silence.
 
-    `doubt` lets it take `ç` for `à`, by less than a language model's word is worth.
+    `doubt` makes `ç` slightly likelier than `à`, by less than a word's score of the language model.
     """
 
     def __init__(self, doubt: bool = False) -> None:
@@ -60,13 +60,13 @@ class Tones:
         return logits.log_softmax(2), lengths
 
     def symbol(self, heard_hz: int) -> int:
-        """The symbol of a tone."""
+        """Return the symbol of a tone."""
         letters = {hz: letter for letter, hz in TONES_HZ.items()} | {3500: "|"}
         return SYMBOLS.index(letters[heard_hz])
 
 
 def spoken(text: str) -> np.ndarray:
-    """A text in tones of three frames with pauses of one."""
+    """Make a text of tones of three frames with pauses of one."""
     time_s = np.arange(3 * HOP) / RATE
     parts = [np.zeros(HOP)]
     for letter in text:
@@ -75,7 +75,7 @@ def spoken(text: str) -> np.ndarray:
 
 
 def write_split(folder: Path, name: str, texts: Sequence[str], speakers: Sequence[str]) -> None:
-    """Writes recordings of texts, as they are written with case and punctuation, and their manifest."""
+    """Write recordings of texts with case and punctuation, and their manifest."""
     rows = []
     for i, text in enumerate(texts):
         waveform = spoken(text)
@@ -99,12 +99,12 @@ def manifests(tmp_path: Path) -> Path:
 
 
 def language_model() -> LanguageModel:
-    """Knows the words."""
+    """A language model of the words."""
     model = kneser_ney.train([f"{a} {b}" for a in WORDS for b in WORDS], 2)
     return LanguageModel(model, "words.arpa", beam_size=8, grid=Grid((0.0, 0.5), (0.0,), (0.0,)))
 
 
-def test_what_is_spoken_is_recognised(manifests: Path, tmp_path: Path) -> None:
+def test_tones_are_recognised(manifests: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     found = evaluation.evaluate(Tones(), ROW, out, data=manifests, options=Options(batch_size=2))
     greedy = found["decoders"]["greedy"]
@@ -118,7 +118,7 @@ def test_what_is_spoken_is_recognised(manifests: Path, tmp_path: Path) -> None:
     assert json.loads((out / "metrics.json").read_text()) == found
 
 
-def test_row_says_what_was_trained_on_and_scored(manifests: Path, tmp_path: Path) -> None:
+def test_metrics_describe_training_and_test_data(manifests: Path, tmp_path: Path) -> None:
     found = evaluation.evaluate(Tones(), ROW, tmp_path / "out", data=manifests, options=Options())
     sizes = [int(line.split("\t")[1]) for line in (manifests / "train.tsv").read_text().splitlines()[1:]]
     assert found["labelled_minutes"] == pytest.approx(sum(sizes) / RATE / 60)
@@ -127,7 +127,7 @@ def test_row_says_what_was_trained_on_and_scored(manifests: Path, tmp_path: Path
     assert found["decoders"]["greedy"]["real_time_factor"] > 0
 
 
-def test_language_model_mends_words_with_weights_of_the_dev_set(manifests: Path, tmp_path: Path) -> None:
+def test_language_model_corrects_words_with_weights_of_the_dev_set(manifests: Path, tmp_path: Path) -> None:
     recognizer = Tones(doubt=True)
     options = Options(lm=language_model(), batch_size=3)
     found = evaluation.evaluate(recognizer, ROW, tmp_path / "out", data=manifests, options=options)
@@ -164,7 +164,7 @@ def test_result_does_not_depend_on_the_batches(manifests: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("missing", ["transcript", "speaker"])
-def test_what_is_needed_is_asked_for(manifests: Path, missing: str) -> None:
+def test_missing_columns_are_named(manifests: Path, missing: str) -> None:
     facts: dict[str, Any] = {"transcript": "a", "speaker": "b"} | {missing: None}
     row = Utterance("x", "test0.wav", 10, **facts)
     write_manifest(manifests, "odd", [row], root=manifests)

@@ -1,4 +1,4 @@
-"""Results of self-supervised trainings: figures at the end of the log, and hours of audio."""
+"""Results of self-supervised trainings: the last figures of the log, and the hours of audio."""
 
 import json
 from collections.abc import Callable
@@ -34,19 +34,19 @@ def trained(speech_run: Path, make_corpus: Callable[..., None], tmp_path: Path) 
 
 
 def checkpoint(path: str) -> dict[str, object]:
-    """Return what a checkpoint's file would hold."""
+    """Return the entries of a checkpoint file."""
     return {"cfg": CFG, "model": {"a": np.zeros((3, 4)), "b": np.zeros(5)}}
 
 
 def read(path: str) -> dict[str, object]:
-    """Read a checkpoint whose tensors are torch's."""
+    """Return a reader of checkpoints with torch tensors."""
     import torch
 
     state = checkpoint(path)
     return state | {"model": {k: torch.from_numpy(v) for k, v in state["model"].items()}}  # type: ignore[attr-defined]
 
 
-def test_figures_are_those_of_the_log(trained: Path) -> None:
+def test_metrics_are_the_last_of_the_log(trained: Path) -> None:
     jobs = trainings.finished_trainings(trained, "synthetic", "gather", ["ss*"])
     (line,) = pretraining.gather_all(jobs, read)
     assert line.startswith("ssl/ctc seed 1: loss 0.25")

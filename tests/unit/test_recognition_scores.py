@@ -1,4 +1,4 @@
-"""WER and CER of a split: exact on what can be counted by hand, groups add up, intervals say what they resample."""
+"""WER and CER of a split: equal to counts by hand, groups add up, intervals name what is resampled."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ GENDERS = ["female", "male", "female", "male", "female", "male"]
 
 
 def scored(hypotheses: list[str], **changes: Any) -> dict[str, Any]:
-    """The scores of hypotheses for the references."""
+    """Score hypotheses against the references."""
     who = {"speakers": SPEAKERS, "accents": ACCENTS, "genders": GENDERS, "language": "ca"} | changes
     return score_recognition(REFERENCES, hypotheses, **who)
 
@@ -81,7 +81,7 @@ def test_who_stated_nothing_comes_last() -> None:
 
 
 def test_interval_resamples_speakers() -> None:
-    """The same figure as drawing whole speakers' utterances, and wider than drawing utterances."""
+    """The interval equals that of resampling speakers' utterances, and is wider than that over utterances."""
     generator = np.random.default_rng(1)
     speakers = [f"s{i % 12:02d}" for i in range(240)]
     references = ["un dos tres quatre"] * 240
@@ -99,7 +99,7 @@ def test_interval_resamples_speakers() -> None:
     assert whole.low < whole.value < whole.high
 
 
-def test_few_speakers_are_told() -> None:
+def test_few_speakers_mean_intervals_over_utterances() -> None:
     found = scored(["x"] * 6, speakers=["a", "b"] * 3)
     assert found["resampled"] == "utterances"
     assert {g["resampled"] for g in found["per_gender"].values()} == {"utterances"}
@@ -147,7 +147,7 @@ def test_scores_are_json_without_nan() -> None:
     assert found["metrics"]["wer"]["value"] == 1.0
 
 
-def test_seeds_are_put_together() -> None:
+def test_seeds_are_summarised() -> None:
     rows = []
     for seed, hypotheses in enumerate((list(REFERENCES), ["x"] * 6), 1):
         decoders = {"greedy": {"settings": {}, "real_time_factor": seed / 10, **scored(hypotheses)}}

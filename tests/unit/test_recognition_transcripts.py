@@ -1,4 +1,4 @@
-"""Transcripts survive the file byte for byte, and errors are counted by what was mistaken for what."""
+"""Transcripts are unchanged after writing and reading, and confusions are counted."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ TEXTS = ("ça và ŀl col·lecció", "L’àvia — «sí»\u00a0\u2028fi", "", 
 
 
 def transcripts(hypotheses: tuple[str, ...] = TEXTS) -> Transcripts:
-    """The texts, heard as they were said."""
+    """Make transcripts without errors."""
     ids = tuple(f"clip_ç{i}" for i in range(len(TEXTS)))
     return Transcripts(ids, ("María", "b", "c", "d"), TEXTS, hypotheses)
 

@@ -1,4 +1,4 @@
-"""Text for language models: what is read, what is held out, what is refused."""
+"""Text for language models: reading, held-out sentences, refused input."""
 
 import subprocess
 import sys
@@ -51,7 +51,7 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, content: str, message: 
 
 
 def train_lm(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
-    """The command, on a text and one scored sentence."""
+    """Run the command on a text and one scored sentence."""
     (folder / "text.txt").write_text(text, encoding="utf-8")
     (folder / "test.wrd").write_text("fa fred\n", encoding="utf-8")
     command = [sys.executable, str(TOOL), "--text", "text.txt", "--exclude", "test.wrd", "--language", "ca"]

@@ -1,4 +1,4 @@
-"""Subtitles: nothing is lost, limits hold, cuts fall at pauses, files read as they should."""
+"""Subtitles: nothing is lost, limits hold, cuts are at pauses, files have the right format."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ SENTENCE = (
 
 
 def said(text: str, *, word_s: float = 0.3, pauses_s: dict[int, float] | None = None) -> list[TimedWord]:
-    """Words one after the other, with silence before some of them."""
+    """Make words in sequence, with pauses before some of them."""
     words, now_s = [], 0.5
     for i, word in enumerate(text.split()):
         now_s += (pauses_s or {}).get(i, 0.05)
@@ -50,12 +50,12 @@ def test_nothing_is_lost_and_limits_hold(rows: list[tuple[str, float, float]], m
         assert one.end_s <= other.start_s
 
 
-def test_a_long_pause_parts_subtitles() -> None:
+def test_a_long_pause_separates_subtitles() -> None:
     cues = subtitles(said("bon dia a tothom", pauses_s={2: 1.5}))
     assert [cue.lines for cue in cues] == [("bon dia",), ("a tothom",)]
 
 
-def test_where_the_room_ends_the_cut_is_at_the_longest_pause() -> None:
+def test_beyond_the_limits_the_cut_is_at_the_longest_pause() -> None:
     words = said(SENTENCE, pauses_s={10: 0.4})
     first, second = subtitles(words)[:2]
     assert " ".join(first.lines) == " ".join(SENTENCE.split()[:10])

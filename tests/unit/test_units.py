@@ -1,4 +1,4 @@
-"""Units: texts survive the way there and back, dictionaries are sorted, what is missing is reported."""
+"""Units: texts are unchanged after conversion and back, dictionaries are sorted, missing units are reported."""
 
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def test_bad_pieces_are_refused(tmp_path: Path) -> None:
         SentencePieces(b"no model")
 
 
-def test_kinds_of_alphabets_are_told_apart(pieces: SentencePieces) -> None:
+def test_pieces_and_characters_are_distinguished(pieces: SentencePieces) -> None:
     assert are_pieces(["<s>", *pieces.symbols])
     assert not are_pieces(["<s>", "|", *"abcç"])
     assert from_pieces(["▁co", "ŀ", "legi", "▁", "nou"]) == "coŀlegi nou"
@@ -107,7 +107,7 @@ def test_dictionary_is_sorted_and_readable_by_the_manifest(tmp_path: Path) -> No
     assert read_dictionary(tmp_path / "dict.ltr.txt") == list(counts)
 
 
-def test_rows_pass_through_a_label_file_unharmed(tmp_path: Path) -> None:
+def test_units_are_unchanged_in_a_label_file(tmp_path: Path) -> None:
     rows = [Utterance(str(i), f"{i}.wav", 1, transcript=text) for i, text in enumerate(SENTENCES[:4])]
     labels = {"ltr": lambda u: " ".join(to_characters(u.transcript or ""))}
     write_manifest(tmp_path, "train", rows, root=tmp_path, labels=labels)

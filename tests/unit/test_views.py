@@ -1,4 +1,4 @@
-"""Distorted views for probes: distorted, reproducible, and nothing of them left in the network."""
+"""Augmented views for probes: they differ, are reproducible, and leave the network unchanged."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ RATE = 8000
 
 
 class Spectra(nn.Module):
-    """Mean spectrum, through a dropout that must stay off."""
+    """A mean spectrum with a dropout that must stay off."""
 
     def __init__(self, config: FrontEndConfig) -> None:
         super().__init__()

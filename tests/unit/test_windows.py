@@ -1,4 +1,4 @@
-"""Windows: stitched log-probabilities equal those of the whole where frames do not see too far."""
+"""Windows: joined log-probabilities equal those of the whole recording where the receptive field is small."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ RATE = 80  # 10 frames per second
 
 
 def recogniser(padding: int) -> Callable[[Tensor], Tensor]:
-    """Three convolutions: one frame per 8 samples, each seeing about 5 frames."""
+    """Three convolutions: one frame per 8 samples, with a receptive field of about 5 frames."""
     torch.manual_seed(1)
     net = nn.Sequential(
         nn.Conv1d(1, 6, 10, stride=4, padding=padding),
@@ -50,7 +50,7 @@ def test_windows_equal_the_whole(num_samples: int, padding: int, window_s: float
     torch.testing.assert_close(found, log_probs_of(waveform), rtol=0, atol=1e-12)
 
 
-def test_windows_of_a_recogniser_that_sees_further_differ_but_little_is_lost() -> None:
+def test_windows_of_a_recogniser_with_a_larger_field_differ_a_little() -> None:
     def smoothed(waveform: Tensor) -> Tensor:
         frames = waveform[: len(waveform) // HOP * HOP].reshape(-1, HOP).mean(1, keepdim=True)
         return (frames - frames.mean()).repeat(1, 5)
@@ -63,7 +63,7 @@ def test_windows_of_a_recogniser_that_sees_further_differ_but_little_is_lost() -
     assert not torch.equal(found, smoothed(waveform))
 
 
-def test_windows_are_as_few_and_as_long_as_asked() -> None:
+def test_windows_have_the_expected_number_and_length() -> None:
     lengths = []
 
     def count(waveform: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def test_windows_are_as_few_and_as_long_as_asked() -> None:
 
 
 @pytest.mark.parametrize("hop", [HOP // 2, HOP * 2])
-def test_another_hop_is_noticed(hop: int) -> None:
+def test_another_hop_is_refused(hop: int) -> None:
     with pytest.raises(ValueError, match="give the recogniser's hop"):
         log_probs_of_long(
             waveform_of(3000),
