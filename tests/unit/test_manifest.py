@@ -232,7 +232,7 @@ def test_bad_sidecar_rows(tmp_path: Path) -> None:
         list(read_manifest(tmp_path, "train"))
     broken = second.replace("allà_2\t", "allà_2\tmany")
     sidecar.write_text(f"{header}\n{first}\n{broken}\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"train\.meta\.tsv:3: a number expected"):
+    with pytest.raises(ValueError, match=r"train\.meta\.tsv:3: a cell is no number"):
         list(read_manifest(tmp_path, "train"))
 
 

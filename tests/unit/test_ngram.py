@@ -240,7 +240,7 @@ def test_broken_files_are_refused_with_the_line(tmp_path: Path, old: str, new: s
 def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.arpa"
     path.write_bytes(KENLM.encode("utf-16"))
-    with pytest.raises(ValueError, match=r"arpa:1: it is not UTF-8"):
+    with pytest.raises(ValueError, match=r"arpa:1: UTF-8 text expected"):
         read_arpa(path)
 
 
