@@ -1,4 +1,4 @@
-"""Fetches a file over HTTP: resumable, whole or not at all."""
+"""Fetch a file over HTTP: resumable, whole or not at all."""
 
 import http.client
 import os
@@ -21,7 +21,7 @@ def fetch(
     num_attempts: int = 5,
     retry_wait_s: float = 2.0,
 ) -> None:
-    """Downloads `url` to `path` unless `path` exists already.
+    """Download `url` to `path` unless `path` exists already.
 
     What has arrived is kept in `{path}.part`; a broken transfer, or a later call, asks for the rest (HTTP
     Range).
@@ -50,7 +50,7 @@ def fetch(
             failures = failures + 1 if _size(part) <= before else 0
             if failures == num_attempts or _is_final(error):
                 raise ConnectionError(
-                    f"{url}: a file expected, found {error}; check the internet connection and run again, "
+                    f"{url}: the download failed ({error}); check the internet connection and run again, "
                     f"or fetch it by hand and put it at {target.absolute()}"
                 ) from error
             time.sleep(retry_wait_s * 2**failures)
@@ -61,7 +61,7 @@ def _size(path: Path) -> int:
 
 
 def _is_final(error: Exception) -> bool:
-    """Client errors such as 404 stay; busy hosts and broken lines may pass."""
+    """Return whether trying again is useless: client errors such as 404 stay, busy hosts recover."""
     return (
         isinstance(error, urllib.error.HTTPError)
         and 400 <= error.code < 500
@@ -70,7 +70,7 @@ def _is_final(error: Exception) -> bool:
 
 
 def _fetch_rest(url: str, part: Path, progress: Callable[[int, int | None], None] | None) -> None:
-    """Appends to `part` until it is whole; raises OSError when the transfer ends early."""
+    """Append to `part` until it is whole; raises OSError when the transfer ends early."""
     request = urllib.request.Request(url, headers={"User-Agent": "fairseq-ext"})
     if start := _size(part):
         request.add_header("Range", f"bytes={start}-")
@@ -103,6 +103,6 @@ def _expected_size(response: http.client.HTTPResponse, start: int) -> int | None
 
 
 def _total(content_range: str | None) -> int | None:
-    """Reads the total of `bytes 5-9/10` or `bytes */10`."""
+    """Read the total of `bytes 5-9/10` or `bytes */10`."""
     match = re.search(r"/(\d+)$", content_range or "")
     return int(match[1]) if match else None

@@ -10,7 +10,7 @@ from typing import TextIO
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields a temporary path in the same folder and moves it onto `path` when the block succeeds.
+    """Yield a temporary path in the same folder and moves it onto `path` when the block succeeds.
 
     Whoever looks at `path` sees the old content or the new, never a part. On an exception the temporary file
     is removed and `path` stays as it was. Hand an open file to writers that add a suffix to a path
@@ -35,10 +35,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Waits until the disk has a file, or the names in a folder.
+    """Wait until the disk has a file, or the names in a folder.
 
     Args:
-        path: of the file or folder.
+        path: path of the file or folder.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -48,7 +48,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file that appears under its name only when all of it is there.
+    """Write a file that appears under its name only when all of it is there.
 
     Args:
         path: the file to appear; its folder is created.
@@ -60,7 +60,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[TextIO]:
-    """Opens a text file (UTF-8, "\\n" line ends) that appears under its name only when the block succeeds.
+    """Open a text file (UTF-8, "\\n" line ends) that appears under its name only when the block succeeds.
 
     Args:
         path: the file to appear; its folder is created.
@@ -73,7 +73,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[TextIO]:
 
 
 def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Streams the lines of a UTF-8 file without their line ends; only "\\n" ends a line.
+    """Stream the lines of a UTF-8 file without their line ends; only "\\n" ends a line.
 
     Args:
         path: the file.
@@ -92,24 +92,18 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
 
 def _decode_line(raw: bytes, path: str | os.PathLike[str], number: int) -> str:
     if b"\r" in raw:
-        raise ValueError(
-            f"{path}:{number}: \\n line ends expected, found a carriage return; run sed -i 's/\\r$//' {path}"
-        )
+        raise ValueError(f"{path}:{number}: there is a carriage return; run sed -i 's/\\r$//' {path}")
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}:{number}: UTF-8 text expected, found {error}; convert it with iconv"
-        ) from error
+        raise ValueError(f"{path}:{number}: it is not UTF-8 ({error}); convert it with iconv") from error
     if number == 1 and line.startswith("\ufeff"):
-        raise ValueError(
-            f"{path}:1: plain UTF-8 expected, found a byte-order mark; run sed -i '1s/^\\xEF\\xBB\\xBF//'"
-        )
+        raise ValueError(f"{path}:1: there is a byte-order mark; run sed -i '1s/^\\xEF\\xBB\\xBF//'")
     return line.removesuffix("\n")
 
 
 def split_row(line: str, num_columns: int, where: str) -> list[str]:
-    """Splits a row at its tabs.
+    """Split a row at its tabs.
 
     Args:
         line: the row without its line end.
@@ -125,7 +119,7 @@ def split_row(line: str, num_columns: int, where: str) -> list[str]:
     cells = line.split("\t")
     if len(cells) != num_columns:
         raise ValueError(
-            f"{where}: {num_columns} tab-separated columns expected, found {len(cells)}; "
+            f"{where}: expected {num_columns} tab-separated columns, found {len(cells)}; "
             "write the manifest again"
         )
     return cells

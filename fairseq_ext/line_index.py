@@ -30,7 +30,7 @@ _Inspect = Callable[[NDArray[np.uint8], NDArray[np.int64], int], None]
 
 
 class LineIndex:
-    """The lines of a UTF-8 text file: `len(index)`, `index[i]`, iteration. Pickles and forks.
+    """An index of the lines of a UTF-8 text file: `len(index)`, `index[i]`, iteration. Survives pickling and forking.
 
     Args:
         path: the file; it must not change while the index is in use.
@@ -74,7 +74,7 @@ class LineIndex:
     def __getitem__(self, index: int) -> str:
         line = index + len(self) if index < 0 else index
         if not 0 <= line < len(self):
-            raise IndexError(f"{self.path}: a line below {len(self)} expected, found {index}")
+            raise IndexError(f"{self.path}: there is no line {index}, only {len(self)} lines")
         block, offset = divmod(line, self._lines_per_block)
         start, stop = self._block_starts[block : block + 2].tolist()
         data = os.pread(self._descriptor(), stop - start, start)
@@ -93,9 +93,7 @@ class LineIndex:
         return int(self._file.fileno())
 
     def _changed(self) -> ValueError:
-        return ValueError(
-            f"{self.path}: the file as it was indexed expected, found it changed; restart the job"
-        )
+        return ValueError(f"{self.path}: the file has changed since it was indexed; restart the job")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None}
@@ -111,7 +109,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    """Yields the file in pieces of whole lines; a missing last line end is added."""
+    """Yield the file in pieces of whole lines; a missing last line end is added."""
     rest = b""
     with open(path, "rb", buffering=0) as file:
         while data := file.read(_CHUNK_BYTES):
@@ -126,15 +124,15 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 def _check_text(chunk: bytes, path: Path, first_line: int) -> None:
     position = chunk.find(b"\r")
-    what = "\\n line ends expected, found a carriage return; run sed -i 's/\\r$//'"
+    what = "there is a carriage return; run sed -i 's/\\r$//'"
     if first_line == 1 and chunk.startswith(codecs.BOM_UTF8):
         position = 0
-        what = "plain UTF-8 expected, found a byte-order mark; run sed -i '1s/^\\xEF\\xBB\\xBF//'"
+        what = "there is a byte-order mark; run sed -i '1s/^\\xEF\\xBB\\xBF//'"
     elif position < 0 and not chunk.isascii():
         try:
             chunk.decode("utf-8")
         except UnicodeDecodeError as error:
-            position, what = error.start, f"UTF-8 text expected, found {error.reason}; convert it with iconv"
+            position, what = error.start, f"it is not UTF-8 ({error.reason}); convert it with iconv"
     if position >= 0:
         line = first_line + chunk.count(b"\n", 0, position)
         raise ValueError(f"{path}:{line}: {what}")
@@ -142,7 +140,7 @@ def _check_text(chunk: bytes, path: Path, first_line: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AudioEntry:
-    """Where one utterance's audio is.
+    """The place of one utterance's audio.
 
     Attributes:
         path: the media file.
@@ -156,7 +154,7 @@ class AudioEntry:
 
 
 class AudioIndex:
-    """The rows of an audio tsv: all sizes as an array, each path on demand.
+    """An index of the rows of an audio tsv: all sizes as an array, each path on demand.
 
     Args:
         tsv_path: a tsv as `manifest.write_manifest` or stock fairseq's tools write it.
@@ -176,7 +174,7 @@ class AudioIndex:
         self._lines = LineIndex(path, inspect=lambda *piece: self._append(_parse_sizes(path, *piece)))
 
     def _append(self, sizes: NDArray[Any]) -> None:
-        """Grows in place: joining the pieces at the end would hold every size twice."""
+        """Append in place: joining the pieces at the end would hold every size twice."""
         if sizes.dtype.itemsize > self.sizes.dtype.itemsize:
             self.sizes = self.sizes.astype(sizes.dtype)
         start = len(self.sizes)
@@ -187,7 +185,7 @@ class AudioIndex:
         return len(self.sizes)
 
     def entry(self, index: int) -> AudioEntry:
-        """Reads one row.
+        """Read one row.
 
         Args:
             index: row, from 0.
@@ -201,13 +199,13 @@ class AudioIndex:
         """
         row = index + len(self) if index < 0 else index
         if not 0 <= row < len(self):
-            raise IndexError(f"{self._lines.path}: a row below {len(self)} expected, found {index}")
+            raise IndexError(f"{self._lines.path}: there is no row {index}, only {len(self)} rows")
         where = f"{self._lines.path}:{row + 2}"
         text, size = split_row(self._lines[row + 1], 2, where)
         relative, start, num_samples = parse_audio_path(text)
         if num_samples is not None and num_samples != int(size):
             raise ValueError(
-                f"{where}: {num_samples} samples expected, found {size}; write the manifest again"
+                f"{where}: expected {num_samples} samples, found {size}; write the manifest again"
             )
         return AudioEntry(self.root / relative, start, int(size))
 
@@ -215,7 +213,7 @@ class AudioIndex:
 def _parse_sizes(
     path: Path, chunk: NDArray[np.uint8], ends: NDArray[np.int64], first_line: int
 ) -> NDArray[Any]:
-    """Parses the second column of every row of a piece; line 0 of the file is the root."""
+    """Parse the second column of every row of a piece; line 0 of the file is the root."""
     if first_line == 0:
         chunk, ends, first_line = chunk[ends[0] + 1 :], ends[1:] - ends[0] - 1, 1
     tabs = np.flatnonzero(chunk == _TAB)
@@ -240,16 +238,16 @@ def _parse_sizes(
 def _bad_row(
     path: Path, chunk: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], first_line: int
 ) -> ValueError:
-    """Finds the first row of a piece that is not `path<TAB>number` and describes it."""
+    """Find the first row of a piece that is not `path<TAB>number` and describes it."""
     for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True), first_line + 1):
         cells = chunk[start:end].tobytes().decode("utf-8").split("\t")
         where = f"{path}:{number}"
         if len(cells) != 2:
             return ValueError(
-                f"{where}: 2 tab-separated columns expected, found {len(cells)}; write the manifest again"
+                f"{where}: expected 2 tab-separated columns, found {len(cells)}; write the manifest again"
             )
         if not (cells[1].isascii() and cells[1].isdigit() and len(cells[1]) <= _MAX_DIGITS and cells[0]):
             return ValueError(
-                f"{where}: a path and a number of samples expected, found {cells}; write it again"
+                f"{where}: {cells} are not a path and a number of samples; write the manifest again"
             )
     raise AssertionError(f"{path}: a bad row was seen from line {first_line + 1}, but none found")

@@ -49,7 +49,7 @@ class Utterance:
     Attributes:
         id: unique within its manifest.
         path: media path relative to the manifest's root.
-        num_samples: audio length at the manifest's sample rate; for a segment, of the segment.
+        num_samples: length of the audio, or of the segment, in samples at the manifest's sample rate.
         num_frames: video length in frames.
         start_s: start of the segment within its file, in seconds; None for a whole file.
         end_s: end of the segment within its file, in seconds.
@@ -83,7 +83,7 @@ _SEGMENT = re.compile(r"(.+):(\d+):(\d+)", re.ASCII)
 
 
 class _DuplicateCheck:
-    """Finds repeated ids at 8 bytes per id: equal 64-bit hashes are confirmed in a second pass."""
+    """A check for repeated ids at 8 bytes per id: equal 64-bit hashes are confirmed in a second pass."""
 
     def __init__(self) -> None:
         self._hashes = array("q")
@@ -92,7 +92,7 @@ class _DuplicateCheck:
         self._hashes.append(hash(utterance_id))
 
     def finish(self, ids: Callable[[], Iterable[str]], where: Path, first_line: int) -> None:
-        """Raises on a repeated id; `ids` reads them again, from line `first_line` on."""
+        """Raise ValueError for a repeated id; `ids` reads them again, from line `first_line` on."""
         hashes = np.frombuffer(self._hashes, dtype=np.int64)
         ordered = np.sort(hashes)
         repeated = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
@@ -102,7 +102,7 @@ class _DuplicateCheck:
         for line, utterance_id in enumerate(ids(), first_line):
             if hash(utterance_id) in repeated and seen.setdefault(utterance_id, line) != line:
                 raise ValueError(
-                    f"{where}:{line}: unique ids expected, found {utterance_id!r} again (first on line "
+                    f"{where}:{line}: the id {utterance_id!r} occurs twice (first on line "
                     f"{seen[utterance_id]}); give each utterance its own id"
                 )
 
@@ -116,23 +116,23 @@ def write_manifest(
     labels: Mapping[str, Callable[[Utterance], str]] | None = None,
     sample_rate_hz: int | None = None,
 ) -> int:
-    """Streams utterances into `{split}.tsv`, `{split}.{label}` and `{split}.meta.tsv`: all of them or none.
+    """Stream utterances into `{split}.tsv`, `{split}.{label}` and `{split}.meta.tsv`: all of them or none.
 
     The tsv appears last, so a folder that holds it holds the others too.
 
     Args:
-        folder: where the files go; created.
+        folder: folder of the files, created when missing.
         split: their stem, for example "train".
         utterances: the rows, in the order of the files.
         root: folder that the utterances' paths are relative to; stored as an absolute path.
         labels: file suffix -> function giving the utterance's line of that label file.
-        sample_rate_hz: rate that `num_samples` counts at; needed when there are segments.
+        sample_rate_hz: sample rate that `num_samples` counts at, Hz; needed when there are segments.
 
     Returns:
         The number of rows.
 
     Raises:
-        ValueError: for a row that a reader would misread, or a repeated id. No file is changed then.
+        ValueError: a reader would misread a row, or an id is repeated. No file is changed then.
     """
     labels = labels or {}
     folder = Path(folder)
@@ -166,17 +166,13 @@ def write_manifest(
 def _check_suffixes(labels: Mapping[str, object]) -> None:
     for name in labels:
         if name in {"tsv", "meta.tsv"} or not re.fullmatch(r"[\w.-]+", name):
-            raise ValueError(
-                f"label {name!r}: a file suffix other than tsv and meta.tsv expected; rename the label"
-            )
+            raise ValueError(f"label {name!r} is no file suffix, or is tsv or meta.tsv; rename the label")
 
 
 def _safe_root(root: str | os.PathLike[str]) -> str:
     text = os.path.abspath(root)
     if _UNSAFE.search(text) or text != text.strip():
-        raise ValueError(
-            f"root {text!r}: a path without tabs, line ends and outer spaces expected; move the corpus"
-        )
+        raise ValueError(f"root {text!r} has tabs, line ends or outer spaces; move the corpus")
     return text
 
 
@@ -184,15 +180,15 @@ def _tsv_row(utterance: Utterance, sample_rate_hz: int | None) -> str:
     path, where = utterance.path, f"utterance {utterance.id!r}"
     if not path or path != path.strip() or _UNSAFE.search(path):
         raise ValueError(
-            f"{where}: a UTF-8 path without tabs, line ends and outer spaces expected, found {path!r}; "
+            f"{where}: the path {path!r} is empty, not UTF-8, or has tabs, line ends or outer spaces; "
             "rename the file"
         )
     if os.path.isabs(path):
-        raise ValueError(f"{where}: a path relative to the root expected, found {path!r}; pass root=")
+        raise ValueError(f"{where}: the path {path!r} is not relative to the root; pass root=")
     if _SEGMENT.fullmatch(path):
         raise ValueError(f"{where}: {path!r} would read as a segment (path:start:length); rename the file")
     if utterance.num_samples < 1:
-        raise ValueError(f"{where}: num_samples >= 1 expected, found {utterance.num_samples}; leave it out")
+        raise ValueError(f"{where}: its length is {utterance.num_samples} samples; leave it out")
     if utterance.start_s is not None:
         if sample_rate_hz is None:
             raise ValueError(f"{where}: it is a segment and no sample rate was given; pass sample_rate_hz=")
@@ -202,15 +198,13 @@ def _tsv_row(utterance: Utterance, sample_rate_hz: int | None) -> str:
 
 def _sidecar_row(utterance: Utterance) -> str:
     if not utterance.id:
-        raise ValueError(
-            f"{utterance.path}: an id expected, found an empty one; give each utterance its own id"
-        )
+        raise ValueError(f"{utterance.path}: the id is empty; give each utterance its own id")
     cells = ["" if value is None else str(value) for value in _sidecar_values(utterance)]
     row = "\t".join(cells)
     if row.count("\t") != len(cells) - 1 or _UNSAFE_LABEL.search(row):
         name, cell = next((n, c) for n, c in zip(SIDECAR_COLUMNS, cells, strict=True) if _UNSAFE.search(c))
         raise ValueError(
-            f"utterance {utterance.id!r}: {name} without tabs and line ends expected, found {cell!r}; normalise it"
+            f"utterance {utterance.id!r}: the {name} {cell!r} has tabs, line ends or non-UTF-8; normalise it"
         )
     return row + "\n"
 
@@ -218,13 +212,13 @@ def _sidecar_row(utterance: Utterance) -> str:
 def _label_row(label: str, utterance_id: str, name: str) -> str:
     if _UNSAFE_LABEL.search(label):
         raise ValueError(
-            f"utterance {utterance_id!r}: one line of {name} in plain UTF-8 expected, found {label!r}; normalise it"
+            f"utterance {utterance_id!r}: the {name} {label!r} is not one line of plain UTF-8; normalise it"
         )
     return label + "\n"
 
 
 def _column(path: Path, index: int) -> Iterator[str]:
-    """Yields one column of a file with a header."""
+    """Yield one column of a file with a header."""
     lines = read_lines(path)
     next(lines, None)
     for line in lines:
@@ -232,7 +226,7 @@ def _column(path: Path, index: int) -> Iterator[str]:
 
 
 def parse_audio_path(text: str) -> tuple[str, int, int | None]:
-    """Splits the first column of a tsv row.
+    """Split the first column of a tsv row.
 
     Args:
         text: `path` or `path:start_sample:num_samples`.
@@ -247,7 +241,7 @@ def parse_audio_path(text: str) -> tuple[str, int, int | None]:
 
 
 def read_manifest(folder: str | os.PathLike[str], split: str) -> Iterator[Utterance]:
-    """Streams the utterances of a split.
+    """Stream the utterances of a split.
 
     Without a sidecar (a manifest made for stock fairseq) the first column of a row serves as its id.
 
@@ -273,7 +267,7 @@ def read_manifest(folder: str | os.PathLike[str], split: str) -> Iterator[Uttera
         if audio is None or facts is None:
             short, long = (tsv_path, sidecar_path) if audio is None else (sidecar_path, tsv_path)
             raise ValueError(
-                f"{short}: as many rows as in {long.name} expected, found {number - 2}; write both again"
+                f"{short}: it has only {number - 2} rows, fewer than {long.name}; write both again"
             )
         duplicates.add(facts[0])
         yield _utterance(audio[0], audio[1], facts, sidecar_path, number)
@@ -281,7 +275,7 @@ def read_manifest(folder: str | os.PathLike[str], split: str) -> Iterator[Uttera
 
 
 def read_root(folder: str | os.PathLike[str], split: str) -> Path:
-    """Reads line 1 of `{split}.tsv`.
+    """Read line 1 of `{split}.tsv`.
 
     Args:
         folder: folder that holds the tsv.
@@ -293,7 +287,7 @@ def read_root(folder: str | os.PathLike[str], split: str) -> Path:
     path = Path(folder) / f"{split}.tsv"
     root = next(read_lines(path), "")
     if not root or "\t" in root:
-        raise ValueError(f"{path}:1: the root folder expected, found {root!r}; write the manifest again")
+        raise ValueError(f"{path}:1: {root!r} is no root folder; write the manifest again")
     return Path(root)
 
 
@@ -304,9 +298,7 @@ def _read_tsv(path: Path) -> Iterator[tuple[str, int]]:
     for number, line in enumerate(lines, 2):
         audio_path, size = split_row(line, 2, f"{path}:{number}")
         if not (size.isascii() and size.isdigit()):
-            raise ValueError(
-                f"{path}:{number}: a number of samples expected, found {size!r}; write the manifest again"
-            )
+            raise ValueError(f"{path}:{number}: {size!r} is no number of samples; write the manifest again")
         yield audio_path, int(size)
 
 
@@ -315,7 +307,7 @@ def _read_sidecar(path: Path) -> Iterator[list[str]]:
     header = tuple(next(lines, "").split("\t"))
     if header != SIDECAR_COLUMNS:
         raise ValueError(
-            f"{path}:1: the header {SIDECAR_COLUMNS} expected, found {header}; write the manifest again"
+            f"{path}:1: expected the header {SIDECAR_COLUMNS}, found {header}; write the manifest again"
         )
     for number, line in enumerate(lines, 2):
         yield split_row(line, len(SIDECAR_COLUMNS), f"{path}:{number}")
@@ -353,12 +345,12 @@ def _utterance(audio_path: str, num_samples: int, cells: list[str], sidecar: Pat
         )
     except ValueError as error:
         raise ValueError(
-            f"{sidecar}:{line}: a number expected, found {error}; write the manifest again"
+            f"{sidecar}:{line}: a cell is no number ({error}); write the manifest again"
         ) from error
 
 
 def read_labels(folder: str | os.PathLike[str], split: str, name: str) -> Iterator[str]:
-    """Streams the lines of `{split}.{name}`.
+    """Stream the lines of `{split}.{name}`.
 
     Args:
         folder: folder that holds the file.
@@ -372,7 +364,7 @@ def read_labels(folder: str | os.PathLike[str], split: str, name: str) -> Iterat
 
 
 def write_dictionary(path: str | os.PathLike[str], counts: Mapping[str, int]) -> None:
-    """Writes a fairseq dictionary, one `symbol count` per line, in the order of the mapping.
+    """Write a fairseq dictionary, one `symbol count` per line, in the order of the mapping.
 
     Fairseq puts `<s> <pad> </s> <unk>` before them by itself.
 
@@ -390,7 +382,7 @@ def write_dictionary(path: str | os.PathLike[str], counts: Mapping[str, int]) ->
 
 
 def read_dictionary(path: str | os.PathLike[str]) -> list[str]:
-    """Reads a fairseq dictionary.
+    """Read a fairseq dictionary.
 
     Args:
         path: the file.
@@ -406,11 +398,11 @@ def read_dictionary(path: str | os.PathLike[str]) -> list[str]:
         symbol, _, count = line.rpartition(" ")
         if not count.isdigit():
             raise ValueError(
-                f"{path}:{number}: `symbol count` expected, found {line!r}; write the dictionary again"
+                f"{path}:{number}: {line!r} is not of the form `symbol count`; write the dictionary again"
             )
         _check_symbol(symbol, f"{path}:{number}")
         if symbol in symbols:
-            raise ValueError(f"{path}:{number}: unique symbols expected, found {symbol!r} again; delete one")
+            raise ValueError(f"{path}:{number}: the symbol {symbol!r} occurs twice; delete one")
         symbols[symbol] = None
     return list(symbols)
 

@@ -25,7 +25,7 @@ SAMPLES_PER_FRAME = 640
 
 
 def unit_ids(symbols: Sequence[str]) -> dict[str, int]:
-    """Numbers the units as auto_avsr does.
+    """Number the units as auto_avsr does.
 
     Args:
         symbols: pieces of a model in its order, without `<unk>`.
@@ -44,7 +44,7 @@ def export(
     *,
     dataset: str | None = None,
 ) -> int:
-    """Writes `{split}.csv` and `units.txt`.
+    """Write `{split}.csv` and `units.txt`.
 
     Args:
         manifest: folder of our manifests of prepared clips (`clip_layout`).
@@ -79,7 +79,7 @@ def export(
 
 
 def read_units(path: str | os.PathLike[str]) -> dict[int, str]:
-    """Reads `units.txt`.
+    """Read `units.txt`.
 
     Args:
         path: the file.
@@ -95,7 +95,7 @@ def read_units(path: str | os.PathLike[str]) -> dict[int, str]:
         unit, _, unit_id = line.rpartition(" ")
         if not unit or not unit_id.isdecimal() or int(unit_id) in units:
             raise ValueError(
-                f"{path}:{number}: `unit id`, each id once, expected, found {line!r}; export it again"
+                f"{path}:{number}: {line!r} is not `unit id` with an id that occurs once; export it again"
             )
         units[int(unit_id)] = unit
     return units
@@ -107,11 +107,11 @@ def read(
     *,
     on_problem: Callable[[str], None] | None = None,
 ) -> Iterator[Utterance]:
-    """Reads a csv.
+    """Read a csv.
 
     Args:
         path: the file; its stem is taken as the split.
-        units: of `read_units`.
+        units: units as `read_units` returns them.
         on_problem: receives one line per row with units that are not known, whose text is lost then; without it such
             a row raises.
 
@@ -127,10 +127,10 @@ def read(
         tokens = cells[-1].split()
         if len(cells) != 4 or not cells[1] or not all(cell.isdecimal() for cell in (cells[2], *tokens)):
             raise ValueError(
-                f"{path}:{number}: `dataset,path,frames,token ids` expected, found {line!r}; export it again"
+                f"{path}:{number}: {line!r} is not of the form `dataset,path,frames,token ids`; export it again"
             )
         found = [units.get(int(token), UNKNOWN) for token in tokens]
-        problem = f"{path}:{number}: ids of known units expected, found {cells[-1]}"
+        problem = f"{path}:{number}: {cells[-1]} are not all ids of known units"
         if UNKNOWN in found and on_problem is None:
             raise ValueError(f"{problem}; pass the units.txt that belongs to the file")
         if UNKNOWN in found and on_problem is not None:

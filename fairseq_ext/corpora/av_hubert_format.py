@@ -25,10 +25,10 @@ _SOUND, _VIDEO = ("audio", ".wav"), ("video", ".mp4")
 
 
 def find_splits(folder: str | os.PathLike[str], wanted: Sequence[str] = ()) -> list[str]:
-    """Makes sure that there are splits to read, ours or AV-HuBERT's.
+    """Check that there are splits to read, ours or AV-HuBERT's.
 
     Args:
-        folder: of the manifests.
+        folder: folder of the manifests.
         wanted: stems of the tsv files; none: those of train, valid and test that are there.
 
     Returns:
@@ -54,7 +54,7 @@ def find_splits(folder: str | os.PathLike[str], wanted: Sequence[str] = ()) -> l
 
 
 def transcribed(manifest: str | os.PathLike[str], split: str) -> Iterator[tuple[Utterance, str]]:
-    """Reads prepared clips with the text that training reads.
+    """Read prepared clips with the text that training reads.
 
     Args:
         manifest: folder of our manifests.
@@ -87,7 +87,7 @@ def export(
     split: str,
     out: str | os.PathLike[str],
 ) -> int:
-    """Writes `{split}.tsv` and `{split}.wrd` of AV-HuBERT.
+    """Write `{split}.tsv` and `{split}.wrd` of AV-HuBERT.
 
     Args:
         manifest: folder of our manifests of prepared clips (`clip_layout`).
@@ -98,7 +98,7 @@ def export(
         The number of rows.
 
     Raises:
-        ValueError: as `transcribed`; no file is changed then.
+        ValueError: as for `transcribed`; no file is changed then.
     """
     if Path(out).resolve() == Path(manifest).resolve():
         raise ValueError(
@@ -125,12 +125,12 @@ def export_dictionary(
     split: str = "train",
     pieces: SentencePieces | None = None,
 ) -> None:
-    """Writes `dict.wrd.txt`.
+    """Write `dict.wrd.txt`.
 
     Args:
         manifest: folder of our manifests.
         out: folder of the new file.
-        split: of which units are counted.
+        split: split whose units are counted.
         pieces: the model, whose pieces it then lists in their order, also those that never occur; None for words.
     """
     texts = (text for _, text in transcribed(manifest, split))
@@ -145,7 +145,7 @@ def export_dictionary(
 def read(
     folder: str | os.PathLike[str], split: str, *, root: str | os.PathLike[str] | None = None
 ) -> Iterator[Utterance]:
-    """Reads a split of AV-HuBERT's, with transcripts where there is a `.wrd`.
+    """Read a split of AV-HuBERT's, with transcripts where there is a `.wrd`.
 
     Args:
         folder: folder of its files.
@@ -173,9 +173,7 @@ def read(
             raise ValueError(f"{where}: as many rows as in {text_path.name} expected; export both again")
         name, video, sound, num_frames, num_samples = split_row(line, 5, where)
         if not (num_frames.isdecimal() and num_samples.isdecimal()):
-            raise ValueError(
-                f"{where}: numbers of frames and samples expected, found {num_frames}, {num_samples}"
-            )
+            raise ValueError(f"{where}: {num_frames}, {num_samples} are not numbers of frames and samples")
         relative = [os.path.relpath(os.path.join(listed_root, p), base) for p in (video, sound)]
         if relative[1].startswith("..") or relative[0] not in _videos_of(relative[1]):
             raise ValueError(
@@ -186,7 +184,7 @@ def read(
 
 
 def _videos_of(sound: str) -> list[str]:
-    """Puts "video" in place of each folder named "audio"."""
+    """Replace each folder named "audio" by "video"."""
     folders = sound.removesuffix(_SOUND[1]).split("/")
     places = [place for place, name in enumerate(folders[:-1]) if name == _SOUND[0]]
     return ["/".join([*folders[:i], _VIDEO[0], *folders[i + 1 :]]) + _VIDEO[1] for i in places]

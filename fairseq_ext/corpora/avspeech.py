@@ -8,7 +8,7 @@ for in `CLIP_FOLDERS`, and so are whole videos, `{video}.mp4`. Pieces that are n
 counted, not named.
 
 Size (Ephrat et al. 2018): about 4,700 hours of about 290,000 videos, 150,000 speakers, many languages, no transcripts.
-Who speaks is not told; a video counts as a speaker.
+The speakers are not published; a video counts as a speaker.
 
 Source: https://looking-to-listen.github.io/avspeech, Ephrat et al. 2018 (arXiv:1804.03619). The lists are Google's;
 what is known of their terms is in manifests/avspeech/README.md. The copyright of the videos remains with their owners.
@@ -39,7 +39,7 @@ Face = tuple[float, float]
 
 
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
-    """Finds the folder that the paths of `read` are relative to.
+    """Find the folder that the paths of `read` are relative to.
 
     Args:
         root: the folder with the lists or the clips.
@@ -58,7 +58,7 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
 
 
 def clip_id(video: str, start_s: float, end_s: float) -> str:
-    """Names a piece as its file is named.
+    """Return the id of a clip, the name of its file.
 
     Args:
         video: YouTube id.
@@ -72,7 +72,7 @@ def clip_id(video: str, start_s: float, end_s: float) -> str:
 
 
 def read(root: str | os.PathLike[str], *, on_problem: Report | None = None) -> Iterator[Utterance]:
-    """Reads what is there of the corpus (see `corpora/__init__.py` for the contract).
+    """Read what is there of the corpus (see `corpora/__init__.py` for the contract).
 
     Args:
         root: as for `recordings_folder`.
@@ -88,7 +88,7 @@ def read(root: str | os.PathLike[str], *, on_problem: Report | None = None) -> I
 def clips(
     root: str | os.PathLike[str], *, on_problem: Report | None = None
 ) -> Iterator[tuple[Utterance, Face | None]]:
-    """Reads what is there of the corpus, with the place of the speaker's face; opens no media file.
+    """Read what is there of the corpus, with the place of the speaker's face; opens no media file.
 
     Args:
         root: as for `recordings_folder`.
@@ -101,7 +101,7 @@ def clips(
     files = {split: _files(folder, split) for split in LISTS}
     named: set[str] = set()
     if not any((folder / name).is_file() for name in LISTS.values()):
-        report(f"{folder}: {' or '.join(LISTS.values())} expected, found neither; faces are not known then")
+        report(f"{folder}: neither {' nor '.join(LISTS.values())} is there; faces are not known then")
     for split, name in LISTS.items():
         if (folder / name).is_file():
             yield from _listed(folder / name, split, files[split], named, report)
@@ -122,7 +122,7 @@ def _listed(
             video, start_s, end_s, face = _row(line)
             name = clip_id(video, start_s, end_s)
             if name in named:
-                raise ValueError(f"{name} expected once, found it again")
+                raise ValueError(f"{name} is listed twice")
         except ValueError as error:
             report(f"{path}:{number}: {error}; skipped")
             continue
@@ -135,9 +135,7 @@ def _listed(
         else:
             yield _utterance(name, file, split, start_s, end_s, whole=whole), face
     if num_missing:
-        report(
-            f"{path}: {num_rows} clips expected, {num_missing} of them not found (deleted, or not fetched)"
-        )
+        report(f"{path}: {num_missing} of {num_rows} clips are missing (deleted, or not downloaded)")
 
 
 def _row(line: str) -> tuple[str, float, float, Face | None]:
@@ -147,14 +145,14 @@ def _row(line: str) -> tuple[str, float, float, Face | None]:
     except ValueError:
         start_s = end_s = x = y = math.nan
     if not _VIDEO.fullmatch(cells[0]) or not 0 <= start_s < math.inf or not end_s < math.inf:
-        raise ValueError(f"`video,start,end,x,y` expected, found {line!r}")
+        raise ValueError(f"{line!r} is not of the form `video,start,end,x,y`")
     if end_s <= start_s:
-        raise ValueError(f"an end after the start {start_s} expected, found {end_s}")
+        raise ValueError(f"the end {end_s} is not after the start {start_s}")
     return cells[0], start_s, end_s, (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
 
 
 def _unlisted(root: Path, files: dict[str, str], named: set[str], report: Report) -> Iterator[Utterance]:
-    """Yields the clips that no list names, by name; a whole video does not tell who speaks when."""
+    """Yield the clips that no list names, by name; for a whole video it is not known who speaks when."""
     videos = {name.rsplit("_", 2)[0] for name in named}
     for name, file in sorted(files.items()):
         match = _CLIP.fullmatch(name)
@@ -183,7 +181,7 @@ def _utterance(
 
 
 def _files(root: Path, split: str) -> dict[str, str]:
-    """Clip id or video -> path relative to the root; the first folder and suffix win."""
+    """Return clip id or video -> path relative to the root; the first folder and suffix win."""
     found: dict[str, str] = {}
     for pattern in reversed(CLIP_FOLDERS):
         folder = pattern.format(split=split)

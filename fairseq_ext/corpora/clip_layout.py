@@ -4,7 +4,7 @@ AUDIO, VIDEO = ("audio", ".wav"), ("video", ".mp4")
 
 
 def audio_path(clip_id: str) -> str:
-    """Names the sound of a clip.
+    """Return the path of a clip's audio.
 
     Args:
         clip_id: its id, which may contain slashes.
@@ -16,7 +16,7 @@ def audio_path(clip_id: str) -> str:
 
 
 def video_path(audio: str) -> str:
-    """Names the video that belongs to a sound.
+    """Return the path of the video that belongs to an audio file.
 
     Args:
         audio: path of the sound relative to the clips' root.
@@ -31,7 +31,7 @@ def video_path(audio: str) -> str:
 
 
 def clip_id(audio: str) -> str:
-    """Inverts `audio_path`.
+    """Return the id that `audio_path` was made from.
 
     Args:
         audio: path of the sound relative to the clips' root.
@@ -45,6 +45,6 @@ def clip_id(audio: str) -> str:
     folder, _, name = audio.partition("/")
     if folder != AUDIO[0] or not name.endswith(AUDIO[1]) or name == AUDIO[1]:
         raise ValueError(
-            f"{audio}: audio/{{id}}.wav expected, found another name; prepare the clips, or give another root"
+            f"{audio}: the path is not of the form audio/{{id}}.wav; prepare the clips, or give another root"
         )
     return name.removesuffix(AUDIO[1])

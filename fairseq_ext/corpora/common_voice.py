@@ -59,11 +59,11 @@ SPEAKER_DIGITS = 12
 _PADDING_MS, _WHOLE = 200, 0.9
 
 Report = Callable[[str], None]
-Row = dict[str, str]
+TsvLine = dict[str, str]  # column -> cell
 
 
 def locale_folder(root: str | os.PathLike[str], locale: str | None = None) -> Path:
-    """Finds the folder of a locale.
+    """Find the folder of a locale.
 
     Args:
         root: that folder, or one or two levels above it.
@@ -83,11 +83,14 @@ def locale_folder(root: str | os.PathLike[str], locale: str | None = None) -> Pa
     chosen = [path for path in found if locale in {None, path.name}]
     if len(chosen) == 1:
         return chosen[0]
-    names = ", ".join(str(path.relative_to(root)) for path in found) or "no validated.tsv or train.tsv"
+    names = (
+        ", ".join(str(path.relative_to(root)) for path in found)
+        or "folders without validated.tsv and train.tsv"
+    )
     if chosen:
-        raise ValueError(f"{root}: one locale expected, found {names}; name one, or pass its folder")
+        raise ValueError(f"{root}: there are several locales, {names}; name one, or pass its folder")
     raise FileNotFoundError(
-        f"{root}: the locale {locale or '(any)'} expected, found {names}; pass the unpacked cv-corpus-*/{{locale}}"
+        f"{root}: there is no locale {locale or '(any)'}, only {names}; pass the unpacked cv-corpus-*/{{locale}}"
     )
 
 
@@ -96,7 +99,7 @@ def _is_locale(folder: Path) -> bool:
 
 
 def recordings_folder(root: str | os.PathLike[str], locale: str | None = None) -> Path:
-    """Finds the folder that the paths of `read` are relative to.
+    """Find the folder that the paths of `read` are relative to.
 
     Args:
         root: as for `locale_folder`.
@@ -117,7 +120,7 @@ def read(
     audio: str | os.PathLike[str] | None = None,
     measure: Callable[[Path], int] | None = None,
 ) -> Iterator[Utterance]:
-    """Reads a locale, each clip once (see `corpora/__init__.py` for the contract).
+    """Read a locale, each clip once (see `corpora/__init__.py` for the contract).
 
     Lengths come from the corpus's list, rounded to milliseconds; with `audio`, from `measure`, exactly, and the list
     tells what was cut off.
@@ -137,7 +140,7 @@ def read(
         written, and speakers are the first digits of `client_id`.
 
     Raises:
-        FileNotFoundError: as `locale_folder`.
+        FileNotFoundError: as for `locale_folder`.
         ValueError: for a tsv without a needed column, and when lengths are not known and `measure` is missing.
     """
     report = on_problem or log.warning
@@ -153,7 +156,7 @@ def read(
 
 
 def stated_locale(root: str | os.PathLike[str], *, locale: str | None = None) -> str | None:
-    """Gives the locale that the rows state, which the name of the folder may not be.
+    """Return the locale that the rows state, which may differ from the name of the folder.
 
     Args:
         root: as for `locale_folder`.
@@ -163,7 +166,7 @@ def stated_locale(root: str | os.PathLike[str], *, locale: str | None = None) ->
         That of the first row with one; None where no row has one.
 
     Raises:
-        FileNotFoundError: as `locale_folder`.
+        FileNotFoundError: as for `locale_folder`.
         ValueError: for a tsv without a needed column.
     """
     folder = locale_folder(root, locale)
@@ -172,7 +175,7 @@ def stated_locale(root: str | os.PathLike[str], *, locale: str | None = None) ->
 
 
 def check_lists(root: str | os.PathLike[str], needed: Iterable[str], *, locale: str | None = None) -> None:
-    """Looks at the lists of clips before they are read.
+    """Check the lists of clips before they are read.
 
     Args:
         root: as for `locale_folder`.
@@ -180,7 +183,7 @@ def check_lists(root: str | os.PathLike[str], needed: Iterable[str], *, locale: 
         locale: as for `locale_folder`.
 
     Raises:
-        FileNotFoundError: as `locale_folder`.
+        FileNotFoundError: as for `locale_folder`.
         ValueError: a list without a needed column, or one that is needed and has no row.
     """
     folder = locale_folder(root, locale)
@@ -188,15 +191,15 @@ def check_lists(root: str | os.PathLike[str], needed: Iterable[str], *, locale: 
         path = folder / f"{split}.tsv"
         is_empty = next(_rows(path, lambda _: None), None) is None
         if is_empty and split in needed:
-            found = "none" if path.is_file() else "no such file"
+            found = "no row" if path.is_file() else "no such file"
             raise ValueError(
-                f"{path}: a list of clips expected, found {found}; unpack the corpus again, or draw a division of "
+                f"{path}: the list has no clip ({found}); unpack the corpus again, or draw a division of "
                 "your own from validated.tsv (--division drawn)"
             )
 
 
 def unmapped_accents(root: str | os.PathLike[str], *, locale: str | None = None) -> Counter[str]:
-    """Counts what speakers say of their accent without naming one class: candidates for the table of accents.
+    """Count descriptions of accents that name no single class: candidates for the table of accents.
 
     Args:
         root: as for `locale_folder`.
@@ -215,7 +218,7 @@ def unmapped_accents(root: str | os.PathLike[str], *, locale: str | None = None)
 
 
 class _Reader:
-    """What is known of a locale beside its rows: recordings, lengths, names of speakers."""
+    """The recordings, lengths and speaker names of a locale, which its rows refer to."""
 
     def __init__(
         self,
@@ -236,12 +239,12 @@ class _Reader:
         self._speakers = _speaker_names(folder)
         self._unknown_genders: set[str] = set()
 
-    def utterance(self, split: str, where: str, row: Row) -> Utterance:
-        """Raises ValueError for a clip that cannot be used."""
+    def utterance(self, split: str, where: str, row: TsvLine) -> Utterance:
+        """Make the utterance of a row, or raise ValueError for a clip that cannot be used."""
         stem = os.path.splitext(row["path"])[0]
         file = self._files.get(stem)
         if file is None:
-            raise ValueError(f"{where}: a recording of {row['path']} in {self._audio} expected, found none")
+            raise ValueError(f"{where}: {self._audio} has no recording of {row['path']}")
         locale = sys.intern(row.get("locale") or self._locale)
         return Utterance(
             id=stem,
@@ -262,9 +265,9 @@ class _Reader:
         elif duration_ms is not None:
             num_samples = round(duration_ms * self._rate_hz / 1000)
         else:
-            raise ValueError(f"{where}: a length of {clip} in clip_durations.tsv expected, found none")
+            raise ValueError(f"{where}: clip_durations.tsv has no length of {clip}")
         if num_samples < 1:
-            raise ValueError(f"{where}: audio in {clip} expected, found a length of {num_samples}")
+            raise ValueError(f"{where}: there is no audio in {clip}, its length is {num_samples}")
         found_ms = round(num_samples * 1000 / self._rate_hz)
         if duration_ms is not None and found_ms < _WHOLE * duration_ms - _PADDING_MS:
             raise ValueError(
@@ -275,20 +278,18 @@ class _Reader:
     def _gender(self, stated: str, where: str) -> str | None:
         if stated not in GENDERS and stated not in self._unknown_genders:
             self._unknown_genders.add(stated)
-            self._report(
-                f"{where}: a gender of {sorted(GENDERS)} expected, found {stated!r}; taken as not stated"
-            )
+            self._report(f"{where}: the gender {stated!r} is none of {sorted(GENDERS)}; taken as not stated")
         return GENDERS.get(stated)
 
 
 def _files(folder: Path) -> dict[str, str]:
-    """Name without suffix -> name; of several, the one whose suffix comes first."""
+    """Return name without suffix -> name; of several, the one whose suffix comes first."""
     names = [name for name in os.listdir(folder) if name[0] != "."] if folder.is_dir() else []
     found: dict[str, str] = {}
     for suffix in reversed(AUDIO_SUFFIXES):
         found |= {name.removesuffix(suffix): name for name in names if name.endswith(suffix)}
     if not found:
-        raise FileNotFoundError(f"{folder}: recordings expected, found none; unpack or convert them first")
+        raise FileNotFoundError(f"{folder}: there are no recordings; unpack or convert them first")
     return found
 
 
@@ -302,36 +303,36 @@ def _durations_ms(folder: Path, report: Report) -> dict[str, int]:
         if duration.isascii() and duration.isdigit():
             found[clip] = int(duration)
         elif number > 1:
-            report(f"{path}:{number}: a clip and its length in ms expected, found {line!r}; skipped")
+            report(f"{path}:{number}: {line!r} is not a clip and its length in ms; skipped")
     return found
 
 
 def _speaker_names(folder: Path) -> dict[str, str]:
-    """client_id -> its first digits, or the whole where another begins alike."""
+    """Return client_id -> its first digits, or the whole where another begins alike."""
     ids = {row["client_id"] for split in SPLITS for _, row in _rows(folder / f"{split}.tsv", lambda _: None)}
     heads = Counter(client_id[:SPEAKER_DIGITS] for client_id in ids)
     return {i: i[:SPEAKER_DIGITS] if heads[i[:SPEAKER_DIGITS]] == 1 else i for i in ids}
 
 
-def _clips(folder: Path, report: Report) -> Iterator[tuple[str, str, Row]]:
-    """Yields (split, "file:line", row) of every clip, once."""
+def _clips(folder: Path, report: Report) -> Iterator[tuple[str, str, TsvLine]]:
+    """Yield (split, "file:line", row) of every clip, once."""
     first: dict[str, str] = {}
     for split in SPLITS:
         if not (folder / f"{split}.tsv").is_file():
-            report(f"{folder / split}.tsv: the file expected, found none; unpack the corpus again")
+            report(f"{folder / split}.tsv: the file is missing; unpack the corpus again")
         for where, row in _rows(folder / f"{split}.tsv", report):
             name = row["path"]
             if not name or os.path.basename(name) != name or not row["client_id"]:
-                report(f"{where}: a client_id and the name of a clip expected, found {name!r}; skipped")
+                report(f"{where}: there is no client_id, or {name!r} is no name of a clip; skipped")
             elif name not in first:
                 first[name] = split
                 yield split, where, row
             elif split != "validated" or first[name] == split:  # which repeats train, dev and test
-                report(f"{where}: {name} expected once, found it again (first in {first[name]}.tsv); skipped")
+                report(f"{where}: {name} occurs twice (first in {first[name]}.tsv); skipped")
 
 
-def _rows(path: Path, report: Report) -> Iterator[tuple[str, Row]]:
-    """Yields ("file:line", column -> cell); nothing for a missing file."""
+def _rows(path: Path, report: Report) -> Iterator[tuple[str, TsvLine]]:
+    """Yield ("file:line", column -> cell); nothing for a missing file."""
     lines = _lines(path, report) if path.is_file() else iter(())
     header = next(lines, (1, ""))[1].split("\t")
     if path.is_file() and not set(REQUIRED_COLUMNS) <= set(header):
@@ -347,22 +348,22 @@ def _rows(path: Path, report: Report) -> Iterator[tuple[str, Row]]:
 
 
 def _lines(path: Path, report: Report) -> Iterator[tuple[int, str]]:
-    """Yields (number, line). Corpora pass through many hands: a byte-order mark and Windows line ends do no harm."""
+    """Yield (number, line); a byte-order mark and Windows line ends are accepted, since many hands edit a corpus."""
     with open(path, "rb") as file:
         for number, raw in enumerate(file, 1):
             try:
                 line = raw.rstrip(b"\r\n").decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                report(f"{path}:{number}: UTF-8 text expected, found {error}; skipped")
+                report(f"{path}:{number}: it is not UTF-8 ({error}); skipped")
                 continue
             if line:
                 yield number, line
 
 
 def _sentence(text: str) -> str:
-    """As written, except for what a manifest cannot hold: odd spaces, byte-order marks and zeros."""
+    """Return a sentence as written, without what a manifest cannot hold: odd spaces, byte-order marks and zeros."""
     return " ".join(text.replace("\ufeff", "").replace("\0", "").split())
 
 
-def _stated_accent(row: Row) -> tuple[str, str]:
+def _stated_accent(row: TsvLine) -> tuple[str, str]:
     return row.get("accents", row.get("accent", "")), row.get("variant", "")

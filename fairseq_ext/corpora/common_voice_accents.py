@@ -37,7 +37,7 @@ _BETWEEN = re.compile(r",(?![^(]*\))")  # a comma, not in brackets
 
 
 def simplify(text: str) -> str:
-    """Reduces a wording to what counts: "Català de Barcelona" becomes "barcelona".
+    """Reduce a wording to its distinctive words: "Català de Barcelona" becomes "barcelona".
 
     Args:
         text: what a speaker wrote.
@@ -52,10 +52,10 @@ def simplify(text: str) -> str:
 
 @cache
 def table(locale: str) -> Mapping[str, str]:
-    """Reads the table of a language.
+    """Read the table of a language.
 
     Args:
-        locale: of the corpus.
+        locale: locale of the corpus.
 
     Returns:
         Simplified wording -> class, `LEARNER` or `OTHER`; empty for a language without rows.
@@ -76,7 +76,7 @@ def table(locale: str) -> Mapping[str, str]:
 
 
 def wordings(accents: str) -> list[str]:
-    """Splits the column of accents.
+    """Split the column of accents.
 
     Args:
         accents: wordings between bars or else commas; commas in brackets belong to the wording.
@@ -90,10 +90,10 @@ def wordings(accents: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def accent_class(locale: str, accents: str, variant: str = "") -> str | None:
-    """Decides the class of a clip.
+    """Return the class of a clip.
 
     Args:
-        locale: of the corpus.
+        locale: locale of the corpus.
         accents: its column `accents` or `accent`.
         variant: its column `variant`.
 

@@ -31,7 +31,7 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Choices:
-    """What may differ from one preparation to the next.
+    """The settings of a preparation.
 
     Attributes:
         language: language whose rules normalise the transcripts; without rules letters are kept, see `text.plain`.

@@ -19,7 +19,7 @@ _OFFICIAL = {"train": TRAIN, "dev": VALID, "test": TEST}
 
 @dataclass(frozen=True)
 class Division:
-    """The sides of the speakers.
+    """A division of the speakers into training, validation and test.
 
     Attributes:
         sides: speaker -> "train", "valid" or "test".
@@ -30,7 +30,7 @@ class Division:
     is_official: bool = False
 
     def side(self, utterance: Utterance) -> str:
-        """The side of the speaker.
+        """Return the side of an utterance's speaker.
 
         Args:
             utterance: one of those that the division was made from.
@@ -41,7 +41,7 @@ class Division:
         return self.sides[utterance.speaker or ""]
 
     def labelled_side(self, utterance: Utterance) -> str | None:
-        """The side of a transcribed clip.
+        """Return the side of a transcribed clip.
 
         Args:
             utterance: one of those that the division was made from.
@@ -56,7 +56,7 @@ class Division:
 
 
 def official(utterances: Iterable[Utterance]) -> Division:
-    """Follows the official lists. Their speakers are held out everywhere, the other clips of theirs too.
+    """Follow the official lists. Their speakers are held out everywhere, with all their clips.
 
     Args:
         utterances: all of `common_voice.read`.
@@ -75,16 +75,16 @@ def official(utterances: Iterable[Utterance]) -> Division:
 def drawn(
     utterances: Iterable[Utterance], *, seed: int, valid_share: float = 0.1, test_share: float = 0.1
 ) -> Division:
-    """Draws speakers to hold out, of every accent and gender for itself: the rarest class is in the test too.
+    """Draw speakers to hold out, separately for every accent and gender, so that the test has the rarest class too.
 
-    A speaker who would overfill a side is passed over. Three speakers or more of one accent and gender are on all
+    A speaker who would overfill a side is skipped. Three speakers or more of one accent and gender are on all
     sides; of two, one is in the test; one alone trains.
 
     Args:
         utterances: all of `common_voice.read`; accent and gender of a speaker are the most frequent of the clips'.
         seed: another seed gives another draw.
-        valid_share: of the validated clips, to hold out for choices.
-        test_share: of the validated clips, to hold out for the result.
+        valid_share: share of the validated clips to hold out for choices.
+        test_share: share of the validated clips to hold out for the result.
 
     Returns:
         The division.
@@ -106,13 +106,13 @@ def drawn(
 
 
 def _most_frequent(values: Iterable[str | None]) -> str:
-    """The most frequent of what is stated; of several, the first by code point."""
+    """Return the most frequent of what is stated; of several, the first by code point."""
     counts = Counter(value for value in values if value)
     return min(counts, key=lambda value: (-counts[value], value), default="")
 
 
 def _fill(speakers: Sequence[str], sizes: Mapping[str, int], target: float) -> list[str]:
-    """The first speakers that fit; the smallest, when none does."""
+    """Return the first speakers that fit; the smallest, when none does."""
     chosen: list[str] = []
     filled = 0
     for speaker in speakers:
@@ -124,12 +124,12 @@ def _fill(speakers: Sequence[str], sizes: Mapping[str, int], target: float) -> l
 
 @dataclass(frozen=True)
 class Overlap:
-    """What one side shares with another.
+    """The speakers and sentences that one side shares with another.
 
     Attributes:
         num_speakers: in both.
         num_sentences: different sentences in both.
-        num_utterances: of the first side, by a speaker or of a sentence of the second.
+        num_utterances: utterances of the first side with a speaker or sentence of the second.
     """
 
     num_speakers: int
@@ -140,7 +140,7 @@ class Overlap:
 def overlap(
     first: Sequence[Utterance], second: Sequence[Utterance], text: Callable[[Utterance], str]
 ) -> Overlap:
-    """Counts shared speakers and sentences.
+    """Count shared speakers and sentences.
 
     Args:
         first: one side.
@@ -161,7 +161,7 @@ def overlap(
 def without_overlap(
     utterances: Iterable[Utterance], held_out: Sequence[Utterance], text: Callable[[Utterance], str]
 ) -> list[Utterance]:
-    """Leaves out what shares a speaker or a sentence with the held-out side.
+    """Remove the utterances that share a speaker or a sentence with the held-out side.
 
     Args:
         utterances: to train on.
@@ -176,7 +176,7 @@ def without_overlap(
 
 
 def unlabelled(utterances: Iterable[Utterance], division: Division) -> list[Utterance]:
-    """Speech to pre-train on: everything but invalidated clips and held-out speakers.
+    """Return speech to pre-train on: everything but invalidated clips and held-out speakers.
 
     Args:
         utterances: all of `common_voice.read`.
@@ -189,7 +189,7 @@ def unlabelled(utterances: Iterable[Utterance], division: Division) -> list[Utte
 
 
 def agreed_accents(utterances: Iterable[Utterance]) -> list[Utterance]:
-    """Gives all clips of a speaker the accent that some of them state: it is asked anew, and often left empty.
+    """Give all clips of a speaker the accent that some of them state: many clips state none.
 
     Args:
         utterances: all clips.
@@ -203,7 +203,7 @@ def agreed_accents(utterances: Iterable[Utterance]) -> list[Utterance]:
 
 
 def agreed_genders(utterances: Iterable[Utterance]) -> list[Utterance]:
-    """Does for the gender what `agreed_accents` does for the accent.
+    """Give all clips of a speaker the gender that some of them state.
 
     Args:
         utterances: all clips.

@@ -4,7 +4,7 @@ The speech is as real as the corpus, its continuity is not: nobody said these se
 and speakers stay where the published split of `fsdd` has them, so no recording is on two sides, and the speakers
 of valid and test are unknown to train.
 
-Protocols, named as those of Common Voice:
+Partitions, named as those of Common Voice:
 `asr`        train: george, jackson, nicolas, theo; valid and test: lucas and yweweler, other recordings each.
 `asr_1min`   the same, so much of train transcribed, spread over its speakers; asr_5min holds asr_1min. The
              dictionary is that of `asr`.
@@ -53,16 +53,16 @@ class Joint:
 
     @property
     def transcript(self) -> str:
-        """The digits as words."""
+        """Return the digits as words."""
         return " ".join(recording.transcript or "" for recording in self.recordings)
 
 
 def plan(recordings: Iterable[Utterance], name: str, *, uses: int, seed: int) -> list[Joint]:
-    """Forms utterances of 3 to 7 recordings by one speaker each.
+    """Group recordings into utterances of 3 to 7, each of one speaker.
 
     Args:
-        recordings: of one split.
-        name: of the split; ids begin with it.
+        recordings: recordings of one split.
+        name: name of the split; ids begin with it.
         uses: how often each recording occurs, exactly; never twice in one utterance.
         seed: another seed gives other sequences.
 
@@ -73,12 +73,12 @@ def plan(recordings: Iterable[Utterance], name: str, *, uses: int, seed: int) ->
         ValueError: when `uses` is below 1, or a speaker has too few recordings for one utterance.
     """
     if uses < 1:
-        raise ValueError(f"connected digits: 1 use of each recording or more expected, found {uses}")
+        raise ValueError(f"connected digits: {uses} uses of each recording are too few; choose 1 or more")
     joints = []
     for speaker, own in by_speaker(recordings).items():
         if len(own) < NUM_DIGITS[0]:
             raise ValueError(
-                f"speaker {speaker}, {name}: {NUM_DIGITS[0]} recordings or more expected, found {len(own)}; "
+                f"speaker {speaker}, {name}: {len(own)} recordings, {NUM_DIGITS[0]} are needed; "
                 "download the corpus again"
             )
         rng = np.random.default_rng([seed, *name.encode(), *speaker.encode()])
@@ -88,7 +88,7 @@ def plan(recordings: Iterable[Utterance], name: str, *, uses: int, seed: int) ->
 
 
 def _groups(recordings: Sequence[Utterance], rng: np.random.Generator) -> Iterator[tuple[Utterance, ...]]:
-    """Every recording once, in random order, in groups of random size; no rest too small for a group."""
+    """Yield every recording once, in random order, in groups of random size; no rest is too small for a group."""
     order = [recordings[i] for i in rng.permutation(len(recordings))]
     while order:
         left = len(order)
@@ -99,10 +99,10 @@ def _groups(recordings: Sequence[Utterance], rng: np.random.Generator) -> Iterat
 
 
 def label_subset(utterances: Iterable[Utterance], minutes: float) -> list[Utterance]:
-    """Takes utterances until they last that long, from the speakers in turn; more minutes hold fewer.
+    """Take utterances of that duration, from the speakers in turn; more minutes contain fewer.
 
     Args:
-        utterances: of the training split.
+        utterances: utterances of the training split.
         minutes: at least so much.
 
     Returns:
@@ -120,7 +120,7 @@ def label_subset(utterances: Iterable[Utterance], minutes: float) -> list[Uttera
         chosen.add(utterance.id)
         left -= utterance.num_samples
     if left > 0:
-        raise ValueError(f"labels: {minutes} minutes of speech expected, found less; ask for fewer")
+        raise ValueError(f"labels: there are less than {minutes} minutes of speech; ask for fewer")
     return [utterance for utterance in everything if utterance.id in chosen]
 
 
@@ -135,7 +135,7 @@ def write(
     label_minutes: Sequence[float] = LABEL_MINUTES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, dict[str, list[Utterance]]]:
-    """Joins the recordings of every split and writes the manifests of every partition; resumable.
+    """Join the recordings of every split and writes the manifests of every partition; resumable.
 
     Args:
         out: folder of the results.
@@ -143,12 +143,12 @@ def write(
         root: folder of the recordings.
         join: writes one joined file, unless it is there already (`media.join.join_files`).
         uses: split -> how often each of its recordings occurs.
-        seed: of the sequences and pauses.
+        seed: seed of the sequences and pauses.
         label_minutes: sizes of the label subsets.
         on_progress: called with the number of utterances done and the number of all.
 
     Returns:
-        Protocol -> split -> utterances.
+        Partition -> split -> utterances.
 
     Raises:
         ValueError: for a folder that holds something else, and as `plan`.
@@ -201,12 +201,10 @@ def _claim(out: Path, settings: Mapping[str, object]) -> None:
     if label.exists():
         found = list(read_lines(label))[-1]
         if found != line:
-            raise ValueError(f"{label}: the settings {line} expected, found {found}; choose another folder")
+            raise ValueError(f"{label}: the settings were {found}, not {line}; choose another folder")
         return
     if out.exists() and any(out.iterdir()):
-        raise ValueError(
-            f"{out}: an empty folder or a {LABEL_FILE} expected, found other files; choose another"
-        )
+        raise ValueError(f"{out}: the folder has files but no {LABEL_FILE}; choose another")
     with atomic_write(label) as file:
         file.write(
             "Real recordings of the Free Spoken Digit Dataset, joined by fairseq_ext into connected digits.\n"

@@ -13,7 +13,7 @@ _ITEM = re.compile(r"""\s*(\w+)\s*:\s*('(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[^,'"{}]
 
 
 def flow_mappings(path: str | os.PathLike[str], report: Report) -> Iterator[dict[str, str]]:
-    """Streams the rows of a list of mappings; one may go on over several lines, as dumped ones do.
+    """Stream the rows of a list of mappings; one may continue over several lines, as dumped ones do.
 
     Args:
         path: the file.
@@ -49,7 +49,9 @@ def _mapping(row: str, where: str, report: Report) -> dict[str, str]:
         position = item.end()
     if position == len(inside):
         return items
-    report(f"{where}: `- {{duration: ..., offset: ..., speaker_id: ..., wav: ...}}` expected, found {row!r}")
+    report(
+        f"{where}: {row!r} is not of the form `- {{duration: ..., offset: ..., speaker_id: ..., wav: ...}}`"
+    )
     return {}
 
 

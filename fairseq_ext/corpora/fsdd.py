@@ -56,7 +56,7 @@ _MAX_RECORDING_BYTES = 1 << 20  # the longest recording has 37 kB
 
 
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
-    """Finds the folder that the paths of `read` are relative to.
+    """Find the folder that the paths of `read` are relative to.
 
     Args:
         root: the folder that holds `recordings/`, or that folder itself.
@@ -71,7 +71,7 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
         if folder.is_dir() and any(_NAME.fullmatch(name) for name in os.listdir(folder)):
             return folder
     raise FileNotFoundError(
-        f"{root}: recordings/{{digit}}_{{speaker}}_{{index}}.wav expected, found none; "
+        f"{root}: there is no recordings/{{digit}}_{{speaker}}_{{index}}.wav; "
         "pass the folder that holds recordings/, or download the corpus"
     )
 
@@ -82,7 +82,7 @@ def read(
     on_problem: Callable[[str], None] | None = None,
     expect_complete: bool = False,
 ) -> Iterator[Utterance]:
-    """Reads the corpus, or a synthetic one in its layout (see `corpora/__init__.py` for the contract).
+    """Read the corpus, or a synthetic one in its layout (see `corpora/__init__.py` for the contract).
 
     Args:
         root: the folder that holds `recordings/`, or that folder itself.
@@ -109,7 +109,7 @@ def read(
 
 
 def _recordings(folder: Path, report: Callable[[str], None]) -> list[tuple[str, str, int, str]]:
-    """Lists (speaker, digit, index, file name), sorted."""
+    """List (speaker, digit, index, file name), sorted."""
     recordings = []
     for name in sorted(os.listdir(folder)):
         match = _NAME.fullmatch(name)
@@ -117,19 +117,19 @@ def _recordings(folder: Path, report: Callable[[str], None]) -> list[tuple[str, 
             recordings.append((match["speaker"], match["digit"], int(match["index"]), name))
         else:
             report(
-                f"{folder / name}: {{digit}}_{{speaker}}_{{index}}.wav expected, found another name; skipped"
+                f"{folder / name}: the name is not of the form {{digit}}_{{speaker}}_{{index}}.wav; skipped"
             )
     return sorted(recordings)
 
 
 def _num_samples(path: Path) -> int:
-    """Reads the header; raises ValueError for a file that training could not use."""
+    """Read the header; raises ValueError for a file that training could not use."""
     try:
         with wave.open(str(path)) as file:
             rate, num_samples = int(file.getframerate()), int(file.getnframes())
             num_bytes = num_samples * file.getnchannels() * file.getsampwidth()
     except (wave.Error, EOFError, OSError) as error:
-        raise ValueError(f"{path}: a wav file expected, found {str(error) or 'a cut-off header'}") from error
+        raise ValueError(f"{path}: it is no wav file ({str(error) or 'cut-off header'})") from error
     if rate != SAMPLE_RATE_HZ:
         raise ValueError(f"{path}: {SAMPLE_RATE_HZ} Hz expected, found {rate} Hz")
     if num_samples < 1 or path.stat().st_size < num_bytes:
@@ -153,7 +153,7 @@ def _utterance(speaker: str, digit_: str, index: int, name: str, num_samples: in
 
 
 def digit(utterance: Utterance) -> str:
-    """Gives the class of an utterance.
+    """Return the class of an utterance.
 
     Args:
         utterance: one of `read`.
@@ -165,7 +165,7 @@ def digit(utterance: Utterance) -> str:
 
 
 def count_problems(utterances: Iterable[Utterance]) -> list[str]:
-    """Compares with the published counts: 50 recordings of each digit by each of the six speakers.
+    """Compare the corpus with the published counts: 50 recordings of each digit by each of the six speakers.
 
     Args:
         utterances: all of `read`.
@@ -187,7 +187,7 @@ def _count_problems(found: Counter[tuple[str, str]]) -> list[str]:
 
 
 def published_split(utterance: Utterance) -> str:
-    """Tells the side of the published speaker-independent split that an utterance is on.
+    """Return the side of the published speaker-independent split that an utterance is on.
 
     It holds for synthetic corpora too, since they use the same speakers' names and indices.
 
@@ -227,12 +227,12 @@ def download(
     progress: Callable[[int, int | None], None] | None = None,
     retry_wait_s: float = 2.0,
 ) -> Path:
-    """Fetches release v1.0.10 (16 MB), checks it and unpacks it; continues where an earlier call was cut off.
+    """Fetch release v1.0.10 (16 MB), checks it and unpacks it; continues where an earlier call was cut off.
 
     Args:
         dest: folder that will hold `recordings/`.
         url: the archive (.tar.gz).
-        sha256: of the recordings, see `RECORDINGS_SHA256`; None checks counts and headers only.
+        sha256: checksum of the recordings, see `RECORDINGS_SHA256`; None checks counts and headers only.
         progress: called with the bytes fetched so far and their total (None when the host does not tell).
         retry_wait_s: pause before the second attempt; it doubles with each.
 
@@ -265,7 +265,7 @@ def download(
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Copies the recordings out of the archive; whatever else it holds and wherever it points is ignored."""
+    """Extract the recordings from the archive; all other files and all paths in it are ignored."""
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
@@ -278,13 +278,11 @@ def _unpack(archive: Path, folder: Path) -> None:
                 if source is not None and member.size <= _MAX_RECORDING_BYTES:
                     (folder / name).write_bytes(source.read())
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise ValueError(
-            f"{archive}: a tar.gz archive expected, found {error}; it is removed, run again"
-        ) from error
+        raise ValueError(f"{archive}: it is no tar.gz archive ({error}); it is removed, run again") from error
 
 
 def _verify(folder: Path, sha256: str | None) -> None:
-    """Raises ValueError unless the folder holds the whole corpus, byte for byte where `sha256` is known."""
+    """Raise ValueError unless the folder holds the whole corpus, byte for byte where `sha256` is known."""
     problems: list[str] = []
     for _ in read(folder, on_problem=problems.append, expect_complete=True):
         pass

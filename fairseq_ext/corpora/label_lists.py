@@ -50,12 +50,12 @@ class Label:
     """One row of a list.
 
     Attributes:
-        id: of our clip: `fr/train/0u7tTptBo9I_0004`, `id08977/3ap0QSyN6Vc/00008`, `enSz..._115.715600_119.986533`.
+        id: id of our clip: `fr/train/0u7tTptBo9I_0004`, `id08977/3ap0QSyN6Vc/00008`, `enSz..._115.715600_119.986533`.
         start_s: start in the talk; None in lists of clips.
         end_s: end in the talk.
-        text: as written, double spaces (of dashes left out) included.
+        text: text as written, with the double spaces that removed dashes have left.
         name: the row's first column, which tells more than the id: the tree of VoxCeleb2, a suffix.
-        speaker: as the corpus's reader names who speaks: the talk, the person, the video.
+        speaker: speaker as the corpus's reader names him: the talk, the person, the video.
     """
 
     id: str
@@ -67,28 +67,28 @@ class Label:
 
 
 def check_split(kind: str, split: str) -> None:
-    """Keeps automatic labels out of what results are measured on.
+    """Refuse automatic labels for the splits that results are measured on.
 
     Args:
-        kind: of `KINDS`.
-        split: where the labels are to go.
+        kind: format of the list, one of `KINDS`.
+        split: split that the labels are for.
 
     Raises:
         ValueError: for automatic labels outside of train, and for an unknown kind or split.
     """
     if kind not in KINDS or split not in SPLITS:
         raise ValueError(
-            f"label list: a kind of {KINDS} and a split of {SPLITS} expected, found {kind!r}, {split!r}; change them"
+            f"label list: format {kind!r}, split {split!r}: choose one of {KINDS} and one of {SPLITS}"
         )
     if kind in AUTOMATIC and split != "train":
         raise ValueError(
-            f"label list of {kind} for {split}: labels written by people expected, found automatic ones, and a score "
+            f"label list of {kind} for {split}: its labels were not written by people but automatically, and a score "
             "against a machine's mistakes is none; use them for train"
         )
 
 
 def find_kind(path: str | os.PathLike[str]) -> str:
-    """Tells the format of a list by its first row.
+    """Recognise the format of a list by its first row.
 
     Args:
         path: the list.
@@ -104,9 +104,7 @@ def find_kind(path: str | os.PathLike[str]) -> str:
     for kind in ("voxceleb2", "avspeech", "mtedx"):
         if len(cells) == _COLUMNS[kind] and _NAMES[kind].fullmatch(cells[0].strip()):
             return kind
-    raise ValueError(
-        f"{path}:1: a row of {', '.join(KINDS)} expected, found {line!r}; give one of these lists"
-    )
+    raise ValueError(f"{path}:1: {line!r} is no row of {', '.join(KINDS)}; give one of these lists")
 
 
 def read_list(
@@ -117,12 +115,12 @@ def read_list(
     language: str | None = None,
     on_problem: Report | None = None,
 ) -> Iterator[Label]:
-    """Reads a list.
+    """Read a list.
 
     Args:
         path: the list.
         split: train, valid or test; automatic labels are for train.
-        kind: of `KINDS`; None to tell it by the first row.
+        kind: format of the list, one of `KINDS`; None recognises it by the first row.
         language: ISO 639-1 code of the talks; needed for the ids of mtedx.
         on_problem: receives one line per row that was skipped; by default it is logged as a warning.
 
@@ -136,18 +134,14 @@ def read_list(
     kind = kind or find_kind(path)
     check_split(kind, split)
     if kind == "mtedx" and not language:
-        raise ValueError(
-            f"{path}: the language of the talks expected, found none; give its code (--language fr)"
-        )
+        raise ValueError(f"{path}: the language of the talks is not known; give its code (--language fr)")
     prefix = f"{language}/{split}/" if kind == "mtedx" else ""
     first: dict[str, int] = {}
     for number, line in published_lines(path, report):
         try:
             label = _label(line, kind, prefix)
             if label.id in first:
-                raise ValueError(
-                    f"{label.id} expected once, found it again (first on line {first[label.id]})"
-                )
+                raise ValueError(f"{label.id} occurs twice (first on line {first[label.id]})")
         except ValueError as error:
             report(f"{path}:{number}: {error}; skipped")
         else:
@@ -160,9 +154,9 @@ def _label(line: str, kind: str, prefix: str) -> Label:
     name = cells[0].strip()
     match = _NAMES[kind].fullmatch(name)
     if len(cells) != _COLUMNS[kind] or match is None:
-        raise ValueError(f"{_COLUMNS[kind]} columns of the format {kind} expected, found {line!r}")
+        raise ValueError(f"{line!r} is not {_COLUMNS[kind]} columns of the format {kind}")
     if not as_written(cells[-1]):
-        raise ValueError(f"a text of {name} expected, found none")
+        raise ValueError(f"{name} has no text")
     start_s, end_s = _times_s(cells[1:3]) if kind == "mtedx" else (None, None)
     separator, num_parts = _AFTER_SPEAKER[kind]
     speaker = match[1].rsplit(separator, num_parts)[0]
@@ -175,17 +169,17 @@ def _times_s(cells: list[str]) -> tuple[float, float]:
     except ValueError:
         start_s = end_s = math.nan
     if not 0 <= start_s < end_s < math.inf:
-        raise ValueError(f"a start and a later end in seconds expected, found {' '.join(cells)!r}")
+        raise ValueError(f"{' '.join(cells)!r} is not a start and a later end in seconds")
     return start_s, end_s
 
 
 def write_list(path: str | os.PathLike[str], labels: Iterable[Label], kind: str) -> int:
-    """Writes a list in its published format; what `read_list` took without complaint comes back byte by byte.
+    """Write a list in its published format; what `read_list` took without complaint comes back byte by byte.
 
     Args:
         path: the list to appear.
         labels: its rows.
-        kind: of `KINDS`.
+        kind: format of the list, one of `KINDS`.
 
     Returns:
         The number of rows.
@@ -200,16 +194,14 @@ def write_list(path: str | os.PathLike[str], labels: Iterable[Label], kind: str)
             row = "\t".join([label.name, *times, label.text])
             _label(row, kind, "")  # raises
             if "\n" in row or "\r" in row:
-                raise ValueError(
-                    f"{label.name}: a text of one line expected, found {label.text!r}; normalise it"
-                )
+                raise ValueError(f"{label.name}: the text {label.text!r} is not one line; normalise it")
             file.write(row + "\n")
             num_rows += 1
     return num_rows
 
 
 def _time(time_s: float | None) -> str:
-    """Two decimals as published, more where they matter."""
+    """Return a time with two decimals as published, more where they matter."""
     text = f"{time_s:.2f}"
     return text if float(text) == time_s else str(time_s)
 
@@ -222,13 +214,13 @@ def apply_labels(
     language: str | None = None,
     on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
-    """Gives clips the texts of a list and leaves out those that it does not name.
+    """Give clips the texts of a list and drop those that it does not name.
 
     Args:
-        utterances: of a reader or of a manifest of prepared clips.
-        labels: of `read_list`; held in memory.
-        split: of `read_list`; that of the results.
-        language: of the labels; None to keep what the utterances say.
+        utterances: utterances of a reader or of a manifest of prepared clips.
+        labels: labels as `read_list` yields them; held in memory.
+        split: split that was passed to `read_list`, and that of the results.
+        language: language of the labels; None keeps that of the utterances.
         on_problem: receives one line when labels are left over; by default it is logged as a warning.
 
     Yields:
@@ -248,6 +240,6 @@ def apply_labels(
             )
     if wanted:
         (on_problem or log.warning)(
-            f"label list: clips for {num_labels} labels expected, {len(wanted)} not found, the first "
+            f"label list: the clips of {len(wanted)} of {num_labels} labels are missing, the first "
             f"{next(iter(wanted))}; they were deleted, not fetched or rejected"
         )

@@ -32,11 +32,11 @@ class AudioInfo(Protocol):
 
     @property
     def sample_rate_hz(self) -> int:
-        """Sample rate of the file, Hz."""
+        """Return the sample rate of the file, Hz."""
 
     @property
     def num_samples(self) -> int:
-        """Length at that rate."""
+        """Return the length at that rate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ _NAMED = 10  # of the talks that are gone; hundreds may be
 
 
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
-    """Finds the folder that the paths of `read` are relative to.
+    """Find the folder that the paths of `read` are relative to.
 
     Args:
         root: the folder that holds `fr-fr/` and the like, or one of these.
@@ -71,7 +71,7 @@ def _languages(root: Path) -> tuple[Path, list[str]]:
     found = [name for name in names if _FOLDER.fullmatch(name) and (root / name / "data").is_dir()]
     if not found:
         raise FileNotFoundError(
-            f"{root}: {{l}}-{{l}}/data/, for example fr-fr/data/, expected, found none; unpack mtedx_fr.tgz there"
+            f"{root}: {{l}}-{{l}}/data/, for example fr-fr/data/, is missing; unpack mtedx_fr.tgz there"
         )
     return root, [name.partition("-")[0] for name in found]
 
@@ -84,12 +84,12 @@ def read(
     video: bool | None = None,
     on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
-    """Reads the sentences of every talk (see `corpora/__init__.py` for the contract).
+    """Read the sentences of every talk (see `corpora/__init__.py` for the contract).
 
     Args:
         root: as for `recordings_folder`.
         languages: ISO 639-1 codes; None for all that are there.
-        splits: of train, valid, test.
+        splits: splits to read, some of train, valid, test.
         video: whether paths are of videos (a talk without one is skipped) or of the flac files; None for videos
             when any talk of the corpus has one.
         on_problem: receives a line per sentence that was skipped, and one per split about all talks without a
@@ -106,7 +106,9 @@ def read(
     folder, found = _languages(Path(root))
     report = on_problem or log.warning
     if absent := sorted(set(languages or ()) - set(found)):
-        raise FileNotFoundError(f"{folder}: {absent[0]}-{absent[0]}/data/ expected, found {found}; unpack it")
+        raise FileNotFoundError(
+            f"{folder}: {absent[0]}-{absent[0]}/data/ is missing, only {found} is there; unpack it"
+        )
     if video is None:
         video = any(_videos(folder, language, split) for language in found for split in SPLITS)
     for language in languages or found:
@@ -114,9 +116,7 @@ def read(
             if (folder / f"{language}-{language}" / "data" / split).is_dir():
                 yield from _Split(folder, language, split, video, report).read()
             else:
-                report(
-                    f"{folder}/{language}-{language}/data/{split}: the folder expected, found none; skipped"
-                )
+                report(f"{folder}/{language}-{language}/data/{split}: the folder is missing; skipped")
 
 
 class _Split:
@@ -158,7 +158,7 @@ class _Split:
     def _rows(
         self, segments: Path, sentences: Path, facts: Path
     ) -> Iterator[tuple[str, str, str, dict[str, str] | None]]:
-        """Yields ("file:line", segment, sentence, yaml row) after checking that there are equally many."""
+        """Yield ("file:line", segment, sentence, yaml row) after checking that there are equally many."""
         num_rows = _count(segments)[1]
         num_lines, num_texts = _count(sentences)
         counts = {sentences: max(min(num_lines, num_rows), num_texts)}  # the last ones may be empty
@@ -167,7 +167,7 @@ class _Split:
             counts[facts] = sum(1 for _ in flow_mappings(facts, lambda _: None))
             yaml_rows = flow_mappings(facts, self._report)
         else:
-            self._report(f"{facts}: the file expected, found none; talks are taken as speakers")
+            self._report(f"{facts}: the file is missing; talks are taken as speakers")
         for path, count in counts.items():
             if count != num_rows:
                 raise ValueError(
@@ -182,7 +182,7 @@ class _Split:
     def _utterance(
         self, where: str, line: str, sentence: str, facts: dict[str, str] | None
     ) -> Utterance | None:
-        """None for a segment of a talk without a recording; raises ValueError for one that cannot be used."""
+        """Return None for a segment of a talk without a recording; raise ValueError for an unusable one."""
         segment, talk, start_s, end_s = _segment(line)
         speaker = _speaker(facts, talk, start_s)
         path = self._path(talk)
@@ -191,9 +191,9 @@ class _Split:
             return None
         end_s = self._end_s(where, talk, start_s, end_s)
         if not (transcript := as_written(sentence)):
-            raise ValueError("a transcript expected, found an empty line")
+            raise ValueError("the transcript is an empty line")
         if first := self._ids.get(segment):
-            raise ValueError(f"{segment} expected once, found it again (first at {first})")
+            raise ValueError(f"{segment} occurs twice (first at {first})")
         self._ids[segment] = where
         return Utterance(
             id=f"{self._language}/{self._split}/{segment}",
@@ -208,7 +208,7 @@ class _Split:
         )
 
     def _path(self, talk: str) -> str | None:
-        """Finds the talk's recording."""
+        """Find the talk's recording."""
         if talk not in self._media:
             flac = self._data / "wav" / f"{talk}.flac"
             path: str | None = flac.relative_to(self._root).as_posix()
@@ -222,19 +222,19 @@ class _Split:
         return self._media[talk]
 
     def _end_s(self, where: str, talk: str, start_s: float, end_s: float) -> float:
-        """Cuts a segment off where its talk ends, if that is known."""
+        """Cut a segment off where its talk ends, if that is known."""
         length_s = self._lengths_s.get(talk, math.inf)
         if start_s >= length_s:
-            raise ValueError(f"a segment of {talk} ({length_s:.2f} s) expected, found one at {start_s} s")
+            raise ValueError(f"the segment starts at {start_s} s, after the end of {talk} ({length_s:.2f} s)")
         if end_s > length_s:
             self._report(
-                f"{where}: an end within {talk} ({length_s:.2f} s) expected, found {end_s} s; cut off there"
+                f"{where}: the segment ends at {end_s} s, after the end of {talk} ({length_s:.2f} s); cut off there"
             )
         return min(end_s, length_s)
 
 
 def _videos(root: Path, language: str, split: str) -> dict[str, str]:
-    """Talk -> path of its video relative to the root; the first folder and suffix win."""
+    """Return talk -> path of its video relative to the root; the first folder and suffix win."""
     found: dict[str, str] = {}
     for pattern in reversed(VIDEO_FOLDERS):
         folder = pattern.format(language=language, split=split)
@@ -249,10 +249,10 @@ def _videos(root: Path, language: str, split: str) -> dict[str, str]:
 def _segment(line: str) -> tuple[str, str, float, float]:
     cells = line.split()
     if len(cells) != 4 or not (_NAME.fullmatch(cells[0]) and _NAME.fullmatch(cells[1])):
-        raise ValueError(f"`segment talk start end` expected, found {line!r}")
+        raise ValueError(f"{line!r} is not of the form `segment talk start end`")
     start_s, end_s = _time_s(cells[2]), _time_s(cells[3])
     if end_s <= start_s:
-        raise ValueError(f"an end after the start {start_s} expected, found {end_s}")
+        raise ValueError(f"the end {end_s} is not after the start {start_s}")
     return cells[0], cells[1], start_s, end_s
 
 
@@ -262,12 +262,12 @@ def _time_s(text: str) -> float:
     except ValueError:
         time_s = math.nan
     if not 0 <= time_s < math.inf:
-        raise ValueError(f"a time in seconds expected, found {text!r}")
+        raise ValueError(f"{text!r} is no time in seconds")
     return time_s
 
 
 def _speaker(facts: dict[str, str] | None, talk: str, start_s: float) -> str | None:
-    """Checks that the row of the yaml file is of this segment; None without such a file."""
+    """Check that the row of the yaml file is of this segment; None without such a file."""
     if facts is None:
         return None
     named = os.path.splitext(facts.get("wav", ""))[0]
@@ -279,7 +279,7 @@ def _speaker(facts: dict[str, str] | None, talk: str, start_s: float) -> str | N
 
 
 def _count(path: Path) -> tuple[int, int]:
-    """Counts lines, and lines without the empty ones at the end."""
+    """Count lines, and lines without the empty ones at the end."""
     num_lines = num_filled = 0
     for num_lines, line in published_lines(path, lambda _: None):
         num_filled = num_lines if line.strip() else num_filled
@@ -287,7 +287,7 @@ def _count(path: Path) -> tuple[int, int]:
 
 
 def _flac_length_s(path: Path) -> float:
-    """Reads the header, https://www.rfc-editor.org/rfc/rfc9639 section 8.2; inf where it does not tell.
+    """Read the header, https://www.rfc-editor.org/rfc/rfc9639 section 8.2; inf where it does not tell.
 
     Raises:
         ValueError: for a file of another kind or one that is cut off in its header.

@@ -61,7 +61,7 @@ class Partition:
 
     @property
     def sides(self) -> dict[str, list[Utterance]]:
-        """The utterances by side, in the order train, valid, test."""
+        """Return the utterances by side, in the order train, valid, test."""
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
 

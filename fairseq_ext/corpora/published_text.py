@@ -7,7 +7,7 @@ Report = Callable[[str], None]
 
 
 def published_lines(path: str | os.PathLike[str], report: Report) -> Iterator[tuple[int, str]]:
-    """Streams every line, the empty ones too, since rows of two files often belong together by their number.
+    """Stream every line, also empty ones, since rows of two files often correspond by number.
 
     Args:
         path: the file; only "\\n" ends a line, a carriage return before it belongs to the line's end.
@@ -21,12 +21,12 @@ def published_lines(path: str | os.PathLike[str], report: Report) -> Iterator[tu
             try:
                 yield number, raw.rstrip(b"\r\n").decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                report(f"{path}:{number}: UTF-8 text expected, found {error}; taken as empty")
+                report(f"{path}:{number}: it is not UTF-8 ({error}); taken as empty")
                 yield number, ""
 
 
 def as_written(text: str) -> str:
-    """Keeps a sentence as it is, except for what a manifest cannot hold.
+    """Return a sentence as it is, without what a manifest cannot hold.
 
     Args:
         text: a sentence.

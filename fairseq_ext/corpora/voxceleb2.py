@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"\d{5}", re.ASCII)
 
 
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
-    """Finds the folder that the paths of `read` are relative to.
+    """Find the folder that the paths of `read` are relative to.
 
     Args:
         root: the folder that holds `dev/` or `test/`.
@@ -53,7 +53,7 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
     root = Path(root)
     if not any((root / name / tree).is_dir() for name in SETS for tree in SUFFIXES):
         raise FileNotFoundError(
-            f"{root}: dev/mp4/, dev/aac/, test/mp4/ or test/aac/ expected, found none; unpack the corpus there"
+            f"{root}: none of dev/mp4/, dev/aac/, test/mp4/, test/aac/ is there; unpack the corpus there"
         )
     return root
 
@@ -65,7 +65,7 @@ def read(
     measure: Callable[[Path], int] | None = None,
     on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
-    """Reads one of the two trees (see `corpora/__init__.py` for the contract, but for `num_samples`).
+    """Read one of the two trees (see `corpora/__init__.py` for the contract, but for `num_samples`).
 
     Args:
         root: as for `recordings_folder`.
@@ -79,7 +79,7 @@ def read(
         test, the language is not known.
 
     Raises:
-        FileNotFoundError: as `recordings_folder`.
+        FileNotFoundError: as for `recordings_folder`.
         ValueError: for an unknown tree.
     """
     report = on_problem or log.warning
@@ -90,7 +90,7 @@ def read(
         try:
             num_samples = measure(Path(root) / utterance.path)
             if num_samples < 1:
-                raise ValueError(f"{utterance.path}: audio expected, found a length of {num_samples}")
+                raise ValueError(f"{utterance.path}: there is no audio, its length is {num_samples}")
         except ValueError as error:
             report(f"{error}; skipped")
         else:
@@ -100,7 +100,7 @@ def read(
 def clips(
     root: str | os.PathLike[str], *, on_problem: Report | None = None
 ) -> Iterator[tuple[Utterance, str | None]]:
-    """Reads the videos, each with its sound; opens no media file.
+    """Read the videos, each with its sound; opens no media file.
 
     Args:
         root: as for `recordings_folder`.
@@ -136,7 +136,7 @@ def _utterances(root: Path, tree: str, report: Report) -> Iterator[Utterance]:
         for speaker in speakers:
             for path in _files(root, f"{name}/{tree}/{speaker}", SUFFIXES[tree], report):
                 if speaker in shared and (root / path.replace(name, SETS[0], 1)).is_file():
-                    report(f"{root / path}: a clip of one set expected, found it in dev too; skipped")
+                    report(f"{root / path}: the clip is in dev too; skipped")
                     continue
                 utterance_id = path.removeprefix(f"{name}/{tree}/").removesuffix(SUFFIXES[tree])
                 yield Utterance(
@@ -146,7 +146,7 @@ def _utterances(root: Path, tree: str, report: Report) -> Iterator[Utterance]:
 
 
 def _files(root: Path, folder: str, suffix: str, report: Report) -> Iterator[str]:
-    """Yields the clips of a speaker as paths relative to the root."""
+    """Yield the clips of a speaker as paths relative to the root."""
     for video in _folders(root / folder, _VIDEO, report):
         for name in _names(root / folder / video):
             if name.endswith(suffix) and _NUMBER.fullmatch(name.removesuffix(suffix)):
@@ -168,20 +168,20 @@ def _folders(folder: Path, pattern: re.Pattern[str], report: Report) -> list[str
 
 
 def _names(folder: Path) -> list[str]:
-    """Sorted; none for a missing folder. Hidden files are leftovers of copying."""
+    """Return the names in a folder, sorted; none for a missing folder. Hidden files are leftovers of copying."""
     return sorted(name for name in os.listdir(folder) if name[0] != ".") if folder.is_dir() else []
 
 
 def _genders(path: Path, report: Report) -> dict[str, str]:
-    """Speaker -> gender; empty where the file is missing."""
+    """Return speaker -> gender; empty where the file is missing."""
     genders: dict[str, str] = {}
     if not path.is_file():
-        report(f"{path}: the file expected, found none; genders are not known then")
+        report(f"{path}: the file is missing; genders are not known then")
         return genders
     for number, line in published_lines(path, report):
         cells = [cell.strip() for cell in line.split(",")]
         if len(cells) >= 4 and _SPEAKER.fullmatch(cells[0]) and cells[2] in GENDERS:
             genders[cells[0]] = GENDERS[cells[2]]
         elif number > 1 and line.strip():
-            report(f"{path}:{number}: `id00012 ,n000012 ,m ,dev` expected, found {line!r}; skipped")
+            report(f"{path}:{number}: {line!r} is not of the form `id00012 ,n000012 ,m ,dev`; skipped")
     return genders

@@ -4,7 +4,7 @@
 splits and labels, the findings (count, first examples as file:line, what to do next), and `ok`, which errors
 make false. Everything streams; a million rows take some tens of MB.
 
-findings.py   kinds of problem, counting, the table
+findings.py   types of problem, counting, the table
 lines.py      readers that go on after a bad line
 labels.py     dictionaries, OOV, classes, CTC feasibility of one label stream
 rows.py       columns, durations, row parity of the files of one split
@@ -37,7 +37,7 @@ NO_DICTIONARY = FindingType("dictionary missing", "write it with fairseq_ext.man
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to check, and what to hold it to.
+    """The settings of a check.
 
     Attributes:
         splits: names of splits that must be there; empty takes those found.
@@ -46,12 +46,12 @@ class Options:
             says that this class is not known; a row that is empty in all of them is an error.
         ctc: label streams that a CTC model learns (ltr): enough frames are needed.
         ctc_limits: the frames of that model.
-        sample_rate_hz: of the manifest and, unless any_rate, of the files; None takes each file's own.
+        sample_rate_hz: sample rate of the manifest and, unless any_rate, of the files; None: each its own.
         any_rate: files may have other rates, since they are resampled on reading.
-        min_duration_s: of a recording; 0 is no limit. Durations need sample_rate_hz.
-        max_duration_s: of a recording; 0 is no limit.
+        min_duration_s: shortest allowed recording, s; 0 is no limit. Durations need sample_rate_hz.
+        max_duration_s: longest allowed recording, s; 0 is no limit.
         num_decode: how many recordings to decode, drawn by the seed; None is all.
-        seed: of that draw.
+        seed: seed of that draw.
         allow_shared_speakers: the folder is a declared leaky control.
         num_workers: threads that read files; 0 takes twice the cores.
         progress: show a progress bar.
@@ -75,17 +75,19 @@ class Options:
     def __post_init__(self) -> None:
         """Refuse options that would check nothing."""
         if (self.min_duration_s or self.max_duration_s) and not self.sample_rate_hz:
-            raise ValueError("preflight: limits of duration need sample_rate_hz, found none; pass it")
+            raise ValueError("preflight: limits of duration need sample_rate_hz; pass it")
         if self.ctc_limits.stride_samples < 1:
-            raise ValueError(f"preflight: a stride >= 1 expected, found {self.ctc_limits.stride_samples}")
+            raise ValueError(
+                f"preflight: the stride {self.ctc_limits.stride_samples} is too small; choose 1 or more"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Outcome of a check.
+    """The result of a check.
 
     Attributes:
-        folder: that was checked.
+        folder: folder that was checked.
         scans: one per split.
         rates: sample rate in Hz -> recordings.
         findings: the problems.
@@ -98,11 +100,11 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether training may start: there is no error."""
+        """Return whether training may start: there is no error."""
         return self.findings.count(Severity.ERROR) == 0
 
     def text(self) -> str:
-        """Summary of splits and labels, findings, verdict.
+        """Return a summary of splits and labels, the findings and the verdict.
 
         Returns:
             Text of several lines.
@@ -139,7 +141,7 @@ def _label_summary(split: str, label: LabelCheck) -> tuple[str | int | None, ...
 
 
 def check(folder: str | Path, options: Options | None = None) -> Report:
-    """Checks a manifest folder.
+    """Check a manifest folder.
 
     Args:
         folder: holds `{split}.tsv`, `{split}.{label}`, `{split}.meta.tsv`, `dict.{label}.txt`.
@@ -154,7 +156,7 @@ def check(folder: str | Path, options: Options | None = None) -> Report:
     dictionaries = {name: load_dictionary(folder, name, findings) for name in names}
     for name in {*(options.classes or ()), *options.ctc}:
         if not (folder / f"dict.{name}.txt").exists():
-            findings.add(NO_DICTIONARY, str(folder / f"dict.{name}.txt"), "a dictionary expected, found none")
+            findings.add(NO_DICTIONARY, str(folder / f"dict.{name}.txt"), "the dictionary is missing")
     limits = RowLimits(
         options.sample_rate_hz,
         options.min_duration_s,
@@ -182,16 +184,16 @@ def _find_splits(folder: Path, options: Options, findings: Findings) -> list[str
     )
     for name in options.splits:
         if name not in found:
-            findings.add(NO_SPLIT, str(folder / f"{name}.tsv"), "a manifest expected, found no such file")
+            findings.add(NO_SPLIT, str(folder / f"{name}.tsv"), "the manifest is missing")
     if not found:
-        findings.add(NO_SPLITS, str(folder), "{split}.tsv expected, found none")
+        findings.add(NO_SPLITS, str(folder), "there is no {split}.tsv")
     return [name for name in found if not options.splits or name in options.splits]
 
 
 def _find_classes(
     folder: Path, splits: Sequence[str], dictionaries: Mapping[str, frozenset[str] | None], options: Options
 ) -> Sequence[str]:
-    """Label streams of one class per row: those named, or those that look so and have a dictionary."""
+    """Return the label streams of one class per row: those named, or those that look so and have a dictionary."""
     if options.classes is not None:
         return options.classes
     asked = [name for name, symbols in dictionaries.items() if symbols and name not in options.ctc]
@@ -199,7 +201,7 @@ def _find_classes(
 
 
 def _find_labels(folder: Path, splits: Sequence[str]) -> list[str]:
-    """Label streams of any split: every split must have them all."""
+    """Return the label streams of any split: every split must have them all."""
     names = {
         path.name.removeprefix(f"{split}.")
         for split in splits

@@ -1,4 +1,4 @@
-"""Checks of the recordings: every header is read, a seeded sample (or everything) is decoded, in threads."""
+"""Check of the recordings: every header is read, a seeded sample (or everything) is decoded, in threads."""
 
 import itertools
 import os
@@ -46,13 +46,13 @@ _CHUNK_ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class AudioLimits:
-    """What recordings are held to.
+    """The limits for recordings.
 
     Attributes:
-        sample_rate_hz: that the manifest counts samples at; None takes each file's own.
+        sample_rate_hz: sample rate that the manifest counts at, Hz; None takes that of each file.
         any_rate: files may have other rates.
         num_decode: how many rows to decode; None is all.
-        seed: of the choice of rows to decode.
+        seed: seed of the choice of rows to decode.
         num_workers: threads.
     """
 
@@ -79,11 +79,11 @@ class _Problem(NamedTuple):
 def check_audio(
     folder: Path, scans: Sequence[SplitScan], limits: AudioLimits, findings: Findings, *, progress: bool
 ) -> Counter[int]:
-    """Reads the header of every recording and decodes some.
+    """Read the header of every recording and decodes some.
 
     Args:
-        folder: of the manifest.
-        scans: of the splits; one without a root folder is passed over.
+        folder: folder of the manifest.
+        scans: scans of the splits; one without a root folder is skipped.
         limits: what recordings are held to.
         findings: receives the problems.
         progress: show a progress bar.
@@ -104,12 +104,12 @@ def check_audio(
     del rates[0]  # files whose rate could not be read
     if limits.sample_rate_hz is None and len(rates) > 1:
         found = ", ".join(f"{rate} Hz ({count})" for rate, count in rates.most_common())
-        findings.add(MIXED_RATES, str(folder), f"one rate expected, found {found}")
+        findings.add(MIXED_RATES, str(folder), f"there are several rates: {found}")
     return rates
 
 
 def _rows_to_decode(num_rows: int, limits: AudioLimits) -> Callable[[int], bool]:
-    """Tells for the number of a row, over all splits, whether to decode it."""
+    """Return a function that says whether to decode a row, by its number over all splits."""
     if limits.num_decode is None or limits.num_decode >= num_rows:
         return lambda _: True
     rng = np.random.default_rng(limits.seed)
@@ -131,7 +131,7 @@ def _in_threads(
     jobs: Iterator[_Job],
     limits: AudioLimits,
 ) -> Iterator[tuple[list[int], list[_Problem]]]:
-    """Results in the order of the rows; only a few chunks wait, however many rows there are."""
+    """Yield results in the order of the rows; only a few chunks wait, however many rows there are."""
     waiting: deque[Future[tuple[list[int], list[_Problem]]]] = deque()
     with ThreadPoolExecutor(limits.num_workers) as pool:
         while chunk := list(itertools.islice(jobs, _CHUNK_ROWS)):
@@ -143,7 +143,7 @@ def _in_threads(
 
 
 def _check_chunk(chunk: list[_Job], limits: AudioLimits) -> tuple[list[int], list[_Problem]]:
-    """Sample rate of each job's file (0: unknown) and the problems found."""
+    """Return the sample rate of each job's file (0: unknown) and the problems found."""
     rates: list[int] = []
     problems: list[_Problem] = []
     for job in chunk:
@@ -166,7 +166,7 @@ def _check_recording(job: _Job, limits: AudioLimits) -> tuple[int, list[tuple[Fi
     found = []
     if info.sample_rate_hz != expected_hz:
         kind = RESAMPLED if limits.any_rate else OTHER_RATE
-        found.append((kind, f"{expected_hz} Hz expected, found {info.sample_rate_hz} Hz ({job.path})"))
+        found.append((kind, f"expected {expected_hz} Hz, found {info.sample_rate_hz} Hz ({job.path})"))
     # Others round lengths at another rate otherwise than we do.
     tolerance = 0 if info.sample_rate_hz == expected_hz else 1
     found += _check_length(job, num_samples_at(info, expected_hz), tolerance)
@@ -178,13 +178,13 @@ def _check_recording(job: _Job, limits: AudioLimits) -> tuple[int, list[tuple[Fi
 def _check_length(job: _Job, available: int, tolerance: int) -> Iterator[tuple[FindingType, str]]:
     needed = job.row.start_sample + (job.row.num_samples or 0)
     if available < needed - tolerance:
-        yield SHORTER, f"{needed} samples expected, found {available} ({job.path})"
+        yield SHORTER, f"expected {needed} samples, found {available} ({job.path})"
     elif available > needed + tolerance and not job.row.is_segment:
-        yield LONGER, f"{needed} samples expected, found {available} ({job.path})"
+        yield LONGER, f"expected {needed} samples, found {available} ({job.path})"
 
 
 def _check_samples(job: _Job, sample_rate_hz: int) -> Iterator[tuple[FindingType, str]]:
-    """Reads the recording as training would."""
+    """Decode the recording as training does."""
     from ..media.audio import AudioError, load
 
     num_samples = job.row.num_samples if job.row.is_segment else None
@@ -195,11 +195,11 @@ def _check_samples(job: _Job, sample_rate_hz: int) -> Iterator[tuple[FindingType
         yield UNDECODABLE, str(error)
         return
     if not samples.any():
-        yield SILENT, f"sound expected, found {len(samples)} zeros ({job.path})"
+        yield SILENT, f"all {len(samples)} samples are zero ({job.path})"
 
 
 def default_workers() -> int:
-    """Threads for reading files: a few more than cores, since they wait for the disk.
+    """Return the number of threads for reading files: a few more than cores, since they wait for the disk.
 
     Returns:
         Their number.

@@ -1,4 +1,4 @@
-"""Checks between the rows of all splits: ids and recordings that occur twice, speakers on both sides."""
+"""Check between the rows of all splits: ids and recordings that occur twice, speakers on both sides."""
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
@@ -35,11 +35,11 @@ DECLARED_LEAK = replace(
 def check_between(
     folder: Path, scans: Sequence[SplitScan], findings: Findings, *, allow_shared_speakers: bool
 ) -> None:
-    """Checks that splits share neither ids nor recordings nor speakers.
+    """Check that splits share neither ids nor recordings nor speakers.
 
     Args:
-        folder: of the manifest.
-        scans: of all splits.
+        folder: folder of the manifest.
+        scans: scans of all splits.
         findings: receives the problems.
         allow_shared_speakers: a speaker in training and in a test is meant; it is reported as a warning.
     """
@@ -54,7 +54,7 @@ def check_between(
         else:
             kind = DECLARED_LEAK if allow_shared_speakers else SHARED_SPEAKER
         if shared and not (is_training(one.name) and is_training(other.name)):
-            detail = f"different speakers expected, found {', '.join(shared[:10])} in both"
+            detail = f"speakers in both: {', '.join(shared[:10])}"
             findings.add(kind, f"{folder}: {one.name} and {other.name}", detail, count=len(shared))
 
 
@@ -79,7 +79,7 @@ def _check_duplicates(
     values: Callable[[], Iterable[tuple[str, str]]],
     findings: Findings,
 ) -> None:
-    """Finds repeats by 64-bit hashes and confirms them in a second pass over the values themselves."""
+    """Find repeats by 64-bit hashes and confirms them in a second pass over the values themselves."""
     ordered = np.sort(
         np.concatenate([np.frombuffer(h, np.int64) for h in hashes if h] or [np.zeros(0, np.int64)])
     )
@@ -87,4 +87,4 @@ def _check_duplicates(
     seen: dict[str, str] = {}
     for where, value in values() if repeated else ():
         if hash(value) in repeated and value and seen.setdefault(value, where) != where:
-            findings.add(kind, where, f"a new one expected, found {value!r} again (first at {seen[value]})")
+            findings.add(kind, where, f"{value!r} occurs twice (first at {seen[value]})")

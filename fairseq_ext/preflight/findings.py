@@ -1,4 +1,4 @@
-"""Findings of a check: kinds of problem with a count, the first examples, and what to do next."""
+"""Findings of a check: types of problem with a count, the first examples, and what to do next."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ _MAX_EXAMPLES = 3
 
 
 class Severity(IntEnum):
-    """How bad a finding is; only errors fail the check."""
+    """The severity of a finding; only errors fail the check."""
 
     ERROR = 0
     WARNING = 1
@@ -16,7 +16,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class FindingType:
-    """A kind of problem.
+    """A type of problem.
 
     Attributes:
         problem: what is wrong, in a few words.
@@ -31,12 +31,12 @@ class FindingType:
 
 @dataclass(slots=True)
 class Finding:
-    """All cases of one kind.
+    """All cases of one type of problem.
 
     Attributes:
-        kind: of problem.
+        kind: type of problem.
         count: how many cases.
-        examples: the first few, as "file:line: what was expected and found".
+        examples: the first few, as "file:line: what is wrong".
     """
 
     kind: FindingType
@@ -45,19 +45,19 @@ class Finding:
 
 
 class Findings:
-    """Collects cases by kind; memory does not grow with their number."""
+    """A collection of cases by type; memory does not grow with their number."""
 
     def __init__(self) -> None:
         self._by_type: dict[FindingType, Finding] = {}
 
     def add(self, kind: FindingType, where: str, detail: str, *, count: int = 1) -> None:
-        """Counts a case.
+        """Count a case.
 
         Args:
-            kind: of problem.
+            kind: type of problem.
             where: file, or file:line.
-            detail: what was expected and what was found.
-            count: of equal cases at this place.
+            detail: what is wrong.
+            count: number of equal cases at this place.
         """
         finding = self._by_type.setdefault(kind, Finding(kind))
         finding.count += count
@@ -65,7 +65,7 @@ class Findings:
             finding.examples.append(f"{where}: {detail}")
 
     def __iter__(self) -> Iterator[Finding]:
-        """Worst first, then in order of discovery."""
+        """Yield the findings, worst first, then in order of discovery."""
         return iter(sorted(self._by_type.values(), key=lambda finding: finding.kind.severity))
 
     def count(self, severity: Severity) -> int:
@@ -75,12 +75,12 @@ class Findings:
             severity: which.
 
         Returns:
-            The sum over the kinds.
+            The sum over the types.
         """
         return sum(finding.count for finding in self if finding.kind.severity == severity)
 
     def text(self) -> str:
-        """The findings as a table: severity, count and problem; below each its examples and the next step.
+        """Return the findings as a table: severity, count and problem; below each its examples and the next step.
 
         Returns:
             Text of several lines, or "" without findings.

@@ -1,4 +1,4 @@
-"""Checks of one label stream: empty rows, OOV and <unk>, one class per row, classes without rows, CTC."""
+"""Check of one label stream: empty rows, OOV and <unk>, one class per row, classes without rows, CTC."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -46,7 +46,7 @@ _CLASS_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class CtcLimits:
-    """How many frames an encoder makes of a recording.
+    """The number of frames that an encoder computes from a recording.
 
     Attributes:
         stride_samples: audio samples from one frame to the next.
@@ -57,10 +57,10 @@ class CtcLimits:
     field_samples: int = 0
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames of the encoder's output.
+        """Return the number of frames of the encoder's output.
 
         Args:
-            num_samples: of audio.
+            num_samples: number of audio samples.
 
         Returns:
             Their number, 0 or more.
@@ -71,10 +71,10 @@ class CtcLimits:
 
 @dataclass(slots=True)
 class LabelCheck:
-    """Checks the rows of one stream of one split as they come.
+    """A check of the rows of one stream of one split, row by row.
 
     Attributes:
-        path: of the label file.
+        path: path of the label file.
         name: its suffix.
         is_training: whether the split is trained on: an OOV symbol is an error there.
         is_class: one class per row.
@@ -106,11 +106,11 @@ class LabelCheck:
     classes: Counter[str] = field(default_factory=Counter)
 
     def add(self, text: str, num_samples: int | None) -> None:
-        """Checks the next row.
+        """Check the next row.
 
         Args:
             text: the line.
-            num_samples: of the utterance's audio; None when that is not known.
+            num_samples: length of the utterance's audio, samples; None when it is not known.
         """
         self.num_rows += 1
         tokens = text.split()
@@ -118,22 +118,22 @@ class LabelCheck:
         if not tokens:
             self.num_empty += 1
             if text or not self.may_be_empty:
-                self._found(EMPTY_LABEL, f"a label expected, found {'blanks' if text else 'an empty line'}")
+                self._found(EMPTY_LABEL, f"the label is {'blank' if text else 'an empty line'}")
             return
         if self.is_class:
             self.classes.update(tokens[:1])
             if len(tokens) != 1:
-                self._found(NOT_ONE_CLASS, f"one symbol expected, found {text[:80]!r}")
+                self._found(NOT_ONE_CLASS, f"{text[:80]!r} is not one symbol")
         self._check_symbols(tokens)
         if self.ctc is not None and num_samples is not None:
             self._check_frames(tokens, num_samples, self.ctc)
 
     def finish(self) -> None:
-        """Checks what only the whole stream shows."""
+        """Check what only the whole stream shows."""
         kind = NO_EXAMPLES if self.is_training else NO_TESTS
         absent = sorted((self.dictionary or frozenset()) - self.classes.keys()) if self.is_class else []
         for symbol in absent:
-            self.findings.add(kind, str(self.path), f"class {symbol!r} expected, found no row of it")
+            self.findings.add(kind, str(self.path), f"class {symbol!r} has no row")
 
     def _found(self, kind: FindingType, detail: str) -> None:
         self.findings.add(kind, f"{self.path}:{self.num_rows}", detail)
@@ -144,27 +144,27 @@ class LabelCheck:
         unknown = set(tokens) - self.dictionary
         if _UNK_SYMBOL in unknown:
             self.num_unk += 1
-            self._found(UNK, f"symbols expected, found {_UNK_SYMBOL}")
+            self._found(UNK, f"the label has {_UNK_SYMBOL}")
         if unknown := unknown - {_UNK_SYMBOL}:
             self.num_oov += 1
             kind = OOV_CLASS if self.is_class else OOV_TRAIN if self.is_training else OOV_OTHER
             shown = " ".join(sorted(unknown))[:80]
-            self._found(kind, f"symbols of dict.{self.name}.txt expected, found {shown}")
+            self._found(kind, f"not in dict.{self.name}.txt: {shown}")
 
     def _check_frames(self, tokens: Sequence[str], num_samples: int, ctc: CtcLimits) -> None:
         repeats = sum(a == b for a, b in pairwise(tokens))
         num_frames = ctc.num_frames(num_samples)
         if num_frames < len(tokens) + repeats:
             needed = f"{len(tokens)} labels + {repeats} repeats"
-            self._found(CTC_INFEASIBLE, f"{needed} expected to fit, found {num_frames} frames")
+            self._found(CTC_INFEASIBLE, f"{needed} do not fit into {num_frames} frames")
 
 
 def load_dictionary(folder: Path, name: str, findings: Findings) -> frozenset[str] | None:
-    """Reads `dict.{name}.txt`.
+    """Read `dict.{name}.txt`.
 
     Args:
-        folder: of the manifest.
-        name: of the label stream.
+        folder: folder of the manifest.
+        name: name of the label stream.
         findings: receives a dictionary that is malformed or empty.
 
     Returns:
@@ -179,15 +179,15 @@ def load_dictionary(folder: Path, name: str, findings: Findings) -> frozenset[st
         findings.add(BAD_DICTIONARY, name, str(error))
         return None
     if not symbols:
-        findings.add(BAD_DICTIONARY, str(path), "symbols expected, found none")
+        findings.add(BAD_DICTIONARY, str(path), "there are no symbols")
     return symbols or None
 
 
 def looks_like_classes(paths: Iterable[Path]) -> bool:
-    """Tells from the first rows whether a stream holds one class per row; empty ones do not tell.
+    """Return whether a stream has one class per row, judged by its first non-empty rows.
 
     Args:
-        paths: of its label files, a split each.
+        paths: paths of its label files, one per split.
 
     Returns:
         Whether most of them hold a single symbol.

@@ -26,8 +26,8 @@ class AudioRow:
     Attributes:
         line: in the file, from 1.
         audio: the first column as it stands.
-        path: of the file, relative to the root.
-        start_sample: of a segment, else 0.
+        path: path of the file, relative to the root.
+        start_sample: first sample of a segment, else 0.
         num_samples: None when the row cannot be read.
         is_segment: whether only a part of the file is meant.
     """
@@ -41,7 +41,7 @@ class AudioRow:
 
 
 def tolerant_lines(path: Path, findings: Findings | None = None) -> Iterator[str]:
-    """Streams the lines of a file, bad ones too.
+    """Stream the lines of a file, bad ones too.
 
     Args:
         path: the file; a missing one has no lines.
@@ -64,12 +64,12 @@ def tolerant_lines(path: Path, findings: Findings | None = None) -> Iterator[str
                 text = text.rstrip("\r").removeprefix("\ufeff")
                 problem = "a carriage return or byte-order mark"
             if problem and findings is not None:
-                findings.add(NOT_TEXT, f"{path}:{number}", f"UTF-8 text expected, found {problem}")
+                findings.add(NOT_TEXT, f"{path}:{number}", f"it is not plain UTF-8 text: {problem}")
             yield text
 
 
 def read_root_folder(tsv_path: Path) -> Path | None:
-    """Reads line 1 of a tsv.
+    """Read line 1 of a tsv.
 
     Args:
         tsv_path: the file.
@@ -82,7 +82,7 @@ def read_root_folder(tsv_path: Path) -> Path | None:
 
 
 def audio_rows(tsv_path: Path, findings: Findings | None = None) -> Iterator[AudioRow]:
-    """Streams the rows of an audio tsv, bad ones too.
+    """Stream the rows of an audio tsv, bad ones too.
 
     Args:
         tsv_path: the file.
@@ -96,7 +96,7 @@ def audio_rows(tsv_path: Path, findings: Findings | None = None) -> Iterator[Aud
     for number, line in enumerate(lines, 2):
         row = _parse_row(number, line)
         if row.num_samples is None and findings is not None:
-            detail = f"path<TAB>num_samples expected, the path relative to the root; found {line[:120]!r}"
+            detail = f"{line[:120]!r} is not path<TAB>num_samples with a path relative to the root"
             findings.add(BAD_COLUMNS, f"{tsv_path}:{number}", detail)
         yield row
 

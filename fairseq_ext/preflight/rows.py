@@ -46,10 +46,10 @@ NO_SPEAKER = FindingType(
 
 @dataclass(frozen=True, slots=True)
 class RowLimits:
-    """What rows are held to.
+    """The limits for rows.
 
     Attributes:
-        sample_rate_hz: that num_samples counts at; None leaves durations unchecked.
+        sample_rate_hz: sample rate that num_samples counts at, Hz; None leaves durations unchecked.
         min_duration_s: 0 is no limit.
         max_duration_s: 0 is no limit.
         classes: label streams of one class per row; of several, a row needs a class in one of them at least.
@@ -67,13 +67,13 @@ class RowLimits:
 
 @dataclass(slots=True)
 class SplitScan:
-    """What one pass over a split found.
+    """The result of one pass over a split.
 
     Attributes:
-        name: of the split.
+        name: name of the split.
         root: folder of the audio; None when line 1 does not name one.
         labels: the checked label streams.
-        num_rows: of the tsv.
+        num_rows: number of rows of the tsv.
         num_samples: in all rows.
         speakers: speaker -> rows.
         id_hashes: per row of the sidecar.
@@ -91,7 +91,7 @@ class SplitScan:
 
 
 def is_training(split: str) -> bool:
-    """Tells whether parameters are fitted to a split.
+    """Return whether parameters are fitted to a split.
 
     Args:
         split: its name.
@@ -109,10 +109,10 @@ def scan_split(
     limits: RowLimits,
     findings: Findings,
 ) -> SplitScan:
-    """Checks the rows of one split against each other and against the limits.
+    """Check the rows of one split against each other and against the limits.
 
     Args:
-        folder: of the manifest.
+        folder: folder of the manifest.
         split: stem of its files.
         dictionaries: label stream that the split must have -> symbols of its dictionary, if any.
         limits: what rows are held to.
@@ -147,13 +147,13 @@ def _check_root(tsv_path: Path, findings: Findings) -> Path | None:
     root = read_root_folder(tsv_path)
     if root is None:
         found = next(tolerant_lines(tsv_path), "")
-        findings.add(BAD_ROOT, f"{tsv_path}:1", f"the folder of the audio expected, found {found[:120]!r}")
+        findings.add(BAD_ROOT, f"{tsv_path}:1", f"{found[:120]!r} is no folder of audio")
     return root
 
 
 def _label_file_exists(path: Path, findings: Findings) -> bool:
     if not path.exists():
-        findings.add(NO_LABELS, str(path), "a row for each of the tsv expected, found no such file")
+        findings.add(NO_LABELS, str(path), "the file is missing")
     return path.exists()
 
 
@@ -172,12 +172,12 @@ def _label_check(
 
 
 def _check_some_class(labels: Sequence[LabelCheck], texts: Sequence[str | None], findings: Findings) -> None:
-    """Each stream may have a gap, but a row that is empty in all of them teaches and tests nothing."""
+    """Find rows without a class in any stream; a gap in one of several is allowed."""
     asked = [(label, text) for label, text in zip(labels, texts, strict=True) if label.may_be_empty]
     if not asked or any(text is None or text.strip() for _, text in asked):
         return
     first, names = asked[0][0], " or ".join(label.name for label, _ in asked)
-    detail = f"a class in {names} expected, found empty lines"
+    detail = f"the lines of {names} are all empty"
     findings.add(NO_CLASS, f"{first.path}:{first.num_rows}", detail)
 
 
@@ -189,21 +189,21 @@ def _check_row(row: AudioRow, path: Path, scan: SplitScan, limits: RowLimits, fi
     scan.num_samples += row.num_samples
     where = f"{path}:{row.line}"
     if row.num_samples == 0:
-        findings.add(ZERO_LENGTH, where, f"samples expected, found 0 ({row.audio})")
+        findings.add(ZERO_LENGTH, where, f"the length is 0 samples ({row.audio})")
     elif limits.sample_rate_hz:
         duration_s = row.num_samples / limits.sample_rate_hz
         if duration_s < limits.min_duration_s:
             findings.add(
-                TOO_SHORT, where, f"{limits.min_duration_s} s or more expected, found {duration_s:.3f}"
+                TOO_SHORT, where, f"{duration_s:.3f} s, at least {limits.min_duration_s} s are needed"
             )
         if 0 < limits.max_duration_s < duration_s:
             findings.add(
-                TOO_LONG, where, f"{limits.max_duration_s} s or less expected, found {duration_s:.3f}"
+                TOO_LONG, where, f"{duration_s:.3f} s, at most {limits.max_duration_s} s are allowed"
             )
 
 
 class _Sidecar:
-    """Checks the sidecar's rows as they come."""
+    """A check of the sidecar, row by row."""
 
     def __init__(self, path: Path, findings: Findings) -> None:
         self.path, self.num_rows, self._findings = path, 0, findings
@@ -211,20 +211,20 @@ class _Sidecar:
         header = tuple(next(tolerant_lines(path), "").split("\t"))
         self._columns = {name: column for column, name in enumerate(header)}
         if not self.exists:
-            findings.add(NO_SIDECAR, str(path), "a sidecar expected, found no such file")
+            findings.add(NO_SIDECAR, str(path), "the sidecar is missing")
         elif header != SIDECAR_COLUMNS:
             findings.add(
-                BAD_COLUMNS, f"{path}:1", f"columns {' '.join(SIDECAR_COLUMNS)} expected, found {header}"
+                BAD_COLUMNS, f"{path}:1", f"expected the columns {' '.join(SIDECAR_COLUMNS)}, found {header}"
             )
 
     def lines(self) -> Any:
-        """The rows after the header."""
+        """Yield the rows after the header."""
         lines = tolerant_lines(self.path, self._findings)
         next(lines, None)
         return lines
 
     def add(self, line: str, scan: SplitScan) -> None:
-        """Checks the next row, and notes its id and speaker."""
+        """Check the next row, and notes its id and speaker."""
         self.num_rows += 1
         where = f"{self.path}:{self.num_rows + 1}"
         cells = line.split("\t")
@@ -236,19 +236,19 @@ class _Sidecar:
         if facts.get("speaker"):
             scan.speakers[facts["speaker"]] += 1
         else:
-            self._findings.add(NO_SPEAKER, where, "a speaker expected, found none")
+            self._findings.add(NO_SPEAKER, where, "the speaker is not known")
 
 
 def _check_totals(scan: SplitScan, sidecar: _Sidecar, tsv_path: Path, findings: Findings) -> None:
     if not scan.num_rows:
-        findings.add(NO_ROWS, str(tsv_path), "rows expected, found none")
+        findings.add(NO_ROWS, str(tsv_path), "there are no rows")
     counts = {label.path: label.num_rows for label in scan.labels}
     if sidecar.exists:
         counts[sidecar.path] = sidecar.num_rows
     for path, count in counts.items():
         if count != scan.num_rows:
             findings.add(
-                PARITY, str(path), f"{scan.num_rows} rows as in {tsv_path.name} expected, found {count}"
+                PARITY, str(path), f"expected {scan.num_rows} rows as in {tsv_path.name}, found {count}"
             )
     for label in scan.labels:
         label.finish()

@@ -155,7 +155,7 @@ def test_times_name_utterances_or_clips(tmp_path: Path) -> None:
         ("path\tstart\n", r"x\.tsv:1: the columns id \(or clip\), word_number"),
         ("id" + HEADER + "a\tone\tb\t0\t1\n", r"x\.tsv:2: a number and two times expected"),
         ("id" + HEADER + "a\t0\tb\t1\t1\n", r"x\.tsv:2: 0 <= start_s < end_s expected, found 1 and 1"),
-        ("id" + HEADER + "a\t0\tb\t1\n", r"x\.tsv:2: 5 tab-separated columns expected, found 4"),
+        ("id" + HEADER + "a\t0\tb\t1\n", r"x\.tsv:2: expected 5 tab-separated columns, found 4"),
         ("", r"x\.tsv:1: the columns"),
     ],
 )

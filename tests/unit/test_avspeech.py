@@ -59,7 +59,7 @@ def test_where_clips_are_looked_for(tmp_path: Path, pattern: str) -> None:
     found, problems = read_all(tmp_path)
     assert [u.id for u, _ in found] == [NAMES[0], NAMES[2]]
     assert all((avspeech.recordings_folder(tmp_path) / u.path).is_file() for u, _ in found)
-    assert ["3 clips expected, 1 of them" in line for line in problems] == [True, False]
+    assert ["1 of 3 clips are missing" in line for line in problems] == [True, False]
 
 
 def test_missing_clips_are_counted_once(tmp_path: Path) -> None:
@@ -67,8 +67,8 @@ def test_missing_clips_are_counted_once(tmp_path: Path) -> None:
     found, problems = read_all(tmp_path)
     assert found == []
     assert [line.split(": ", 1)[1].split(" (")[0] for line in problems] == [
-        "900 clips expected, 900 of them not found",
-        "1 clips expected, 1 of them not found",
+        "900 of 900 clips are missing",
+        "1 of 1 clips are missing",
     ]
 
 
@@ -101,14 +101,14 @@ def test_clips_without_lists(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("mziTtu17RK8,210.0,206.2,0.5,0.5", "an end after the start"),
-        ("mziTtu17RK8,206.2,206.2,0.5,0.5", "an end after the start"),
-        ("mziTtu17RK8,206.2,210.0", "`video,start,end,x,y` expected"),
-        ("mziTtu17RK8,nan,210.0,0.5,0.5", "`video,start,end,x,y` expected"),
-        ("mziTtu17RK8,206.2,inf,0.5,0.5", "`video,start,end,x,y` expected"),
-        ("../../etc,1,2,0.5,0.5", "`video,start,end,x,y` expected"),
-        ("id,start,end,x,y", "`video,start,end,x,y` expected"),
-        (TRAIN[0], "found it again"),
+        ("mziTtu17RK8,210.0,206.2,0.5,0.5", "is not after the start"),
+        ("mziTtu17RK8,206.2,206.2,0.5,0.5", "is not after the start"),
+        ("mziTtu17RK8,206.2,210.0", "is not of the form `video,start,end,x,y`"),
+        ("mziTtu17RK8,nan,210.0,0.5,0.5", "is not of the form `video,start,end,x,y`"),
+        ("mziTtu17RK8,206.2,inf,0.5,0.5", "is not of the form `video,start,end,x,y`"),
+        ("../../etc,1,2,0.5,0.5", "is not of the form `video,start,end,x,y`"),
+        ("id,start,end,x,y", "is not of the form `video,start,end,x,y`"),
+        (TRAIN[0], "is listed twice"),
     ],
 )
 def test_a_bad_row_is_named_and_skipped(tmp_path: Path, row: str, said: str) -> None:

@@ -110,13 +110,11 @@ def test_the_folder_is_found_from_above(tmp_path: Path) -> None:
         assert common_voice.locale_folder(root, locale) == folder
     assert common_voice.recordings_folder(tmp_path) == folder / "clips"
     write_locale(tmp_path / "cv-corpus-17.0-2024-03-15" / "es")
-    with pytest.raises(ValueError, match=r"one locale expected, found .*ca, .*es; name one"):
+    with pytest.raises(ValueError, match=r"there are several locales, .*ca, .*es; name one"):
         common_voice.locale_folder(tmp_path)
-    with pytest.raises(
-        FileNotFoundError, match=r"the locale fr expected, found .*ca, .*es; pass the unpacked"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"there is no locale fr, only .*ca, .*es; pass the unpacked"):
         common_voice.locale_folder(tmp_path, "fr")
-    with pytest.raises(FileNotFoundError, match=r"found no validated\.tsv or train\.tsv"):
+    with pytest.raises(FileNotFoundError, match=r"only folders without validated\.tsv and train\.tsv"):
         next(common_voice.read(folder / "clips"))
 
 
@@ -151,11 +149,14 @@ def test_odd_spaces_and_marks_within_a_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (row(V17, client_id="a" * 128, path=clip(9), sentence="x"), r"train\.tsv:3: a recording of common_voice_ca_9"),
-        (row(V17, client_id="a" * 128, path=clip(1), sentence="x"), r"_1.mp3 expected once, found it again \(first"),
-        (row(V17, client_id="a" * 128, path="../clips/x.mp3"), r"the name of a clip expected, found '\.\./clips/x"),
-        (row(V17, client_id="a" * 128, path=""), r"the name of a clip expected, found ''"),
-        (row(V17, client_id="", path=clip(4)), r"a client_id and the name of a clip expected"),
+        (
+            row(V17, client_id="a" * 128, path=clip(9), sentence="x"),
+            r"train\.tsv:3: .*clips has no recording of common_voice_ca_9",
+        ),
+        (row(V17, client_id="a" * 128, path=clip(1), sentence="x"), r"_1.mp3 occurs twice \(first"),
+        (row(V17, client_id="a" * 128, path="../clips/x.mp3"), r"'\.\./clips/x.mp3' is no name of a clip"),
+        (row(V17, client_id="a" * 128, path=""), r"'' is no name of a clip"),
+        (row(V17, client_id="", path=clip(4)), r"there is no client_id, or "),
         (row(V17[:-1], client_id="a" * 128, path=clip(4)), r"train\.tsv:3: 13 columns expected, found 12"),
         (row(V17, client_id="a" * 128, path=clip(4), sentence="a\tb"), r"13 columns expected, found 14"),
     ],
@@ -187,13 +188,13 @@ def test_damaged_text_lengths_and_files(tmp_path: Path) -> None:
     utterances, problems = read_all(folder)
     assert [u.id for u in utterances] == ["common_voice_ca_5"]
     expected = [
-        r"clip_durations\.tsv:3: a clip and its length in ms expected, found 'common_voice_ca_2.mp3\\tlong'",
-        r"train\.tsv:2: audio in common_voice_ca_1.mp3 expected, found a length of 0; skipped",
-        r"dev\.tsv:2: a length of common_voice_ca_2.mp3 in clip_durations\.tsv expected, found none; skipped",
-        r"test\.tsv:2: a recording of common_voice_ca_3.mp3 in .*clips expected, found none; skipped",
-        r"validated\.tsv:5: a length of common_voice_ca_4.mp3",
-        r"other\.tsv:3: UTF-8 text expected, found .*; skipped",
-        r"invalidated\.tsv: the file expected, found none; unpack the corpus again",
+        r"clip_durations\.tsv:3: 'common_voice_ca_2.mp3\\tlong' is not a clip and its length in ms",
+        r"train\.tsv:2: there is no audio in common_voice_ca_1.mp3, its length is 0; skipped",
+        r"dev\.tsv:2: clip_durations\.tsv has no length of common_voice_ca_2.mp3; skipped",
+        r"test\.tsv:2: .*clips has no recording of common_voice_ca_3.mp3; skipped",
+        r"validated\.tsv:5: clip_durations\.tsv has no length of common_voice_ca_4.mp3",
+        r"other\.tsv:3: it is not UTF-8 \(.*\); skipped",
+        r"invalidated\.tsv: the file is missing; unpack the corpus again",
     ]
     assert len(problems) == len(expected)
     for problem, pattern in zip(problems, expected, strict=True):
@@ -230,14 +231,16 @@ def test_converted_recordings_take_the_place_of_the_clips(tmp_path: Path) -> Non
         ("common_voice_ca_2.flac", 26000),
     ]
     assert len(problems) == 4
-    assert all(f"in {audio} expected, found none; skipped" in problem for problem in problems)
+    assert all(
+        f"{audio} has no recording of" in problem and problem.endswith("; skipped") for problem in problems
+    )
     assert read_all(folder, audio=audio, measure=lambda path: 11200)[1][0].endswith(
         "dev.tsv:2: 2000 ms of common_voice_ca_2.mp3 expected, found 700 ms; it was cut off; skipped"
     )
     with pytest.raises(ValueError, match="a way to measure recordings expected"):
         next(common_voice.read(folder, audio=audio))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="empty: recordings expected, found none"):
+    with pytest.raises(FileNotFoundError, match="empty: there are no recordings"):
         next(common_voice.read(folder, audio=tmp_path / "empty", measure=len))  # type: ignore[arg-type]
 
 
@@ -285,7 +288,8 @@ def test_an_unknown_gender_is_reported_once(tmp_path: Path) -> None:
     utterances, problems = read_all(write_locale(tmp_path / "ca", gender="new_value"))
     assert {u.gender for u in utterances} == {None}
     assert len(problems) == 1
-    assert "found 'new_value'; taken as not stated" in problems[0]
+    assert "the gender 'new_value' is none of" in problems[0]
+    assert problems[0].endswith("; taken as not stated")
 
 
 @pytest.mark.parametrize(
@@ -358,10 +362,10 @@ def test_lists_that_are_needed_have_rows(tmp_path: Path) -> None:
     for name in ("validated", "train", "test"):
         (folder / f"{name}.tsv").write_text(f"{header}\n" + "\t".join("xyz") + "\n")
     common_voice.check_lists(folder, ("validated", "train", "test"))
-    with pytest.raises(ValueError, match=r"dev\.tsv: a list of clips expected, found no such file; .*drawn"):
+    with pytest.raises(ValueError, match=r"dev\.tsv: the list has no clip \(no such file\); .*drawn"):
         common_voice.check_lists(folder, ("train", "dev"))
     (folder / "train.tsv").write_text(f"{header}\n")
-    with pytest.raises(ValueError, match=r"train\.tsv: a list of clips expected, found none"):
+    with pytest.raises(ValueError, match=r"train\.tsv: the list has no clip \(no row\)"):
         common_voice.check_lists(folder, ("train",))
     (folder / "other.tsv").write_text("path\tsentence\n")
     with pytest.raises(ValueError, match=r"other\.tsv:1: the columns client_id"):

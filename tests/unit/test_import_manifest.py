@@ -30,8 +30,8 @@ def test_a_label_list(tmp_path: Path) -> None:
     done = run("import_manifest.py", *common, "--split", "test", "--language", "fr")
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
-    assert "test.txt:3: 4 columns" in said[0]
-    assert "2 labels expected, 1 not found, the first fr/test/gone_0000" in said[1]
+    assert "test.txt:3: '0u7\\t2.0' is not 4 columns of the format mtedx" in said[0]
+    assert "the clips of 1 of 2 labels are missing, the first fr/test/gone_0000" in said[1]
     assert said[2] == f"{tmp_path}/m/test.tsv: 1 clips"
     assert list(read_manifest(tmp_path / "m", "test")) == [
         Utterance(
@@ -55,7 +55,7 @@ def test_automatic_labels_are_refused_for_test(tmp_path: Path) -> None:
     common = ("--from", "labels", "--source", source, "--root", tmp_path / "clips", "--out", tmp_path / "m")
     refused = run("import_manifest.py", *common, "--split", "test")
     assert refused.returncode == 1
-    assert "labels written by people expected, found automatic ones" in refused.stderr
+    assert "its labels were not written by people but automatically" in refused.stderr
     assert not (tmp_path / "m" / "test.tsv").exists()
     assert run("import_manifest.py", *common, "--split", "train").returncode == 0
 
@@ -66,7 +66,7 @@ def test_what_is_missing_is_named_as_it_is_given(tmp_path: Path) -> None:
     common = ("--split", "test", "--root", tmp_path / "clips", "--out", tmp_path / "m")
     refused = run("import_manifest.py", "--from", "labels", "--source", tmp_path / "test.txt", *common)
     assert refused.returncode == 1
-    assert refused.stderr.endswith("found none; give its code (--language fr)\n")
+    assert refused.stderr.endswith("is not known; give its code (--language fr)\n")
     refused = run("import_manifest.py", "--from", "av_hubert", "--source", tmp_path, *common)
     assert refused.returncode == 1
     assert (

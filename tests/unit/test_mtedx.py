@@ -157,16 +157,16 @@ def test_a_manifest_of_segments(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (("a_1", "a", 1.0, 1.0, "x"), "an end after the start"),
-        (("a_1", "a", 1.5, 0.5, "x"), "an end after the start"),
-        (("a_1", "a", 0.1, 0.2, "  "), "a transcript expected"),
-        (("0u7tTptBo9I_0004", "0u7tTptBo9I", 0.1, 0.2, "x"), "found it again"),
-        (("a_1", "a", 2.5, 3.0, "x"), "2.00 s) expected"),
-        (("../a_1", "../a", 0.1, 0.2, "x"), "`segment talk start end` expected"),
-        (("a_1", "a b", 0.1, 0.2, "x"), "`segment talk start end` expected"),
-        (("a_1", "a", float("nan"), 0.2, "x"), "a time in seconds"),
-        (("a_1", "a", 0.1, float("inf"), "x"), "a time in seconds"),
-        (("a_1", "a", -0.1, 0.2, "x"), "a time in seconds"),
+        (("a_1", "a", 1.0, 1.0, "x"), "is not after the start"),
+        (("a_1", "a", 1.5, 0.5, "x"), "is not after the start"),
+        (("a_1", "a", 0.1, 0.2, "  "), "the transcript is an empty line"),
+        (("0u7tTptBo9I_0004", "0u7tTptBo9I", 0.1, 0.2, "x"), "occurs twice"),
+        (("a_1", "a", 2.5, 3.0, "x"), "after the end of a (2.00 s)"),
+        (("../a_1", "../a", 0.1, 0.2, "x"), "is not of the form `segment talk start end`"),
+        (("a_1", "a b", 0.1, 0.2, "x"), "is not of the form `segment talk start end`"),
+        (("a_1", "a", float("nan"), 0.2, "x"), "is no time in seconds"),
+        (("a_1", "a", 0.1, float("inf"), "x"), "is no time in seconds"),
+        (("a_1", "a", -0.1, 0.2, "x"), "is no time in seconds"),
     ],
 )
 def test_a_bad_segment_is_named_and_skipped(tmp_path: Path, damage: Row, said: str) -> None:
@@ -204,7 +204,7 @@ def test_an_empty_last_transcript_is_not_a_missing_line(tmp_path: Path) -> None:
     write_split(tmp_path, [*ROWS, ("a_1", "a", 0.1, 0.2, "")])
     utterances, problems = read_all(tmp_path)
     assert len(utterances) == 3
-    assert "a transcript expected" in problems[0]
+    assert "the transcript is an empty line" in problems[0]
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

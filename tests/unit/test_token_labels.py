@@ -121,5 +121,5 @@ def test_missing_dictionary_is_named(tmp_path: Path) -> None:
 
 def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     (tmp_path / "train.ltr").write_bytes(b"a b |\n" + "ç |\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"train\.ltr:2: UTF-8 text expected"):
+    with pytest.raises(ValueError, match=r"train\.ltr:2: it is not UTF-8"):
         TokenLabels(tmp_path / "train.ltr", ["a"])

@@ -101,7 +101,7 @@ def test_a_clip_in_both_sets_is_read_once(tmp_path: Path) -> None:
     ids = [u.id for u in utterances]
     assert len(ids) == len(set(ids)) == 4
     assert len(problems) == 1
-    assert "found it in dev too" in problems[0]
+    assert "the clip is in dev too" in problems[0]
 
 
 def test_metadata_missing_or_damaged(tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ def test_the_table_is_read_as_written(tmp_path: Path) -> None:
         ("labelled", "perhaps", "labels.tsv:2: an id and a state of"),
         ("0.5\t", "half\t", "labels.tsv:2: could not convert"),
         ("fr:0.5", "fr:many", "labels.tsv:2: could not convert"),
-        ("\tgood", "\tgo\tod", "labels.tsv:2: 17 tab-separated columns expected"),
+        ("\tgood", "\tgo\tod", "labels.tsv:2: expected 17 tab-separated columns"),
     ],
 )
 def test_a_damaged_table_is_refused_with_file_and_line(

@@ -57,7 +57,7 @@ def test_row_without_any_class_is_an_error(stated: Path) -> None:
     found = find(report, "no class in any label stream")
     assert (found.count, report.ok) == (40, False)
     assert found.examples[0].endswith(
-        "test.accent:61: a class in accent or gender expected, found empty lines"
+        "test.accent:61: the lines of accent or gender are all empty"
     )
     assert [finding.kind.problem for finding in report.findings] == [found.kind.problem]
 
@@ -74,7 +74,7 @@ def test_blanks_are_no_gap(stated: Path) -> None:
     path.write_text("".join(f"{name or ' '}\n" for name in ACCENTS), encoding="utf-8")
     report = preflight.check(stated, PLAIN)
     assert find(report, "empty label").count == 240
-    assert "train.accent:61: a label expected, found blanks" in find(report, "empty label").examples[0]
+    assert "train.accent:61: the label is blank" in find(report, "empty label").examples[0]
 
 
 def test_stream_with_nothing_but_gaps_in_a_split_stays_a_stream_of_classes(stated: Path) -> None:
