@@ -82,7 +82,7 @@ def allow_checkpoint_types() -> None:
 
     dtypes = [type(np.dtype(code)) for code in ("f2", "f4", "f8", "i4", "i8", "u1", "u8", "b1")]
     # what rebuilds a numpy scalar and an array; files of numpy 1 name the same functions by their old module
-    rebuilders = [np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]]
+    rebuilders: list[Any] = [np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]]
     older = [(function, f"numpy.core.multiarray.{function.__name__}") for function in rebuilders]
     torch.serialization.add_safe_globals(
         [Dictionary, argparse.Namespace, np.dtype, np.ndarray, *dtypes, *rebuilders, *older]
@@ -127,7 +127,7 @@ def leave_finished_trainings_alone() -> None:
 
     A job killed between its last checkpoint and its exit would come out different from one that was not.
     """
-    command = sys.modules.get("fairseq_cli.train")
+    command: Any = sys.modules.get("fairseq_cli.train")
     if command is None:  # not the training command
         return
     train = command.train

@@ -92,7 +92,8 @@ def _build(cfg: DictConfig, streams: Mapping[str, list[str]], path: str | Path) 
     task_like = _TaskMetadata(streams, int(cfg.task.sample_rate_hz))
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
         torch.manual_seed(cfg.common.seed)
-        return models.MODEL_REGISTRY[name].build_model(config, task_like)
+        result: torch.nn.Module = models.MODEL_REGISTRY[name].build_model(config, task_like)
+        return result
 
 
 @dataclass(frozen=True)

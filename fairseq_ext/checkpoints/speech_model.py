@@ -137,7 +137,8 @@ def pick(config_class: type[Config], values: Mapping[str, Any]) -> Config:
         The configuration.
     """
     known = {item.name for item in fields(config_class)} - {"_name"}
-    return config_class(**{key: value for key, value in values.items() if key in known})
+    result: Config = config_class(**{key: value for key, value in values.items() if key in known})
+    return result
 
 
 def _shapes(model: SpeechModel) -> dict[str, torch.Size]:

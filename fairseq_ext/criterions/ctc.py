@@ -55,8 +55,15 @@ def ctc_losses(
         (B,), in nats.
     """
     frames_first = log_probs.transpose(0, 1)
-    options = {"blank": BLANK, "reduction": "none", "zero_infinity": zero_infinity}
-    return F.ctc_loss(frames_first, target, lengths, target_lengths, **options)
+    return F.ctc_loss(
+        frames_first,
+        target,
+        lengths,
+        target_lengths,
+        blank=BLANK,
+        reduction="none",
+        zero_infinity=zero_infinity,
+    )
 
 
 def infeasible(lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tensor:

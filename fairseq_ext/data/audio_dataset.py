@@ -209,7 +209,7 @@ class AudioDataset(FairseqDataset):
         return {**batch, "nsentences": 0, "ntokens": 0}
 
     def _batch(
-        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | None]
+        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | Tensor | None]
     ) -> dict[str, Any]:
         source, padding_mask = pad_waveforms(waveforms)  # (V B, S)
         batch: dict[str, Any] = {

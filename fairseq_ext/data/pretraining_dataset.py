@@ -45,7 +45,7 @@ class PretrainingDataset(AudioDataset):
         return batch
 
     def _batch(
-        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | None]
+        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | Tensor | None]
     ) -> dict[str, Any]:
         if not self.pad:
             shortest = min(map(len, waveforms))

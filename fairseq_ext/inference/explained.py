@@ -3,7 +3,7 @@
 Shapes: B clips, S samples, T frames, V symbols, C classes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from ..checkpoints.load import load_model
 from ..explain.clip import draw_class, draw_word, parse_target
 from ..explain.explained import Explained
 from ..explain.maps import FrameGrid
-from ..explain.network import Network
+from ..explain.network import Forward, Network
 from ..files import write_bytes
 from ..media import audio
 from ..models.speech_classifier import SpeechClassifier
@@ -38,7 +38,8 @@ def explained_recognizer(recognizer: CtcRecognizer, layers: Sequence[str] = ()) 
     model = recognizer.model
 
     def forward(waveform: Tensor) -> Tensor:
-        return model(waveform)["logits"].float().log_softmax(2)
+        result: Tensor = model(waveform)["logits"].float().log_softmax(2)
+        return result
 
     return _explained(model, model.encoder, forward, recognizer.sample_rate_hz, layers)
 
@@ -64,7 +65,8 @@ def explained_classifier(trained: TrainedModel, layers: Sequence[str] = ()) -> E
     model.config.freeze_encoder = False
 
     def forward(waveform: Tensor) -> Tensor:
-        return model(waveform)["logits"].float()
+        result: Tensor = model(waveform)["logits"].float()
+        return result
 
     return _explained(model, model.encoder, forward, trained.sample_rate_hz, layers)
 
@@ -153,7 +155,7 @@ def candidate_layers(encoder: SpeechEncoder) -> list[str]:
 def _explained(
     model: nn.Module,
     encoder: SpeechEncoder,
-    forward: Callable[[Tensor], Tensor],
+    forward: Forward,
     sample_rate_hz: int,
     layers: Sequence[str],
 ) -> Explained:

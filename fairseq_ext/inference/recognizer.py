@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -224,7 +225,7 @@ def load_recognizer(
         raise ValueError(f"{path}: a recogniser expected, found {_other_kind(source)}")
     symbols = _symbols(source, dictionary)
     config = OmegaConf.merge(OmegaConf.structured(CtcConfig), source.shape, {"normalize": source.normalize})
-    model = ExtCtc(config, len(symbols))
+    model = ExtCtc(cast(CtcConfig, config), len(symbols))
     load_encoder(model.encoder, source)
     model.w2v_encoder.proj.load_state_dict(source.head)
     cfg = OmegaConf.create(

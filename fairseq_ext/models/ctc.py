@@ -9,7 +9,7 @@ Shapes: B batch, S samples, T frames, D width of the encoder, V symbols.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import torch
 from fairseq.dataclass import FairseqDataclass
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ..data.labels import BLANK
 from ..features.spectral import valid_mask
+from ..modules.lr_scale import mark_lr_scale
 from ..modules.masking import channel_masks, time_masks
 from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder, warn_of_another_rate
 from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
@@ -131,10 +132,8 @@ class ExtCtc(BaseFairseqModel):
                 )
             return cls(cfg, len(task.symbols))
         source = read_encoder(cfg.pretrained_path)
-        model = cls(
-            OmegaConf.merge(cfg, source.shape, {"normalize": source.normalize}),
-            len(task.symbols),
-        )
+        config = OmegaConf.merge(cfg, source.shape, {"normalize": source.normalize})
+        model = cls(cast(CtcConfig, config), len(task.symbols))
         load_encoder(model.encoder, source)
         model.load_head(source, task.symbols)
         warn_of_another_rate(source, task.sample_rate_hz)
@@ -261,7 +260,7 @@ class ExtCtc(BaseFairseqModel):
         num_layers = len(self.encoder.encoder.layers)
         for name, parameter in self.encoder.named_parameters():
             depth = num_layers - _height(name, num_layers, self.config.layer_norm_first)
-            parameter.optim_overrides = {"optimizer": {"lr_scale": decay ** (depth + 1)}}
+            mark_lr_scale(parameter, decay ** (depth + 1))
 
 
 def _height(name: str, num_layers: int, norm_first: bool) -> int:

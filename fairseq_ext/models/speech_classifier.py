@@ -9,7 +9,7 @@ Shapes: B batch, S samples, T frames, D width of the encoder, L its layers, P po
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from fairseq.models import BaseFairseqModel, register_model
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from ..modules.lr_scale import mark_lr_scale
 from ..modules.pooling import AttentiveStatisticsPooling, MeanPooling, StatisticsPooling
 from ..modules.pretrained_encoder import SHAPE_KEYS, load_encoder, read_encoder, warn_of_another_rate
 from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
@@ -160,7 +161,8 @@ class SpeechClassifier(BaseFairseqModel):
         if not cfg.pretrained_path:
             return cls(cfg, sizes)
         source = read_encoder(cfg.pretrained_path)
-        model = cls(OmegaConf.merge(cfg, source.shape, {"normalize": source.normalize}), sizes)
+        config = OmegaConf.merge(cfg, source.shape, {"normalize": source.normalize})
+        model = cls(cast(SpeechClassifierConfig, config), sizes)
         load_encoder(model.encoder, source)
         logger.info(f"{source.path}: encoder of {model.config.encoder_layers} layers loaded")
         warn_of_another_rate(source, task.sample_rate_hz)
@@ -183,7 +185,7 @@ class SpeechClassifier(BaseFairseqModel):
             self.encoder.requires_grad_(False)
         elif self.config.encoder_lr_scale != 1.0:
             for parameter in self.encoder.parameters():
-                parameter.optim_overrides = {"optimizer": {"lr_scale": self.config.encoder_lr_scale}}
+                mark_lr_scale(parameter, self.config.encoder_lr_scale)
 
     def train(self, mode: bool = True) -> Self:
         """Switch training mode; a frozen encoder keeps its evaluation mode.
@@ -215,7 +217,8 @@ class SpeechClassifier(BaseFairseqModel):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
             if self.config.normalize:
                 source = normalize_clips(source, padding_mask).to(source)
-            return self.encoder(source, padding_mask, return_hidden=return_hidden)
+            result: EncoderOutput = self.encoder(source, padding_mask, return_hidden=return_hidden)
+            return result
 
     def forward(self, source: Tensor, padding_mask: Tensor | None = None) -> dict[str, Any]:
         """Score a batch of clips.
@@ -254,7 +257,8 @@ class SpeechClassifier(BaseFairseqModel):
             (B, C).
         """
         logits = net_output["logits"].float()
-        return logits.log_softmax(1) if log_probs else logits.softmax(1)
+        result: Tensor = logits.log_softmax(1) if log_probs else logits.softmax(1)
+        return result
 
 
 def _check(config: SpeechClassifierConfig) -> None:

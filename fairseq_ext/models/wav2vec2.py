@@ -92,8 +92,9 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
         final_dim = config.final_dim or config.encoder_embed_dim
         quantized_dim = config.latent_dim or final_dim
         self.dropout_features = nn.Dropout(config.dropout_features)
+        start, end, factor = config.latent_temp
         self.quantizer = GumbelQuantizer(
-            self.conv_dim, config.latent_vars, config.latent_groups, quantized_dim, tuple(config.latent_temp)
+            self.conv_dim, config.latent_vars, config.latent_groups, quantized_dim, (start, end, factor)
         )
         self.project_q = nn.Linear(quantized_dim, final_dim)
         self.final_proj = nn.Linear(config.encoder_embed_dim, final_dim)
@@ -132,7 +133,7 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
         """
         frames, lengths = self.conv_frames(source, padding_mask)
         clip_seeds = torch.randint(2**62, (len(source),)) if seeds is None else torch.tensor(seeds)
-        masks = self.draw_masks(lengths, *frames.shape[:2], clip_seeds)
+        masks = self.draw_masks(lengths, len(frames), frames.shape[1], clip_seeds)
         generator = torch.Generator(source.device).manual_seed(int(clip_seeds.sum()) & (2**62 - 1))
         positions = masks.positions.to(source.device, non_blocking=True)
         features = self.layer_norm(frames)
@@ -198,7 +199,7 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
             (B, M, 1 + N) logits, float32, the right answer first.
         """
         config = self.config
-        negatives = self.draw_negatives(*codes.shape[:2], generator)
+        negatives = self.draw_negatives(len(codes), codes.shape[1], generator)
         weights = self.quantizer.num_codes ** torch.arange(codes.shape[2], device=codes.device)
         return contrastive_logits(
             predicted,

@@ -86,7 +86,8 @@ class SelfAttention(nn.Module):
         if table is None:
             return None
         buckets = distance_buckets(num_frames, table.num_embeddings, self.max_distance, table.weight.device)
-        return table(buckets).permute(2, 0, 1)  # (H, T, T)
+        result: Tensor | None = table(buckets).permute(2, 0, 1)  # (H, T, T)
+        return result
 
     def forward(self, frames: Tensor, valid: Tensor | None, bias: Tensor | None) -> Tensor:
         """Attend.
@@ -105,10 +106,12 @@ class SelfAttention(nn.Module):
         mask = self._mask(frames, valid, bias)
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
-        return self.out_proj(attended.transpose(1, 2).flatten(2))
+        result: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
+        return result
 
     def _split(self, frames: Tensor) -> Tensor:
-        return frames.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, H, T, d)
+        result: Tensor = frames.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, H, T, d)
+        return result
 
     def _mask(self, frames: Tensor, valid: Tensor | None, bias: Tensor | None) -> Tensor | None:
         """None whenever possible, since only then does the fastest kernel run."""
@@ -123,4 +126,5 @@ class SelfAttention(nn.Module):
         assert self.grep_linear is not None
         gates = self.grep_linear(self._split(frames)).unflatten(3, (2, 4)).sum(4).sigmoid()  # (B, H, T, 2)
         update, reset = gates.chunk(2, dim=3)
-        return update * (reset * self.grep_a - 1.0) + 2.0
+        result: Tensor = update * (reset * self.grep_a - 1.0) + 2.0
+        return result

@@ -46,7 +46,8 @@ def gabor_filters(num_filters: int, kernel: int) -> Tensor:
     envelope = (-0.5 * (time / deviation[:, None]).square()).exp()
     phase = 2 * math.pi * centre[:, None] * time
     filters = torch.stack([envelope * phase.cos(), envelope * phase.sin()], dim=1).flatten(0, 1)
-    return filters / filters.norm(dim=1, keepdim=True)
+    result: Tensor = filters / filters.norm(dim=1, keepdim=True)
+    return result
 
 
 def _mel(frequency_hz: float) -> float:

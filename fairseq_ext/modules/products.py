@@ -125,7 +125,8 @@ def linear(frames: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         (..., O).
     """
     if _is_for_onednn(frames):
-        result: Tensor = _Linear.apply(frames.reshape(-1, frames.shape[-1]), weight, bias)
+        rows = frames.reshape(-1, frames.shape[-1])  # (N, I)
+        result: Tensor = _Linear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
         return result.view(*frames.shape[:-1], len(weight))
     return F.linear(frames, weight, bias)
 

@@ -122,7 +122,7 @@ class SpeechEncoder(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.feature_grad_mult > 0):
             frames = self.feature_extractor(source, lengths)  # (B, T, C)
         if frames.requires_grad and self.feature_grad_mult != 1.0:
-            frames = _ScaleGradient.apply(frames, self.feature_grad_mult)
+            frames = _ScaleGradient.apply(frames, self.feature_grad_mult)  # type: ignore[no-untyped-call]
         return frames, None if lengths is None else self.frame_lengths(lengths)
 
     def features(self, source: Tensor, padding_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -120,12 +120,15 @@ class TransformerLayer(nn.Module):
         attend, feed = self.self_attn, self._feed_forward
         if self.norm_first:
             frames = frames + self.dropout(attend(self.self_attn_layer_norm(frames), valid, bias))
-            return frames + self.dropout(feed(self.final_layer_norm(frames)))
-        frames = self.self_attn_layer_norm(frames + self.dropout(attend(frames, valid, bias)))
-        return self.final_layer_norm(frames + self.dropout(feed(frames)))
+            result: Tensor = frames + self.dropout(feed(self.final_layer_norm(frames)))
+        else:
+            frames = self.self_attn_layer_norm(frames + self.dropout(attend(frames, valid, bias)))
+            result = self.final_layer_norm(frames + self.dropout(feed(frames)))
+        return result
 
     def _feed_forward(self, frames: Tensor) -> Tensor:
-        return self.fc2(self.activation_dropout(self.activation(self.fc1(frames))))
+        result: Tensor = self.fc2(self.activation_dropout(self.activation(self.fc1(frames))))
+        return result
 
 
 class TransformerEncoder(nn.Module):
@@ -165,7 +168,8 @@ class TransformerEncoder(nn.Module):
         frames = self._with_positions(frames, valid)
         # A clip too short for a frame still needs a key, or its softmax is 0 / 0.
         keys = None if lengths is None else valid_mask(lengths.clamp(min=1), frames.shape[1])
-        bias = self.layers[0].self_attn.position_bias(frames.shape[1]) if len(self.layers) else None
+        first = self.layers[0] if len(self.layers) else None
+        bias = first.self_attn.position_bias(frames.shape[1]) if isinstance(first, TransformerLayer) else None
         hidden = [frames]
         for layer in self.layers:
             if not self._is_dropped():
@@ -178,7 +182,8 @@ class TransformerEncoder(nn.Module):
         if valid is not None:
             frames = frames.masked_fill(~valid[:, :, None], 0.0)
         frames = frames + self.pos_conv(frames)
-        return self.dropout(frames if self.norm_first else self.layer_norm(frames))
+        result: Tensor = self.dropout(frames if self.norm_first else self.layer_norm(frames))
+        return result
 
     def _is_dropped(self) -> bool:
         """Drawn on the host from torch's generator: fairseq seeds it per update, the same on every rank."""

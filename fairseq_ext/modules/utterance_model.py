@@ -52,7 +52,11 @@ class Encoder(Protocol):
         ...
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """As of `nn.Module`."""
+        """Return the parameters, as `nn.Module` does."""
+        ...
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch training mode, as `nn.Module` does."""
         ...
 
 

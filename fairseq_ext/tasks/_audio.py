@@ -1,8 +1,9 @@
 """What the tasks that read recordings share: keys, splits, validation of the averaged weights. Registers nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
@@ -62,7 +63,9 @@ def read_split(
     Returns:
         The dataset.
     """
-    distort = WaveformAugment(WaveformAugmentConfig(**cfg.augment)) if augment else None
+    distort = (
+        WaveformAugment(WaveformAugmentConfig(**cast(Mapping[str, Any], cfg.augment))) if augment else None
+    )
     return dataset(
         AudioIndex(Path(cfg.data) / f"{split}.tsv"),
         cfg.sample_rate_hz,
