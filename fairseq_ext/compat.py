@@ -1,4 +1,4 @@
-"""The few mends that fairseq needs on current Python and torch; imported by tasks/ and models/.
+"""Fixes that fairseq needs on current Python and torch; imported by tasks/ and models/.
 
 Each mend says what fails without it. Nothing of fairseq is copied; what is replaced is named.
 """
@@ -26,7 +26,7 @@ NOISY_LOGGERS = ("numba", "matplotlib", "PIL", "h5py", "fsspec", "urllib3", "fai
 
 
 def check_versions() -> None:
-    """Raise with the cure when the stack cannot work.
+    """Raise when the installed versions cannot work together, and say what to install.
 
     Raises:
         ImportError: fairseq is missing or is the release that Python 3.11 cannot import; torch is too old.
@@ -48,7 +48,7 @@ def check_versions() -> None:
 
 
 def refuse_silent_copies() -> None:
-    """Refuse a launcher that fairseq overlooks: it would train independent copies of the model without a word.
+    """Refuse a launcher that fairseq overlooks: it would train independent copies of the model silently.
 
     Called when the model is built, which is after fairseq joined its ranks, if it was told of any.
 
@@ -182,7 +182,7 @@ def start_optimizers_quickly() -> None:
 
 @functools.cache
 def apply() -> None:
-    """Apply every mend, once a process."""
+    """Apply every fix, once a process."""
     check_versions()
     quiet_logs()
     allow_checkpoint_types()

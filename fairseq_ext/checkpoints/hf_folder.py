@@ -26,7 +26,7 @@ INSTALL = "pip install -e .[hf]"
 
 @dataclass(frozen=True)
 class Folder:
-    """What a folder holds.
+    """The content of a model's folder.
 
     Attributes:
         config: `config.json`.

@@ -1,4 +1,4 @@
-"""Trained networks made ready for attribution: layers to look at, gradients let through, frames with their times.
+"""Prepare trained networks for attribution: choose layers, let gradients through, give frames their times.
 
 Shapes: B clips, S samples, T frames, V symbols, C classes.
 """
@@ -26,7 +26,7 @@ def explained_recognizer(recognizer: CtcRecognizer, layers: Sequence[str] = ()) 
     """Prepare a recogniser; its output is log probabilities (B, T, V).
 
     Args:
-        recognizer: of `load_recognizer`.
+        recognizer: result of `load_recognizer`.
         layers: modules of the encoder; none = `candidate_layers`.
 
     Returns:
@@ -77,7 +77,7 @@ def load_explained(
     """Load a recogniser and prepare it.
 
     Args:
-        path: of its checkpoint.
+        path: checkpoint of a recogniser.
         layers: see `explained_recognizer`.
         device: torch device.
 
@@ -103,16 +103,16 @@ def explain_recording(
     label: str = "",
     device: str = "cpu",
 ) -> None:
-    """Draw what in a recording made a network say something.
+    """Draw the parts of a recording that an output of a network depends on.
 
     Args:
-        checkpoint: of a recogniser, or for a class of a classifier.
-        recording: any format.
+        checkpoint: checkpoint of a recogniser, or of a classifier for a target that is a class.
+        recording: audio file of any format.
         target: see `explain.clip.parse_target`.
-        out: the picture, PNG.
-        methods: a row each.
+        out: PNG file to write.
+        methods: attribution methods, a row each.
         layers: where; the first of several counts.
-        text: what is said; None = what the recogniser hears.
+        text: reference transcript; None = the recogniser's hypothesis.
         label: stream of a classifier that has several.
         device: torch device.
 
@@ -142,7 +142,7 @@ def candidate_layers(encoder: SpeechEncoder) -> list[str]:
     words there, 89 % after the norm.
 
     Args:
-        encoder: of the network.
+        encoder: encoder of the network.
 
     Returns:
         Names of modules, the normalised features first.

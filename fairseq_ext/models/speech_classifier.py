@@ -32,7 +32,7 @@ POOLINGS = ("mean", "statistics", "attention")
 
 @dataclass
 class SpeechClassifierConfig(SpeechEncoderConfig, FairseqDataclass):
-    """Keys of the model. With `pretrained_path` those that say the encoder's shape are read from that file."""
+    """Keys of the model; with `pretrained_path`, the keys of the encoder's shape are read from that file."""
 
     pretrained_path: str = field(
         default="",
@@ -69,12 +69,12 @@ class SpeechClassifierConfig(SpeechEncoderConfig, FairseqDataclass):
         },
     )
     final_dropout: float = field(
-        default=0.0, metadata={"help": "between pooling and output layers; a probability"}
+        default=0.0, metadata={"help": "dropout between pooling and output layers; a probability"}
     )
 
 
 class ClassificationTask(Protocol):
-    """What `build_model` reads of its task."""
+    """The attributes of a task that `build_model` reads."""
 
     streams: Mapping[str, Sequence[str]]
     sample_rate_hz: int
@@ -94,7 +94,7 @@ class LayerSum(nn.Module):
         self.scores = nn.Parameter(torch.zeros(num_layers))
 
     def weights(self) -> Tensor:
-        """The layers' shares.
+        """Return the layers' shares.
 
         Returns:
             (L,), they sum to 1.
@@ -102,7 +102,7 @@ class LayerSum(nn.Module):
         return self.scores.float().softmax(0)
 
     def forward(self, layers: Sequence[Tensor]) -> Tensor:
-        """Add up.
+        """Add up the layers.
 
         Args:
             layers: L times (B, T, D).
@@ -169,7 +169,7 @@ class SpeechClassifier(BaseFairseqModel):
         return model
 
     def encoder_keys(self) -> dict[str, Any]:
-        """What the configuration must say for the model to be built without `pretrained_path`.
+        """Return the keys that build the model without `pretrained_path`.
 
         Returns:
             Key -> value.
@@ -177,7 +177,7 @@ class SpeechClassifier(BaseFairseqModel):
         return {key: getattr(self.config, key) for key in (*SHAPE_KEYS, "normalize")}
 
     def _mark_parameters(self) -> None:
-        """Say what is never trained, so that no rank waits for its gradient, and what has its own learning rate."""
+        """Freeze parameters without gradient, so that no rank waits for it, and mark those with another learning rate."""
         self.encoder.mask_emb.requires_grad_(False)  # nothing is masked
         if self.layer_sum is not None and self.config.layer_norm_first:
             self.encoder.encoder.layer_norm.requires_grad_(False)  # it comes after the last layer
@@ -246,10 +246,10 @@ class SpeechClassifier(BaseFairseqModel):
     def get_normalized_probs(
         self, net_output: Mapping[str, Any], log_probs: bool, sample: Any = None
     ) -> Tensor:
-        """Probabilities of the classes of stream `head` (called by fairseq).
+        """Return the probabilities of the classes of stream `head` (called by fairseq).
 
         Args:
-            net_output: what `forward` returned.
+            net_output: result of `forward`.
             log_probs: return their logarithm.
             sample: the batch; not used.
 

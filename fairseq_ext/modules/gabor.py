@@ -1,4 +1,4 @@
-"""A first convolution that hears like an ear from the start: Gabor filters on the mel scale, learnt from there on.
+"""Initial values of the first convolution: Gabor filters on the mel scale, trained from there on.
 
 Zeghidour et al. 2018, "Learning Filterbanks from Raw Speech for Phone Recognition", section 2: filters in pairs of a
 quarter period's difference, whose rectified outputs add up to a band's energy. With random filters most of a short

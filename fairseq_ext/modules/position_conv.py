@@ -44,7 +44,7 @@ class PositionConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def weight(self) -> Tensor:
-        """The weights in use.
+        """Return the weights in use.
 
         Returns:
             (D, E, K).
@@ -77,7 +77,7 @@ class PositionConv(nn.Module):
 
 
 def _norm(weight: Tensor) -> Tensor:
-    """Length of the weights of each kernel position, float32: (1, 1, K)."""
+    """Return the norm of the weights of each kernel position, float32: (1, 1, K)."""
     return weight.float().square().sum((0, 1), keepdim=True).sqrt()
 
 

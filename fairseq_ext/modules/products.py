@@ -1,4 +1,4 @@
-"""Matrix products by the quickest library at hand.
+"""Matrix products by the fastest library of the machine.
 
 Torch multiplies float32 matrices on x86 by Intel's MKL, which uses half of what processors of other makers can do. The
 oneDNN inside torch does not: on an AMD EPYC 9005 it is 2 to 2.4 times as quick. Everywhere else, and for every other

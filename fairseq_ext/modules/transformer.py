@@ -40,20 +40,23 @@ class TransformerConfig:
     encoder_ffn_embed_dim: int = field(default=3072, metadata={"help": "width inside the feed-forward parts"})
     encoder_attention_heads: int = field(default=12, metadata={"help": "H, attention heads; divides D"})
     activation_fn: str = field(
-        default="gelu", metadata={"help": "of the feed-forward parts: gelu, gelu_fast, relu, swish, tanh"}
+        default="gelu",
+        metadata={"help": "activation of the feed-forward parts: gelu, gelu_fast, relu, swish, tanh"},
     )
     layer_norm_first: bool = field(
         default=False, metadata={"help": "norm before each part (large models), not after (base models)"}
     )
-    dropout: float = field(default=0.1, metadata={"help": "after each part of a layer; a probability"})
+    dropout: float = field(
+        default=0.1, metadata={"help": "dropout after each part of a layer; a probability"}
+    )
     attention_dropout: float = field(
-        default=0.1, metadata={"help": "of the attention weights; a probability"}
+        default=0.1, metadata={"help": "dropout of the attention weights; a probability"}
     )
     activation_dropout: float = field(
-        default=0.0, metadata={"help": "inside the feed-forward parts; a probability"}
+        default=0.0, metadata={"help": "dropout inside the feed-forward parts; a probability"}
     )
     encoder_layerdrop: float = field(
-        default=0.0, metadata={"help": "a layer is left out of an update; a probability"}
+        default=0.0, metadata={"help": "probability that an update skips a layer"}
     )
     conv_pos: int = field(default=128, metadata={"help": "K, kernel of the relative positions, frames"})
     conv_pos_groups: int = field(
@@ -62,9 +65,9 @@ class TransformerConfig:
     relative_position_embedding: bool = field(
         default=False, metadata={"help": "add a learnt bias per distance to the attention (WavLM)"}
     )
-    num_buckets: int = field(default=320, metadata={"help": "N, distances told apart (WavLM: 320)"})
+    num_buckets: int = field(default=320, metadata={"help": "N, number of buckets of distances (WavLM: 320)"})
     max_distance: int = field(
-        default=800, metadata={"help": "beyond it all distances are one, frames (WavLM: 800)"}
+        default=800, metadata={"help": "distance from which all share one bucket, frames (WavLM: 800)"}
     )
     gru_rel_pos: bool = field(
         default=False, metadata={"help": "let each frame gate its relative position bias (WavLM)"}
