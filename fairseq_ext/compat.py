@@ -1,6 +1,6 @@
 """Fixes that fairseq needs on current Python and torch; imported by tasks/ and models/.
 
-Each mend says what fails without it. Nothing of fairseq is copied; what is replaced is named.
+Each fix says what fails without it. Nothing of fairseq is copied; what is replaced is named.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def check_versions() -> None:
 def refuse_silent_copies() -> None:
     """Refuse a launcher that fairseq overlooks: it would train independent copies of the model silently.
 
-    Called when the model is built, which is after fairseq joined its ranks, if it was told of any.
+    Called when the model is built, which is after fairseq joined its ranks, if there are any.
 
     Raises:
         ValueError: torchrun started more processes than fairseq has joined.

@@ -57,7 +57,7 @@ class PretrainingDataset(AudioDataset):
         return batch
 
     def _cut(self, waveform: Tensor, size: int, row: int) -> Tensor:
-        """A part of a clip, at random in training."""
+        """Cut a part of a clip, at random in training."""
         last = len(waveform) - size
         if not last or not self.shuffle:
             return waveform[:size]

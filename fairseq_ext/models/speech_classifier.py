@@ -177,7 +177,7 @@ class SpeechClassifier(BaseFairseqModel):
         return {key: getattr(self.config, key) for key in (*SHAPE_KEYS, "normalize")}
 
     def _mark_parameters(self) -> None:
-        """Freeze parameters without gradient, so that no rank waits for it, and mark those with another learning rate."""
+        """Freeze parameters without gradient, so that no rank waits for it; mark those with another learning rate."""
         self.encoder.mask_emb.requires_grad_(False)  # nothing is masked
         if self.layer_sum is not None and self.config.layer_norm_first:
             self.encoder.encoder.layer_norm.requires_grad_(False)  # it comes after the last layer

@@ -63,7 +63,7 @@ def parse_conv_layers(text: str) -> ConvLayers:
 
 
 def _evaluate(node: ast.expr) -> list[tuple[int, int, int]]:
-    """Literals, + and * only: a configuration travels inside checkpoints and must not run code."""
+    """Evaluate literals, + and * only: configurations come with checkpoints and must not run code."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _evaluate(node.left) + _evaluate(node.right)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
@@ -72,7 +72,7 @@ def _evaluate(node: ast.expr) -> list[tuple[int, int, int]]:
 
 
 def receptive_field(layers: Sequence[tuple[int, int, int]]) -> int:
-    """Samples that one frame looks at: the shortest clip that gives a frame.
+    """Return the number of samples that one frame depends on: the shortest clip that gives a frame.
 
     Args:
         layers: (channels, kernel, stride) per layer.
@@ -87,7 +87,7 @@ def receptive_field(layers: Sequence[tuple[int, int, int]]) -> int:
 
 
 def hop_samples(layers: Sequence[tuple[int, int, int]]) -> int:
-    """Samples from one frame to the next.
+    """Return the number of samples from one frame to the next.
 
     Args:
         layers: (channels, kernel, stride) per layer.
@@ -99,7 +99,7 @@ def hop_samples(layers: Sequence[tuple[int, int, int]]) -> int:
 
 
 def conv_lengths(lengths: Tensor, layers: Sequence[tuple[int, int, int]]) -> Tensor:
-    """Frames that a clip gives; a clip shorter than the receptive field gives 0.
+    """Return the number of frames of clips; a clip shorter than the receptive field gives 0.
 
     Args:
         lengths: (B,), samples.
@@ -252,7 +252,7 @@ class NormalizedConv(nn.ModuleDict):
         return result
 
     def _normalize(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Group norm over each clip's valid frames, GELU: (Q, O)."""
+        """Apply group norm over each clip's valid frames, and GELU: (Q, O)."""
         _, norm = self._parts()
         count = lengths.clamp(min=1)[:, None, None]
         valid = valid_mask(lengths, frames.shape[1])[:, :, None]
@@ -317,7 +317,7 @@ class ConvExtractor(nn.Module):
         layers: (channels, kernel, stride) per layer.
         mode: "default" = group norm after the first layer; "layer_norm" = layer norm after each.
         bias: whether the convolutions have one.
-        init: of the first layer, "random" or "gabor".
+        init: initial values of the first layer, "random" or "gabor".
 
     Raises:
         ValueError: another mode or init.
@@ -345,7 +345,7 @@ class ConvExtractor(nn.Module):
 
     @torch.no_grad()
     def _start_as_filterbank(self) -> None:
-        """Bands in the first layer, whose rectified outputs the layers of the same width then average over time."""
+        """Set the first layer to mel bands, whose rectified outputs the layers of the same width average over time."""
         self._conv(0).weight.copy_(gabor_filters(*self.layers[0][:2])[:, None])
         for number, ((before, _, _), (channels, kernel, _)) in enumerate(pairwise(self.layers), start=1):
             if channels == before:
@@ -381,7 +381,7 @@ class ConvExtractor(nn.Module):
         return rows.view(num_clips, -1, rows.shape[1])[:, :num_frames]
 
     def _first(self, source: Tensor, lengths: Tensor | int) -> Tensor:
-        """The first layer, which alone may know of clips: (Q, O)."""
+        """Apply the first layer, the only one that needs the clips' ends: (Q, O)."""
         block = self.conv_layers[0]
         inputs: tuple[Tensor, ...] = (source.reshape(-1, 1),)
         if isinstance(block, NormalizedConv):

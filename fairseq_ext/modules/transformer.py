@@ -189,7 +189,7 @@ class TransformerEncoder(nn.Module):
         return result
 
     def _is_dropped(self) -> bool:
-        """Drawn on the host from torch's generator: fairseq seeds it per update, the same on every rank."""
+        """Draw on the host from torch's generator: fairseq seeds it per update, the same on every rank."""
         return self.training and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
 
 
