@@ -1,6 +1,6 @@
-"""The few mends that fairseq needs on current Python and torch; imported by tasks/ and models/.
+"""Fixes that fairseq needs on current Python and torch; imported by tasks/ and models/.
 
-Each mend says what fails without it. Nothing of fairseq is copied; what is replaced is named.
+Each fix says what fails without it. Nothing of fairseq is copied; what is replaced is named.
 """
 
 import argparse
@@ -26,7 +26,7 @@ NOISY_LOGGERS = ("numba", "matplotlib", "PIL", "h5py", "fsspec", "urllib3", "fai
 
 
 def check_versions() -> None:
-    """Raise with the cure when the stack cannot work.
+    """Raise when the installed versions cannot work together, and say what to install.
 
     Raises:
         ImportError: fairseq is missing or is the release that Python 3.11 cannot import; torch is too old.
@@ -48,9 +48,9 @@ def check_versions() -> None:
 
 
 def refuse_silent_copies() -> None:
-    """Refuse a launcher that fairseq overlooks: it would train independent copies of the model without a word.
+    """Refuse a launcher that fairseq overlooks: it would train independent copies of the model silently.
 
-    Called when the model is built, which is after fairseq joined its ranks, if it was told of any.
+    Called when the model is built, which is after fairseq joined its ranks, if there are any.
 
     Raises:
         ValueError: torchrun started more processes than fairseq has joined.
@@ -82,7 +82,7 @@ def allow_checkpoint_types() -> None:
 
     dtypes = [type(np.dtype(code)) for code in ("f2", "f4", "f8", "i4", "i8", "u1", "u8", "b1")]
     # what rebuilds a numpy scalar and an array; files of numpy 1 name the same functions by their old module
-    rebuilders = [np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]]
+    rebuilders: list[Any] = [np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]]
     older = [(function, f"numpy.core.multiarray.{function.__name__}") for function in rebuilders]
     torch.serialization.add_safe_globals(
         [Dictionary, argparse.Namespace, np.dtype, np.ndarray, *dtypes, *rebuilders, *older]
@@ -127,7 +127,7 @@ def leave_finished_trainings_alone() -> None:
 
     A job killed between its last checkpoint and its exit would come out different from one that was not.
     """
-    command = sys.modules.get("fairseq_cli.train")
+    command: Any = sys.modules.get("fairseq_cli.train")
     if command is None:  # not the training command
         return
     train = command.train
@@ -182,7 +182,7 @@ def start_optimizers_quickly() -> None:
 
 @functools.cache
 def apply() -> None:
-    """Apply every mend, once a process."""
+    """Apply every fix, once a process."""
     check_versions()
     quiet_logs()
     allow_checkpoint_types()

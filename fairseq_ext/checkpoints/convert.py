@@ -50,7 +50,7 @@ def convert(
         source: folder or file.
         out: file or folder to appear.
         reader: whose classes a written fairseq checkpoint names.
-        family: what a written folder is said to be, see `hf_config.FAMILIES`; None = what the checkpoint says.
+        family: model family of a written folder, see `hf_config.FAMILIES`; None = that of the checkpoint.
         dictionary: `dict.ltr.txt`, for a fairseq CTC checkpoint that does not hold its own.
 
     Returns:
@@ -129,7 +129,7 @@ def write_hugging_face(model: SpeechModel, report: Report, source: Path, folder:
     Args:
         model: of `fairseq_file.read_model`; a projection is added if it has none.
         report: of the same; completed in place with Hugging Face's names.
-        source: for the messages.
+        source: file or folder that the messages name.
         folder: to appear.
         family: one of `hf_config.FAMILIES`.
 

@@ -1,4 +1,4 @@
-"""Whether a model can go where it is wanted, said before a file of gigabytes is read."""
+"""Check a device before a file of gigabytes is read."""
 
 import re
 
@@ -6,10 +6,10 @@ import torch
 
 
 def check_device(device: str) -> None:
-    """Try a device out.
+    """Check that torch can use a device.
 
     Args:
-        device: such as "cpu", "cuda" or "cuda:1".
+        device: torch device, such as "cpu", "cuda" or "cuda:1".
 
     Raises:
         ValueError: torch knows no such device, or cannot use it on this machine.

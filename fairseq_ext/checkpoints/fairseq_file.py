@@ -1,4 +1,4 @@
-"""Checkpoints of fairseq as files: reads ours, stock fairseq's and WavLM's, writes ours or stock fairseq's."""
+"""Files of fairseq checkpoints: read ours, stock fairseq's and WavLM's, write ours or stock fairseq's."""
 
 import argparse
 from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ def read_model(path: Path, dictionary: Path | None = None) -> tuple[SpeechModel,
     """Read a checkpoint.
 
     Args:
-        path: of the file.
+        path: checkpoint file.
         dictionary: `dict.ltr.txt`, for a CTC checkpoint that does not hold its own.
 
     Returns:
@@ -85,7 +85,7 @@ def write_model(
 
     Args:
         model: with all weights that these have, see `SpeechModel.fill`.
-        path: of the file; it appears when it is complete.
+        path: checkpoint file; it appears when it is complete.
         reader: whose classes it names.
         made_up: fairseq's bare names of weights that mean nothing: they are left out again on the way back.
 
@@ -167,7 +167,7 @@ def _origin(state: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _complete(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Every key of the network; the widths of the heads, where fairseq writes 0 for the usual one, from the weights."""
+    """Return every key of the network; widths of heads that fairseq writes as 0 come from the weights."""
     found = {key: value for key, value in config.items() if value is not None}
     if "project_q.weight" in weights:
         found["final_dim"], found["latent_dim"] = weights["project_q.weight"].shape

@@ -79,11 +79,11 @@ _ONLY_FAIRSEQ: tuple[tuple[str, Any], ...] = (
 
 
 def family_of(config: Mapping[str, Any], where: str) -> str:
-    """Tell which model a `config.json` is of.
+    """Return the family of the model that a `config.json` describes.
 
     Args:
         config: its content.
-        where: for the message.
+        where: file or folder that the message names.
 
     Returns:
         One of `FAMILIES`.
@@ -105,7 +105,7 @@ def config_to_fairseq(config: Mapping[str, Any], where: str) -> dict[str, Any]:
 
     Args:
         config: its content.
-        where: for the messages.
+        where: file or folder that the messages name.
 
     Returns:
         Keys of the encoder, of masks, of wav2vec 2.0's pre-training and of the CTC head, by fairseq's names.
@@ -141,7 +141,7 @@ def config_to_hugging_face(
     Args:
         model: keys of the encoder; what is missing has Hugging Face's default.
         family: one of `FAMILIES`.
-        where: for the messages.
+        where: file or folder that the messages name.
         vocab_size: rows of the CTC head; 0 = there is none.
         pretraining: whether wav2vec 2.0's pre-training heads are there.
         mask_embedding: whether there is one.

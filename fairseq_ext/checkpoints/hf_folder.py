@@ -26,7 +26,7 @@ PICKLED = "pytorch_model.bin"
 
 @dataclass(frozen=True)
 class Folder:
-    """What a folder holds.
+    """The content of a model's folder.
 
     Attributes:
         config: `config.json`.

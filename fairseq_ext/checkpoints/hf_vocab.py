@@ -49,8 +49,8 @@ def read_vocabulary(
         tokens: `vocab.json` with the added tokens: token -> row.
         options: `tokenizer_config.json`.
         blank: `pad_token_id` of `config.json`, the row that was trained as CTC's blank.
-        num_rows: of the head.
-        where: for the messages.
+        num_rows: number of rows of the head.
+        where: file or folder that the messages name.
 
     Returns:
         The alphabet and where its rows are.

@@ -1,4 +1,4 @@
-"""From the path of a checkpoint to a model in evaluation mode; nothing but the file is needed."""
+"""Load a model in evaluation mode from the path of its checkpoint; only the file is needed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ def load_model(
     """Load a checkpoint of one of our utterance models, with its averaged (EMA) weights when it has them.
 
     Args:
-        path: a checkpoint_*.pt.
-        device: where the model goes, e.g. "cpu", "cuda".
-        label: of a model with several label streams, the one that "logits" answers for; empty = the first.
+        path: checkpoint file, checkpoint_*.pt.
+        device: torch device of the model, such as "cpu" or "cuda".
+        label: label stream that "logits" stands for, of a model with several; empty = the first.
         untrained: keep the weights at their initial values (a control), seeded by the training's seed.
 
     Returns:
@@ -53,7 +53,7 @@ def load_model(
 
 
 def _streams(state: Mapping[str, Any], cfg: DictConfig) -> dict[str, list[str]]:
-    """Label stream -> classes; the checkpoint of a single stream holds their bare list."""
+    """Return label stream -> classes; the checkpoint of a single stream holds their bare list."""
     names = (state.get("task_state") or {}).get("class_names", [])
     if isinstance(names, Mapping):
         return {stream: list(classes) for stream, classes in names.items()}
@@ -61,7 +61,7 @@ def _streams(state: Mapping[str, Any], cfg: DictConfig) -> dict[str, list[str]]:
 
 
 def _choose(model: Any, streams: Mapping[str, list[str]], label: str, path: str | Path) -> str:
-    """Let "logits" be those of a label stream; the only one answers for streams of other names too."""
+    """Let "logits" be those of a label stream; a single stream is used whatever name is asked for."""
     if len(streams) < 2:
         return next(iter(streams), "")
     chosen = label or next(iter(streams))
@@ -92,17 +92,18 @@ def _build(cfg: DictConfig, streams: Mapping[str, list[str]], path: str | Path) 
     task_like = _TaskMetadata(streams, int(cfg.task.sample_rate_hz))
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
         torch.manual_seed(cfg.common.seed)
-        return models.MODEL_REGISTRY[name].build_model(config, task_like)
+        result: torch.nn.Module = models.MODEL_REGISTRY[name].build_model(config, task_like)
+        return result
 
 
 @dataclass(frozen=True)
 class _TaskMetadata:
-    """What a model's `build_model` reads of its task."""
+    """The attributes of a task that a model's `build_model` reads."""
 
     streams: Mapping[str, list[str]]
     sample_rate_hz: int
 
     @property
     def num_classes(self) -> int:
-        """Of the only stream; 0 without any."""
+        """Return the number of classes of the only stream; 0 without any."""
         return len(next(iter(self.streams.values()), []))

@@ -1,4 +1,4 @@
-"""A speech model between two formats, and the account of what became of its weights.
+"""A speech model between two formats, and the report on each of its weights.
 
 Names are fairseq's, bare: those of `SpeechEncoder`, with `quantizer.*`, `project_q.*` and `final_proj.*` of wav2vec
 2.0's pre-training, or with `proj.*`, the output layer of CTC.
@@ -25,13 +25,13 @@ FILL_SEED = 1
 
 @dataclass
 class Report:
-    """What became of every weight.
+    """The report of a conversion: what became of every weight.
 
     Attributes:
         mapped: name in the source -> name in the result.
         left_out: name in the source -> why the result does not have it.
         filled: name in the result -> where its value is from, since the source has none.
-        notes: what else a user should know.
+        notes: further remarks for the user.
     """
 
     mapped: dict[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """In words; names that differ in their numbers only share a line.
+        """Return the report as lines; names that differ in their numbers only share a line.
 
         Returns:
             Lines of text.
@@ -65,9 +65,9 @@ class SpeechModel:
         family: wav2vec2, hubert or wavlm.
         config: keys of its network and training, by fairseq's names; all of the encoder's are there.
         weights: fairseq's bare name -> tensor.
-        symbols: what the rows of a CTC head stand for, without fairseq's four; None = no such head.
+        symbols: symbols of the rows of a CTC head, without fairseq's four; None = no such head.
         normalize: whether it expects clips of mean 0 and variance 1.
-        sample_rate_hz: of the waveforms it expects, Hz.
+        sample_rate_hz: sample rate of the waveforms it expects, Hz.
     """
 
     family: str
@@ -79,16 +79,16 @@ class SpeechModel:
 
     @property
     def head(self) -> Head:
-        """What lies above the encoder."""
+        """Return the weights above the encoder."""
         if f"{CTC_HEAD}weight" in self.weights:
             return "ctc"
         return "pretraining" if "quantizer.vars" in self.weights else "none"
 
     def check(self, where: str, names: Mapping[str, str]) -> None:
-        """Compare the weights with what the configuration asks for.
+        """Compare the weights with those of the configuration's network.
 
         Args:
-            where: for the message.
+            where: file or folder that the message names.
             names: name in the source -> ours, of what was read.
 
         Raises:
@@ -137,7 +137,8 @@ def pick(config_class: type[Config], values: Mapping[str, Any]) -> Config:
         The configuration.
     """
     known = {item.name for item in fields(config_class)} - {"_name"}
-    return config_class(**{key: value for key, value in values.items() if key in known})
+    result: Config = config_class(**{key: value for key, value in values.items() if key in known})
+    return result
 
 
 def _shapes(model: SpeechModel) -> dict[str, torch.Size]:

@@ -1,4 +1,4 @@
-"""`ext_contrastive_diversity`: the objective of wav2vec 2.0, and an alarm when what it learns is worth nothing.
+"""`ext_contrastive_diversity`: the objective of wav2vec 2.0, and a warning when training collapses.
 
 Baevski et al. 2020, "wav2vec 2.0", section 3.2: contrastive loss (equation 3) plus diversity (equation 4), and the L2
 penalty on the convolutions' output of its appendix. Nothing is read from the device in a step.
@@ -37,18 +37,19 @@ class ContrastiveDiversityConfig(FairseqDataclass):
     """Keys of the criterion."""
 
     diversity_weight: float = field(
-        default=0.1, metadata={"help": "of the share of codes not in use (Baevski et al. 2020: 0.1)"}
+        default=0.1, metadata={"help": "weight of the share of codes not in use (Baevski et al. 2020: 0.1)"}
     )
     penalty_weight: float = field(
-        default=10.0, metadata={"help": "of the mean square of the convolutions' output (base models: 10)"}
+        default=10.0,
+        metadata={"help": "weight of the mean square of the convolutions' output (base models: 10)"},
     )
     alarm_after: int = field(
-        default=200, metadata={"help": "warn when training has been trivial for so many updates; 0 = never"}
+        default=200, metadata={"help": "number of trivial updates in a row before a warning; 0 = never warn"}
     )
 
 
 class CollapseAlarm:
-    """Warns when training is trivial for long: next to no codes in use, or every answer right.
+    """Warning when training is trivial for long: next to no codes in use, or every prediction right.
 
     Args:
         patience: updates in a row; 0 = never warn.
@@ -59,7 +60,7 @@ class CollapseAlarm:
         self._trivial_for = 0
 
     def watch(self, codes_per_group: float, accuracy: float) -> bool:
-        """Look at an update.
+        """Check an update.
 
         Args:
             codes_per_group: perplexity of the choices, mean of the groups; 1 = always the same code.
@@ -88,8 +89,8 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
 
     Args:
         task: the task; not used.
-        diversity_weight: of the share of codes not in use.
-        penalty_weight: of the mean square of the convolutions' output.
+        diversity_weight: weight of the share of codes not in use.
+        penalty_weight: weight of the mean square of the convolutions' output.
         alarm_after: updates, see `CollapseAlarm`.
 
     Raises:
@@ -147,7 +148,7 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
         """Look for a collapse; called by the task once per update.
 
         Args:
-            logging_outputs: what `forward` logged, a mapping per rank.
+            logging_outputs: logged values of `forward`, a mapping per rank.
         """
         total = totals(logging_outputs)
         if total["sample_size"] and self.training:
@@ -160,7 +161,7 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
         """Add up the ranks' outputs; log loss and contrastive loss (bits), accuracy (%), and the other means.
 
         Args:
-            logging_outputs: what `forward` logged, a mapping per rank.
+            logging_outputs: logged values of `forward`, a mapping per rank.
         """
         total = totals(logging_outputs)
         count = total["sample_size"]
@@ -175,15 +176,15 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
-        """Yes: sums and counts."""
+        """Return True: the logged values are sums and counts."""
         return True
 
 
 def totals(logging_outputs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Sums over the ranks, read from the device in one piece.
+    """Return the sums over the ranks, read from the device in one piece.
 
     Args:
-        logging_outputs: what `forward` logged, a mapping per rank.
+        logging_outputs: logged values of `forward`, a mapping per rank.
 
     Returns:
         Name -> sum.

@@ -42,7 +42,7 @@ class CtcCriterionConfig(FairseqDataclass):
 def ctc_losses(
     log_probs: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor, zero_infinity: bool
 ) -> Tensor:
-    """Loss of each transcript.
+    """Return the loss of each transcript.
 
     Args:
         log_probs: (B, T, V), float32.
@@ -55,8 +55,15 @@ def ctc_losses(
         (B,), in nats.
     """
     frames_first = log_probs.transpose(0, 1)
-    options = {"blank": BLANK, "reduction": "none", "zero_infinity": zero_infinity}
-    return F.ctc_loss(frames_first, target, lengths, target_lengths, **options)
+    return F.ctc_loss(
+        frames_first,
+        target,
+        lengths,
+        target_lengths,
+        blank=BLANK,
+        reduction="none",
+        zero_infinity=zero_infinity,
+    )
 
 
 def infeasible(lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tensor:
@@ -124,7 +131,7 @@ class ExtCtcCriterion(FairseqCriterion):
     def _errors(
         self, log_probs: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor, weight: int
     ) -> dict[str, int]:
-        """Errors and sizes of the references, of words and of characters."""
+        """Return errors and reference lengths, in words and in characters."""
         symbols = self.task.symbols
         counts = dict.fromkeys(ERRORS, 0)
         rows = zip(target.tolist(), target_lengths.tolist(), greedy(log_probs, lengths, symbols), strict=True)
@@ -141,7 +148,7 @@ class ExtCtcCriterion(FairseqCriterion):
         """Add up the ranks' outputs; log loss per token (or recording) in bits, and error rates (%) in validation.
 
         Args:
-            logging_outputs: what `forward` logged, a mapping per rank.
+            logging_outputs: logged values of `forward`, a mapping per rank.
         """
         names = ("loss", "num_infeasible", "ntokens", "sample_size", *ERRORS)
         total = {name: sum(float(output.get(name, 0)) for output in logging_outputs) for name in names}
@@ -158,5 +165,5 @@ class ExtCtcCriterion(FairseqCriterion):
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
-        """Yes: sums and counts."""
+        """Return True: the logged values are sums and counts."""
         return True

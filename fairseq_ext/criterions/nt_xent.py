@@ -27,7 +27,7 @@ class NtXentConfig(FairseqDataclass):
 
 
 def nt_xent(projection: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Loss of each view: find the other view of the same recording among all other views.
+    """Return the loss of each view: find the other view of the same recording among all other views.
 
     Args:
         projection: (2 B, P); rows i and i + B are views of one recording.
@@ -108,7 +108,7 @@ class NtXentCriterion(FairseqCriterion):
         """Add up the ranks' outputs; log loss (bits), contrastive accuracy (%) and the spread of the projections.
 
         Args:
-            logging_outputs: what `forward` logged, a mapping per rank.
+            logging_outputs: logged values of `forward`, a mapping per rank.
         """
         count = sum(float(output.get("sample_size", 0)) for output in logging_outputs)
         total = {
@@ -124,5 +124,5 @@ class NtXentCriterion(FairseqCriterion):
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
-        """Yes: sums and counts."""
+        """Return True: the logged values are sums and counts."""
         return True

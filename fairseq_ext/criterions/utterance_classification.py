@@ -119,7 +119,7 @@ class UtteranceClassificationCriterion(FairseqCriterion):
         """Add up the ranks' outputs and log loss (bits per label) and accuracy (%), of each stream too.
 
         Args:
-            logging_outputs: what `forward` logged, a mapping per rank.
+            logging_outputs: logged values of `forward`, a mapping per rank.
         """
         total = {
             key: sum(float(output.get(key, 0)) for output in logging_outputs)
@@ -136,7 +136,7 @@ class UtteranceClassificationCriterion(FairseqCriterion):
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
-        """Yes: sums and counts."""
+        """Return True: the logged values are sums and counts."""
         return True
 
 

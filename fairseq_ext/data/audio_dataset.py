@@ -52,7 +52,7 @@ class AudioDataset(FairseqDataset):
 
     Args:
         index: rows of the tsv.
-        sample_rate_hz: of the waveforms handed out, and of the manifest's `num_samples`, Hz.
+        sample_rate_hz: sample rate of the waveforms and of the manifest's `num_samples`, Hz.
         labels: class of each row; None = unlabelled.
         augment: distorts a waveform (S,) given the rate and a generator; None = as recorded.
         num_views: waveforms per item, each augmented on its own.
@@ -60,7 +60,7 @@ class AudioDataset(FairseqDataset):
         max_samples: longer rows are cut to this many samples, at random in training, from the start otherwise;
             None = whole.
         shuffle: batches of another mixture at each epoch; off = sorted by length.
-        seed: of shuffling, cutting and augmentation.
+        seed: seed of shuffling, cutting and augmentation.
         normalize: bring each waveform to mean 0 and variance 1, as the layer-norm (large) wav2vec 2.0 models expect.
         cache: keep decoded recordings in memory (small corpora, no worker processes: each would have its own).
 
@@ -153,10 +153,10 @@ class AudioDataset(FairseqDataset):
         return torch.nn.functional.layer_norm(waveform, waveform.shape) if self.normalize else waveform
 
     def draw_seed(self, row: int, purpose: int) -> int:
-        """Seed of one random choice, the same in any process.
+        """Return the seed of one random choice, the same in any process.
 
         Args:
-            row: of the tsv.
+            row: row of the tsv.
             purpose: tells choices of a row apart; those below `num_views` are the views'.
 
         Returns:
@@ -167,7 +167,7 @@ class AudioDataset(FairseqDataset):
 
     @property
     def num_unreadable(self) -> int:
-        """Recordings that could not be read so far."""
+        """Return the number of recordings that could not be read so far."""
         return int(self._unreadable.sum())
 
     def _report_unreadable(self, row: int, error: Exception) -> None:
@@ -178,7 +178,7 @@ class AudioDataset(FairseqDataset):
         if self._failed_in_a_row >= GIVE_UP_AFTER:
             raise audio.AudioError(
                 f"{self.index.root}: recordings expected, found {GIVE_UP_AFTER} in a row that cannot be read, "
-                f"the last: {error}; mount or mend the folder, or write the manifests again"
+                f"the last: {error}; mount or fix the folder, or write the manifests again"
             )
 
     def collater(self, samples: Sequence[Item]) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class AudioDataset(FairseqDataset):
         return {**batch, "nsentences": len(items), "ntokens": sum(map(len, waveforms))}
 
     def _weightless_batch(self) -> dict[str, Any]:
-        """Noise, since silence or nothing at all may be more than a network can take."""
+        """Return noise with weight 0: on silence or an empty batch some networks fail."""
         size = round(WEIGHTLESS_S * self.sample_rate_hz)
         noise = 0.01 * torch.randn(
             NUM_WEIGHTLESS * self.num_views, size, generator=torch.Generator().manual_seed(1)
@@ -209,7 +209,7 @@ class AudioDataset(FairseqDataset):
         return {**batch, "nsentences": 0, "ntokens": 0}
 
     def _batch(
-        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | None]
+        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | Tensor | None]
     ) -> dict[str, Any]:
         source, padding_mask = pad_waveforms(waveforms)  # (V B, S)
         batch: dict[str, Any] = {
@@ -222,19 +222,19 @@ class AudioDataset(FairseqDataset):
         return batch
 
     def num_tokens(self, index: int) -> int:
-        """Samples of a row."""
+        """Return the number of samples of a row."""
         return int(self.sizes[index])
 
     def num_tokens_vec(self, indices: NDArray[np.int64]) -> NDArray[Any]:
-        """Samples of several rows."""
+        """Return the numbers of samples of rows."""
         return self.sizes[indices]
 
     def size(self, index: int) -> int:
-        """Samples of a row."""
+        """Return the number of samples of a row."""
         return int(self.sizes[index])
 
     def ordered_indices(self) -> NDArray[np.int64]:
-        """Rows by length; in training, rows of similar length are mixed, by seed and epoch."""
+        """Return the rows by length; in training, rows of similar length are mixed, by seed and epoch."""
         rows = np.flatnonzero(self.sizes >= max(1, self.min_samples))
         sizes = self.sizes[rows]
         if not self.shuffle:
@@ -244,15 +244,15 @@ class AudioDataset(FairseqDataset):
         return rows[np.lexsort((draw, bucket))]
 
     def set_epoch(self, epoch: int) -> None:
-        """Fairseq says which epoch begins."""
+        """Set the epoch (called by fairseq)."""
         self.epoch = epoch
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        """No: each epoch has its own mixture of batches and its own distortions."""
+        """Return False: each epoch has its own batches and its own distortions."""
         return not self.shuffle
 
     @property
     def supports_prefetch(self) -> bool:
-        """No: rows are read one by one."""
+        """Return False: rows are read one by one."""
         return False

@@ -1,4 +1,4 @@
-"""From single recordings to a padded batch.
+"""Collate recordings to a padded batch.
 
 Shapes: B batch, S samples of the longest recording.
 """

@@ -30,7 +30,7 @@ class LabelStreams:
     """Class numbers of each row, read on demand: one number, or a list of them when there are several streams.
 
     Args:
-        folder: of the manifests.
+        folder: folder of the manifests.
         split: stem of the label files.
         streams: stream -> classes, in the order of the network's outputs.
 
@@ -84,7 +84,7 @@ def count_classes(folder: str | Path, split: str, stream: str, names: Sequence[s
     """Count the rows of each class in a split.
 
     Args:
-        folder: of the manifests.
+        folder: folder of the manifests.
         split: stem of the label file.
         stream: its suffix.
         names: the classes.
@@ -104,7 +104,7 @@ def count_classes(folder: str | Path, split: str, stream: str, names: Sequence[s
 
 
 def balanced_weights(counts: Sequence[int]) -> list[float]:
-    """Weights with which each class that occurs counts as much as any other, and a row 1 on average.
+    """Return weights with which every class that occurs counts the same, and a row 1 on average.
 
     King and Zeng 2001, "Logistic Regression in Rare Events Data", section 4; named as in scikit-learn.
 

@@ -46,7 +46,7 @@ class ClassLabels:
         if name not in self._numbers:
             raise ValueError(
                 f"{self._lines.path}:{row + 1}: one of {self.names} expected, found {name!r}; add it to the dictionary "
-                "or mend the row, then run fairseq-ext check"
+                "or fix the row, then run fairseq-ext check"
             )
         return self._numbers[name]
 
@@ -55,7 +55,7 @@ def class_names(folder: str | Path, label: str) -> list[str]:
     """Read the classes of a label stream from `dict.<label>.txt`.
 
     Args:
-        folder: of the manifests.
+        folder: folder of the manifests.
         label: name of the stream.
 
     Returns:
@@ -103,7 +103,7 @@ class TokenLabels:
         Graves et al. 2006, "Connectionist Temporal Classification", section 3.1.
 
         Args:
-            num_frames: of each row's clip.
+            num_frames: number of frames of each row's clip.
 
         Returns:
             (rows,), True = too long.
@@ -128,7 +128,7 @@ class TokenLabels:
 
 
 def frames_needed(tokens: Sequence[int]) -> int:
-    """Frames of the shortest CTC path that spells a transcript.
+    """Return the number of frames of the shortest CTC path that spells a transcript.
 
     Args:
         tokens: numbers of its units.
@@ -143,7 +143,7 @@ def token_symbols(folder: str | Path, label: str) -> list[str]:
     """Read the symbols of a label stream from `dict.<label>.txt`, in fairseq's order.
 
     Args:
-        folder: of the manifests.
+        folder: folder of the manifests.
         label: name of the stream, e.g. "ltr".
 
     Returns:

@@ -45,7 +45,7 @@ class PretrainingDataset(AudioDataset):
         return batch
 
     def _batch(
-        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | None]
+        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | Tensor | None]
     ) -> dict[str, Any]:
         if not self.pad:
             shortest = min(map(len, waveforms))
@@ -57,7 +57,7 @@ class PretrainingDataset(AudioDataset):
         return batch
 
     def _cut(self, waveform: Tensor, size: int, row: int) -> Tensor:
-        """A part of a clip, at random in training."""
+        """Cut a part of a clip, at random in training."""
         last = len(waveform) - size
         if not last or not self.shuffle:
             return waveform[:size]

@@ -100,6 +100,6 @@ class TranscribedDataset(AudioDataset):
         return batch
 
     def ordered_indices(self) -> NDArray[np.int64]:
-        """Rows by length, see `AudioDataset.ordered_indices`, without those that are left out."""
+        """Return the rows by length, see `AudioDataset.ordered_indices`, without those that are dropped."""
         rows = super().ordered_indices()
         return rows[~self.left_out[rows]]

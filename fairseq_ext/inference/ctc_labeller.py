@@ -1,6 +1,6 @@
-"""Our own recogniser as a labeller: a CTC model of one language, fine-tuned on the transcripts that there are.
+"""A CTC model of one language, fine-tuned on existing transcripts, as a labeller.
 
-Whoever labels with it says which language is spoken: it has not learned to tell.
+The user states the language: such a model cannot detect it.
 
 Shapes: B windows, T frames, V symbols.
 """
@@ -18,7 +18,7 @@ from ..labelling.engine import SAMPLE_RATE_HZ, Hypothesis, Languages, Waveform, 
 from ..optional import reason
 from .recognizer import CtcRecognizer, load_recognizer
 
-Heard = tuple[Tensor, Tensor]  # (B, T, V) ln p, (B,) frames
+Encoded = tuple[Tensor, Tensor]  # (B, T, V) ln p, (B,) frames
 
 
 class CtcLabeller:
@@ -28,10 +28,10 @@ class CtcLabeller:
     that it counts as that of Whisper does; a filter's limit is to be chosen anew all the same.
 
     Args:
-        recognizer: at 16 kHz.
-        language: that it was trained on.
-        name: for the table of labels.
-        batch_size: windows at once.
+        recognizer: recogniser at 16 kHz.
+        language: language that it was trained on.
+        name: name in the table of labels.
+        batch_size: number of windows in a batch.
 
     Raises:
         ValueError: for a recogniser of another rate.
@@ -47,8 +47,8 @@ class CtcLabeller:
         self.languages = frozenset({language})
         self._recognizer, self._language = recognizer, language
 
-    def encode(self, windows: Sequence[Waveform]) -> Heard:
-        """Scores symbols.
+    def encode(self, windows: Sequence[Waveform]) -> Encoded:
+        """Score the symbols of windows.
 
         Args:
             windows: B of up to 30 s, (S,) float32 at 16 kHz.
@@ -59,26 +59,26 @@ class CtcLabeller:
         check_windows(windows)
         return self._recognizer.log_probs(windows)
 
-    def detect_language(self, heard: Heard) -> list[Languages]:
-        """Gives the language of the training.
+    def detect_language(self, encoded: Encoded) -> list[Languages]:
+        """Return the language of the training.
 
         Args:
-            heard: of `encode`.
+            encoded: result of `encode`.
 
         Returns:
             For each window that language alone.
         """
-        return [[(self._language, 1.0)] for _ in heard[1]]
+        return [[(self._language, 1.0)] for _ in encoded[1]]
 
-    def transcribe(self, heard: Heard, languages: Sequence[str | None]) -> list[Hypothesis | None]:
-        """Writes windows down.
+    def transcribe(self, encoded: Encoded, languages: Sequence[str | None]) -> list[Hypothesis | None]:
+        """Transcribe windows.
 
         Args:
-            heard: of `encode`.
-            languages: of each window; None: leave it out.
+            encoded: result of `encode`.
+            languages: language of each window; None = skip the window.
 
         Returns:
-            B hypotheses, None for those left out.
+            B hypotheses, None for skipped windows.
 
         Raises:
             ValueError: for another language than its own.
@@ -87,7 +87,7 @@ class CtcLabeller:
             raise ValueError(
                 f"{self.name}: language {self._language!r} expected, found {other[0]!r}; take another model"
             )
-        found = greedy(*heard, self._recognizer.symbols)
+        found = greedy(*encoded, self._recognizer.symbols)
         return [
             Hypothesis(
                 text=own.text,
@@ -111,15 +111,15 @@ def load_ctc_labeller(
     num_threads: int = 1,
     dictionary: str | os.PathLike[str] | None = None,
 ) -> CtcLabeller:
-    """Loads a CTC checkpoint, ours or stock fairseq's.
+    """Load a CTC checkpoint, ours or stock fairseq's, as a labeller.
 
     Args:
-        path: a checkpoint_*.pt.
-        languages: the one that it was trained on.
+        path: checkpoint file, checkpoint_*.pt.
+        languages: the one language that it was trained on.
         device: "cpu", "cuda" or "auto".
-        batch_size: windows at once.
-        num_threads: of a CPU.
-        dictionary: `dict.ltr.txt` of the training, for a file of fairseq that does not hold it.
+        batch_size: number of windows in a batch.
+        num_threads: number of threads on a CPU.
+        dictionary: `dict.ltr.txt` of the training, for a fairseq checkpoint without its symbols.
 
     Returns:
         The labeller.
@@ -137,7 +137,7 @@ def load_ctc_labeller(
     chosen = choose_device(device, torch.cuda.device_count())
     try:
         recognizer = load_recognizer(path, chosen, dictionary=dictionary)
-    except RuntimeError as error:  # of CUDA
+    except RuntimeError as error:  # raised by CUDA
         raise ValueError(
             f"{path}: a recogniser that loads on {chosen} expected, found: {reason(error)}; change the device"
         ) from error

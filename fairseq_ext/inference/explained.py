@@ -1,9 +1,9 @@
-"""Trained networks made ready for attribution: layers to look at, gradients let through, frames with their times.
+"""Prepare trained networks for attribution: choose layers, let gradients through, give frames their times.
 
 Shapes: B clips, S samples, T frames, V symbols, C classes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..checkpoints.load import load_model
 from ..explain.explained import Explained
 from ..explain.maps import FrameGrid
-from ..explain.network import Network
+from ..explain.network import Forward, Network
 from ..explain.recording import draw_class, draw_word, parse_target
 from ..files import write_bytes
 from ..media import audio
@@ -26,7 +26,7 @@ def explained_recognizer(recognizer: CtcRecognizer, layers: Sequence[str] = ()) 
     """Prepare a recogniser; its output is log probabilities (B, T, V).
 
     Args:
-        recognizer: of `load_recognizer`.
+        recognizer: result of `load_recognizer`.
         layers: modules of the encoder; none = `candidate_layers`.
 
     Returns:
@@ -38,7 +38,8 @@ def explained_recognizer(recognizer: CtcRecognizer, layers: Sequence[str] = ()) 
     model = recognizer.model
 
     def forward(waveform: Tensor) -> Tensor:
-        return model(waveform)["logits"].float().log_softmax(2)
+        result: Tensor = model(waveform)["logits"].float().log_softmax(2)
+        return result
 
     return _explained(model, model.encoder, forward, recognizer.sample_rate_hz, layers)
 
@@ -64,7 +65,8 @@ def explained_classifier(trained: TrainedModel, layers: Sequence[str] = ()) -> E
     model.config.freeze_encoder = False
 
     def forward(waveform: Tensor) -> Tensor:
-        return model(waveform)["logits"].float()
+        result: Tensor = model(waveform)["logits"].float()
+        return result
 
     return _explained(model, model.encoder, forward, trained.sample_rate_hz, layers)
 
@@ -75,7 +77,7 @@ def load_explained(
     """Load a recogniser and prepare it.
 
     Args:
-        path: of its checkpoint.
+        path: checkpoint of a recogniser.
         layers: see `explained_recognizer`.
         device: torch device.
 
@@ -101,16 +103,16 @@ def explain_recording(
     label: str = "",
     device: str = "cpu",
 ) -> None:
-    """Draw what in a recording made a network say something.
+    """Draw the parts of a recording that an output of a network depends on.
 
     Args:
-        checkpoint: of a recogniser, or for a class of a classifier.
-        recording: any format.
+        checkpoint: checkpoint of a recogniser, or of a classifier for a target that is a class.
+        recording: audio file of any format.
         target: see `explain.recording.parse_target`.
-        out: the picture, PNG.
-        methods: a row each.
+        out: PNG file to write.
+        methods: attribution methods, a row each.
         layers: where; the first of several counts.
-        text: what is said; None = what the recogniser hears.
+        text: reference transcript; None = the recogniser's hypothesis.
         label: stream of a classifier that has several.
         device: torch device.
 
@@ -140,7 +142,7 @@ def candidate_layers(encoder: SpeechEncoder) -> list[str]:
     words there, 89 % after the norm.
 
     Args:
-        encoder: of the network.
+        encoder: encoder of the network.
 
     Returns:
         Names of modules, the normalised features first.
@@ -153,7 +155,7 @@ def candidate_layers(encoder: SpeechEncoder) -> list[str]:
 def _explained(
     model: nn.Module,
     encoder: SpeechEncoder,
-    forward: Callable[[Tensor], Tensor],
+    forward: Forward,
     sample_rate_hz: int,
     layers: Sequence[str],
 ) -> Explained:

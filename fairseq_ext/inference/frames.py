@@ -1,4 +1,4 @@
-"""Features of a speech encoder, frame by frame, for `features.dump`.
+"""Compute the features of a speech encoder, frame by frame, for `features.dump`.
 
 Shapes: S samples, T frames, D width of the encoder.
 """

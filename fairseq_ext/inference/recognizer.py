@@ -1,4 +1,4 @@
-"""From the path of a CTC checkpoint to a recogniser; nothing but the file is needed.
+"""Load a recogniser from the path of a CTC checkpoint; only the file is needed.
 
     recognizer = load_recognizer("checkpoint_best.pt")
     print(recognizer.transcribe("interview.mp3"))
@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -44,12 +45,12 @@ class CtcRecognizer:
     """A trained CTC model with what is needed to use it.
 
     Attributes:
-        model: in evaluation mode.
-        symbols: (V,) what its outputs stand for, fairseq's four first.
-        sample_rate_hz: of the waveforms it expects, Hz.
-        num_updates: how long it was trained.
-        cfg: the whole configuration it was trained with.
-        window_s: longer recordings are heard in windows of this length, s: that of the longest in training.
+        model: network in evaluation mode.
+        symbols: (V,) symbols of its outputs, fairseq's four first.
+        sample_rate_hz: sample rate of the waveforms it expects, Hz.
+        num_updates: number of updates it was trained for.
+        cfg: whole configuration of its training.
+        window_s: length of the windows that longer recordings are cut into, s: that of the longest clip in training.
     """
 
     model: ExtCtc
@@ -61,7 +62,7 @@ class CtcRecognizer:
 
     @property
     def hop_s(self) -> float:
-        """Time from one frame to the next, s."""
+        """Return the time from one frame to the next, s."""
         return self.model.encoder.hop_samples / self.sample_rate_hz
 
     @torch.no_grad()
@@ -100,8 +101,8 @@ class CtcRecognizer:
         Args:
             waveform: (S,) at `sample_rate_hz`.
             window_s: length of a window, s; a recording up to it is taken whole. None: the recogniser's own.
-            overlap_s: what neighbouring windows share, s. None: a third of a window, 4 s at most.
-            on_progress: called after each window with the share of the recording that has been heard, 0 to 1.
+            overlap_s: overlap of neighbouring windows, s. None: a third of a window, 4 s at most.
+            on_progress: called after each window with the share of the recording that is done, 0 to 1.
 
         Returns:
             (T, V) ln p, float32, on the model's device.
@@ -131,13 +132,13 @@ class CtcRecognizer:
         window_s: float | None = None,
         overlap_s: float | None = None,
     ) -> str:
-        """Write down a recording of any length.
+        """Transcribe a recording of any length.
 
         Args:
             recording: path of a file of any format, or a waveform (S,) at `sample_rate_hz`.
             search: beam search with or without a language model; None = greedy.
             window_s: see `log_probs_of_long`.
-            overlap_s: likewise.
+            overlap_s: see `log_probs_of_long`.
 
         Returns:
             The text.
@@ -156,7 +157,7 @@ class CtcRecognizer:
         overlap_s: float | None = None,
         on_progress: Progress | None = None,
     ) -> list[TimedWord]:
-        """Write down a recording of any length, word by word.
+        """Transcribe a recording of any length, with the time of each word.
 
         Args:
             recording: see `transcribe`.
@@ -183,7 +184,7 @@ class CtcRecognizer:
         overlap_s: float | None,
         on_progress: Progress | None = None,
     ) -> tuple[Hypothesis, Tensor]:
-        """The answer, and the log-probabilities (T, V) that it was read from."""
+        """Return the hypothesis, and the log-probabilities (T, V) that it was decoded from."""
         waveform = (
             recording
             if isinstance(recording, np.ndarray)
@@ -206,9 +207,9 @@ def load_recognizer(
     Averaged (EMA) weights are used when there are any.
 
     Args:
-        path: a checkpoint_*.pt.
-        device: where the model goes, e.g. "cpu", "cuda".
-        dictionary: `dict.ltr.txt` of the training, for a file of fairseq that does not hold it.
+        path: checkpoint file, checkpoint_*.pt.
+        device: torch device of the model, such as "cpu" or "cuda".
+        dictionary: `dict.ltr.txt` of the training, for a fairseq checkpoint without its symbols.
 
     Returns:
         The recogniser.
@@ -224,7 +225,7 @@ def load_recognizer(
         raise ValueError(f"{path}: a recogniser expected, found {_other_kind(source)}")
     symbols = _symbols(source, dictionary)
     config = OmegaConf.merge(OmegaConf.structured(CtcConfig), source.shape, {"normalize": source.normalize})
-    model = ExtCtc(config, len(symbols))
+    model = ExtCtc(cast(CtcConfig, config), len(symbols))
     load_encoder(model.encoder, source)
     model.w2v_encoder.proj.load_state_dict(source.head)
     cfg = OmegaConf.create(
@@ -236,9 +237,9 @@ def load_recognizer(
 
 
 def _other_kind(source: EncoderCheckpoint) -> str:
-    """What has an encoder and is no recogniser, and what to do with it."""
+    """Describe a checkpoint that has an encoder and no output layer, and what to do with it."""
     if source.kind.startswith("a classifier"):
-        return f"{source.kind}; ask it with checkpoints.load.load_model, or give one trained with ext_ctc"
+        return f"{source.kind}; load it with checkpoints.load.load_model, or give one trained with ext_ctc"
     return "an encoder without output layer; fine-tune it with ext_ctc first"
 
 

@@ -1,4 +1,4 @@
-"""Transcribes many files: those that cannot be read are reported, and every output is written whole or not at all."""
+"""Transcribe many files: unreadable ones are reported, and every output is written whole or not at all."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,11 +21,11 @@ FORMATS: dict[str, tuple[str, Callable[[Sequence[TimedWord]], str]]] = {
 
 @dataclass(frozen=True)
 class Transcription:
-    """What became of a file.
+    """The result for one file.
 
     Attributes:
         path: the file.
-        words: what was said in it; None when it could not be read.
+        words: transcribed words with their times; None when the file could not be read.
         problem: why not.
     """
 
@@ -41,10 +41,10 @@ def choose_weights(
     beta: float | None = None,
     unk_score: float | None = None,
 ) -> LmWeights:
-    """Completes the weights of a language model.
+    """Complete the weights of a language model.
 
     Args:
-        checkpoint: of the recogniser.
+        checkpoint: checkpoint of the recogniser.
         lm: an ARPA file.
         alpha: weight of the language model; None: what evaluation chose for these two, else the usual one.
         beta: reward per word; None: likewise.
@@ -74,7 +74,7 @@ def make_search(
         recognizer: whose symbols are decoded.
         beam_size: hypotheses kept; 0 = as many as usual with a language model, greedy without one.
         lm: n-gram model of words, an ARPA file.
-        weights: of the language model.
+        weights: weights of the language model.
 
     Returns:
         The search; None = greedy.
@@ -96,8 +96,8 @@ def output_paths(files: Sequence[Path], folder: Path, suffix: str) -> list[Path]
 
     Args:
         files: recordings.
-        folder: of the outputs.
-        suffix: of the outputs, e.g. ".srt".
+        folder: folder of the outputs.
+        suffix: suffix of the outputs, e.g. ".srt".
 
     Returns:
         A path per recording.
@@ -133,9 +133,9 @@ def transcribe_files(
     """Transcribe recordings, one after the other.
 
     Args:
-        recognizer: of `load_recognizer`.
+        recognizer: result of `load_recognizer`.
         files: recordings of any format and length.
-        search: of `make_search`.
+        search: result of `make_search`; None = greedy.
         window_s: see `CtcRecognizer.transcribe`.
         overlap_s: see `CtcRecognizer.transcribe`.
         on_progress: called with the number of recordings that are done, the present one by its share.

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-from .. import compat  # noqa: F401 - its mends come before the first model
+from .. import compat  # noqa: F401 - its fixes come before the first model
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

@@ -9,7 +9,7 @@ Shapes: B batch, S samples, T frames, D width of the encoder, V symbols.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import torch
 from fairseq.dataclass import FairseqDataclass
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ..data.labels import BLANK
 from ..features.spectral import valid_mask
+from ..modules.lr_scale import mark_lr_scale
 from ..modules.masking import channel_masks, time_masks
 from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder, warn_of_another_rate
 from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class CtcConfig(SpeechEncoderConfig, FairseqDataclass):
-    """Keys of the model. With `pretrained_path` those that say the encoder's shape are read from that file."""
+    """Keys of the model; with `pretrained_path`, the keys of the encoder's shape are read from that file."""
 
     pretrained_path: str = field(
         default="",
@@ -45,32 +46,32 @@ class CtcConfig(SpeechEncoderConfig, FairseqDataclass):
         },
     )
     final_dropout: float = field(
-        default=0.0, metadata={"help": "between encoder and output layer; a probability"}
+        default=0.0, metadata={"help": "dropout between encoder and output layer; a probability"}
     )
     freeze_feature_extractor: bool = field(
         default=False, metadata={"help": "never train the convolutions, which are pre-trained then"}
     )
     freeze_finetune_updates: int = field(
-        default=0, metadata={"help": "train the output layer alone for so many updates"}
+        default=0, metadata={"help": "number of first updates that train the output layer alone"}
     )
     layer_decay: float = field(
         default=1.0,
-        metadata={"help": "learning rate of each layer as a share of that of the layer above, 1 = the same"},
+        metadata={"help": "learning rate of a layer divided by that of the layer above; 1 = the same"},
     )
     mask_prob: float = field(
         default=0.0,
-        metadata={"help": "frames under a mask in training if none overlapped, as a share; 0 = off"},
+        metadata={"help": "share of frames under a mask in training if no masks overlapped; 0 = off"},
     )
     mask_length: int = field(default=10, metadata={"help": "length of a mask, frames"})
     mask_channel_prob: float = field(
         default=0.0,
-        metadata={"help": "channels under a mask in training if none overlapped, as a share; 0 = off"},
+        metadata={"help": "share of channels under a mask in training if no masks overlapped; 0 = off"},
     )
     mask_channel_length: int = field(default=10, metadata={"help": "width of a channel mask, channels"})
 
 
 class CtcTask(Protocol):
-    """What `build_model` reads of its task."""
+    """The attributes of a task that `build_model` reads."""
 
     symbols: list[str]
     sample_rate_hz: int
@@ -131,10 +132,8 @@ class ExtCtc(BaseFairseqModel):
                 )
             return cls(cfg, len(task.symbols))
         source = read_encoder(cfg.pretrained_path)
-        model = cls(
-            OmegaConf.merge(cfg, source.shape, {"normalize": source.normalize}),
-            len(task.symbols),
-        )
+        config = OmegaConf.merge(cfg, source.shape, {"normalize": source.normalize})
+        model = cls(cast(CtcConfig, config), len(task.symbols))
         load_encoder(model.encoder, source)
         model.load_head(source, task.symbols)
         warn_of_another_rate(source, task.sample_rate_hz)
@@ -142,15 +141,15 @@ class ExtCtc(BaseFairseqModel):
 
     @property
     def encoder(self) -> SpeechEncoder:
-        """The network below the output layer."""
+        """Return the network below the output layer."""
         return self.w2v_encoder.w2v_model
 
     def load_head(self, source: EncoderCheckpoint, symbols: Sequence[str]) -> bool:
         """Take the output layer of a checkpoint if it is for the same symbols in the same order.
 
         Args:
-            source: of `read_encoder`.
-            symbols: of this model's outputs.
+            source: result of `read_encoder`.
+            symbols: symbols of this model's outputs.
 
         Returns:
             Whether it was taken; otherwise the log says why not.
@@ -165,10 +164,10 @@ class ExtCtc(BaseFairseqModel):
         return False
 
     def set_num_updates(self, num_updates: int) -> None:
-        """Fairseq says which update comes.
+        """Set the number of updates (called by fairseq).
 
         Args:
-            num_updates: so many are done.
+            num_updates: number of updates so far.
         """
         super().set_num_updates(num_updates)
         self.num_updates = num_updates
@@ -238,10 +237,10 @@ class ExtCtc(BaseFairseqModel):
     def get_normalized_probs(
         self, net_output: Mapping[str, Tensor], log_probs: bool, sample: Any = None
     ) -> Tensor:
-        """Probabilities as fairseq's CTC criterion and decoders take them.
+        """Return the probabilities as fairseq's CTC criterion and decoders take them.
 
         Args:
-            net_output: what `forward` returned.
+            net_output: result of `forward`.
             log_probs: return their logarithm.
             sample: the batch; not used.
 
@@ -261,11 +260,11 @@ class ExtCtc(BaseFairseqModel):
         num_layers = len(self.encoder.encoder.layers)
         for name, parameter in self.encoder.named_parameters():
             depth = num_layers - _height(name, num_layers, self.config.layer_norm_first)
-            parameter.optim_overrides = {"optimizer": {"lr_scale": decay ** (depth + 1)}}
+            mark_lr_scale(parameter, decay ** (depth + 1))
 
 
 def _height(name: str, num_layers: int, norm_first: bool) -> int:
-    """Layers up to a parameter of the encoder: that of layer i has i + 1, what lies before all of them 0."""
+    """Return the number of layers up to a parameter of the encoder: i + 1 for layer i, 0 for what lies before them."""
     if name.startswith("encoder.layers."):
         return int(name.split(".")[2]) + 1
     return num_layers if norm_first and name.startswith("encoder.layer_norm.") else 0

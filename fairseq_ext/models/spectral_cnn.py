@@ -57,7 +57,7 @@ class SpectralCnnEncoder(nn.Module):
         self.out_dim = self.pooling.out_dim(three)
         # A fifth faster on a CPU, and no compilation for most new lengths.
         for planes in (self.stem, self.stage_1, self.down_1, self.stage_2, self.down_2):
-            planes.to(memory_format=torch.channels_last)
+            planes.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Encode a padded batch; what lies beyond a clip's end is kept at 0 at every layer.
@@ -77,7 +77,8 @@ class SpectralCnnEncoder(nn.Module):
         frames = self.mix(self.down_2(planes).amax(3)) * valid  # (B, W, T')
         for block in self.blocks:
             frames = block(frames, valid)
-        return self.pooling(frames.transpose(1, 2), lengths)
+        result: Tensor = self.pooling(frames.transpose(1, 2), lengths)
+        return result
 
 
 def _conv(num_in: int, num_out: int, kernel_size: int, stride: tuple[int, int]) -> nn.Module:

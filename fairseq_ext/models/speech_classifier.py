@@ -9,7 +9,7 @@ Shapes: B batch, S samples, T frames, D width of the encoder, L its layers, P po
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from fairseq.models import BaseFairseqModel, register_model
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from ..modules.lr_scale import mark_lr_scale
 from ..modules.pooling import AttentiveStatisticsPooling, MeanPooling, StatisticsPooling
 from ..modules.pretrained_encoder import SHAPE_KEYS, load_encoder, read_encoder, warn_of_another_rate
 from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
@@ -31,7 +32,7 @@ POOLINGS = ("mean", "statistics", "attention")
 
 @dataclass
 class SpeechClassifierConfig(SpeechEncoderConfig, FairseqDataclass):
-    """Keys of the model. With `pretrained_path` those that say the encoder's shape are read from that file."""
+    """Keys of the model; with `pretrained_path`, the keys of the encoder's shape are read from that file."""
 
     pretrained_path: str = field(
         default="",
@@ -68,12 +69,12 @@ class SpeechClassifierConfig(SpeechEncoderConfig, FairseqDataclass):
         },
     )
     final_dropout: float = field(
-        default=0.0, metadata={"help": "between pooling and output layers; a probability"}
+        default=0.0, metadata={"help": "dropout between pooling and output layers; a probability"}
     )
 
 
 class ClassificationTask(Protocol):
-    """What `build_model` reads of its task."""
+    """The attributes of a task that `build_model` reads."""
 
     streams: Mapping[str, Sequence[str]]
     sample_rate_hz: int
@@ -93,7 +94,7 @@ class LayerSum(nn.Module):
         self.scores = nn.Parameter(torch.zeros(num_layers))
 
     def weights(self) -> Tensor:
-        """The layers' shares.
+        """Return the layers' shares.
 
         Returns:
             (L,), they sum to 1.
@@ -101,7 +102,7 @@ class LayerSum(nn.Module):
         return self.scores.float().softmax(0)
 
     def forward(self, layers: Sequence[Tensor]) -> Tensor:
-        """Add up.
+        """Add up the layers.
 
         Args:
             layers: L times (B, T, D).
@@ -160,14 +161,15 @@ class SpeechClassifier(BaseFairseqModel):
         if not cfg.pretrained_path:
             return cls(cfg, sizes)
         source = read_encoder(cfg.pretrained_path)
-        model = cls(OmegaConf.merge(cfg, source.shape, {"normalize": source.normalize}), sizes)
+        config = OmegaConf.merge(cfg, source.shape, {"normalize": source.normalize})
+        model = cls(cast(SpeechClassifierConfig, config), sizes)
         load_encoder(model.encoder, source)
         logger.info(f"{source.path}: encoder of {model.config.encoder_layers} layers loaded")
         warn_of_another_rate(source, task.sample_rate_hz)
         return model
 
     def encoder_keys(self) -> dict[str, Any]:
-        """What the configuration must say for the model to be built without `pretrained_path`.
+        """Return the keys that build the model without `pretrained_path`.
 
         Returns:
             Key -> value.
@@ -175,7 +177,7 @@ class SpeechClassifier(BaseFairseqModel):
         return {key: getattr(self.config, key) for key in (*SHAPE_KEYS, "normalize")}
 
     def _mark_parameters(self) -> None:
-        """Say what is never trained, so that no rank waits for its gradient, and what has its own learning rate."""
+        """Freeze parameters without gradient, so that no rank waits for it; mark those with another learning rate."""
         self.encoder.mask_emb.requires_grad_(False)  # nothing is masked
         if self.layer_sum is not None and self.config.layer_norm_first:
             self.encoder.encoder.layer_norm.requires_grad_(False)  # it comes after the last layer
@@ -183,7 +185,7 @@ class SpeechClassifier(BaseFairseqModel):
             self.encoder.requires_grad_(False)
         elif self.config.encoder_lr_scale != 1.0:
             for parameter in self.encoder.parameters():
-                parameter.optim_overrides = {"optimizer": {"lr_scale": self.config.encoder_lr_scale}}
+                mark_lr_scale(parameter, self.config.encoder_lr_scale)
 
     def train(self, mode: bool = True) -> Self:
         """Switch training mode; a frozen encoder keeps its evaluation mode.
@@ -215,7 +217,8 @@ class SpeechClassifier(BaseFairseqModel):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
             if self.config.normalize:
                 source = normalize_clips(source, padding_mask).to(source)
-            return self.encoder(source, padding_mask, return_hidden=return_hidden)
+            result: EncoderOutput = self.encoder(source, padding_mask, return_hidden=return_hidden)
+            return result
 
     def forward(self, source: Tensor, padding_mask: Tensor | None = None) -> dict[str, Any]:
         """Score a batch of clips.
@@ -243,10 +246,10 @@ class SpeechClassifier(BaseFairseqModel):
     def get_normalized_probs(
         self, net_output: Mapping[str, Any], log_probs: bool, sample: Any = None
     ) -> Tensor:
-        """Probabilities of the classes of stream `head` (called by fairseq).
+        """Return the probabilities of the classes of stream `head` (called by fairseq).
 
         Args:
-            net_output: what `forward` returned.
+            net_output: result of `forward`.
             log_probs: return their logarithm.
             sample: the batch; not used.
 
@@ -254,7 +257,8 @@ class SpeechClassifier(BaseFairseqModel):
             (B, C).
         """
         logits = net_output["logits"].float()
-        return logits.log_softmax(1) if log_probs else logits.softmax(1)
+        result: Tensor = logits.log_softmax(1) if log_probs else logits.softmax(1)
+        return result
 
 
 def _check(config: SpeechClassifierConfig) -> None:

@@ -71,7 +71,8 @@ class TemporalCnnEncoder(nn.Module):
         frames = frames * valid
         for block in self.blocks:
             frames = block(frames, valid)
-        return self.pooling(frames.transpose(1, 2), lengths)
+        result: Tensor = self.pooling(frames.transpose(1, 2), lengths)
+        return result
 
 
 @register_model("ext_temporal_cnn", dataclass=TemporalCnnConfig)

@@ -44,25 +44,25 @@ class Wav2Vec2Config(SpeechEncoderConfig, FairseqDataclass):
         default=(2.0, 0.5, 0.999995),
         metadata={"help": "temperature of the quantiser: at the start, at the end, factor per update"},
     )
-    logit_temp: float = field(default=0.1, metadata={"help": "divides the cosines"})
+    logit_temp: float = field(default=0.1, metadata={"help": "temperature that divides the cosines"})
     num_negatives: int = field(default=100, metadata={"help": "negatives per frame from the same clip"})
     cross_sample_negatives: int = field(
         default=0, metadata={"help": "negatives per frame from all clips of the batch"}
     )
     mask_prob: float = field(
         default=0.65,
-        metadata={"help": "frames under a mask if none overlapped, as a share; 0.65 masks about 0.48"},
+        metadata={"help": "share of frames under a mask if no masks overlapped; 0.65 masks about 0.48"},
     )
     mask_length: int = field(default=10, metadata={"help": "length of a mask, frames"})
     mask_channel_prob: float = field(
-        default=0.0, metadata={"help": "channels under a mask if none overlapped, as a share; 0 = off"}
+        default=0.0, metadata={"help": "share of channels under a mask if no masks overlapped; 0 = off"}
     )
     mask_channel_length: int = field(default=10, metadata={"help": "width of a channel mask, channels"})
 
 
 @dataclass(frozen=True)
 class ClipMasks:
-    """What is hidden from the transformer.
+    """The masks of a batch.
 
     Attributes:
         positions: (B, M), masked frames, rising.
@@ -92,8 +92,9 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
         final_dim = config.final_dim or config.encoder_embed_dim
         quantized_dim = config.latent_dim or final_dim
         self.dropout_features = nn.Dropout(config.dropout_features)
+        start, end, factor = config.latent_temp
         self.quantizer = GumbelQuantizer(
-            self.conv_dim, config.latent_vars, config.latent_groups, quantized_dim, tuple(config.latent_temp)
+            self.conv_dim, config.latent_vars, config.latent_groups, quantized_dim, (start, end, factor)
         )
         self.project_q = nn.Linear(quantized_dim, final_dim)
         self.final_proj = nn.Linear(config.encoder_embed_dim, final_dim)
@@ -132,7 +133,7 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
         """
         frames, lengths = self.conv_frames(source, padding_mask)
         clip_seeds = torch.randint(2**62, (len(source),)) if seeds is None else torch.tensor(seeds)
-        masks = self.draw_masks(lengths, *frames.shape[:2], clip_seeds)
+        masks = self.draw_masks(lengths, len(frames), frames.shape[1], clip_seeds)
         generator = torch.Generator(source.device).manual_seed(int(clip_seeds.sum()) & (2**62 - 1))
         positions = masks.positions.to(source.device, non_blocking=True)
         features = self.layer_norm(frames)
@@ -192,13 +193,13 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
             predicted: (B, M, P).
             targets: (B, M, P).
             codes: (B, M, G).
-            generator: of the negatives.
+            generator: random generator of the negatives.
 
         Returns:
             (B, M, 1 + N) logits, float32, the right answer first.
         """
         config = self.config
-        negatives = self.draw_negatives(*codes.shape[:2], generator)
+        negatives = self.draw_negatives(len(codes), codes.shape[1], generator)
         weights = self.quantizer.num_codes ** torch.arange(codes.shape[2], device=codes.device)
         return contrastive_logits(
             predicted,
@@ -231,13 +232,14 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
 
 
 def _rows(frames: Tensor, positions: Tensor) -> Tensor:
-    """Frames at positions (B, M): (B M, width). Whole rows are copied, which `gather` would do number by number."""
+    """Return the frames at positions (B, M): (B M, width)."""
+    # Whole rows are copied; `gather` would copy number by number.
     first = torch.arange(len(frames), device=frames.device)[:, None] * frames.shape[1]
     return frames.flatten(0, 1).index_select(0, (positions + first).flatten())
 
 
 def mean_square(frames: Tensor, lengths: Tensor | None) -> Tensor:
-    """Mean of the squares of the valid frames, float32: what keeps the convolutions' output small.
+    """Return the mean square of the valid frames, float32: the penalty that keeps the convolutions' output small.
 
     Args:
         frames: (B, T, C).

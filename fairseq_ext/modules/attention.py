@@ -17,7 +17,7 @@ from .products import Linear
 
 
 def distance_buckets(num_frames: int, num_buckets: int, max_distance: int, device: Any = None) -> Tensor:
-    """Bucket of the distance between any two frames: exact nearby, logarithmic beyond (Raffel et al. 2020, T5).
+    """Return the bucket of the distance of any two frames: exact nearby, logarithmic beyond (Raffel et al. 2020, T5).
 
     Half of the buckets are for each direction, half of those for exact distances.
 
@@ -25,7 +25,7 @@ def distance_buckets(num_frames: int, num_buckets: int, max_distance: int, devic
         num_frames: T.
         num_buckets: N.
         max_distance: frames; all beyond share a bucket.
-        device: of the result.
+        device: torch device of the result.
 
     Returns:
         (T, T) of 0 to N - 1; row = from, column = to.
@@ -46,7 +46,7 @@ class SelfAttention(nn.Module):
     Args:
         dim: D.
         num_heads: H.
-        dropout: of the attention weights; a probability.
+        dropout: dropout of the attention weights; a probability.
         num_buckets: N, when this layer holds the relative position bias that all layers share; 0 = another one does,
             or there is none.
         max_distance: beyond it all distances are one, frames.
@@ -74,7 +74,7 @@ class SelfAttention(nn.Module):
             self.grep_a = nn.Parameter(torch.ones(1, num_heads, 1, 1))
 
     def position_bias(self, num_frames: int) -> Tensor | None:
-        """The bias that all layers share, of the layer that owns it.
+        """Return the bias that all layers share, from the layer that owns it.
 
         Args:
             num_frames: T.
@@ -86,7 +86,8 @@ class SelfAttention(nn.Module):
         if table is None:
             return None
         buckets = distance_buckets(num_frames, table.num_embeddings, self.max_distance, table.weight.device)
-        return table(buckets).permute(2, 0, 1)  # (H, T, T)
+        result: Tensor | None = table(buckets).permute(2, 0, 1)  # (H, T, T)
+        return result
 
     def forward(self, frames: Tensor, valid: Tensor | None, bias: Tensor | None) -> Tensor:
         """Attend.
@@ -105,13 +106,15 @@ class SelfAttention(nn.Module):
         mask = self._mask(frames, valid, bias)
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
-        return self.out_proj(attended.transpose(1, 2).flatten(2))
+        result: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
+        return result
 
     def _split(self, frames: Tensor) -> Tensor:
-        return frames.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, H, T, d)
+        result: Tensor = frames.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, H, T, d)
+        return result
 
     def _mask(self, frames: Tensor, valid: Tensor | None, bias: Tensor | None) -> Tensor | None:
-        """None whenever possible, since only then does the fastest kernel run."""
+        """Return the mask, None whenever possible: only then the fastest kernel runs."""
         keys = None if valid is None else valid[:, None, None, :]  # (B, 1, 1, T)
         if bias is None:
             return keys
@@ -119,8 +122,9 @@ class SelfAttention(nn.Module):
         return added if keys is None else added.masked_fill(~keys, float("-inf"))
 
     def _gate(self, frames: Tensor) -> Tensor:
-        """Chen et al. 2022, equations 3-6: (B, H, T, 1), from the layer's input, a head at a time."""
+        """Return the gates (B, H, T, 1) of the layer's input (Chen et al. 2022, equations 3-6)."""
         assert self.grep_linear is not None
         gates = self.grep_linear(self._split(frames)).unflatten(3, (2, 4)).sum(4).sigmoid()  # (B, H, T, 2)
         update, reset = gates.chunk(2, dim=3)
-        return update * (reset * self.grep_a - 1.0) + 2.0
+        result: Tensor = update * (reset * self.grep_a - 1.0) + 2.0
+        return result

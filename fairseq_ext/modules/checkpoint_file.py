@@ -1,4 +1,4 @@
-"""Reads the file of a checkpoint, ours or fairseq's, without running code that it may hold."""
+"""Read the file of a checkpoint, ours or fairseq's, without running code that it may hold."""
 
 import argparse
 import re
@@ -19,7 +19,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of fairseq without running code that it may hold.
 
     Args:
-        path: of the file.
+        path: checkpoint file.
 
     Returns:
         Its entries.
@@ -56,7 +56,7 @@ def checkpoint_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
     """Return the weights of a loaded fairseq checkpoint, the averaged (EMA) ones when there are any.
 
     Args:
-        checkpoint: of `read_checkpoint`.
+        checkpoint: result of `read_checkpoint`.
 
     Returns:
         The state dict.
@@ -67,10 +67,10 @@ def checkpoint_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
 
 
 def kind_of(checkpoint: Mapping[str, Any]) -> str:
-    """Names what a checkpoint holds, for the message to someone who wanted another kind.
+    """Describe what a checkpoint holds, for the message to a user who needs another one.
 
     Args:
-        checkpoint: of `read_checkpoint`.
+        checkpoint: result of `read_checkpoint`.
 
     Returns:
         Some words: a classifier and of what, or the model by its name.
@@ -95,10 +95,10 @@ def _way_out(folder: Path) -> str:
 
 
 def reason_of(error: Exception, path: Path) -> str:
-    """Why torch does not read a file; its advice to read it with `weights_only=False`, which runs its code, is cut.
+    """Return why torch does not read a file, without its advice to use `weights_only=False`, which would run code.
 
     Args:
-        error: of `torch.load`.
+        error: error of `torch.load`.
         path: the file.
 
     Returns:

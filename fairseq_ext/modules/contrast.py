@@ -28,7 +28,7 @@ def draw_negatives(
         num_frames: M.
         num_own: negatives from the same clip; none when it has no other frame.
         num_any: negatives from all clips, the own one included.
-        generator: of the numbers, on the device; None = torch's own.
+        generator: random generator on the device; None = torch's default one.
         device: where they are drawn.
 
     Returns:
@@ -57,7 +57,7 @@ def contrastive_logits(
     *,
     from_all: bool,
 ) -> Tensor:
-    """Cosines with the target and with the negatives, divided by the temperature.
+    """Return the cosines with the target and with the negatives, divided by the temperature.
 
     Args:
         predicted: (B, M, P).

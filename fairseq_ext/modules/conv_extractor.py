@@ -16,6 +16,7 @@ O channels out, K kernel.
 import ast
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ def parse_conv_layers(text: str) -> ConvLayers:
 
 
 def _evaluate(node: ast.expr) -> list[tuple[int, int, int]]:
-    """Literals, + and * only: a configuration travels inside checkpoints and must not run code."""
+    """Evaluate literals, + and * only: configurations come with checkpoints and must not run code."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _evaluate(node.left) + _evaluate(node.right)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
@@ -71,7 +72,7 @@ def _evaluate(node: ast.expr) -> list[tuple[int, int, int]]:
 
 
 def receptive_field(layers: Sequence[tuple[int, int, int]]) -> int:
-    """Samples that one frame looks at: the shortest clip that gives a frame.
+    """Return the number of samples that one frame depends on: the shortest clip that gives a frame.
 
     Args:
         layers: (channels, kernel, stride) per layer.
@@ -86,7 +87,7 @@ def receptive_field(layers: Sequence[tuple[int, int, int]]) -> int:
 
 
 def hop_samples(layers: Sequence[tuple[int, int, int]]) -> int:
-    """Samples from one frame to the next.
+    """Return the number of samples from one frame to the next.
 
     Args:
         layers: (channels, kernel, stride) per layer.
@@ -98,7 +99,7 @@ def hop_samples(layers: Sequence[tuple[int, int, int]]) -> int:
 
 
 def conv_lengths(lengths: Tensor, layers: Sequence[tuple[int, int, int]]) -> Tensor:
-    """Frames that a clip gives; a clip shorter than the receptive field gives 0.
+    """Return the number of frames of clips; a clip shorter than the receptive field gives 0.
 
     Args:
         lengths: (B,), samples.
@@ -183,7 +184,7 @@ class StridedConv(nn.Module):
             (Q, O).
         """
         flat = self.weight.transpose(1, 2).flatten(1)  # (O, K C)
-        result: Tensor = _Convolve.apply(rows, flat, self.kernel, self.stride)
+        result: Tensor = _Convolve.apply(rows, flat, self.kernel, self.stride)  # type: ignore[no-untyped-call]
         return result if self.bias is None else result + self.bias
 
 
@@ -220,9 +221,9 @@ class NormalizedConv(nn.ModuleDict):
         Returns:
             (Q, O) rows, Q = B S / stride.
         """
-        if self["0"].kernel > WIDE_KERNEL:
+        conv, norm = self._parts()
+        if conv.kernel > WIDE_KERNEL:
             return self._normalize(self._convolve(source), lengths)
-        conv, norm = self["0"], self["2"]
         beyond = F.pad(source.double(), (0, max(conv.kernel - conv.stride, 0)))
         windows = beyond.unfold(1, conv.kernel, conv.stride)  # (B, S / stride, K)
         weight = conv.weight[:, 0].double()  # (O, K)
@@ -237,15 +238,23 @@ class NormalizedConv(nn.ModuleDict):
         shift = norm.bias.to(conv.weight).expand(len(folded), 1, -1)
         return F.gelu(inputs @ F.pad(torch.cat([folded, shift], dim=1), (0, 0, 0, rest))).flatten(0, 1)
 
+    def _parts(self) -> tuple[StridedConv, nn.GroupNorm]:
+        conv, norm = self["0"], self["2"]
+        assert isinstance(conv, StridedConv)
+        assert isinstance(norm, nn.GroupNorm)
+        return conv, norm
+
     def _convolve(self, source: Tensor) -> Tensor:
-        """(B, S / stride, O); what looks beyond a clip's end is not valid."""
-        conv = self["0"]
+        """Return (B, S / stride, O); frames that look beyond a clip's end are not valid."""
+        conv, _ = self._parts()
         beyond = F.pad(source.flatten(), (0, max(conv.kernel - conv.stride, 0)))
-        return conv(beyond[:, None]).unflatten(0, (len(source), -1))
+        result: Tensor = conv(beyond[:, None]).unflatten(0, (len(source), -1))
+        return result
 
     def _normalize(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Group norm over each clip's valid frames, GELU: (Q, O)."""
-        norm, count = self["2"], lengths.clamp(min=1)[:, None, None]
+        """Apply group norm over each clip's valid frames, and GELU: (Q, O)."""
+        _, norm = self._parts()
+        count = lengths.clamp(min=1)[:, None, None]
         valid = valid_mask(lengths, frames.shape[1])[:, :, None]
         centred = frames.float() - (frames * valid).float().sum(1, keepdim=True) / count
         variance = (centred * valid).square().sum(1, keepdim=True) / count
@@ -294,7 +303,11 @@ class ConvBlock(nn.ModuleDict):
             (Q, O).
         """
         rows = self["0"](rows)
-        return F.gelu(self["2"]["1"](rows) if self.has_norm else rows)
+        if self.has_norm:
+            norms = self["2"]
+            assert isinstance(norms, nn.ModuleDict)
+            rows = norms["1"](rows)
+        return F.gelu(rows)
 
 
 class ConvExtractor(nn.Module):
@@ -304,7 +317,7 @@ class ConvExtractor(nn.Module):
         layers: (channels, kernel, stride) per layer.
         mode: "default" = group norm after the first layer; "layer_norm" = layer norm after each.
         bias: whether the convolutions have one.
-        init: of the first layer, "random" or "gabor".
+        init: initial values of the first layer, "random" or "gabor".
 
     Raises:
         ValueError: another mode or init.
@@ -332,13 +345,19 @@ class ConvExtractor(nn.Module):
 
     @torch.no_grad()
     def _start_as_filterbank(self) -> None:
-        """Bands in the first layer, whose rectified outputs the layers of the same width then average over time."""
-        self.conv_layers[0]["0"].weight.copy_(gabor_filters(*self.layers[0][:2])[:, None])
-        for (before, _, _), (channels, kernel, _), block in zip(
-            self.layers, self.layers[1:], self.conv_layers[1:], strict=False
-        ):
+        """Set the first layer to mel bands, whose rectified outputs the layers of the same width average over time."""
+        self._conv(0).weight.copy_(gabor_filters(*self.layers[0][:2])[:, None])
+        for number, ((before, _, _), (channels, kernel, _)) in enumerate(pairwise(self.layers), start=1):
             if channels == before:
-                block["0"].weight.copy_(torch.eye(channels)[:, :, None].expand(-1, -1, kernel) / kernel)
+                mean = torch.eye(channels)[:, :, None].expand(-1, -1, kernel) / kernel
+                self._conv(number).weight.copy_(mean)
+
+    def _conv(self, number: int) -> StridedConv:
+        block = self.conv_layers[number]
+        assert isinstance(block, NormalizedConv | ConvBlock)
+        conv = block["0"]
+        assert isinstance(conv, StridedConv)
+        return conv
 
     def forward(self, source: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Extract.
@@ -362,10 +381,12 @@ class ConvExtractor(nn.Module):
         return rows.view(num_clips, -1, rows.shape[1])[:, :num_frames]
 
     def _first(self, source: Tensor, lengths: Tensor | int) -> Tensor:
-        """The first layer, which alone may know of clips: (Q, O)."""
+        """Apply the first layer, the only one that needs the clips' ends: (Q, O)."""
         block = self.conv_layers[0]
-        if not isinstance(block, NormalizedConv):
-            return block(source.reshape(-1, 1))
-        if isinstance(lengths, int):
-            lengths = torch.full((len(source),), lengths, device=source.device)
-        return block(source, conv_lengths(lengths, self.layers[:1]))
+        inputs: tuple[Tensor, ...] = (source.reshape(-1, 1),)
+        if isinstance(block, NormalizedConv):
+            if isinstance(lengths, int):
+                lengths = torch.full((len(source),), lengths, device=source.device)
+            inputs = source, conv_lengths(lengths, self.layers[:1])
+        rows: Tensor = block(*inputs)
+        return rows

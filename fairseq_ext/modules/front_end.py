@@ -87,7 +87,7 @@ class FrontEnd(nn.Module):
 
     Args:
         config: see `FrontEndConfig`.
-        sample_rate_hz: of the waveforms, Hz.
+        sample_rate_hz: sample rate of the waveforms, Hz.
 
     Raises:
         ValueError: an unknown normalisation, or sizes that cannot work.
@@ -207,7 +207,7 @@ class FrontEnd(nn.Module):
         return centred
 
     def _mask(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """SpecAugment's masks (Park et al. 2019, section 2), filled with 0, the mean after normalisation."""
+        """Apply SpecAugment's masks (Park et al. 2019, section 2), filled with 0, the mean after normalisation."""
         cfg = self.config
         _, num_frames, num_bands = features.shape
         for _ in range(cfg.time_masks):
@@ -295,7 +295,7 @@ def random_curve(power: Tensor, deviation_db: float, num_points: int = 5) -> Ten
 
 
 def time_difference(features: Tensor, lengths: Tensor) -> Tensor:
-    """Half the difference between the next and the previous frame; the ends repeat their edge frame.
+    """Return half the difference between the next and the previous frame; the ends repeat their edge frame.
 
     Args:
         features: (B, T, F).
@@ -317,7 +317,7 @@ def _uniform(like: Tensor, num: int, low: float, high: float) -> Tensor:
 
 
 def _random_span(lengths: Tensor, size: int, widest: Tensor) -> Tensor:
-    """(B, size) True on one random span per row, at most `widest` long, inside the row's length."""
+    """Return (B, size), True on one random span per row, at most `widest` long, inside the row's length."""
     width = torch.rand(len(lengths), device=lengths.device) * (widest + 1)
     width = torch.minimum(width.floor(), lengths)
     start = (torch.rand(len(lengths), device=lengths.device) * (lengths - width + 1)).floor()

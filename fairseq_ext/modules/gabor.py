@@ -1,4 +1,4 @@
-"""A first convolution that hears like an ear from the start: Gabor filters on the mel scale, learnt from there on.
+"""Initial values of the first convolution: Gabor filters on the mel scale, trained from there on.
 
 Zeghidour et al. 2018, "Learning Filterbanks from Raw Speech for Phone Recognition", section 2: filters in pairs of a
 quarter period's difference, whose rectified outputs add up to a band's energy. With random filters most of a short
@@ -46,7 +46,8 @@ def gabor_filters(num_filters: int, kernel: int) -> Tensor:
     envelope = (-0.5 * (time / deviation[:, None]).square()).exp()
     phase = 2 * math.pi * centre[:, None] * time
     filters = torch.stack([envelope * phase.cos(), envelope * phase.sin()], dim=1).flatten(0, 1)
-    return filters / filters.norm(dim=1, keepdim=True)
+    result: Tensor = filters / filters.norm(dim=1, keepdim=True)
+    return result
 
 
 def _mel(frequency_hz: float) -> float:

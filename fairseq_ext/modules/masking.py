@@ -134,19 +134,19 @@ def _spans(
 
 
 def _keys(seeds: Tensor, size: int, stream: int) -> Tensor:
-    """Random order of positions without ties: (B, size)."""
+    """Return a random order of positions without ties: (B, size)."""
     position = torch.arange(size, device=seeds.device)[None]
     return (_hashed(seeds[:, None], position, stream) << 24) | position
 
 
 def _hashed(seeds: Tensor, position: Tensor, stream: int) -> Tensor:
-    """32 random bits per (seed, position, stream), as int64."""
+    """Return 32 random bits per (seed, position, stream), as int64."""
     state = _mix(_mix((seeds & _BITS32) ^ stream) ^ ((seeds >> 32) & _BITS32))
     return _mix(_mix(position + stream) ^ state)
 
 
 def _mix(bits: Tensor) -> Tensor:
-    """Both multipliers are below 2 ** 31, so that no product leaves int64."""
+    """Mix the bits; both multipliers are below 2 ** 31, so that no product leaves int64."""
     bits = ((bits ^ (bits >> 16)) * _MULTIPLIERS[0]) & _BITS32
     bits = ((bits ^ (bits >> 15)) * _MULTIPLIERS[1]) & _BITS32
     return bits ^ (bits >> 15)

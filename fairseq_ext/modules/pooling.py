@@ -24,7 +24,7 @@ def masked_mean(frames: Tensor, lengths: Tensor) -> Tensor:
 
 
 def masked_std(frames: Tensor, lengths: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Standard deviation over the valid frames.
+    """Return the standard deviation over the valid frames.
 
     Args:
         frames: (B, T, D).
@@ -46,7 +46,7 @@ def masked_std(frames: Tensor, lengths: Tensor, weights: Tensor | None = None) -
 
 
 def masked_max(frames: Tensor, lengths: Tensor) -> Tensor:
-    """Largest value over the valid frames.
+    """Return the largest value over the valid frames.
 
     Args:
         frames: (B, T, D).
@@ -61,10 +61,10 @@ def masked_max(frames: Tensor, lengths: Tensor) -> Tensor:
 
 
 class MeanPooling(nn.Module):
-    """Mean over time."""
+    """Pooling by the mean over time."""
 
     def out_dim(self, dim: int) -> int:
-        """Width of the result.
+        """Return the width of the result.
 
         Args:
             dim: D, width of the frames.
@@ -91,7 +91,7 @@ class StatisticsPooling(nn.Module):
     """Mean, standard deviation and maximum over time, side by side (Snyder et al. 2018, plus the maximum)."""
 
     def out_dim(self, dim: int) -> int:
-        """Width of the result.
+        """Return the width of the result.
 
         Args:
             dim: D, width of the frames.
@@ -128,7 +128,7 @@ class AttentiveStatisticsPooling(nn.Module):
         self.attention = nn.Sequential(nn.Linear(dim, hidden), nn.Tanh(), nn.Linear(hidden, dim))
 
     def out_dim(self, dim: int) -> int:
-        """Width of the result.
+        """Return the width of the result.
 
         Args:
             dim: D, width of the frames.

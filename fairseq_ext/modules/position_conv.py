@@ -44,7 +44,7 @@ class PositionConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def weight(self) -> Tensor:
-        """The weights in use.
+        """Return the weights in use.
 
         Returns:
             (D, E, K).
@@ -77,7 +77,7 @@ class PositionConv(nn.Module):
 
 
 def _norm(weight: Tensor) -> Tensor:
-    """Length of the weights of each kernel position, float32: (1, 1, K)."""
+    """Return the norm of the weights of each kernel position, float32: (1, 1, K)."""
     return weight.float().square().sum((0, 1), keepdim=True).sqrt()
 
 
@@ -103,4 +103,5 @@ def convolve_blocks(frames: Tensor, weight: Tensor, groups: int) -> Tensor:
     response = torch.fft.rfft(weight, 2 * kernel, dim=2).conj().unflatten(0, (groups, -1))  # (G, E, E, W)
     product = spectrum.permute(3, 1, 0, 2) @ response.permute(3, 0, 2, 1)  # (W, G, B P, E)
     blocks = torch.fft.irfft(product.permute(2, 0, 1, 3).flatten(2), 2 * kernel, dim=1)[:, :kernel]
-    return blocks.reshape(num_clips, num_blocks * kernel, dim)[:, :size]
+    result: Tensor = blocks.reshape(num_clips, num_blocks * kernel, dim)[:, :size]
+    return result

@@ -1,4 +1,4 @@
-"""Start a model from another one's checkpoint: take what agrees in name and shape, say what does not."""
+"""Start a model from another one's checkpoint: copy what agrees in name and shape, report the rest."""
 
 import logging
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """Names of entries: `loaded`; `initialised` = not in the file, or of another shape; `unused`."""
+    """Names of entries: `loaded`; `initialised` = missing in the file or of another shape; `unused`."""
 
     loaded: tuple[str, ...]
     initialised: tuple[str, ...]

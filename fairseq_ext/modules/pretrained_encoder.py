@@ -1,4 +1,4 @@
-"""Reads a speech encoder out of a checkpoint: ours or fairseq's, pre-trained or fine-tuned with CTC.
+"""Read the speech encoder of a checkpoint: ours or fairseq's, pre-trained or fine-tuned with CTC.
 
 What is read says the network's shape, so that nobody has to repeat it in a configuration. fairseq writes the shape as
 `cfg["model"]` (since 2021) or as a namespace `args` (before), and nests that of the pre-training as `w2v_args` in a
@@ -39,13 +39,13 @@ class EncoderCheckpoint:
         path: the file.
         shape: keys of `SpeechEncoderConfig`, those of `SHAPE_KEYS`.
         normalize: whether it expects clips of mean 0 and variance 1.
-        sample_rate_hz: of the waveforms it expects, Hz; None = not said.
-        weights: of the encoder, named as in `SpeechEncoder`, and of what else stood beside it.
+        sample_rate_hz: sample rate of the waveforms it expects, Hz; None = unknown.
+        weights: weights of the encoder, named as in `SpeechEncoder`, and all others of the file.
         head: "weight" and "bias" of a CTC output layer; empty without one.
-        symbols: what its outputs stand for, fairseq's four first; None = not said.
-        num_updates: how long it was trained.
+        symbols: symbols of its outputs, fairseq's four first; None = unknown.
+        num_updates: number of updates it was trained for.
         cfg: the whole configuration in the file.
-        kind: what the file holds, in words.
+        kind: description of what the file holds.
         long_s: length of the longest recordings that a recogniser was trained on, s; None = not said.
     """
 
@@ -66,7 +66,7 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
     """Read the encoder of a checkpoint.
 
     Args:
-        path: of the file.
+        path: checkpoint file.
 
     Returns:
         Its shape and weights; averaged (EMA) weights are preferred.
@@ -110,7 +110,7 @@ def _mapping(cfg: Any) -> Mapping[str, Any]:
 
 
 def _sections(cfg: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The configurations of encoder and pre-training task, wherever they are."""
+    """Return the configurations of encoder and pre-training task; fairseq keeps them in several places."""
     model = cfg["model"] if isinstance(cfg.get("model"), Mapping) else cfg
     if model.get("w2v_args") is not None:
         return _sections(_mapping(model["w2v_args"]))
@@ -123,7 +123,7 @@ def _head(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _symbols(task_state: Mapping[str, Any]) -> list[str] | None:
-    """Ours keep a list, fairseq's tasks a `Dictionary`."""
+    """Return the symbols: our tasks keep a list, fairseq's a `Dictionary`."""
     if "symbols" in task_state:
         return list(task_state["symbols"])
     dictionary = task_state.get("target_dictionary")
@@ -135,7 +135,7 @@ def load_encoder(encoder: SpeechEncoder, source: EncoderCheckpoint) -> None:
 
     Args:
         encoder: changed in place.
-        source: of `read_encoder`.
+        source: result of `read_encoder`.
 
     Raises:
         ValueError: a tensor is missing or has another shape: the file holds a network of another kind.
@@ -157,11 +157,11 @@ def load_encoder(encoder: SpeechEncoder, source: EncoderCheckpoint) -> None:
 
 
 def warn_of_another_rate(source: EncoderCheckpoint, sample_rate_hz: int) -> None:
-    """Log when a checkpoint's filters heard another sample rate than they will hear now.
+    """Warn when a checkpoint was trained at another sample rate than it will be used at.
 
     Args:
-        source: of `read_encoder`.
-        sample_rate_hz: of the waveforms to come, Hz.
+        source: result of `read_encoder`.
+        sample_rate_hz: sample rate of the waveforms to come, Hz.
     """
     if source.sample_rate_hz not in {None, sample_rate_hz}:
         logger.warning(

@@ -1,4 +1,4 @@
-"""Matrix products by the quickest library at hand.
+"""Matrix products by the fastest library of the machine.
 
 Torch multiplies float32 matrices on x86 by Intel's MKL, which uses half of what processors of other makers can do. The
 oneDNN inside torch does not: on an AMD EPYC 9005 it is 2 to 2.4 times as quick. Everywhere else, and for every other
@@ -125,7 +125,8 @@ def linear(frames: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         (..., O).
     """
     if _is_for_onednn(frames):
-        result: Tensor = _Linear.apply(frames.reshape(-1, frames.shape[-1]), weight, bias)
+        rows = frames.reshape(-1, frames.shape[-1])  # (N, I)
+        result: Tensor = _Linear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
         return result.view(*frames.shape[:-1], len(weight))
     return F.linear(frames, weight, bias)
 

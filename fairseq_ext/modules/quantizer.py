@@ -18,7 +18,7 @@ _TINY = 1e-7
 
 @dataclass
 class Quantized:
-    """Frames as codes.
+    """The codes of frames.
 
     Attributes:
         vectors: (N, G d), the chosen codes side by side.
@@ -34,7 +34,7 @@ class Quantized:
 
 
 class GumbelQuantizer(nn.Module):
-    """Chooses a code per group: by Gumbel noise in training, the likeliest one in evaluation.
+    """Quantiser that chooses a code per group: by Gumbel noise in training, the likeliest one in evaluation.
 
     Args:
         in_dim: C.
@@ -78,7 +78,7 @@ class GumbelQuantizer(nn.Module):
 
     @property
     def num_vars(self) -> int:
-        """All codes, G V: the largest perplexity."""
+        """Return the number of all codes, G V: the largest perplexity."""
         return self.num_groups * self.num_codes
 
     def set_num_updates(self, num_updates: int) -> None:
@@ -95,7 +95,7 @@ class GumbelQuantizer(nn.Module):
 
         Args:
             frames: (N, C).
-            generator: of the noise, on the frames' device; None = torch's own.
+            generator: random generator of the noise, on the frames' device; None = torch's default one.
 
         Returns:
             The codes.
@@ -118,7 +118,7 @@ class GumbelQuantizer(nn.Module):
         )
 
     def _with_noise(self, logits: Tensor, generator: Generator | None) -> Tensor:
-        """One of V, with the gradient of the soft choice (Jang et al. 2016, section 2.2)."""
+        """Choose one of V, with the gradient of the soft choice (Jang et al. 2016, section 2.2)."""
         noise = -torch.empty_like(logits).exponential_(generator=generator).log()
         soft = ((logits + noise) / self.temperature).softmax(2)
         hard = F.one_hot(soft.argmax(2), self.num_codes).to(soft)
@@ -126,7 +126,7 @@ class GumbelQuantizer(nn.Module):
 
 
 def perplexity(shares: Tensor) -> Tensor:
-    """How many codes are in use: the exponential of the entropy.
+    """Return how many codes are in use: the exponential of the entropy.
 
     Args:
         shares: (G, V), each row sums to 1.

@@ -3,13 +3,15 @@
 Shapes: B batch, T frames, F features, H hidden width.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from .pooling import StatisticsPooling
 
-CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM}
 
 
 class RecurrentEncoder(nn.Module):
@@ -43,8 +45,7 @@ class RecurrentEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.pooling = StatisticsPooling()
         self.out_dim = self.pooling.out_dim(2 * hidden)
-        for layer in self.layers:
-            _orthogonal_recurrence(layer)
+        _orthogonal_recurrence(self.layers)
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Encode a padded batch.
@@ -65,7 +66,8 @@ class RecurrentEncoder(nn.Module):
             )
             frames, _ = pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=frames.shape[1])
             frames = norm(frames)  # (B, T', 2 H)
-        return self.pooling(self.dropout(frames), steps)
+        result: Tensor = self.pooling(self.dropout(frames), steps)
+        return result
 
 
 def stack_frames(features: Tensor, lengths: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -86,9 +88,9 @@ def stack_frames(features: Tensor, lengths: Tensor, size: int) -> tuple[Tensor, 
     )
 
 
-def _orthogonal_recurrence(layer: nn.RNNBase) -> None:
+def _orthogonal_recurrence(layers: nn.Module) -> None:
     """Start hidden-to-hidden weights as rotations, which neither shrink nor blow up (Saxe et al. 2014)."""
-    for name, parameter in layer.named_parameters():
-        if name.startswith("weight_hh"):
-            for gate in parameter.data.split(layer.hidden_size):
+    for name, parameter in layers.named_parameters():
+        if ".weight_hh" in name:  # (gates H, H)
+            for gate in parameter.data.split(parameter.shape[1]):
                 nn.init.orthogonal_(gate)

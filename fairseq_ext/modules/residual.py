@@ -47,7 +47,7 @@ class ResidualBlock2d(nn.Module):
 
     Args:
         width: W.
-        dropout: of whole planes between the two; a probability.
+        dropout: dropout of whole planes between the two; a probability.
     """
 
     def __init__(self, width: int, dropout: float) -> None:
@@ -74,7 +74,7 @@ class ResidualBlock2d(nn.Module):
 
 
 def halve_lengths(lengths: Tensor) -> Tensor:
-    """Lengths after a convolution of stride 2 with padding of half its kernel.
+    """Return the lengths after a convolution of stride 2 with padding of half its kernel.
 
     Args:
         lengths: (B,), frames.

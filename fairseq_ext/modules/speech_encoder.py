@@ -36,10 +36,10 @@ class SpeechEncoderConfig(TransformerConfig):
         metadata={"help": "gabor = the first convolution starts as a filterbank on the mel scale; random"},
     )
     dropout_input: float = field(
-        default=0.0, metadata={"help": "of what enters the transformer; a probability"}
+        default=0.0, metadata={"help": "dropout of the transformer's input; a probability"}
     )
     dropout_features: float = field(
-        default=0.0, metadata={"help": "of what the targets are made from; a probability"}
+        default=0.0, metadata={"help": "dropout of the quantiser's input; a probability"}
     )
     feature_grad_mult: float = field(
         default=1.0, metadata={"help": "scales the gradient of the convolutions; 0 = they are frozen"}
@@ -48,7 +48,7 @@ class SpeechEncoderConfig(TransformerConfig):
 
 @dataclass
 class EncoderOutput:
-    """What the encoder makes of a batch.
+    """The output of the encoder for a batch.
 
     Attributes:
         frames: (B, T, D).
@@ -87,11 +87,11 @@ class SpeechEncoder(nn.Module):
 
     @property
     def hop_samples(self) -> int:
-        """Samples from one frame to the next."""
+        """Return the number of samples from one frame to the next."""
         return hop_samples(self.feature_extractor.layers)
 
     def frame_lengths(self, num_samples: Tensor) -> Tensor:
-        """Frames that clips give.
+        """Return the number of frames of clips.
 
         Args:
             num_samples: (B,).
@@ -122,7 +122,7 @@ class SpeechEncoder(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.feature_grad_mult > 0):
             frames = self.feature_extractor(source, lengths)  # (B, T, C)
         if frames.requires_grad and self.feature_grad_mult != 1.0:
-            frames = _ScaleGradient.apply(frames, self.feature_grad_mult)
+            frames = _ScaleGradient.apply(frames, self.feature_grad_mult)  # type: ignore[no-untyped-call]
         return frames, None if lengths is None else self.frame_lengths(lengths)
 
     def features(self, source: Tensor, padding_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -202,11 +202,11 @@ class _ScaleGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, frames: Tensor, scale: float) -> Tensor:
-        """Hand on."""
+        """Return the frames unchanged."""
         ctx.scale = scale  # type: ignore[attr-defined]
         return frames.view_as(frames)
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
-        """Scale."""
+        """Scale the gradient."""
         return gradient * ctx.scale, None  # type: ignore[attr-defined]

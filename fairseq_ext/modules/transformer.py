@@ -40,20 +40,23 @@ class TransformerConfig:
     encoder_ffn_embed_dim: int = field(default=3072, metadata={"help": "width inside the feed-forward parts"})
     encoder_attention_heads: int = field(default=12, metadata={"help": "H, attention heads; divides D"})
     activation_fn: str = field(
-        default="gelu", metadata={"help": "of the feed-forward parts: gelu, gelu_fast, relu, swish, tanh"}
+        default="gelu",
+        metadata={"help": "activation of the feed-forward parts: gelu, gelu_fast, relu, swish, tanh"},
     )
     layer_norm_first: bool = field(
         default=False, metadata={"help": "norm before each part (large models), not after (base models)"}
     )
-    dropout: float = field(default=0.1, metadata={"help": "after each part of a layer; a probability"})
+    dropout: float = field(
+        default=0.1, metadata={"help": "dropout after each part of a layer; a probability"}
+    )
     attention_dropout: float = field(
-        default=0.1, metadata={"help": "of the attention weights; a probability"}
+        default=0.1, metadata={"help": "dropout of the attention weights; a probability"}
     )
     activation_dropout: float = field(
-        default=0.0, metadata={"help": "inside the feed-forward parts; a probability"}
+        default=0.0, metadata={"help": "dropout inside the feed-forward parts; a probability"}
     )
     encoder_layerdrop: float = field(
-        default=0.0, metadata={"help": "a layer is left out of an update; a probability"}
+        default=0.0, metadata={"help": "probability that an update skips a layer"}
     )
     conv_pos: int = field(default=128, metadata={"help": "K, kernel of the relative positions, frames"})
     conv_pos_groups: int = field(
@@ -62,9 +65,9 @@ class TransformerConfig:
     relative_position_embedding: bool = field(
         default=False, metadata={"help": "add a learnt bias per distance to the attention (WavLM)"}
     )
-    num_buckets: int = field(default=320, metadata={"help": "N, distances told apart (WavLM: 320)"})
+    num_buckets: int = field(default=320, metadata={"help": "N, number of buckets of distances (WavLM: 320)"})
     max_distance: int = field(
-        default=800, metadata={"help": "beyond it all distances are one, frames (WavLM: 800)"}
+        default=800, metadata={"help": "distance from which all share one bucket, frames (WavLM: 800)"}
     )
     gru_rel_pos: bool = field(
         default=False, metadata={"help": "let each frame gate its relative position bias (WavLM)"}
@@ -120,12 +123,15 @@ class TransformerLayer(nn.Module):
         attend, feed = self.self_attn, self._feed_forward
         if self.norm_first:
             frames = frames + self.dropout(attend(self.self_attn_layer_norm(frames), valid, bias))
-            return frames + self.dropout(feed(self.final_layer_norm(frames)))
-        frames = self.self_attn_layer_norm(frames + self.dropout(attend(frames, valid, bias)))
-        return self.final_layer_norm(frames + self.dropout(feed(frames)))
+            result: Tensor = frames + self.dropout(feed(self.final_layer_norm(frames)))
+        else:
+            frames = self.self_attn_layer_norm(frames + self.dropout(attend(frames, valid, bias)))
+            result = self.final_layer_norm(frames + self.dropout(feed(frames)))
+        return result
 
     def _feed_forward(self, frames: Tensor) -> Tensor:
-        return self.fc2(self.activation_dropout(self.activation(self.fc1(frames))))
+        result: Tensor = self.fc2(self.activation_dropout(self.activation(self.fc1(frames))))
+        return result
 
 
 class TransformerEncoder(nn.Module):
@@ -165,7 +171,8 @@ class TransformerEncoder(nn.Module):
         frames = self._with_positions(frames, valid)
         # A clip too short for a frame still needs a key, or its softmax is 0 / 0.
         keys = None if lengths is None else valid_mask(lengths.clamp(min=1), frames.shape[1])
-        bias = self.layers[0].self_attn.position_bias(frames.shape[1]) if len(self.layers) else None
+        first = self.layers[0] if len(self.layers) else None
+        bias = first.self_attn.position_bias(frames.shape[1]) if isinstance(first, TransformerLayer) else None
         hidden = [frames]
         for layer in self.layers:
             if not self._is_dropped():
@@ -178,10 +185,11 @@ class TransformerEncoder(nn.Module):
         if valid is not None:
             frames = frames.masked_fill(~valid[:, :, None], 0.0)
         frames = frames + self.pos_conv(frames)
-        return self.dropout(frames if self.norm_first else self.layer_norm(frames))
+        result: Tensor = self.dropout(frames if self.norm_first else self.layer_norm(frames))
+        return result
 
     def _is_dropped(self) -> bool:
-        """Drawn on the host from torch's generator: fairseq seeds it per update, the same on every rank."""
+        """Draw on the host from torch's generator: fairseq seeds it per update, the same on every rank."""
         return self.training and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
 
 

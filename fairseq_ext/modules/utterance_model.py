@@ -52,12 +52,16 @@ class Encoder(Protocol):
         ...
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """As of `nn.Module`."""
+        """Return the parameters, as `nn.Module` does."""
+        ...
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch training mode, as `nn.Module` does."""
         ...
 
 
 class AudioTask(Protocol):
-    """What `build_model` reads of its task."""
+    """The attributes of a task that `build_model` reads."""
 
     num_classes: int
     sample_rate_hz: int
@@ -68,7 +72,7 @@ class UtteranceModel(BaseFairseqModel, ABC):
 
     Args:
         config: the model's keys.
-        sample_rate_hz: of the waveforms, Hz.
+        sample_rate_hz: sample rate of the waveforms, Hz.
         num_classes: C; 0 = no classifier.
     """
 
@@ -178,10 +182,10 @@ class UtteranceModel(BaseFairseqModel, ABC):
     def get_normalized_probs(
         self, net_output: Mapping[str, Tensor | None], log_probs: bool, sample: Any = None
     ) -> Tensor:
-        """Probabilities of the classes (called by fairseq).
+        """Return the probabilities of the classes (called by fairseq).
 
         Args:
-            net_output: what `forward` returned.
+            net_output: result of `forward`.
             log_probs: return their logarithm.
             sample: the batch; not used.
 

@@ -1,8 +1,9 @@
-"""What the tasks that read recordings share: keys, splits, validation of the averaged weights. Registers nothing."""
+"""Shared parts of the tasks that read recordings: keys, splits, validation of the averaged weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
@@ -49,7 +50,7 @@ def read_split(
     dataset: type[AudioDataset] = AudioDataset,
     **options: Any,
 ) -> AudioDataset:
-    """Open a split. Nothing is left out of a split that is scored, however short.
+    """Open a split. A split that is scored keeps all its recordings, however short.
 
     Args:
         cfg: the task's keys.
@@ -62,7 +63,9 @@ def read_split(
     Returns:
         The dataset.
     """
-    distort = WaveformAugment(WaveformAugmentConfig(**cfg.augment)) if augment else None
+    distort = (
+        WaveformAugment(WaveformAugmentConfig(**cast(Mapping[str, Any], cfg.augment))) if augment else None
+    )
     return dataset(
         AudioIndex(Path(cfg.data) / f"{split}.tsv"),
         cfg.sample_rate_hz,
@@ -77,7 +80,7 @@ def read_split(
 
 
 class AudioTask(FairseqTask):
-    """What fairseq calls on every task; a subclass adds `load_dataset` and `num_classes`.
+    """Base class of our tasks; a subclass adds `load_dataset` and `num_classes`.
 
     Args:
         cfg: see `AudioTaskConfig`.
@@ -118,12 +121,12 @@ class AudioTask(FairseqTask):
         return super().valid_step(sample, model if ema_model is None else ema_model, criterion)
 
     def max_positions(self) -> None:
-        """No limit: long recordings are cut by `max_duration_s`."""
+        """Return no limit: long recordings are cut by `max_duration_s`."""
 
     @property
     def source_dictionary(self) -> None:
-        """None: the input is sound."""
+        """Return None: the input is audio."""
 
     @property
     def target_dictionary(self) -> None:
-        """None: classes are not a fairseq dictionary."""
+        """Return None: classes are not a fairseq dictionary."""

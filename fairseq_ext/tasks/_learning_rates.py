@@ -21,7 +21,7 @@ def per_parameter_lr(optimizer: Any, model: Any, key: str) -> Iterator[None]:
     Args:
         optimizer: fairseq's.
         model: its parameters have `optim_overrides` where they are marked.
-        key: of the model's configuration, for the message.
+        key: key of the model's configuration, for the message.
 
     Yields:
         Once, for the step.
@@ -62,7 +62,7 @@ def _scale(parameter: Any) -> float:
 
 
 def _divided(group: Group) -> list[Group]:
-    """A group for each scale."""
+    """Return a parameter group for each scale."""
     members: dict[float, list[Any]] = {}
     for parameter in group["params"]:
         members.setdefault(_scale(parameter), []).append(parameter)

@@ -53,13 +53,13 @@ class ExtAudioClassificationTask(AudioTask):
 
     @property
     def streams(self) -> dict[str, list[str]]:
-        """Stream -> classes, in the order of the network's outputs."""
+        """Return stream -> classes, in the order of the network's outputs."""
         names = self.state.class_names
         return dict(names) if isinstance(names, Mapping) else {self.cfg.label: list(names)}
 
     @property
     def class_names(self) -> list[str]:
-        """The classes of the only stream, in the order of the network's outputs.
+        """Return the classes of the only stream, in the order of the network's outputs.
 
         Raises:
             ValueError: there are several streams.
@@ -73,7 +73,7 @@ class ExtAudioClassificationTask(AudioTask):
 
     @property
     def num_classes(self) -> int:
-        """How many classes the only stream has."""
+        """Return the number of classes of the only stream."""
         return len(self.class_names)
 
     def class_counts(self) -> dict[str, list[int]]:
@@ -138,7 +138,7 @@ class ExtAudioClassificationTask(AudioTask):
         """Refuse to continue with other classes than before (called by fairseq on resuming).
 
         Args:
-            state: what `get_checkpoint_dict` put there.
+            state: result of `get_checkpoint_dict`.
 
         Raises:
             ValueError: a dictionary has changed.

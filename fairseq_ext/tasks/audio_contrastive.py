@@ -19,7 +19,7 @@ class AudioContrastiveConfig(AudioTaskConfig):
 
 @register_task("ext_audio_contrastive", dataclass=AudioContrastiveConfig)
 class ExtAudioContrastiveTask(AudioTask):
-    """Tell two views of one recording from views of others."""
+    """The task of telling two views of one recording from views of others."""
 
     num_classes = 0
 

@@ -52,12 +52,12 @@ class ExtAudioCtcTask(AudioTask):
 
     @property
     def symbols(self) -> list[str]:
-        """What the network's outputs stand for, fairseq's four first."""
+        """Return the symbols of the network's outputs, fairseq's four first."""
         return list(self.state.symbols)
 
     @property
     def target_dictionary(self) -> Dictionary:
-        """The symbols as fairseq's own criterions and decoders take them."""
+        """Return the symbols as fairseq's own criterions and decoders take them."""
         dictionary = Dictionary()
         for symbol in self.symbols[len(SPECIAL_SYMBOLS) :]:
             dictionary.add_symbol(symbol)
@@ -84,7 +84,7 @@ class ExtAudioCtcTask(AudioTask):
         return model
 
     def frame_lengths(self, num_samples: NDArray[Any]) -> NDArray[Any]:
-        """Frames that the network gives.
+        """Return the number of frames that the network gives.
 
         Args:
             num_samples: (rows,).
@@ -144,7 +144,7 @@ class ExtAudioCtcTask(AudioTask):
         """Refuse to continue with another dictionary than before (called by fairseq on resuming).
 
         Args:
-            state: what `get_checkpoint_dict` put there.
+            state: result of `get_checkpoint_dict`.
 
         Raises:
             ValueError: the dictionary has changed.

@@ -35,7 +35,7 @@ class AudioPretrainingConfig(AudioTaskConfig):
 
 @register_task("ext_audio_pretraining", dataclass=AudioPretrainingConfig)
 class ExtAudioPretrainingTask(AudioTask):
-    """Predict what is masked from what is around it."""
+    """The task of predicting masked frames from their context."""
 
     num_classes = 0
 

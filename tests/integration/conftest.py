@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from preloaded import Preloaded
 
-# What fairseq must be told to join two ranks of torchrun on a CPU.
+# Settings that let fairseq join two ranks of torchrun on a CPU.
 JOINED = (
     "distributed_training.distributed_world_size=2",
     "distributed_training.distributed_init_method=env://",
@@ -37,7 +37,7 @@ def _kill_after(preloaded: Preloaded, command: list[str], folder: Path, update: 
 
 
 def _differences(first: Any, second: Any) -> dict[str, float]:
-    """Entries of two state dicts that are not bitwise equal, with the largest distance."""
+    """Compare two state dicts: entries that are not bitwise equal, with the largest distance."""
     import torch
 
     assert first.keys() == second.keys()
@@ -81,17 +81,17 @@ def _torchrun(command: list[str], folder: Path) -> subprocess.CompletedProcess[s
 def _two_ranks(
     preloaded: Preloaded, command: list[str], folder: Path, *, joined: bool = True
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a training as two ranks, told what torchrun tells them; unless `joined`, fairseq is not told of them.
+    """Run a training as two ranks in torchrun's environment; unless `joined`, fairseq does not join them.
 
     Returns:
         What both say; its exit status is 0 when both have that.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": "2"}
+    environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": "2"}
     ranks, logs = [], [folder / f"rank{rank}.log" for rank in range(2)]
     for rank, log in enumerate(logs):
         options = [*(JOINED if joined else ()), f"distributed_training.distributed_rank={rank}"]
-        env = os.environ | told | {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"}
+        env = os.environ | environment | {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"}
         ranks.append(preloaded.start([*command, *options], log, log, cwd=folder, env=env))
     failed = [status for status in [rank.wait() for rank in ranks] if status]
     said = "".join(log.read_text(encoding="utf-8") for log in logs)
@@ -106,7 +106,7 @@ def kill_after(preloaded: Preloaded) -> Callable[[list[str], Path, int], None]:
 
 @pytest.fixture(scope="session")
 def differences() -> Callable[[Any, Any], dict[str, float]]:
-    """Entries of two state dicts that are not bitwise equal, with the largest distance."""
+    """Compare two state dicts: entries that are not bitwise equal, with the largest distance."""
     return _differences
 
 
@@ -118,5 +118,5 @@ def torchrun() -> Callable[[list[str], Path], subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def two_ranks(preloaded: Preloaded) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Run a training as two ranks, told what torchrun tells them."""
+    """Run a training as two ranks in the environment that torchrun gives them."""
     return partial(_two_ranks, preloaded)

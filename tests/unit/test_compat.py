@@ -1,4 +1,4 @@
-"""The mends: copies that are whole or absent, checkpoints that load, launches that are refused."""
+"""The fixes of `compat`: copies that are whole or absent, checkpoints that load, launches that are refused."""
 
 import argparse
 import logging

@@ -226,7 +226,7 @@ def test_dictionary_of_another_size_is_named(path: Path, tmp_path: Path) -> None
 
 
 def test_loader_of_classifiers_points_here(path: Path) -> None:
-    with pytest.raises(ValueError, match=r"load it with checkpoints\.recognizer\.load_recognizer"):
+    with pytest.raises(ValueError, match=r"load it with inference\.recognizer\.load_recognizer"):
         load_model(path)
 
 

@@ -56,9 +56,7 @@ def test_row_without_any_class_is_an_error(stated: Path) -> None:
     report = preflight.check(stated, PLAIN)
     found = find(report, "no class in any label stream")
     assert (found.count, report.ok) == (40, False)
-    assert found.examples[0].endswith(
-        "test.accent:61: the lines of accent or gender are all empty"
-    )
+    assert found.examples[0].endswith("test.accent:61: the lines of accent or gender are all empty")
     assert [finding.kind.problem for finding in report.findings] == [found.kind.problem]
 
 
