@@ -140,7 +140,7 @@ def test_writer_and_reader_stream(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"id": "a\tb"}, "the id 'a..tb' has tabs"),
+        ({"id": "a\tb"}, "the id 'a.{1,2}tb' has tabs"),
         ({"id": "a\nb"}, "the id .* has tabs, line ends"),
         ({"id": ""}, "the id is empty"),
         ({"id": "same"}, r"train\.meta\.tsv:3: the id 'same' occurs twice \(first on line 2\)"),
@@ -199,7 +199,7 @@ def test_exception_of_the_source_leaves_nothing(tmp_path: Path) -> None:
         ("train.tsv", b"/c\na.wav\n", r"train\.tsv:2: expected 2 tab-separated columns, found 1; write"),
         ("train.tsv", b"/c\na.wav\t1\t2\n", r"train\.tsv:2: expected 2 tab-separated columns, found 3"),
         ("train.tsv", b"/c\na.wav\tx\n", r"train\.tsv:2: 'x' is no number of samples"),
-        ("train.tsv", b"/c\na.wav\t-1\n", r"train\.tsv:2: is no number of samples"),
+        ("train.tsv", b"/c\na.wav\t-1\n", r"train\.tsv:2: '-1' is no number of samples"),
         ("train.tsv", b"/c\r\na.wav\t1\r\n", r"train\.tsv:1: .*carriage return; run sed"),
         ("train.tsv", b"\xef\xbb\xbf/c\na.wav\t1\n", r"train\.tsv:1: .*byte-order mark"),
         ("train.tsv", b"/c\n\xe0.wav\t1\n", r"train\.tsv:2: it is not UTF-8"),
