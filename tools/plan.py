@@ -380,7 +380,7 @@ def check_starts(trainings: Sequence[Training]) -> None:
     """Raise FileNotFoundError for the first training whose start is missing."""
     for training in trainings:
         if training.start and not training.start.is_file():
-            raise FileNotFoundError(training.origin.format(training.start))
+            raise FileNotFoundError(training.origin.replace("{}", str(training.start)))
 
 
 def tool_options(plan: Plan, tool: str, choice: Choice) -> list[str]:
