@@ -2,7 +2,7 @@
 #
 # A run.sh sets `recipe` (its folder's name) and `stages` (an array of names, each with a function stage_<name>). It may
 # define `recipe_option NAME VALUE` and `recipe_flag NAME` for further options, with `recipe_help` for their help text;
-# `help_of` holds the help of the common ones. Then it calls `run_recipe "$@"`. What is trained stands in plan.yaml, which
+# `help_of` holds the help of the common ones. Then it calls `run_recipe "$@"`. What is trained is listed in plan.yaml, which
 # tools/plan.py expands; an option that decides about it is added to `choices`.
 # Every step looks for what it has already made, so a run that was killed continues where it stopped.
 # shellcheck shell=bash disable=SC2034,SC2154  # run.sh sets and reads these
@@ -18,9 +18,9 @@ declare -A help_of=(
   [jobs]='trainings side by side                      (default: 2)'
 )
 export HYDRA_FULL_ERROR=1 PYTHONUNBUFFERED=1
-# In a log file each state of a progress bar is a line of its own: one in ten seconds is enough.
+# A log file gets a line for each state of a progress bar: one in ten seconds is enough.
 [ -t 2 ] || export TQDM_MININTERVAL=${TQDM_MININTERVAL:-10}
-# Small networks lose time to threads: the cores go to trainings side by side instead.
+# Threads slow small networks down: the cores are used by trainings side by side instead.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
 [ -x "$repo/.venv/bin/python" ] && PATH=$repo/.venv/bin:$PATH
 
@@ -96,7 +96,7 @@ lock_run() {
   exec 9>"$out/.lock"
   command -v flock >/dev/null || return 0
   flock -n 9 && return
-  log "another run is using $out (or one that was killed is still letting go); waiting up to 30 s"
+  log "another run is using $out (or the trainings of a killed run still end); waiting up to 30 s"
   flock -w 30 9 || die "$out is in use by another run; wait for it, stop it, or choose another --out"
 }
 
@@ -160,8 +160,8 @@ train_all() {
     die "a training failed; fix what its log names and give the same command again"
 }
 
-# Check the manifests of every partition at a sample rate of $1 Hz; $2... are more options. Controls, whose names have "leaky" in them, may share
-# speakers. The tables of what was found go to check.txt; an error stops the run.
+# Check the manifests of every partition at a sample rate of $1 Hz, with the options that follow. Controls, whose names have
+# "leaky" in them, may share speakers. The tables of what was found go to check.txt; an error stops the run.
 check_manifests() {
   local found=$out/check.unfinished.txt sound controls
   mapfile -t sound < <(list_partitions | grep -v leaky)

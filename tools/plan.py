@@ -47,7 +47,7 @@ LAST_CHECKPOINT = "checkpoint_last.pt"
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of `trainings`; the module says what each key means."""
+    """An entry of `trainings`; the docstring of the module explains the keys."""
 
     system: tuple[str, ...]
     partitions: tuple[str, ...]
@@ -61,7 +61,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Size:
-    """What a --size changes; the module says what each key means."""
+    """What a --size changes; the docstring of the module explains the keys."""
 
     settings: tuple[str, ...] = ()
     labels: str = ""
@@ -102,7 +102,7 @@ class Choice:
     Attributes:
         seeds: trainings have the seeds 1 to this one.
         size: name of the size; empty for the settings of conf/*.yaml.
-        smoke: take the size `smoke`, whatever `size` says.
+        smoke: take the size `smoke` instead of `size`.
         experiments: names of those to train; empty for the plan's own choice.
         labels: patterns of partitions with labels, with commas between them; empty for those of the size.
         pretrained: checkpoint that takes the place of every `start`; empty for none.
@@ -157,16 +157,16 @@ class Training:
         return f"{self.partition}/{self.system} seed {self.seed}"
 
 
-def _build(kind: Any, content: Any, where: str, **given: Any) -> Any:
+def _build(cls: Any, content: Any, where: str, **given: Any) -> Any:
     """Make a dataclass of a mapping; raise ValueError for keys that it lacks, and where one is missing."""
     if not isinstance(content, dict):
         raise ValueError(f"{where}: expected keys with values, found {content!r}; see tools/plan.py --help")
-    known = [f.name for f in fields(kind) if f.name not in given]
+    known = [f.name for f in fields(cls) if f.name not in given]
     if unknown := [str(key) for key in content if key not in known]:
         raise ValueError(f"{where}: unknown key {unknown[0]!r}; choose from {', '.join(known)}")
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
     try:
-        return kind(**given, **values)
+        return cls(**given, **values)
     except TypeError as error:
         raise ValueError(f"{where}: {str(error).partition(') ')[2]}; see tools/plan.py --help") from error
 
@@ -315,16 +315,18 @@ def _matching(manifests: Path, pattern: str) -> list[str]:
 
 def _labels(plan: Plan, choice: Choice, manifests: Path) -> list[str]:
     known = list(dict.fromkeys(name for pattern in plan.labels for name in _matching(manifests, pattern)))
-    asked = choice.labels or _size(plan, choice).labels or ",".join(plan.labels)
+    chosen = choice.labels or _size(plan, choice).labels or ",".join(plan.labels)
     found: list[str] = []
-    for pattern in asked.split(","):
+    for pattern in chosen.split(","):
         matching = [name for name in known if fnmatch(name, pattern)]
         # a corpus may be too small for a pattern, but a name must be there
         if not matching and not re.search(r"[*?]", pattern):
-            raise ValueError(f"--labels {asked}: {manifests} has no {pattern}; choose from {' '.join(known)}")
+            raise ValueError(
+                f"--labels {chosen}: {manifests} has no {pattern}; choose from {' '.join(known)}"
+            )
         found += [name for name in matching if name not in found]
     if not found:
-        raise ValueError(f"--labels {asked}: nothing in {manifests} matches; choose from {' '.join(known)}")
+        raise ValueError(f"--labels {chosen}: nothing in {manifests} matches; choose from {' '.join(known)}")
     return found
 
 
@@ -363,7 +365,7 @@ def _checkpoint(run: Path, name: str, seed: int) -> Path:
 
 
 def _sized(plan: Plan, config: str, system: str, choice: Choice) -> Iterator[str]:
-    """Yield overlays and settings of the size, then what --set says, which so has the last word.
+    """Yield overlays and settings of the size, then those of --set, which come last so that they win.
 
     An overlay is for every training (size/), for those of a config (finetune_size/), or for those of one of its systems
     (finetune_random_size/, for ctc_random).
@@ -380,7 +382,7 @@ def check_starts(trainings: Sequence[Training]) -> None:
     """Raise FileNotFoundError for the first training whose start is missing."""
     for training in trainings:
         if training.start and not training.start.is_file():
-            raise FileNotFoundError(training.origin.format(training.start))
+            raise FileNotFoundError(training.origin.replace("{}", str(training.start)))
 
 
 def tool_options(plan: Plan, tool: str, choice: Choice) -> list[str]:
@@ -410,7 +412,12 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     add("--seeds", type=int, default=1, help="seeds 1 to this one (default: %(default)s)")
     add("--size", default="", help="name of a size (default: the settings of conf/*.yaml)")
     add("--smoke", action="store_true", help="take the size smoke")
-    add("--experiments", default="", metavar="A,B,...", help="what to train (default: as plan.yaml says)")
+    add(
+        "--experiments",
+        default="",
+        metavar="A,B,...",
+        help="what to train (default: the choice of plan.yaml)",
+    )
     add("--labels", default="", metavar="A,B,...", help="partitions with labels, or patterns of them")
     add("--pretrained", default="", metavar="FILE", help="checkpoint that replaces pre-training")
     add(
@@ -471,7 +478,7 @@ def lines(args: argparse.Namespace) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print what was asked for, or why that cannot be."""
+    """Print the answer, or the reason why there is none."""
     args = parse_args()
     try:
         print("".join(f"{line}\n" for line in lines(args)), end="")

@@ -3,7 +3,7 @@
 
 That process has imported fairseq, which takes 5 to 10 s of a core, longer than many a training of a smoke run. Finished
 trainings are skipped, killed ones continue (fairseq picks up checkpoint_last.pt), and all of them end with the run.sh
-that asked for them. tools/plan.py says what a stage trains.
+that started them. tools/plan.py lists what a stage trains.
 """
 
 import argparse
@@ -165,7 +165,7 @@ def run(waiting: list[Job], args: argparse.Namespace, bar: "tqdm[NoReturn]") -> 
     """Run trainings; after a failure those under way come to their end, and no other begins.
 
     Returns:
-        Whether all succeeded. Exits when the process that asked is gone.
+        Whether all succeeded. Exits when the process of run.sh is gone.
     """
     running: dict[int, tuple[Job, float]] = {}
     ok, shown = True, time.monotonic()

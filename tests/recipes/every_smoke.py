@@ -9,9 +9,9 @@ from fairseq_ext.report.results import stale_results_page
 
 
 def test_smoke_ends_with_results_and_report(smoke: Path) -> None:
-    rows = results(smoke)["systems"]
-    assert rows
-    assert {row["data"] for row in rows} == {"synthetic"}
+    scored = results(smoke)["systems"]
+    assert scored
+    assert {system["data"] for system in scored} == {"synthetic"}
     assert stale_results_page(smoke) is None
     assert "synthetic" in (smoke / "RESULTS.md").read_text(encoding="utf-8")
     page = (smoke / "report.html").read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ def test_every_training_is_scored(smoke: Path) -> None:
         path for path in trained if path.parts[0] == "accent_gender"
     }  # scored as accent and as gender
     assert trained - elsewhere <= scored
-    listed = {(row["partition"], row["system"], row["seed"]) for row in results(smoke)["systems"]}
+    listed = {(system["partition"], system["system"], system["seed"]) for system in results(smoke)["systems"]}
     assert listed == {
         ("/".join(p.parts[:-2]), p.parts[-2], int(p.parts[-1].removeprefix("seed"))) for p in scored
     }

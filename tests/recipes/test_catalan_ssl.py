@@ -14,7 +14,7 @@ RECIPE = REPOSITORY / "recipes" / "catalan_ssl"
 
 
 def test_catalan_covers_every_system(smoke: Path) -> None:
-    found = {(row["partition"], row["system"]) for row in results(smoke)["systems"]}
+    found = {(system["partition"], system["system"]) for system in results(smoke)["systems"]}
     expected = {("ssl", "wav2vec2"), ("asr", "ctc_pretrained"), ("asr", "ctc_random")}
     for partition in ("accent", "gender", "accent_leaky", "gender_leaky"):
         expected |= {(partition, "encoder_head"), (partition, "majority")}
@@ -23,15 +23,15 @@ def test_catalan_covers_every_system(smoke: Path) -> None:
 
 
 def test_catalan_compares_at_equal_updates_with_and_without_language_model(smoke: Path) -> None:
-    rows = [row for row in results(smoke)["systems"] if row["partition"] == "asr"]
-    assert len({row["num_updates"] for row in rows}) == 1
-    assert len({row["num_parameters"] for row in rows}) == 1
-    assert all(set(row["decoders"]) == {"greedy", "lm"} for row in rows)
+    scored = [system for system in results(smoke)["systems"] if system["partition"] == "asr"]
+    assert len({system["num_updates"] for system in scored}) == 1
+    assert len({system["num_parameters"] for system in scored}) == 1
+    assert all(set(system["decoders"]) == {"greedy", "lm"} for system in scored)
 
 
 def test_catalan_explains_both_recognisers(smoke: Path) -> None:
-    for row in ("ctc_pretrained", "ctc_random"):
-        assert (smoke / "attribution" / f"asr-{row}-seed1-hit_rates.json").exists()
+    for system in ("ctc_pretrained", "ctc_random"):
+        assert (smoke / "attribution" / f"asr-{system}-seed1-hit_rates.json").exists()
     assert "pointing" in (smoke / "RESULTS.md").read_text(encoding="utf-8").lower()
 
 

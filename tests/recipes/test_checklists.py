@@ -143,7 +143,7 @@ def added(copy: Path, commands: list[str]) -> Path:
 def test_a_copied_recipe_with_a_new_model_ends_with_every_section(added: Path) -> None:
     out = added / "runs" / "shouts"
     run(added, added / "recipes" / "shouts" / "run.sh", "--out", out, *OPTIONS)
-    found = {(row["partition"].split("/")[0], row["system"]) for row in results(out)["systems"]}
+    found = {(system["partition"].split("/")[0], system["system"]) for system in results(out)["systems"]}
     partitions, systems = ("leave_one_speaker_out", "leaky"), ("temporal_cnn", "shout_cnn")
     assert found == {(partition, system) for partition in partitions for system in systems}
     page = (out / "report.html").read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ CIRCUMSTANCES = ("command", "train_s", "commit")
 
 
 def test_digits_cover_every_partition_and_system(smoke: Path) -> None:
-    found = {(row["partition"].split("/")[0], row["system"]) for row in results(smoke)["systems"]}
+    found = {(system["partition"].split("/")[0], system["system"]) for system in results(smoke)["systems"]}
     best = json.loads((RECIPE / "report.json").read_text(encoding="utf-8"))["best"]
     systems = {"linear", "rnn", "lstm", "temporal_cnn", best}
     expected = {("published", name) for name in systems}
@@ -36,9 +36,9 @@ def test_digits_cover_every_partition_and_system(smoke: Path) -> None:
 def figures(out: Path, partition: str) -> list[dict[str, Any]]:
     """Return the scores of supervised training on a partition, without what may differ between runs."""
     found = sorted((out / "scores" / partition).rglob("metrics.json"))
-    rows = [json.loads(path.read_text(encoding="utf-8")) for path in found]
-    kept = [row for row in rows if "sim" not in row["system"] and "probe" not in row["system"]]
-    return [{key: value for key, value in row.items() if key not in CIRCUMSTANCES} for row in kept]
+    scored = [json.loads(path.read_text(encoding="utf-8")) for path in found]
+    kept = [system for system in scored if "sim" not in system["system"] and "probe" not in system["system"]]
+    return [{key: value for key, value in system.items() if key not in CIRCUMSTANCES} for system in kept]
 
 
 def wait_until_free(out: Path) -> None:
