@@ -53,7 +53,7 @@ class Exported:
 
     @torch.no_grad()
     def layers(self, source: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the last frames and the output of each layer; `hidden_states` differs between versions of transformers."""
+        """Return the last frames and the output of each layer; `hidden_states` differs between versions."""
         outputs: list[Tensor] = []
         base = getattr(self.network, self.network.base_model_prefix, self.network)
         hooks = [
