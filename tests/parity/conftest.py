@@ -1,4 +1,4 @@
-"""Random models of Hugging Face's, saved as users have them."""
+"""Random models of Hugging Face's classes, saved as users have them."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ class Exported:
 
     @torch.no_grad()
     def layers(self, source: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Last frames and the output of each layer; what `hidden_states` holds differs between versions."""
+        """Return the last frames and the output of each layer; `hidden_states` differs between versions."""
         outputs: list[Tensor] = []
         base = getattr(self.network, self.network.base_model_prefix, self.network)
         hooks = [
@@ -69,7 +69,7 @@ class Exported:
 
 
 def _randomise(network: Any) -> Any:
-    """Weights far from their initial values: each norm and bias counts."""
+    """Move the weights far from their initial values, so that each norm and bias counts."""
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -111,7 +111,7 @@ def _export(
     )
     network = _randomise(getattr(transformers, f"{name}{head}")(config))
     if head == "ForCTC":
-        with torch.no_grad():  # letters are to be heard: special tokens would leave nothing to compare
+        with torch.no_grad():  # letters are to win: of special tokens nothing would be left to compare
             for row, token in enumerate(tokens):
                 network.lm_head.bias[row] -= 20.0 if token in {"<s>", "</s>", "<unk>", "[UNK]"} else 0.0
     network.save_pretrained(folder, **(save or {}))
@@ -125,6 +125,6 @@ def _export(
 
 @pytest.fixture(scope="session")
 def export() -> Callable[..., Exported]:
-    """Makes a random model and saves it: folder, family, class ("ForCTC", "Model", ...), sizes."""
+    """Make a random model and save it: folder, family, class ("ForCTC", "Model", ...), sizes."""
     pytest.importorskip("transformers")
     return _export

@@ -30,7 +30,7 @@ Export = Callable[..., Any]
 
 
 def tensors(folder: Path) -> dict[str, Tensor]:
-    """Weights of a folder."""
+    """Return the weights of a folder."""
     from safetensors.torch import load_file
 
     found: dict[str, Tensor] = load_file(folder / "model.safetensors")
@@ -38,7 +38,7 @@ def tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def assert_same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Same names, types and bits."""
+    """Check that names, types and bits are the same."""
     assert set(found) == set(expected)
     for name, value in expected.items():
         assert found[name].dtype == value.dtype, name
@@ -46,7 +46,7 @@ def assert_same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
 
 
 def transcribe_there(folder: Path, source: Tensor) -> list[str]:
-    """What transformers hears with nothing but the folder; it keeps repeated spaces."""
+    """Transcribe with transformers and the folder alone; transformers keeps repeated spaces."""
     import transformers
 
     processor = transformers.Wav2Vec2Processor.from_pretrained(folder)
@@ -58,7 +58,7 @@ def transcribe_there(folder: Path, source: Tensor) -> list[str]:
 
 
 def labels_of(text: str, symbols: list[str]) -> Tensor:
-    """Rows of the units of a text; some alphabets have a space for |."""
+    """Return the rows of the units of a text; some alphabets have a space for |."""
     space = "|" if "|" in symbols else " "
     return torch.tensor([[symbols.index(unit.replace("|", space)) for unit in to_characters(text)]])
 
@@ -138,7 +138,7 @@ def test_there_and_back_gives_the_same_bits(
 
 
 def assert_accounted(report: Report, source: Mapping[str, Tensor], result: Mapping[str, Tensor]) -> None:
-    """Each weight on either side has its line."""
+    """Check that each weight of either side has its line in the report."""
     assert {*report.mapped, *report.left_out} == set(source)
     assert {*report.mapped.values(), *report.filled} == set(result)
     assert set(report.mapped) & set(report.left_out) == set()

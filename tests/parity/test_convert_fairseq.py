@@ -41,7 +41,7 @@ NUM_SAMPLES = 4001
 
 
 def randomised(network: nn.Module) -> Any:
-    """Weights far from their initial values."""
+    """Move the weights far from their initial values."""
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -50,13 +50,13 @@ def randomised(network: nn.Module) -> Any:
 
 
 def load(path: Path) -> tuple[Any, Any]:
-    """Model and task, as fairseq's own loader makes them."""
+    """Return model and task, as fairseq's own loader makes them."""
     networks, _, task = checkpoint_utils.load_model_ensemble_and_task([str(path)])
     return networks[0].eval(), task
 
 
 def save(path: Path, model: dict[str, Any], weights: dict[str, Tensor], **rest: Any) -> Path:
-    """A checkpoint as a training of fairseq leaves it."""
+    """Write a checkpoint as a training of fairseq does."""
     cfg = {"model": model, "task": {"normalize": False, "sample_rate": 8000}}
     history = [{"optimizer_name": "FairseqAdam", "lr_scheduler_state": {}, "num_updates": 9}]
     torch.save({"cfg": cfg, "model": weights, "optimizer_history": history, "extra_state": {}, **rest}, path)
@@ -75,7 +75,7 @@ def encoder_after(source: Path, folder: Path) -> SpeechEncoder:
 
 
 def pick(model: dict[str, Any]) -> dict[str, Any]:
-    """Keys of the encoder."""
+    """Return the keys of the encoder."""
     return {name: model[name] for name in SpeechEncoderConfig.__dataclass_fields__ if name in model}
 
 
@@ -86,7 +86,7 @@ def _sizes(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture(name="recogniser")
 def _recogniser(sizes: dict[str, Any], tmp_path: Path) -> tuple[ExtCtc, Path]:
-    """Our recogniser, and the folder of Hugging Face's made of it."""
+    """Our recogniser, and a folder of Hugging Face's layout converted from it."""
     symbols = [*SPECIAL_SYMBOLS, *ALPHABET]
     config = CtcConfig(**sizes, normalize="extractor_mode" in sizes)
     ours = randomised(ExtCtc(config, len(symbols)))

@@ -52,7 +52,7 @@ class Step:
 
 
 def task() -> Any:
-    """What models and criterions, stock and ours, read of a task."""
+    """Return the attributes of a task that models and criterions read, stock and ours."""
     dictionary = Dictionary()
     for symbol in SYMBOLS[4:]:
         dictionary.add_symbol(symbol)
@@ -60,7 +60,7 @@ def task() -> Any:
 
 
 def stock_model(kind: dict[str, Any], data: Any, normalize: bool = False) -> Any:
-    """Fairseq's model, with weights far from their initial values."""
+    """Return fairseq's model, with weights far from their initial values."""
     args = {
         "task": {"_name": "audio_pretraining", "data": str(data), "normalize": normalize},
         "model": {"_name": "wav2vec2", **SIZES, **kind},
@@ -149,7 +149,7 @@ def batch() -> dict[str, Any]:
 
 
 def stock_criterion(zero_infinity: bool, sentence_avg: bool) -> Any:
-    """Fairseq's."""
+    """Return fairseq's criterion."""
     config = CtcCriterionConfig(zero_infinity=zero_infinity, sentence_avg=sentence_avg, post_process="letter")
     return CtcCriterion(config, task())
 
@@ -167,7 +167,7 @@ def criterion_step(criterion: Any, model: Any, batch: dict[str, Any], dtype: tor
 def test_loss_and_gradients_equal_those_of_stock_fairseq(
     batch: dict[str, Any], tmp_path: Path, sentence_avg: bool
 ) -> None:
-    # the large model: of the base one stock fairseq lets the padding count
+    # the large model: in the base model of stock fairseq the padding counts
     stock = stock_model(FLAVOURS["large"], tmp_path)
     ours = ExtCtc(CtcConfig(**SIZES, **FLAVOURS["large"]), len(SYMBOLS)).eval()
     ours.load_state_dict(stock.state_dict())

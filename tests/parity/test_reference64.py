@@ -1,4 +1,4 @@
-"""What the comparison with a float64 reference lets through, and what it does not."""
+"""Tests of the comparison with a float64 reference: what passes and what fails."""
 
 from collections.abc import Callable
 

@@ -25,12 +25,12 @@ CONFIGS = {
     "large": replace(SMALL, extractor_mode="layer_norm", layer_norm_first=True, conv_bias=True),
     "no projection": replace(SMALL, encoder_embed_dim=32),
 }
-# of fairseq's model, what only pre-training needs
+# Parts of fairseq's model that only pre-training needs.
 PRETRAINING = ("quantizer.", "project_q.", "final_proj.")
 
 
 def stock_model(config: SpeechEncoderConfig) -> Any:
-    """Fairseq's model of the same sizes, with weights far from their initial values."""
+    """Return fairseq's model of the same sizes, with weights far from their initial values."""
     names = Wav2Vec2Config.__dataclass_fields__.keys() & config.__dataclass_fields__.keys()
     torch.manual_seed(1)
     model = Wav2Vec2Model(Wav2Vec2Config(**{name: getattr(config, name) for name in names}))
@@ -41,7 +41,7 @@ def stock_model(config: SpeechEncoderConfig) -> Any:
 
 
 def loaded(config: SpeechEncoderConfig, stock: Any) -> SpeechEncoder:
-    """Ours with the stock model's weights."""
+    """Return our encoder with the stock model's weights."""
     encoder = SpeechEncoder(config).eval()
     weights = {k: v for k, v in stock.state_dict().items() if not k.startswith(PRETRAINING)}
     encoder.load_state_dict(weights)
@@ -108,7 +108,7 @@ def test_stock_fairseq_loads_ours(pair: tuple[Any, SpeechEncoder]) -> None:
 
 @pytest.mark.precision
 def test_large_padded_batch_equals_stock_fairseq() -> None:
-    # of the base model no such thing can be asked: its stock group norm counts the padding
+    # not for the base model: its stock group norm counts the padding
     stock = stock_model(CONFIGS["large"])
     ours = loaded(CONFIGS["large"], stock)
     source = torch.randn(3, 4001)
@@ -179,7 +179,7 @@ def test_wavlm_equals_hugging_face(stable: bool) -> None:
 
 
 def fairseq_name(name: str, stable: bool) -> str:
-    """The key in fairseq's naming of a key in Hugging Face's; the positions keep torch's newer names."""
+    """Translate a key of Hugging Face's to fairseq's; the positions keep torch's newer names."""
     changes = {
         "masked_spec_embed": "mask_emb",
         "feature_projection.layer_norm": "layer_norm",

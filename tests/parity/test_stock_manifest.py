@@ -45,7 +45,9 @@ def test_stock_hubert_labels_leak_into_the_next_row_and_ours_do_not(tmp_path: Pa
         label_processors=None,
         store_labels=False,
     )
-    assert stock.get_label(0, 0) == "la plaça\né"  # not a wish: it seeks in bytes and reads characters
+    assert (
+        stock.get_label(0, 0) == "la plaça\né"
+    )  # a defect of fairseq: it seeks in bytes and reads characters
     index = LineIndex(path)
     assert [index[i] for i in range(len(index))] == TEXTS
 

@@ -59,7 +59,7 @@ WEIGHTS = (0.1, 10.0)
 
 
 def pair(**changes: Any) -> tuple[Any, ExtWav2Vec2]:
-    """The stock model and ours, same weights far from the initial ones."""
+    """Return the stock model and ours with the same weights, far from the initial ones."""
     torch.manual_seed(1)
     sizes = {**SIZES, **changes}
     stock = Wav2Vec2Model(StockConfig(**sizes, quantize_targets=True))
@@ -81,7 +81,7 @@ def step(criterion: Any, model: Any, net_input: dict[str, Any]) -> Step:
 
 
 def our_draws(ours: ExtWav2Vec2, source: Tensor) -> tuple[Any, Tensor, Tensor]:
-    """What our model draws for a batch: masks, noise of the quantiser, negatives as positions among all frames."""
+    """Return what our model draws for a batch: masks, quantiser noise, negatives as positions among all frames."""
     num_frames = int(ours.frame_lengths(torch.tensor([source.shape[1]])))
     masks = ours.draw_masks(None, len(source), num_frames, torch.tensor(SEEDS))
     generator = torch.Generator().manual_seed(sum(SEEDS))
