@@ -162,7 +162,7 @@ def test_a_new_model_is_tested_without_being_named(added: Path) -> None:
 
 def test_a_copied_expectation_is_refused(added: Path) -> None:
     tests = ("tests/configs/test_configs.py", "-k", "expectation_is_not_copied and shout_cnn")
-    command = [sys.executable, "-m", "pytest", "-q", *tests]
+    command = [sys.executable, "-m", "pytest", "-vv", *tests]
     environment = {**os.environ, "PYTHONPATH": str(added)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=added, check=False)
     assert done.returncode == 1
