@@ -73,7 +73,7 @@ def test_a_folder_becomes_clips_and_a_table(finished: tuple[Path, str, str]) -> 
         ("e", "ok", ""),
     ]
     assert "4 clips, 1 rejected" in printed
-    assert "1 clips kept are of files that are cut off or damaged" in printed
+    assert "1 accepted clips are from files that are cut off or damaged" in printed
     assert (out / "video/below/ç d.mp4").is_file()
     assert not (out / ".partial").exists()
 
@@ -123,7 +123,7 @@ def test_a_list_and_shards(source: Path, finished: tuple[Path, str, str], tmp_pa
     )
     results = [call(*arguments, "--shard-id", str(shard)) for shard in (0, 1)]
     assert [r[0] for r in results] == [0, 0], results
-    assert "other shards" in results[0][1]
+    assert "1 missing; the last shard to finish writes the tables" in results[0][1]
     whole = files_of(finished[0])
     for name, content in files_of(tmp_path / "out").items():
         assert name == "clips.tsv" or content == whole[name]
@@ -140,7 +140,7 @@ def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
     assert errors.strip().endswith("no videos found; pass the folder that holds them")
     status, _, errors = call("--source", tmp_path, "--out", tmp_path / "out")
     assert status == 1
-    assert errors.strip().endswith("expected; choose another")
+    assert errors.strip().endswith("choose a folder outside")
     assert not (tmp_path / "out" / "clips.tsv").exists()
     (tmp_path / "list").write_text("typo.mpg\n")
     status, _, errors = call("--source", empty, "--out", tmp_path / "out", "--list", tmp_path / "list")
