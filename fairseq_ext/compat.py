@@ -35,11 +35,11 @@ def check_versions() -> None:
         import fairseq  # noqa: F401 - 0.12.2 fails here, with an error about mutable defaults
     except ValueError as error:
         raise ImportError(
-            f"fairseq: expected a release that Python {sys.version_info[0]}.{sys.version_info[1]} can import, found "
-            f"one that fails with '{error}'; {INSTALL}"
+            f"fairseq: Python {sys.version_info[0]}.{sys.version_info[1]} cannot import the installed release "
+            f"({error}); {INSTALL}"
         ) from error
     except ImportError as error:
-        raise ImportError(f"fairseq: expected to be installed, found: {error}; {INSTALL}") from error
+        raise ImportError(f"fairseq cannot be imported ({error}); {INSTALL}") from error
     version = metadata.version("torch")
     if tuple(int(part) for part in version.split(".")[:2]) < MIN_TORCH:
         raise ImportError(
@@ -61,8 +61,8 @@ def refuse_silent_copies() -> None:
     joined = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
     if launched > 1 and joined == 1:
         raise ValueError(
-            f"distributed training: {launched} ranks expected (WORLD_SIZE, set by the launcher), found fairseq running "
-            f"as 1; add distributed_training.distributed_world_size={launched}"
+            f"distributed training: the launcher started {launched} processes (WORLD_SIZE) and fairseq has joined 1, so "
+            f"each would train a model of its own; add distributed_training.distributed_world_size={launched}"
         )
 
 
@@ -115,7 +115,7 @@ def copy_atomically(src_path: str, dst_path: str, overwrite: bool = False) -> bo
     """
     destination = Path(dst_path)
     if destination.exists() and not overwrite:
-        raise FileExistsError(f"{destination}: expected no file, found one; remove it or pass overwrite=True")
+        raise FileExistsError(f"{destination} exists already; remove it or pass overwrite=True")
     partial = destination.with_name(destination.name + ".partial")
     shutil.copyfile(src_path, partial)
     os.replace(partial, destination)

@@ -37,12 +37,12 @@ def nt_xent(projection: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
         Losses (2 B,) in nats, and whether the right view was the nearest, (2 B,) bool.
 
     Raises:
-        ValueError: an odd number of rows, or fewer than two recordings: there would be nothing to tell apart.
+        ValueError: an odd number of rows, or fewer than two recordings, which gives no negatives.
     """
     num_views = len(projection)
     if num_views % 2 or num_views < 4:
         raise ValueError(
-            f"nt_xent: an even number of views of 2 recordings or more expected, found {num_views}; enlarge the batch"
+            f"nt_xent: needs two views of each of 2 recordings or more, found {num_views} views; enlarge the batch"
         )
     unit = F.normalize(projection.float(), dim=1)
     logits = unit @ unit.T / temperature  # (2 B, 2 B)

@@ -86,7 +86,7 @@ class AudioDataset(FairseqDataset):
         super().__init__()
         if labels is not None and len(labels) != len(index):
             raise ValueError(
-                f"labels: as many rows as the tsv expected ({len(index)}), found {len(labels)}; write both with "
+                f"labels: the tsv has {len(index)} rows, the labels {len(labels)}; write both with "
                 "manifest.write_manifest"
             )
         self.index, self.sample_rate_hz, self.labels = index, sample_rate_hz, labels
@@ -177,8 +177,8 @@ class AudioDataset(FairseqDataset):
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= GIVE_UP_AFTER:
             raise audio.AudioError(
-                f"{self.index.root}: recordings expected, found {GIVE_UP_AFTER} in a row that cannot be read, "
-                f"the last: {error}; mount or fix the folder, or write the manifests again"
+                f"{self.index.root}: {GIVE_UP_AFTER} recordings in a row cannot be read, the last: {error}; mount or "
+                "fix the folder, or write the manifests again"
             )
 
     def collater(self, samples: Sequence[Item]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def class_names(folder: str | Path, label: str) -> list[str]:
     path = Path(folder) / f"dict.{label}.txt"
     if not path.exists():
         raise FileNotFoundError(
-            f"{path}: a dictionary of the classes expected, found no file; write it with manifest.write_dictionary"
+            f"{path}: no such dictionary of classes; write it with manifest.write_dictionary"
         )
     return read_dictionary(path)
 
@@ -155,6 +155,6 @@ def token_symbols(folder: str | Path, label: str) -> list[str]:
     path = Path(folder) / f"dict.{label}.txt"
     if not path.exists():
         raise FileNotFoundError(
-            f"{path}: a dictionary of the units expected, found no file; write it with manifest.write_dictionary"
+            f"{path}: no such dictionary of units; write it with manifest.write_dictionary"
         )
     return [*SPECIAL_SYMBOLS, *read_dictionary(path)]

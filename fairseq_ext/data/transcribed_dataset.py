@@ -53,8 +53,8 @@ class TranscribedDataset(AudioDataset):
         super().__init__(*args, **kwargs)
         if len(transcripts) != len(self.index):
             raise ValueError(
-                f"transcripts: as many rows as the tsv expected ({len(self.index)}), found {len(transcripts)}; write "
-                "both with manifest.write_manifest"
+                f"transcripts: the tsv has {len(self.index)} rows, the transcripts {len(transcripts)}; write both with "
+                "manifest.write_manifest"
             )
         self.transcripts = transcripts
         self.left_out: NDArray[np.bool_] = np.zeros(len(self.index), dtype=bool)

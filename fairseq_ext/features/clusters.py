@@ -71,9 +71,9 @@ def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
         blocks = [outcome for outcome in dumped if outcome.id.rpartition("/")[0] == split]
         failed = [o.id for o in blocks if o.state in {"failed", "quarantined"}]
         if failed or not blocks:
-            what = f"that {failed[0]} has failed" if failed else "none"
+            what = f"block {failed[0]} has failed" if failed else "no blocks of features"
             raise ValueError(
-                f"{features}/{split}: expected blocks of features, found {what}; run fairseq-ext features dump"
+                f"{features}/{split}: {what}; run fairseq-ext features dump"
                 + (" --retry-failed" if failed else "")
             )
         found += [outcome.id for outcome in blocks]

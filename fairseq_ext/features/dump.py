@@ -103,7 +103,7 @@ def blocks(manifest: Path, splits: Sequence[str], rows_per_file: int = ROWS_PER_
         ValueError: for fewer than one row per file.
     """
     if rows_per_file < 1:
-        raise ValueError(f"dump: expected 1 or more rows per file, found {rows_per_file}")
+        raise ValueError(f"rows_per_file: 1 or more expected, found {rows_per_file}; change it")
     for split in splits:
         index = AudioIndex(manifest / f"{split}.tsv")
         num_rows = len(index)

@@ -40,8 +40,8 @@ class CtcLabeller:
     def __init__(self, recognizer: CtcRecognizer, language: str, *, name: str, batch_size: int = 8) -> None:
         if recognizer.sample_rate_hz != SAMPLE_RATE_HZ:
             raise ValueError(
-                f"{name}: a recogniser at {SAMPLE_RATE_HZ} Hz expected, found one at {recognizer.sample_rate_hz} Hz; "
-                "train one at that rate"
+                f"{name}: the recogniser was trained at {recognizer.sample_rate_hz} Hz, labelling needs "
+                f"{SAMPLE_RATE_HZ} Hz; train one at that rate"
             )
         self.name, self.batch_size = name, batch_size
         self.languages = frozenset({language})
@@ -81,11 +81,11 @@ class CtcLabeller:
             B hypotheses, None for skipped windows.
 
         Raises:
-            ValueError: for another language than its own.
+            ValueError: another language than that of the training.
         """
         if other := sorted({code for code in languages if code} - self.languages):
             raise ValueError(
-                f"{self.name}: language {self._language!r} expected, found {other[0]!r}; take another model"
+                f"{self.name}: transcribes {self._language!r}, not {other[0]!r}; use another model"
             )
         found = greedy(*encoded, self._recognizer.symbols)
         return [
@@ -130,8 +130,8 @@ def load_ctc_labeller(
     """
     if len(languages) != 1:
         raise ValueError(
-            f"{path}: the one language that it was trained on expected, found {list(languages)}; "
-            "pass one, such as --languages fr"
+            f"{path}: a CTC model has one language, {len(languages)} are given {list(languages)}; pass the one that it "
+            "was trained on, such as --languages fr"
         )
     torch.set_num_threads(num_threads)
     chosen = choose_device(device, torch.cuda.device_count())
@@ -139,6 +139,6 @@ def load_ctc_labeller(
         recognizer = load_recognizer(path, chosen, dictionary=dictionary)
     except RuntimeError as error:  # raised by CUDA
         raise ValueError(
-            f"{path}: a recogniser that loads on {chosen} expected, found: {reason(error)}; change the device"
+            f"{path}: the recogniser does not load on {chosen} ({reason(error)}); choose another device"
         ) from error
     return CtcLabeller(recognizer, languages[0], name=Path(path).name, batch_size=batch_size)

@@ -152,15 +152,15 @@ class ExtCtc(BaseFairseqModel):
             symbols: symbols of this model's outputs.
 
         Returns:
-            Whether it was taken; otherwise the log says why not.
+            Whether it was taken; otherwise the reason is logged.
         """
         weight = source.head.get("weight")
         if weight is not None and source.symbols == list(symbols) and len(weight) == len(symbols):
             self.w2v_encoder.proj.load_state_dict(source.head)
             logger.info(f"{source.path}: encoder and output layer loaded, {len(symbols)} symbols")
             return True
-        found = _head_in_words(source, symbols)
-        logger.warning(f"{source.path}: encoder loaded; output layer left at random values, since {found}")
+        reason = _why_head_differs(source, symbols)
+        logger.warning(f"{source.path}: encoder loaded; output layer left at random values, since {reason}")
         return False
 
     def set_num_updates(self, num_updates: int) -> None:
@@ -270,11 +270,11 @@ def _height(name: str, num_layers: int, norm_first: bool) -> int:
     return num_layers if norm_first and name.startswith("encoder.layer_norm.") else 0
 
 
-def _head_in_words(source: EncoderCheckpoint, symbols: Sequence[str]) -> str:
+def _why_head_differs(source: EncoderCheckpoint, symbols: Sequence[str]) -> str:
     if not source.head:
         return "the file has none"
     if source.symbols is None:
-        return "the file does not say what its outputs stand for"
+        return "the file does not name the symbols of its outputs"
     added = [symbol for symbol in symbols if symbol not in source.symbols]
     gone = [symbol for symbol in source.symbols if symbol not in symbols]
     if not added and not gone:

@@ -62,8 +62,7 @@ class SelfAttention(nn.Module):
         super().__init__()
         if dim % num_heads:
             raise ValueError(
-                f"encoder_attention_heads: a divisor of {dim} (encoder_embed_dim) expected, found {num_heads}; "
-                "change it"
+                f"encoder_attention_heads: {num_heads} does not divide encoder_embed_dim ({dim}); change one of them"
             )
         self.num_heads, self.dropout, self.max_distance = num_heads, dropout, max_distance
         self.k_proj, self.v_proj, self.q_proj, self.out_proj = (Linear(dim, dim) for _ in range(4))

@@ -56,8 +56,8 @@ def parse_conv_layers(text: str) -> ConvLayers:
         assert min(min(layer) for layer in found) > 0
     except (SyntaxError, ValueError, TypeError, AssertionError) as error:
         raise ValueError(
-            f"conv_feature_layers: lists of (channels, kernel, stride) joined by + and * expected, found {text!r}; "
-            "e.g. [(512, 10, 5)] + [(512, 3, 2)] * 4"
+            f"conv_feature_layers: {text!r} is not a list of (channels, kernel, stride); write it like "
+            "[(512, 10, 5)] + [(512, 3, 2)] * 4"
         ) from error
     return found
 

@@ -96,7 +96,9 @@ class FrontEnd(nn.Module):
     def __init__(self, config: FrontEndConfig, sample_rate_hz: int) -> None:
         super().__init__()
         if config.normalize not in NORMALIZATIONS:
-            raise ValueError(f"front-end: expected normalize in {NORMALIZATIONS}, found {config.normalize!r}")
+            raise ValueError(
+                f"normalize: one of {', '.join(NORMALIZATIONS)} expected, found {config.normalize!r}; change it"
+            )
         self.config = config
         self.mel = MelSpectrogram(
             sample_rate_hz, config.n_mels, config.window_ms, config.hop_ms, config.f_min_hz, config.f_max_hz

@@ -34,8 +34,8 @@ def gabor_filters(num_filters: int, kernel: int) -> Tensor:
     """
     if num_filters % 2:
         raise ValueError(
-            f"conv_feature_layers: an even number of channels in the first layer expected for extractor_init=gabor, "
-            f"found {num_filters}; change one of them"
+            f"conv_feature_layers: extractor_init=gabor needs an even number of channels in the first layer, found "
+            f"{num_filters}; change one of them"
         )
     edges = _hz(torch.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), num_filters // 2 + 2))
     centre = edges[1:-1] / SAMPLE_RATE_HZ  # cycles per sample

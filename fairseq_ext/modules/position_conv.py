@@ -34,7 +34,7 @@ class PositionConv(nn.Module):
         super().__init__()
         if dim % groups:
             raise ValueError(
-                f"conv_pos_groups: a divisor of {dim} (encoder_embed_dim) expected, found {groups}; change it"
+                f"conv_pos_groups: {groups} does not divide encoder_embed_dim ({dim}); change one of them"
             )
         self.kernel, self.groups = kernel, groups
         # As fairseq starts it: the sum over K positions and D channels has variance 4.

@@ -35,13 +35,13 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: another kind of file, or not one entry agrees, which means the wrong one.
+        ValueError: not a checkpoint, or no entry agrees, which means the wrong one.
     """
     report = copy_matching(model, checkpoint_weights(read_checkpoint(path)))
     if not report.loaded:
         raise ValueError(
-            f"{path}: expected weights of a {type(model).__name__}, found none that agree in name and shape; "
-            "check pretrained_path and the model's sizes"
+            f"{path}: no tensor has the name and shape of one in {type(model).__name__}; check pretrained_path and the "
+            "model's sizes"
         )
     logger.info(
         f"{path}: loaded {len(report.loaded)} tensors; left at their initial values: "

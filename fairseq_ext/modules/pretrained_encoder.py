@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .checkpoint_file import checkpoint_weights, kind_of, read_checkpoint
+from .checkpoint_file import checkpoint_weights, describe, read_checkpoint
 from .speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 logger = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ class EncoderCheckpoint:
         symbols: symbols of its outputs, fairseq's four first; None = unknown.
         num_updates: number of updates it was trained for.
         cfg: the whole configuration in the file.
-        kind: description of what the file holds.
-        long_s: length of the longest recordings that a recogniser was trained on, s; None = not said.
+        content: description of what the file holds.
+        long_s: length of the longest recordings that a recogniser was trained on, s; None = unknown.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class EncoderCheckpoint:
     symbols: list[str] | None
     num_updates: int
     cfg: Mapping[str, Any]
-    kind: str
+    content: str
     long_s: float | None = None
 
 
@@ -73,7 +73,7 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: another kind of file, or one without an encoder or its configuration.
+        ValueError: not a checkpoint, or one without an encoder or its configuration.
     """
     state = read_checkpoint(path)
     cfg = _mapping(state.get("cfg") or state.get("args") or {})
@@ -83,8 +83,8 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
     if prefix is None or "encoder_layers" not in model:
         missing = f"tensor {FIRST_TENSOR}" if prefix is None else "encoder_layers in its configuration"
         raise ValueError(
-            f"{path}: a wav2vec 2.0, HuBERT or WavLM encoder, pre-trained or under a recogniser, expected, found "
-            f"{kind_of(state)} (no {missing}); give one of fairseq or convert one with fairseq-ext convert checkpoint"
+            f"{path} has no wav2vec 2.0, HuBERT or WavLM encoder: it holds {describe(state)} (no {missing}); give a "
+            "checkpoint of fairseq or convert one with fairseq-ext convert checkpoint"
         )
     head_prefix = prefix.removesuffix("w2v_model.") + "proj."
     return EncoderCheckpoint(
@@ -100,7 +100,7 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         long_s=(state.get("task_state") or {}).get("long_s"),
         num_updates=int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)),
         cfg=cfg,
-        kind=kind_of(state),
+        content=describe(state),
     )
 
 
@@ -138,7 +138,7 @@ def load_encoder(encoder: SpeechEncoder, source: EncoderCheckpoint) -> None:
         source: result of `read_encoder`.
 
     Raises:
-        ValueError: a tensor is missing or has another shape: the file holds a network of another kind.
+        ValueError: a tensor is missing or has another shape: the file holds another network.
     """
     own = encoder.state_dict()
     wanted = {
@@ -151,7 +151,7 @@ def load_encoder(encoder: SpeechEncoder, source: EncoderCheckpoint) -> None:
         problem = str(error)
     if problem:
         raise ValueError(
-            f"{source.path}: all weights of an encoder of {source.shape} expected, found {problem}; this kind of "
+            f"{source.path}: its weights do not fit the encoder of its configuration, {source.shape}: {problem}; this "
             "network is not supported"
         )
 
@@ -165,6 +165,6 @@ def warn_of_another_rate(source: EncoderCheckpoint, sample_rate_hz: int) -> None
     """
     if source.sample_rate_hz not in {None, sample_rate_hz}:
         logger.warning(
-            f"{source.path}: trained at {source.sample_rate_hz} Hz, the task has {sample_rate_hz} Hz: its filters "
-            "will hear other frequencies; set task.sample_rate_hz"
+            f"{source.path}: trained at {source.sample_rate_hz} Hz, but the task has {sample_rate_hz} Hz, which moves "
+            "the filters to other frequencies; set task.sample_rate_hz"
         )

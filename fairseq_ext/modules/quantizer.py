@@ -58,8 +58,8 @@ class GumbelQuantizer(nn.Module):
         super().__init__()
         if out_dim % num_groups:
             raise ValueError(
-                f"latent_groups: a divisor of {out_dim} (latent_dim, or final_dim) expected, found {num_groups}; "
-                "change it"
+                f"latent_groups: {num_groups} does not divide the width of the quantised frames ({out_dim}, from "
+                "latent_dim, or final_dim if that is 0); change one of them"
             )
         if min(temperature) <= 0:
             raise ValueError(

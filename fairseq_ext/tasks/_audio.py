@@ -20,7 +20,9 @@ class AudioTaskConfig(FairseqDataclass):
     """Keys of every task that reads recordings."""
 
     data: str = field(default=MISSING, metadata={"help": "folder of the manifests, absolute"})
-    sample_rate_hz: int = field(default=16000, metadata={"help": "of the manifests and of the waveforms, Hz"})
+    sample_rate_hz: int = field(
+        default=16000, metadata={"help": "sample rate of manifests and waveforms, Hz"}
+    )
     min_duration_s: float = field(default=0.0, metadata={"help": "shorter recordings are left out, s"})
     max_duration_s: float = field(
         default=0.0, metadata={"help": "longer recordings are cut, at random in training, s; 0 = whole"}
@@ -36,7 +38,7 @@ class AudioTaskConfig(FairseqDataclass):
     )
     seed: int = field(
         default=1,
-        metadata={"help": "of the mixture of batches and the augmentation; set it with common.seed"},
+        metadata={"help": "seed of batches and augmentation; set it with common.seed"},
     )
     augment: WaveformAugmentConfig = field(default_factory=WaveformAugmentConfig)
 
@@ -107,8 +109,8 @@ class AudioTask(FairseqTask):
         """Read batches (called by fairseq), refusing a copy of the recordings in each worker process."""
         if self.cfg.cache_audio and num_workers > 0:
             raise ValueError(
-                f"task.cache_audio: dataset.num_workers=0 expected, found {num_workers}, of which each would keep all "
-                "recordings in memory; set task.cache_audio=false, or dataset.num_workers=0"
+                f"task.cache_audio: each of {num_workers} worker processes would keep all recordings in memory; set "
+                "task.cache_audio=false or dataset.num_workers=0"
             )
         return super().get_batch_iterator(dataset, *args, num_workers=num_workers, **kwargs)
 

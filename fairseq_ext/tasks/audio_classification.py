@@ -66,7 +66,7 @@ class ExtAudioClassificationTask(AudioTask):
         """
         if len(self.streams) > 1:
             raise ValueError(
-                f"task.label: one label stream expected, found {list(self.streams)}; name one, or train "
+                f"task.label: this model predicts one label stream, not {list(self.streams)}; name one, or train "
                 "ext_speech_classifier, which has an output layer for each"
             )
         return next(iter(self.streams.values()))

@@ -17,10 +17,10 @@ OTHERS = {
     "empty": r"\(it is empty\); copy it again",
     "text": r"\(it is text, 'version https://example\.org/v1'\)",
     "page": r"\(it is text, '<!DOCTYPE html>",
-    "cut": r"\(it is cut off\)",
+    "cut": r"it is cut off;",
     "zip": r"\(it is another zip archive\)",
-    "noise": r"\(it is cut off or of another kind: \w+\)",
-    "code": r"\(it asks for the class posixpath\.join, which is not read since it may run code\)",
+    "noise": r"it is cut off or in another format \(\w+\);",
+    "code": r"it needs the class posixpath\.join, which is not loaded since it may run code;",
     "list": r"found list; name another",
     "bare": r"found entries \['weight', 'bias'\]; name another",
 }
@@ -63,7 +63,7 @@ def test_another_file_is_told_in_one_sentence(tmp_path: Path, kind: str) -> None
 
 def test_a_folder_and_nothing(tmp_path: Path) -> None:
     for path, found in (
-        (tmp_path, "found a folder; name a file in it"),
+        (tmp_path, "is a folder, not a checkpoint; give a file in it"),
         (tmp_path / "a.pt", "found no file"),
     ):
         with pytest.raises(FileNotFoundError, match=found):

@@ -117,7 +117,7 @@ def test_pretrained_model_has_no_classes(tmp_path: Path) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"none\.pt: a checkpoint expected"):
+    with pytest.raises(FileNotFoundError, match=r"none\.pt: no such checkpoint"):
         load_model(tmp_path / "none.pt")
 
 
@@ -133,7 +133,7 @@ def test_torch_s_advice_to_run_a_file_s_code_is_not_passed_on(tmp_path: Path, pa
     torch.save({"model": subprocess.Popen}, tmp_path / "bad.pt")
     (tmp_path / "raw.pt").write_bytes(pickle.dumps({"model": subprocess.Popen}, partition))
     for name in ("bad.pt", "raw.pt"):
-        with pytest.raises(ValueError, match=f"{name}: a fairseq checkpoint expected") as info:
+        with pytest.raises(ValueError, match=f"{name} is not a fairseq checkpoint") as info:
             load_model(tmp_path / name)
         assert "weights_only" not in str(info.value)
         assert "safe_globals" not in str(info.value)
@@ -143,7 +143,7 @@ def test_torch_s_advice_to_run_a_file_s_code_is_not_passed_on(tmp_path: Path, pa
 
 
 def test_folder_of_hugging_face_s_is_converted_first(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="found a folder; name a file in it"):
+    with pytest.raises(FileNotFoundError, match="is a folder, not a checkpoint; give a file in it"):
         load_model(tmp_path)
     (tmp_path / "config.json").write_text("{}")
     command = re.escape(f"fairseq-ext convert checkpoint {tmp_path} start.pt")
@@ -169,5 +169,5 @@ def test_model_of_others_is_refused(tmp_path: Path, model: Any) -> None:
     state = state_of(LABELS)
     state["cfg"]["model"] = model
     torch.save(state, tmp_path / "other.pt")
-    with pytest.raises(ValueError, match=r"one of fairseq_ext\.models expected"):
+    with pytest.raises(ValueError, match=r"is not one of fairseq_ext\.models"):
         load_model(tmp_path / "other.pt")
