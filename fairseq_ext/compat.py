@@ -61,8 +61,8 @@ def refuse_silent_copies() -> None:
     joined = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
     if launched > 1 and joined == 1:
         raise ValueError(
-            f"distributed training: the launcher started {launched} processes (WORLD_SIZE) and fairseq has joined 1, so "
-            f"each would train a model of its own; add distributed_training.distributed_world_size={launched}"
+            f"distributed training: the launcher started {launched} processes (WORLD_SIZE), but fairseq runs as 1, so "
+            f"each would train its own model; add distributed_training.distributed_world_size={launched}"
         )
 
 

@@ -166,8 +166,8 @@ def _why_left_out(name: str, ours: str | None, folder: Path) -> str:
     if _OTHER_HEADS.match(name):
         return "head for another purpose than CTC: only the encoder below it is converted"
     raise ValueError(
-        f"{folder}: the weight {name!r} belongs to none of {', '.join(FAMILIES)}; models of another architecture cannot "
-        "be converted"
+        f"{folder}: the weight {name!r} belongs to none of {', '.join(FAMILIES)}; other architectures cannot be "
+        "converted"
     )
 
 

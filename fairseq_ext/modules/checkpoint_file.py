@@ -44,7 +44,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"entries {[str(key) for key in state][:6]}" if isinstance(state, dict) else type(state).__name__
         )
         raise ValueError(
-            f'{path} is not a fairseq checkpoint: it has no weights under "model" but {found}; give another file'
+            f'{path} is not a fairseq checkpoint: weights under "model" expected, found {found}; give another file'
         )
     return state
 

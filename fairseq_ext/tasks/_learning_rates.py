@@ -38,7 +38,7 @@ def per_parameter_lr(optimizer: Any, model: Any, key: str) -> Iterator[None]:
     whole: list[Group] | None = getattr(inner, "param_groups", None)
     if whole is None:
         raise ValueError(
-            f"{key}: the schedule sets one learning rate, {rates.pop()}, for all groups of the composite optimizer; set "
+            f"{key}: the schedule sets one learning rate, {rates.pop()}, for all of the composite optimizer; set "
             "lr_scheduler._name to pass_through, or use another optimizer"
         )
     if not any(_scale(p) != 1.0 for group in whole for p in group["params"]):

@@ -231,7 +231,7 @@ def test_file_without_an_encoder_is_named(content: Any, tmp_path: Path) -> None:
         torch.save(content, path)
     with pytest.raises(
         ValueError,
-        match=r"other\.pt (is not a fairseq checkpoint|has no wav2vec 2\.0, HuBERT or WavLM encoder): ",
+        match=r"other\.pt (is not a fairseq checkpoint|has no wav2vec .* encoder): ",
     ):
         read_encoder(path)
 

@@ -111,7 +111,7 @@ def test_a_checkpoint_without_a_dictionary_needs_one(
 
 def test_unusable_recognisers_are_refused(make_checkpoint: Callable[..., Path]) -> None:
     with pytest.raises(
-        ValueError, match="a CTC model has one language, .*pass the one that it was trained on"
+        ValueError, match=r"a CTC model has one language, .*pass the one that it was trained on"
     ):
         load_ctc_labeller(make_checkpoint(), ["fr", "it"])
     with pytest.raises(ValueError, match="device: cpu, cuda, cuda:N or auto expected, found 'gpu'"):
