@@ -228,7 +228,7 @@ def _stock_config(model: SpeechModel) -> dict[str, Any]:
         return encoder
     outer = {
         "_name": "wav2vec_ctc",
-        "w2v_path": "",
+        "w2v_path": "",  # not opened: fairseq prefers `w2v_args`
         "w2v_args": encoder,
         "normalize": model.normalize,
         "data": "",

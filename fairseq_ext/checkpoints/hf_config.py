@@ -52,7 +52,7 @@ _ACTIVATIONS = (
     (("silu", "swish"), ("swish",)),
     (("tanh",), ("tanh",)),
 )
-# Hugging Face's defaults of what has the form of a list.
+# Hugging Face's defaults of the keys that hold lists.
 _CONV_DEFAULTS = {
     "conv_dim": [512] * 7,
     "conv_kernel": [10, 3, 3, 3, 3, 2, 2],

@@ -121,10 +121,11 @@ def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: 
         for name, content in files.items():
             with atomic_write(partial / name) as file:
                 file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+        # safetensors refuses tensors that share memory.
         tensors = {name: value.contiguous().clone() for name, value in weights.items()}
         with atomic_path(partial / SAFETENSORS) as temporary:
             temporary.touch()
-            mode = temporary.stat().st_mode  # as the umask says; that of safetensors is the owner's alone
+            mode = temporary.stat().st_mode  # the umask's; safetensors writes files for their owner alone
             save_file(tensors, temporary, metadata={"format": "pt"})
             temporary.chmod(stat.S_IMODE(mode))
         partial.rename(folder)

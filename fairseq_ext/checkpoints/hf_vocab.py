@@ -157,7 +157,7 @@ def _check_symbols(symbols: Sequence[str], where: str) -> None:
     for symbol in symbols:
         if symbol.split() != [symbol] or symbol in known:
             raise ValueError(
-                f"{where}: a fairseq dictionary cannot hold the token {symbol!r}, which is there twice, has a space, or "
-                f"is one of {' '.join(SPECIAL_SYMBOLS)}; rename it"
+                f"{where}: a fairseq dictionary cannot hold the token {symbol!r}: it is repeated, has a space, or is "
+                f"among {' '.join(SPECIAL_SYMBOLS)}; rename it"
             )
         known.add(symbol)

@@ -100,9 +100,9 @@ class SpeechModel:
         surplus = [sources.get(name, name) for name in self.weights if name not in expected]
         if missing or surplus:
             raise ValueError(
-                f"{where}: weights and configuration disagree: of {len(expected)} weights {len(missing)} are missing "
-                f"(by fairseq's names: {missing[:3]}), and {len(surplus)} have no place: {surplus[:3]}; the file is "
-                "incomplete, or the model of another architecture"
+                f"{where}: the weights do not fit the configuration: {len(missing)} missing (by fairseq's names: "
+                f"{missing[:3]}) and {len(surplus)} surplus {surplus[:3]}; the file is incomplete, or the model of "
+                "another architecture"
             )
         for name, value in self.weights.items():
             if value.shape != expected[name]:

@@ -121,7 +121,7 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
         """
         output = model(**sample["net_input"])
         logits = output["logits"].flatten(0, 1)  # (B M, 1 + N)
-        # A batch of which nothing could be read has no weight.
+        # A batch of which nothing could be read holds noise and counts nowhere.
         count = len(logits) if sample["nsentences"] else 0
         contrastive = (logits.logsumexp(1) - logits[:, 0]).sum() * (1 if count else 0)
         diversity = 1.0 - output["prob_perplexity"] / output["num_vars"]
@@ -135,7 +135,7 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
             "feature_penalty": count * penalty.detach(),
             "code_perplexity": count * output["code_perplexity"],
             "prob_perplexity": count * output["prob_perplexity"].detach(),
-            # of the noise, which only training has
+            # The temperature belongs to the noise, which only training has.
             "temperature": count * output["temp"] if self.training else 0.0,
             "num_groups": count * output["num_groups"],
             "num_correct": right.sum() * (1 if count else 0),

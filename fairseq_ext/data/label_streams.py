@@ -1,6 +1,6 @@
 """Classes of a split in one or several label streams; a row may lack its label in any of them.
 
-An empty line of a stream says that the class is not known, e.g. of a speaker who states no gender. No loss counts it.
+An empty line of a stream means that the class is unknown, e.g. for a speaker who states no gender. No loss counts it.
 """
 
 from collections import Counter

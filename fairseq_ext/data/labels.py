@@ -111,7 +111,7 @@ class TokenLabels:
         found = np.zeros(len(self), dtype=bool)
         for row, (line, available) in enumerate(zip(self._lines, num_frames.tolist(), strict=True)):
             units = line.split()
-            # equal neighbours at most double the need: most rows are settled without looking for them
+            # Blanks between equal neighbours at most double the frames: most rows are settled without counting them.
             if available < 2 * len(units):
                 found[row] = available < frames_needed(self._tokens(units))
         return found

@@ -26,7 +26,7 @@ from .dump import JOBS, read_block
 Floats = NDArray[np.float32]
 
 CENTROIDS = "centroids.npy"
-_CHUNK = 8192  # frames compared with all centroids at once: 16 MB for 500 of them
+_CHUNK = 8192  # frames compared with all centroids at once: 16 MB for 500 clusters
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
         batch_size=fit.batch_size,
         n_init=fit.num_starts,
         max_iter=fit.max_passes,
-        max_no_improvement=100,
+        max_no_improvement=100,  # this and the next as in HuBERT's learn_kmeans.py, in fairseq's examples
         reassignment_ratio=0.0,
         random_state=fit.seed,
     )
@@ -176,7 +176,8 @@ def nearest(frames: NDArray[Any], centroids: Floats) -> NDArray[np.int64]:
     Returns:
         (N,) indices from 0 to K - 1.
     """
-    offset = (centroids**2).sum(axis=1)  # |c|^2 - 2 f.c orders clusters as the distance does
+    # |f - c|^2 without |f|^2, which is the same for all clusters.
+    offset = (centroids**2).sum(axis=1)
     parts = [
         (offset - 2 * frames[start : start + _CHUNK].astype(np.float32) @ centroids.T).argmin(axis=1)
         for start in range(0, len(frames), _CHUNK)

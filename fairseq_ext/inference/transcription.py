@@ -41,7 +41,7 @@ def choose_weights(
     beta: float | None = None,
     unk_score: float | None = None,
 ) -> LmWeights:
-    """Complete the weights of a language model.
+    """Choose the weights of a language model.
 
     Args:
         checkpoint: checkpoint of the recogniser.

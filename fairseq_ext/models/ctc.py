@@ -90,7 +90,7 @@ class CtcEncoder(nn.Module):
         self.w2v_model = SpeechEncoder(config)
         self.final_dropout = nn.Dropout(config.final_dropout)
         self.proj = nn.Linear(self.w2v_model.out_dim, num_symbols)
-        # as fairseq starts it
+        # The same initial values as in fairseq.
         nn.init.xavier_uniform_(self.proj.weight)
         nn.init.zeros_(self.proj.bias)
 
@@ -180,7 +180,7 @@ class ExtCtc(BaseFairseqModel):
         Args:
             source: (B, S) waveforms.
             padding_mask: (B, S) bool, True = padding; None = none, which is faster.
-            seeds: (B,) int64, of the masks in training; None = drawn.
+            seeds: (B,) int64, seeds of the masks in training; None = drawn.
 
         Returns:
             "logits" (B, T, V), "lengths" (B,), frames, and "padding_mask" (B, T) bool.
@@ -250,7 +250,7 @@ class ExtCtc(BaseFairseqModel):
         certain = torch.full_like(net_output["logits"], float("-inf"))
         certain[..., BLANK] = 0.0
         padding = net_output["padding_mask"][:, :, None]
-        logits = torch.where(padding, certain, net_output["logits"]).float().transpose(0, 1)
+        logits = torch.where(padding, certain, net_output["logits"]).float().transpose(0, 1)  # (T, B, V)
         return logits.log_softmax(2) if log_probs else logits.softmax(2)
 
     def _scale_learning_rates(self, decay: float) -> None:
@@ -260,7 +260,9 @@ class ExtCtc(BaseFairseqModel):
         num_layers = len(self.encoder.encoder.layers)
         for name, parameter in self.encoder.named_parameters():
             depth = num_layers - _height(name, num_layers, self.config.layer_norm_first)
-            mark_lr_scale(parameter, decay ** (depth + 1))
+            mark_lr_scale(
+                parameter, decay ** (depth + 1)
+            )  # the last layer is already one below the output layer
 
 
 def _height(name: str, num_layers: int, norm_first: bool) -> int:

@@ -129,11 +129,13 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        """Multiply the other way."""
+        """Return the gradients of rows (R, C) and weight (O, K C)."""
         rows, weight = ctx.saved_tensors
         to_rows, to_weight = None, None
         if ctx.needs_input_grad[0]:
             to_rows = torch.empty_like(rows)
+            # The first part writes every row up to here, the later ones add: only the rest must be set to zero. A
+            # kernel shorter than its stride leaves gaps, so all parts add.
             covered = len(gradient) * ctx.stride if ctx.kernel >= ctx.stride else 0
             to_rows[covered:] = 0.0
             for number, (part, columns) in enumerate(_parts(to_rows, weight, ctx.kernel, ctx.stride)):
@@ -147,7 +149,7 @@ class _Convolve(torch.autograd.Function):
 
 
 def _parts(rows: Tensor, weight: Tensor, kernel: int, stride: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Views of up to `stride` rows side by side, (Q, width C), with the weights (O, width C) that they meet."""
+    """Yield views of up to `stride` rows side by side, (Q, width C), with the weights (O, width C) that they meet."""
     channels, size = rows.shape[1], (len(rows) - kernel) // stride + 1
     for start in range(0, kernel, stride):
         width = min(stride, kernel - start) * channels
@@ -193,7 +195,7 @@ class NormalizedConv(nn.ModuleDict):
 
     Mean and variance over a clip's frames follow from the mean and covariance of the K samples under the kernel, so
     that norm and convolution are one product with K weights per clip and channel, and padding never counts. In double
-    precision, since speech has little power at high frequencies, where many filters look. A wide kernel, whose
+    precision, since speech has little power at high frequencies, where many filters lie. A wide kernel, whose
     covariance would cost more than the norm, is convolved and normalised one after the other.
 
     Args:
@@ -245,7 +247,7 @@ class NormalizedConv(nn.ModuleDict):
         return conv, norm
 
     def _convolve(self, source: Tensor) -> Tensor:
-        """Return (B, S / stride, O); frames that look beyond a clip's end are not valid."""
+        """Return (B, S / stride, O); frames that reach beyond a clip's end are not valid."""
         conv, _ = self._parts()
         beyond = F.pad(source.flatten(), (0, max(conv.kernel - conv.stride, 0)))
         result: Tensor = conv(beyond[:, None]).unflatten(0, (len(source), -1))
@@ -360,7 +362,7 @@ class ConvExtractor(nn.Module):
         return conv
 
     def forward(self, source: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Extract.
+        """Extract frames from waveforms.
 
         Args:
             source: (B, S) waveforms, S at least `receptive_field(layers)`.
@@ -376,7 +378,7 @@ class ConvExtractor(nn.Module):
         rows = self._first(source, num_samples if lengths is None else lengths)
         for block in self.conv_layers[1:]:
             rows = block(rows)
-        # Of the last clip, what would have looked beyond the end of the batch is missing.
+        # The last clip lacks the frames that reach beyond the end of the batch; none of them is valid.
         rows = F.pad(rows, (0, 0, 0, num_clips * source.shape[1] // hop - len(rows)))
         return rows.view(num_clips, -1, rows.shape[1])[:, :num_frames]
 

@@ -62,6 +62,7 @@ class PositionConv(nn.Module):
         """
         if frames.is_cpu and frames.dtype == torch.float32:
             return convolve_blocks(frames, self.weight(), self.groups) + self.bias
+        # An even kernel with this padding gives one frame too many, which is cut off at the end, as in fairseq.
         size = frames.shape[1]
         convolved = F.conv1d(
             frames.transpose(1, 2), self.weight(), self.bias, padding=self.kernel // 2, groups=self.groups
@@ -102,6 +103,9 @@ def convolve_blocks(frames: Tensor, weight: Tensor, groups: int) -> Tensor:
     # The conjugate turns a convolution into the correlation that networks call by that name.
     response = torch.fft.rfft(weight, 2 * kernel, dim=2).conj().unflatten(0, (groups, -1))  # (G, E, E, W)
     product = spectrum.permute(3, 1, 0, 2) @ response.permute(3, 0, 2, 1)  # (W, G, B P, E)
-    blocks = torch.fft.irfft(product.permute(2, 0, 1, 3).flatten(2), 2 * kernel, dim=1)[:, :kernel]
+    # The last K outputs of a block have wrapped around, since the transform is circular.
+    blocks = torch.fft.irfft(product.permute(2, 0, 1, 3).flatten(2), 2 * kernel, dim=1)[
+        :, :kernel
+    ]  # (B P, K, D)
     result: Tensor = blocks.reshape(num_clips, num_blocks * kernel, dim)[:, :size]
     return result

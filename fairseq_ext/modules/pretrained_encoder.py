@@ -1,6 +1,6 @@
 """Read the speech encoder of a checkpoint: ours or fairseq's, pre-trained or fine-tuned with CTC.
 
-What is read says the network's shape, so that nobody has to repeat it in a configuration. fairseq writes the shape as
+The file gives the network's shape, so that no configuration has to repeat it. fairseq writes the shape as
 `cfg["model"]` (since 2021) or as a namespace `args` (before), and nests that of the pre-training as `w2v_args` in a
 fine-tuned checkpoint; WavLM's releases keep it flat in `cfg`.
 """
@@ -141,11 +141,12 @@ def load_encoder(encoder: SpeechEncoder, source: EncoderCheckpoint) -> None:
         ValueError: a tensor is missing or has another shape: the file holds another network.
     """
     own = encoder.state_dict()
-    wanted = {
+    # Old names of weight norm are no keys of the encoder, but its position convolution translates them on loading.
+    weights = {
         name: value for name, value in source.weights.items() if name in own or "parametrizations" in name
     }
     try:
-        missing = set(encoder.load_state_dict(wanted, strict=False).missing_keys) - OPTIONAL_TENSORS
+        missing = set(encoder.load_state_dict(weights, strict=False).missing_keys) - OPTIONAL_TENSORS
         problem = ", ".join(sorted(missing)[:5]) and f"no {', '.join(sorted(missing)[:5])}"
     except RuntimeError as error:
         problem = str(error)

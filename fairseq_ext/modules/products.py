@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 
 @functools.cache
 def has_slow_mkl() -> bool:
-    """Whether MKL is slow on this processor, and oneDNN is there to take its place.
+    """Return whether MKL is slow on this processor, and oneDNN can replace it.
 
     Returns:
         True on x86 processors that are not Intel's.
@@ -29,6 +29,7 @@ def has_slow_mkl() -> bool:
         return False
     try:
         is_intel = "GenuineIntel" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        # A private operator of torch: try it once, since a release may drop or change it.
         torch.ops.mkldnn._linear_pointwise(torch.ones(1, 1), torch.ones(1, 1), None, "none", [], "")
     except (OSError, AttributeError, RuntimeError, TypeError):
         return False
@@ -103,7 +104,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Multiply the other way."""
+        """Return the gradients of frames (N, I), weight (O, I) and bias (O,)."""
         frames, weight = ctx.saved_tensors
         needed = ctx.needs_input_grad
         return (

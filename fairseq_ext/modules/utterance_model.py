@@ -131,7 +131,7 @@ class UtteranceModel(BaseFairseqModel, ABC):
             Itself.
         """
         super().train(mode)
-        if self.freeze_encoder:
+        if self.freeze_encoder:  # else dropout stays on, and batch norms drift from what was pre-trained
             self.encoder.train(False)
         return self
 

@@ -88,7 +88,7 @@ class AudioTask(FairseqTask):
         cfg: see `AudioTaskConfig`.
     """
 
-    # fairseq then hands the averaged weights to the steps, if `ema.store_ema` is on
+    # With this, fairseq passes the averaged weights to the steps, if `ema.store_ema` is on.
     uses_ema = True
 
     def __init__(self, cfg: AudioTaskConfig) -> None:

@@ -19,7 +19,7 @@ def per_parameter_lr(optimizer: Any, model: Any, key: str) -> Iterator[None]:
     An optimizer with several rates, such as composite with a schedule for each, is left as it is.
 
     Args:
-        optimizer: fairseq's.
+        optimizer: fairseq's optimizer.
         model: model some of whose parameters are marked.
         key: key of the model's configuration that messages name.
 
@@ -53,7 +53,7 @@ def per_parameter_lr(optimizer: Any, model: Any, key: str) -> Iterator[None]:
     finally:
         inner.param_groups = whole
         for group, own in zip(whole, parts, strict=True):
-            group |= _without_rate(own[0])  # some count their steps there
+            group |= _without_rate(own[0])  # some optimizers keep their step count in the group
 
 
 def _scale(parameter: Any) -> float:
