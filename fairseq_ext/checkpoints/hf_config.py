@@ -82,7 +82,7 @@ def family_of(config: Mapping[str, Any], where: str) -> str:
     """Return the family of the model that a `config.json` describes.
 
     Args:
-        config: its content.
+        config: content of `config.json`.
         where: file or folder that the message names.
 
     Returns:
@@ -104,7 +104,7 @@ def config_to_fairseq(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Translate a `config.json`.
 
     Args:
-        config: its content.
+        config: content of `config.json`.
         where: file or folder that the messages name.
 
     Returns:
@@ -142,9 +142,9 @@ def config_to_hugging_face(
         model: keys of the encoder; what is missing has Hugging Face's default.
         family: one of `FAMILIES`.
         where: file or folder that the messages name.
-        vocab_size: rows of the CTC head; 0 = there is none.
+        vocab_size: rows of the CTC head; 0 = no such head.
         pretraining: whether wav2vec 2.0's pre-training heads are there.
-        mask_embedding: whether there is one.
+        mask_embedding: whether the model has a mask embedding.
 
     Returns:
         The content of `config.json`.

@@ -31,7 +31,7 @@ def nt_xent(projection: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
 
     Args:
         projection: (2 B, P); rows i and i + B are views of one recording.
-        temperature: divides the cosines.
+        temperature: number that divides the cosines.
 
     Returns:
         Losses (2 B,) in nats, and whether the right view was the nearest, (2 B,) bool.
@@ -60,7 +60,7 @@ class NtXentCriterion(FairseqCriterion):
 
     Args:
         task: the task; not used.
-        temperature: divides the cosines.
+        temperature: number that divides the cosines.
 
     Raises:
         ValueError: a temperature that is not positive.

@@ -96,7 +96,7 @@ def fit_work(features: Path, out: Path, fit: Fit) -> Work:
     Args:
         features: output folder of `features.dump`.
         out: output folder.
-        fit: settings.
+        fit: settings of k-means.
 
     Returns:
         The work; an item names the `blocks` it learns from.
@@ -148,7 +148,7 @@ def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
 
     Args:
         frames: (N, D).
-        fit: settings.
+        fit: settings of k-means.
 
     Returns:
         Centroids (K, D), and the mean squared distance between a frame and its centroid.

@@ -51,7 +51,7 @@ class CtcLabeller:
         """Score the symbols of windows.
 
         Args:
-            windows: B of up to 30 s, (S,) float32 at 16 kHz.
+            windows: B windows of up to 30 s, (S,) float32 at 16 kHz.
 
         Returns:
             (B, T, V) ln p, (B,) frames.
@@ -71,7 +71,7 @@ class CtcLabeller:
         return [[(self._language, 1.0)] for _ in encoded[1]]
 
     def transcribe(self, encoded: Encoded, languages: Sequence[str | None]) -> list[Hypothesis | None]:
-        """Transcribe windows.
+        """Transcribe windows in the language of the training.
 
         Args:
             encoded: result of `encode`.

@@ -48,7 +48,7 @@ def choose_weights(
         lm: an ARPA file.
         alpha: weight of the language model; None: the one that evaluation chose for these two, else the usual one.
         beta: reward per word; None: likewise.
-        unk_score: added per unknown word; None: likewise.
+        unk_score: score added per unknown word; None: likewise.
 
     Returns:
         The weights.

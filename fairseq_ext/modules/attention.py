@@ -24,7 +24,7 @@ def distance_buckets(num_frames: int, num_buckets: int, max_distance: int, devic
     Args:
         num_frames: T.
         num_buckets: N.
-        max_distance: frames; all beyond share a bucket.
+        max_distance: distance beyond which all share a bucket, frames.
         device: torch device of the result.
 
     Returns:
@@ -50,7 +50,7 @@ class SelfAttention(nn.Module):
         dropout: dropout of the attention weights; a probability.
         num_buckets: N, when this layer holds the relative position bias that all layers share; 0 = another one does,
             or there is none.
-        max_distance: beyond it all distances are one, frames.
+        max_distance: distance beyond which all share a bucket, frames.
         gated: whether each frame scales the bias.
 
     Raises:

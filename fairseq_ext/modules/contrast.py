@@ -65,7 +65,7 @@ def contrastive_logits(
         targets: (B, M, P).
         codes: (B, M) int64, equal where the targets are: such a negative is no negative and gets minus infinity.
         negatives: (B, M, N), see `draw_negatives`.
-        temperature: divides the cosines.
+        temperature: number that divides the cosines.
         from_all: whether the negatives count the frames of all clips (R = B M), or of the same clip (R = M).
 
     Returns:

@@ -117,7 +117,7 @@ class _Convolve(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, kernel: int, stride: int) -> Tensor:
-        """Multiply: (R, C) by (O, K C) gives (Q, O)."""
+        """Return the product (Q, O) of windows of rows (R, C) and weight (O, K C)."""
         ctx.save_for_backward(rows, weight)
         ctx.kernel, ctx.stride = kernel, stride
         result: Tensor | None = None
@@ -165,8 +165,8 @@ class StridedConv(nn.Module):
         in_channels: C.
         out_channels: O.
         kernel: K, rows.
-        stride: rows.
-        bias: whether there is one.
+        stride: step of the kernel, rows.
+        bias: whether to add a bias.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, bias: bool) -> None:
@@ -177,7 +177,7 @@ class StridedConv(nn.Module):
         nn.init.kaiming_normal_(self.weight)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Convolve.
+        """Convolve rows in time.
 
         Args:
             rows: (R, C), contiguous.
@@ -202,7 +202,7 @@ class NormalizedConv(nn.ModuleDict):
         out_channels: O.
         kernel: K, samples.
         stride: samples.
-        bias: whether the convolution has one (the norm removes it).
+        bias: whether the convolution adds a bias (the norm removes it).
     """
 
     def __init__(self, out_channels: int, kernel: int, stride: int, bias: bool) -> None:
@@ -283,7 +283,7 @@ class ConvBlock(nn.ModuleDict):
         out_channels: O.
         kernel: K, rows.
         stride: rows.
-        bias: whether the convolution has one.
+        bias: whether the convolution adds a bias.
         layer_norm: whether there is a norm.
     """
 
@@ -296,7 +296,7 @@ class ConvBlock(nn.ModuleDict):
             self["2"] = nn.ModuleDict({"1": nn.LayerNorm(out_channels)})
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Convolve.
+        """Convolve rows in time and activate.
 
         Args:
             rows: (R, C).
@@ -318,7 +318,7 @@ class ConvExtractor(nn.Module):
     Args:
         layers: (channels, kernel, stride) per layer.
         mode: "default" = group norm after the first layer; "layer_norm" = layer norm after each.
-        bias: whether the convolutions have one.
+        bias: whether the convolutions add a bias.
         init: initial values of the first layer, "random" or "gabor".
 
     Raises:

@@ -37,9 +37,9 @@ def time_masks(
         lengths: (B,), frames.
         mask_prob: frames under a span if none overlapped, as a share of the clip; a probability.
         mask_length: frames per span.
-        seeds: (B,) int64, of each clip.
+        seeds: (B,) int64, one per clip.
         num_frames: T; None = the longest clip, whose length must then be read from the device.
-        min_masks: at least so many spans, where they leave a frame unmasked.
+        min_masks: smallest number of spans, where they leave a frame unmasked.
 
     Returns:
         (B, T) bool, True = masked; never beyond a clip's length.
@@ -61,8 +61,8 @@ def channel_masks(
         num_channels: D.
         mask_prob: channels under a span if none overlapped, as a share of all; a probability.
         mask_length: channels per span.
-        seeds: (B,) int64, of each clip.
-        min_masks: at least so many spans, where they leave a channel unmasked.
+        seeds: (B,) int64, one per clip.
+        min_masks: smallest number of spans, where they leave a channel unmasked.
 
     Returns:
         (B, D) bool, True = masked.
@@ -80,7 +80,7 @@ def equalize_mask_counts(masks: Tensor, seeds: Tensor) -> Tensor:
 
     Args:
         masks: (B, T) bool, best on the CPU: the smallest number is read.
-        seeds: (B,) int64, of each clip.
+        seeds: (B,) int64, one per clip.
 
     Returns:
         (B, M), positions of the frames that stay masked, rising.

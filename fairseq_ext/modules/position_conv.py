@@ -52,7 +52,7 @@ class PositionConv(nn.Module):
         return self.weight_v * (self.weight_g / _norm(self.weight_v)).to(self.weight_v)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Convolve.
+        """Convolve frames over time.
 
         Args:
             frames: (B, T, D), zero beyond a clip's length.

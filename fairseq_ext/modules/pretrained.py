@@ -27,7 +27,7 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
     The averaged (EMA) weights are preferred when the checkpoint holds them.
 
     Args:
-        model: changed in place.
+        model: model to fill, changed in place.
         path: a checkpoint of fairseq.
 
     Returns:
@@ -55,7 +55,7 @@ def copy_matching(model: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport
     """Copy the entries that agree in name and shape.
 
     Args:
-        model: changed in place.
+        model: model to fill, changed in place.
         weights: a state dict.
 
     Returns:

@@ -166,6 +166,6 @@ def warn_of_another_rate(source: EncoderCheckpoint, sample_rate_hz: int) -> None
     """
     if source.sample_rate_hz not in {None, sample_rate_hz}:
         logger.warning(
-            f"{source.path}: trained at {source.sample_rate_hz} Hz, but the task has {sample_rate_hz} Hz, which moves "
-            "the filters to other frequencies; set task.sample_rate_hz"
+            f"{source.path}: trained at {source.sample_rate_hz} Hz, the task has {sample_rate_hz} Hz, which moves its "
+            "filters to other frequencies; set task.sample_rate_hz"
         )

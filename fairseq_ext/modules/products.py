@@ -42,7 +42,7 @@ def _is_for_onednn(matrix: Tensor) -> bool:
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply, without a gradient.
+    """Multiply two matrices, without a gradient.
 
     Args:
         left: (N, I).
@@ -96,7 +96,7 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Multiply."""
+        """Return the product (N, O)."""
         ctx.save_for_backward(frames, weight)
         result = product(frames, weight.T)
         return result if bias is None else result.add_(bias)
@@ -136,7 +136,7 @@ class Linear(nn.Linear):
     """`nn.Linear` by the quickest product."""
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Multiply.
+        """Multiply frames by the weight.
 
         Args:
             frames: (..., I).

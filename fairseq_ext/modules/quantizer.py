@@ -91,7 +91,7 @@ class GumbelQuantizer(nn.Module):
         self.temperature = max(cooled, self.temperature_end)
 
     def forward(self, frames: Tensor, generator: Generator | None = None) -> Quantized:
-        """Quantise.
+        """Choose codes for frames.
 
         Args:
             frames: (N, C).

@@ -57,9 +57,9 @@ def read_split(
     Args:
         cfg: the task's keys.
         split: name of the tsv.
-        train: whether it is trained on.
-        augment: whether its recordings are distorted.
-        dataset: class to open it with.
+        train: whether the split is trained on.
+        augment: whether to distort the recordings.
+        dataset: class of the dataset.
         options: further arguments of that class.
 
     Returns:

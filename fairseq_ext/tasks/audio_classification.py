@@ -92,7 +92,7 @@ class ExtAudioClassificationTask(AudioTask):
 
         Args:
             cfg: the model's keys; changed in place.
-            from_checkpoint: the weights come from a checkpoint: the one it was started from is not needed.
+            from_checkpoint: whether the weights come from a checkpoint, so that `pretrained_path` is not needed.
 
         Returns:
             The model.
@@ -120,7 +120,7 @@ class ExtAudioClassificationTask(AudioTask):
         self.datasets[split] = read_split(cfg, split, train=train, augment=train, labels=labels)
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
-        """Step, the encoder at its own learning rate (called by fairseq).
+        """Make an update, the encoder at its own learning rate (called by fairseq).
 
         Args:
             optimizer: fairseq's optimizer.

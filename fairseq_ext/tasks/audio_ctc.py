@@ -70,7 +70,7 @@ class ExtAudioCtcTask(AudioTask):
 
         Args:
             cfg: the model's keys; changed in place.
-            from_checkpoint: the weights come from a checkpoint: the one it was started from is not needed.
+            from_checkpoint: whether the weights come from a checkpoint, so that `pretrained_path` is not needed.
 
         Returns:
             The model.
@@ -121,12 +121,12 @@ class ExtAudioCtcTask(AudioTask):
             frame_lengths=self.frame_lengths if self._conv_layers else None,
         )
         if train:
-            # Inference cuts longer recordings into windows of this length, which occurs in training.
+            # Inference cuts recordings into windows of at most this length, which training has covered.
             long_s = float(np.quantile(self.datasets[split].sizes, _LONG)) / cfg.sample_rate_hz
             self.state.merge_state_dict({"long_s": round(long_s, 2)})
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
-        """Step, each layer at its own learning rate (called by fairseq).
+        """Make an update, each layer at its own learning rate (called by fairseq).
 
         Args:
             optimizer: fairseq's optimizer.
