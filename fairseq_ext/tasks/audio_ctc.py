@@ -121,7 +121,7 @@ class ExtAudioCtcTask(AudioTask):
             frame_lengths=self.frame_lengths if self._conv_layers else None,
         )
         if train:
-            # Inference cuts recordings into windows of at most this length, which training has covered.
+            # Inference cuts recordings into windows of about this length, which training has covered.
             long_s = float(np.quantile(self.datasets[split].sizes, _LONG)) / cfg.sample_rate_hz
             self.state.merge_state_dict({"long_s": round(long_s, 2)})
 
