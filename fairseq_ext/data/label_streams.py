@@ -74,8 +74,8 @@ def stream_names(label: str) -> list[str]:
     names = [name.strip() for name in label.split(",")]
     if not all(names) or len(set(names)) < len(names):
         raise ValueError(
-            f"task.label: {label!r} has an empty or a repeated name; write each label stream once, with commas between "
-            'them, e.g. "accent,gender"'
+            f"task.label: an empty or a repeated name found in {label!r}; write each label stream once, with commas "
+            'between them, e.g. "accent,gender"'
         )
     return names
 

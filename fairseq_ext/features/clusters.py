@@ -130,6 +130,7 @@ def draw_frames(features: Path, names: Sequence[str], fit: Fit) -> Floats:
     total = sum(int(read_block(features / f"{name}.npz")[1].sum()) for name in names)
     share = min(fit.share, fit.max_frames / max(total, 1))
     drawn = [_some(read_block(features / f"{name}.npz")[0], share, rng) for name in names]
+    # Rejected blocks have shape (0, 0), which cannot be joined with (N, D).
     frames = np.concatenate([some for some in drawn if len(some)] or drawn).astype(np.float32)
     if len(frames) < fit.num_clusters:
         raise ValueError(
@@ -201,6 +202,7 @@ def assign_work(features: Path, out: Path) -> Work:
         frames, lengths = read_block(features / f"{item.id}.npz")
         clusters = nearest(frames, centroids)
         with atomic_write(out / f"{item.id}.km") as file:
+            # A row without frames gives an empty line, so that line and row numbers stay equal.
             for row in np.split(clusters, np.cumsum(lengths)[:-1]):
                 file.write(" ".join(map(str, row.tolist())) + "\n")
         used = np.unique(clusters)

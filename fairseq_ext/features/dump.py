@@ -166,6 +166,7 @@ def _features(index: AudioIndex, rows: range, frames: Frames) -> tuple[list[Floa
 
 
 def _write(path: Path, rows: list[Floats]) -> None:
+    # Unreadable rows have shape (0, 0), which cannot be joined with (T, D).
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(
             file,

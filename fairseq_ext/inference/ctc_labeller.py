@@ -90,15 +90,15 @@ class CtcLabeller:
         found = greedy(*encoded, self._recognizer.symbols)
         return [
             Hypothesis(
-                text=own.text,
+                text=hypothesis.text,
                 language=code,
-                avg_logprob=own.score / (len(own.tokens) + 1),
+                avg_logprob=hypothesis.score / (len(hypothesis.tokens) + 1),
                 no_speech_prob=None,
-                num_tokens=len(own.tokens),
+                num_tokens=len(hypothesis.tokens),
             )
             if code
             else None
-            for own, code in zip(found, languages, strict=True)
+            for hypothesis, code in zip(found, languages, strict=True)
         ]
 
 

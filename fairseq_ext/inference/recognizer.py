@@ -173,6 +173,7 @@ class CtcRecognizer:
             AudioError: the file cannot be read.
         """
         found, scores = self._decode(recording, search, window_s, overlap_s, on_progress)
+        # Greedy text is a path already; the beam sums over paths, so its text must be aligned.
         spans = greedy_spans(scores) if search is None else align(scores, found.tokens)
         return timed_words(spans, self.symbols, self.hop_s)
 

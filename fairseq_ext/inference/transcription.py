@@ -144,7 +144,7 @@ def transcribe_files(
     """
     for index, path in enumerate(files):
 
-        def report(share: float, index: int = index) -> None:
+        def report(share: float, index: int = index) -> None:  # bound here: the loop changes `index`
             if on_progress is not None:
                 on_progress(index + share)
 

@@ -109,6 +109,7 @@ class ExtCtc(BaseFairseqModel):
         self.config, self.num_updates = config, 0
         self.w2v_encoder = CtcEncoder(config, num_symbols)
         if config.freeze_feature_extractor:
+            # Both: the first saves the graph, the second keeps distributed training from waiting for gradients.
             self.encoder.feature_grad_mult = 0.0
             self.encoder.feature_extractor.requires_grad_(False)
         if config.layer_decay != 1.0:
@@ -132,6 +133,7 @@ class ExtCtc(BaseFairseqModel):
                 )
             return cls(cfg, len(task.symbols))
         source = read_encoder(cfg.pretrained_path)
+        # The shape in the file comes last: it overrides the keys.
         config = OmegaConf.merge(cfg, source.shape, {"normalize": source.normalize})
         model = cls(cast(CtcConfig, config), len(task.symbols))
         load_encoder(model.encoder, source)

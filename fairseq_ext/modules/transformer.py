@@ -178,7 +178,7 @@ class TransformerEncoder(nn.Module):
         for layer in self.layers:
             if not self._is_dropped():
                 frames = layer(frames, keys, bias)
-            hidden.append(frames)
+            hidden.append(frames)  # a dropped layer repeats its input: the list keeps an entry per layer
         frames = self.layer_norm(frames) if self.norm_first else frames
         return frames, hidden if return_hidden else []
 

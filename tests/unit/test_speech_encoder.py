@@ -212,7 +212,9 @@ def test_bfloat16_stays_close() -> None:
     "text", ["", "[]", "[(512, 10)]", "[(512, 0, 5)]", "__import__('os').getcwd()", "[(1, 2, 3)] +", "5"]
 )
 def test_bad_layers_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"conv_feature_layers: .* is not a list of \(channels, kernel, stride\)"):
+    with pytest.raises(
+        ValueError, match=r"conv_feature_layers: .* is not a list of \(channels, kernel, stride\)"
+    ):
         parse_conv_layers(text)
 
 
