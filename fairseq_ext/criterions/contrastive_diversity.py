@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 MEANS = ("contrastive", "diversity", "feature_penalty", "code_perplexity", "prob_perplexity", "temperature")
 # With a mean perplexity below this per group, a code carries next to no information about its frame.
 MIN_CODES_PER_GROUP = 1.5
-# Contrasting with 100 negatives is never this easy on speech: the targets must be trivial.
+# Among 100 negatives no network is always right about speech, unless the targets are trivial.
 TRIVIAL_ACCURACY = 0.999
 ADVICE = (
     "try a lower learning rate or a longer warm-up, a larger criterion.diversity_weight or criterion.penalty_weight, "

@@ -25,7 +25,7 @@ class CtcLabeller:
     """A recogniser with the interface of `labelling.engine.Engine`.
 
     `avg_logprob` is ln p of the likeliest path per symbol that it writes (spaces included, and one for the end), so
-    that it counts as that of Whisper does; a filter's limit is to be chosen anew all the same.
+    that it is comparable with Whisper's; choose a filter's limit anew all the same.
 
     Args:
         recognizer: recogniser at 16 kHz.

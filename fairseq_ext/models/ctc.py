@@ -262,9 +262,8 @@ class ExtCtc(BaseFairseqModel):
         num_layers = len(self.encoder.encoder.layers)
         for name, parameter in self.encoder.named_parameters():
             depth = num_layers - _height(name, num_layers, self.config.layer_norm_first)
-            mark_lr_scale(
-                parameter, decay ** (depth + 1)
-            )  # the last layer is already one below the output layer
+            # The last layer, of depth 0, is already one below the output layer.
+            mark_lr_scale(parameter, decay ** (depth + 1))
 
 
 def _height(name: str, num_layers: int, norm_first: bool) -> int:

@@ -134,7 +134,7 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
         frames, lengths = self.conv_frames(source, padding_mask)
         clip_seeds = torch.randint(2**62, (len(source),)) if seeds is None else torch.tensor(seeds)
         masks = self.draw_masks(lengths, len(frames), frames.shape[1], clip_seeds)
-        # The sum may overflow to a negative number, which the bits that are kept make a valid seed again.
+        # The sum of 63-bit seeds may overflow and be negative: keep 62 bits, which any generator takes.
         generator = torch.Generator(source.device).manual_seed(int(clip_seeds.sum()) & (2**62 - 1))
         positions = masks.positions.to(source.device, non_blocking=True)
         features = self.layer_norm(frames)

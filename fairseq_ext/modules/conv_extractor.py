@@ -134,8 +134,8 @@ class _Convolve(torch.autograd.Function):
         to_rows, to_weight = None, None
         if ctx.needs_input_grad[0]:
             to_rows = torch.empty_like(rows)
-            # The first part writes every row up to here, the later ones add: only the rest must be set to zero. A
-            # kernel shorter than its stride leaves gaps, so all parts add.
+            # The first part writes every row up to here and the later ones add, so only the rest is set to zero; a
+            # kernel shorter than its stride leaves gaps, so everything is.
             covered = len(gradient) * ctx.stride if ctx.kernel >= ctx.stride else 0
             to_rows[covered:] = 0.0
             for number, (part, columns) in enumerate(_parts(to_rows, weight, ctx.kernel, ctx.stride)):

@@ -103,9 +103,8 @@ def convolve_blocks(frames: Tensor, weight: Tensor, groups: int) -> Tensor:
     # The conjugate turns a convolution into the correlation that networks call by that name.
     response = torch.fft.rfft(weight, 2 * kernel, dim=2).conj().unflatten(0, (groups, -1))  # (G, E, E, W)
     product = spectrum.permute(3, 1, 0, 2) @ response.permute(3, 0, 2, 1)  # (W, G, B P, E)
-    # The last K outputs of a block have wrapped around, since the transform is circular.
-    blocks = torch.fft.irfft(product.permute(2, 0, 1, 3).flatten(2), 2 * kernel, dim=1)[
-        :, :kernel
-    ]  # (B P, K, D)
+    blocks = torch.fft.irfft(product.permute(2, 0, 1, 3).flatten(2), 2 * kernel, dim=1)  # (B P, N, D)
+    # The transform is circular: only the first K frames of a block are free of its other end.
+    blocks = blocks[:, :kernel]
     result: Tensor = blocks.reshape(num_clips, num_blocks * kernel, dim)[:, :size]
     return result
