@@ -104,7 +104,7 @@ def test_long_recordings_are_left_out_of_training_and_never_cut(configure: Confi
     assert len(valid[2].views[0]) == 4000
 
 
-def test_the_checkpoint_says_how_long_the_longest_recordings_were(configure: Configure) -> None:
+def test_checkpoint_holds_the_length_of_the_longest_recordings(configure: Configure) -> None:
     task = tasks.setup_task(configure().task)
     sizes = np.sort(dataset(task, "few").sizes) / task.cfg.sample_rate_hz
     assert sizes[-2] <= task.state_dict()["long_s"] <= sizes[-1]
@@ -145,7 +145,7 @@ def test_checkpoint_brings_its_own_symbols(configure: Configure, tmp_path: Path)
     before = tasks.setup_task(configure().task)
     state = {"symbols": before.symbols}
     assert before.state_dict() == state
-    # fairseq loads the state before it asks for the dictionary, whose folder may be gone
+    # fairseq loads the state before it reads the dictionary, whose folder may be gone
     after = tasks.setup_task(configure(data=str(tmp_path / "gone")).task)
     after.load_state_dict(state)
     assert after.symbols == before.symbols
@@ -258,7 +258,7 @@ def test_optimizer_that_would_overlook_the_rates_is_refused(configure: Configure
         task.optimizer_step(optimizer, model, 0)
     optimizer.set_lr(0.0)  # as a warm-up begins
     task.optimizer_step(optimizer, model, 0)
-    # half precision on a GPU copies all parameters to one, unless it is told not to
+    # half precision on a GPU copies all parameters to one tensor by default
     flat = torch.nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
     optimizer = optim.build_optimizer(OmegaConf.create(ADAM), [flat])
     with pytest.raises(ValueError, match=r"as one flat tensor.*; set common\.fp16_no_flatten_grads to true"):

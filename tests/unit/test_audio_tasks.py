@@ -149,7 +149,7 @@ def test_missing_dictionary_is_named(configure: Configure) -> None:
 
 
 class Constant(torch.nn.Module):
-    """A network that answers with its only weight."""
+    """A network whose output is its only weight."""
 
     def __init__(self, value: float) -> None:
         super().__init__()

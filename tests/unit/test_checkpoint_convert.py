@@ -227,7 +227,7 @@ def test_weight_of_unknown_purpose_is_refused(tmp_path: Path) -> None:
         convert(path, tmp_path / "theirs")
 
 
-def test_files_are_as_readable_as_the_umask_says(tmp_path: Path) -> None:
+def test_files_follow_the_umask(tmp_path: Path) -> None:
     own_checkpoint(tmp_path / "own.pt")
     before = os.umask(0o027)
     try:
@@ -271,7 +271,7 @@ def test_heads_for_another_purpose_are_listed_not_lost(folder: Path, tmp_path: P
     assert f"{len(weights)} mapped, 4 left out, 0 filled" in text
 
 
-def test_model_without_mask_embedding_gets_one_that_is_said_and_taken_back(
+def test_mask_embedding_is_filled_in_reported_and_dropped_on_the_way_back(
     folder: Path, tmp_path: Path
 ) -> None:
     drop(folder, "wav2vec2.masked_spec_embed")
@@ -309,14 +309,14 @@ def test_added_tokens_name_rows_that_the_vocabulary_lacks(file: str, folder: Pat
     assert torch.equal(torch.load(tmp_path / "ours.pt")["model"]["w2v_encoder.proj.weight"], expected)
 
 
-def test_difference_of_the_two_normalisers_is_said(tmp_path: Path) -> None:
+def test_difference_of_the_two_normalisers_is_reported(tmp_path: Path) -> None:
     for normalize in (False, True):
         source = own_checkpoint(tmp_path / f"{normalize}.pt", normalize=normalize)
         notes = convert(source, tmp_path / f"{normalize}").notes
         assert any("quiet" in note for note in notes) == normalize
 
 
-def test_padding_that_a_group_norm_counts_is_said(tmp_path: Path) -> None:
+def test_padding_that_a_group_norm_counts_is_reported(tmp_path: Path) -> None:
     for mode in ("default", "layer_norm"):
         source = own_checkpoint(tmp_path / f"{mode}.pt", extractor_mode=mode)
         notes = convert(source, tmp_path / mode).notes
@@ -332,7 +332,7 @@ def test_family_can_be_chosen(tmp_path: Path) -> None:
         convert(tmp_path / "own.pt", tmp_path / "wavlm", family="wavlm")
 
 
-def test_pieces_are_pointed_out(tmp_path: Path) -> None:
+def test_pieces_are_reported(tmp_path: Path) -> None:
     path = own_checkpoint(tmp_path / "own.pt", symbols=["▁pla", "ça", "▁a"])
     assert any("▁" in note for note in convert(path, tmp_path / "theirs").notes)
     convert(tmp_path / "theirs", tmp_path / "ours.pt")
@@ -383,7 +383,7 @@ def test_command_accounts_for_the_weights(
     assert (tmp_path / "ours.pt").exists()
 
 
-def test_command_says_what_is_wrong(
+def test_command_reports_damaged_weights(
     folder: Path, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truncate(folder / WEIGHTS)

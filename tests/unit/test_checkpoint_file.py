@@ -27,7 +27,7 @@ OTHERS = {
 
 
 def write(path: Path, kind: str) -> None:
-    """Write a file that is no checkpoint of fairseq's."""
+    """Write a file that is not a checkpoint of fairseq."""
     torch.save(STATE, path)
     whole = path.read_bytes()
     contents = {
@@ -48,7 +48,7 @@ def write(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_another_file_is_told_in_one_sentence(tmp_path: Path, kind: str) -> None:
+def test_other_files_are_refused_in_one_sentence(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "começament.pt"
     write(path, kind)
     with pytest.raises(ValueError, match=OTHERS[kind]) as read:
@@ -78,6 +78,6 @@ def test_a_whole_one_is_read(tmp_path: Path) -> None:
     assert bool((layer.weight == 1).all())
 
 
-def test_what_the_system_says_is_passed_on(tmp_path: Path) -> None:
+def test_errors_of_the_system_are_passed_on(tmp_path: Path) -> None:
     assert reason_of(PermissionError(13, "Permission denied"), tmp_path) == "no permission"
     assert reason_of(OSError(5, "Input/output error"), tmp_path) == "Input/output error"

@@ -136,7 +136,7 @@ def test_encoder_comes_from_the_checkpoint_with_its_shape(make: Any, tmp_path: P
 
 
 @every_source
-def test_what_is_read_knows_symbols_rate_and_head(make: Any, tmp_path: Path) -> None:
+def test_encoder_is_read_with_symbols_rate_and_head(make: Any, tmp_path: Path) -> None:
     source = read_encoder(written(make, tmp_path)[0])
     with_head = make in {stock_ctc, own_ctc}
     assert source.symbols == (SYMBOLS if with_head else None)
@@ -183,7 +183,7 @@ def test_output_layer_for_the_same_symbols_is_taken(make: Any, tmp_path: Path) -
         ([*SYMBOLS[:4], *SYMBOLS[:3:-1]], "in another order"),
     ],
 )
-def test_output_layer_for_other_symbols_starts_anew_and_says_so(
+def test_output_layer_for_other_symbols_starts_anew_with_a_warning(
     symbols: list[str], message: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, state, _ = written(own_ctc, tmp_path)
@@ -236,7 +236,7 @@ def test_file_without_an_encoder_is_named(content: Any, tmp_path: Path) -> None:
         read_encoder(path)
 
 
-def test_encoder_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_encoder_of_another_shape_is_refused(tmp_path: Path) -> None:
     path, state, _ = written(own_ctc, tmp_path)
     del state["model"]["w2v_encoder.w2v_model.encoder.layers.1.fc1.weight"]
     torch.save(state, path)

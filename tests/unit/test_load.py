@@ -1,4 +1,4 @@
-"""From a checkpoint's path to a model that answers; every wrong file says what it is."""
+"""Loading of classifiers: from a checkpoint's path to predictions; wrong files are refused with the reason."""
 
 import pickle
 import re

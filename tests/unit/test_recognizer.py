@@ -1,4 +1,4 @@
-"""From a CTC checkpoint's path to text: what it needs, what it hears, and every wrong file by name."""
+"""Recognisers: from a CTC checkpoint's path to text; wrong files are refused with the reason."""
 
 import logging
 import shutil
@@ -228,7 +228,7 @@ def test_loader_of_classifiers_points_here(path: Path) -> None:
         load_model(path)
 
 
-def test_file_that_says_no_rate_is_taken_for_the_usual_one(
+def test_file_without_a_sample_rate_gets_the_usual_one(
     state: dict[str, Any], path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     del state["cfg"]["task"]["sample_rate_hz"]
@@ -238,7 +238,7 @@ def test_file_that_says_no_rate_is_taken_for_the_usual_one(
     assert "does not give its sample rate; 16000 Hz" in caplog.text
 
 
-def test_a_device_that_is_not_there_is_said_before_the_file_is_read(path: Path) -> None:
+def test_missing_device_is_reported_before_the_file_is_read(path: Path) -> None:
     for device in ("gpu", f"cuda:{torch.cuda.device_count()}"):
         for load in (load_recognizer, load_model):
             expected = f"device {device}: torch cannot use it .*choose another, such as cpu"
@@ -247,7 +247,7 @@ def test_a_device_that_is_not_there_is_said_before_the_file_is_read(path: Path) 
             assert len(str(info.value)) < 300
 
 
-def test_command_answers_wrong_settings_and_names_in_a_sentence(
+def test_command_reports_wrong_settings_and_names_in_a_sentence(
     path: Path, tmp_path: Path, repository: Path, preloaded: Preloaded
 ) -> None:
     tool = [repository / "tools" / "transcribe.py", path]

@@ -148,7 +148,7 @@ def test_masked_channels_are_not_seen() -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_layers_are_left_out_as_the_seed_says() -> None:
+def test_dropped_layers_follow_the_seed() -> None:
     encoder = make(
         replace(SMALL, encoder_layerdrop=0.5, encoder_layers=6, dropout=0.0, attention_dropout=0.0)
     )

@@ -76,7 +76,7 @@ def test_progress_counts_parts_of_a_recording(recognizer: CtcRecognizer, files: 
     assert seen == pytest.approx([1 / 3, 2 / 3, 1, 2, 3, 3 + 1 / 3, 3 + 2 / 3, 4])
 
 
-def test_windows_are_those_asked_for(recognizer: CtcRecognizer, files: list[Path]) -> None:
+def test_windows_follow_the_arguments(recognizer: CtcRecognizer, files: list[Path]) -> None:
     (whole,) = transcription.transcribe_files(recognizer, files[:1])
     (parts,) = transcription.transcribe_files(recognizer, files[:1], window_s=0.4, overlap_s=0.1)
     assert whole.words != parts.words
@@ -105,7 +105,7 @@ def test_file_for_a_folder_of_outputs_is_refused(tmp_path: Path) -> None:
         transcription.output_paths([Path("a.wav")], tmp_path / "out", ".txt")
 
 
-def test_search_is_greedy_unless_asked_for(recognizer: CtcRecognizer, tmp_path: Path) -> None:
+def test_search_is_greedy_by_default(recognizer: CtcRecognizer, tmp_path: Path) -> None:
     def made(**options: Any) -> Any:
         return transcription.make_search(recognizer, weights=LmWeights(0.7, 2.0, -3.0), **options)
 
