@@ -100,7 +100,7 @@ class CtcRecognizer:
 
         Args:
             waveform: (S,) at `sample_rate_hz`.
-            window_s: length of a window, s; a recording up to it is taken whole. None: the recogniser's own.
+            window_s: length of a window, s; shorter recordings are one window. None: `window_s` of the recogniser.
             overlap_s: overlap of neighbouring windows, s. None: a third of a window, 4 s at most.
             on_progress: called after each window with the share of the recording that is done, 0 to 1.
 

@@ -114,5 +114,5 @@ def reason_of(error: Exception, path: Path) -> str:
         return f"it is text, {head.decode().split(chr(10))[0].strip()!r}"
     if head.startswith(b"PK"):
         return "it is another zip archive" if zipfile.is_zipfile(path) else "it is cut off"
-    # The text of torch's error is about its own readers and helps nobody here.
+    # The text of torch's error is about its own readers, not about the file.
     return f"it is cut off or in another format ({type(error).__name__})"

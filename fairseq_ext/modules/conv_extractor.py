@@ -5,7 +5,7 @@ Baevski et al. 2020, "wav2vec 2.0", section 2 (feature encoder). State-dict keys
 (layer norm).
 
 The clips of a batch are laid end to end, each in a whole number of hops, so that a layer is one matrix product over the
-batch, on views: windows are never copied. What lies across two clips is computed in vain (less than two frames a clip)
+batch, on views: windows are never copied. What lies across two clips is computed too (less than two frames a clip)
 and cut off at the end; so is what lies beyond a clip's length in a padded batch. No valid frame sees any of it, so a
 clip's frames are the same alone and inside any batch.
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..features.spectral import MelSpectrogram, power_to_db, valid_mask
 
 NORMALIZATIONS = ("none", "clip", "clip_std", "band", "band_std")
-# Features are handed on in units of 10 dB, so that they are of order 1 for the first layer.
+# Features are in units of 10 dB, so that they are of order 1 for the first layer.
 DB_PER_UNIT = 10.0
 # Vocal tract factors are drawn from a grid, so that the filter banks are built once; over +-16%, 1% apart.
 NUM_WARPS = 33

@@ -202,7 +202,7 @@ def test_what_is_not_there_is_said_in_a_sentence(
             f"--run {tmp_path}/run --origin real --partitions asr tpyo",
             "tpyo expected, found asr;",
         ),
-        ("evaluate_recognition", f"{one} --origin real", "nope.pt: a checkpoint expected, found no file"),
+        ("evaluate_recognition", f"{one} --origin real", "nope.pt: no such checkpoint; train first"),
         ("evaluate_recognition", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
         ("evaluate", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
         ("evaluate", "--run nope --origin real", "nope: the folder of a run expected, found none"),
