@@ -163,7 +163,8 @@ def stretch(waveform: Tensor, factor: float, sample_rate_hz: int) -> Tensor:
     share = position - low
     magnitude = spectrum.abs()
     magnitude = magnitude[:, low] * (1 - share) + magnitude[:, high] * share
-    # Phase: each output step advances as the input does over one hop at that place.
+    # Phase: each output step advances as the input does over one hop at that place; a frame's own advance is not yet
+    # part of its phase.
     advance = torch.angle(spectrum[:, high] * spectrum[:, low].conj())
     phase = torch.angle(spectrum[:, :1]) + torch.cumsum(advance, dim=1) - advance
     return torch.istft(torch.polar(magnitude, phase), window, hop, window=taper, length=size)
@@ -197,6 +198,7 @@ def equalize(waveform: Tensor, range_db: float, generator: Generator, num_points
     Returns:
         (S,).
     """
+    # Silence at the end, into which the filter's response dies out: the transform is circular.
     size = _fast_size(len(waveform) + 256)
     points_db = (2.0 * torch.rand(1, 1, num_points, generator=generator) - 1.0) * range_db
     gain_db = torch.nn.functional.interpolate(
@@ -221,7 +223,7 @@ def reverberate(waveform: Tensor, longest_s: float, sample_rate_hz: int, generat
     """
     decay_s = _between(0.2 * longest_s, longest_s, generator)
     num_taps = max(2, round(decay_s * sample_rate_hz))
-    envelope = 10.0 ** (-3.0 * torch.arange(num_taps) / num_taps)
+    envelope = 10.0 ** (-3.0 * torch.arange(num_taps) / num_taps)  # 60 dB are a factor of 1000 in amplitude
     response = torch.randn(num_taps, generator=generator) * envelope
     # Late energy -20 to -5 dB of the direct sound: from a dry booth to an office.
     late_db = _between(-20.0, -5.0, generator)

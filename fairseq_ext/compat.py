@@ -35,11 +35,11 @@ def check_versions() -> None:
         import fairseq  # noqa: F401 - 0.12.2 fails here, with an error about mutable defaults
     except ValueError as error:
         raise ImportError(
-            f"fairseq: expected a release that Python {sys.version_info[0]}.{sys.version_info[1]} can import, found "
-            f"one that fails with '{error}'; {INSTALL}"
+            f"fairseq: Python {sys.version_info[0]}.{sys.version_info[1]} cannot import the installed release "
+            f"({error}); {INSTALL}"
         ) from error
     except ImportError as error:
-        raise ImportError(f"fairseq: expected to be installed, found: {error}; {INSTALL}") from error
+        raise ImportError(f"fairseq cannot be imported ({error}); {INSTALL}") from error
     version = metadata.version("torch")
     if tuple(int(part) for part in version.split(".")[:2]) < MIN_TORCH:
         raise ImportError(
@@ -61,8 +61,8 @@ def refuse_silent_copies() -> None:
     joined = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
     if launched > 1 and joined == 1:
         raise ValueError(
-            f"distributed training: {launched} ranks expected (WORLD_SIZE, set by the launcher), found fairseq running "
-            f"as 1; add distributed_training.distributed_world_size={launched}"
+            f"distributed training: the launcher started {launched} processes (WORLD_SIZE), but fairseq runs as 1, so "
+            f"each would train its own model; add distributed_training.distributed_world_size={launched}"
         )
 
 
@@ -81,7 +81,7 @@ def allow_checkpoint_types() -> None:
     from fairseq.data import Dictionary
 
     dtypes = [type(np.dtype(code)) for code in ("f2", "f4", "f8", "i4", "i8", "u1", "u8", "b1")]
-    # what rebuilds a numpy scalar and an array; files of numpy 1 name the same functions by their old module
+    # The functions that rebuild a numpy scalar and an array; files of numpy 1 name them by their old module.
     rebuilders: list[Any] = [np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]]
     older = [(function, f"numpy.core.multiarray.{function.__name__}") for function in rebuilders]
     torch.serialization.add_safe_globals(
@@ -104,7 +104,7 @@ def copy_atomically(src_path: str, dst_path: str, overwrite: bool = False) -> bo
 
     Args:
         src_path: file to copy.
-        dst_path: where to.
+        dst_path: path of the copy.
         overwrite: replace an existing file.
 
     Returns:
@@ -115,7 +115,7 @@ def copy_atomically(src_path: str, dst_path: str, overwrite: bool = False) -> bo
     """
     destination = Path(dst_path)
     if destination.exists() and not overwrite:
-        raise FileExistsError(f"{destination}: expected no file, found one; remove it or pass overwrite=True")
+        raise FileExistsError(f"{destination} exists already; remove it or pass overwrite=True")
     partial = destination.with_name(destination.name + ".partial")
     shutil.copyfile(src_path, partial)
     os.replace(partial, destination)
@@ -151,20 +151,20 @@ def end_readers(patience_s: float = 60.0) -> None:
     which aborts ("terminate called without an active exception") and turns success into exit status 134.
 
     Args:
-        patience_s: a reader that is stuck for longer is left to its fate, s.
+        patience_s: time after which a stuck reader is abandoned, s.
     """
     from fairseq.data.iterators import BackgroundConsumer
 
     give_up = time.monotonic() + patience_s
     for reader in [thread for thread in threading.enumerate() if isinstance(thread, BackgroundConsumer)]:
-        reader._max_len = 0  # it stops after the batch that it is at
+        reader._max_len = 0  # makes it stop after its current batch
         while reader.is_alive() and time.monotonic() < give_up:
-            with contextlib.suppress(queue.Empty):  # makes room, should it wait for that
+            with contextlib.suppress(queue.Empty):  # makes room, in case it waits to put a batch
                 reader._queue.get(timeout=0.05)
 
 
 def start_optimizers_quickly() -> None:
-    """Spare a training the import of torch's compiler, which is not used: 2.5 of its 8.5 CPU-seconds before update 1.
+    """Skip the import of torch's unused compiler: 2.5 of a training's 8.5 CPU-seconds before update 1.
 
     The first optimizer imports it only to mark some of its own methods as "not to be compiled"; torch skips that for
     methods that bear the mark (`torch/_compile.py`; on releases without it, this does nothing).

@@ -1,1 +1,1 @@
-"""Checkpoints: from a path to a model that answers."""
+"""Load checkpoints, and convert them between fairseq and Hugging Face."""

@@ -44,12 +44,12 @@ def convert(
     family: str | None = None,
     dictionary: Path | None = None,
 ) -> Report:
-    """Convert a model; a folder is taken for Hugging Face's, a file for fairseq's.
+    """Convert a model: a folder of Hugging Face to a fairseq checkpoint, or a file of fairseq to a folder.
 
     Args:
         source: folder or file.
-        out: file or folder to appear.
-        reader: whose classes a written fairseq checkpoint names.
+        out: file or folder to create.
+        reader: program whose classes a written fairseq checkpoint names.
         family: model family of a written folder, see `hf_config.FAMILIES`; None = that of the checkpoint.
         dictionary: `dict.ltr.txt`, for a fairseq CTC checkpoint that does not hold its own.
 
@@ -80,7 +80,7 @@ def read_hugging_face(folder: Path) -> tuple[SpeechModel, Report]:
     """Read a folder.
 
     Args:
-        folder: as `save_pretrained` writes it.
+        folder: folder as `save_pretrained` writes it.
 
     Returns:
         The model, complete but for what fine-tuning does not need; the report maps to fairseq's bare names.
@@ -127,10 +127,10 @@ def write_hugging_face(model: SpeechModel, report: Report, source: Path, folder:
     """Write a folder that transformers loads.
 
     Args:
-        model: of `fairseq_file.read_model`; a projection is added if it has none.
-        report: of the same; completed in place with Hugging Face's names.
+        model: model from `fairseq_file.read_model`; a projection is added if it has none.
+        report: report from there, completed in place with Hugging Face's names.
         source: file or folder that the messages name.
-        folder: to appear.
+        folder: folder to create.
         family: one of `hf_config.FAMILIES`.
 
     Raises:
@@ -166,20 +166,20 @@ def _why_left_out(name: str, ours: str | None, folder: Path) -> str:
     if _OTHER_HEADS.match(name):
         return "head for another purpose than CTC: only the encoder below it is converted"
     raise ValueError(
-        f"{folder}: weights of {', '.join(FAMILIES)} expected, found {name!r}, whose purpose is unknown; the model is "
-        "of another architecture"
+        f"{folder}: the weight {name!r} belongs to none of {', '.join(FAMILIES)}; other architectures cannot be "
+        "converted"
     )
 
 
 def _drop_identity(model: SpeechModel, report: Report, folder: Path) -> None:
-    """Hugging Face projects always; fairseq only between different widths."""
+    """Drop a projection that does nothing: Hugging Face always projects, fairseq only between different widths."""
     weight, bias = (model.weights.get(f"post_extract_proj.{part}") for part in ("weight", "bias"))
     if weight is None or bias is None or tuple(weight.shape) != (model.config["encoder_embed_dim"],) * 2:
         return
     if not (torch.equal(weight, torch.eye(len(weight), dtype=weight.dtype)) and not bias.any()):
         raise ValueError(
-            f"{folder}: an identity as feature_projection.projection expected, since convolutions and transformer are "
-            f"both {len(weight)} wide, found another one; fairseq's network has no layer there"
+            f"{folder}: feature_projection.projection is not an identity; fairseq's network has no layer there when "
+            f"convolutions and transformer are equally wide ({len(weight)}), so the model cannot be converted"
         )
     for theirs, ours in list(report.mapped.items()):
         if ours.startswith("post_extract_proj."):
@@ -193,18 +193,20 @@ def _add_identity(model: SpeechModel) -> dict[str, str]:
     norm = model.weights["layer_norm.weight"]
     model.weights["post_extract_proj.weight"] = torch.eye(len(norm), dtype=norm.dtype)
     model.weights["post_extract_proj.bias"] = torch.zeros_like(norm)
-    reason = "an identity: Hugging Face projects always, fairseq only between different widths"
+    reason = "an identity: Hugging Face always projects, fairseq only between different widths"
     return {f"post_extract_proj.{part}": reason for part in ("weight", "bias")}
 
 
 def _arrange_head(model: SpeechModel, report: Report, content: Folder, folder: Path) -> None:
     num_rows = len(model.weights[f"{CTC_HEAD}weight"])
     if content.tokens is None:
-        raise FileNotFoundError(f"{folder}: vocab.json expected for a CTC model, found none; get it again")
+        raise FileNotFoundError(
+            f"{folder}: a CTC model needs vocab.json, which is missing; download it again"
+        )
     if content.config.get("vocab_size", num_rows) != num_rows:
         raise ValueError(
-            f"{folder / CONFIG}: vocab_size {num_rows}, the rows of lm_head, expected, found "
-            f"{content.config['vocab_size']}; configuration and weights are of different models"
+            f"{folder / CONFIG}: vocab_size is {content.config['vocab_size']}, but lm_head has {num_rows} rows; "
+            "configuration and weights are of different models"
         )
     blank = int(content.config.get("pad_token_id") or 0)
     vocabulary = read_vocabulary(
@@ -229,7 +231,7 @@ def _about_rows(rows: list[int | None], unused: dict[str, str]) -> list[str]:
 
 
 def _leave_out_heads(model: SpeechModel, report: Report, family: str) -> None:
-    """Pre-training heads that the other side has no place for."""
+    """Leave out pre-training heads that Hugging Face's model has no place for."""
     if family == "wav2vec2" and model.head == "pretraining":
         return
     reason = (

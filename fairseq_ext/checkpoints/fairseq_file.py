@@ -16,15 +16,15 @@ from ..files import atomic_path
 from ..manifest import read_dictionary
 from ..models.ctc import CtcConfig
 from ..models.wav2vec2 import Wav2Vec2Config
-from ..modules.checkpoint_file import checkpoint_weights, kind_of, read_checkpoint
+from ..modules.checkpoint_file import checkpoint_weights, describe, read_checkpoint
 from .hf_keys import CTC_HEAD, bare_fairseq_name, with_encoder
 from .speech_model import Report, SpeechModel, pick
 
-# Whose classes the written checkpoint names: ours, or those of a fairseq without this plugin.
+# The program whose classes a written checkpoint names: this plugin's, or those of a fairseq without it.
 Reader = Literal["fairseq_ext", "fairseq"]
 DEFAULT_RATE_HZ = 16000
 
-# What a fine-tuned model of fairseq's sets anew: name there, name in the encoder's own configuration.
+# What a fine-tuned model of fairseq overrides: name there, name in the encoder's own configuration.
 _SET_ANEW = {
     **{name: name for name in ("dropout", "attention_dropout", "activation_dropout", "dropout_input")},
     **{name: name for name in ("mask_prob", "mask_length", "mask_channel_prob", "mask_channel_length")},
@@ -50,13 +50,13 @@ def read_model(path: Path, dictionary: Path | None = None) -> tuple[SpeechModel,
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: another kind of file, or a network that is not one of the three.
+        ValueError: not a checkpoint, or a network that is not one of the three.
     """
     state = read_checkpoint(path)
     outer, config, task = _sections(state.get("cfg") or state.get("args") or {})
-    _check_kind(state, outer, config, path)
+    _check_network(state, outer, config, path)
     reasons = [*_NOT_IN_THE_NETWORK]
-    reasons += [(name, "made up when it was converted") for name in _origin(state).get("made_up", [])]
+    reasons += [(name, "filled in when it was converted") for name in _origin(state).get("made_up", [])]
     report, weights = Report(), {}
     for name, value in checkpoint_weights(state).items():
         bare = bare_fairseq_name(name)
@@ -79,15 +79,15 @@ def read_model(path: Path, dictionary: Path | None = None) -> tuple[SpeechModel,
 
 
 def write_model(
-    model: SpeechModel, path: Path, reader: Reader = "fairseq_ext", made_up: Iterable[str] = ()
+    model: SpeechModel, path: Path, reader: Reader = "fairseq_ext", filled: Iterable[str] = ()
 ) -> dict[str, str]:
-    """Write a checkpoint: of `ext_ctc` or `ext_wav2vec2`, or of stock fairseq's classes.
+    """Write a checkpoint for `ext_ctc` or `ext_wav2vec2`, or for stock fairseq's classes.
 
     Args:
         model: with all weights that these have, see `SpeechModel.fill`.
         path: checkpoint file; it appears when it is complete.
-        reader: whose classes it names.
-        made_up: fairseq's bare names of weights that mean nothing: they are left out again on the way back.
+        reader: program whose classes the checkpoint names.
+        filled: fairseq's bare names of weights with initial values, which are left out again on the way back.
 
     Returns:
         Fairseq's bare name -> name in the file.
@@ -97,10 +97,10 @@ def write_model(
         ValueError: stock fairseq has no such network.
     """
     if path.exists():
-        raise FileExistsError(f"{path}: no such file expected, found one; remove it or choose another name")
+        raise FileExistsError(f"{path} exists already; remove it or choose another name")
     if reader == "fairseq" and model.family == "wavlm":
         raise ValueError(
-            "wavlm for fairseq: wav2vec2 or hubert expected; stock fairseq has no gated relative positions"
+            "wavlm: stock fairseq has no gated relative positions; write the checkpoint for fairseq_ext"
         )
     is_ctc = model.head == "ctc"
     names = {name: with_encoder(name) if is_ctc else name for name in model.weights}
@@ -108,36 +108,35 @@ def write_model(
         "cfg": _stock_config(model) if reader == "fairseq" else _our_config(model),
         "model": {names[name]: value for name, value in model.weights.items()},
         "task_state": _task_state(model, reader),
-        # fairseq looks at the last entry
+        # fairseq reads the last entry of the list, and fails on an empty one
         "optimizer_history": [{"optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}],
-        "extra_state": {"converted_from": {"model_type": model.family, "made_up": list(made_up)}},
+        "extra_state": {"converted_from": {"model_type": model.family, "made_up": list(filled)}},
     }
     with atomic_path(path) as temporary:
         torch.save(state, temporary)
     return names
 
 
-def _check_kind(
+def _check_network(
     state: Mapping[str, Any], outer: Mapping[str, Any], config: Mapping[str, Any], path: Path
 ) -> None:
-    found = kind_of(state)
+    found = describe(state)
     start = outer.get("pretrained_path")
     if "encoder_layers" not in config:
         reason = "other architectures cannot be converted"
     elif found.startswith("a classifier"):
-        reason = "its head has no place there: convert the checkpoint it started from" + (
+        reason = "its head cannot be converted: convert the checkpoint it started from" + (
             f", {start}" if start else ""
         )
     else:
         return
     raise ValueError(
-        f"{path}: a wav2vec 2.0, HuBERT or WavLM model, pre-trained or with a CTC head, expected, found {found}; "
-        f"{reason}"
+        f"{path} holds {found}, not a wav2vec 2.0, HuBERT or WavLM model, pre-trained or with a CTC head; {reason}"
     )
 
 
 def _sections(cfg: Any) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]:
-    """Configurations of the whole model, of its encoder, and of the task of the encoder's training.
+    """Return the configurations of the whole model, of its encoder, and of the task of the encoder's training.
 
     `cfg` since 2021, a flat namespace `args` before; a fine-tuned model holds those of its pre-training in `w2v_args`.
     """
@@ -154,7 +153,7 @@ def _sections(cfg: Any) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[s
 
 
 def _family(state: Mapping[str, Any], outer: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """The three differ in their pre-training; the networks of wav2vec 2.0 and HuBERT are one."""
+    """Return the family; wav2vec 2.0 and HuBERT differ in their pre-training alone, not in the network."""
     if config.get("relative_position_embedding"):
         return "wavlm"
     name = str(outer.get("_name") or outer.get("arch") or config.get("_name") or "")
@@ -162,7 +161,7 @@ def _family(state: Mapping[str, Any], outer: Mapping[str, Any], config: Mapping[
 
 
 def _origin(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What `write_model` noted; training on writes another note over it."""
+    """Return the note of `write_model` in a checkpoint; further training overwrites it."""
     return (state.get("extra_state") or {}).get("converted_from") or {}
 
 
@@ -175,7 +174,7 @@ def _complete(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[
 
 
 def _symbols(state: Mapping[str, Any], dictionary: Path | None, num_rows: int, path: Path) -> list[str]:
-    """The alphabet: of the file given, or of the checkpoint, where ours keep a list and fairseq a `Dictionary`."""
+    """Return the alphabet of the given file, or of the checkpoint: ours keep a list, fairseq's a `Dictionary`."""
     own = state.get("task_state") or {}
     if dictionary is not None:
         symbols = [*SPECIAL_SYMBOLS, *read_dictionary(dictionary)]
@@ -185,8 +184,8 @@ def _symbols(state: Mapping[str, Any], dictionary: Path | None, num_rows: int, p
         symbols = list(getattr(own.get("target_dictionary"), "symbols", []))
     if len(symbols) != num_rows:
         raise ValueError(
-            f"{dictionary or path}: {num_rows} symbols, one for each output (fairseq's four included), expected, found "
-            f"{len(symbols)}; give the dict.ltr.txt of the training with --dictionary"
+            f"{dictionary or path}: {len(symbols)} symbols (with fairseq's four) for {num_rows} outputs; give the "
+            "dict.ltr.txt of the training with --dictionary"
         )
     return symbols[len(SPECIAL_SYMBOLS) :]
 
@@ -219,7 +218,7 @@ def _our_config(model: SpeechModel) -> dict[str, Any]:
 
 
 def _stock_config(model: SpeechModel) -> dict[str, Any]:
-    """All values are spelled out: fairseq's interpolations have nothing to refer to in a nested configuration."""
+    """Return stock fairseq's configuration, without interpolations: nested, they have nothing to refer to."""
     common = {"seed": 1, "tpu": False}
     task = {"_name": "audio_pretraining", "data": "", "sample_rate": model.sample_rate_hz, **common}
     task["normalize"] = model.normalize
@@ -229,7 +228,7 @@ def _stock_config(model: SpeechModel) -> dict[str, Any]:
         return encoder
     outer = {
         "_name": "wav2vec_ctc",
-        "w2v_path": "",
+        "w2v_path": "",  # not opened: fairseq prefers `w2v_args`
         "w2v_args": encoder,
         "normalize": model.normalize,
         "data": "",

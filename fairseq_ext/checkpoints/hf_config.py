@@ -52,7 +52,7 @@ _ACTIVATIONS = (
     (("silu", "swish"), ("swish",)),
     (("tanh",), ("tanh",)),
 )
-# Hugging Face's defaults of what has the form of a list.
+# Hugging Face's defaults of the keys that hold lists.
 _CONV_DEFAULTS = {
     "conv_dim": [512] * 7,
     "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
@@ -82,7 +82,7 @@ def family_of(config: Mapping[str, Any], where: str) -> str:
     """Return the family of the model that a `config.json` describes.
 
     Args:
-        config: its content.
+        config: content of `config.json`.
         where: file or folder that the message names.
 
     Returns:
@@ -104,7 +104,7 @@ def config_to_fairseq(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Translate a `config.json`.
 
     Args:
-        config: its content.
+        config: content of `config.json`.
         where: file or folder that the messages name.
 
     Returns:
@@ -142,9 +142,9 @@ def config_to_hugging_face(
         model: keys of the encoder; what is missing has Hugging Face's default.
         family: one of `FAMILIES`.
         where: file or folder that the messages name.
-        vocab_size: rows of the CTC head; 0 = there is none.
+        vocab_size: rows of the CTC head; 0 = no such head.
         pretraining: whether wav2vec 2.0's pre-training heads are there.
-        mask_embedding: whether there is one.
+        mask_embedding: whether the model has a mask embedding.
 
     Returns:
         The content of `config.json`.
@@ -192,7 +192,7 @@ def _conv_layers(config: Mapping[str, Any], where: str) -> list[tuple[int, int, 
     columns = [config.get(key, default) for key, default in _CONV_DEFAULTS.items()]
     if len({len(column) for column in columns}) != 1:
         raise ValueError(
-            f"{where}: {', '.join(_CONV_DEFAULTS)} of one length expected, found "
+            f"{where}: {', '.join(_CONV_DEFAULTS)} have different lengths, "
             f"{', '.join(str(len(column)) for column in columns)}; correct them"
         )
     return [(int(size), int(kernel), int(stride)) for size, kernel, stride in zip(*columns, strict=True)]
@@ -217,23 +217,24 @@ def _check_positions(model: Mapping[str, Any], family: str, where: str) -> None:
     relative = bool(model.get("relative_position_embedding"))
     gated = relative and bool(model.get("gru_rel_pos"))
     if relative != gated or gated != (family == "wavlm"):
-        kind = "gated" if gated else "ungated" if relative else "no"
+        found = "gated" if gated else "ungated" if relative else "no"
         raise ValueError(
-            f"{where}: {'gated' if family == 'wavlm' else 'no'} relative positions expected for {family}, found {kind} "
-            "ones; Hugging Face has gated ones in wavlm alone, and no ungated ones"
+            f"{where}: a model with {found} relative positions cannot become {family}: Hugging Face has gated ones in "
+            "wavlm alone, and no ungated ones; choose another family"
         )
 
 
 def _sizes_of_heads(model: Mapping[str, Any]) -> dict[str, int]:
-    """Fairseq writes 0 for "as wide as what it is compared with"."""
+    """Return the widths of the heads; fairseq writes 0 for "as wide as what it is compared with"."""
     final = int(model.get("final_dim") or model["encoder_embed_dim"])
     return {"proj_codevector_dim": final, "codevector_dim": int(model.get("latent_dim") or final)}
 
 
 def _masks(config: Mapping[str, Any], embedding: bool) -> dict[str, Any]:
-    """Hugging Face has a mask embedding where a probability is above 0, and a switch beside them."""
+    """Return the keys that decide whether Hugging Face's model has a mask embedding, and uses it."""
     if not embedding:
         return {"apply_spec_augment": False, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
     if config["mask_time_prob"] > 0 or config["mask_feature_prob"] > 0:
         return {"apply_spec_augment": True}
+    # transformers creates the embedding only where a probability is above 0; the switch keeps masks off all the same.
     return {"apply_spec_augment": False, "mask_time_prob": 0.05}

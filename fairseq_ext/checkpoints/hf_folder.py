@@ -47,7 +47,7 @@ def read_folder(folder: Path) -> Folder:
     """Read a folder.
 
     Args:
-        folder: holds `config.json`.
+        folder: folder of the model, with `config.json`.
 
     Returns:
         Its content.
@@ -59,7 +59,7 @@ def read_folder(folder: Path) -> Folder:
     """
     config = _read_json(folder / CONFIG)
     if config is None:
-        raise FileNotFoundError(f"{folder}: {CONFIG} expected, found none; check the path")
+        raise FileNotFoundError(f"{folder}: no {CONFIG} in this folder; check the path")
     tokenizer = {
         **(_read_json(folder / "special_tokens_map.json") or {}),
         **(_read_json(folder / "tokenizer_config.json") or {}),
@@ -77,14 +77,14 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """Read the weights: safetensors if there are any, else torch's own format; shards are joined.
 
     Args:
-        folder: holds them.
+        folder: folder of the model.
 
     Returns:
         Name -> tensor.
 
     Raises:
         FileNotFoundError: no file of weights, or a shard is missing.
-        ValueError: a file is damaged, or lacks what the index says.
+        ValueError: a file is damaged, or lacks tensors that the index lists.
         ImportError: safetensors is not installed.
     """
     for name, read in ((SAFETENSORS, _read_safetensors), (PICKLED, _read_pickled)):
@@ -96,7 +96,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
             parts = [read(folder / shard) for shard in shards]
             return _join(parts, index["weight_map"], folder / f"{name}.index.json")
     raise FileNotFoundError(
-        f"{folder}: {SAFETENSORS} or {PICKLED} (or an index of shards) expected, found neither; download it again"
+        f"{folder}: neither {SAFETENSORS} nor {PICKLED} (nor an index of shards) in it; download it again"
     )
 
 
@@ -104,7 +104,7 @@ def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: 
     """Write a folder that appears when it is complete.
 
     Args:
-        folder: to appear.
+        folder: folder to create.
         files: name -> content of each JSON file.
         weights: name -> tensor.
 
@@ -114,19 +114,18 @@ def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: 
     """
     save_file = import_optional("safetensors.torch").save_file
     if folder.exists():
-        raise FileExistsError(
-            f"{folder}: no such folder expected, found one; remove it or choose another name"
-        )
+        raise FileExistsError(f"{folder} exists already; remove it or choose another name")
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.tmp")
     partial.mkdir(parents=True)
     try:
         for name, content in files.items():
             with atomic_write(partial / name) as file:
                 file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+        # safetensors refuses tensors that share memory.
         tensors = {name: value.contiguous().clone() for name, value in weights.items()}
         with atomic_path(partial / SAFETENSORS) as temporary:
             temporary.touch()
-            mode = temporary.stat().st_mode  # as the umask says; that of safetensors is the owner's alone
+            mode = temporary.stat().st_mode  # the umask's; safetensors writes files for their owner alone
             save_file(tensors, temporary, metadata={"format": "pt"})
             temporary.chmod(stat.S_IMODE(mode))
         partial.rename(folder)
@@ -140,9 +139,9 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # UTF-8 or JSON
-        raise ValueError(f"{path}: JSON in UTF-8 expected, found {error}; download it again") from error
+        raise ValueError(f"{path} is not JSON in UTF-8 ({error}); download it again") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: a JSON object expected, found {type(content).__name__}; download it again")
+        raise ValueError(f"{path} holds a {type(content).__name__}, not a JSON object; download it again")
     return content
 
 
@@ -165,10 +164,8 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
 
 def _unreadable(path: Path, reason: str) -> Exception:
     if not path.is_file():
-        return FileNotFoundError(f"{path}: a shard of the weights expected, found no file; download it again")
-    return ValueError(
-        f"{path}: whole weights expected, found a file that cannot be read ({reason}); download it again"
-    )
+        return FileNotFoundError(f"{path}: this shard of the weights is missing; download it again")
+    return ValueError(f"{path}: the weights cannot be read ({reason}); download it again")
 
 
 def _join(parts: list[dict[str, Tensor]], expected: Mapping[str, str], index: Path) -> dict[str, Tensor]:
@@ -176,7 +173,7 @@ def _join(parts: list[dict[str, Tensor]], expected: Mapping[str, str], index: Pa
     missing = [name for name in expected if name not in joined]
     if missing:
         raise ValueError(
-            f"{index}: {len(expected)} tensors in the shards expected, found {len(expected) - len(missing)}: "
-            f"{missing[0]} is missing; download them again"
+            f"{index}: the shards lack {len(missing)} of {len(expected)} tensors, such as {missing[0]}; download them "
+            "again"
         )
     return joined

@@ -44,7 +44,7 @@ _PRETRAINING = (
 )
 _CTC_HEAD = (("lm_head.{p}", "proj.{p}"),)
 
-PRETRAINING_HEADS = ("quantizer.", "project_q.", "final_proj.")  # fairseq's names begin with
+PRETRAINING_HEADS = ("quantizer.", "project_q.", "final_proj.")  # prefixes of fairseq's names
 CTC_HEAD = "proj."
 
 # Two spellings of weight norm on each side: torch renamed its parts in 2.0.
@@ -70,7 +70,7 @@ def to_fairseq(name: str, extractor_mode: str) -> str | None:
     """Translate a name of Hugging Face's.
 
     Args:
-        name: with or without the model's prefix, in either spelling of weight norm.
+        name: Hugging Face's name, with or without the model's prefix, in either spelling of weight norm.
         extractor_mode: "default" or "layer_norm", see `ConvExtractor`.
 
     Returns:
@@ -100,7 +100,7 @@ def bare_fairseq_name(name: str) -> str:
     """Take off the prefixes of fairseq's CTC models, and settle on one spelling of weight norm.
 
     Args:
-        name: as a fairseq checkpoint has it.
+        name: name in a fairseq checkpoint.
 
     Returns:
         The bare name.

@@ -60,14 +60,15 @@ def read_vocabulary(
     """
     if any(not isinstance(row, int) for row in tokens.values()):
         raise ValueError(
-            f"{where}: token -> row expected, found a vocabulary per language; save the model with the one you need"
+            f"{where}: holds a vocabulary per language, not one table of token -> row; save the model with the one you "
+            "need"
         )
     _check_rows(tokens, _role_names(options), num_rows, where)
     specials = _special_rows(tokens, options, num_rows)
     if specials[0] != blank:
         raise ValueError(
-            f"{where}: the padding token at row {blank} (pad_token_id in config.json, CTC's blank) expected, found it "
-            f"at {specials[0]}; correct the one that is wrong"
+            f"{where}: the padding token is at row {specials[0]}, but pad_token_id in config.json (CTC's blank) is "
+            f"{blank}; correct the one that is wrong"
         )
     by_row = {row: token for token, row in tokens.items()}
     rest = [row for row in range(num_rows) if row not in specials]
@@ -117,7 +118,7 @@ def head_to_fairseq(weight: Tensor, rows: Sequence[int | None]) -> Tensor:
 
 
 def _special_rows(tokens: Mapping[str, int], options: Mapping[str, Any], num_rows: int) -> list[int | None]:
-    """Hugging Face's rows for fairseq's first four; a token in two roles counts in the first."""
+    """Return Hugging Face's rows for fairseq's first four; a token in two roles counts in the first."""
     found: list[int | None] = []
     for name in _role_names(options):
         row = tokens.get(name, num_rows)
@@ -130,7 +131,7 @@ def _role_names(options: Mapping[str, Any]) -> list[str]:
 
 
 def _name(token: Any) -> str | None:
-    """A token is written as a text, or as a table with its content."""
+    """Return the text of a token, which is written as a string or as an object with its content."""
     return token.get("content") if isinstance(token, Mapping) else token
 
 
@@ -141,13 +142,13 @@ def _symbol(token: str, delimiter: str | None, options: Mapping[str, Any]) -> st
 
 
 def _check_rows(tokens: Mapping[str, int], added: Sequence[str], num_rows: int, where: str) -> None:
-    """Every row of the head has one token; tokens beyond it are special ones, which the tokenizer adds by itself."""
+    """Check that each row of the head has one token; beyond them only special ones may be, added by the tokenizer."""
     rows = sorted(row for row in tokens.values() if row < num_rows)
     surplus = [token for token, row in tokens.items() if row >= num_rows and token not in added]
     if rows != list(range(num_rows)) or surplus:
         raise ValueError(
-            f"{where}: one token for each of the head's {num_rows} rows expected, found {len(rows)} and {len(surplus)} "
-            f"beyond them {surplus[:5]}; take the vocabulary that the model was trained with"
+            f"{where}: {len(rows)} tokens for the {num_rows} rows of the head, and {len(surplus)} beyond them "
+            f"{surplus[:5]}; use the vocabulary that the model was trained with"
         )
 
 
@@ -156,7 +157,7 @@ def _check_symbols(symbols: Sequence[str], where: str) -> None:
     for symbol in symbols:
         if symbol.split() != [symbol] or symbol in known:
             raise ValueError(
-                f"{where}: unique tokens without spaces, and none of {' '.join(SPECIAL_SYMBOLS)} expected, found "
-                f"{symbol!r}; a fairseq dictionary cannot hold it, rename it"
+                f"{where}: a fairseq dictionary cannot hold the token {symbol!r}: it is repeated, has a space, or is "
+                f"among {' '.join(SPECIAL_SYMBOLS)}; rename it"
             )
         known.add(symbol)

@@ -24,7 +24,7 @@ def load_model(
     Args:
         path: checkpoint file, checkpoint_*.pt.
         device: torch device of the model, such as "cpu" or "cuda".
-        label: label stream that "logits" stands for, of a model with several; empty = the first.
+        label: label stream that "logits" belongs to, for a model with several; empty = the first.
         untrained: keep the weights at their initial values (a control), seeded by the training's seed.
 
     Returns:
@@ -39,7 +39,7 @@ def load_model(
     state = read_checkpoint(path)
     if state.get("cfg") is None:
         raise ValueError(
-            f"{path}: a fairseq checkpoint with its configuration expected, found one without; it is not ours"
+            f"{path} is not a checkpoint of fairseq_ext: it has no configuration; give one that fairseq_ext trained"
         )
     cfg = OmegaConf.create(state["cfg"])
     streams = _streams(state, cfg)
@@ -61,12 +61,12 @@ def _streams(state: Mapping[str, Any], cfg: DictConfig) -> dict[str, list[str]]:
 
 
 def _choose(model: Any, streams: Mapping[str, list[str]], label: str, path: str | Path) -> str:
-    """Let "logits" be those of a label stream; a single stream is used whatever name is asked for."""
+    """Let "logits" be those of a label stream; a single stream is used whatever `label` is."""
     if len(streams) < 2:
         return next(iter(streams), "")
     chosen = label or next(iter(streams))
     if chosen not in streams:
-        raise ValueError(f"{path}: one of {list(streams)} expected, found {label!r}; name one of them")
+        raise ValueError(f"{path}: no label stream {label!r}; choose one of {list(streams)}")
     model.head = list(streams).index(chosen)
     return chosen
 
@@ -77,12 +77,10 @@ def _build(cfg: DictConfig, streams: Mapping[str, list[str]], path: str | Path) 
 
     name = str((cfg.get("model") or {}).get("_name"))
     if not name.startswith("ext_") or name not in models.MODEL_REGISTRY:
-        raise ValueError(
-            f"{path}: one of fairseq_ext.models expected, found the model {name!r}; load it with fairseq"
-        )
+        raise ValueError(f"{path}: the model {name!r} is not one of fairseq_ext.models; load it with fairseq")
     if name == "ext_ctc":
         raise ValueError(
-            f"{path}: a classifier or a pre-trained model expected, found a recogniser ({name}); load it with "
+            f"{path} holds a recogniser ({name}), not a classifier or a pre-trained model; load it with "
             "inference.recognizer.load_recognizer"
         )
     # keys that came after the checkpoint was written have their defaults

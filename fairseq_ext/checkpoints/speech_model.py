@@ -19,7 +19,7 @@ from .hf_keys import CTC_HEAD, PRETRAINING_HEADS
 
 Config = TypeVar("Config", bound=Any)
 Head = Literal["ctc", "pretraining", "none"]
-# Of what is filled in: any will do, the same each time.
+# Seed of the weights that are filled in: any will do, but a conversion must give the same file each time.
 FILL_SEED = 1
 
 
@@ -100,9 +100,9 @@ class SpeechModel:
         surplus = [sources.get(name, name) for name in self.weights if name not in expected]
         if missing or surplus:
             raise ValueError(
-                f"{where}: the {len(expected)} weights of the configuration's network expected, found {len(missing)} "
-                f"missing (by fairseq's names: {missing[:3]}) and {len(surplus)} more {surplus[:3]}; the file is not "
-                "whole, or the model is of another architecture"
+                f"{where}: the weights do not fit the configuration: {len(missing)} missing (by fairseq's names: "
+                f"{missing[:3]}) and {len(surplus)} surplus {surplus[:3]}; the file is incomplete, or the model of "
+                "another architecture"
             )
         for name, value in self.weights.items():
             if value.shape != expected[name]:
@@ -117,10 +117,10 @@ class SpeechModel:
         Returns:
             Name -> where the value is from.
         """
-        wanted = ("mask_emb", *(PRETRAINING_HEADS if self.head == "none" else ()))
+        needed = ("mask_emb", *(PRETRAINING_HEADS if self.head == "none" else ()))
         filled = {}
         for name, value in _initial_values(self.config, ExtWav2Vec2, 0).items():
-            if name.startswith(wanted) and name not in self.weights:
+            if name.startswith(needed) and name not in self.weights:
                 self.weights[name] = value
                 filled[name] = "initial values, since the source has none"
         return filled
@@ -142,10 +142,10 @@ def pick(config_class: type[Config], values: Mapping[str, Any]) -> Config:
 
 
 def _shapes(model: SpeechModel) -> dict[str, torch.Size]:
-    """Of all weights that the configuration asks for."""
+    """Return the shapes of all weights of the configuration's network."""
     num_layers = int(model.config["encoder_layers"])
     network = ExtWav2Vec2 if model.head == "pretraining" else SpeechEncoder
-    # two layers tell all (the first may hold what they share), and are quickly made
+    # Two layers are enough: the first may hold what all share, and the others equal the second.
     weights = _initial_values(model.config, network, min(2, num_layers))
     shapes = {name: value.shape for name, value in weights.items()}
     for name in [name for name in shapes if name.startswith("encoder.layers.1.")]:
@@ -168,6 +168,6 @@ def _initial_values(
 
 
 def _grouped(lines: Iterable[str]) -> list[str]:
-    """Lines with numbers of layers as *, each once, with how often it stands there."""
+    """Write numbers of layers as *, and return each line once, with its count."""
     counts = Counter(re.sub(r"(?<=layers\.)\d+", "*", line) for line in lines)
     return [f"{line} ({count} tensors)" if count > 1 else line for line, count in counts.items()]

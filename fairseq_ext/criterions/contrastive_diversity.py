@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 # What is logged beside the loss: a mean over masked frames each, in this order in the log.
 MEANS = ("contrastive", "diversity", "feature_penalty", "code_perplexity", "prob_perplexity", "temperature")
-# A quantiser that uses fewer codes than this per group, in the mean, says next to nothing about a frame.
+# With a mean perplexity below this per group, a code carries next to no information about its frame.
 MIN_CODES_PER_GROUP = 1.5
-# With 100 negatives nobody is always right about speech.
+# Among 100 negatives no network is always right about speech, unless the targets are trivial.
 TRIVIAL_ACCURACY = 0.999
 ADVICE = (
     "try a lower learning rate or a longer warm-up, a larger criterion.diversity_weight or criterion.penalty_weight, "
@@ -64,7 +64,7 @@ class CollapseAlarm:
 
         Args:
             codes_per_group: perplexity of the choices, mean of the groups; 1 = always the same code.
-            accuracy: share of right answers.
+            accuracy: share of right predictions.
 
         Returns:
             Whether it warned: when the patience ends, and at each doubling of that time.
@@ -75,11 +75,12 @@ class CollapseAlarm:
             return False
         if (periods := self._trivial_for // self.patience) & (periods - 1):
             return False
-        why = f"{codes_per_group:.2f} codes in use per group" if few else f"{100 * accuracy:.1f}% right"
-        logger.warning(
-            f"wav2vec 2.0 has collapsed: varied targets that are hard to tell apart expected, found {why} for "
-            f"{self._trivial_for} updates; {ADVICE}"
+        why = (
+            f"{codes_per_group:.2f} codes in use per group"
+            if few
+            else f"{100 * accuracy:.1f}% of predictions right"
         )
+        logger.warning(f"wav2vec 2.0 has collapsed: {why} for {self._trivial_for} updates; {ADVICE}")
         return True
 
 
@@ -120,7 +121,7 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
         """
         output = model(**sample["net_input"])
         logits = output["logits"].flatten(0, 1)  # (B M, 1 + N)
-        # A batch of which nothing could be read has no weight.
+        # A batch of which nothing could be read holds noise and counts nowhere.
         count = len(logits) if sample["nsentences"] else 0
         contrastive = (logits.logsumexp(1) - logits[:, 0]).sum() * (1 if count else 0)
         diversity = 1.0 - output["prob_perplexity"] / output["num_vars"]
@@ -134,7 +135,7 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
             "feature_penalty": count * penalty.detach(),
             "code_perplexity": count * output["code_perplexity"],
             "prob_perplexity": count * output["prob_perplexity"].detach(),
-            # of the noise, which only training has
+            # The temperature belongs to the noise, which only training has.
             "temperature": count * output["temp"] if self.training else 0.0,
             "num_groups": count * output["num_groups"],
             "num_correct": right.sum() * (1 if count else 0),

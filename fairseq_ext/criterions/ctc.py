@@ -42,7 +42,7 @@ class CtcCriterionConfig(FairseqDataclass):
 def ctc_losses(
     log_probs: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor, zero_infinity: bool
 ) -> Tensor:
-    """Return the loss of each transcript.
+    """Return the CTC loss of each transcript.
 
     Args:
         log_probs: (B, T, V), float32.
@@ -78,6 +78,7 @@ def infeasible(lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tenso
         (B,) bool.
     """
     follows = torch.arange(target.shape[1], device=target.device)[1:] < target_lengths[:, None]
+    # A path needs a blank, hence a frame more, between equal neighbours (Graves et al. 2006, section 3.1).
     repeats = ((target[:, 1:] == target[:, :-1]) & follows).sum(1)
     return lengths < target_lengths + repeats
 
@@ -113,7 +114,7 @@ class ExtCtcCriterion(FairseqCriterion):
         log_probs = output["logits"].float().log_softmax(2)  # (B, T, V)
         lengths, target, target_lengths = output["lengths"], sample["target"], sample["target_lengths"]
         losses = ctc_losses(log_probs, lengths, target, target_lengths, self.zero_infinity)
-        weight = 1 if sample["nsentences"] else 0  # of a batch that could not be read
+        weight = 1 if sample["nsentences"] else 0  # a batch of which nothing could be read counts nowhere
         loss = weight * losses.sum()
         count = int(sample["nsentences"] if self.sentence_avg else sample["ntokens"])
         logged = {
@@ -135,11 +136,11 @@ class ExtCtcCriterion(FairseqCriterion):
         symbols = self.task.symbols
         counts = dict.fromkeys(ERRORS, 0)
         rows = zip(target.tolist(), target_lengths.tolist(), greedy(log_probs, lengths, symbols), strict=True)
-        for tokens, size, answer in rows:
+        for tokens, size, hypothesis in rows:
             text = text_of(tokens[:size], symbols)
             for errors, total, split in ((*ERRORS[:2], words), (*ERRORS[2:], characters)):
                 reference = split(text)
-                counts[errors] += weight * editdistance.eval(reference, split(answer.text))
+                counts[errors] += weight * editdistance.eval(reference, split(hypothesis.text))
                 counts[total] += weight * len(reference)
         return counts
 

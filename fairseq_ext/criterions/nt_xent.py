@@ -31,18 +31,18 @@ def nt_xent(projection: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
 
     Args:
         projection: (2 B, P); rows i and i + B are views of one recording.
-        temperature: divides the cosines.
+        temperature: number that divides the cosines.
 
     Returns:
         Losses (2 B,) in nats, and whether the right view was the nearest, (2 B,) bool.
 
     Raises:
-        ValueError: an odd number of rows, or fewer than two recordings: there would be nothing to tell apart.
+        ValueError: an odd number of rows, or fewer than two recordings, which gives no negatives.
     """
     num_views = len(projection)
     if num_views % 2 or num_views < 4:
         raise ValueError(
-            f"nt_xent: an even number of views of 2 recordings or more expected, found {num_views}; enlarge the batch"
+            f"nt_xent: needs two views of each of 2 recordings or more, found {num_views} views; enlarge the batch"
         )
     unit = F.normalize(projection.float(), dim=1)
     logits = unit @ unit.T / temperature  # (2 B, 2 B)
@@ -60,7 +60,7 @@ class NtXentCriterion(FairseqCriterion):
 
     Args:
         task: the task; not used.
-        temperature: divides the cosines.
+        temperature: number that divides the cosines.
 
     Raises:
         ValueError: a temperature that is not positive.

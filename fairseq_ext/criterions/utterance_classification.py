@@ -104,7 +104,7 @@ class UtteranceClassificationCriterion(FairseqCriterion):
         return loss, count, logged
 
     def _targets(self, target: Tensor) -> Tensor:
-        """(B, H); a batch that could not be read has one column, which says so of all streams."""
+        """Return (B, H); a batch that could not be read has one column, which counts for all streams."""
         return target if target.dim() == 2 else target[:, None].expand(-1, len(self.streams))
 
     def _cross_entropy(self, logits: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:

@@ -86,7 +86,7 @@ class AudioDataset(FairseqDataset):
         super().__init__()
         if labels is not None and len(labels) != len(index):
             raise ValueError(
-                f"labels: as many rows as the tsv expected ({len(index)}), found {len(labels)}; write both with "
+                f"labels: the tsv has {len(index)} rows, the labels {len(labels)}; write both with "
                 "manifest.write_manifest"
             )
         self.index, self.sample_rate_hz, self.labels = index, sample_rate_hz, labels
@@ -94,7 +94,7 @@ class AudioDataset(FairseqDataset):
         self.min_samples, self.max_samples = min_samples, max_samples
         self.shuffle, self.seed, self.epoch = shuffle, seed, 1
         self.normalize = normalize
-        # in memory that worker processes share, so that each path is reported once and the count is the job's
+        # In memory that worker processes share: each path is reported once, and the count is that of the whole job.
         self._unreadable = torch.zeros(len(index), dtype=torch.bool).share_memory_()
         self._failed_in_a_row = 0
         self._cache: dict[int, Tensor] | None = {} if cache else None
@@ -157,7 +157,7 @@ class AudioDataset(FairseqDataset):
 
         Args:
             row: row of the tsv.
-            purpose: tells choices of a row apart; those below `num_views` are the views'.
+            purpose: number of the choice, so that those of a row differ; the first `num_views` are the views'.
 
         Returns:
             63 bits. The mixing of numpy's seed sequence keeps neighbouring rows and epochs independent.
@@ -177,8 +177,8 @@ class AudioDataset(FairseqDataset):
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= GIVE_UP_AFTER:
             raise audio.AudioError(
-                f"{self.index.root}: recordings expected, found {GIVE_UP_AFTER} in a row that cannot be read, "
-                f"the last: {error}; mount or fix the folder, or write the manifests again"
+                f"{self.index.root}: {GIVE_UP_AFTER} recordings in a row cannot be read, the last: {error}; mount or "
+                "fix the folder, or write the manifests again"
             )
 
     def collater(self, samples: Sequence[Item]) -> dict[str, Any]:
@@ -240,6 +240,7 @@ class AudioDataset(FairseqDataset):
         if not self.shuffle:
             return rows[np.argsort(sizes, kind="stable")]
         draw = np.random.default_rng([self.seed, self.epoch]).random(len(rows))
+        # `draw` blurs the borders between buckets, and orders the rows inside each.
         bucket = np.floor(np.log(sizes) / np.log(BUCKET_RATIO) + draw)
         return rows[np.lexsort((draw, bucket))]
 

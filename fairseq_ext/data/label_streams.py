@@ -1,6 +1,6 @@
 """Classes of a split in one or several label streams; a row may lack its label in any of them.
 
-An empty line of a stream says that the class is not known, e.g. of a speaker who states no gender. No loss counts it.
+An empty line of a stream means that the class is unknown, e.g. for a speaker who states no gender. No loss counts it.
 """
 
 from collections import Counter
@@ -47,7 +47,7 @@ class LabelStreams:
         sizes = {stream: len(labels) for stream, labels in zip(streams, self._labels, strict=True)}
         if len(set(sizes.values())) > 1:
             raise ValueError(
-                f"{folder}/{split}: as many rows in every label stream expected, found {sizes}; write them with "
+                f"{folder}/{split}: the label streams have different numbers of rows, {sizes}; write them with "
                 "manifest.write_manifest"
             )
 
@@ -74,8 +74,8 @@ def stream_names(label: str) -> list[str]:
     names = [name.strip() for name in label.split(",")]
     if not all(names) or len(set(names)) < len(names):
         raise ValueError(
-            f'task.label: names of label streams with commas between them expected, e.g. "accent,gender", found '
-            f"{label!r}; name each once"
+            f"task.label: an empty or a repeated name found in {label!r}; write each label stream once, with commas "
+            'between them, e.g. "accent,gender"'
         )
     return names
 
@@ -86,7 +86,7 @@ def count_classes(folder: str | Path, split: str, stream: str, names: Sequence[s
     Args:
         folder: folder of the manifests.
         split: stem of the label file.
-        stream: its suffix.
+        stream: name of the label stream, the file's suffix.
         names: the classes.
 
     Returns:
@@ -99,7 +99,7 @@ def count_classes(folder: str | Path, split: str, stream: str, names: Sequence[s
     found = Counter(LineIndex(path))
     counts = [found[name] for name in names]
     if not any(counts):
-        raise ValueError(f"{path}: labels among {list(names)} expected, found none; write the manifest again")
+        raise ValueError(f"{path}: no row has a label among {list(names)}; write the manifest again")
     return counts
 
 

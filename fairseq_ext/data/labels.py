@@ -67,7 +67,7 @@ def class_names(folder: str | Path, label: str) -> list[str]:
     path = Path(folder) / f"dict.{label}.txt"
     if not path.exists():
         raise FileNotFoundError(
-            f"{path}: a dictionary of the classes expected, found no file; write it with manifest.write_dictionary"
+            f"{path}: no such dictionary of classes; write it with manifest.write_dictionary"
         )
     return read_dictionary(path)
 
@@ -111,7 +111,7 @@ class TokenLabels:
         found = np.zeros(len(self), dtype=bool)
         for row, (line, available) in enumerate(zip(self._lines, num_frames.tolist(), strict=True)):
             units = line.split()
-            # equal neighbours at most double the need: most rows are settled without looking for them
+            # Blanks between equal neighbours at most double the frames: most rows are settled without counting them.
             if available < 2 * len(units):
                 found[row] = available < frames_needed(self._tokens(units))
         return found
@@ -155,6 +155,6 @@ def token_symbols(folder: str | Path, label: str) -> list[str]:
     path = Path(folder) / f"dict.{label}.txt"
     if not path.exists():
         raise FileNotFoundError(
-            f"{path}: a dictionary of the units expected, found no file; write it with manifest.write_dictionary"
+            f"{path}: no such dictionary of units; write it with manifest.write_dictionary"
         )
     return [*SPECIAL_SYMBOLS, *read_dictionary(path)]

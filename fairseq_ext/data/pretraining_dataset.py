@@ -1,10 +1,11 @@
 """Unlabelled recordings for masked pre-training: clips of equal length, and a seed per clip for what a model draws.
 
 Clips of a batch are cut to the shortest of them, at random, rather than padded to the longest. Batches are made of
-recordings of similar length (within 15%, `audio_dataset.BUCKET_RATIO`), of which another part is heard at each epoch:
+recordings of similar length (within 15%, `audio_dataset.BUCKET_RATIO`), of which another part is used at each epoch:
 little is lost. In return no time is spent on padding, attention needs no mask (on GPUs only then the fastest kernel
-runs), and every clip has equally many targets, known without asking the device. `pad` is for a corpus too small for
-batches of similar length.
+runs), and every clip has equally many targets, known without a host sync. `pad` is for a corpus too small for batches
+of similar length.
+
 Shapes: B clips, S samples.
 """
 
@@ -53,6 +54,7 @@ class PretrainingDataset(AudioDataset):
         batch = super()._batch(rows, waveforms, labels)
         if not self.pad:
             batch["net_input"]["padding_mask"] = None
+        # A weightless batch has row -1, and seeds cannot be negative.
         batch["net_input"]["seeds"] = [self.draw_seed(max(row, 0), self.num_views) for row in rows]
         return batch
 
@@ -61,6 +63,7 @@ class PretrainingDataset(AudioDataset):
         last = len(waveform) - size
         if not last or not self.shuffle:
             return waveform[:size]
+        # Purpose `num_views` is that of the masks, in `_batch`.
         generator = torch.Generator().manual_seed(self.draw_seed(row, self.num_views + 1))
         start = int(torch.randint(last + 1, (), generator=generator))
         return waveform[start : start + size]

@@ -20,7 +20,7 @@ from .labels import PAD, TokenLabels
 
 logger = logging.getLogger(__name__)
 
-# of the rows that are left out, so many are named
+# Number of left-out recordings that a warning names.
 NAMED = 10
 NO_TOKENS = torch.zeros(0, dtype=torch.long)
 
@@ -53,8 +53,8 @@ class TranscribedDataset(AudioDataset):
         super().__init__(*args, **kwargs)
         if len(transcripts) != len(self.index):
             raise ValueError(
-                f"transcripts: as many rows as the tsv expected ({len(self.index)}), found {len(transcripts)}; write "
-                "both with manifest.write_manifest"
+                f"transcripts: the tsv has {len(self.index)} rows, the transcripts {len(transcripts)}; write both with "
+                "manifest.write_manifest"
             )
         self.transcripts = transcripts
         self.left_out: NDArray[np.bool_] = np.zeros(len(self.index), dtype=bool)
@@ -91,7 +91,7 @@ class TranscribedDataset(AudioDataset):
 
     def _batch(self, rows: list[int], waveforms: list[Tensor], labels: Sequence[Any]) -> dict[str, Any]:
         batch = super()._batch(rows, waveforms, labels)
-        # the rows of a batch that could not be read have no transcripts
+        # The rows of a weightless batch have a class label for a transcript, and row -1: seeds cannot be negative.
         tokens = [label if isinstance(label, Tensor) else NO_TOKENS for label in labels]
         batch["target"] = pad_sequence(tokens, batch_first=True, padding_value=PAD)
         batch["target_lengths"] = torch.tensor([len(row) for row in tokens])

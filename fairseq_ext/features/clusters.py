@@ -26,7 +26,7 @@ from .dump import JOBS, read_block
 Floats = NDArray[np.float32]
 
 CENTROIDS = "centroids.npy"
-_CHUNK = 8192  # frames compared with all centroids at once: 16 MB for 500 of them
+_CHUNK = 8192  # frames compared with all centroids at once: 16 MB for 500 clusters
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
         blocks = [outcome for outcome in dumped if outcome.id.rpartition("/")[0] == split]
         failed = [o.id for o in blocks if o.state in {"failed", "quarantined"}]
         if failed or not blocks:
-            what = f"that {failed[0]} has failed" if failed else "none"
+            what = f"block {failed[0]} has failed" if failed else "no blocks of features"
             raise ValueError(
-                f"{features}/{split}: expected blocks of features, found {what}; run fairseq-ext features dump"
+                f"{features}/{split}: {what}; run fairseq-ext features dump"
                 + (" --retry-failed" if failed else "")
             )
         found += [outcome.id for outcome in blocks]
@@ -96,7 +96,7 @@ def fit_work(features: Path, out: Path, fit: Fit) -> Work:
     Args:
         features: output folder of `features.dump`.
         out: output folder.
-        fit: settings.
+        fit: settings of k-means.
 
     Returns:
         The work; an item names the `blocks` it learns from.
@@ -130,6 +130,7 @@ def draw_frames(features: Path, names: Sequence[str], fit: Fit) -> Floats:
     total = sum(int(read_block(features / f"{name}.npz")[1].sum()) for name in names)
     share = min(fit.share, fit.max_frames / max(total, 1))
     drawn = [_some(read_block(features / f"{name}.npz")[0], share, rng) for name in names]
+    # Rejected blocks have shape (0, 0), which cannot be joined with (N, D).
     frames = np.concatenate([some for some in drawn if len(some)] or drawn).astype(np.float32)
     if len(frames) < fit.num_clusters:
         raise ValueError(
@@ -148,7 +149,7 @@ def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
 
     Args:
         frames: (N, D).
-        fit: settings.
+        fit: settings of k-means.
 
     Returns:
         Centroids (K, D), and the mean squared distance between a frame and its centroid.
@@ -158,7 +159,7 @@ def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
         batch_size=fit.batch_size,
         n_init=fit.num_starts,
         max_iter=fit.max_passes,
-        max_no_improvement=100,
+        max_no_improvement=100,  # this and the next as in HuBERT's learn_kmeans.py, in fairseq's examples
         reassignment_ratio=0.0,
         random_state=fit.seed,
     )
@@ -176,7 +177,8 @@ def nearest(frames: NDArray[Any], centroids: Floats) -> NDArray[np.int64]:
     Returns:
         (N,) indices from 0 to K - 1.
     """
-    offset = (centroids**2).sum(axis=1)  # |c|^2 - 2 f.c orders clusters as the distance does
+    # |f - c|^2 without |f|^2, which is the same for all clusters.
+    offset = (centroids**2).sum(axis=1)
     parts = [
         (offset - 2 * frames[start : start + _CHUNK].astype(np.float32) @ centroids.T).argmin(axis=1)
         for start in range(0, len(frames), _CHUNK)
@@ -200,6 +202,7 @@ def assign_work(features: Path, out: Path) -> Work:
         frames, lengths = read_block(features / f"{item.id}.npz")
         clusters = nearest(frames, centroids)
         with atomic_write(out / f"{item.id}.km") as file:
+            # A row without frames gives an empty line, so that line and row numbers stay equal.
             for row in np.split(clusters, np.cumsum(lengths)[:-1]):
                 file.write(" ".join(map(str, row.tolist())) + "\n")
         used = np.unique(clusters)

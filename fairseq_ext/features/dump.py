@@ -103,7 +103,7 @@ def blocks(manifest: Path, splits: Sequence[str], rows_per_file: int = ROWS_PER_
         ValueError: for fewer than one row per file.
     """
     if rows_per_file < 1:
-        raise ValueError(f"dump: expected 1 or more rows per file, found {rows_per_file}")
+        raise ValueError(f"rows_per_file: 1 or more expected, found {rows_per_file}; change it")
     for split in splits:
         index = AudioIndex(manifest / f"{split}.tsv")
         num_rows = len(index)
@@ -166,6 +166,7 @@ def _features(index: AudioIndex, rows: range, frames: Frames) -> tuple[list[Floa
 
 
 def _write(path: Path, rows: list[Floats]) -> None:
+    # Unreadable rows have shape (0, 0), which cannot be joined with (T, D).
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(
             file,

@@ -155,7 +155,7 @@ class MelSpectrogram(nn.Module):
         filters = triangular_filters(edges_hz, bins_hz)  # (K, F)
         if bool((filters.sum(0) == 0).any()):
             raise ValueError(
-                f"mel bands: expected no empty band, found {int((filters.sum(0) == 0).sum())} of {n_mels} at "
+                f"mel bands: {int((filters.sum(0) == 0).sum())} of {n_mels} contain no frequency bin at "
                 f"{sample_rate_hz} Hz and {window_ms:g} ms; lower n_mels or raise window_ms"
             )
         # With weights that sum to 1, a sine of amplitude 1 has power 0.25 in its bin at any window length.

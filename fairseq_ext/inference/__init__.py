@@ -1,1 +1,1 @@
-"""What answers a user: trained checkpoints that transcribe, classify, embed and explain recordings."""
+"""Use trained checkpoints: transcribe, classify, embed and explain recordings."""

@@ -25,7 +25,7 @@ class CtcLabeller:
     """A recogniser with the interface of `labelling.engine.Engine`.
 
     `avg_logprob` is ln p of the likeliest path per symbol that it writes (spaces included, and one for the end), so
-    that it counts as that of Whisper does; a filter's limit is to be chosen anew all the same.
+    that it is comparable with Whisper's; choose a filter's limit anew all the same.
 
     Args:
         recognizer: recogniser at 16 kHz.
@@ -40,8 +40,8 @@ class CtcLabeller:
     def __init__(self, recognizer: CtcRecognizer, language: str, *, name: str, batch_size: int = 8) -> None:
         if recognizer.sample_rate_hz != SAMPLE_RATE_HZ:
             raise ValueError(
-                f"{name}: a recogniser at {SAMPLE_RATE_HZ} Hz expected, found one at {recognizer.sample_rate_hz} Hz; "
-                "train one at that rate"
+                f"{name}: the recogniser was trained at {recognizer.sample_rate_hz} Hz, labelling needs "
+                f"{SAMPLE_RATE_HZ} Hz; train one at that rate"
             )
         self.name, self.batch_size = name, batch_size
         self.languages = frozenset({language})
@@ -51,7 +51,7 @@ class CtcLabeller:
         """Score the symbols of windows.
 
         Args:
-            windows: B of up to 30 s, (S,) float32 at 16 kHz.
+            windows: B windows of up to 30 s, (S,) float32 at 16 kHz.
 
         Returns:
             (B, T, V) ln p, (B,) frames.
@@ -71,7 +71,7 @@ class CtcLabeller:
         return [[(self._language, 1.0)] for _ in encoded[1]]
 
     def transcribe(self, encoded: Encoded, languages: Sequence[str | None]) -> list[Hypothesis | None]:
-        """Transcribe windows.
+        """Transcribe windows in the language of the training.
 
         Args:
             encoded: result of `encode`.
@@ -81,24 +81,24 @@ class CtcLabeller:
             B hypotheses, None for skipped windows.
 
         Raises:
-            ValueError: for another language than its own.
+            ValueError: another language than that of the training.
         """
         if other := sorted({code for code in languages if code} - self.languages):
             raise ValueError(
-                f"{self.name}: language {self._language!r} expected, found {other[0]!r}; take another model"
+                f"{self.name}: transcribes {self._language!r}, not {other[0]!r}; use another model"
             )
         found = greedy(*encoded, self._recognizer.symbols)
         return [
             Hypothesis(
-                text=own.text,
+                text=hypothesis.text,
                 language=code,
-                avg_logprob=own.score / (len(own.tokens) + 1),
+                avg_logprob=hypothesis.score / (len(hypothesis.tokens) + 1),
                 no_speech_prob=None,
-                num_tokens=len(own.tokens),
+                num_tokens=len(hypothesis.tokens),
             )
             if code
             else None
-            for own, code in zip(found, languages, strict=True)
+            for hypothesis, code in zip(found, languages, strict=True)
         ]
 
 
@@ -130,8 +130,8 @@ def load_ctc_labeller(
     """
     if len(languages) != 1:
         raise ValueError(
-            f"{path}: the one language that it was trained on expected, found {list(languages)}; "
-            "pass one, such as --languages fr"
+            f"{path}: a CTC model has one language, {len(languages)} are given {list(languages)}; pass the one that it "
+            "was trained on, such as --languages fr"
         )
     torch.set_num_threads(num_threads)
     chosen = choose_device(device, torch.cuda.device_count())
@@ -139,6 +139,6 @@ def load_ctc_labeller(
         recognizer = load_recognizer(path, chosen, dictionary=dictionary)
     except RuntimeError as error:  # raised by CUDA
         raise ValueError(
-            f"{path}: a recogniser that loads on {chosen} expected, found: {reason(error)}; change the device"
+            f"{path}: the recogniser does not load on {chosen} ({reason(error)}); choose another device"
         ) from error
     return CtcLabeller(recognizer, languages[0], name=Path(path).name, batch_size=batch_size)

@@ -60,7 +60,7 @@ def explained_classifier(trained: TrainedModel, layers: Sequence[str] = ()) -> E
     model = trained.model
     if not isinstance(model, SpeechClassifier):
         raise ValueError(
-            f"attribution: ext_speech_classifier expected, found {type(model).__name__}; name a checkpoint of it"
+            f"attribution: needs a model ext_speech_classifier, not {type(model).__name__}; give a checkpoint of one"
         )
     model.config.freeze_encoder = False
 
@@ -108,10 +108,10 @@ def explain_recording(
     Args:
         checkpoint: checkpoint of a recogniser, or of a classifier for a target that is a class.
         recording: audio file of any format.
-        target: see `explain.recording.parse_target`.
+        target: class or word to explain, see `explain.recording.parse_target`.
         out: PNG file to write.
         methods: attribution methods, a row each.
-        layers: where; the first of several counts.
+        layers: modules of the encoder; the first of several counts.
         text: reference transcript; None = the recogniser's hypothesis.
         label: stream of a classifier that has several.
         device: torch device.
@@ -135,7 +135,7 @@ def explain_recording(
 
 
 def candidate_layers(encoder: SpeechEncoder) -> list[str]:
-    """Layers to choose from, from the convolutions to the middle of the transformer.
+    """Return the layers to choose from, from the convolutions to the middle of the transformer.
 
     Deeper ones are left out: there a map cannot leave the aligned frames, whatever was learnt. So is the output of
     the convolutions before its norm, whose values are not 0 in silence: on a small recogniser HiRes-CAM hit 41 % of the
@@ -167,8 +167,8 @@ def _explained(
     names = list(layers) or candidate_layers(encoder)
     if unknown := [name for name in names if name not in modules]:
         raise ValueError(
-            f"layer {unknown[0]!r}: a module of the encoder expected, such as {', '.join(candidate_layers(encoder))}; "
-            "name one of them"
+            f"layer {unknown[0]!r}: the encoder has no such module; choose one such as "
+            f"{', '.join(candidate_layers(encoder))}"
         )
     return Explained(
         model.eval(), {name: Network(forward, modules[name], 1, grid, sample_rate_hz) for name in names}

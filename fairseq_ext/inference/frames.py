@@ -35,7 +35,9 @@ class EncoderFrames:
         self._normalize = source.normalize
         config = SpeechEncoderConfig(**source.shape)
         if not 0 <= layer <= config.encoder_layers:
-            raise ValueError(f"{path}: a layer from 0 to {config.encoder_layers} expected, found {layer}")
+            raise ValueError(
+                f"{path}: its encoder has layers 0 to {config.encoder_layers}, not {layer}; choose one"
+            )
         encoder = SpeechEncoder(config)
         load_encoder(encoder, source)
         self._encoder, self._layer, self._device = encoder.eval().to(device), layer, device

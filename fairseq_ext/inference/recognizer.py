@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 Waveform = NDArray[np.float32]
 Progress = Callable[[float], None]
-# Of models whose file does not say: all public wav2vec 2.0, HuBERT and WavLM models.
+# Rate of all public wav2vec 2.0, HuBERT and WavLM models, taken for files that give none.
 USUAL_RATE_HZ = 16000
 
 
@@ -81,7 +81,7 @@ class CtcRecognizer:
         if not waveforms or any(np.ndim(waveform) != 1 for waveform in waveforms):
             found = [np.shape(waveform) for waveform in waveforms]
             raise ValueError(
-                f"log_probs: 1 waveform (S,) or more expected, found shapes {found}; take one channel"
+                f"log_probs: needs one or more waveforms of shape (S,), found shapes {found}; take one channel"
             )
         source, padding = pad_waveforms([torch.as_tensor(waveform).float() for waveform in waveforms])
         device = self.model.encoder.mask_emb.device
@@ -100,7 +100,7 @@ class CtcRecognizer:
 
         Args:
             waveform: (S,) at `sample_rate_hz`.
-            window_s: length of a window, s; a recording up to it is taken whole. None: the recogniser's own.
+            window_s: length of a window, s; shorter recordings are one window. None: `window_s` of the recogniser.
             overlap_s: overlap of neighbouring windows, s. None: a third of a window, 4 s at most.
             on_progress: called after each window with the share of the recording that is done, 0 to 1.
 
@@ -146,7 +146,7 @@ class CtcRecognizer:
         Raises:
             AudioError: the file cannot be read.
         """
-        return self._hear(recording, search, window_s, overlap_s)[0].text
+        return self._decode(recording, search, window_s, overlap_s)[0].text
 
     def timed_words(
         self,
@@ -167,16 +167,17 @@ class CtcRecognizer:
             on_progress: see `log_probs_of_long`.
 
         Returns:
-            The words of `transcribe` and when they were said, by CTC alignment.
+            The words of `transcribe` and their times, by CTC alignment.
 
         Raises:
             AudioError: the file cannot be read.
         """
-        found, scores = self._hear(recording, search, window_s, overlap_s, on_progress)
+        found, scores = self._decode(recording, search, window_s, overlap_s, on_progress)
+        # Greedy text is a path already; the beam sums over paths, so its text must be aligned.
         spans = greedy_spans(scores) if search is None else align(scores, found.tokens)
         return timed_words(spans, self.symbols, self.hop_s)
 
-    def _hear(
+    def _decode(
         self,
         recording: str | os.PathLike[str] | Waveform,
         search: BeamSearch | None,
@@ -222,7 +223,7 @@ def load_recognizer(
     check_device(device)
     source = read_encoder(Path(path))
     if "weight" not in source.head:
-        raise ValueError(f"{path}: a recogniser expected, found {_other_kind(source)}")
+        raise ValueError(f"{path} is not a recogniser: it holds {_describe(source)}")
     symbols = _symbols(source, dictionary)
     config = OmegaConf.merge(OmegaConf.structured(CtcConfig), source.shape, {"normalize": source.normalize})
     model = ExtCtc(cast(CtcConfig, config), len(symbols))
@@ -236,16 +237,16 @@ def load_recognizer(
     )
 
 
-def _other_kind(source: EncoderCheckpoint) -> str:
+def _describe(source: EncoderCheckpoint) -> str:
     """Describe a checkpoint that has an encoder and no output layer, and what to do with it."""
-    if source.kind.startswith("a classifier"):
-        return f"{source.kind}; load it with checkpoints.load.load_model, or give one trained with ext_ctc"
+    if source.content.startswith("a classifier"):
+        return f"{source.content}; load it with checkpoints.load.load_model, or give one trained with ext_ctc"
     return "an encoder without output layer; fine-tune it with ext_ctc first"
 
 
 def _rate_hz(source: EncoderCheckpoint) -> int:
     if source.sample_rate_hz is None:
-        logger.warning(f"{source.path}: does not say its sample rate: {USUAL_RATE_HZ} Hz is taken")
+        logger.warning(f"{source.path} does not give its sample rate; {USUAL_RATE_HZ} Hz is assumed")
         return USUAL_RATE_HZ
     return int(source.sample_rate_hz)
 
@@ -257,7 +258,7 @@ def _symbols(source: EncoderCheckpoint, dictionary: str | os.PathLike[str] | Non
         symbols = source.symbols or []
     if len(symbols) != len(source.head["weight"]):
         raise ValueError(
-            f"{dictionary or source.path}: {len(source.head['weight'])} symbols expected, one for each output (with "
-            f"fairseq's four), found {len(symbols)}; give the dict.ltr.txt of the training"
+            f"{dictionary or source.path}: {len(symbols)} symbols (with fairseq's four) for "
+            f"{len(source.head['weight'])} outputs; give the dict.ltr.txt of the training"
         )
     return symbols

@@ -41,14 +41,14 @@ def choose_weights(
     beta: float | None = None,
     unk_score: float | None = None,
 ) -> LmWeights:
-    """Complete the weights of a language model.
+    """Choose the weights of a language model.
 
     Args:
         checkpoint: checkpoint of the recogniser.
         lm: an ARPA file.
-        alpha: weight of the language model; None: what evaluation chose for these two, else the usual one.
+        alpha: weight of the language model; None: the one that evaluation chose for these two, else the usual one.
         beta: reward per word; None: likewise.
-        unk_score: added per unknown word; None: likewise.
+        unk_score: score added per unknown word; None: likewise.
 
     Returns:
         The weights.
@@ -57,8 +57,8 @@ def choose_weights(
         ValueError: for a damaged lm_weights.json.
     """
     chosen = read_lm_weights(checkpoint, lm) or USUAL_WEIGHTS
-    asked = {"alpha": alpha, "beta": beta, "unk_score": unk_score}
-    return replace(chosen, **{name: value for name, value in asked.items() if value is not None})
+    given = {"alpha": alpha, "beta": beta, "unk_score": unk_score}
+    return replace(chosen, **{name: value for name, value in given.items() if value is not None})
 
 
 def make_search(
@@ -71,7 +71,7 @@ def make_search(
     """Choose how to decode.
 
     Args:
-        recognizer: whose symbols are decoded.
+        recognizer: recogniser whose symbols are decoded.
         beam_size: hypotheses kept; 0 = as many as usual with a language model, greedy without one.
         lm: n-gram model of words, an ARPA file.
         weights: weights of the language model.
@@ -86,7 +86,7 @@ def make_search(
     if not beam_size and lm is None:
         return None
     if lm is not None and not lm.is_file():
-        raise FileNotFoundError(f"{lm}: a language model expected, found no file; give an ARPA file")
+        raise FileNotFoundError(f"{lm}: no such language model; give an ARPA file")
     config = BeamConfig(beam_size=beam_size or BeamConfig().beam_size, **asdict(weights))
     return BeamSearch(recognizer.symbols, config, None if lm is None else read_arpa(lm))
 
@@ -106,17 +106,16 @@ def output_paths(files: Sequence[Path], folder: Path, suffix: str) -> list[Path]
         ValueError: the folder is a file, two recordings would share an output, or one would be overwritten.
     """
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder}: a folder for the outputs expected, found a file; choose another")
+        raise ValueError(f"{folder} is a file, not a folder for the outputs; choose another")
     found: dict[Path, Path] = {}
     for file in files:
         path = folder / (file.stem + suffix)
         if path in found:
             raise ValueError(
-                f"{path}: an output per recording expected, found two of that name: {found[path]} and {file}; "
-                "transcribe them into different folders"
+                f"{path}: the output of both {found[path]} and {file}; transcribe them into different folders"
             )
         if path.resolve() == file.resolve():
-            raise ValueError(f"{file}: a recording expected, found an output's name; choose another folder")
+            raise ValueError(f"{file}: its output would overwrite it; choose another folder")
         found[path] = file
     return list(found)
 
@@ -145,16 +144,16 @@ def transcribe_files(
     """
     for index, path in enumerate(files):
 
-        def heard(share: float, index: int = index) -> None:
+        def report(share: float, index: int = index) -> None:  # bound here: the loop changes `index`
             if on_progress is not None:
                 on_progress(index + share)
 
         try:
             words = recognizer.timed_words(
-                path, search, window_s=window_s, overlap_s=overlap_s, on_progress=heard
+                path, search, window_s=window_s, overlap_s=overlap_s, on_progress=report
             )
         except (AudioError, OSError) as error:
-            heard(1.0)
+            report(1.0)
             yield Transcription(path, None, str(error))
         else:
             yield Transcription(path, words)

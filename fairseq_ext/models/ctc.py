@@ -90,7 +90,7 @@ class CtcEncoder(nn.Module):
         self.w2v_model = SpeechEncoder(config)
         self.final_dropout = nn.Dropout(config.final_dropout)
         self.proj = nn.Linear(self.w2v_model.out_dim, num_symbols)
-        # as fairseq starts it
+        # The same initial values as in fairseq.
         nn.init.xavier_uniform_(self.proj.weight)
         nn.init.zeros_(self.proj.bias)
 
@@ -109,6 +109,7 @@ class ExtCtc(BaseFairseqModel):
         self.config, self.num_updates = config, 0
         self.w2v_encoder = CtcEncoder(config, num_symbols)
         if config.freeze_feature_extractor:
+            # Both: the first saves the graph, the second keeps distributed training from waiting for gradients.
             self.encoder.feature_grad_mult = 0.0
             self.encoder.feature_extractor.requires_grad_(False)
         if config.layer_decay != 1.0:
@@ -132,6 +133,7 @@ class ExtCtc(BaseFairseqModel):
                 )
             return cls(cfg, len(task.symbols))
         source = read_encoder(cfg.pretrained_path)
+        # The shape in the file comes last: it overrides the keys.
         config = OmegaConf.merge(cfg, source.shape, {"normalize": source.normalize})
         model = cls(cast(CtcConfig, config), len(task.symbols))
         load_encoder(model.encoder, source)
@@ -152,15 +154,15 @@ class ExtCtc(BaseFairseqModel):
             symbols: symbols of this model's outputs.
 
         Returns:
-            Whether it was taken; otherwise the log says why not.
+            Whether it was taken; otherwise the reason is logged.
         """
         weight = source.head.get("weight")
         if weight is not None and source.symbols == list(symbols) and len(weight) == len(symbols):
             self.w2v_encoder.proj.load_state_dict(source.head)
             logger.info(f"{source.path}: encoder and output layer loaded, {len(symbols)} symbols")
             return True
-        found = _head_in_words(source, symbols)
-        logger.warning(f"{source.path}: encoder loaded; output layer left at random values, since {found}")
+        reason = _why_head_differs(source, symbols)
+        logger.warning(f"{source.path}: encoder loaded; output layer left at random values, since {reason}")
         return False
 
     def set_num_updates(self, num_updates: int) -> None:
@@ -180,7 +182,7 @@ class ExtCtc(BaseFairseqModel):
         Args:
             source: (B, S) waveforms.
             padding_mask: (B, S) bool, True = padding; None = none, which is faster.
-            seeds: (B,) int64, of the masks in training; None = drawn.
+            seeds: (B,) int64, seeds of the masks in training; None = drawn.
 
         Returns:
             "logits" (B, T, V), "lengths" (B,), frames, and "padding_mask" (B, T) bool.
@@ -250,7 +252,7 @@ class ExtCtc(BaseFairseqModel):
         certain = torch.full_like(net_output["logits"], float("-inf"))
         certain[..., BLANK] = 0.0
         padding = net_output["padding_mask"][:, :, None]
-        logits = torch.where(padding, certain, net_output["logits"]).float().transpose(0, 1)
+        logits = torch.where(padding, certain, net_output["logits"]).float().transpose(0, 1)  # (T, B, V)
         return logits.log_softmax(2) if log_probs else logits.softmax(2)
 
     def _scale_learning_rates(self, decay: float) -> None:
@@ -260,6 +262,7 @@ class ExtCtc(BaseFairseqModel):
         num_layers = len(self.encoder.encoder.layers)
         for name, parameter in self.encoder.named_parameters():
             depth = num_layers - _height(name, num_layers, self.config.layer_norm_first)
+            # The last layer, of depth 0, is already one below the output layer.
             mark_lr_scale(parameter, decay ** (depth + 1))
 
 
@@ -270,11 +273,11 @@ def _height(name: str, num_layers: int, norm_first: bool) -> int:
     return num_layers if norm_first and name.startswith("encoder.layer_norm.") else 0
 
 
-def _head_in_words(source: EncoderCheckpoint, symbols: Sequence[str]) -> str:
+def _why_head_differs(source: EncoderCheckpoint, symbols: Sequence[str]) -> str:
     if not source.head:
         return "the file has none"
     if source.symbols is None:
-        return "the file does not say what its outputs stand for"
+        return "the file does not name the symbols of its outputs"
     added = [symbol for symbol in symbols if symbol not in source.symbols]
     gone = [symbol for symbol in source.symbols if symbol not in symbols]
     if not added and not gone:

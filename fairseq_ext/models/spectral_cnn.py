@@ -1,7 +1,8 @@
 """`ext_spectral_cnn`: residual 2-D convolutions, the maximum over frequency, 1-D blocks over time.
 
-The best compact model for speakers never heard. Small kernels that slide over frequency see the same formant
-pattern wherever a vocal tract puts it, and the maximum over the remaining bands lets it move by whole bands.
+The best compact model for unseen speakers (recipe `spoken_digits`). Small kernels that slide over frequency see the
+same formant pattern wherever a vocal tract puts it, and the maximum over the remaining bands lets it move by whole
+bands.
 
 Shapes: B batch, T frames, F mel bands, T' steps of two frames, F' bands left, W channels.
 """

@@ -112,7 +112,7 @@ class LayerSum(nn.Module):
         """
         if self.normalize:
             layers = [F.layer_norm(frames, frames.shape[-1:]) for frames in layers]
-        # one after the other: a stack of them would hold all layers a second time
+        # One after the other: a stack would hold all layers a second time.
         total = torch.zeros_like(layers[0])
         for weight, frames in zip(self.weights().to(total), layers, strict=True):
             total = total + weight * frames
@@ -135,7 +135,7 @@ class SpeechClassifier(BaseFairseqModel):
         super().__init__()
         _check(config)
         self.config = config
-        # which stream's scores stand under "logits"
+        # Number of the stream whose scores are under "logits"; `checkpoints.load` sets it.
         self.head = 0
         self.encoder = SpeechEncoder(config)
         dim = self.encoder.out_dim

@@ -66,6 +66,7 @@ class TemporalCnnEncoder(nn.Module):
             (B, 3 W).
         """
         frames = self.stem(features.transpose(1, 2))  # (B, W, T')
+        # Rounded up: padding by half a kernel lets the last, incomplete step count.
         lengths = torch.div(lengths + self.stride - 1, self.stride, rounding_mode="floor")
         valid = valid_mask(lengths, frames.shape[2])[:, None, :]
         frames = frames * valid

@@ -24,7 +24,7 @@ from ..modules.masking import channel_masks, equalize_mask_counts, masks_at, tim
 from ..modules.quantizer import GumbelQuantizer
 from ..modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
-# As fairseq draws at least two spans.
+# fairseq, too, draws at least two spans per clip.
 MIN_MASKS = 2
 
 
@@ -119,21 +119,22 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
     def forward(  # type: ignore[override]
         self, source: Tensor, padding_mask: Tensor | None = None, seeds: Sequence[int] | None = None
     ) -> dict[str, Any]:
-        """Predict what is masked.
+        """Predict the masked frames.
 
         Args:
             source: (B, S) waveforms.
             padding_mask: (B, S) bool, True = padding; None = none, which is faster. With padding the lengths are read
                 from the device, and every clip has as many targets as the one with the fewest.
-            seeds: one per clip, on the host: of the masks, and all together of noise and negatives; None = drawn.
+            seeds: seed of each clip's masks, on the host; all together give noise and negatives. None = drawn.
 
         Returns:
-            "logits" (B, M, 1 + N), float32, the right answer first; "prob_perplexity", "code_perplexity",
+            "logits" (B, M, 1 + N), float32, the target first; "prob_perplexity", "code_perplexity",
             "features_pen", scalars; "num_vars", "num_groups" and "temp", numbers.
         """
         frames, lengths = self.conv_frames(source, padding_mask)
         clip_seeds = torch.randint(2**62, (len(source),)) if seeds is None else torch.tensor(seeds)
         masks = self.draw_masks(lengths, len(frames), frames.shape[1], clip_seeds)
+        # The sum of 63-bit seeds may overflow and be negative: keep 62 bits, which any generator takes.
         generator = torch.Generator(source.device).manual_seed(int(clip_seeds.sum()) & (2**62 - 1))
         positions = masks.positions.to(source.device, non_blocking=True)
         features = self.layer_norm(frames)
@@ -196,10 +197,11 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
             generator: random generator of the negatives.
 
         Returns:
-            (B, M, 1 + N) logits, float32, the right answer first.
+            (B, M, 1 + N) logits, float32, the target first.
         """
         config = self.config
         negatives = self.draw_negatives(len(codes), codes.shape[1], generator)
+        # The codes of all groups as the digits of one number: equal numbers are equal targets.
         weights = self.quantizer.num_codes ** torch.arange(codes.shape[2], device=codes.device)
         return contrastive_logits(
             predicted,
@@ -216,7 +218,7 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
         Args:
             num_clips: B.
             num_frames: M.
-            generator: on the device.
+            generator: random generator on the device.
 
         Returns:
             (B, M, N).

@@ -24,7 +24,7 @@ def distance_buckets(num_frames: int, num_buckets: int, max_distance: int, devic
     Args:
         num_frames: T.
         num_buckets: N.
-        max_distance: frames; all beyond share a bucket.
+        max_distance: distance beyond which all share a bucket, frames.
         device: torch device of the result.
 
     Returns:
@@ -35,6 +35,7 @@ def distance_buckets(num_frames: int, num_buckets: int, max_distance: int, devic
     half, distance = num_buckets // 2, relative.abs()
     exact = half // 2
     scale = (half - exact) / math.log(max_distance / exact)
+    # Distance 0 has no logarithm; its value is not used.
     beyond = exact + ((distance.clamp(min=1).float() / exact).log() * scale).long()
     bucket = torch.where(distance < exact, distance, beyond.clamp(max=half - 1))
     return bucket + half * (relative > 0)
@@ -49,7 +50,7 @@ class SelfAttention(nn.Module):
         dropout: dropout of the attention weights; a probability.
         num_buckets: N, when this layer holds the relative position bias that all layers share; 0 = another one does,
             or there is none.
-        max_distance: beyond it all distances are one, frames.
+        max_distance: distance beyond which all share a bucket, frames.
         gated: whether each frame scales the bias.
 
     Raises:
@@ -62,8 +63,7 @@ class SelfAttention(nn.Module):
         super().__init__()
         if dim % num_heads:
             raise ValueError(
-                f"encoder_attention_heads: a divisor of {dim} (encoder_embed_dim) expected, found {num_heads}; "
-                "change it"
+                f"encoder_attention_heads: {num_heads} does not divide encoder_embed_dim ({dim}); change one of them"
             )
         self.num_heads, self.dropout, self.max_distance = num_heads, dropout, max_distance
         self.k_proj, self.v_proj, self.q_proj, self.out_proj = (Linear(dim, dim) for _ in range(4))
@@ -90,7 +90,7 @@ class SelfAttention(nn.Module):
         return result
 
     def forward(self, frames: Tensor, valid: Tensor | None, bias: Tensor | None) -> Tensor:
-        """Attend.
+        """Attend to the valid frames.
 
         Args:
             frames: (B, T, D).
@@ -106,7 +106,7 @@ class SelfAttention(nn.Module):
         mask = self._mask(frames, valid, bias)
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
-        result: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
+        result: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))  # (B, H, T, d) to (B, T, D)
         return result
 
     def _split(self, frames: Tensor) -> Tensor:
@@ -124,6 +124,7 @@ class SelfAttention(nn.Module):
     def _gate(self, frames: Tensor) -> Tensor:
         """Return the gates (B, H, T, 1) of the layer's input (Chen et al. 2022, equations 3-6)."""
         assert self.grep_linear is not None
+        # WavLM's weights give four numbers per gate, which are summed; the equations have one.
         gates = self.grep_linear(self._split(frames)).unflatten(3, (2, 4)).sum(4).sigmoid()  # (B, H, T, 2)
         update, reset = gates.chunk(2, dim=3)
         result: Tensor = update * (reset * self.grep_a - 1.0) + 2.0

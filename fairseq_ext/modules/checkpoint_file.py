@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 _HEAD_BYTES = 60
-# Of a server's page, or of Git LFS's note of where the file is.
+# A text file here is usually a server's error page or the pointer that Git LFS leaves for a file.
 _TEXT_BYTES = frozenset(range(32, 127)) | set(b"\t\r\n")
 
 
@@ -26,28 +26,25 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: another kind of file.
+        ValueError: not a checkpoint of fairseq.
     """
     path = Path(path)
     if path.is_dir():
-        raise FileNotFoundError(f"{path}: a checkpoint expected, found a folder; {_way_out(path)}")
+        raise FileNotFoundError(f"{path} is a folder, not a checkpoint; {_advice(path)}")
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: a checkpoint expected, found no file; train first or check the path"
-        )
+        raise FileNotFoundError(f"{path}: no such checkpoint; train first or check the path")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
-            f"{path}: a fairseq checkpoint expected, found a file that cannot be read ({reason_of(error, path)}); copy "
-            "it again or name another"
+            f"{path} is not a fairseq checkpoint: {reason_of(error, path)}; copy it again or give another file"
         ) from error
     if not isinstance(state, dict) or not isinstance(state.get("model"), Mapping):
         found = (
             f"entries {[str(key) for key in state][:6]}" if isinstance(state, dict) else type(state).__name__
         )
         raise ValueError(
-            f'{path}: a fairseq checkpoint, with weights under "model", expected, found {found}; name another'
+            f'{path} is not a fairseq checkpoint: weights under "model" expected, found {found}; give another file'
         )
     return state
 
@@ -66,14 +63,14 @@ def checkpoint_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
     return weights
 
 
-def kind_of(checkpoint: Mapping[str, Any]) -> str:
+def describe(checkpoint: Mapping[str, Any]) -> str:
     """Describe what a checkpoint holds, for the message to a user who needs another one.
 
     Args:
         checkpoint: result of `read_checkpoint`.
 
     Returns:
-        Some words: a classifier and of what, or the model by its name.
+        A phrase: a classifier and its label, or the model by its name.
     """
     cfg = checkpoint.get("cfg") or checkpoint.get("args") or {}
     cfg = vars(cfg) if isinstance(cfg, argparse.Namespace) else cfg
@@ -85,13 +82,13 @@ def kind_of(checkpoint: Mapping[str, Any]) -> str:
     return f"a model {name!r}" if name else "weights without a configuration"
 
 
-def _way_out(folder: Path) -> str:
+def _advice(folder: Path) -> str:
     if (folder / "config.json").is_file():
         return (
-            f"this one is Hugging Face's: convert it with `fairseq-ext convert checkpoint {folder} start.pt` and name "
-            "start.pt"
+            f"it is a model of Hugging Face: convert it with `fairseq-ext convert checkpoint {folder} start.pt` and "
+            "give start.pt"
         )
-    return "name a file in it, such as checkpoint_last.pt"
+    return "give a file in it, such as checkpoint_last.pt"
 
 
 def reason_of(error: Exception, path: Path) -> str:
@@ -102,13 +99,13 @@ def reason_of(error: Exception, path: Path) -> str:
         path: the file.
 
     Returns:
-        Some words.
+        A phrase.
     """
     if isinstance(error, OSError):
         return "no permission" if isinstance(error, PermissionError) else str(error.strerror or error)
     refused = re.search(r"\bGLOBAL (\S+)", str(error))
     if refused:
-        return f"it asks for the class {refused[1]}, which is not read since it may run code"
+        return f"it needs the class {refused[1]}, which is not loaded since it may run code"
     with open(path, "rb") as file:
         head = file.read(_HEAD_BYTES)
     if not head:
@@ -117,5 +114,5 @@ def reason_of(error: Exception, path: Path) -> str:
         return f"it is text, {head.decode().split(chr(10))[0].strip()!r}"
     if head.startswith(b"PK"):
         return "it is another zip archive" if zipfile.is_zipfile(path) else "it is cut off"
-    # what the error says is about torch's innards
-    return f"it is cut off or of another kind: {type(error).__name__}"
+    # The text of torch's error is about its own readers, not about the file.
+    return f"it is cut off or in another format ({type(error).__name__})"

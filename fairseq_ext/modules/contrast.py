@@ -4,7 +4,7 @@ Baevski et al. 2020, "wav2vec 2.0", section 3.2, equation 3. The cosines are one
 which the negatives are picked; nothing of size negatives x width is ever built.
 
 Shapes: B clips, M masked frames per clip, P width of the projections, N negatives per frame, R frames to draw from:
-M = of the own clip, or B M = of all clips, clip by clip.
+M = those of the same clip, or B M = those of all clips, clip by clip.
 """
 
 import torch
@@ -27,9 +27,9 @@ def draw_negatives(
         num_clips: B.
         num_frames: M.
         num_own: negatives from the same clip; none when it has no other frame.
-        num_any: negatives from all clips, the own one included.
+        num_any: negatives from all clips, the same one included.
         generator: random generator on the device; None = torch's default one.
-        device: where they are drawn.
+        device: torch device to draw on.
 
     Returns:
         (B, M, N), positions among R: B M frames when `num_any` is above 0, else the clip's M.
@@ -42,6 +42,7 @@ def draw_negatives(
         other = torch.randint(
             max(size - 1, 1), (num_clips, num_frames, count), generator=generator, device=device
         )
+        # One of the others: drawn from one position less, and those from the frame itself on move up by one.
         drawn.append(other + (other >= itself))
     if num_any:
         drawn[0] = drawn[0] + first
@@ -64,8 +65,8 @@ def contrastive_logits(
         targets: (B, M, P).
         codes: (B, M) int64, equal where the targets are: such a negative is no negative and gets minus infinity.
         negatives: (B, M, N), see `draw_negatives`.
-        temperature: divides the cosines.
-        from_all: whether the negatives count the frames of all clips (R = B M), or of the own clip (R = M).
+        temperature: number that divides the cosines.
+        from_all: whether the negatives count the frames of all clips (R = B M), or of the same clip (R = M).
 
     Returns:
         (B, M, 1 + N), float32, the target first.

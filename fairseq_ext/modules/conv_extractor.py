@@ -5,7 +5,7 @@ Baevski et al. 2020, "wav2vec 2.0", section 2 (feature encoder). State-dict keys
 (layer norm).
 
 The clips of a batch are laid end to end, each in a whole number of hops, so that a layer is one matrix product over the
-batch, on views: windows are never copied. What lies across two clips is computed in vain (less than two frames a clip)
+batch, on views: windows are never copied. What lies across two clips is computed too (less than two frames a clip)
 and cut off at the end; so is what lies beyond a clip's length in a padded batch. No valid frame sees any of it, so a
 clip's frames are the same alone and inside any batch.
 
@@ -56,8 +56,8 @@ def parse_conv_layers(text: str) -> ConvLayers:
         assert min(min(layer) for layer in found) > 0
     except (SyntaxError, ValueError, TypeError, AssertionError) as error:
         raise ValueError(
-            f"conv_feature_layers: lists of (channels, kernel, stride) joined by + and * expected, found {text!r}; "
-            "e.g. [(512, 10, 5)] + [(512, 3, 2)] * 4"
+            f"conv_feature_layers: {text!r} is not a list of (channels, kernel, stride); write it like "
+            "[(512, 10, 5)] + [(512, 3, 2)] * 4"
         ) from error
     return found
 
@@ -117,7 +117,7 @@ class _Convolve(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, kernel: int, stride: int) -> Tensor:
-        """Multiply: (R, C) by (O, K C) gives (Q, O)."""
+        """Return the product (Q, O) of windows of rows (R, C) and weight (O, K C)."""
         ctx.save_for_backward(rows, weight)
         ctx.kernel, ctx.stride = kernel, stride
         result: Tensor | None = None
@@ -129,11 +129,13 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        """Multiply the other way."""
+        """Return the gradients of rows (R, C) and weight (O, K C)."""
         rows, weight = ctx.saved_tensors
         to_rows, to_weight = None, None
         if ctx.needs_input_grad[0]:
             to_rows = torch.empty_like(rows)
+            # The first part writes every row up to here and the later ones add, so only the rest is set to zero; a
+            # kernel shorter than its stride leaves gaps, so everything is.
             covered = len(gradient) * ctx.stride if ctx.kernel >= ctx.stride else 0
             to_rows[covered:] = 0.0
             for number, (part, columns) in enumerate(_parts(to_rows, weight, ctx.kernel, ctx.stride)):
@@ -147,7 +149,7 @@ class _Convolve(torch.autograd.Function):
 
 
 def _parts(rows: Tensor, weight: Tensor, kernel: int, stride: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Views of up to `stride` rows side by side, (Q, width C), with the weights (O, width C) that they meet."""
+    """Yield views of up to `stride` rows side by side, (Q, width C), with the weights (O, width C) that they meet."""
     channels, size = rows.shape[1], (len(rows) - kernel) // stride + 1
     for start in range(0, kernel, stride):
         width = min(stride, kernel - start) * channels
@@ -163,8 +165,8 @@ class StridedConv(nn.Module):
         in_channels: C.
         out_channels: O.
         kernel: K, rows.
-        stride: rows.
-        bias: whether there is one.
+        stride: step of the kernel, rows.
+        bias: whether to add a bias.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, bias: bool) -> None:
@@ -175,7 +177,7 @@ class StridedConv(nn.Module):
         nn.init.kaiming_normal_(self.weight)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Convolve.
+        """Convolve rows in time.
 
         Args:
             rows: (R, C), contiguous.
@@ -193,14 +195,14 @@ class NormalizedConv(nn.ModuleDict):
 
     Mean and variance over a clip's frames follow from the mean and covariance of the K samples under the kernel, so
     that norm and convolution are one product with K weights per clip and channel, and padding never counts. In double
-    precision, since speech has little power at high frequencies, where many filters look. A wide kernel, whose
+    precision, since speech has little power at high frequencies, where many filters lie. A wide kernel, whose
     covariance would cost more than the norm, is convolved and normalised one after the other.
 
     Args:
         out_channels: O.
         kernel: K, samples.
         stride: samples.
-        bias: whether the convolution has one (the norm removes it).
+        bias: whether the convolution adds a bias (the norm removes it).
     """
 
     def __init__(self, out_channels: int, kernel: int, stride: int, bias: bool) -> None:
@@ -245,7 +247,7 @@ class NormalizedConv(nn.ModuleDict):
         return conv, norm
 
     def _convolve(self, source: Tensor) -> Tensor:
-        """Return (B, S / stride, O); frames that look beyond a clip's end are not valid."""
+        """Return (B, S / stride, O); frames that reach beyond a clip's end are not valid."""
         conv, _ = self._parts()
         beyond = F.pad(source.flatten(), (0, max(conv.kernel - conv.stride, 0)))
         result: Tensor = conv(beyond[:, None]).unflatten(0, (len(source), -1))
@@ -281,7 +283,7 @@ class ConvBlock(nn.ModuleDict):
         out_channels: O.
         kernel: K, rows.
         stride: rows.
-        bias: whether the convolution has one.
+        bias: whether the convolution adds a bias.
         layer_norm: whether there is a norm.
     """
 
@@ -294,7 +296,7 @@ class ConvBlock(nn.ModuleDict):
             self["2"] = nn.ModuleDict({"1": nn.LayerNorm(out_channels)})
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Convolve.
+        """Convolve rows in time and activate.
 
         Args:
             rows: (R, C).
@@ -316,7 +318,7 @@ class ConvExtractor(nn.Module):
     Args:
         layers: (channels, kernel, stride) per layer.
         mode: "default" = group norm after the first layer; "layer_norm" = layer norm after each.
-        bias: whether the convolutions have one.
+        bias: whether the convolutions add a bias.
         init: initial values of the first layer, "random" or "gabor".
 
     Raises:
@@ -360,7 +362,7 @@ class ConvExtractor(nn.Module):
         return conv
 
     def forward(self, source: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Extract.
+        """Extract frames from waveforms.
 
         Args:
             source: (B, S) waveforms, S at least `receptive_field(layers)`.
@@ -376,7 +378,7 @@ class ConvExtractor(nn.Module):
         rows = self._first(source, num_samples if lengths is None else lengths)
         for block in self.conv_layers[1:]:
             rows = block(rows)
-        # Of the last clip, what would have looked beyond the end of the batch is missing.
+        # The last clip lacks the frames that reach beyond the end of the batch; none of them is valid.
         rows = F.pad(rows, (0, 0, 0, num_clips * source.shape[1] // hop - len(rows)))
         return rows.view(num_clips, -1, rows.shape[1])[:, :num_frames]
 

@@ -1,6 +1,6 @@
 """From padded waveforms to normalised log-mel features, with SpecAugment-like distortions in training.
 
-What helps speakers who were never heard (measured on spoken digits): the range is cut below the clip's own
+What helps with unseen speakers (measured on spoken digits): the range is cut below the clip's own
 peak, so that a recording's noise floor does not become a feature; quiet ends are trimmed; one scalar mean per
 clip is subtracted, which removes the level and keeps the spectral shape.
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..features.spectral import MelSpectrogram, power_to_db, valid_mask
 
 NORMALIZATIONS = ("none", "clip", "clip_std", "band", "band_std")
-# Features are handed on in units of 10 dB, so that they are of order 1 for the first layer.
+# Features are in units of 10 dB, so that they are of order 1 for the first layer.
 DB_PER_UNIT = 10.0
 # Vocal tract factors are drawn from a grid, so that the filter banks are built once; over +-16%, 1% apart.
 NUM_WARPS = 33
@@ -96,7 +96,9 @@ class FrontEnd(nn.Module):
     def __init__(self, config: FrontEndConfig, sample_rate_hz: int) -> None:
         super().__init__()
         if config.normalize not in NORMALIZATIONS:
-            raise ValueError(f"front-end: expected normalize in {NORMALIZATIONS}, found {config.normalize!r}")
+            raise ValueError(
+                f"normalize: one of {', '.join(NORMALIZATIONS)} expected, found {config.normalize!r}; change it"
+            )
         self.config = config
         self.mel = MelSpectrogram(
             sample_rate_hz, config.n_mels, config.window_ms, config.hop_ms, config.f_min_hz, config.f_max_hz
@@ -166,7 +168,7 @@ class FrontEnd(nn.Module):
         energy = power.sum(2)  # (B, T)
         loud = energy >= energy.amax(1, keepdim=True) * 10.0 ** (-trim_db / 10.0)
         loud = loud & valid_mask(lengths, power.shape[1])
-        first = loud.to(torch.uint8).argmax(1)
+        first = loud.to(torch.uint8).argmax(1)  # torch has no argmax of booleans
         last = power.shape[1] - 1 - loud.flip(1).to(torch.uint8).argmax(1)
         return first, torch.where(lengths > 0, last - first + 1, lengths)
 
@@ -193,16 +195,17 @@ class FrontEnd(nn.Module):
 
     def _normalize(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Subtract the mean and divide by the deviation over the valid frames, as `normalize` says."""
-        kind = self.config.normalize
-        if kind == "none":
+        method = self.config.normalize
+        if method == "none":
             return features
         valid = valid_mask(lengths, features.shape[1])[:, :, None].to(features.dtype)
-        dims = (1,) if kind.startswith("band") else (1, 2)
-        count = (valid.sum((1, 2)) * (1 if kind.startswith("band") else features.shape[2])).clamp(min=1)[
+        dims = (1,) if method.startswith("band") else (1, 2)
+        count = (valid.sum((1, 2)) * (1 if method.startswith("band") else features.shape[2])).clamp(min=1)[
             :, None, None
         ]
         centred = (features - (features * valid).sum(dims, keepdim=True) / count) * valid
-        if kind.endswith("_std"):
+        if method.endswith("_std"):
+            # The constant is the square of 0.3 dB: it keeps a constant band from 0 / 0, and matters little elsewhere.
             centred = centred / ((centred.square().sum(dims, keepdim=True) / count) + 1e-3).sqrt()
         return centred
 
@@ -275,7 +278,7 @@ def add_noise(power: Tensor, lengths: Tensor, low_snr_db: float, high_snr_db: fl
         -1, 1, num_bands, device=power.device
     )
     level = (mean * 10.0 ** (-snr_db / 10.0))[:, None] * 10.0 ** (tilt_db / 10.0)  # (B, F)
-    exponential = -torch.log1p(-torch.rand_like(power))
+    exponential = -torch.log1p(-torch.rand_like(power))  # finite: `rand` is below 1
     return power + exponential * level[:, None, :] * valid_mask(lengths, power.shape[1])[:, :, None]
 
 

@@ -2,7 +2,7 @@
 
 Zeghidour et al. 2018, "Learning Filterbanks from Raw Speech for Phone Recognition", section 2: filters in pairs of a
 quarter period's difference, whose rectified outputs add up to a band's energy. With random filters most of a short
-training is spent on finding what a filterbank knows.
+training is spent on finding a filterbank.
 
 Shapes: O filters, K kernel in samples.
 """
@@ -12,10 +12,10 @@ import math
 import torch
 from torch import Tensor
 
-# Frequencies depend on the rate; models of speech hear 16 kHz.
+# A filter's frequency depends on the sample rate; speech encoders work at 16 kHz.
 SAMPLE_RATE_HZ = 16_000
 LOWEST_HZ, HIGHEST_HZ = 60.0, 7_800.0
-# Of a Gaussian in a kernel: what lies beyond is below 5 % of the peak.
+# Half a kernel is at least so many deviations of its Gaussian, which is below 5 % of the peak at the kernel's ends.
 MOST_DEVIATIONS = 2.5
 
 
@@ -34,8 +34,8 @@ def gabor_filters(num_filters: int, kernel: int) -> Tensor:
     """
     if num_filters % 2:
         raise ValueError(
-            f"conv_feature_layers: an even number of channels in the first layer expected for extractor_init=gabor, "
-            f"found {num_filters}; change one of them"
+            f"conv_feature_layers: extractor_init=gabor needs an even number of channels in the first layer, found "
+            f"{num_filters}; change one of them"
         )
     edges = _hz(torch.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), num_filters // 2 + 2))
     centre = edges[1:-1] / SAMPLE_RATE_HZ  # cycles per sample

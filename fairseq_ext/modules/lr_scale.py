@@ -1,4 +1,4 @@
-"""Give a parameter a learning rate of its own."""
+"""Scale the learning rate of a parameter."""
 
 from torch import nn
 

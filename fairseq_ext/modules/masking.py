@@ -13,7 +13,7 @@ from torch import Tensor
 _BITS32 = 0xFFFFFFFF
 # Ellis 2018, "Prospecting for hash functions", the search's best 32-bit mixer with two products (16, 15, 15 shifts).
 _MULTIPLIERS = (0x21F0AAAD, 0x735A2D97)
-# From so many spans on, one more or less is of no weight.
+# From so many spans on, one more or less hardly matters.
 _MANY = 10
 # One stream of numbers per purpose, so that none predicts another.
 _COUNT, _STARTS, _CHANNELS, _THINNING = 1, 2, 3, 4
@@ -37,9 +37,9 @@ def time_masks(
         lengths: (B,), frames.
         mask_prob: frames under a span if none overlapped, as a share of the clip; a probability.
         mask_length: frames per span.
-        seeds: (B,) int64, of each clip.
+        seeds: (B,) int64, one per clip.
         num_frames: T; None = the longest clip, whose length must then be read from the device.
-        min_masks: at least so many spans, where they leave a frame unmasked.
+        min_masks: smallest number of spans, where they leave a frame unmasked.
 
     Returns:
         (B, T) bool, True = masked; never beyond a clip's length.
@@ -61,8 +61,8 @@ def channel_masks(
         num_channels: D.
         mask_prob: channels under a span if none overlapped, as a share of all; a probability.
         mask_length: channels per span.
-        seeds: (B,) int64, of each clip.
-        min_masks: at least so many spans, where they leave a channel unmasked.
+        seeds: (B,) int64, one per clip.
+        min_masks: smallest number of spans, where they leave a channel unmasked.
 
     Returns:
         (B, D) bool, True = masked.
@@ -80,7 +80,7 @@ def equalize_mask_counts(masks: Tensor, seeds: Tensor) -> Tensor:
 
     Args:
         masks: (B, T) bool, best on the CPU: the smallest number is read.
-        seeds: (B,) int64, of each clip.
+        seeds: (B,) int64, one per clip.
 
     Returns:
         (B, M), positions of the frames that stay masked, rising.
@@ -120,13 +120,14 @@ def _spans(
     exact = prob * lengths.double() / span
     chance = _hashed(seeds, torch.zeros_like(seeds), _COUNT + 16 * stream).double() / (_BITS32 + 1)
     rounded = (exact + torch.where(exact < _MANY, chance, 0.5)).long()
-    wanted = rounded.clamp(min=min_masks if prob > 0 else 0)
-    wanted = wanted.minimum((lengths - 1).clamp(min=0) // spans.clamp(min=1)) * (spans > 0)
+    count = rounded.clamp(min=min_masks if prob > 0 else 0)
+    count = count.minimum((lengths - 1).clamp(min=0) // spans.clamp(min=1)) * (spans > 0)
     position = torch.arange(size, device=lengths.device)
     possible = position[None] <= (lengths - spans)[:, None]  # (B, T)
     keys = _keys(seeds, size, stream).masked_fill(~possible, torch.iinfo(torch.int64).max)
+    # Sorting twice gives the rank of each position; the lowest ranks start a span.
     rank = keys.argsort(dim=1).argsort(dim=1)
-    starts = (rank < wanted[:, None]) & possible
+    starts = (rank < count[:, None]) & possible
     # A frame is masked when a span began among the last `spans` frames.
     begun = torch.nn.functional.pad(starts.long().cumsum(1), (1, 0))  # (B, T + 1)
     earlier = (position[None] + 1 - spans[:, None]).clamp(min=0)
@@ -136,6 +137,7 @@ def _spans(
 def _keys(seeds: Tensor, size: int, stream: int) -> Tensor:
     """Return a random order of positions without ties: (B, size)."""
     position = torch.arange(size, device=seeds.device)[None]
+    # 32 random bits above 24 of the position, which breaks ties: 16 million positions fit.
     return (_hashed(seeds[:, None], position, stream) << 24) | position
 
 

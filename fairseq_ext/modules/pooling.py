@@ -149,6 +149,7 @@ class AttentiveStatisticsPooling(nn.Module):
             (B, 3 D).
         """
         valid = valid_mask(lengths, frames.shape[1])[:, :, None]
+        # The lowest number, not minus infinity: a clip without frames would give 0 / 0.
         scores = self.attention(frames).masked_fill(~valid, torch.finfo(frames.dtype).min)
         weights = scores.softmax(dim=1) * valid  # (B, T, D)
         mean = (weights * frames).sum(1)

@@ -34,7 +34,7 @@ class PositionConv(nn.Module):
         super().__init__()
         if dim % groups:
             raise ValueError(
-                f"conv_pos_groups: a divisor of {dim} (encoder_embed_dim) expected, found {groups}; change it"
+                f"conv_pos_groups: {groups} does not divide encoder_embed_dim ({dim}); change one of them"
             )
         self.kernel, self.groups = kernel, groups
         # As fairseq starts it: the sum over K positions and D channels has variance 4.
@@ -52,7 +52,7 @@ class PositionConv(nn.Module):
         return self.weight_v * (self.weight_g / _norm(self.weight_v)).to(self.weight_v)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Convolve.
+        """Convolve frames over time.
 
         Args:
             frames: (B, T, D), zero beyond a clip's length.
@@ -62,6 +62,7 @@ class PositionConv(nn.Module):
         """
         if frames.is_cpu and frames.dtype == torch.float32:
             return convolve_blocks(frames, self.weight(), self.groups) + self.bias
+        # An even kernel with this padding gives one frame too many, which is cut off at the end, as in fairseq.
         size = frames.shape[1]
         convolved = F.conv1d(
             frames.transpose(1, 2), self.weight(), self.bias, padding=self.kernel // 2, groups=self.groups
@@ -102,6 +103,8 @@ def convolve_blocks(frames: Tensor, weight: Tensor, groups: int) -> Tensor:
     # The conjugate turns a convolution into the correlation that networks call by that name.
     response = torch.fft.rfft(weight, 2 * kernel, dim=2).conj().unflatten(0, (groups, -1))  # (G, E, E, W)
     product = spectrum.permute(3, 1, 0, 2) @ response.permute(3, 0, 2, 1)  # (W, G, B P, E)
-    blocks = torch.fft.irfft(product.permute(2, 0, 1, 3).flatten(2), 2 * kernel, dim=1)[:, :kernel]
+    blocks = torch.fft.irfft(product.permute(2, 0, 1, 3).flatten(2), 2 * kernel, dim=1)  # (B P, N, D)
+    # The transform is circular: only the first K frames of a block are free of its other end.
+    blocks = blocks[:, :kernel]
     result: Tensor = blocks.reshape(num_clips, num_blocks * kernel, dim)[:, :size]
     return result

@@ -27,7 +27,7 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
     The averaged (EMA) weights are preferred when the checkpoint holds them.
 
     Args:
-        model: changed in place.
+        model: model to fill, changed in place.
         path: a checkpoint of fairseq.
 
     Returns:
@@ -35,13 +35,13 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: another kind of file, or not one entry agrees, which means the wrong one.
+        ValueError: not a checkpoint, or no entry agrees, which means the wrong one.
     """
     report = copy_matching(model, checkpoint_weights(read_checkpoint(path)))
     if not report.loaded:
         raise ValueError(
-            f"{path}: expected weights of a {type(model).__name__}, found none that agree in name and shape; "
-            "check pretrained_path and the model's sizes"
+            f"{path}: no tensor has the name and shape of one in {type(model).__name__}; check pretrained_path and the "
+            "model's sizes"
         )
     logger.info(
         f"{path}: loaded {len(report.loaded)} tensors; left at their initial values: "
@@ -55,7 +55,7 @@ def copy_matching(model: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport
     """Copy the entries that agree in name and shape.
 
     Args:
-        model: changed in place.
+        model: model to fill, changed in place.
         weights: a state dict.
 
     Returns:

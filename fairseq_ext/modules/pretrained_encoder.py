@@ -1,6 +1,6 @@
 """Read the speech encoder of a checkpoint: ours or fairseq's, pre-trained or fine-tuned with CTC.
 
-What is read says the network's shape, so that nobody has to repeat it in a configuration. fairseq writes the shape as
+The file gives the network's shape, so that no configuration has to repeat it. fairseq writes the shape as
 `cfg["model"]` (since 2021) or as a namespace `args` (before), and nests that of the pre-training as `w2v_args` in a
 fine-tuned checkpoint; WavLM's releases keep it flat in `cfg`.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .checkpoint_file import checkpoint_weights, kind_of, read_checkpoint
+from .checkpoint_file import checkpoint_weights, describe, read_checkpoint
 from .speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 logger = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ class EncoderCheckpoint:
         symbols: symbols of its outputs, fairseq's four first; None = unknown.
         num_updates: number of updates it was trained for.
         cfg: the whole configuration in the file.
-        kind: description of what the file holds.
-        long_s: length of the longest recordings that a recogniser was trained on, s; None = not said.
+        content: description of what the file holds.
+        long_s: length of the longest recordings that a recogniser was trained on, s; None = unknown.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class EncoderCheckpoint:
     symbols: list[str] | None
     num_updates: int
     cfg: Mapping[str, Any]
-    kind: str
+    content: str
     long_s: float | None = None
 
 
@@ -73,7 +73,7 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: another kind of file, or one without an encoder or its configuration.
+        ValueError: not a checkpoint, or one without an encoder or its configuration.
     """
     state = read_checkpoint(path)
     cfg = _mapping(state.get("cfg") or state.get("args") or {})
@@ -83,8 +83,8 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
     if prefix is None or "encoder_layers" not in model:
         missing = f"tensor {FIRST_TENSOR}" if prefix is None else "encoder_layers in its configuration"
         raise ValueError(
-            f"{path}: a wav2vec 2.0, HuBERT or WavLM encoder, pre-trained or under a recogniser, expected, found "
-            f"{kind_of(state)} (no {missing}); give one of fairseq or convert one with fairseq-ext convert checkpoint"
+            f"{path} has no wav2vec 2.0, HuBERT or WavLM encoder: it holds {describe(state)} (no {missing}); give a "
+            "checkpoint of fairseq or convert one with fairseq-ext convert checkpoint"
         )
     head_prefix = prefix.removesuffix("w2v_model.") + "proj."
     return EncoderCheckpoint(
@@ -100,7 +100,7 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         long_s=(state.get("task_state") or {}).get("long_s"),
         num_updates=int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)),
         cfg=cfg,
-        kind=kind_of(state),
+        content=describe(state),
     )
 
 
@@ -138,20 +138,21 @@ def load_encoder(encoder: SpeechEncoder, source: EncoderCheckpoint) -> None:
         source: result of `read_encoder`.
 
     Raises:
-        ValueError: a tensor is missing or has another shape: the file holds a network of another kind.
+        ValueError: a tensor is missing or has another shape: the file holds another network.
     """
     own = encoder.state_dict()
-    wanted = {
+    # Old names of weight norm are no keys of the encoder, but its position convolution translates them on loading.
+    weights = {
         name: value for name, value in source.weights.items() if name in own or "parametrizations" in name
     }
     try:
-        missing = set(encoder.load_state_dict(wanted, strict=False).missing_keys) - OPTIONAL_TENSORS
+        missing = set(encoder.load_state_dict(weights, strict=False).missing_keys) - OPTIONAL_TENSORS
         problem = ", ".join(sorted(missing)[:5]) and f"no {', '.join(sorted(missing)[:5])}"
     except RuntimeError as error:
         problem = str(error)
     if problem:
         raise ValueError(
-            f"{source.path}: all weights of an encoder of {source.shape} expected, found {problem}; this kind of "
+            f"{source.path}: its weights do not fit the encoder of its configuration, {source.shape}: {problem}; this "
             "network is not supported"
         )
 
@@ -165,6 +166,6 @@ def warn_of_another_rate(source: EncoderCheckpoint, sample_rate_hz: int) -> None
     """
     if source.sample_rate_hz not in {None, sample_rate_hz}:
         logger.warning(
-            f"{source.path}: trained at {source.sample_rate_hz} Hz, the task has {sample_rate_hz} Hz: its filters "
-            "will hear other frequencies; set task.sample_rate_hz"
+            f"{source.path}: trained at {source.sample_rate_hz} Hz, the task has {sample_rate_hz} Hz, which moves its "
+            "filters to other frequencies; set task.sample_rate_hz"
         )

@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 
 @functools.cache
 def has_slow_mkl() -> bool:
-    """Whether MKL is slow on this processor, and oneDNN is there to take its place.
+    """Return whether MKL is slow on this processor, and oneDNN can replace it.
 
     Returns:
         True on x86 processors that are not Intel's.
@@ -29,6 +29,7 @@ def has_slow_mkl() -> bool:
         return False
     try:
         is_intel = "GenuineIntel" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        # A private operator of torch: try it once, since a release may drop or change it.
         torch.ops.mkldnn._linear_pointwise(torch.ones(1, 1), torch.ones(1, 1), None, "none", [], "")
     except (OSError, AttributeError, RuntimeError, TypeError):
         return False
@@ -41,7 +42,7 @@ def _is_for_onednn(matrix: Tensor) -> bool:
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply, without a gradient.
+    """Multiply two matrices, without a gradient.
 
     Args:
         left: (N, I).
@@ -95,7 +96,7 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Multiply."""
+        """Return the product (N, O)."""
         ctx.save_for_backward(frames, weight)
         result = product(frames, weight.T)
         return result if bias is None else result.add_(bias)
@@ -103,7 +104,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Multiply the other way."""
+        """Return the gradients of frames (N, I), weight (O, I) and bias (O,)."""
         frames, weight = ctx.saved_tensors
         needed = ctx.needs_input_grad
         return (
@@ -135,7 +136,7 @@ class Linear(nn.Linear):
     """`nn.Linear` by the quickest product."""
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Multiply.
+        """Multiply frames by the weight.
 
         Args:
             frames: (..., I).

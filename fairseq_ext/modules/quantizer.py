@@ -41,7 +41,7 @@ class GumbelQuantizer(nn.Module):
         num_codes: V.
         num_groups: G.
         out_dim: G d.
-        temperature: at the start, at the end, factor per update.
+        temperature: temperature at the start and at the end, and its factor per update.
 
     Raises:
         ValueError: the groups do not divide the width, or a temperature that is not positive.
@@ -58,8 +58,8 @@ class GumbelQuantizer(nn.Module):
         super().__init__()
         if out_dim % num_groups:
             raise ValueError(
-                f"latent_groups: a divisor of {out_dim} (latent_dim, or final_dim) expected, found {num_groups}; "
-                "change it"
+                f"latent_groups: {num_groups} does not divide the width of the quantised frames ({out_dim}, from "
+                "latent_dim, or final_dim if that is 0); change one of them"
             )
         if min(temperature) <= 0:
             raise ValueError(
@@ -69,7 +69,7 @@ class GumbelQuantizer(nn.Module):
         self.temperature_start, self.temperature_end, self.temperature_factor = temperature
         self.temperature = self.temperature_start
         # Around 0, where fairseq starts them in the unit cube: there all are much alike, and a small model spends
-        # hundreds of updates on telling them apart.
+        # hundreds of updates on separating them.
         self.vars = nn.Parameter(torch.randn(1, num_groups * num_codes, out_dim // num_groups))
         self.weight_proj = nn.Linear(in_dim, num_groups * num_codes)
         # As fairseq starts it: wide logits on normalised frames, so that many codes are in use from the first update.
@@ -91,7 +91,7 @@ class GumbelQuantizer(nn.Module):
         self.temperature = max(cooled, self.temperature_end)
 
     def forward(self, frames: Tensor, generator: Generator | None = None) -> Quantized:
-        """Quantise.
+        """Choose codes for frames.
 
         Args:
             frames: (N, C).
@@ -119,10 +119,11 @@ class GumbelQuantizer(nn.Module):
 
     def _with_noise(self, logits: Tensor, generator: Generator | None) -> Tensor:
         """Choose one of V, with the gradient of the soft choice (Jang et al. 2016, section 2.2)."""
+        # Minus the logarithm of exponential noise is Gumbel noise.
         noise = -torch.empty_like(logits).exponential_(generator=generator).log()
         soft = ((logits + noise) / self.temperature).softmax(2)
         hard = F.one_hot(soft.argmax(2), self.num_codes).to(soft)
-        return hard + (soft - soft.detach())
+        return hard + (soft - soft.detach())  # straight-through: the bracket is 0, and has the gradient
 
 
 def perplexity(shares: Tensor) -> Tensor:

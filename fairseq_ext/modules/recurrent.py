@@ -26,7 +26,7 @@ class RecurrentEncoder(nn.Module):
         hidden: H, per direction.
         num_layers: recurrent layers.
         frame_stack: consecutive frames joined into one step.
-        dropout: on the input of every layer and on the output; a probability.
+        dropout: dropout on the input of every layer and on the output; a probability.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RecurrentEncoder(nn.Module):
         """
         frames, lengths = stack_frames(features, lengths, self.frame_stack)
         frames = self.input(frames)  # (B, T', H)
-        steps = lengths.clamp(min=1)
+        steps = lengths.clamp(min=1)  # packing refuses empty clips, and takes lengths on the CPU only
         for layer, norm in zip(self.layers, self.norms, strict=True):
             packed = pack_padded_sequence(
                 self.dropout(frames), steps.cpu(), batch_first=True, enforce_sorted=False

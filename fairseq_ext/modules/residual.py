@@ -14,7 +14,7 @@ class ResidualBlock1d(nn.Module):
         width: W.
         kernel_size: taps, odd.
         dilation: steps between taps.
-        dropout: between the two; a probability.
+        dropout: dropout between the two; a probability.
     """
 
     def __init__(self, width: int, kernel_size: int, dilation: int, dropout: float) -> None:

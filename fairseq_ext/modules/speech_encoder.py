@@ -54,7 +54,7 @@ class EncoderOutput:
         frames: (B, T, D).
         lengths: (B,), valid frames.
         hidden: (B, T, D) each: input of the first layer (positions and norm applied), then each layer's output; empty
-            unless asked for.
+            without `return_hidden`.
     """
 
     frames: Tensor
@@ -107,7 +107,7 @@ class SpeechEncoder(nn.Module):
         Args:
             source: (B, S) waveforms.
             padding_mask: (B, S) bool, True = padding at the end; None = no padding. A mask on a GPU is taken to hold
-                padding, since looking would stop the queue: hand over None when there is none.
+                padding, since reading it would wait for the GPU: pass None when there is none.
 
         Returns:
             (B, T, C), before the norm, and (B,) valid frames; None = all.
@@ -116,7 +116,7 @@ class SpeechEncoder(nn.Module):
             padding_mask = None
         lengths = None if padding_mask is None else (~padding_mask).sum(1)
         missing = receptive_field(self.feature_extractor.layers) - source.shape[1]
-        if missing > 0:  # one frame that nothing counts
+        if missing > 0:  # too short for a frame: pad to one, which no length counts
             lengths = source.new_full((len(source),), source.shape[1], dtype=torch.long)
             source = F.pad(source, (0, missing))
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.feature_grad_mult > 0):

@@ -110,7 +110,7 @@ class TransformerLayer(nn.Module):
         self.activation_dropout = nn.Dropout(config.activation_dropout)
 
     def forward(self, frames: Tensor, valid: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-        """Transform.
+        """Transform frames.
 
         Args:
             frames: (B, T, D).
@@ -157,7 +157,7 @@ class TransformerEncoder(nn.Module):
     def forward(
         self, frames: Tensor, lengths: Tensor | None = None, return_hidden: bool = False
     ) -> tuple[Tensor, list[Tensor]]:
-        """Encode.
+        """Encode frames.
 
         Args:
             frames: (B, T, D).
@@ -165,23 +165,25 @@ class TransformerEncoder(nn.Module):
             return_hidden: keep what lies between the layers.
 
         Returns:
-            (B, T, D), and when asked for the input of the first layer and each layer's output, (B, T, D) each.
+            (B, T, D), and with `return_hidden` the input of the first layer and each layer's output, (B, T, D) each.
         """
         valid = None if lengths is None else valid_mask(lengths, frames.shape[1])
         frames = self._with_positions(frames, valid)
         # A clip too short for a frame still needs a key, or its softmax is 0 / 0.
         keys = None if lengths is None else valid_mask(lengths.clamp(min=1), frames.shape[1])
         first = self.layers[0] if len(self.layers) else None
+        # WavLM: one bias for all layers, computed once, from the table in the first one.
         bias = first.self_attn.position_bias(frames.shape[1]) if isinstance(first, TransformerLayer) else None
         hidden = [frames]
         for layer in self.layers:
             if not self._is_dropped():
                 frames = layer(frames, keys, bias)
-            hidden.append(frames)
+            hidden.append(frames)  # a dropped layer repeats its input: the list keeps an entry per layer
         frames = self.layer_norm(frames) if self.norm_first else frames
         return frames, hidden if return_hidden else []
 
     def _with_positions(self, frames: Tensor, valid: Tensor | None) -> Tensor:
+        # The convolution reaches across a clip's end: padding that is not 0 would change the last frames.
         if valid is not None:
             frames = frames.masked_fill(~valid[:, :, None], 0.0)
         frames = frames + self.pos_conv(frames)

@@ -131,7 +131,7 @@ class UtteranceModel(BaseFairseqModel, ABC):
             Itself.
         """
         super().train(mode)
-        if self.freeze_encoder:
+        if self.freeze_encoder:  # else dropout stays on, and batch norms drift from what was pre-trained
             self.encoder.train(False)
         return self
 
@@ -197,9 +197,7 @@ class UtteranceModel(BaseFairseqModel, ABC):
         """
         logits = net_output["logits"]
         if logits is None:
-            raise ValueError(
-                "class probabilities: expected a model with classes, found num_classes = 0; add labels"
-            )
+            raise ValueError("class probabilities: the model has no classes; train it on a task with labels")
         return logits.float().log_softmax(1) if log_probs else logits.float().softmax(1)
 
 

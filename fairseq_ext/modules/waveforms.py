@@ -1,4 +1,4 @@
-"""What is done to waveforms before the first layer.
+"""Normalise waveforms before the first layer.
 
 Shapes: B batch, S samples.
 """
@@ -6,7 +6,7 @@ Shapes: B batch, S samples.
 import torch
 from torch import Tensor
 
-# of fairseq's and torch's layer norm, with which wav2vec 2.0 models were pre-trained
+# Default of torch's layer norm, by which fairseq normalised the waveforms that wav2vec 2.0 was pre-trained on.
 EPSILON = 1e-5
 
 

@@ -20,7 +20,9 @@ class AudioTaskConfig(FairseqDataclass):
     """Keys of every task that reads recordings."""
 
     data: str = field(default=MISSING, metadata={"help": "folder of the manifests, absolute"})
-    sample_rate_hz: int = field(default=16000, metadata={"help": "of the manifests and of the waveforms, Hz"})
+    sample_rate_hz: int = field(
+        default=16000, metadata={"help": "sample rate of manifests and waveforms, Hz"}
+    )
     min_duration_s: float = field(default=0.0, metadata={"help": "shorter recordings are left out, s"})
     max_duration_s: float = field(
         default=0.0, metadata={"help": "longer recordings are cut, at random in training, s; 0 = whole"}
@@ -36,7 +38,7 @@ class AudioTaskConfig(FairseqDataclass):
     )
     seed: int = field(
         default=1,
-        metadata={"help": "of the mixture of batches and the augmentation; set it with common.seed"},
+        metadata={"help": "seed of batches and augmentation; set it with common.seed"},
     )
     augment: WaveformAugmentConfig = field(default_factory=WaveformAugmentConfig)
 
@@ -55,9 +57,9 @@ def read_split(
     Args:
         cfg: the task's keys.
         split: name of the tsv.
-        train: whether it is trained on.
-        augment: whether its recordings are distorted.
-        dataset: class to open it with.
+        train: whether the split is trained on.
+        augment: whether to distort the recordings.
+        dataset: class of the dataset.
         options: further arguments of that class.
 
     Returns:
@@ -86,7 +88,7 @@ class AudioTask(FairseqTask):
         cfg: see `AudioTaskConfig`.
     """
 
-    # fairseq then hands the averaged weights to the steps, if `ema.store_ema` is on
+    # With this, fairseq passes the averaged weights to the steps, if `ema.store_ema` is on.
     uses_ema = True
 
     def __init__(self, cfg: AudioTaskConfig) -> None:
@@ -107,8 +109,8 @@ class AudioTask(FairseqTask):
         """Read batches (called by fairseq), refusing a copy of the recordings in each worker process."""
         if self.cfg.cache_audio and num_workers > 0:
             raise ValueError(
-                f"task.cache_audio: dataset.num_workers=0 expected, found {num_workers}, of which each would keep all "
-                "recordings in memory; set task.cache_audio=false, or dataset.num_workers=0"
+                f"task.cache_audio: each of {num_workers} worker processes would keep all recordings in memory; set "
+                "task.cache_audio=false or dataset.num_workers=0"
             )
         return super().get_batch_iterator(dataset, *args, num_workers=num_workers, **kwargs)
 

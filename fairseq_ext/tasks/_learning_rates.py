@@ -2,7 +2,7 @@
 
 A model marks a parameter with `optim_overrides = {"optimizer": {"lr_scale": x}}`, as fairseq's composite optimizer
 reads it too: its rate is x of the schedule's. fairseq's other optimizers have one rate; for the time of a step their
-groups are divided by x here, so that schedules, checkpoints and what else looks at the groups know of one rate.
+groups are split by x here, so that schedules, checkpoints and all other readers of the groups see one rate.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,15 +19,15 @@ def per_parameter_lr(optimizer: Any, model: Any, key: str) -> Iterator[None]:
     An optimizer with several rates, such as composite with a schedule for each, is left as it is.
 
     Args:
-        optimizer: fairseq's.
-        model: its parameters have `optim_overrides` where they are marked.
-        key: key of the model's configuration, for the message.
+        optimizer: fairseq's optimizer.
+        model: model some of whose parameters are marked.
+        key: key of the model's configuration that messages name.
 
     Yields:
         Once, for the step.
 
     Raises:
-        ValueError: the optimizer does not know the parameters apart, or the schedule gives its many groups one rate.
+        ValueError: the optimizer holds the parameters as one tensor, or the schedule gives its many groups one rate.
     """
     rates = {group["lr"] for group in optimizer.param_groups}
     marked = any(p.requires_grad and _scale(p) != 1.0 for p in model.parameters())
@@ -38,13 +38,13 @@ def per_parameter_lr(optimizer: Any, model: Any, key: str) -> Iterator[None]:
     whole: list[Group] | None = getattr(inner, "param_groups", None)
     if whole is None:
         raise ValueError(
-            f"{key}: learning rates of its own expected, found {rates.pop()} for all parameters; set "
-            "lr_scheduler._name to pass_through, or take another optimizer than composite"
+            f"{key}: the schedule sets one learning rate, {rates.pop()}, for all of the composite optimizer; set "
+            "lr_scheduler._name to pass_through, or use another optimizer"
         )
     if not any(_scale(p) != 1.0 for group in whole for p in group["params"]):
         raise ValueError(
-            f"{key}: an optimizer that knows the parameters apart expected, found them in one piece; set "
-            "common.fp16_no_flatten_grads to true"
+            f"{key}: the optimizer holds all parameters as one flat tensor, so they cannot have different learning "
+            "rates; set common.fp16_no_flatten_grads to true"
         )
     parts = [_divided(group) for group in whole]
     inner.param_groups = [part for own in parts for part in own]
@@ -53,7 +53,7 @@ def per_parameter_lr(optimizer: Any, model: Any, key: str) -> Iterator[None]:
     finally:
         inner.param_groups = whole
         for group, own in zip(whole, parts, strict=True):
-            group |= _without_rate(own[0])  # some count their steps there
+            group |= _without_rate(own[0])  # some optimizers keep their step count in the group
 
 
 def _scale(parameter: Any) -> float:

@@ -1,7 +1,7 @@
 """`ext_audio_classification`: classes of recordings, in one or several label streams, from a manifest folder.
 
 The folder holds `{split}.tsv` and for each stream `{split}.<label>` and `dict.<label>.txt`; an empty line of a stream
-means that the class is not known. The class names travel in the checkpoint, so that inference needs no folder.
+means that the class is unknown. The class names travel in the checkpoint, so that inference needs no folder.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class ExtAudioClassificationTask(AudioTask):
 
     def __init__(self, cfg: AudioClassificationConfig, streams: Mapping[str, list[str]]) -> None:
         super().__init__(cfg)
-        # What is in the state travels in the checkpoint. Of one stream it is the bare list.
+        # fairseq saves the state in the checkpoint. A single stream is stored as the bare list.
         names = dict(streams) if len(streams) > 1 else next(iter(streams.values()))
         self.state.merge_state_dict({"class_names": names})
 
@@ -66,7 +66,7 @@ class ExtAudioClassificationTask(AudioTask):
         """
         if len(self.streams) > 1:
             raise ValueError(
-                f"task.label: one label stream expected, found {list(self.streams)}; name one, or train "
+                f"task.label: this model predicts one label stream, not {list(self.streams)}; name one, or train "
                 "ext_speech_classifier, which has an output layer for each"
             )
         return next(iter(self.streams.values()))
@@ -88,11 +88,11 @@ class ExtAudioClassificationTask(AudioTask):
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Build the model (called by fairseq), and write what it read of its encoder into the configuration.
 
-        The checkpoints of an `ext_speech_classifier` then say its shape themselves.
+        Checkpoints of an `ext_speech_classifier` then hold its shape.
 
         Args:
             cfg: the model's keys; changed in place.
-            from_checkpoint: the weights come from a checkpoint: the one it was started from is not needed.
+            from_checkpoint: whether the weights come from a checkpoint, so that `pretrained_path` is not needed.
 
         Returns:
             The model.
@@ -111,7 +111,7 @@ class ExtAudioClassificationTask(AudioTask):
         Args:
             split: name of the tsv.
             combine: not used.
-            task_cfg: other keys than the task's own.
+            task_cfg: keys to use instead of the task's.
             kwargs: not used.
         """
         cfg = task_cfg or self.cfg
@@ -120,12 +120,12 @@ class ExtAudioClassificationTask(AudioTask):
         self.datasets[split] = read_split(cfg, split, train=train, augment=train, labels=labels)
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
-        """Step, the encoder at its own learning rate (called by fairseq).
+        """Make an update, the encoder at its own learning rate (called by fairseq).
 
         Args:
-            optimizer: fairseq's.
-            model: says which parameters want rates of their own.
-            update_num: how many were made.
+            optimizer: fairseq's optimizer.
+            model: model whose marked parameters have other rates.
+            update_num: number of updates so far.
         """
         with per_parameter_lr(optimizer, model, "model.encoder_lr_scale"):
             super().optimizer_step(optimizer, model, update_num)

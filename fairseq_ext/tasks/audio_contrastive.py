@@ -19,7 +19,7 @@ class AudioContrastiveConfig(AudioTaskConfig):
 
 @register_task("ext_audio_contrastive", dataclass=AudioContrastiveConfig)
 class ExtAudioContrastiveTask(AudioTask):
-    """The task of telling two views of one recording from views of others."""
+    """The task of matching two views of one recording among views of others."""
 
     num_classes = 0
 
@@ -29,7 +29,7 @@ class ExtAudioContrastiveTask(AudioTask):
         Args:
             split: name of the tsv.
             combine: not used.
-            task_cfg: other keys than the task's own.
+            task_cfg: keys to use instead of the task's.
             kwargs: not used.
         """
         cfg = task_cfg or self.cfg

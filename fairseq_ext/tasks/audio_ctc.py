@@ -23,7 +23,7 @@ from ..modules.pretrained_encoder import SHAPE_KEYS
 from ._audio import AudioTask, AudioTaskConfig, read_split
 from ._learning_rates import per_parameter_lr
 
-_LONG = 0.99  # of the training recordings are shorter
+_LONG = 0.99  # share of the training recordings that are shorter than `long_s`
 
 
 @dataclass
@@ -46,7 +46,7 @@ class ExtAudioCtcTask(AudioTask):
 
     def __init__(self, cfg: AudioCtcConfig) -> None:
         super().__init__(cfg)
-        # What is in the state travels in the checkpoint. Read when first asked for: a checkpoint brings its own.
+        # fairseq saves the state in the checkpoint. Read on first use only: a loaded checkpoint brings its symbols.
         self.state.add_factory("symbols", lambda: token_symbols(cfg.data, cfg.labels))
         self._conv_layers: str | None = None
 
@@ -66,11 +66,11 @@ class ExtAudioCtcTask(AudioTask):
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Build the model (called by fairseq), and write what it read of its encoder into the configuration.
 
-        The checkpoints then say the network's shape themselves.
+        The checkpoints then hold the network's shape.
 
         Args:
             cfg: the model's keys; changed in place.
-            from_checkpoint: the weights come from a checkpoint: the one it was started from is not needed.
+            from_checkpoint: whether the weights come from a checkpoint, so that `pretrained_path` is not needed.
 
         Returns:
             The model.
@@ -103,7 +103,7 @@ class ExtAudioCtcTask(AudioTask):
         Args:
             split: name of the tsv.
             combine: not used.
-            task_cfg: other keys than the task's own.
+            task_cfg: keys to use instead of the task's.
             kwargs: not used.
         """
         cfg = task_cfg or self.cfg
@@ -121,17 +121,17 @@ class ExtAudioCtcTask(AudioTask):
             frame_lengths=self.frame_lengths if self._conv_layers else None,
         )
         if train:
-            # For whoever hears long recordings in windows: a length that the network knows.
+            # Inference cuts recordings into windows of about this length, which training has covered.
             long_s = float(np.quantile(self.datasets[split].sizes, _LONG)) / cfg.sample_rate_hz
             self.state.merge_state_dict({"long_s": round(long_s, 2)})
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
-        """Step, each layer at its own learning rate (called by fairseq).
+        """Make an update, each layer at its own learning rate (called by fairseq).
 
         Args:
-            optimizer: fairseq's.
-            model: says which parameters want rates of their own.
-            update_num: how many were made.
+            optimizer: fairseq's optimizer.
+            model: model whose marked parameters have other rates.
+            update_num: number of updates so far.
         """
         with per_parameter_lr(optimizer, model, "model.layer_decay"):
             super().optimizer_step(optimizer, model, update_num)

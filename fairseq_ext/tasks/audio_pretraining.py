@@ -45,7 +45,7 @@ class ExtAudioPretrainingTask(AudioTask):
         Args:
             split: name of the tsv.
             combine: not used.
-            task_cfg: other keys than the task's own.
+            task_cfg: keys to use instead of the task's.
             kwargs: not used.
         """
         cfg = task_cfg or self.cfg

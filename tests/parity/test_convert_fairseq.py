@@ -234,11 +234,11 @@ def test_recogniser_without_its_dictionary_asks_for_it(
     convert(folder, tmp_path / "stock.pt", reader="fairseq")
     state = torch.load(tmp_path / "stock.pt")
     torch.save({**state, "task_state": {}}, tmp_path / "bare.pt")
-    with pytest.raises(ValueError, match=r"bare\.pt: 11 symbols.* found 0; .*--dictionary"):
+    with pytest.raises(ValueError, match=r"bare\.pt: 0 symbols.* for 11 outputs; .*--dictionary"):
         convert(tmp_path / "bare.pt", tmp_path / "again")
     write_dictionary(tmp_path / "dict.ltr.txt", dict.fromkeys(ALPHABET, 1))
     convert(tmp_path / "bare.pt", tmp_path / "again", dictionary=tmp_path / "dict.ltr.txt")
     assert (tmp_path / "again" / "vocab.json").read_bytes() == (folder / "vocab.json").read_bytes()
     write_dictionary(tmp_path / "dict.ltr.txt", dict.fromkeys(ALPHABET[1:], 1))
-    with pytest.raises(ValueError, match=r"dict\.ltr\.txt: 11 symbols.* found 10"):
+    with pytest.raises(ValueError, match=r"dict\.ltr\.txt: 10 symbols.* for 11 outputs"):
         convert(tmp_path / "bare.pt", tmp_path / "third", dictionary=tmp_path / "dict.ltr.txt")

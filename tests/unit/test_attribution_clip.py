@@ -110,7 +110,7 @@ def test_layers_are_early_ones_and_all_of_them_explain(recognizer: CtcRecognizer
         assert network.activations(waveform).shape[1] == num_frames
         assert network.grid.step_s == 160 / RATE
     with pytest.raises(
-        ValueError, match="layer 'nope': a module of the encoder expected, such as layer_norm"
+        ValueError, match="layer 'nope': the encoder has no such module; choose one such as layer_norm"
     ):
         explained_recognizer(recognizer, ["nope"])
 
@@ -126,7 +126,7 @@ def test_frozen_encoders_are_explained(classifier: TrainedModel, method: str) ->
 
 def test_other_classifiers_are_refused(classifier: TrainedModel) -> None:
     other = TrainedModel(torch.nn.Linear(1, 1), classifier.cfg, "", [], RATE, 1)
-    with pytest.raises(ValueError, match="ext_speech_classifier expected, found Linear"):
+    with pytest.raises(ValueError, match="needs a model ext_speech_classifier, not Linear"):
         explained_classifier(other)
 
 

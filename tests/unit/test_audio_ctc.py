@@ -104,7 +104,7 @@ def test_long_recordings_are_left_out_of_training_and_never_cut(configure: Confi
     assert len(valid[2].views[0]) == 4000
 
 
-def test_the_checkpoint_says_how_long_the_longest_recordings_were(configure: Configure) -> None:
+def test_checkpoint_holds_the_length_of_the_longest_recordings(configure: Configure) -> None:
     task = tasks.setup_task(configure().task)
     sizes = np.sort(dataset(task, "few").sizes) / task.cfg.sample_rate_hz
     assert sizes[-2] <= task.state_dict()["long_s"] <= sizes[-1]
@@ -145,7 +145,7 @@ def test_checkpoint_brings_its_own_symbols(configure: Configure, tmp_path: Path)
     before = tasks.setup_task(configure().task)
     state = {"symbols": before.symbols}
     assert before.state_dict() == state
-    # fairseq loads the state before it asks for the dictionary, whose folder may be gone
+    # fairseq loads the state before it reads the dictionary, whose folder may be gone
     after = tasks.setup_task(configure(data=str(tmp_path / "gone")).task)
     after.load_state_dict(state)
     assert after.symbols == before.symbols
@@ -161,7 +161,7 @@ def test_training_is_not_continued_with_another_dictionary(configure: Configure)
 
 def test_missing_dictionary_is_named(configure: Configure, tmp_path: Path) -> None:
     task = tasks.setup_task(configure(data=str(tmp_path)).task)
-    with pytest.raises(FileNotFoundError, match=r"dict\.ltr\.txt: a dictionary of the units expected"):
+    with pytest.raises(FileNotFoundError, match=r"dict\.ltr\.txt: no such dictionary of units"):
         task.build_model(configure().model)
 
 
@@ -253,17 +253,15 @@ def test_optimizer_that_would_overlook_the_rates_is_refused(configure: Configure
     # a schedule that knows nothing of the groups gives all of them one rate
     optimizer = optimizer_for(model, kind="composite")
     optimizer.set_lr(0.2)
-    message = r"learning rates of its own expected, found 0\.2 for all .* lr_scheduler\._name to pass_through"
+    message = r"one learning rate, 0\.2, for all .* lr_scheduler\._name to pass_through"
     with pytest.raises(ValueError, match=message):
         task.optimizer_step(optimizer, model, 0)
     optimizer.set_lr(0.0)  # as a warm-up begins
     task.optimizer_step(optimizer, model, 0)
-    # half precision on a GPU copies all parameters to one, unless it is told not to
+    # half precision on a GPU copies all parameters to one tensor by default
     flat = torch.nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
     optimizer = optim.build_optimizer(OmegaConf.create(ADAM), [flat])
-    with pytest.raises(
-        ValueError, match=r"found them in one piece; set common\.fp16_no_flatten_grads to true"
-    ):
+    with pytest.raises(ValueError, match=r"as one flat tensor.*; set common\.fp16_no_flatten_grads to true"):
         task.optimizer_step(optimizer, model, 0)
 
 

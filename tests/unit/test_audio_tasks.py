@@ -92,7 +92,9 @@ def test_recordings_are_kept_in_memory_once_or_not_at_all(
     task = tasks.setup_task(configure(cache_audio=cached))
     few = dataset(task, "few")
     if cached and num_workers:
-        with pytest.raises(ValueError, match=r"task\.cache_audio: dataset\.num_workers=0 expected, found 2"):
+        with pytest.raises(
+            ValueError, match=r"task\.cache_audio: each of 2 worker processes .*dataset\.num_workers=0"
+        ):
             task.get_batch_iterator(few, max_tokens=10**6, num_workers=num_workers)
         return
     batches = task.get_batch_iterator(few, max_tokens=10**6, num_workers=num_workers).next_epoch_itr(
@@ -147,7 +149,7 @@ def test_missing_dictionary_is_named(configure: Configure) -> None:
 
 
 class Constant(torch.nn.Module):
-    """A network that answers with its only weight."""
+    """A network whose output is its only weight."""
 
     def __init__(self, value: float) -> None:
         super().__init__()

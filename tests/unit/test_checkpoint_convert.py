@@ -92,7 +92,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "extractor": (lambda f: change(f / "config.json", feat_extract_norm="batch"), "group or layer expected"),
     "convolutions": (
         lambda f: change(f / "config.json", conv_kernel=[10]),
-        "one length expected, found 2, 1, 2",
+        "have different lengths, 2, 1, 2",
     ),
     "width": (
         lambda f: change(f / "config.json", intermediate_size=25),
@@ -100,58 +100,58 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "fewer layers": (
         lambda f: change(f / "config.json", num_hidden_layers=2),
-        r"0 missing .* 16 more \['wav2vec2\.encoder\.layers\.2",
+        r"0 missing .* 16 surplus \['wav2vec2\.encoder\.layers\.2",
     ),
     "more layers": (
         lambda f: change(f / "config.json", num_hidden_layers=4),
         "16 missing .*encoder.layers.3",
     ),
-    "no config.json": (lambda f: (f / "config.json").unlink(), r"theirs: config\.json expected"),
-    "half a config.json": (lambda f: truncate(f / "config.json"), r"config\.json: JSON in UTF-8 expected"),
+    "no config.json": (lambda f: (f / "config.json").unlink(), r"theirs: no config\.json in this folder"),
+    "half a config.json": (lambda f: truncate(f / "config.json"), r"config\.json is not JSON in UTF-8"),
     "Latin-1": (
         lambda f: (f / "vocab.json").write_bytes(b'{"\xe7": 1}'),
-        r"vocab\.json: JSON in UTF-8 expected",
+        r"vocab\.json is not JSON in UTF-8",
     ),
-    "list": (lambda f: (f / "config.json").write_text("[]"), "a JSON object expected, found list"),
+    "list": (lambda f: (f / "config.json").write_text("[]"), "holds a list, not a JSON object"),
     "missing tensor": (
         lambda f: drop(f, "wav2vec2.encoder.layers.1.attention.k_proj.bias"),
         r"1 missing \(by fairseq's names: \['encoder\.layers\.1\.self_attn\.k_proj\.bias'\]\)",
     ),
     "strange tensor": (
         lambda f: rename(f, "lm_head.bias", "lm_tail.bias"),
-        "found 'lm_tail.bias', whose purpose",
+        "the weight 'lm_tail.bias' belongs to none of",
     ),
-    "half the weights": (lambda f: truncate(f / WEIGHTS), r"model\.safetensors: whole weights expected"),
-    "no weights": (lambda f: (f / WEIGHTS).unlink(), r"or pytorch_model\.bin .* expected, found neither"),
+    "half the weights": (lambda f: truncate(f / WEIGHTS), r"model\.safetensors: the weights cannot be read"),
+    "no weights": (lambda f: (f / WEIGHTS).unlink(), r"neither model\.safetensors nor pytorch_model\.bin"),
     "missing shard": (
         lambda f: (
             (f / WEIGHTS).rename(f / "gone")
             and (f / f"{WEIGHTS}.index.json").write_text('{"weight_map": {"x": "model-1.safetensors"}}')
         ),
-        r"model-1\.safetensors: a shard of the weights expected",
+        r"model-1\.safetensors: this shard of the weights is missing",
     ),
     "shard without its tensors": (
         lambda f: (
             (f / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": {"x": "part"}}))
             and (f / WEIGHTS).rename(f / "part")
         ),
-        r"1 tensors in the shards expected, found 0: x is missing",
+        r"the shards lack 1 of 1 tensors, such as x",
     ),
     "pickled code": (
         lambda f: (f / WEIGHTS).unlink() or torch.save({"x": subprocess.Popen}, f / "pytorch_model.bin"),
-        r"pytorch_model\.bin: whole weights expected.*the class \w+\.Popen",
+        r"pytorch_model\.bin: the weights cannot be read.*the class \w+\.Popen",
     ),
-    "no vocabulary": (lambda f: (f / "vocab.json").unlink(), r"vocab\.json expected for a CTC model"),
+    "no vocabulary": (lambda f: (f / "vocab.json").unlink(), r"a CTC model needs vocab\.json"),
     "vocabulary of another size": (
         lambda f: change(f / "config.json", vocab_size=12),
-        "vocab_size 11, the rows of lm_head, expected, found 12",
+        "vocab_size is 12, but lm_head has 11 rows",
     ),
     "letter too many": (
         lambda f: change(f / "vocab.json", x=11),
-        r"11 rows expected, found 11 and 1 .*\['x'\]",
+        r"11 tokens for the 11 rows of the head, and 1 .*\['x'\]",
     ),
-    "two letters for a row": (lambda f: change(f / "vocab.json", x=10), "11 rows expected, found 12"),
-    "blank": (lambda f: change(f / "config.json", pad_token_id=4), "padding token at row 4 .* found it at 0"),
+    "two letters for a row": (lambda f: change(f / "vocab.json", x=10), "12 tokens for the 11 rows"),
+    "blank": (lambda f: change(f / "config.json", pad_token_id=4), "padding token is at row 0, .* is 4;"),
 }
 
 
@@ -170,7 +170,7 @@ def test_damaged_folder_is_refused_with_the_reason(damage: str, folder: Path, tm
     [
         ({"layer_type": "conformer"}, "layer_type = 'transformer' expected, found 'conformer'"),
         ({"pos_conv_depth": 5}, "pos_conv_depth = 1 expected, found 5"),
-        ({"relative_position_embedding": True}, "found ungated"),
+        ({"relative_position_embedding": True}, "a model with ungated relative positions"),
         ({"activation_fn": "relu_squared"}, "found 'relu_squared'"),
         ({"encoder_layers": 4}, r"own\.pt: .*16 missing"),
     ],
@@ -195,7 +195,7 @@ def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     torch.save({"cfg": {"model": {"_name": "ext_lstm"}, "task": {}}, "model": {"x": torch.ones(1)}}, path)
     with pytest.raises(
         ValueError,
-        match=r"lstm\.pt: a wav2vec 2\.0, HuBERT or WavLM model, .*expected, found a model 'ext_lstm'",
+        match=r"lstm\.pt holds a model 'ext_lstm', not a wav2vec 2\.0, HuBERT or WavLM model",
     ):
         convert(path, tmp_path / "theirs")
     with pytest.raises(FileNotFoundError, match=r"none\.pt"):
@@ -211,8 +211,8 @@ def test_classifier_is_refused_as_such(tmp_path: Path) -> None:
     torch.save(state, path)
     with pytest.raises(
         ValueError,
-        match=r"accents\.pt: a wav2vec .* or with a CTC head, expected, found a classifier \(ext_speech_classifier\) "
-        r"of accent; its head has no place there: convert the checkpoint it started from, ssl/checkpoint_last\.pt$",
+        match=r"accents\.pt holds a classifier \(ext_speech_classifier\) of accent, not a wav2vec .* with a CTC head; "
+        r"its head cannot be converted: convert the checkpoint it started from, ssl/checkpoint_last\.pt$",
     ):
         convert(path, tmp_path / "theirs")
     assert sorted(tmp_path.iterdir()) == [path]
@@ -223,11 +223,11 @@ def test_weight_of_unknown_purpose_is_refused(tmp_path: Path) -> None:
     state = torch.load(path)
     state["model"]["w2v_encoder.w2v_model.encoder.adapter.weight"] = torch.ones(1)
     torch.save(state, path)
-    with pytest.raises(ValueError, match=r"1 more \['w2v_encoder\.w2v_model\.encoder\.adapter\.weight'\]"):
+    with pytest.raises(ValueError, match=r"1 surplus \['w2v_encoder\.w2v_model\.encoder\.adapter\.weight'\]"):
         convert(path, tmp_path / "theirs")
 
 
-def test_files_are_as_readable_as_the_umask_says(tmp_path: Path) -> None:
+def test_files_follow_the_umask(tmp_path: Path) -> None:
     own_checkpoint(tmp_path / "own.pt")
     before = os.umask(0o027)
     try:
@@ -241,10 +241,10 @@ def test_files_are_as_readable_as_the_umask_says(tmp_path: Path) -> None:
 
 def test_nothing_is_written_over(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "ours.pt").write_text("precious")
-    with pytest.raises(FileExistsError, match=r"ours\.pt: no such file expected"):
+    with pytest.raises(FileExistsError, match=r"ours\.pt exists already"):
         convert(folder, tmp_path / "ours.pt")
     assert (tmp_path / "ours.pt").read_text() == "precious"
-    with pytest.raises(FileExistsError, match="theirs: no such folder expected"):
+    with pytest.raises(FileExistsError, match="theirs exists already"):
         convert(tmp_path / "own.pt", folder)
 
 
@@ -256,7 +256,7 @@ def test_projection_between_equal_widths_is_refused_unless_it_does_nothing(tmp_p
     weights = load_file(tmp_path / "theirs" / WEIGHTS)
     weights["wav2vec2.feature_projection.projection.weight"][0, 1] = 0.5
     save_file(weights, tmp_path / "theirs" / WEIGHTS)
-    with pytest.raises(ValueError, match=r"an identity as feature_projection\.projection expected"):
+    with pytest.raises(ValueError, match=r"feature_projection\.projection is not an identity"):
         convert(tmp_path / "theirs", tmp_path / "other.pt")
 
 
@@ -271,7 +271,7 @@ def test_heads_for_another_purpose_are_listed_not_lost(folder: Path, tmp_path: P
     assert f"{len(weights)} mapped, 4 left out, 0 filled" in text
 
 
-def test_model_without_mask_embedding_gets_one_that_is_said_and_taken_back(
+def test_mask_embedding_is_filled_in_reported_and_dropped_on_the_way_back(
     folder: Path, tmp_path: Path
 ) -> None:
     drop(folder, "wav2vec2.masked_spec_embed")
@@ -297,7 +297,7 @@ def test_added_tokens_name_rows_that_the_vocabulary_lacks(file: str, folder: Pat
     vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
     row = vocabulary.pop("</s>")
     (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
-    with pytest.raises(ValueError, match="11 rows expected, found 10"):
+    with pytest.raises(ValueError, match="10 tokens for the 11 rows"):
         convert(folder, tmp_path / "ours.pt")
     added = (
         {"</s>": row} if file == "added_tokens.json" else {"added_tokens_decoder": {row: {"content": "</s>"}}}
@@ -309,14 +309,14 @@ def test_added_tokens_name_rows_that_the_vocabulary_lacks(file: str, folder: Pat
     assert torch.equal(torch.load(tmp_path / "ours.pt")["model"]["w2v_encoder.proj.weight"], expected)
 
 
-def test_difference_of_the_two_normalisers_is_said(tmp_path: Path) -> None:
+def test_difference_of_the_two_normalisers_is_reported(tmp_path: Path) -> None:
     for normalize in (False, True):
         source = own_checkpoint(tmp_path / f"{normalize}.pt", normalize=normalize)
         notes = convert(source, tmp_path / f"{normalize}").notes
         assert any("quiet" in note for note in notes) == normalize
 
 
-def test_padding_that_a_group_norm_counts_is_said(tmp_path: Path) -> None:
+def test_padding_that_a_group_norm_counts_is_reported(tmp_path: Path) -> None:
     for mode in ("default", "layer_norm"):
         source = own_checkpoint(tmp_path / f"{mode}.pt", extractor_mode=mode)
         notes = convert(source, tmp_path / mode).notes
@@ -328,11 +328,11 @@ def test_family_can_be_chosen(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "theirs" / "config.json").read_text())
     assert config["architectures"] == ["HubertForCTC"]
     assert all(name.startswith(("hubert.", "lm_head.")) for name in load_file(tmp_path / "theirs" / WEIGHTS))
-    with pytest.raises(ValueError, match="gated relative positions expected for wavlm"):
+    with pytest.raises(ValueError, match="a model with no relative positions cannot become wavlm"):
         convert(tmp_path / "own.pt", tmp_path / "wavlm", family="wavlm")
 
 
-def test_pieces_are_pointed_out(tmp_path: Path) -> None:
+def test_pieces_are_reported(tmp_path: Path) -> None:
     path = own_checkpoint(tmp_path / "own.pt", symbols=["▁pla", "ça", "▁a"])
     assert any("▁" in note for note in convert(path, tmp_path / "theirs").notes)
     convert(tmp_path / "theirs", tmp_path / "ours.pt")
@@ -383,11 +383,11 @@ def test_command_accounts_for_the_weights(
     assert (tmp_path / "ours.pt").exists()
 
 
-def test_command_says_what_is_wrong(
+def test_command_reports_damaged_weights(
     folder: Path, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truncate(folder / WEIGHTS)
     with pytest.raises(
-        SystemExit, match=r"^convert_checkpoint\.py: .*model\.safetensors: whole weights expected"
+        SystemExit, match=r"^convert_checkpoint\.py: .*model\.safetensors: the weights cannot be read"
     ):
         run_command(repository, monkeypatch, folder, tmp_path / "ours.pt")

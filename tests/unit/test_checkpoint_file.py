@@ -12,22 +12,22 @@ from fairseq_ext.modules.checkpoint_file import checkpoint_weights, read_checkpo
 from fairseq_ext.modules.pretrained import load_pretrained
 
 STATE: dict[str, Any] = {"model": {"weight": torch.ones(2, 3), "bias": torch.ones(2)}, "extra_state": {}}
-# how the file is made -> what is said of it
+# content of the file -> message
 OTHERS = {
-    "empty": r"\(it is empty\); copy it again",
-    "text": r"\(it is text, 'version https://example\.org/v1'\)",
-    "page": r"\(it is text, '<!DOCTYPE html>",
-    "cut": r"\(it is cut off\)",
-    "zip": r"\(it is another zip archive\)",
-    "noise": r"\(it is cut off or of another kind: \w+\)",
-    "code": r"\(it asks for the class posixpath\.join, which is not read since it may run code\)",
-    "list": r"found list; name another",
-    "bare": r"found entries \['weight', 'bias'\]; name another",
+    "empty": r"it is empty; copy it again",
+    "text": r"it is text, 'version https://example\.org/v1';",
+    "page": r"it is text, '<!DOCTYPE html>",
+    "cut": r"it is cut off;",
+    "zip": r"it is another zip archive;",
+    "noise": r"it is cut off or in another format \(\w+\);",
+    "code": r"it needs the class posixpath\.join, which is not loaded since it may run code;",
+    "list": r"found list; give another",
+    "bare": r"found entries \['weight', 'bias'\]; give another",
 }
 
 
 def write(path: Path, kind: str) -> None:
-    """Write a file that is no checkpoint of fairseq's."""
+    """Write a file that is not a checkpoint of fairseq."""
     torch.save(STATE, path)
     whole = path.read_bytes()
     contents = {
@@ -48,7 +48,7 @@ def write(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_another_file_is_told_in_one_sentence(tmp_path: Path, kind: str) -> None:
+def test_other_files_are_refused_in_one_sentence(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "começament.pt"
     write(path, kind)
     with pytest.raises(ValueError, match=OTHERS[kind]) as read:
@@ -56,15 +56,15 @@ def test_another_file_is_told_in_one_sentence(tmp_path: Path, kind: str) -> None
     with pytest.raises(ValueError, match=OTHERS[kind]) as started:
         load_pretrained(torch.nn.Linear(3, 2), path)
     assert str(read.value) == str(started.value)
-    assert str(read.value).startswith(f"{path}: a fairseq checkpoint")
+    assert str(read.value).startswith(f"{path} is not a fairseq checkpoint: ")
     assert "weights_only" not in str(read.value)
     assert "\n" not in str(read.value)
 
 
 def test_a_folder_and_nothing(tmp_path: Path) -> None:
     for path, found in (
-        (tmp_path, "found a folder; name a file in it"),
-        (tmp_path / "a.pt", "found no file"),
+        (tmp_path, "is a folder, not a checkpoint; give a file in it"),
+        (tmp_path / "a.pt", "no such checkpoint; train first"),
     ):
         with pytest.raises(FileNotFoundError, match=found):
             load_pretrained(torch.nn.Linear(3, 2), path)
@@ -78,6 +78,6 @@ def test_a_whole_one_is_read(tmp_path: Path) -> None:
     assert bool((layer.weight == 1).all())
 
 
-def test_what_the_system_says_is_passed_on(tmp_path: Path) -> None:
+def test_errors_of_the_system_are_passed_on(tmp_path: Path) -> None:
     assert reason_of(PermissionError(13, "Permission denied"), tmp_path) == "no permission"
     assert reason_of(OSError(5, "Input/output error"), tmp_path) == "Input/output error"

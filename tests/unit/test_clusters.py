@@ -213,7 +213,7 @@ def test_a_block_that_failed_is_not_left_out_in_silence(manifest: Path, tmp_path
         jobs.Item("train/000000009", {"split": "train"}),
     ]
     run(features / dump.JOBS, items, partial(dump.dump_work, manifest, features, dump.MfccFrames))
-    with pytest.raises(ValueError, match=r"found that train/000000009 has failed; run .* --retry-failed"):
+    with pytest.raises(ValueError, match=r"train: block train/000000009 has failed; run .* --retry-failed"):
         clusters.blocks_of(features, ["train"])
-    with pytest.raises(ValueError, match=r"found none; run fairseq-ext features dump"):
+    with pytest.raises(ValueError, match=r"no blocks of features; run fairseq-ext features dump"):
         clusters.blocks_of(features, ["valid"])

@@ -51,7 +51,7 @@ def test_copy_that_fails_leaves_the_destination_as_it_was(
     assert target.read_bytes() == b"old"
 
 
-def test_copy_refuses_to_overwrite_unless_told(tmp_path: Path) -> None:
+def test_copy_refuses_to_overwrite_by_default(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).write_text(name)
     with pytest.raises(FileExistsError, match="overwrite=True"):

@@ -95,7 +95,7 @@ def test_logs_of_ranks_add_up() -> None:
     assert ContrastiveDiversityCriterion.logging_outputs_can_be_summed()
 
 
-def test_warns_when_few_codes_stay_in_use_and_says_what_to_try(caplog: pytest.LogCaptureFixture) -> None:
+def test_warns_when_few_codes_stay_in_use_with_advice(caplog: pytest.LogCaptureFixture) -> None:
     criterion = ContrastiveDiversityCriterion(None, 0.1, 10.0, 3).train()
     logged = score(torch.randn(2, 5, 4), perplexity=2.1)[2]
     with caplog.at_level(logging.WARNING):

@@ -105,16 +105,16 @@ def test_padding_does_not_count(batch: Batch, make: Make) -> None:
 
 def test_errors_are_those_of_greedy_decoding(batch: Batch, make: Make) -> None:
     _, _, logged = make()(Given().eval(), batch)
-    answers = []
+    hypotheses = []
     for logits, length in zip(*batch["net_input"].values(), strict=True):
         path = [s if s == 0 or s > 3 else 0 for s in possible(logits[:length])]
-        answers.append("".join(SYMBOLS[s] for s, _ in itertools.groupby(path) if s).replace("|", " "))
+        hypotheses.append("".join(SYMBOLS[s] for s, _ in itertools.groupby(path) if s).replace("|", " "))
     words = [
-        count_errors(t.replace("|", " ").split(), a.split()) for t, a in zip(TEXTS, answers, strict=True)
+        count_errors(t.replace("|", " ").split(), a.split()) for t, a in zip(TEXTS, hypotheses, strict=True)
     ]
     letters = [
         count_errors(" ".join(t.replace("|", " ").split()), " ".join(a.split()))
-        for t, a in zip(TEXTS, answers, strict=True)
+        for t, a in zip(TEXTS, hypotheses, strict=True)
     ]
     assert logged["num_words"] == sum(c.num_reference for c in words) == 4
     assert logged["word_errors"] == sum(c.errors for c in words) > 0

@@ -46,5 +46,5 @@ def test_clip_too_short_for_a_frame_has_none(path: Path) -> None:
 
 
 def test_layer_that_is_not_there_is_refused(path: Path) -> None:
-    with pytest.raises(ValueError, match="a layer from 0 to 2 expected, found 3"):
+    with pytest.raises(ValueError, match="its encoder has layers 0 to 2, not 3"):
         EncoderFrames(path, 3)

@@ -46,7 +46,7 @@ def test_unknown_class_is_named_with_its_line(folder: Path) -> None:
 
 def test_streams_of_different_lengths_are_refused(folder: Path) -> None:
     (folder / "train.gender").write_text("male\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"as many rows in every .*'accent': 5, 'gender': 1"):
+    with pytest.raises(ValueError, match=r"different numbers of rows, .*'accent': 5, 'gender': 1"):
         LabelStreams(folder, "train", STREAMS)
 
 
@@ -59,13 +59,13 @@ def test_names_are_read_from_the_key() -> None:
     assert stream_names("digit") == ["digit"]
     assert stream_names("accent, gender") == ["accent", "gender"]
     for wrong in ("", "accent,", "accent,accent"):
-        with pytest.raises(ValueError, match=r"task\.label: .* found"):
+        with pytest.raises(ValueError, match=r"task\.label: an empty or a repeated name found in"):
             stream_names(wrong)
 
 
 def test_counts_leave_rows_without_a_label_out(folder: Path) -> None:
     assert count_classes(folder, "train", "accent", STREAMS["accent"]) == [3, 0, 1]
-    with pytest.raises(ValueError, match=r"train\.accent: labels among \['x'\] expected, found none"):
+    with pytest.raises(ValueError, match=r"train\.accent: no row has a label among \['x'\]"):
         count_classes(folder, "train", "accent", ["x"])
 
 

@@ -1,4 +1,4 @@
-"""From a checkpoint's path to a model that answers; every wrong file says what it is."""
+"""Loading of classifiers: from a checkpoint's path to predictions; wrong files are refused with the reason."""
 
 import pickle
 import re
@@ -117,14 +117,14 @@ def test_pretrained_model_has_no_classes(tmp_path: Path) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"none\.pt: a checkpoint expected"):
+    with pytest.raises(FileNotFoundError, match=r"none\.pt: no such checkpoint"):
         load_model(tmp_path / "none.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
 def test_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.pt").write_bytes(content)
-    with pytest.raises(ValueError, match=r"bad\.pt: .*copy it again"):
+    with pytest.raises(ValueError, match=r"bad\.pt is not a fairseq checkpoint: .*copy it again"):
         load_model(tmp_path / "bad.pt")
 
 
@@ -133,7 +133,7 @@ def test_torch_s_advice_to_run_a_file_s_code_is_not_passed_on(tmp_path: Path, pa
     torch.save({"model": subprocess.Popen}, tmp_path / "bad.pt")
     (tmp_path / "raw.pt").write_bytes(pickle.dumps({"model": subprocess.Popen}, partition))
     for name in ("bad.pt", "raw.pt"):
-        with pytest.raises(ValueError, match=f"{name}: a fairseq checkpoint expected") as info:
+        with pytest.raises(ValueError, match=f"{name} is not a fairseq checkpoint") as info:
             load_model(tmp_path / name)
         assert "weights_only" not in str(info.value)
         assert "safe_globals" not in str(info.value)
@@ -143,7 +143,7 @@ def test_torch_s_advice_to_run_a_file_s_code_is_not_passed_on(tmp_path: Path, pa
 
 
 def test_folder_of_hugging_face_s_is_converted_first(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="found a folder; name a file in it"):
+    with pytest.raises(FileNotFoundError, match="is a folder, not a checkpoint; give a file in it"):
         load_model(tmp_path)
     (tmp_path / "config.json").write_text("{}")
     command = re.escape(f"fairseq-ext convert checkpoint {tmp_path} start.pt")
@@ -160,7 +160,9 @@ def test_half_a_checkpoint_is_named(checkpoint: Path) -> None:
 @pytest.mark.parametrize("content", [{"weights": torch.ones(1)}, [1, 2], {"cfg": None, "model": {}}])
 def test_file_of_another_program_is_named(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "other.pt")
-    with pytest.raises(ValueError, match=r"other\.pt: a fairseq checkpoint"):
+    with pytest.raises(
+        ValueError, match=r"other\.pt is not a (fairseq checkpoint|checkpoint of fairseq_ext): "
+    ):
         load_model(tmp_path / "other.pt")
 
 
@@ -169,5 +171,5 @@ def test_model_of_others_is_refused(tmp_path: Path, model: Any) -> None:
     state = state_of(LABELS)
     state["cfg"]["model"] = model
     torch.save(state, tmp_path / "other.pt")
-    with pytest.raises(ValueError, match=r"one of fairseq_ext\.models expected"):
+    with pytest.raises(ValueError, match=r"is not one of fairseq_ext\.models"):
         load_model(tmp_path / "other.pt")

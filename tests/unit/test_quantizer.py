@@ -74,7 +74,7 @@ def test_cools_to_the_end_and_stays() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_groups": 3}, "latent_groups: a divisor of 8 .* found 3"),
+        ({"num_groups": 3}, "latent_groups: 3 does not divide .* \\(8,"),
         ({"temperature": (2.0, 0.0, 0.99)}, "latent_temp: .* found \\(2.0, 0.0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""From a CTC checkpoint's path to text: what it needs, what it hears, and every wrong file by name."""
+"""Recognisers: from a CTC checkpoint's path to text; wrong files are refused with the reason."""
 
 import logging
 import shutil
@@ -106,9 +106,7 @@ def test_stock_checkpoints_of_both_ages_load(
     assert found.symbols == SYMBOLS
     assert torch.equal(found.log_probs(CLIPS)[0], expected)
     torch.save(old, tmp_path / "old.pt")
-    with pytest.raises(
-        ValueError, match=r"old\.pt: 11 symbols expected, .* found 0; give the dict\.ltr\.txt"
-    ):
+    with pytest.raises(ValueError, match=r"old\.pt: 0 symbols .* for 11 outputs; give the dict\.ltr\.txt"):
         load_recognizer(tmp_path / "old.pt")
     write_dictionary(tmp_path / "dict.ltr.txt", dict.fromkeys(SYMBOLS[4:], 1))
     found = load_recognizer(tmp_path / "old.pt", dictionary=tmp_path / "dict.ltr.txt")
@@ -180,12 +178,12 @@ def test_unreadable_recording_is_named(recognizer: CtcRecognizer, tmp_path: Path
 
 @pytest.mark.parametrize("waveforms", [[], [np.zeros((2, 400), dtype=np.float32)]])
 def test_other_shapes_are_refused(recognizer: CtcRecognizer, waveforms: list[Any]) -> None:
-    with pytest.raises(ValueError, match=r"1 waveform \(S,\) or more expected"):
+    with pytest.raises(ValueError, match=r"needs one or more waveforms of shape \(S,\)"):
         recognizer.log_probs(waveforms)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"none\.pt: a checkpoint expected"):
+    with pytest.raises(FileNotFoundError, match=r"none\.pt: no such checkpoint"):
         load_recognizer(tmp_path / "none.pt")
 
 
@@ -193,7 +191,7 @@ def test_encoder_without_output_layer_is_no_recogniser(state: dict[str, Any], tm
     prefix = "w2v_encoder.w2v_model."
     weights = {k.removeprefix(prefix): v for k, v in state["model"].items() if k.startswith(prefix)}
     torch.save({**state, "model": weights}, tmp_path / "pretrained.pt")
-    with pytest.raises(ValueError, match=r"pretrained\.pt: a recogniser expected, found an encoder"):
+    with pytest.raises(ValueError, match=r"pretrained\.pt is not a recogniser: it holds an encoder"):
         load_recognizer(tmp_path / "pretrained.pt")
 
 
@@ -206,22 +204,22 @@ def test_classifiers_are_no_recognisers(state: dict[str, Any], tmp_path: Path) -
     }
     task = {"_name": "ext_audio_classification", "label": "accent", "sample_rate_hz": RATE}
     cases = (
-        ("ext_speech_classifier", weights, "a recogniser expected"),
-        ("ext_lstm", {"classifier.1.bias": torch.zeros(2)}, "encoder, .* under a recogniser, expected"),
+        ("ext_speech_classifier", weights, "is not a recogniser"),
+        ("ext_lstm", {"classifier.1.bias": torch.zeros(2)}, "has no wav2vec .* encoder"),
     )
     for name, model, expected in cases:
         cfg = {**state["cfg"], "model": {**SLOWER, "_name": name}, "task": task}
         found = {**state, "cfg": cfg, "model": model, "task_state": {"class_names": ["balear", "central"]}}
         torch.save(found, tmp_path / "accents.pt")
         with pytest.raises(
-            ValueError, match=rf"accents\.pt: .*{expected}, found a classifier \({name}\) of accent"
+            ValueError, match=rf"accents\.pt {expected}: it holds a classifier \({name}\) of accent"
         ):
             load_recognizer(tmp_path / "accents.pt")
 
 
 def test_dictionary_of_another_size_is_named(path: Path, tmp_path: Path) -> None:
     write_dictionary(tmp_path / "dict.ltr.txt", {"a": 1})
-    with pytest.raises(ValueError, match=r"dict\.ltr\.txt: 11 symbols expected, .* found 5"):
+    with pytest.raises(ValueError, match=r"dict\.ltr\.txt: 5 symbols .* for 11 outputs"):
         load_recognizer(path, dictionary=tmp_path / "dict.ltr.txt")
 
 
@@ -230,26 +228,26 @@ def test_loader_of_classifiers_points_here(path: Path) -> None:
         load_model(path)
 
 
-def test_file_that_says_no_rate_is_taken_for_the_usual_one(
+def test_file_without_a_sample_rate_gets_the_usual_one(
     state: dict[str, Any], path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     del state["cfg"]["task"]["sample_rate_hz"]
     torch.save(state, path)
     with caplog.at_level(logging.WARNING):
         assert load_recognizer(path).sample_rate_hz == 16000
-    assert "does not say its sample rate: 16000 Hz" in caplog.text
+    assert "does not give its sample rate; 16000 Hz" in caplog.text
 
 
-def test_a_device_that_is_not_there_is_said_before_the_file_is_read(path: Path) -> None:
+def test_missing_device_is_reported_before_the_file_is_read(path: Path) -> None:
     for device in ("gpu", f"cuda:{torch.cuda.device_count()}"):
         for load in (load_recognizer, load_model):
-            expected = f"device {device}: one that torch can use .*use the device cpu"
+            expected = f"device {device}: torch cannot use it .*choose another, such as cpu"
             with pytest.raises(ValueError, match=expected) as info:
                 load(path.with_name("gone.pt"), device)
             assert len(str(info.value)) < 300
 
 
-def test_command_answers_wrong_settings_and_names_in_a_sentence(
+def test_command_reports_wrong_settings_and_names_in_a_sentence(
     path: Path, tmp_path: Path, repository: Path, preloaded: Preloaded
 ) -> None:
     tool = [repository / "tools" / "transcribe.py", path]
@@ -268,7 +266,7 @@ def test_command_answers_wrong_settings_and_names_in_a_sentence(
         said[name] = done.stderr
     assert "an overlap from 0 to less than the window expected" in said["window"]
     assert "give --lm too" in said["alpha"]
-    assert "gone.arpa: a language model expected, found no file" in said["lm"]
+    assert "gone.arpa: no such language model" in said["lm"]
     assert "with alpha" not in said["lm"]
     assert "found a folder" in said["files"]
     assert "gone.wav: no such audio file; check the path" in said["files"]

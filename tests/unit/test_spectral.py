@@ -112,7 +112,7 @@ def test_an_empty_clip_has_no_frames() -> None:
     [
         ({"f_max_hz": 5000.0}, "half the rate"),
         ({"f_min_hz": 4000.0}, "f_min_hz"),
-        ({"n_mels": 400}, "no empty band"),
+        ({"n_mels": 400}, "contain no frequency bin"),
         ({"n_mels": 0}, "n_mels >= 1"),
         ({"hop_ms": 0.0}, "hop"),
     ],

@@ -37,7 +37,7 @@ def build(**keys: Any) -> SpeechClassifier:
 
 
 def scores_of(model: SpeechClassifier, clips: list[torch.Tensor] = CLIPS) -> dict[str, Any]:
-    """What the model says of a batch."""
+    """Return the model's output for a batch."""
     output: dict[str, Any] = model(*pad_waveforms(clips))
     return output
 
@@ -110,7 +110,7 @@ def test_frozen_encoder_neither_trains_nor_changes(kind: dict[str, Any]) -> None
     optimizer.step()
     assert not torch.equal(heads, model.heads[1].weight)
     assert all(torch.equal(before[name], value) for name, value in model.encoder.state_dict().items())
-    # in training it hears the same twice: dropout is off
+    # in training mode the output is the same twice: dropout is off
     assert torch.equal(scores_of(model)["embedding"], scores_of(model)["embedding"])
 
 
@@ -189,7 +189,7 @@ def test_other_sample_rate_is_reported(tmp_path: Path, caplog: pytest.LogCapture
 
 
 def test_missing_checkpoint_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"none\.pt: a checkpoint expected"):
+    with pytest.raises(FileNotFoundError, match=r"none\.pt: no such checkpoint"):
         build(pretrained_path=str(tmp_path / "none.pt"))
 
 
@@ -208,7 +208,7 @@ def trained_file(tmp_path: Path) -> Path:
     return tmp_path / "checkpoint_last.pt"
 
 
-def test_file_alone_answers_for_each_stream(trained_file: Path) -> None:
+def test_file_alone_gives_each_stream(trained_file: Path) -> None:
     waveform = CLIPS[0].numpy()
     all_logits = build(**LARGE, pooling="attention").eval()(CLIPS[0][None])["all_logits"]
     for number, (stream, names) in enumerate(STREAMS.items()):
@@ -223,5 +223,5 @@ def test_file_alone_answers_for_each_stream(trained_file: Path) -> None:
 
 
 def test_stream_that_was_not_trained_is_refused(trained_file: Path) -> None:
-    with pytest.raises(ValueError, match=r"one of \['accent', 'gender'\] expected, found 'age'"):
+    with pytest.raises(ValueError, match=r"no label stream 'age'; choose one of \['accent', 'gender'\]"):
         load_model(trained_file, label="age")

@@ -115,7 +115,7 @@ def test_padding_is_never_a_token(labels: TokenLabels) -> None:
 
 
 def test_missing_dictionary_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"dict\.ltr\.txt: a dictionary of the units expected"):
+    with pytest.raises(FileNotFoundError, match=r"dict\.ltr\.txt: no such dictionary of units"):
         token_symbols(tmp_path, "ltr")
 
 

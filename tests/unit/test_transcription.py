@@ -76,7 +76,7 @@ def test_progress_counts_parts_of_a_recording(recognizer: CtcRecognizer, files: 
     assert seen == pytest.approx([1 / 3, 2 / 3, 1, 2, 3, 3 + 1 / 3, 3 + 2 / 3, 4])
 
 
-def test_windows_are_those_asked_for(recognizer: CtcRecognizer, files: list[Path]) -> None:
+def test_windows_follow_the_arguments(recognizer: CtcRecognizer, files: list[Path]) -> None:
     (whole,) = transcription.transcribe_files(recognizer, files[:1])
     (parts,) = transcription.transcribe_files(recognizer, files[:1], window_s=0.4, overlap_s=0.1)
     assert whole.words != parts.words
@@ -90,24 +90,22 @@ def test_outputs_are_named_after_the_recordings(tmp_path: Path) -> None:
 
 def test_outputs_of_one_name_are_refused(tmp_path: Path) -> None:
     files = [Path("monday/a.mp3"), Path("tuesday/a.wav")]
-    with pytest.raises(
-        ValueError, match=r"a\.txt: .* found two of that name: monday/a\.mp3 and tuesday/a\.wav"
-    ):
+    with pytest.raises(ValueError, match=r"a\.txt: the output of both monday/a\.mp3 and tuesday/a\.wav"):
         transcription.output_paths(files, tmp_path, ".txt")
 
 
 def test_recording_is_never_overwritten(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="a recording expected, found an output's name"):
+    with pytest.raises(ValueError, match="its output would overwrite it"):
         transcription.output_paths([tmp_path / "a.txt"], tmp_path, ".txt")
 
 
 def test_file_for_a_folder_of_outputs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("notes")
-    with pytest.raises(ValueError, match="out: a folder for the outputs expected, found a file"):
+    with pytest.raises(ValueError, match="out is a file, not a folder for the outputs"):
         transcription.output_paths([Path("a.wav")], tmp_path / "out", ".txt")
 
 
-def test_search_is_greedy_unless_asked_for(recognizer: CtcRecognizer, tmp_path: Path) -> None:
+def test_search_is_greedy_by_default(recognizer: CtcRecognizer, tmp_path: Path) -> None:
     def made(**options: Any) -> Any:
         return transcription.make_search(recognizer, weights=LmWeights(0.7, 2.0, -3.0), **options)
 
@@ -118,7 +116,7 @@ def test_search_is_greedy_unless_asked_for(recognizer: CtcRecognizer, tmp_path: 
     config = search.config
     assert (config.beam_size, config.alpha, config.beta, config.unk_score) == (32, 0.7, 2.0, -3.0)
     assert search.lexicon is not None
-    with pytest.raises(FileNotFoundError, match=r"none\.arpa: a language model expected, found no file"):
+    with pytest.raises(FileNotFoundError, match=r"none\.arpa: no such language model"):
         made(lm=tmp_path / "none.arpa")
 
 
