@@ -83,6 +83,7 @@ class FrameGrid:
         Returns:
             T, at least 0; networks differ from it by a frame or two.
         """
+        # 1e-6: rounding must not cost a clip of whole steps its last frame.
         steps = (duration_s - 2 * self.first_centre_s) / self.step_s
         return max(0, math.floor(steps + 1e-6) + 1)
 
@@ -115,7 +116,7 @@ class AttributionMap:
             raise ValueError(
                 f"{self.method} of {self.target!r}: expected finite values (T,), T > 0, found shape "
                 f"{self.values.shape} with {int((~np.isfinite(self.values)).sum())} that are not finite; "
-                "look at the network's output for this clip"
+                "inspect the network's output for this clip"
             )
 
     @property

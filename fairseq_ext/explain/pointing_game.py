@@ -272,7 +272,8 @@ def alignment_maps(network: Network, clips: Sequence[Clip]) -> list[AttributionM
 
 def _alignment_map(network: Network, word: Word, duration_s: float) -> AttributionMap:
     start, end = word.aligned.spans[0].start, word.aligned.spans[-1].end
+    # max: a network may have a frame or two more than its grid
     values = np.zeros(max(end, network.grid.num_frames(duration_s)), dtype=np.float32)
     values[start:end] = 1.0
-    values[(start + end - 1) // 2] = 1.001
+    values[(start + end - 1) // 2] = 1.001  # the peak; too little to change the share inside
     return AttributionMap(ALIGNMENT, word.target.name, values, network.grid)

@@ -163,8 +163,8 @@ def explain_system(
     """
     if options.split == options.dev_split:
         raise ValueError(
-            f"{training.data}/{options.split}: another split to choose the layer on expected, found the scored "
-            "one; name a development split"
+            f"{training.data}/{options.split}: the layer cannot be chosen on the split that is scored; name a "
+            "development split"
         )
     known = read_word_times(times)
     dev, test = (
@@ -195,6 +195,7 @@ def _write_examples(
     training: FinishedTraining, network: Network, game: Game, test: Sequence[Clip], settings: Settings
 ) -> None:
     name = stem(training.system)
+    # An earlier game may have had more examples.
     for stale in training.out.glob(f"{name}-word*"):
         stale.unlink()
     clips = [clip for clip in test for _ in clip.words]

@@ -77,7 +77,7 @@ class FasterWhisper:
                 "convert the model again, or change device or type"
             ) from error
         if not model.is_multilingual:
-            raise ValueError(f"{folder}: this Whisper knows English only; take a multilingual one")
+            raise ValueError(f"{folder}: this Whisper transcribes English only; take a multilingual one")
         return model
 
     def _languages(self) -> frozenset[str]:
@@ -127,7 +127,7 @@ class FasterWhisper:
     def _language(self, code: str) -> int:
         token: int | None = self._vocabulary.token_to_id(f"<|{code}|>")
         if token is None:
-            raise ValueError(f"language {code!r}: {self.name} does not know it; change the languages")
+            raise ValueError(f"language {code!r}: {self.name} cannot transcribe it; change the languages")
         return token
 
     def _generate(self, encoded: NDArray[Any], prompts: list[list[int]], temperature: float) -> Any:
@@ -159,7 +159,7 @@ def _check_folder(folder: Path) -> None:
     for name in FORMAT:
         if not (folder / name).is_file():
             raise ValueError(
-                f"{folder}: {', '.join(FORMAT)} expected, found no {name}; convert the model with "
+                f"{folder}: no {name} beside the others of {', '.join(FORMAT)}; convert the model with "
                 "ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json"
             )
 

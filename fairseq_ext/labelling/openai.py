@@ -33,7 +33,7 @@ class OpenAiWhisper(TorchWhisper):
         with self._loading(model, "openai-whisper", "give its .pt file, or a name that can be downloaded"):
             self._model = self._whisper.load_model(model, device=self._device)
         if not self._model.is_multilingual:
-            raise ValueError(f"{model}: this Whisper knows English only; take a multilingual one")
+            raise ValueError(f"{model}: this Whisper transcribes English only; take a multilingual one")
         tokenizer = self._whisper.tokenizer.get_tokenizer(True, num_languages=self._model.num_languages)
         self.languages = frozenset(tokenizer.all_language_codes)
 

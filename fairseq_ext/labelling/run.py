@@ -122,9 +122,7 @@ def clip_items(
         # With the length, so that a clip that was cut anew is labelled anew.
         yield Item(row.id, {"video": video_of(row.id, row.source), "num_samples": row.num_samples})
     if row is None:
-        raise ValueError(
-            f"{clips}/clips.tsv: a clip with status ok expected, found none; run fairseq-ext prepare mouth first"
-        )
+        raise ValueError(f"{clips}/clips.tsv: no clip has status ok; run fairseq-ext prepare mouth first")
     if not has_matched and not allow_none:
         raise ValueError(
             f"{clips}/clips.tsv: no source matches {' or '.join(only)}; found sources such as "

@@ -100,7 +100,7 @@ class TransformersWhisper(TorchWhisper):
 
     def _language(self, code: str) -> int:
         if code not in self._languages:
-            raise ValueError(f"language {code!r}: {self.name} does not know it; change the languages")
+            raise ValueError(f"language {code!r}: {self.name} cannot transcribe it; change the languages")
         return self._languages[code]
 
     def _search(
@@ -153,7 +153,7 @@ class TransformersWhisper(TorchWhisper):
     def _log_probs(self, out: Any, temperature: float) -> Any:
         """Return ln p (N, L) of the generated tokens, at temperature 1."""
         scores = out.scores
-        if temperature > 0:
+        if temperature > 0:  # `generate` returns them divided by it, each step normalised
             scores = tuple((step * temperature).log_softmax(-1) for step in scores)
         return self._model.compute_transition_scores(out.sequences, scores, out.get("beam_indices"))
 
@@ -161,4 +161,5 @@ class TransformersWhisper(TorchWhisper):
         ended = self._tokens.end in row
         length = row.index(self._tokens.end) if ended else len(row)
         text = self._vocabulary.decode([token for token in row[:length] if token < self._tokens.end])
+        # As in openai-whisper, the mean counts the end-of-text token.
         return text.strip(), sum(log_probs[: length + ended]) / (length + 1), length

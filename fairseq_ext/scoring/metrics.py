@@ -112,7 +112,7 @@ def with_intervals(
         ValueError: there is nothing to score.
     """
     if not len(targets):
-        raise ValueError("with_intervals: expected at least one utterance, found none; check the split")
+        raise ValueError("with_intervals: there are no utterances to score; check the split")
     confusion_matrix(targets, predictions, num_classes)  # refuses what cannot be scored
     cells = np.asarray(targets) * num_classes + np.asarray(predictions)
 

@@ -42,8 +42,7 @@ def read_figures(log: Path) -> dict[str, Any]:
             seconds = provenance.training_seconds(log)
             return {"metrics": metrics, "split": split, "num_updates": int(updates), "train_s": seconds}
     raise ValueError(
-        f"{log}: lines with train_loss or valid_loss expected, found none; train with common.log_format=json "
-        "and common.log_file"
+        f"{log}: no line has train_loss or valid_loss; train with common.log_format=json and common.log_file"
     )
 
 

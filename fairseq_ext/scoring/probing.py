@@ -1,4 +1,4 @@
-"""Fits linear probes on a network's frozen embeddings and writes the files of their systems, as `evaluation` does."""
+"""Linear probes on a network's frozen embeddings, and the files of their systems, as in `evaluation`."""
 
 from __future__ import annotations
 

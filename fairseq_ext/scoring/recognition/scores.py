@@ -77,7 +77,7 @@ def score_recognition(
         counts[f"cer{suffix}"] = scoring.count_all(*sides, scoring.characters)
     if not total(counts["wer"]).num_reference:
         raise ValueError(
-            f"score_recognition: words in the references expected, found none in {len(references)} utterances; "
+            f"score_recognition: none of {len(references)} references has a word; "
             "check the transcripts and the language"
         )
     names = {"wer": "words", "cer": "characters", "wer_raw": "words_raw", "cer_raw": "characters_raw"}
