@@ -222,8 +222,8 @@ def _add_rows(trie: Trie, rows: Ints, words: list[str], path: str | os.PathLike[
     if len(lost):
         shown = " ".join(words[i] for i in rows[lost[0]])
         raise ValueError(
-            f"{path}: the first {k - 1} words of the {k}-gram {shown!r} are not in the file as an n-gram; make it again "
-            "without pruning contexts"
+            f"{path}: the first {k - 1} words of the {k}-gram {shown!r} are not in the file as an n-gram; make it "
+            "again without pruning contexts"
         )
     nodes = trie.add_level(parents, rows[:, -1])
     if len(np.unique(nodes)) != len(nodes):

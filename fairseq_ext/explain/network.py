@@ -152,7 +152,7 @@ class Network:
         return output
 
     def frames_first(self, values: Tensor) -> Tensor:
-        """Bring values of the layer's shape to (B, T, D), or back.
+        """Convert values of the layer's shape to (B, T, D), or back.
 
         Args:
             values: (B, T, D) or (B, D, T), as the layer returns.

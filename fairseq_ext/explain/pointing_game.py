@@ -183,8 +183,8 @@ def _score(
 ) -> MethodScore:
     everything = _pointing(maps, clips, settings.tolerance_s)
     recognised = [word.is_recognised for word in words_of(clips)]
-    of_heard = _pointing(maps, clips, settings.tolerance_s, recognised) if any(recognised) else None
-    return MethodScore(layer, everything, of_heard, randomised)
+    of_recognised = _pointing(maps, clips, settings.tolerance_s, recognised) if any(recognised) else None
+    return MethodScore(layer, everything, of_recognised, randomised)
 
 
 def words_of(clips: Sequence[Clip]) -> list[Word]:

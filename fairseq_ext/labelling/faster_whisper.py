@@ -50,11 +50,11 @@ class FasterWhisper:
         _check_folder(Path(folder))
         self._ctranslate2 = import_optional("ctranslate2")
         count = self._ctranslate2.get_cuda_device_count()
-        kind, _, index = choose_device(hardware.device, count).partition(":")
-        if kind == "cuda":
+        device, _, index = choose_device(hardware.device, count).partition(":")
+        if device == "cuda":
             preload_cublas()
-        self._is_cpu = kind == "cpu"
-        self._model = self._load(Path(folder), kind, int(index or 0), hardware)
+        self._is_cpu = device == "cpu"
+        self._model = self._load(Path(folder), device, int(index or 0), hardware)
         self._vocabulary = import_optional("tokenizers").Tokenizer.from_file(
             str(Path(folder) / "tokenizer.json")
         )
@@ -159,7 +159,7 @@ def _check_folder(folder: Path) -> None:
     for name in FORMAT:
         if not (folder / name).is_file():
             raise ValueError(
-                f"{folder}: no {name} beside the others of {', '.join(FORMAT)}; convert the model with "
+                f"{folder}: no {name}, and CTranslate2 needs {', '.join(FORMAT)}; convert the model with "
                 "ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json"
             )
 

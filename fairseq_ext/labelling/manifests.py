@@ -4,7 +4,7 @@
     OUT/multilingual/...
     OUT/summary.json
 
-`ltr` holds characters, `wrd` words; `label_source` says who wrote the text, "human" or the model's name.
+`ltr` holds characters, `wrd` words; `label_source` names who wrote the text, "human" or the model's name.
 
 A merge replaces an earlier one. A process that is killed while it writes leaves files of one merge only, and no
 summary.json unless all of them are there.

@@ -23,7 +23,7 @@ def with_current_keys(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def upgrade(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring results.json of format 1 to the current format; figures stay as they are.
+    """Convert results.json of format 1 to the current format; figures stay as they are.
 
     Args:
         results: what the file holds.

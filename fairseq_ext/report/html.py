@@ -94,7 +94,7 @@ def differences(reference: Sequence[str], hypothesis: Sequence[str]) -> Markup:
 def aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> Markup:
     """Set two texts one above the other, token over token.
 
-    A difference shows by colour, by symbol (≠ another token, − left out, + put in), and to screen readers in words.
+    A difference shows by colour, by symbol (≠ another token, − left out, + put in), and to screen readers as text.
 
     Args:
         reference: tokens that were spoken.

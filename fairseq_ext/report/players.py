@@ -45,7 +45,7 @@ def player(
         max_bytes: longest address; None = any.
 
     Returns:
-        The player, or a sentence that says why there is none.
+        The player, or the reason why there is none.
     """
     if entry is None:
         return "recording not listed"
@@ -76,6 +76,7 @@ def wav(waveform: NDArray[np.float32], sample_rate_hz: int) -> tuple[bytes, str]
     """
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
+        # 1 channel, 2 bytes per sample
         file.setparams((1, 2, sample_rate_hz, 0, "NONE", ""))
         file.writeframes((np.clip(waveform, -1, 1) * 32767).astype("<i2").tobytes())
     return buffer.getvalue(), "audio/wav"

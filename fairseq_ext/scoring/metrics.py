@@ -93,7 +93,7 @@ def with_intervals(
 ) -> dict[str, dict[str, float]]:
     """Compute the overall scores with their percentile bootstrap intervals.
 
-    The interval says how much the score would vary with other recordings of the same speakers or, when whole speakers
+    The interval shows how much the score would vary with other recordings of the same speakers or, when whole speakers
     are resampled, with other speakers. It does not cover other training seeds.
 
     Args:

@@ -55,7 +55,7 @@ def normalize(text: str, language_code: str, *, case: str = "lower") -> str:
 
 
 def is_spelled(text: str, language_code: str) -> bool:
-    """Return whether `normalize` keeps all that is said: it drops digits of a language without rules.
+    """Return whether `normalize` keeps all that was spoken: it drops digits of a language without rules.
 
     Args:
         text: transcript.

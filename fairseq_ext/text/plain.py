@@ -6,7 +6,7 @@
 3. Letters with their combining marks are kept (ñ, ł, й, ς, हि, 中), and so are ' and - between two letters. Invisible
    joiners are dropped, all else becomes a space.
 
-Numbers are not converted to words: a text with digits is not what was said, see `has_digits`. Roman numbers look like
+Numbers are not converted to words: a text with digits is not what was spoken, see `has_digits`. Roman numbers look like
 words.
 """
 

@@ -75,7 +75,7 @@ def test_training_figures_serve_without_validation(tmp_path: Path) -> None:
 
 
 def test_a_log_without_figures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"train.log: lines with train_loss"):
+    with pytest.raises(ValueError, match=r"train.log: no line has train_loss"):
         pretraining.read_figures(tmp_path / "train.log")
 
 

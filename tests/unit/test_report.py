@@ -195,7 +195,7 @@ def test_what_is_not_there_is_said_in_a_sentence(
         (
             "evaluate_recognition",
             "--run nope --origin real",
-            "nope: the folder of a run expected, found none",
+            "nope: this run folder does not exist",
         ),
         (
             "evaluate_recognition",
@@ -205,16 +205,16 @@ def test_what_is_not_there_is_said_in_a_sentence(
         ("evaluate_recognition", f"{one} --origin real", "nope.pt: a checkpoint expected, found no file"),
         ("evaluate_recognition", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
         ("evaluate", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
-        ("evaluate", "--run nope --origin real", "nope: the folder of a run expected, found none"),
+        ("evaluate", "--run nope --origin real", "nope: this run folder does not exist"),
         ("evaluate", f"--run {tmp_path}/run --origin real --partitions tpyo", "tpyo expected, found asr;"),
-        ("gather_pretraining", "nope --origin real --partitions ssl", "nope: the folder of a run expected"),
+        ("gather_pretraining", "nope --origin real --partitions ssl", "nope: this run folder does not exist"),
         (
             "gather_pretraining",
             f"{tmp_path}/run --origin real --partitions asr ssl",
-            "a partition ssl expected, found asr;",
+            "no partition matches ssl, only asr found;",
         ),
-        ("attribute", "--run nope --origin real", "nope: the folder of a run expected, found none"),
-        ("attribute", f"--run {digits_run} --origin real", "a partition asr expected, found"),
+        ("attribute", "--run nope --origin real", "nope: this run folder does not exist"),
+        ("attribute", f"--run {digits_run} --origin real", "no partition matches asr, only"),
     ):
         with pytest.raises(SystemExit) as ended:
             run(tool, arguments)

@@ -94,8 +94,8 @@ def listen(run: Run) -> Sequence[Piece]:
     for name, chosen in choose(found.counts, CLIPS_PER_GROUP).items():
         for i in tqdm(chosen, desc=f"players, {name}", unit="clip", leave=False, disable=None):
             key = found.transcripts.ids[i]
-            sound = player(locations.get(key), rate_hz, key, max_s=MAX_CLIP_S, compress=True)
-            groups.setdefault(name, []).append(_card(found, i) | {"player": sound})
+            audio = player(locations.get(key), rate_hz, key, max_s=MAX_CLIP_S, compress=True)
+            groups.setdefault(name, []).append(_card(found, i) | {"player": audio})
     about = {
         "title": found.title,
         "decoder": decoder_title(found.decoder),

@@ -136,9 +136,9 @@ def test_windows_that_would_be_cut_off_are_refused(whisper: Path) -> None:
     found = engine(whisper, "faster-whisper")
     with pytest.raises(ValueError, match="from 1 to 480000 expected, found"):
         found.encode([np.zeros(MAX_SAMPLES + 1, dtype=np.float32)])
-    with pytest.raises(ValueError, match="1 or more expected"):
+    with pytest.raises(ValueError, match="the batch is empty"):
         found.encode([])
-    with pytest.raises(ValueError, match=f"language 'tlh': {whisper.name}/ct2 does not know it"):
+    with pytest.raises(ValueError, match=f"language 'tlh': {whisper.name}/ct2 cannot transcribe it"):
         found.transcribe(found.encode([np.zeros(100, dtype=np.float32)]), ["tlh"])
 
 
