@@ -105,6 +105,7 @@ class Network:
         # below the layer is kept for the backward passes.
         leaf = self.frames_first(activations).clone().requires_grad_()
         with torch.enable_grad():
+            # A clone, because the next module may work in place, which a leaf does not allow.
             output = self._run(waveform, lambda _: leaf.clone())
             gradients = [score_gradient(target(output), leaf, target) for target in targets]
         return activations[0], [self.frames_first(gradient)[0] for gradient in gradients]

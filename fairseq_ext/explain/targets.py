@@ -95,7 +95,12 @@ class TranscriptTarget:
         tokens = torch.tensor([self.tokens] * size, device=output.device)  # (B, U)
         frames, lengths = torch.full((size,), num_frames), torch.full((size,), len(self.tokens))
         loss = nn.functional.ctc_loss(
-            output.transpose(0, 1), tokens, frames, lengths, blank=BLANK, reduction="none"
+            output.transpose(0, 1),  # (T, B, V)
+            tokens,
+            frames,
+            lengths,
+            blank=BLANK,
+            reduction="none",
         )
         return -loss
 

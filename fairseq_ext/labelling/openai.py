@@ -64,6 +64,7 @@ class OpenAiWhisper(TorchWhisper):
         return [found.get(i) for i in range(len(languages))]
 
     def _search(self, encoded: Any, code: str, chosen: list[int], temperature: float) -> list[Hypothesis]:
+        # openai-whisper refuses best_of beside a beam and at temperature 0.
         greedy = temperature > 0 or self.decoding.beam_size == 1
         options = self._whisper.DecodingOptions(
             language=code,

@@ -144,7 +144,7 @@ class TransformersWhisper(TorchWhisper):
             max_new_tokens=self.decoding.max_tokens,
             max_length=None,
             suppress_tokens=list(self._tokens.never),
-            renormalize_logits=True,
+            renormalize_logits=True,  # ln p over the tokens that are not suppressed
             return_dict_in_generate=True,
             output_scores=True,
             **settings,

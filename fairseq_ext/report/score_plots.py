@@ -122,6 +122,7 @@ def bars(values: Mapping[str, Mapping[str, float]], title: str, unit: str) -> Fi
                     place = at + (i - (len(values) - 1) / 2) * height
                     axes.barh(place, 100 * scores[group], height * 0.9, color=COLOURS[i % len(COLOURS)])
                     _value(axes, place, 100 * scores[group], "lowest" if group == lowest else "")
+            # One entry of the legend per system, since its bars are drawn one by one.
             axes.plot([], [], color=COLOURS[i % len(COLOURS)], linewidth=6, label=name)
         axes.set_yticks(range(len(groups)), groups)
         axes.invert_yaxis()

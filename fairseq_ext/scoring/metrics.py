@@ -116,7 +116,7 @@ def with_intervals(
     confusion_matrix(targets, predictions, num_classes)  # refuses what cannot be scored
     cells = np.asarray(targets) * num_classes + np.asarray(predictions)
 
-    @cache  # each of the four metrics sees the same resamples
+    @cache  # each of the four metrics sees the same resamples; bytes, since arrays cannot be keys
     def scores_of(counts: bytes) -> dict[str, float]:
         return overall_scores(np.frombuffer(counts, np.int64).reshape(num_classes, num_classes))
 

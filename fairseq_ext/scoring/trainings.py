@@ -57,6 +57,7 @@ def finished_trainings(
     found = []
     for checkpoint in sorted(train.rglob(LAST_CHECKPOINT)):
         folder = checkpoint.parent
+        # A partition may be several folders deep, such as labels/10.
         *parts, name, seed = folder.relative_to(train).parts
         partition, number = "/".join(parts), seed.removeprefix("seed")
         if not (folder / DONE).is_file() or not partition or not number.isdigit():

@@ -53,7 +53,7 @@ def _table(unit: str, counts: Counter[Pair]) -> Table:
         (_token(reference), _token(recognised), str(n), f"{100 * n / total:.1f}")
         for (reference, recognised), n in shown
     )
-    note = f"{total:,} errors of {unit}, of {len(counts):,} sorts; the {len(lines)} most frequent are listed."
+    note = f"{total:,} errors of {unit}, of {len(counts):,} types; the {len(lines)} most frequent are listed."
     header = ("Spoken", "Recognised", "Times", "Share of errors %")
     return Table(f"confused-{unit}", f"Most frequent errors: {unit}", header, lines, note)
 

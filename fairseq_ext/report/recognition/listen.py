@@ -1,4 +1,4 @@
-"""The section to listen to: the worst, the middling and the best utterances of a recogniser, word over word.
+"""The section to listen to: the worst, the median and the best utterances of a recogniser, word over word.
 
 The page holds the recordings, so their number and their length are bounded.
 """
@@ -106,11 +106,11 @@ def listen(run: Run) -> Sequence[Piece]:
 
 
 def choose(counts: Sequence[ErrorCounts], size: int) -> dict[str, list[int]]:
-    """Choose utterances with many, middling and few errors; none twice, and none without words.
+    """Choose the utterances with most, median and fewest errors; none twice, and none without words.
 
     Args:
         counts: word errors of each utterance.
-        size: number of utterances of each sort.
+        size: number of utterances of each group.
 
     Returns:
         Heading -> positions, the worst first.

@@ -105,7 +105,7 @@ def learning(run: Run) -> Pieces:
 
 
 def decoding(run: Run) -> Pieces:
-    """Show sorts of errors, raw rates, settings and speed."""
+    """Show types of errors, raw rates, settings and speed."""
     return [tables.decoding(run.results, partition) for partition in systems.shown_partitions(run.results)]
 
 

@@ -82,7 +82,7 @@ def _overlap(summary: Summary) -> str:
 
 
 def decoding(results: Results, partition: str) -> Table:
-    """Make the table of sorts of errors, raw rates, settings and speed, a line per system and decoder."""
+    """Make the table of types of errors, raw rates, settings and speed, a line per system and decoder."""
     found = summaries(results, partition, RECOGNITION)
     header: tuple[str, ...] = ("System", "Decoder", "Substituted %", "Left out %", "Put in %")
     header += ("Raw WER %", "Raw CER %")
