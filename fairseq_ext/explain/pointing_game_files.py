@@ -255,7 +255,7 @@ def _examples(game: Game, test: Sequence[Clip], settings: Settings) -> Iterator[
 
 def _fewer_colours(content: bytes) -> bytes:
     pillow = import_optional("PIL.Image")
-    # Dithering would look no better here, and its noise compresses badly.
+    # Without dithering, whose noise compresses badly.
     image = pillow.open(io.BytesIO(content)).convert("RGB").quantize(NUM_COLOURS, dither=pillow.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)

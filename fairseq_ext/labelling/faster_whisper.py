@@ -36,8 +36,8 @@ class FasterWhisper:
     Args:
         folder: folder with `model.bin`, `config.json`, `tokenizer.json`.
         name: name of the model in the table of labels.
-        hardware: what it runs on, with a type of CTranslate2; "auto": int8 on a CPU, float16 on a GPU.
-        decoding: how texts are searched for.
+        hardware: device and threads; the type is one of CTranslate2, "auto": int8 on a CPU, float16 on a GPU.
+        decoding: settings of the search for texts.
 
     Raises:
         ValueError: when CTranslate2 cannot load the folder in this type, or the GPU or its libraries are missing.

@@ -93,7 +93,7 @@ def load_engine(
         compute_type: "int8", "float16", "float32", ...; "auto": the fastest that leaves the texts unchanged.
         batch_size: windows per batch.
         num_threads: CPU threads.
-        decoding: how texts are searched for.
+        decoding: settings of the search for texts; None = the defaults of `Decoding`.
 
     Returns:
         The engine.

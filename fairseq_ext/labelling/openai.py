@@ -20,8 +20,8 @@ class OpenAiWhisper(TorchWhisper):
     Args:
         model: a `.pt` file, or a name such as "large-v2", which is downloaded.
         name: name of the model in the table of labels.
-        hardware: what it runs on; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
-        decoding: how texts are searched for.
+        hardware: device and threads; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
+        decoding: settings of the search for texts.
 
     Raises:
         ValueError: when openai-whisper cannot load the model, or not on this device in this type.

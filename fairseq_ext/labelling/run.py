@@ -34,7 +34,7 @@ class Labelling:
         out: folder of the labels.
         languages: codes of the languages to transcribe.
         batch_size: clips per batch.
-        settings: what else the labels depend on, such as model and decoding; a rerun with other settings is refused.
+        settings: other settings of the labels, such as model and decoding; a rerun with other settings is refused.
         only: patterns such as `voxceleb2/*`; label the clips whose source matches one. Empty: all.
         allow_none: accept that no clip's source matches.
     """
@@ -54,7 +54,7 @@ def label_clips(request: Labelling, make_engine: MakeEngine, execution: Executio
     Args:
         request: which clips to label, and how.
         make_engine: called once per process; a function of a module or a `functools.partial` of one.
-        execution: where the job runs.
+        execution: processes, shards or cluster that the job runs on.
 
     Returns:
         Outcomes of the first pass. As long as shards are missing there is no labels.tsv.

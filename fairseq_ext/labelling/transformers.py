@@ -21,8 +21,8 @@ class TransformersWhisper(TorchWhisper):
         model: a folder with `config.json`, weights, `generation_config.json`, `tokenizer.json` and
             `preprocessor_config.json`, or a name such as "openai/whisper-large-v2", which is downloaded.
         name: name of the model in the table of labels.
-        hardware: what it runs on; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
-        decoding: how texts are searched for.
+        hardware: device and threads; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
+        decoding: settings of the search for texts.
 
     Raises:
         ValueError: when transformers cannot load the model, or not on this device in this type.

@@ -46,7 +46,7 @@ def read_about(path: Path) -> dict[str, Any]:
         path: the file.
 
     Returns:
-        What it holds.
+        The contents of the file.
 
     Raises:
         ValueError: it is not JSON, or has an unknown key, or a value of another type.

@@ -18,7 +18,7 @@ def pooled_systems(run: Path, systems: Sequence[System]) -> Iterator[tuple[list[
 
     Args:
         run: run folder, which holds the predictions.
-        systems: what the metrics.json files hold.
+        systems: contents of the metrics.json files.
 
     Yields:
         The partitions of the folds, and what metrics.json would hold of them as one; its partition is the family.

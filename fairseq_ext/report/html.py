@@ -42,7 +42,7 @@ def render(template: str, **values: Any) -> str:
 
     Args:
         template: file name without `.html.jinja`.
-        values: its variables.
+        values: variables of the template.
 
     Returns:
         HTML.

@@ -37,8 +37,8 @@ def player(
     """Read a recording for the page.
 
     Args:
-        entry: where the recording is, or None when the manifest does not list it.
-        sample_rate_hz: rate to embed it at.
+        entry: location of the recording, or None when the manifest does not list it.
+        sample_rate_hz: sample rate of the embedded recording, Hz.
         name: id of the utterance.
         max_s: longest part to embed, s.
         compress: embed MP3 instead of WAV.
@@ -69,7 +69,7 @@ def wav(waveform: NDArray[np.float32], sample_rate_hz: int) -> tuple[bytes, str]
 
     Args:
         waveform: samples, (S,), full scale = 1.
-        sample_rate_hz: their rate.
+        sample_rate_hz: sample rate of the waveform, Hz.
 
     Returns:
         The file and its media type.
@@ -87,7 +87,7 @@ def compressed(waveform: NDArray[np.float32], sample_rate_hz: int) -> tuple[byte
 
     Args:
         waveform: samples, (S,), full scale = 1.
-        sample_rate_hz: their rate.
+        sample_rate_hz: sample rate of the waveform, Hz.
 
     Returns:
         The file and its media type.

@@ -302,6 +302,7 @@ def spectrogram_grid(views: Mapping[str, NDArray[np.float32]], hop_ms: float, co
     rows = math.ceil(len(views) / columns)
     longest = max(len(view) for view in views.values())
     every = np.concatenate([view.ravel() for view in views.values()])
+    # Not minimum and maximum: a few extreme cells would take the whole colour scale.
     low, high = np.percentile(every, [1, 99.5])
     with style():
         figure, axes = canvas(rows, columns, 2.5 * columns, 1.75 * rows + 0.3, sharex=True, sharey=True)

@@ -44,7 +44,7 @@ def short_commit(commit: str) -> str:
 
 
 def origins(results: Results) -> list[str]:
-    """List in a few lines where the figures come from."""
+    """List the origin of the data, and the seeds, commits and devices of the scored systems."""
     systems = results["systems"]
     seeds = sorted({s["seed"] for s in systems})
     commits = sorted({short_commit(s["commit"]) for s in systems})

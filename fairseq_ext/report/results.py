@@ -37,6 +37,7 @@ def read_systems(run: Path) -> list[dict[str, Any]]:
         if key in systems:
             raise ValueError(f"{path}: {key} was scored twice; remove one of the two folders")
         command = str(system.get("command", ""))
+        # The absolute path first, since a relative one is its end.
         system["command"] = command.replace(str(run.resolve()), "RUN").replace(str(run), "RUN")
         systems[key] = system
     return [systems[key] for key in sorted(systems)]
@@ -66,7 +67,7 @@ def summarise(systems: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Summarise the seeds of each system and partition.
 
     Args:
-        systems: what the metrics.json files hold.
+        systems: contents of the metrics.json files.
 
     Returns:
         One entry per partition and system, in that order.
@@ -142,7 +143,7 @@ def dumps(results: Results) -> str:
     """Write results as JSON with one system per line, so that a diff shows the few that changed.
 
     Args:
-        results: what `collect` returned.
+        results: result of `collect`.
 
     Returns:
         The text of results.json.

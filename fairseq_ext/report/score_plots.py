@@ -24,7 +24,7 @@ def efficiency(
 
     Args:
         panels: heading -> system -> amount of labels -> `mean`, `low`, `high`, as fractions.
-        xlabel: what the amounts count.
+        xlabel: label of the axis of amounts.
         ylabel: name of the score.
 
     Returns:

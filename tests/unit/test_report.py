@@ -175,7 +175,7 @@ def test_command_writes_everything(digits_run: Path, tmp_path: Path, about: dict
     assert {path.name for path in tmp_path.iterdir()} >= {"results.json", "RESULTS.md", "report.html"}
 
 
-def test_what_is_not_there_is_said_in_a_sentence(
+def test_what_is_missing_is_named_in_a_sentence(
     digits_run: Path,
     tmp_path: Path,
     repository: Path,
@@ -200,13 +200,17 @@ def test_what_is_not_there_is_said_in_a_sentence(
         (
             "evaluate_recognition",
             f"--run {tmp_path}/run --origin real --partitions asr tpyo",
-            "tpyo expected, found asr;",
+            "no partition matches tpyo, only asr found;",
         ),
         ("evaluate_recognition", f"{one} --origin real", "nope.pt: a checkpoint expected, found no file"),
         ("evaluate_recognition", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
         ("evaluate", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
         ("evaluate", "--run nope --origin real", "nope: this run folder does not exist"),
-        ("evaluate", f"--run {tmp_path}/run --origin real --partitions tpyo", "tpyo expected, found asr;"),
+        (
+            "evaluate",
+            f"--run {tmp_path}/run --origin real --partitions tpyo",
+            "no partition matches tpyo, only asr found;",
+        ),
         ("gather_pretraining", "nope --origin real --partitions ssl", "nope: this run folder does not exist"),
         (
             "gather_pretraining",

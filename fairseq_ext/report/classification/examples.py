@@ -59,7 +59,7 @@ def _wrong_first(predictions: Predictions) -> list[int]:
     truth = predictions.scores[at, predictions.targets]
     others = predictions.scores.copy()
     others[at, predictions.targets] = -np.inf
-    # Classes that a fold was not trained on have -inf, which must sort like a very large margin.
+    # A class that a fold was not trained on has -inf: as the truth it gives the largest margin, on both sides NaN.
     margin = others.max(axis=1) - truth  # above 0: wrong
     return [int(i) for i in np.argsort(-np.nan_to_num(margin, posinf=1e9, neginf=-1e9), kind="stable")]
 

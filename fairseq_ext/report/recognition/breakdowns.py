@@ -62,6 +62,7 @@ def per_speaker(results: Results) -> Table | None:
     s = detailed(results)
     if s is None:
         return None
+    # Decoders of all seeds only, so that the columns sum over the same seeds.
     names = [name for name in decoders([s]) if s["decoders"][name]["seeds"] == s["seeds"]]
     every = of_result_type(results["systems"], RECOGNITION)
     seeds = [r for r in every if (r["system"], r["partition"]) == (s["system"], s["partition"])]

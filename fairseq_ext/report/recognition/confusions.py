@@ -22,7 +22,7 @@ def confusions(
     Args:
         references: normalised texts.
         hypotheses: normalised texts, in the same order.
-        split: how a text is split, `scoring.words` or `scoring.characters`.
+        split: function that splits a text, `scoring.words` or `scoring.characters`.
 
     Returns:
         (reference, recognised) -> count; None where the other side has an extra token. The counts add up to the errors.

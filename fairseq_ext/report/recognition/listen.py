@@ -38,7 +38,7 @@ class Transcribed:
         title: title of the system.
         decoder: decoder that made them.
         partition: partition that was recognised.
-        system: what its metrics.json holds.
+        system: contents of metrics.json.
         folder: folder of the scored system.
         transcripts: texts as written and as recognised.
         references: N normalised texts.
