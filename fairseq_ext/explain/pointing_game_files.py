@@ -95,7 +95,7 @@ def explain_all(
             find_word_times(training.data, corpus, (options.dev_split, options.split))
         )
         if (training.out / f"{stem(training.system)}-hit_rates.json").is_file() and not force:
-            yield f"{name}: explained before"
+            yield f"{name}: already explained"
         elif not times:
             yield f"{name}: no word times in {training.data} or beside the corpus, so no pointing game; see --times"
         else:

@@ -56,7 +56,7 @@ def evaluate_all(
     ):
         name = training.system.title
         if is_scored(training.out) and not force:
-            yield f"{name}: scored before"
+            yield f"{name}: already scored"
             continue
         stream = training.label or label
         trained = load_model(str(training.checkpoint), label=stream)

@@ -67,7 +67,7 @@ def gather_all(
     for training in trainings:
         name = training.system.title
         if is_scored(training.out) and not force:
-            yield f"{name}: gathered before"
+            yield f"{name}: already gathered"
         else:
             yield f"{name}: {figures(gather(training, read_checkpoint(str(training.checkpoint))))}"
 

@@ -47,7 +47,7 @@ def probe_checkpoint(
         if force or not is_scored(system.folder(scores_folder))
     }
     for system in manifests.keys() - missing.keys():
-        yield f"{system.title}: scored before"
+        yield f"{system.title}: already scored"
     if not missing:
         return
     trained = load_model(str(checkpoint))

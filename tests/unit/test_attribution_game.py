@@ -320,7 +320,7 @@ def test_explained_systems_are_skipped_unless_forced(data: Path, tmp_path: Path)
     list(explain_all([job(data, tmp_path)], load, options))
     (tmp_path / "asr-ctc_random-seed1-word9.png").touch()
     assert list(explain_all([job(data, tmp_path)], refuse, options)) == [
-        "asr/ctc_random seed 1: explained before"
+        "asr/ctc_random seed 1: already explained"
     ]
     list(explain_all([job(data, tmp_path)], load, options, force=True))
     assert not (tmp_path / "asr-ctc_random-seed1-word9.png").exists()

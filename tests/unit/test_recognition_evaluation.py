@@ -191,7 +191,7 @@ def test_a_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
     (line,) = evaluation.recognise_all(jobs, lambda _: Tones(), Options())
     assert line == "labels/1/tones seed 1: greedy: WER 0.0 %, CER 0.0 % of 7 recordings"
     (again,) = evaluation.recognise_all(jobs, lambda _: pytest.fail("loaded again"), Options())
-    assert again.endswith("scored before")
+    assert again.endswith("already scored")
     (row,) = results.read_systems(tmp_path)
     assert (row["kind"], row["partition"]) == ("recognition", "labels/1")
 

@@ -60,7 +60,7 @@ def test_metrics_are_the_last_of_the_log(trained: Path) -> None:
     ]
     assert row["hours"] == pytest.approx(sum(samples) / 8000 / 3600)
     (again,) = pretraining.gather_all(jobs, lambda _: pytest.fail("read again"))
-    assert again.endswith("gathered before")
+    assert again.endswith("already gathered")
 
 
 def test_other_partitions_are_left_alone(trained: Path) -> None:

@@ -81,7 +81,7 @@ def recognise_all(
     for training in tqdm(trainings, desc="recognise", unit="system", disable=hidden):
         name = training.system.title
         if is_scored(training.out) and not force:
-            yield f"{name}: scored before"
+            yield f"{name}: already scored"
             continue
         recognizer = load_recognizer(str(training.checkpoint))
         where = {"data": training.data, "train_log": training.log}
