@@ -90,12 +90,12 @@ class FrameGrid:
 
 @dataclass(frozen=True)
 class AttributionMap:
-    """A map of how much each frame of a clip speaks for a target.
+    """A map of how much each frame of a clip supports a target.
 
     Attributes:
         method: name of the method.
         target: name of the target.
-        values: (T,) float32; positive speaks for the target, negative against it. Units differ by method.
+        values: (T,) float32; positive supports the target, negative opposes it. Units differ by method.
         grid: times of the T frames.
         residual: error of completeness as a share of the difference of scores, for methods whose values add up to
             one; None for other methods.
@@ -121,11 +121,11 @@ class AttributionMap:
 
     @property
     def positive(self) -> NDArray[np.float32]:
-        """The values that speak for the target, others 0, (T,)."""
+        """The values that support the target, others 0, (T,)."""
         return np.maximum(self.values, 0)
 
     @property
     def peak_s(self) -> float | None:
-        """Time of the largest value, s; None when nothing speaks for the target."""
+        """Time of the largest value, s; None when nothing supports the target."""
         peak = int(self.values.argmax())
         return float(self.grid.centres_s(len(self.values))[peak]) if self.values[peak] > 0 else None

@@ -212,7 +212,7 @@ def _over_time(
 def _heading(found: AttributionMap, true_span_s: tuple[float, float] | None) -> str:
     name = NAMES.get(found.method, found.method)
     if found.peak_s is None:
-        return f"{name}: nothing speaks for it"
+        return f"{name}: nothing supports it"
     if true_span_s is None:
         return f"{name}: peak at {found.peak_s:.2f} s"
     start, end = true_span_s
@@ -240,7 +240,7 @@ def _bands(axes: Axes, clip: Spectrogram, found: AttributionMap) -> None:
 
 def _legend(figure: Figure, has_span: bool) -> None:
     handles = [
-        mpl.patches.Patch(color=HEAT, alpha=0.6, label="speaks for the target, share of the row's peak"),
+        mpl.patches.Patch(color=HEAT, alpha=0.6, label="supports the target, share of the row's peak"),
         mpl.lines.Line2D([], [], color=INK, marker="v", linestyle="", label="peak"),
     ]
     if has_span:
