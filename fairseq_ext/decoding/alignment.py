@@ -166,6 +166,7 @@ def aligned_words(spans: Sequence[TokenSpan], symbols: Sequence[str]) -> list[Al
 def _timed_word(word: AlignedWord, hop_s: float, start_s: float) -> TimedWord:
     spans = word.spans
     num_frames = sum(span.end - span.start for span in spans)
+    # min: in half precision, rounding may give ln p slightly above 0
     return TimedWord(
         word.text,
         start_s + spans[0].start * hop_s,

@@ -118,7 +118,7 @@ def _numbered_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
                 text = line.decode("utf-8").strip(" \t\r\n")
             except UnicodeDecodeError as error:
                 raise ValueError(
-                    f"{path}:{number}: UTF-8 text expected, found {error}; convert it with iconv"
+                    f"{path}:{number}: not UTF-8 text ({error}); convert the file with iconv"
                 ) from error
             if text:
                 yield number, text
@@ -185,7 +185,7 @@ def _read_section(
 
 def _add_word(word: str, number: int, ids: dict[str, int]) -> None:
     if word in ids:
-        raise ValueError(f"{word!r} again")
+        raise ValueError(f"{word!r} occurs twice")
     ids[word] = number
     if word == "<UNK>":  # the name of SRILM's -map-unk in some recipes
         ids[UNKNOWN] = number
@@ -200,11 +200,13 @@ def _add_unknown(ids: dict[str, int], unigrams: _Section) -> None:
 
 def _model(words: list[str], sections: list[_Section], path: str | os.PathLike[str]) -> NgramModel:
     trie = Trie(len(words))
+    # Both arrays start with the root, whose values are not used.
     log_prob: list[Floats] = [np.zeros(1)]
     backoff: list[Floats] = [np.zeros(1)]
     for k, section in enumerate(sections, 1):
         rows = np.array(section.ids, dtype=np.int64).reshape(-1, k)
         nodes = _add_rows(trie, rows, words, path)
+        # Nodes are sorted by context and word; the lines of the file may have any order.
         place = np.empty(len(nodes), dtype=np.int64)
         place[nodes - trie.starts[-2]] = np.arange(len(nodes))
         log_prob.append(np.array(section.log10_prob)[place] * _LN_10)
@@ -220,12 +222,12 @@ def _add_rows(trie: Trie, rows: Ints, words: list[str], path: str | os.PathLike[
     if len(lost):
         shown = " ".join(words[i] for i in rows[lost[0]])
         raise ValueError(
-            f"{path}: the first {k - 1} words of every {k}-gram expected as an n-gram of their own, found {shown!r} "
-            "without; make the file again without pruning contexts"
+            f"{path}: the first {k - 1} words of the {k}-gram {shown!r} are not in the file as an n-gram; make it "
+            "again without pruning contexts"
         )
     nodes = trie.add_level(parents, rows[:, -1])
     if len(np.unique(nodes)) != len(nodes):
         first = int(np.argmax(np.bincount(nodes)[nodes] > 1))
         shown = " ".join(words[i] for i in rows[first])
-        raise ValueError(f"{path}: unique {k}-grams expected, found {shown!r} again; get the file again")
+        raise ValueError(f"{path}: the {k}-gram {shown!r} occurs twice; get the file again")
     return nodes

@@ -60,6 +60,7 @@ class Beam:
         total = self.log_prob
         of_last = frame[self._rows, self._last]
         parents, has_parent = self._find_parents()
+        # Before the masses are overwritten below: an extension starts from those of the frame before.
         grown = self._grow(total, tokens, values, parents, has_parent) if tokens.shape[1] else None
         # A hypothesis gets from its parent the alignments that emit its last symbol in this frame.
         before = np.where(
@@ -85,6 +86,7 @@ class Beam:
         repeats = tokens[:, None, :] == self._last[:, :, None]  # (B, K, N)
         # The same symbol again extends a prefix only after a blank.
         grown: Floats = values[:, None, :] + np.where(repeats, self._blank[:, :, None], total[:, :, None])
+        # A parent extended by the last symbol of hypothesis k is hypothesis k, which gets this mass in `step`.
         b, k, n = np.nonzero(repeats & has_parent[:, :, None])
         grown[b, parents[b, k], n] = -np.inf
         return grown
@@ -102,10 +104,12 @@ class Beam:
                 bonus = bonus + np.where(ends[:, None, :], word_end[0][:, :, None], 0.0)
             scored = grown + bonus
         scores = np.concatenate([kept, scored.reshape(num, -1)], 1)
+        # The K best of K + K * N, unsorted.
         best = np.argpartition(scores, size * width, axis=1)[:, size * width :]
         is_new = best >= size
         sources = np.where(is_new, (best - size) // width, best)
         added = np.where(is_new, tokens[self._rows, (best - size) % width], NO_TOKEN)
+        # Kept hypotheses read entry 0 here, which `_replace` ignores.
         masses = grown.reshape(num, -1)[self._rows, np.maximum(best - size, 0)]
         self._replace(sources, added, masses, np.isneginf(scores[self._rows, best]))
         if self.fusion is not None:

@@ -197,6 +197,7 @@ class BeamSearch:
             if np.isneginf(ctc[k]):
                 break
             text = text_of(prefixes[k], self.symbols)
+            # The likeliest spelling comes first and keeps its tokens; all of them have the same words, so one bonus.
             tokens, mass, _ = joined.get(text, (tuple(prefixes[k]), -np.inf, 0.0))
             joined[text] = tokens, float(np.logaddexp(mass, ctc[k])), float(bonus[k])
         ranked = sorted(joined.items(), key=lambda item: -(item[1][1] + item[1][2]))

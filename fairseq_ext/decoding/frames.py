@@ -47,7 +47,7 @@ def thin_out(
         log_probs: ln p, (B, T, V).
         lengths: number of valid frames, (B,).
         min_token_log_prob: symbols of lower ln p are not tried in a frame, unless one beats the blank.
-        skip_blank_prob: of a run of frames with a likelier blank, only the first is kept.
+        skip_blank_prob: runs of frames with a likelier blank are cut to their first frame.
 
     Returns:
         The pruned frames, on the CPU.
@@ -55,6 +55,7 @@ def thin_out(
     frames, skipped = _without_silence(log_probs, valid_frames(log_probs, lengths), skip_blank_prob)
     values, tokens = frames[..., NUM_SPECIAL:].sort(-1, descending=True)
     enough = values >= min_token_log_prob
+    # Where no symbol reaches the limit, the best one may still beat the blank, and stays.
     enough[..., 0] |= values[..., 0] > frames[..., BLANK]
     values.masked_fill_(~enough, -math.inf)
     widths: list[int] = (values > -math.inf).sum(-1).amax(0).tolist()  # (F,)
@@ -75,8 +76,10 @@ def _without_silence(log_probs: Tensor, valid: Tensor, skip_blank_prob: float) -
     # The first frame of a run is kept: it separates a symbol from its repetition.
     repeated = silent & torch.nn.functional.pad(silent, (1, 0))[:, :-1]
     kept = valid & ~repeated
+    # A stable sort moves the kept frames to the front, in order.
     order = torch.argsort(~kept, dim=1, stable=True)[:, : int(kept.sum(1).max())]  # (B, F)
     frames = log_probs.gather(1, order[..., None].expand(-1, -1, log_probs.shape[2])).double()
+    # Padding is a certain blank, which leaves the texts of shorter utterances and their ln p as they are.
     ended = ~kept.gather(1, order)
     frames.masked_fill_(ended[..., None], -math.inf)
     frames[..., BLANK].masked_fill_(ended, 0.0)
@@ -105,7 +108,7 @@ def check(log_probs: Tensor, lengths: Tensor, symbols: Sequence[str]) -> None:
         )
     if len(symbols) <= NUM_SPECIAL:
         raise ValueError(
-            f"CTC: symbols after the {NUM_SPECIAL} special ones expected, found {list(symbols)}; put them first"
+            f"CTC: {list(symbols)} has no symbols after the {NUM_SPECIAL} special ones; give the symbols of the model"
         )
     if lengths.shape != log_probs.shape[:1] or not bool(
         ((lengths >= 0) & (lengths <= log_probs.shape[1])).all()
@@ -116,7 +119,7 @@ def check(log_probs: Tensor, lengths: Tensor, symbols: Sequence[str]) -> None:
         )
     # NaN fails the comparison, too; in half precision, rounding may give values slightly above 0.
     if not bool(((log_probs <= 0.01).all(-1) | ~valid_frames(log_probs, lengths)).all()):
-        raise ValueError("CTC: ln p expected, found values above 0 or NaN; apply log_softmax to the logits")
+        raise ValueError("CTC: log_probs has values above 0 or NaN; apply log_softmax to the logits")
 
 
 def valid_frames(log_probs: Tensor, lengths: Tensor) -> Tensor:

@@ -60,10 +60,7 @@ class Lexicon:
 def _spelling(symbol: str) -> str:
     letters = symbol.removeprefix(WORD_START)
     if WORD_START in letters:
-        raise ValueError(
-            f"symbol {symbol!r}: a piece of one word expected, found several; train the pieces with "
-            "split_by_whitespace"
-        )
+        raise ValueError(f"symbol {symbol!r} spans several words; train the pieces with split_by_whitespace")
     return "" if symbol == WORD_END else letters
 
 
@@ -81,8 +78,8 @@ def _word_trie(lm: NgramModel, letters: dict[str, int]) -> tuple[Trie, Ints]:
     ids = [i for i, word in enumerate(lm.words) if word not in specials and known >= set(word)]
     if not ids:
         raise ValueError(
-            f"language model: words of the letters {''.join(letters)!r} expected, found {list(lm.words[3:8])}...; "
-            "normalise the text of the model as that of the recogniser"
+            f"language model: the recogniser's letters {''.join(letters)!r} spell none of its words, such as "
+            f"{list(lm.words[3:8])}; normalise the text of the model as that of the recogniser"
         )
     spelled = _padded([[letters[letter] for letter in lm.words[i]] for i in ids])  # (N, L)
     trie, nodes = Trie(len(letters)), np.zeros(len(ids), dtype=np.int64)
@@ -143,6 +140,7 @@ class WordFusion:
         context = np.take_along_axis(self._context, sources, 1)
         spelled = np.take_along_axis(self._spelled, sources, 1)
         if word_end is not None:
+            # NO_TOKEN is -1 and would read the last symbol.
             ended = self.lexicon.ends_word[tokens] & (tokens != NO_TOKEN)
             bonus = np.where(ended, bonus + np.take_along_axis(word_end[0], sources, 1), bonus)
             context = np.where(ended, np.take_along_axis(word_end[1], sources, 1), context)

@@ -77,13 +77,15 @@ def _read(texts: Iterable[str]) -> tuple[list[str], Ints, Ints]:
         words = text.split()
         if found := [word for word in words if word in specials]:
             raise ValueError(
-                f"text {number}: no {found[0]!r} expected, since it is a special word; normalise it away"
+                f"text {number} contains {found[0]!r}, a special word of language models; remove it from the texts"
             )
         if words:
+            # 1 and 2 are <s> and </s>, as in `specials`
             tokens += [1, *(ids.setdefault(word, len(ids)) for word in words), 2]
             ends += [len(tokens)] * (len(words) + 2)
     if not tokens:
-        raise ValueError("language model: text expected, found none; give the training transcripts")
+        raise ValueError("language model: the texts have no words; give the training transcripts")
+    # Sorted, so that the model does not depend on the order of the texts.
     vocabulary = specials + sorted(list(ids)[len(specials) :])
     place = {word: i for i, word in enumerate(vocabulary)}
     renumber = np.array([place[word] for word in ids])
@@ -103,6 +105,7 @@ def _count(words: list[str], ids: Ints, ends: Ints, order: int) -> tuple[Trie, l
             nodes = start + ids
         else:
             nodes = trie.add_level(shorter[at], ids[at + k - 1])
+        # The (k-1)-gram one position on is the n-gram without its first word.
         orders.append(_order(trie, start, nodes, shorter[at + 1], ids[at] == 1))
         shorter = np.full(len(ids) + 1, NO_NODE, dtype=np.int64)
         shorter[at] = nodes
@@ -124,6 +127,7 @@ def _estimate(words: list[str], trie: Trie, orders: list[_Order]) -> tuple[Float
     prob = np.ones(trie.num_nodes)
     backoff = np.ones(trie.num_nodes)
     prob[0] = 1 / (len(words) - 1)  # the uniform distribution: all words but <s>
+    # From unigrams up: each order is interpolated with the next shorter one.
     for k, order in enumerate(orders, 1):
         counts = order.counts if k == len(orders) else _left_contexts(order, orders[k])
         if k == 1:

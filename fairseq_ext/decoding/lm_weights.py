@@ -64,6 +64,6 @@ def read_lm_weights(checkpoint: Path, lm: Path) -> LmWeights | None:
         return weights if found["lm"] == lm.name else None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path}: lm, alpha, beta and unk_score expected, found {error}; remove the file, or score the recogniser "
-            "again, which writes it"
+            f"{path} is damaged: it must hold lm, alpha, beta and unk_score ({error!r}); remove the file, or score the "
+            "recogniser again, which writes it"
         ) from error

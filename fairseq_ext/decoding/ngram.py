@@ -68,11 +68,13 @@ class NgramModel:
         self.trie, self.log_prob, self.backoff = trie, log_prob, backoff
         self.unknown = self.ids[UNKNOWN]
         self._suffix = np.zeros(trie.num_nodes, dtype=np.int64)
+        # Level by level: the suffixes of a level are found through those of the level above.
         for level in range(2, trie.num_levels + 1):
             parents, last = trie.level(level)
             nodes, _ = self._longest(self._suffix[parents], last)
             self._suffix[trie.starts[level] : trie.starts[level + 1]] = nodes
         self._state = np.arange(trie.num_nodes)
+        # The longest n-grams are no contexts: the state after one is its suffix.
         deepest = slice(trie.starts[-2], None)
         self._state[deepest] = self._suffix[deepest]
 

@@ -75,7 +75,7 @@ class Trie:
         Returns:
             Children, `NO_NODE` where there is none.
         """
-        keys = nodes * self.num_symbols + symbols
+        keys = nodes * self.num_symbols + symbols  # below 0 from NO_NODE, so that no edge matches
         if not len(self._keys):
             return np.full(keys.shape, NO_NODE, dtype=np.int64)
         ranks = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)

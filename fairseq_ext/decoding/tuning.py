@@ -90,13 +90,13 @@ def tune(
             of references differs from that of the hypotheses.
     """
     if search.lexicon is None:
-        raise ValueError("tuning: a search with a language model expected, found none; pass lm=")
+        raise ValueError("tuning: the search has no language model; pass lm= to BeamSearch")
     grid = grid or Grid()
     if not (grid.alphas and grid.betas and grid.unk_scores):
-        raise ValueError(f"tuning: a value of each weight expected, found {grid}; give a grid")
+        raise ValueError(f"tuning: a weight has no value to try in {grid}; give one or more of each")
     texts = list(references)
     if not any(text.split() for text in texts):
-        raise ValueError("tuning: reference words expected, found none; give the development transcripts")
+        raise ValueError("tuning: the references have no words; give the development transcripts")
     axes = (sorted(grid.alphas), sorted(grid.betas), sorted(grid.unk_scores, reverse=True))
     trials: dict[_Place, Trial] = {}
     places: list[_Place] = list(

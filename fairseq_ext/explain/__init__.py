@@ -3,7 +3,7 @@
 Maps:
 maps.py             the times of a network's frames, and a map of values over them (numpy only)
 targets.py          what is explained: tokens on their aligned frames, a whole transcript, a class
-network.py          the network under study: how to call it, the layer to look at, gradients there
+network.py          the network under study: how to call it, the layer of its maps, gradients there
 cam.py              HiRes-CAM (the default) and Grad-CAM
 integrated.py       integrated gradients (captum) over the waveform, a layer, or time and frequency
 occlusion.py        score lost when a stretch of time is covered

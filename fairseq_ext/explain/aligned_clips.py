@@ -94,15 +94,14 @@ def read_clips(
     chosen = choose_utterances(speech.utterances, times, max_utterances)
     if not chosen:
         raise ValueError(
-            f"{data}/{split}: utterances with word times expected, found none of {len(speech.utterances)}; hand in the "
-            "times of this split"
+            f"{data}/{split}: none of {len(speech.utterances)} utterances has word times; give the times of this split"
         )
     recognizer.model.to(device).eval()
     clips = list(_aligned(recognizer, speech, units, times, chosen, device))
     if not clips:
         raise ValueError(
-            f"{data}/{split}: recordings that can be read and aligned expected, found none of {len(chosen)}; run "
-            "fairseq-ext check, and compare the recogniser's symbols with the labels"
+            f"{data}/{split}: none of {len(chosen)} recordings can be read and aligned; run fairseq-ext check, and "
+            "compare the recogniser's symbols with the labels"
         )
     return clips
 
@@ -119,6 +118,7 @@ def choose_utterances(utterances: Sequence[Utterance], times: WordTimes, at_most
         Positions of the utterances.
     """
     position = {u.id: i for i, u in enumerate(utterances)}
+    # A fixed seed: all recognisers are scored on the same recordings.
     order = np.random.default_rng(0).permutation(len(utterances))
     known = [utterances[i] for i in order if utterances[i].id in times]
     in_turn = filter(None, chain.from_iterable(zip_longest(*by_speaker(known).values())))
@@ -188,5 +188,5 @@ def _check_words(name: str, words: Sequence[AlignedWord], known: dict[int, Spoke
         if found != spoken.word:
             raise ValueError(
                 f"word times of {name}, word {number}: {found!r} of the transcript expected, found {spoken.word!r}; "
-                "hand in the times of this corpus"
+                "give the times of this corpus"
             )

@@ -83,18 +83,19 @@ class FrameGrid:
         Returns:
             T, at least 0; networks differ from it by a frame or two.
         """
+        # 1e-6: rounding must not cost a clip of whole steps its last frame.
         steps = (duration_s - 2 * self.first_centre_s) / self.step_s
         return max(0, math.floor(steps + 1e-6) + 1)
 
 
 @dataclass(frozen=True)
 class AttributionMap:
-    """A map of how much each frame of a clip speaks for a target.
+    """A map of how much each frame of a clip supports a target.
 
     Attributes:
         method: name of the method.
         target: name of the target.
-        values: (T,) float32; positive speaks for the target, negative against it. Units differ by method.
+        values: (T,) float32; positive supports the target, negative opposes it. Units differ by method.
         grid: times of the T frames.
         residual: error of completeness as a share of the difference of scores, for methods whose values add up to
             one; None for other methods.
@@ -115,16 +116,16 @@ class AttributionMap:
             raise ValueError(
                 f"{self.method} of {self.target!r}: expected finite values (T,), T > 0, found shape "
                 f"{self.values.shape} with {int((~np.isfinite(self.values)).sum())} that are not finite; "
-                "look at the network's output for this clip"
+                "inspect the network's output for this clip"
             )
 
     @property
     def positive(self) -> NDArray[np.float32]:
-        """The values that speak for the target, others 0, (T,)."""
+        """The values that support the target, others 0, (T,)."""
         return np.maximum(self.values, 0)
 
     @property
     def peak_s(self) -> float | None:
-        """Time of the largest value, s; None when nothing speaks for the target."""
+        """Time of the largest value, s; None when nothing supports the target."""
         peak = int(self.values.argmax())
         return float(self.grid.centres_s(len(self.values))[peak]) if self.values[peak] > 0 else None

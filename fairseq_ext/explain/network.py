@@ -1,4 +1,4 @@
-"""The network under study: how to call it, the layer to look at, and gradients there.
+"""The network under study: how to call it, the layer of its maps, and gradients there.
 
 Legend: B clips, S samples, T frames of the layer, D its width, V vocabulary, C classes.
 """
@@ -20,7 +20,7 @@ FRAME_SLACK = 2
 
 
 class Forward(Protocol):
-    """Maps clips of one length to the network's output."""
+    """A function from clips of one length to the network's output."""
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """Map waveforms (B, S) to log probabilities (B, T, V) of a CTC network, or logits (B, C)."""
@@ -81,12 +81,12 @@ class Network:
         check_waveform(waveform)
         seen: list[Tensor] = []
 
-        def look(output: Tensor) -> Tensor:
+        def keep(output: Tensor) -> Tensor:
             seen.append(output.detach())
             return output
 
         with torch.no_grad():
-            self._run(waveform, look)
+            self._run(waveform, keep)
         return self.frames_first(seen[0])
 
     def layer_gradients(self, waveform: Tensor, targets: Sequence[Target]) -> tuple[Tensor, list[Tensor]]:
@@ -105,6 +105,7 @@ class Network:
         # below the layer is kept for the backward passes.
         leaf = self.frames_first(activations).clone().requires_grad_()
         with torch.enable_grad():
+            # A clone, because the next module may work in place, which a leaf does not allow.
             output = self._run(waveform, lambda _: leaf.clone())
             gradients = [score_gradient(target(output), leaf, target) for target in targets]
         return activations[0], [self.frames_first(gradient)[0] for gradient in gradients]
@@ -152,7 +153,7 @@ class Network:
         return output
 
     def frames_first(self, values: Tensor) -> Tensor:
-        """Bring values of the layer's shape to (B, T, D), or back.
+        """Convert values of the layer's shape to (B, T, D), or back.
 
         Args:
             values: (B, T, D) or (B, D, T), as the layer returns.

@@ -109,6 +109,7 @@ def occlusions(
         scores.append(_scores(network.output(filler + (waveform - filler) * keep), targets))  # (B, S) in
     lost = (_scores(network.output(waveform), targets) - torch.cat(scores)).cpu().numpy()  # (W, targets)
     grid = FrameGrid(step / network.sample_rate_hz, step / network.sample_rate_hz / 2)
+    # k windows cover each cell, and N + k - 1 losses give N means of k.
     mean = np.full(per_window, 1 / per_window)
     values = [np.convolve(row, mean, mode="valid").astype(np.float32) for row in lost.T]  # (N,) each
     return [AttributionMap("occlusion", t.name, v, grid) for t, v in zip(targets, values, strict=True)]

@@ -39,8 +39,8 @@ NAMES = {
 RANGE_DB = 60.0
 TICKS_HZ = (250, 1000, 4000)
 TRUE, HEAT = COLOURS[0], COLOURS[3]
-# From transparent to a strong colour: the spectrogram below stays readable.
 DASHES: Any = {"linestyle": (0, (4, 2)), "linewidth": 1.4}
+# From transparent to a strong colour: the spectrogram below stays readable.
 HEATMAP = mpl.colors.LinearSegmentedColormap.from_list(
     "heat", [(*mpl.colors.to_rgb(HEAT), a) for a in (0.0, 0.85)]
 )
@@ -151,7 +151,7 @@ def _lanes(
     true_span_s: tuple[float, float] | None,
     width: float,
 ) -> None:
-    """Draw labels as boxes with text, one lane per kind of label; `width` is that of the figure in inches."""
+    """Draw labels as boxes with text, one lane per type of label; `width` is that of the figure in inches."""
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelbottom=False)
@@ -196,6 +196,7 @@ def _over_time(
     axes: Axes, clip: Spectrogram, found: AttributionMap, true_span_s: tuple[float, float] | None
 ) -> None:
     """Draw the map as colour over the whole height, as a curve, and its peak."""
+    # 1e-30: a map without positive values stays 0.
     values = found.positive / max(float(found.positive.max()), 1e-30)
     num_bands, size = len(clip.centres_hz), len(values)
     left = found.grid.first_centre_s - found.grid.step_s / 2
@@ -211,7 +212,7 @@ def _over_time(
 def _heading(found: AttributionMap, true_span_s: tuple[float, float] | None) -> str:
     name = NAMES.get(found.method, found.method)
     if found.peak_s is None:
-        return f"{name}: nothing speaks for it"
+        return f"{name}: nothing supports it"
     if true_span_s is None:
         return f"{name}: peak at {found.peak_s:.2f} s"
     start, end = true_span_s
@@ -239,7 +240,7 @@ def _bands(axes: Axes, clip: Spectrogram, found: AttributionMap) -> None:
 
 def _legend(figure: Figure, has_span: bool) -> None:
     handles = [
-        mpl.patches.Patch(color=HEAT, alpha=0.6, label="speaks for the target, share of the row's peak"),
+        mpl.patches.Patch(color=HEAT, alpha=0.6, label="supports the target, share of the row's peak"),
         mpl.lines.Line2D([], [], color=INK, marker="v", linestyle="", label="peak"),
     ]
     if has_span:

@@ -183,8 +183,8 @@ def _score(
 ) -> MethodScore:
     everything = _pointing(maps, clips, settings.tolerance_s)
     recognised = [word.is_recognised for word in words_of(clips)]
-    of_heard = _pointing(maps, clips, settings.tolerance_s, recognised) if any(recognised) else None
-    return MethodScore(layer, everything, of_heard, randomised)
+    of_recognised = _pointing(maps, clips, settings.tolerance_s, recognised) if any(recognised) else None
+    return MethodScore(layer, everything, of_recognised, randomised)
 
 
 def words_of(clips: Sequence[Clip]) -> list[Word]:
@@ -272,7 +272,8 @@ def alignment_maps(network: Network, clips: Sequence[Clip]) -> list[AttributionM
 
 def _alignment_map(network: Network, word: Word, duration_s: float) -> AttributionMap:
     start, end = word.aligned.spans[0].start, word.aligned.spans[-1].end
+    # max: a network may have a frame or two more than its grid
     values = np.zeros(max(end, network.grid.num_frames(duration_s)), dtype=np.float32)
     values[start:end] = 1.0
-    values[(start + end - 1) // 2] = 1.001
+    values[(start + end - 1) // 2] = 1.001  # the peak; too little to change the share inside
     return AttributionMap(ALIGNMENT, word.target.name, values, network.grid)

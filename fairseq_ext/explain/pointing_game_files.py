@@ -95,7 +95,7 @@ def explain_all(
             find_word_times(training.data, corpus, (options.dev_split, options.split))
         )
         if (training.out / f"{stem(training.system)}-hit_rates.json").is_file() and not force:
-            yield f"{name}: explained before"
+            yield f"{name}: already explained"
         elif not times:
             yield f"{name}: no word times in {training.data} or beside the corpus, so no pointing game; see --times"
         else:
@@ -163,8 +163,8 @@ def explain_system(
     """
     if options.split == options.dev_split:
         raise ValueError(
-            f"{training.data}/{options.split}: another split to choose the layer on expected, found the scored "
-            "one; name a development split"
+            f"{training.data}/{options.split}: the layer cannot be chosen on the split that is scored; name a "
+            "development split"
         )
     known = read_word_times(times)
     dev, test = (
@@ -195,6 +195,7 @@ def _write_examples(
     training: FinishedTraining, network: Network, game: Game, test: Sequence[Clip], settings: Settings
 ) -> None:
     name = stem(training.system)
+    # An earlier game may have had more examples.
     for stale in training.out.glob(f"{name}-word*"):
         stale.unlink()
     clips = [clip for clip in test for _ in clip.words]
@@ -254,6 +255,7 @@ def _examples(game: Game, test: Sequence[Clip], settings: Settings) -> Iterator[
 
 def _fewer_colours(content: bytes) -> bytes:
     pillow = import_optional("PIL.Image")
+    # Without dithering, whose noise compresses badly.
     image = pillow.open(io.BytesIO(content)).convert("RGB").quantize(NUM_COLOURS, dither=pillow.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)

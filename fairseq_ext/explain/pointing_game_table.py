@@ -97,12 +97,12 @@ def _cells(method: str, score: MethodScore) -> list[str]:
 
 def _about_hits(game: Game, played: Played) -> list[str]:
     alone = game.scores[ALIGNMENT]
-    num_heard = alone.heard.num_cases if alone.heard else 0
+    num_recognised = alone.heard.num_cases if alone.heard else 0
     return [
         f"A hit: the word's map peaks where the word was spoken, {1000 * played.tolerance_s:g} ms of tolerance at "
         f"either side; {played.size}, over whom the intervals are.",
         f"Chance: {tables.percent(alone.words.chance)} %.",
-        f"Greedy decoding finds {num_heard} of the words.",
+        f"Greedy decoding finds {num_recognised} of the words.",
         *(
             f"{NAMES[method]} finds nothing for {score.words.num_flat} of the words, which count as missed."
             for method, score in game.scores.items()

@@ -108,8 +108,8 @@ def _inside(found: AttributionMap, span_s: Span, tolerance_s: float) -> NDArray[
     start, end = span_s
     if not 0 <= start < end:
         raise ValueError(
-            f"pointing game, {found.target!r}: expected 0 <= start < end, found {start} s and {end} s; look at the "
-            "boundaries"
+            f"pointing game, {found.target!r}: expected 0 <= start < end, found {start} s and {end} s; correct "
+            "the boundaries"
         )
     centres = found.grid.centres_s(len(found.values))
     return (centres >= start - tolerance_s) & (centres <= end + tolerance_s)

@@ -64,14 +64,14 @@ def tokens_of(text: str, symbols: Sequence[str]) -> list[int]:
     """
     if are_pieces(symbols):
         raise ValueError(
-            "transcript: a recogniser of characters expected, found one of pieces; leave the text out"
+            "transcript: a text cannot be aligned by a recogniser of SentencePiece pieces; leave the text out"
         )
     number = {symbol: i for i, symbol in enumerate(symbols)}
     units = to_characters(text)
     if unknown := sorted(set(units) - set(number)):
         raise ValueError(
-            f"transcript {text!r}: characters of the recogniser expected, found {unknown}; write it as in training, "
-            "e.g. in lower case and without punctuation"
+            f"transcript {text!r}: the recogniser has no symbol for {unknown}; write the text as in training, e.g. "
+            "in lower case and without punctuation"
         )
     return [number[unit] for unit in units]
 
@@ -89,7 +89,7 @@ def draw_word(
     """Draw the explanation of a word or character of a recording.
 
     Args:
-        network: recogniser, with the layer to look at.
+        network: recogniser, with the layer of the maps.
         samples: recording at the network's sample rate, (S,).
         symbols: V symbols of the recogniser.
         target: `word:N` or `char:N`, see `parse_target`.
@@ -126,7 +126,7 @@ def draw_class(
     """Draw the explanation of a class of a recording.
 
     Args:
-        network: classifier, with the layer to look at.
+        network: classifier, with the layer of the maps.
         samples: recording at the network's sample rate, (S,).
         labels: class names in the order of the network's outputs.
         target: `class:NAME`.
@@ -142,7 +142,7 @@ def draw_class(
     _, name = parse_target(target)
     if name not in labels:
         raise ValueError(
-            f"target {target!r}: a class among {list(labels)} expected, found {name!r}; name one of them"
+            f"target {target!r}: the classifier has no class {name!r}; name one of {list(labels)}"
         )
     waveform = _waveform(samples, network, device)
     probabilities = network.output(waveform)[0].softmax(0)
@@ -188,7 +188,9 @@ def _pick(words: Sequence[AlignedWord], target_type: str, which: str) -> TokenTa
     number = int(which)
     if not 1 <= number <= len(found):
         listed = ", ".join(f"{i} {target.name}" for i, target in enumerate(found, 1)) or "none"
-        raise ValueError(f"target {target_type}:{number}: one of these expected: {listed}; choose its number")
+        raise ValueError(
+            f"target {target_type}:{number} does not exist; give the number of one of these: {listed}"
+        )
     return found[number - 1]
 
 

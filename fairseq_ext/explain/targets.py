@@ -47,7 +47,7 @@ class TokenTarget:
     def __post_init__(self) -> None:
         """Check that there is a token."""
         if not self.spans:
-            raise ValueError(f"target {self.name!r}: expected a token or more, found none; pick its tokens")
+            raise ValueError(f"target {self.name!r} has no tokens; give the span of one or more")
 
     def __call__(self, output: Tensor) -> Tensor:
         """Score log probabilities.
@@ -95,7 +95,12 @@ class TranscriptTarget:
         tokens = torch.tensor([self.tokens] * size, device=output.device)  # (B, U)
         frames, lengths = torch.full((size,), num_frames), torch.full((size,), len(self.tokens))
         loss = nn.functional.ctc_loss(
-            output.transpose(0, 1), tokens, frames, lengths, blank=BLANK, reduction="none"
+            output.transpose(0, 1),  # (T, B, V)
+            tokens,
+            frames,
+            lengths,
+            blank=BLANK,
+            reduction="none",
         )
         return -loss
 
@@ -124,7 +129,7 @@ class ClassTarget:
         if output.ndim != 2 or not 0 <= self.index < output.shape[1]:
             raise ValueError(
                 f"class {self.name!r}: expected logits (B, C) with C > {self.index}, found shape "
-                f"{tuple(output.shape)}; hand in the classifier's logits"
+                f"{tuple(output.shape)}; pass the classifier's logits"
             )
         return output[:, self.index]
 

@@ -58,7 +58,7 @@ def read_word_times(paths: Iterable[Path]) -> WordTimes:
         first, *rest = next(lines, "").split("\t")
         if first not in NAMES or tuple(rest) != COLUMNS:
             raise ValueError(
-                f"{path}:1: the columns id (or clip), {', '.join(COLUMNS)} expected, found {[first, *rest]}; hand in "
+                f"{path}:1: the columns id (or clip), {', '.join(COLUMNS)} expected, found {[first, *rest]}; give "
                 "a file of word times"
             )
         for number, line in enumerate(lines, 2):
@@ -72,9 +72,13 @@ def _parse(line: str, where: str) -> tuple[str, int, SpokenWord]:
     try:
         found = int(number), SpokenWord(word, float(start), float(end))
     except ValueError as error:
-        raise ValueError(f"{where}: a number and two times expected, found {line!r}; {error}") from error
+        raise ValueError(
+            f"{where}: a number and two times expected, found {line!r} ({error}); write the file again"
+        ) from error
     if not (0 <= found[1].start_s < found[1].end_s < math.inf and found[0] >= 0):
-        raise ValueError(f"{where}: 0 <= start_s < end_s expected, found {start} and {end}; make it again")
+        raise ValueError(
+            f"{where}: 0 <= start_s < end_s expected, found {start} and {end}; write the file again"
+        )
     return name, *found
 
 

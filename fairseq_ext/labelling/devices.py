@@ -38,8 +38,8 @@ def choose_device(device: str, num_gpus: int) -> str:
     if device == "cpu" or (device == "auto" and not num_gpus):
         return "cpu"
     own = f"cuda:{gpu_of_worker(num_gpus)}"
-    kind, _, index = (own if device in {"auto", "cuda"} else device).partition(":")
-    if kind != "cuda" or not index.isdecimal():
+    device_type, _, index = (own if device in {"auto", "cuda"} else device).partition(":")
+    if device_type != "cuda" or not index.isdecimal():
         raise ValueError(f"device: cpu, cuda, cuda:N or auto expected, found {device!r}; change the device")
     if int(index) >= num_gpus:
         raise ValueError(

@@ -127,7 +127,7 @@ class Engine(Protocol):
             B hypotheses, None for windows that were skipped.
 
         Raises:
-            ValueError: for a language that the engine does not know.
+            ValueError: for a language that the engine cannot transcribe.
         """
         ...
 
@@ -161,4 +161,4 @@ def check_windows(windows: Sequence[Waveform]) -> None:
                 "cut it at its silences (labelling.speech)"
             )
     if not len(windows):
-        raise ValueError("windows: 1 or more expected, found none; skip the call for an empty batch")
+        raise ValueError("windows: the batch is empty; skip the call")

@@ -3,7 +3,7 @@
 Defaults are Whisper's thresholds (Radford et al. 2022, section 4.5) where it has one; the others accept the sentences
 of mTEDx in four languages and reject loops and hallucinations.
 
-A new filter is a field of `FilterSettings`, a line of `REASONS`, and a line of `_on_language`, `_on_sound` or
+A new filter is a field of `FilterSettings`, a line of `REASONS`, and a line of `_on_language`, `_on_audio` or
 `_on_text`.
 """
 
@@ -130,7 +130,7 @@ def judge(label: ClipLabel, of_video: Vote | None, settings: FilterSettings) -> 
     """
     if label.state != LABELLED:
         return label.state
-    return _on_language(label, of_video, settings) or _on_sound(label, settings) or _on_text(label, settings)
+    return _on_language(label, of_video, settings) or _on_audio(label, settings) or _on_text(label, settings)
 
 
 def _on_language(label: ClipLabel, of_video: Vote | None, settings: FilterSettings) -> str | None:
@@ -144,7 +144,7 @@ def _on_language(label: ClipLabel, of_video: Vote | None, settings: FilterSettin
     return None
 
 
-def _on_sound(label: ClipLabel, settings: FilterSettings) -> str | None:
+def _on_audio(label: ClipLabel, settings: FilterSettings) -> str | None:
     if label.no_speech_prob is not None and label.no_speech_prob > settings.max_no_speech_prob:
         return "no_speech"
     if label.speech_s < settings.min_speech_share * label.duration_s:

@@ -11,7 +11,7 @@ from .signals import characters_per_second, loop_score
 from .table import LABELLED, NO_SPEECH, OTHER_LANGUAGE, ClipLabel
 
 NUM_LANGUAGES = 5  # the likeliest ones are kept in the table
-_MIN_PROBABILITY = 1e-8
+_MIN_PROBABILITY = 1e-8  # instead of 0, which has no logarithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Labeller:
         languages: codes; a recording in another language gets its language, but no text.
 
     Raises:
-        ValueError: for no language, or one that the recogniser does not know.
+        ValueError: for no language, or one that the recogniser cannot transcribe.
     """
 
     def __init__(self, engine: Engine, languages: Iterable[str]) -> None:
@@ -143,7 +143,7 @@ def pooled(rows: Sequence[Languages]) -> Languages:
     """Multiply the language probabilities of a recording's windows, as if the windows were independent.
 
     Args:
-        rows: for each window (language, probability).
+        rows: (language, probability) pairs of each window.
 
     Returns:
         The same for the recording, the likeliest first.
@@ -152,6 +152,7 @@ def pooled(rows: Sequence[Languages]) -> Languages:
     for row in rows:
         for code, probability in row:
             logs[code] = logs.get(code, 0.0) + math.log(max(probability, _MIN_PROBABILITY))
+    # Relative to the highest, or the products of many windows would underflow.
     highest = max(logs.values())
     weights = {code: math.exp(value - highest) for code, value in logs.items()}
     total = sum(weights.values())

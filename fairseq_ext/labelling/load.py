@@ -65,10 +65,11 @@ def _kind_of_file(path: Path) -> str:
         found = None
     if isinstance(found, dict) and "dims" in found:
         return "openai"
+    # None: a checkpoint of fairseq with such objects, or a damaged file, which its loader reports.
     if found is None or "model" in found:
         return CTC
     raise ValueError(
-        f"{path}: a checkpoint of openai-whisper or fairseq expected, found keys {sorted(found)[:8]}"
+        f"{path} is not a checkpoint of openai-whisper or fairseq: its keys are {sorted(found)[:8]}; give another file"
     )
 
 
@@ -92,7 +93,7 @@ def load_engine(
         compute_type: "int8", "float16", "float32", ...; "auto": the fastest that leaves the texts unchanged.
         batch_size: windows per batch.
         num_threads: CPU threads.
-        decoding: how texts are searched for.
+        decoding: settings of the search for texts; None = the defaults of `Decoding`.
 
     Returns:
         The engine.
@@ -104,7 +105,7 @@ def load_engine(
     kind = find_kind(model) if kind == "auto" else kind
     if kind not in KINDS:
         advice = "use inference.ctc_labeller (--kind ctc)" if kind == CTC else "change the kind"
-        raise ValueError(f"{model}: a model of {KINDS} expected, found {kind!r}; {advice}")
+        raise ValueError(f"{model}: kind {kind!r} is not one of {KINDS}; {advice}")
     path = Path(model).resolve()
     # With the folder above: many folders are called ct2 or hf.
     name = "/".join(path.parts[-2:]) if path.is_dir() else path.name if path.exists() else model

@@ -4,7 +4,7 @@
     OUT/multilingual/...
     OUT/summary.json
 
-`ltr` holds characters, `wrd` words; `label_source` says who wrote the text, "human" or the model's name.
+`ltr` holds characters, `wrd` words; `label_source` names who wrote the text, "human" or the model's name.
 
 A merge replaces an earlier one. A process that is killed while it writes leaves files of one merge only, and no
 summary.json unless all of them are there.
@@ -108,7 +108,7 @@ def write_partitions(
     trained = [code for code in languages if merged.select("train", [code])]
     if not trained:
         raise ValueError(
-            f"{clips}: a clip to train on expected, found none of {tuple(languages)}; see above why clips were rejected"
+            f"{clips}: no clip to train on in {', '.join(languages)}; see above why clips were rejected"
         )
     partitions = {code: [code] for code in trained} | {MULTILINGUAL: trained}
     return {name: _write(merged, Path(folder) / name, clips, codes) for name, codes in partitions.items()}
@@ -216,7 +216,7 @@ def write_summary(path: str | os.PathLike[str], found: Mapping[str, Any]) -> Non
 
 
 def describe(found: Mapping[str, Any]) -> list[str]:
-    """Print a summary as text.
+    """Format a summary as text.
 
     Args:
         found: result of `summary`.

@@ -185,6 +185,7 @@ def _transcribed(
 
 def _leave_out_held_out(merged: Merged) -> None:
     """Remove from valid who is in test, and from train who is in valid or test."""
+    # valid first: train makes room only for what is left in it.
     for split, above in (("valid", ("test",)), ("train", ("valid", "test"))):
         held = [clip for clip in merged.clips if clip.utterance.split in above]
         speakers, videos = {clip.utterance.speaker for clip in held}, {clip.video for clip in held}

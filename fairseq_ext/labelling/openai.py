@@ -20,8 +20,8 @@ class OpenAiWhisper(TorchWhisper):
     Args:
         model: a `.pt` file, or a name such as "large-v2", which is downloaded.
         name: name of the model in the table of labels.
-        hardware: what it runs on; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
-        decoding: how texts are searched for.
+        hardware: device and threads; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
+        decoding: settings of the search for texts.
 
     Raises:
         ValueError: when openai-whisper cannot load the model, or not on this device in this type.
@@ -33,7 +33,7 @@ class OpenAiWhisper(TorchWhisper):
         with self._loading(model, "openai-whisper", "give its .pt file, or a name that can be downloaded"):
             self._model = self._whisper.load_model(model, device=self._device)
         if not self._model.is_multilingual:
-            raise ValueError(f"{model}: this Whisper knows English only; take a multilingual one")
+            raise ValueError(f"{model}: this Whisper transcribes English only; take a multilingual one")
         tokenizer = self._whisper.tokenizer.get_tokenizer(True, num_languages=self._model.num_languages)
         self.languages = frozenset(tokenizer.all_language_codes)
 
@@ -64,6 +64,7 @@ class OpenAiWhisper(TorchWhisper):
         return [found.get(i) for i in range(len(languages))]
 
     def _search(self, encoded: Any, code: str, chosen: list[int], temperature: float) -> list[Hypothesis]:
+        # openai-whisper refuses best_of beside a beam and at temperature 0.
         greedy = temperature > 0 or self.decoding.beam_size == 1
         options = self._whisper.DecodingOptions(
             language=code,

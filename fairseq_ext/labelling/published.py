@@ -42,8 +42,8 @@ def read_published(
             first = own.setdefault(utterance.id, utterance)
             if first.split != utterance.split:
                 raise ValueError(
-                    f"{folder}: {utterance.id} in one split expected, found it in {first.split} and "
-                    f"{utterance.split}; write the manifests again"
+                    f"{folder}: {utterance.id} is in two splits, {first.split} and {utterance.split}; write the "
+                    "manifests again"
                 )
         found |= own
     return found
@@ -63,15 +63,15 @@ def check_splits_known(sources: Iterable[str], corpora: Iterable[str]) -> None:
     for source in sources:
         if (name := source.partition("/")[0]) in unknown:
             raise ValueError(
-                f"clip of {source}: --corpus {name}=FOLDER expected, found none; without it the talks of valid and "
-                "test are unknown"
+                f"clip of {source}: the talks of valid and test are unknown; give the corpus with --corpus "
+                f"{name}=FOLDER"
             )
 
 
 def _corpus(text: str, on_problem: Callable[[str], None] | None) -> Iterator[Utterance]:
     name, _, folder = text.partition("=")
     if name not in CORPORA or not folder:
-        raise ValueError(f"corpus {text!r}: NAME=FOLDER with a name of {CORPORA} expected; change the option")
+        raise ValueError(f"corpus {text!r} is not NAME=FOLDER with a name of {CORPORA}; change the option")
     reader = importlib.import_module(f"..corpora.{name}", __package__)
     utterance: Utterance
     for utterance in reader.read(folder, on_problem=on_problem):
@@ -81,9 +81,7 @@ def _corpus(text: str, on_problem: Callable[[str], None] | None) -> Iterator[Utt
 def _manifests(folder: Path) -> Iterator[Utterance]:
     paths = sorted({path for split in _SPLITS for path in folder.glob(f"**/{split}.tsv")})
     if not paths:
-        raise ValueError(
-            f"{folder}: manifests {_SPLITS} expected, found none; pass the folder that holds them"
-        )
+        raise ValueError(f"{folder}: there are no manifests {_SPLITS}; give the folder that holds them")
     for path in paths:
         for utterance in read_manifest(path.parent, path.stem):
             yield replace(utterance, split=path.stem)

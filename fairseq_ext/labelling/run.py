@@ -34,7 +34,7 @@ class Labelling:
         out: folder of the labels.
         languages: codes of the languages to transcribe.
         batch_size: clips per batch.
-        settings: what else the labels depend on, such as model and decoding; a rerun with other settings is refused.
+        settings: other settings of the labels, such as model and decoding; a rerun with other settings is refused.
         only: patterns such as `voxceleb2/*`; label the clips whose source matches one. Empty: all.
         allow_none: accept that no clip's source matches.
     """
@@ -54,7 +54,7 @@ def label_clips(request: Labelling, make_engine: MakeEngine, execution: Executio
     Args:
         request: which clips to label, and how.
         make_engine: called once per process; a function of a module or a `functools.partial` of one.
-        execution: where the job runs.
+        execution: processes, shards or cluster that the job runs on.
 
     Returns:
         Outcomes of the first pass. As long as shards are missing there is no labels.tsv.
@@ -122,9 +122,7 @@ def clip_items(
         # With the length, so that a clip that was cut anew is labelled anew.
         yield Item(row.id, {"video": video_of(row.id, row.source), "num_samples": row.num_samples})
     if row is None:
-        raise ValueError(
-            f"{clips}/clips.tsv: a clip with status ok expected, found none; run fairseq-ext prepare mouth first"
-        )
+        raise ValueError(f"{clips}/clips.tsv: no clip has status ok; run fairseq-ext prepare mouth first")
     if not has_matched and not allow_none:
         raise ValueError(
             f"{clips}/clips.tsv: no source matches {' or '.join(only)}; found sources such as "

@@ -67,4 +67,4 @@ def characters_per_second(text: str, speech_s: float) -> float:
         Letters and digits per second; 0 for no text.
     """
     num = sum(char.isalnum() for char in text)
-    return num / max(speech_s, 0.1) if num else 0.0
+    return num / max(speech_s, 0.1) if num else 0.0  # 0.1 s: the detector may find almost no speech

@@ -75,7 +75,7 @@ _TYPES = {field.name: str(field.type) for field in fields(ClipLabel)}
 
 
 def from_result(result: Mapping[str, Any]) -> ClipLabel:
-    """Makes a row of what a job returned.
+    """Make a row of what a job returned.
 
     Args:
         result: column -> value; other keys are ignored.
@@ -87,7 +87,7 @@ def from_result(result: Mapping[str, Any]) -> ClipLabel:
 
 
 def to_result(label: ClipLabel) -> dict[str, Any]:
-    """Inverts `from_result`.
+    """Convert a row to what a job returns, the inverse of `from_result`.
 
     Args:
         label: a row.

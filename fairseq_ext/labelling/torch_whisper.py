@@ -14,8 +14,8 @@ class TorchWhisper:
 
     Args:
         name: name of the model in the table of labels.
-        hardware: what it runs on; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
-        decoding: how texts are searched for.
+        hardware: device and threads; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
+        decoding: settings of the search for texts.
 
     Raises:
         ValueError: when PyTorch does not have the device, or not this type on it.

@@ -21,8 +21,8 @@ class TransformersWhisper(TorchWhisper):
         model: a folder with `config.json`, weights, `generation_config.json`, `tokenizer.json` and
             `preprocessor_config.json`, or a name such as "openai/whisper-large-v2", which is downloaded.
         name: name of the model in the table of labels.
-        hardware: what it runs on; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
-        decoding: how texts are searched for.
+        hardware: device and threads; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
+        decoding: settings of the search for texts.
 
     Raises:
         ValueError: when transformers cannot load the model, or not on this device in this type.
@@ -100,7 +100,7 @@ class TransformersWhisper(TorchWhisper):
 
     def _language(self, code: str) -> int:
         if code not in self._languages:
-            raise ValueError(f"language {code!r}: {self.name} does not know it; change the languages")
+            raise ValueError(f"language {code!r}: {self.name} cannot transcribe it; change the languages")
         return self._languages[code]
 
     def _search(
@@ -144,7 +144,7 @@ class TransformersWhisper(TorchWhisper):
             max_new_tokens=self.decoding.max_tokens,
             max_length=None,
             suppress_tokens=list(self._tokens.never),
-            renormalize_logits=True,
+            renormalize_logits=True,  # ln p over the tokens that are not suppressed
             return_dict_in_generate=True,
             output_scores=True,
             **settings,
@@ -153,7 +153,7 @@ class TransformersWhisper(TorchWhisper):
     def _log_probs(self, out: Any, temperature: float) -> Any:
         """Return ln p (N, L) of the generated tokens, at temperature 1."""
         scores = out.scores
-        if temperature > 0:
+        if temperature > 0:  # `generate` returns them divided by it, each step normalised
             scores = tuple((step * temperature).log_softmax(-1) for step in scores)
         return self._model.compute_transition_scores(out.sequences, scores, out.get("beam_indices"))
 
@@ -161,4 +161,5 @@ class TransformersWhisper(TorchWhisper):
         ended = self._tokens.end in row
         length = row.index(self._tokens.end) if ended else len(row)
         text = self._vocabulary.decode([token for token in row[:length] if token < self._tokens.end])
+        # As in openai-whisper, the mean counts the end-of-text token.
         return text.strip(), sum(log_probs[: length + ended]) / (length + 1), length

@@ -1,4 +1,4 @@
-"""report.json: what a recipe says of itself, so that tables and page have its titles and its order."""
+"""report.json: the titles, order and choices that a recipe gives its tables and page."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_about(path: Path) -> dict[str, Any]:
         path: the file.
 
     Returns:
-        What it holds.
+        The contents of the file.
 
     Raises:
         ValueError: it is not JSON, or has an unknown key, or a value of another type.
@@ -54,7 +54,7 @@ def read_about(path: Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: expected JSON ({error}); correct the file") from error
+        raise ValueError(f"{path}: not JSON ({error}); correct the file") from error
     if not isinstance(about, dict):
         raise ValueError(
             f"{path}: expected an object, found {type(about).__name__}; see fairseq_ext/report/about.py"

@@ -29,7 +29,7 @@ def write_clip_report(run: Path, languages: Sequence[str], system: ScoredSystem)
 
     Args:
         run: run folder.
-        languages: codes of the languages to look for.
+        languages: codes of the languages.
         system: name and origin of the labels; its partition is set to each language in turn.
 
     Returns:

@@ -176,6 +176,7 @@ def language_table(checked: Mapping[str, Checked]) -> Json:
         for label in found.labels:
             counts[code][label.language if label.state in {LABELLED, OTHER_LANGUAGE} else "none"] += 1
     recognised = [name for name, _ in sum(counts.values(), Counter[str]()).most_common()]
+    # The requested languages, then the six most frequent others.
     shown = [code for code in checked if code in recognised] + [
         name for name in recognised if name not in checked
     ][:6]

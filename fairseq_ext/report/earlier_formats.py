@@ -14,7 +14,7 @@ def with_current_keys(item: Mapping[str, Any]) -> dict[str, Any]:
     """Rename the keys that format 1 wrote under other names.
 
     Args:
-        item: what a metrics.json file, or an entry of results.json, of any format holds.
+        item: contents of metrics.json, or an entry of results.json, of any format.
 
     Returns:
         The same values under the names of the current format.
@@ -23,10 +23,10 @@ def with_current_keys(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def upgrade(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring results.json of format 1 to the current format; figures stay as they are.
+    """Convert results.json of format 1 to the current format; figures stay as they are.
 
     Args:
-        results: what the file holds.
+        results: contents of the file.
 
     Returns:
         The results; those of another format than 1 are returned as they are.

@@ -20,7 +20,7 @@ from .run import Run
 from .tables import Table
 
 FOLDERS = {"corpus": "Corpus", "attribution": "Attribution"}
-# Of all pictures of a folder, so that the page stays small enough to be handed around.
+# Of all pictures of a folder, so that the page stays small enough to be mailed.
 MAX_PICTURE_BYTES = 2_000_000
 
 

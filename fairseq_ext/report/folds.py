@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..scoring.scored_system import kind_of, scores_folder
+from ..scoring.scored_system import result_type_of, scores_folder
 from ..scoring.seeds import mean_of
 from .partitions import family_of
 from .registry import RESULT_TYPES
@@ -18,7 +18,7 @@ def pooled_systems(run: Path, systems: Sequence[System]) -> Iterator[tuple[list[
 
     Args:
         run: run folder, which holds the predictions.
-        systems: what the metrics.json files hold.
+        systems: contents of the metrics.json files.
 
     Yields:
         The partitions of the folds, and what metrics.json would hold of them as one; its partition is the family.
@@ -26,12 +26,12 @@ def pooled_systems(run: Path, systems: Sequence[System]) -> Iterator[tuple[list[
     families: dict[tuple[str, str], set[str]] = {}
     for system in systems:
         if (family := family_of(system["partition"])) is not None:
-            families.setdefault((family, kind_of(system)), set()).add(system["partition"])
-    for (family, kind), partitions in sorted(families.items()):
-        pool = RESULT_TYPES[kind].pool
+            families.setdefault((family, result_type_of(system)), set()).add(system["partition"])
+    for (family, result_type), partitions in sorted(families.items()):
+        pool = RESULT_TYPES[result_type].pool
         if pool is None or len(partitions) < 2:
             continue
-        mine = [s for s in systems if s["partition"] in partitions and kind_of(s) == kind]
+        mine = [s for s in systems if s["partition"] in partitions and result_type_of(s) == result_type]
         for name, seed in sorted({(s["system"], s["seed"]) for s in mine}):
             folds = sorted(
                 (s for s in mine if (s["system"], s["seed"]) == (name, seed)), key=lambda s: s["partition"]

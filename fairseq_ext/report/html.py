@@ -42,7 +42,7 @@ def render(template: str, **values: Any) -> str:
 
     Args:
         template: file name without `.html.jinja`.
-        values: its variables.
+        values: variables of the template.
 
     Returns:
         HTML.
@@ -86,6 +86,7 @@ def differences(reference: Sequence[str], hypothesis: Sequence[str]) -> Markup:
     pairs = align(reference, hypothesis)
     for is_equal, group in itertools.groupby(pairs, key=lambda pair: pair[0] == pair[1]):
         sides = [" ".join(t for t in side if t is not None) for side in zip(*group, strict=True)]
+        # Where both sides are equal one of them is shown.
         tags = ("",) if is_equal else ("del", "ins")
         parts += [(tag, text) for tag, text in zip(tags, sides, strict=False) if text]
     return _macro("texts", "differences", parts)
@@ -94,7 +95,7 @@ def differences(reference: Sequence[str], hypothesis: Sequence[str]) -> Markup:
 def aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> Markup:
     """Set two texts one above the other, token over token.
 
-    A difference shows by colour, by symbol (≠ another token, − left out, + put in), and to screen readers in words.
+    A difference shows by colour, by symbol (≠ another token, − left out, + put in), and to screen readers as text.
 
     Args:
         reference: tokens that were spoken.

@@ -26,7 +26,7 @@ def markdown(results: Results) -> str:
     """Write RESULTS.md.
 
     Args:
-        results: what results.json holds.
+        results: contents of results.json.
 
     Returns:
         Text of the file.
@@ -56,7 +56,7 @@ def summary_text(results: Results) -> str:
     """Write the main tables for a terminal.
 
     Args:
-        results: what results.json holds.
+        results: contents of results.json.
 
     Returns:
         Text.

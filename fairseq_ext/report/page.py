@@ -69,7 +69,7 @@ def write_report(run: Run, parts: Sequence[Section] | None = None) -> Path:
         Path of the page.
 
     Raises:
-        ValueError: the page is too large to be handed around.
+        ValueError: the page is larger than `MAX_PAGE_BYTES`.
     """
     text = render(run, parts)
     path = run.folder / "report.html"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..scoring.scored_system import CLASSIFICATION, of_kind
+from ..scoring.scored_system import CLASSIFICATION, of_result_type
 
 PUBLISHED, ONE_SPEAKER = "published", "one_speaker"
 LEFT_OUT, LEAKY, INNER = "loso/", "leaky/", "inner/"
@@ -60,7 +60,7 @@ def partition_title(results: Results, partition: str) -> str:
         partition: partition, or family of folds.
 
     Returns:
-        Its title; that of a family says that the folds are pooled.
+        Its title, for a family with the words "folds pooled".
     """
     if partition.endswith("/"):
         return f"{family_title(results, partition)}, folds pooled"
@@ -110,7 +110,7 @@ def family_of(partition: str) -> str | None:
 
 
 def belongs(partition: str, prefix: str) -> bool:
-    """Say whether a partition is the one meant, or of the family meant.
+    """Return whether a partition is the given one, or of the given family.
 
     Args:
         partition: partition of a scored system.
@@ -146,7 +146,7 @@ def summaries(results: Results, prefix: str, result_type: str = CLASSIFICATION) 
     Returns:
         Summaries in the recipe's order of systems.
     """
-    found = [s for s in of_kind(results["summary"], result_type) if belongs(s["partition"], prefix)]
+    found = [s for s in of_result_type(results["summary"], result_type) if belongs(s["partition"], prefix)]
     return _ordered(results, found)
 
 
@@ -162,7 +162,7 @@ def headline_summaries(results: Results, headline: str, result_type: str = CLASS
         One summary per system, in the recipe's order.
     """
     source = results.get("pooled", []) if headline.endswith("/") else results["summary"]
-    return _ordered(results, [s for s in of_kind(source, result_type) if s["partition"] == headline])
+    return _ordered(results, [s for s in of_result_type(source, result_type) if s["partition"] == headline])
 
 
 def _ordered(results: Results, found: list[Summary]) -> list[Summary]:
@@ -186,11 +186,11 @@ def headlines(results: Results, result_type: str = CLASSIFICATION) -> list[str]:
 
 
 def _default_headlines(results: Results, result_type: str) -> list[str]:
-    found = of_kind(results["summary"], result_type)
+    found = of_result_type(results["summary"], result_type)
     partitions = {s["partition"] for s in found}
     if PUBLISHED in partitions:
         return [PUBLISHED]
-    pooled = of_kind(results.get("pooled", []), result_type)
+    pooled = of_result_type(results.get("pooled", []), result_type)
     families = {s["partition"] for s in pooled}
     every = sorted(families | {p for p in partitions if family_of(p) not in families})
     elsewhere = (ONE_SPEAKER, INNER, LEAKY, *results["about"].get("leaky", ()))
@@ -217,7 +217,7 @@ def detailed_system(
         Name of the system; the last one of the headline when the recipe names none that was scored.
     """
     names = [s["system"] for s in headline_summaries(results, headline, result_type)] or in_order(
-        results, [s["system"] for s in of_kind(results["summary"], result_type)]
+        results, [s["system"] for s in of_result_type(results["summary"], result_type)]
     )
     best = results["about"].get("best")
     chosen = best.get(headline, best.get(result_type)) if isinstance(best, Mapping) else best

@@ -15,7 +15,7 @@ def data_uri(content: bytes, media_type: str) -> str:
 
     Args:
         content: content of the file.
-        media_type: its type, such as `image/png`.
+        media_type: media type, such as `image/png`.
 
     Returns:
         A `data:` URI.
@@ -29,9 +29,9 @@ class Picture:
 
     Attributes:
         png: the file, drawn at 1.5 pixels per pixel of the page.
-        description: what it shows, for readers who cannot see it.
-        caption: text below it.
-        title: heading above it.
+        description: contents of the picture, for readers who cannot see it.
+        caption: text below the picture.
+        title: heading above the picture.
         is_wide: scroll sideways on narrow screens instead of shrinking.
     """
 

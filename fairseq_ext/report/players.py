@@ -37,15 +37,15 @@ def player(
     """Read a recording for the page.
 
     Args:
-        entry: where the recording is, or None when the manifest does not list it.
-        sample_rate_hz: rate to embed it at.
+        entry: location of the recording, or None when the manifest does not list it.
+        sample_rate_hz: sample rate of the embedded recording, Hz.
         name: id of the utterance.
         max_s: longest part to embed, s.
         compress: embed MP3 instead of WAV.
         max_bytes: longest address; None = any.
 
     Returns:
-        The player, or a sentence that says why there is none.
+        The player, or the reason why there is none.
     """
     if entry is None:
         return "recording not listed"
@@ -69,13 +69,14 @@ def wav(waveform: NDArray[np.float32], sample_rate_hz: int) -> tuple[bytes, str]
 
     Args:
         waveform: samples, (S,), full scale = 1.
-        sample_rate_hz: their rate.
+        sample_rate_hz: sample rate of the waveform, Hz.
 
     Returns:
         The file and its media type.
     """
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
+        # 1 channel, 2 bytes per sample
         file.setparams((1, 2, sample_rate_hz, 0, "NONE", ""))
         file.writeframes((np.clip(waveform, -1, 1) * 32767).astype("<i2").tobytes())
     return buffer.getvalue(), "audio/wav"
@@ -86,7 +87,7 @@ def compressed(waveform: NDArray[np.float32], sample_rate_hz: int) -> tuple[byte
 
     Args:
         waveform: samples, (S,), full scale = 1.
-        sample_rate_hz: their rate.
+        sample_rate_hz: sample rate of the waveform, Hz.
 
     Returns:
         The file and its media type.

@@ -85,6 +85,7 @@ def png(figure: Figure) -> bytes:
         A PNG file; equal figures give equal bytes.
     """
     buffer = io.BytesIO()
+    # Software would be the version of matplotlib, and change the bytes with it.
     with style():
         figure.savefig(buffer, format="png", dpi=1.5 * PAGE_DPI, metadata={"Software": ""})
     return buffer.getvalue()
@@ -147,10 +148,10 @@ def learning_curves(
         figure, axes = canvas(rows, columns, max(4.8, 3.2 * columns), 2.9 * rows + 0.7)
         for place, panel in zip(axes, shown, strict=False):
             for i, trainings in enumerate(logs.values()):
-                look = {"color": COLOURS[i % len(COLOURS)], "linewidth": 1.5 if len(trainings) < 3 else 0.8}
+                line = {"color": COLOURS[i % len(COLOURS)], "linewidth": 1.5 if len(trainings) < 3 else 0.8}
                 for lines in trainings:
                     for side, dashes in SIDES.items():
-                        _curve(place, _points(lines, side, panel.metric), {**look, "linestyle": dashes})
+                        _curve(place, _points(lines, side, panel.metric), {**line, "linestyle": dashes})
             place.set(title=panel.title, xlabel="updates", ylabel=panel.label)
         for place in axes[len(shown) :]:
             place.set_visible(False)
@@ -173,10 +174,10 @@ def _column(lines: Sequence[Mapping[str, Any]], prefix: str, metric: str) -> lis
     ]
 
 
-def _curve(axes: Axes, points: Sequence[tuple[float, float]], look: Mapping[str, Any]) -> None:
+def _curve(axes: Axes, points: Sequence[tuple[float, float]], line: Mapping[str, Any]) -> None:
     if points:
         marker = "o" if len(points) < 5 else ""  # a line through one point is not seen
-        axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, **look)
+        axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, **line)
 
 
 def _legend(figure: Figure, names: Sequence[str], columns: int) -> None:
@@ -301,6 +302,7 @@ def spectrogram_grid(views: Mapping[str, NDArray[np.float32]], hop_ms: float, co
     rows = math.ceil(len(views) / columns)
     longest = max(len(view) for view in views.values())
     every = np.concatenate([view.ravel() for view in views.values()])
+    # Not minimum and maximum: a few extreme cells would take the whole colour scale.
     low, high = np.percentile(every, [1, 99.5])
     with style():
         figure, axes = canvas(rows, columns, 2.5 * columns, 1.75 * rows + 0.3, sharex=True, sharey=True)

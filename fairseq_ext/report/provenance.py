@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..scoring.scored_system import kind_of
+from ..scoring.scored_system import result_type_of
 from .partitions import Results, system_title
 from .pieces import Block, Piece
 from .registry import RESULT_TYPES
@@ -44,7 +44,7 @@ def short_commit(commit: str) -> str:
 
 
 def origins(results: Results) -> list[str]:
-    """Say in a few lines where the figures come from."""
+    """List the origin of the data, and the seeds, commits and devices of the scored systems."""
     systems = results["systems"]
     seeds = sorted({s["seed"] for s in systems})
     commits = sorted({short_commit(s["commit"]) for s in systems})
@@ -84,7 +84,7 @@ def provenance(run: Run) -> Sequence[Piece]:
     lines = tuple(
         (
             *(system_title(run.results, s["system"]), s["partition"], str(s["seed"]), str(s["n"])),
-            *(RESULT_TYPES[kind_of(s)].figures(s), short_commit(s["commit"]), s["config_hash"]),
+            *(RESULT_TYPES[result_type_of(s)].figures(s), short_commit(s["commit"]), s["config_hash"]),
             *(s.get("device", NOTHING), s["data"]),
         )
         for s in systems

@@ -40,8 +40,8 @@ class Tile:
     """A figure to take away, on top of the page.
 
     Attributes:
-        figure: such as `92.1 %`.
-        text: what it is.
+        figure: the figure, such as `92.1 %`.
+        text: name of the figure, with its conditions.
     """
 
     figure: str

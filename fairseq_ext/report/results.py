@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..manifest import atomic_write
-from ..scoring.scored_system import COMMON, kind_of, scores_folder
+from ..scoring.scored_system import COMMON, result_type_of, scores_folder
 from ..scoring.seeds import mean_of
 from . import extras
 from .earlier_formats import FORMAT, upgrade, with_current_keys
@@ -37,6 +37,7 @@ def read_systems(run: Path) -> list[dict[str, Any]]:
         if key in systems:
             raise ValueError(f"{path}: {key} was scored twice; remove one of the two folders")
         command = str(system.get("command", ""))
+        # The absolute path first, since a relative one is its end.
         system["command"] = command.replace(str(run.resolve()), "RUN").replace(str(run), "RUN")
         systems[key] = system
     return [systems[key] for key in sorted(systems)]
@@ -49,12 +50,12 @@ def _read_system(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path}: not a JSON object ({error}); delete it and score the system again"
         ) from error
-    if kind_of(system) not in RESULT_TYPES:
+    if result_type_of(system) not in RESULT_TYPES:
         raise ValueError(
-            f"{path}: expected a kind among {list(RESULT_TYPES)}, found {system['kind']!r}; update the checkout "
-            "or delete the file"
+            f"{path}: expected a result type (kind) among {list(RESULT_TYPES)}, found {system['kind']!r}; update the "
+            "checkout or delete the file"
         )
-    required = (*COMMON, *RESULT_TYPES[kind_of(system)].required)
+    required = (*COMMON, *RESULT_TYPES[result_type_of(system)].required)
     if missing := [key for key in required if key not in system]:
         raise ValueError(
             f"{path}: no value for {missing}, required are {required}; delete it and score the system again"
@@ -66,7 +67,7 @@ def summarise(systems: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Summarise the seeds of each system and partition.
 
     Args:
-        systems: what the metrics.json files hold.
+        systems: contents of the metrics.json files.
 
     Returns:
         One entry per partition and system, in that order.
@@ -81,21 +82,22 @@ def summarise(systems: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _summary(partition: str, name: str, seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    kinds = sorted({kind_of(system) for system in seeds})
-    if len(kinds) > 1:
+    result_types = sorted({result_type_of(system) for system in seeds})
+    if len(result_types) > 1:
         raise ValueError(
-            f"{partition}/{name}: the seeds are results of several types, {kinds}; score one of them under another name"
+            f"{partition}/{name}: the seeds are results of several types, {result_types}; score one of them under "
+            "another name"
         )
     return {
         "partition": partition,
         "system": name,
-        "kind": kinds[0],
+        "kind": result_types[0],
         "seeds": [system["seed"] for system in seeds],
         "n": seeds[0]["n"],
         "config_hashes": sorted({system["config_hash"] for system in seeds}),
         "num_parameters": seeds[0].get("num_parameters"),
         "train_s": mean_of(seeds, "train_s"),
-        **RESULT_TYPES[kinds[0]].summarise(seeds),
+        **RESULT_TYPES[result_types[0]].summarise(seeds),
     }
 
 
@@ -141,7 +143,7 @@ def dumps(results: Results) -> str:
     """Write results as JSON with one system per line, so that a diff shows the few that changed.
 
     Args:
-        results: what `collect` returned.
+        results: result of `collect`.
 
     Returns:
         The text of results.json.

@@ -31,7 +31,7 @@ class Run:
 
     Attributes:
         folder: run folder.
-        results: what results.json holds.
+        results: contents of results.json.
         projections: projections of embeddings to draw.
     """
 

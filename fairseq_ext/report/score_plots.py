@@ -24,7 +24,7 @@ def efficiency(
 
     Args:
         panels: heading -> system -> amount of labels -> `mean`, `low`, `high`, as fractions.
-        xlabel: what the amounts count.
+        xlabel: label of the axis of amounts.
         ylabel: name of the score.
 
     Returns:
@@ -53,6 +53,7 @@ def efficiency(
 def _curve(axes: Axes, points: Mapping[float, Interval], i: int, count: int) -> None:
     """Draw system i of `count`, moved aside so that its intervals do not hide those of others."""
     amounts = sorted(points)
+    # By a factor, since the axis is logarithmic.
     shifted = [n * 1.04 ** (i - (count - 1) / 2) for n in amounts]
     mean, low, high = ([100 * points[n][key] for n in amounts] for key in ("mean", "low", "high"))
     colour = COLOURS[i % len(COLOURS)]
@@ -92,6 +93,7 @@ def interval_bars(values: Mapping[str, Mapping[str, Interval]], title: str, unit
         furthest = max(
             (100 * found["high"] for scores in values.values() for found in scores.values()), default=1
         )
+        # A quarter more than the longest interval, for the values beside the bars.
         axes.set(title=title, xlabel=unit, xlim=(0, max(1.0, 1.25 * furthest)))
         if len(values) > 1:
             axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -120,6 +122,7 @@ def bars(values: Mapping[str, Mapping[str, float]], title: str, unit: str) -> Fi
                     place = at + (i - (len(values) - 1) / 2) * height
                     axes.barh(place, 100 * scores[group], height * 0.9, color=COLOURS[i % len(COLOURS)])
                     _value(axes, place, 100 * scores[group], "lowest" if group == lowest else "")
+            # One entry of the legend per system, since its bars are drawn one by one.
             axes.plot([], [], color=COLOURS[i % len(COLOURS)], linewidth=6, label=name)
         axes.set_yticks(range(len(groups)), groups)
         axes.invert_yaxis()
@@ -133,6 +136,6 @@ def bars(values: Mapping[str, Mapping[str, float]], title: str, unit: str) -> Fi
 def _value(axes: Axes, place: float, value: float, mark: str, end: float | None = None) -> None:
     """Write a bar's value beyond its end, with a word where it is the worst."""
     start = value if end is None else max(value, end)
-    look: dict[str, Any] = {"va": "center", "fontsize": 8, "fontweight": "bold" if mark else "normal"}
+    font: dict[str, Any] = {"va": "center", "fontsize": 8, "fontweight": "bold" if mark else "normal"}
     text = f"{value:.1f} {mark}".rstrip()
-    axes.annotate(text, (start, place), xytext=(4, 0), textcoords="offset points", **look)
+    axes.annotate(text, (start, place), xytext=(4, 0), textcoords="offset points", **font)

@@ -21,7 +21,7 @@ class Table:
         title: heading.
         header: column names.
         rows: cells, as many in each row as columns.
-        note: what a reader must know to read it.
+        note: explanation below the table.
         is_control: True for figures that must not be taken for results.
     """
 

@@ -47,10 +47,11 @@ class DistortingNetwork(nn.Module):
         Returns:
             The output of the network.
         """
+        # On the CPU, where the generator is, and without padding, which filters and rooms would spread.
         clips = [clip[~padding].cpu() for clip, padding in zip(source, padding_mask, strict=True)]
         views = [self.distort(clip, self.sample_rate_hz, self.generator) for clip in clips]
         front_end = getattr(self.model, "front_end", None)
-        if front_end is not None:
+        if front_end is not None:  # only this part, which augments; the encoder's dropout stays off
             front_end.train()
         try:
             return self.model(**padded([view.numpy() for view in views], str(source.device)))

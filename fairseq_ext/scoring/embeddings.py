@@ -95,8 +95,8 @@ def read_split(folder: Path, split: str, label: str) -> Split:
     nameless = [u.id for u in utterances if not u.speaker]
     if nameless:
         raise ValueError(
-            f"{where}: expected a speaker for every utterance, found none for {nameless[:3]}; scores per "
-            "speaker need the sidecar's speaker column"
+            f"{where}: {len(nameless)} utterances have no speaker, such as {nameless[:3]}; fill the sidecar's "
+            "speaker column, which scores per speaker need"
         )
     return Split(
         entries=tuple(index.entry(i) for i in range(len(index))),
@@ -168,7 +168,7 @@ def extract(
                 logits.append(output["logits"].float().cpu())
     if not rows:
         raise ValueError(
-            f"extract: expected readable audio among {len(entries)} utterances, found none "
+            f"extract: none of {len(entries)} utterances can be read "
             f"({failures[0][1] if failures else 'the split is empty'}); run fairseq-ext check"
         )
     order = np.argsort(np.array(rows, dtype=np.int64))
@@ -261,6 +261,7 @@ def project(embedding: NDArray[np.float32], method: str, *, seed: int = 0) -> ND
 
 
 def _tsne(points: NDArray[np.float32], seed: int) -> Any:
+    # scikit-learn's default, and less for few points: it must be below their number.
     perplexity = min(30.0, (len(points) - 1) / 3)
     tsne = import_optional("sklearn.manifold").TSNE(perplexity=perplexity, init="pca", random_state=seed)
     # Small sets: threads would wait for each other.

@@ -1,4 +1,4 @@
-"""Scores trained classifiers and writes the files of their systems: predictions.tsv, embeddings.npz, metrics.json.
+"""Scoring of trained classifiers, and the files of their systems: predictions.tsv, embeddings.npz, metrics.json.
 
 metrics.json is written last, so its presence means that the system is scored. The caller passes a function that loads
 checkpoints (`checkpoints.load.load_model`), which is called only when there is something to score: a rerun with nothing
@@ -25,7 +25,7 @@ from .trainings import FinishedTraining
 
 
 class LoadClassifier(Protocol):
-    """Loads a classifier from its path, with the head of one label stream; an empty label = the only head."""
+    """A function that loads a classifier with the head of one label stream; an empty label = the only head."""
 
     def __call__(self, path: str, /, *, label: str) -> TrainedModel:
         """Load the classifier."""
@@ -56,7 +56,7 @@ def evaluate_all(
     ):
         name = training.system.title
         if is_scored(training.out) and not force:
-            yield f"{name}: scored before"
+            yield f"{name}: already scored"
             continue
         stream = training.label or label
         trained = load_model(str(training.checkpoint), label=stream)
@@ -103,15 +103,14 @@ def evaluate(
     label = label or str(trained.cfg.task.label)
     if "," in label:
         raise ValueError(
-            f"{system.name}: expected the name of one label stream, found {label!r}; name one of them"
+            f"{system.name}: the network has several label streams, {label}; name the one to score"
         )
     everything = embeddings.read_split(data, split, label)
     labelled = with_labels(everything)
     extracted = embeddings.extract(trained.model, labelled.entries, trained.sample_rate_hz, device=device)
     if extracted.logits is None:
         raise ValueError(
-            f"{system.name}: expected a classifier, found a network without a classification head; "
-            "use fairseq-ext score probe for it"
+            f"{system.name}: the network has no classification head; use fairseq-ext score probe for it"
         )
     read = labelled.subset(extracted.rows.tolist())
     targets = class_numbers(read.targets, trained.labels, f"{data}/{split}.{label}")

@@ -50,7 +50,7 @@ def _check_name(head: FinishedTraining, other: FinishedTraining | None, run: Pat
     taken = other.checkpoint.parent if other else same_name if same_name.is_dir() else None
     if taken:
         raise ValueError(
-            f"{head.out}: one training of this system expected, found {head.checkpoint.parent} and {taken}; rename "
+            f"{head.out}: two trainings of this system, {head.checkpoint.parent} and {taken}; rename "
             "the system with several heads, or score one partition at a time"
         )
 
@@ -72,9 +72,9 @@ def check_same_clips(data: Path, other: Path, split: str, label: str) -> None:
     if mine != theirs:
         different = sorted(dict(mine.items() ^ theirs.items()))
         raise ValueError(
-            f"{data}/{split}.{label}: the {len(theirs)} clips and classes of {other} expected, found {len(mine)}, of "
-            f"which {len(mine.items() & theirs.items())} are the same; not the same: {', '.join(different[:3])}; write "
-            "both manifests in one preparation"
+            f"{data}/{split}.{label}: expected the {len(theirs)} clips and classes of {other}, found {len(mine)}, of "
+            f"which {len(mine.items() & theirs.items())} are the same; {', '.join(different[:3])} differ; write both "
+            "manifests in one preparation"
         )
 
 
@@ -83,7 +83,7 @@ def _classes(folder: Path, split: str, label: str) -> dict[str, str]:
     for path in (folder / f"{split}.tsv", folder / f"{split}.{label}"):
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path}: expected a manifest with this label stream, found no file; prepare it"
+                f"{path}: this file is missing; prepare the manifests with this label stream"
             )
     rows = zip(read_manifest(folder, split), read_labels(folder, split, label), strict=True)
     return {utterance.id: name for utterance, name in rows if name}

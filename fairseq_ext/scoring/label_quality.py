@@ -87,6 +87,7 @@ def score_labels(
     if (before := _scored(out)) is not None and before.get("digest") == digest:
         return before
     references = [str(u.transcript) for u in found.utterances]
+    # A clip without a speaker counts as a speaker of its own.
     speakers = [u.speaker or u.id for u in found.utterances]
     nothing = [None] * len(references)
     score = score_recognition(references, found.texts, speakers, nothing, nothing, system.partition)

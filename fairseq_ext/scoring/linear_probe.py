@@ -173,5 +173,6 @@ def linear_probe(
         learnt = without_offsets(train_embedding, train_targets, train_speakers)
         model = _fitted(learnt, train_targets, strength)
     scores = np.full((len(test_embedding), num_classes), -np.inf, dtype=np.float32)
+    # The model has columns for the classes in its training set only.
     scores[:, model.classes_] = model.predict_log_proba(test_embedding)
     return Probe(scores=scores, strength=strength, inner_accuracy=inner, leaky=leaky_control)

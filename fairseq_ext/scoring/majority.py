@@ -48,11 +48,12 @@ def majority(
     """
     labels = tuple(read_dictionary(Path(data) / f"dict.{label}.txt"))
     counts = Counter(read_labels(data, train_split, label))
+    # An utterance without a label has an empty line, which is counted but never predicted.
     class_numbers([name for name in counts if name], labels, f"{data}/{train_split}.{label}")
     predicted = max(labels, key=lambda name: counts[name], default="")
     if not counts[predicted] or not predicted:
         raise ValueError(
-            f"{data}/{train_split}.{label}: expected labels of the dictionary, found none; write the manifest again"
+            f"{data}/{train_split}.{label}: no utterance has a label of the dictionary; write the manifest again"
         )
     everything = read_split(data, split, label)
     scored = with_labels(everything)

@@ -93,7 +93,7 @@ def with_intervals(
 ) -> dict[str, dict[str, float]]:
     """Compute the overall scores with their percentile bootstrap intervals.
 
-    The interval says how much the score would vary with other recordings of the same speakers or, when whole speakers
+    The interval shows how much the score would vary with other recordings of the same speakers or, when whole speakers
     are resampled, with other speakers. It does not cover other training seeds.
 
     Args:
@@ -112,11 +112,11 @@ def with_intervals(
         ValueError: there is nothing to score.
     """
     if not len(targets):
-        raise ValueError("with_intervals: expected at least one utterance, found none; check the split")
+        raise ValueError("with_intervals: there are no utterances to score; check the split")
     confusion_matrix(targets, predictions, num_classes)  # refuses what cannot be scored
     cells = np.asarray(targets) * num_classes + np.asarray(predictions)
 
-    @cache  # each of the four metrics sees the same resamples
+    @cache  # each of the four metrics sees the same resamples; bytes, since arrays cannot be keys
     def scores_of(counts: bytes) -> dict[str, float]:
         return overall_scores(np.frombuffer(counts, np.int64).reshape(num_classes, num_classes))
 

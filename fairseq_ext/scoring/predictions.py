@@ -138,6 +138,7 @@ def write_embeddings(
         "speaker": np.array(speakers),
         "target": np.array(targets),
     }
+    # An open file: numpy would add .npz to the name of a temporary path.
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **columns, embedding=embedding)
 

@@ -42,8 +42,7 @@ def read_figures(log: Path) -> dict[str, Any]:
             seconds = provenance.training_seconds(log)
             return {"metrics": metrics, "split": split, "num_updates": int(updates), "train_s": seconds}
     raise ValueError(
-        f"{log}: lines with train_loss or valid_loss expected, found none; train with common.log_format=json "
-        "and common.log_file"
+        f"{log}: no line has train_loss or valid_loss; train with common.log_format=json and common.log_file"
     )
 
 
@@ -68,7 +67,7 @@ def gather_all(
     for training in trainings:
         name = training.system.title
         if is_scored(training.out) and not force:
-            yield f"{name}: gathered before"
+            yield f"{name}: already gathered"
         else:
             yield f"{name}: {figures(gather(training, read_checkpoint(str(training.checkpoint))))}"
 

@@ -1,4 +1,4 @@
-"""Fits linear probes on a network's frozen embeddings and writes the files of their systems, as `evaluation` does."""
+"""Linear probes on a network's frozen embeddings, and the files of their systems, as in `evaluation`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def probe_checkpoint(
         if force or not is_scored(system.folder(scores_folder))
     }
     for system in manifests.keys() - missing.keys():
-        yield f"{system.title}: scored before"
+        yield f"{system.title}: already scored"
     if not missing:
         return
     trained = load_model(str(checkpoint))

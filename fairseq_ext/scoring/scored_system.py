@@ -51,12 +51,12 @@ class ScoredSystem:
         return scores / self.partition / self.name / f"seed{self.seed}"
 
     def metadata(
-        self, kind: str, cfg: Any, *, device: str = "cpu", num_parameters: int | None = None
+        self, result_type: str, cfg: Any, *, device: str = "cpu", num_parameters: int | None = None
     ) -> dict[str, Any]:
         """Return the entries of metrics.json that are not scores.
 
         Args:
-            kind: result type, such as `classification`; stored under the key `kind`.
+            result_type: result type, such as `classification`; stored under the key `kind`.
             cfg: configuration of the training.
             device: torch device the system was scored on.
             num_parameters: number of parameters of the network; None = it has none.
@@ -66,7 +66,7 @@ class ScoredSystem:
         """
         return {
             "system": self.name,
-            "kind": kind,
+            "kind": result_type,
             "partition": self.partition,
             "seed": self.seed,
             "data": self.data,
@@ -91,7 +91,7 @@ def scores_folder(run: Path) -> Path:
     return earlier if earlier.is_dir() else run / "scores"
 
 
-def kind_of(item: Mapping[str, Any]) -> str:
+def result_type_of(item: Mapping[str, Any]) -> str:
     """Return the result type of a scored system or a summary.
 
     Args:
@@ -103,17 +103,17 @@ def kind_of(item: Mapping[str, Any]) -> str:
     return str(item.get("kind", CLASSIFICATION))
 
 
-def of_kind(items: Iterable[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:
+def of_result_type(items: Iterable[Mapping[str, Any]], result_type: str) -> list[Mapping[str, Any]]:
     """Select the scored systems or summaries of one result type.
 
     Args:
         items: entries of results.json.
-        kind: result type, such as `recognition`.
+        result_type: result type, such as `recognition`.
 
     Returns:
         The entries of that type, in their order.
     """
-    return [item for item in items if kind_of(item) == kind]
+    return [item for item in items if result_type_of(item) == result_type]
 
 
 def is_scored(folder: Path) -> bool:

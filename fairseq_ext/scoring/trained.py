@@ -25,7 +25,7 @@ class TrainedModel:
     Attributes:
         model: network in evaluation mode.
         cfg: whole configuration of its training.
-        label: label stream that "logits" stands for; empty for a model without classifier.
+        label: label stream of the logits; empty for a model without classifier.
         labels: classes in the order of the network's outputs; empty for a model without classifier.
         sample_rate_hz: sample rate of the waveforms it expects, Hz.
         num_updates: number of updates it was trained for.

@@ -57,6 +57,7 @@ def finished_trainings(
     found = []
     for checkpoint in sorted(train.rglob(LAST_CHECKPOINT)):
         folder = checkpoint.parent
+        # A partition may be several folders deep, such as labels/10.
         *parts, name, seed = folder.relative_to(train).parts
         partition, number = "/".join(parts), seed.removeprefix("seed")
         if not (folder / DONE).is_file() or not partition or not number.isdigit():
@@ -80,7 +81,7 @@ def check_partitions(run: Path, partitions: Sequence[str]) -> None:
         ValueError: a pattern matches neither manifests nor a training.
     """
     if not run.is_dir():
-        raise FileNotFoundError(f"{run}: the folder of a run expected, found none; check its name")
+        raise FileNotFoundError(f"{run}: this run folder does not exist; check its name")
     manifests, train = run / "manifests", run / "train"
     known = {path.parent.relative_to(manifests).as_posix() for path in manifests.rglob("*.tsv")}
     known |= {path.parents[2].relative_to(train).as_posix() for path in train.rglob(f"*/*/{LAST_CHECKPOINT}")}
@@ -88,6 +89,6 @@ def check_partitions(run: Path, partitions: Sequence[str]) -> None:
     for pattern in partitions:
         if not any(fnmatch(name, pattern) for name in known):
             raise ValueError(
-                f"{run}: a partition {pattern} expected, found {', '.join(sorted(known)) or 'none'}; check "
+                f"{run}: no partition matches {pattern}, only {', '.join(sorted(known)) or 'none'} found; check "
                 "--partitions and the folder"
             )

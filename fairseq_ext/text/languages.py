@@ -248,7 +248,7 @@ def check_code(code: str) -> None:
         ValueError: the text is no language code.
     """
     if not _CODE.fullmatch(code):
-        raise ValueError(f"language {code!r}: a code such as ca, sv-SE or kmr expected; change the setting")
+        raise ValueError(f"language {code!r} is not a code such as ca, sv-SE or kmr; correct it")
 
 
 def _base(code: str) -> str:
@@ -271,6 +271,6 @@ def language(code: str) -> Language:
     found = LANGUAGES.get(_base(code))
     if found is None:
         raise ValueError(
-            f"language {code!r}: one of {', '.join(LANGUAGES)} expected; add its rules to text/languages.py"
+            f"language {code!r}: only {', '.join(LANGUAGES)} have rules; add its rules to text/languages.py"
         )
     return found

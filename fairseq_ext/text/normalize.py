@@ -55,7 +55,7 @@ def normalize(text: str, language_code: str, *, case: str = "lower") -> str:
 
 
 def is_spelled(text: str, language_code: str) -> bool:
-    """Return whether `normalize` keeps all that is said: it drops digits of a language without rules.
+    """Return whether `normalize` keeps all that was spoken: it drops digits of a language without rules.
 
     Args:
         text: transcript.
@@ -126,7 +126,7 @@ def dropped(texts: Iterable[str], language_code: str) -> Counter[str]:
 
 def _check_case(case: str) -> None:
     if case not in {"lower", "upper"}:
-        raise ValueError(f"case {case!r}: lower or upper expected; change the setting")
+        raise ValueError(f"case {case!r} is unknown; use lower or upper")
 
 
 @cache
@@ -146,6 +146,7 @@ class _Normalizer:
         self._has_geminate = MIDDLE_DOT in rules.joiners
         letters = f"[{rules.letters}]"
         joiners = re.escape(rules.joiners.replace(MIDDLE_DOT, ""))
+        # Group 1, which `apply` keeps; "()(?!)" never matches.
         clipped = rf"(?<!{letters})({'|'.join(rules.clipped)})'(?!{letters})|" if rules.clipped else "()(?!)|"
         self._stray = (
             re.compile(rf"{clipped}(?<!{letters})[{joiners}]|[{joiners}](?!{letters})") if joiners else None
@@ -191,6 +192,7 @@ class _Spelling(dict[int, str]):
         words = {sign: f" {word} " for sign, word in rules.signs.items()}
         units = {sign: f" {many} " for sign, (_, many) in rules.units.items()}
         unjoined = {} if MIDDLE_DOT in rules.joiners else {MIDDLE_DOT: ""}
+        # Later entries win, so that a letter of the alphabet is never folded.
         for character, spelling in {
             **unjoined,
             **COMMON_FOLDS,

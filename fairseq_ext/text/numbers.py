@@ -32,6 +32,7 @@ class NumberReader:
 
     def __init__(self, rules: Language) -> None:
         self._rules = rules
+        # Clock times first, while their digits are still there.
         self._steps = self._clock_steps() + self._number_steps()
         words, between = "|".join(rules.centuries), "|".join(rules.century_and)
         self._centuries = re.compile(rf"\b({words}) [ivx]+(?: (?:{between}) [ivx]+)*\b") if words else None
@@ -116,6 +117,7 @@ class NumberReader:
         units = "".join(rules.units)
         money = "".join(sign for sign in "€$£" if sign in rules.units)
         marks = "|".join(sorted(rules.ordinals, key=len, reverse=True))
+        # In this order: the more special forms before plain numbers, which match the digits of all of them.
         steps: list[Step] = [
             (re.compile(rf"(?<=\d)\s?[°º]\s?[CF]{_NO_LETTER}"), lambda match: "°"),
             (
@@ -167,6 +169,7 @@ class NumberReader:
 
     def _minus(self, match: Match) -> str:
         sign = match.groupdict().get("minus")
+        # In "10 -12" it is a dash between two numbers.
         after_number = match.string[: match.start()].rstrip()[-1:].isdigit()
         return f"{self._rules.minus} " if sign and not after_number else ""
 

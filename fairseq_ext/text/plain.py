@@ -6,7 +6,7 @@
 3. Letters with their combining marks are kept (ñ, ł, й, ς, हि, 中), and so are ' and - between two letters. Invisible
    joiners are dropped, all else becomes a space.
 
-Numbers are not converted to words: a text with digits is not what was said, see `has_digits`. Roman numbers look like
+Numbers are not converted to words: a text with digits is not what was spoken, see `has_digits`. Roman numbers look like
 words.
 """
 
@@ -21,6 +21,7 @@ _ZERO = "〇"  # a number in Unicode, but part of words
 _SHAPES = {
     code: shape for code, shape in SHAPES.items() if not unicodedata.category(chr(code)).startswith("L")
 }
+# Apostrophes and hyphens that are not between two characters of a word.
 _STRAY = re.compile(
     rf"(?<![^\s{APOSTROPHE}{HYPHEN}])[{APOSTROPHE}{HYPHEN}]|[{APOSTROPHE}{HYPHEN}](?![^\s{APOSTROPHE}{HYPHEN}])"
 )
@@ -72,6 +73,7 @@ class PlainNormalizer:
         Returns:
             Words in lower case, separated by single spaces.
         """
+        # NFC again: without the invisible joiner between them a letter and its mark may compose.
         text = _without_lone_marks(self.prepare(text).translate(self.table))
         return unicodedata.normalize("NFC", " ".join(_STRAY.sub(" ", text).split()))
 

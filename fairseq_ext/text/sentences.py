@@ -76,6 +76,6 @@ def training_text(
     kept = [text for text in spelled if text and text not in scored]
     if not kept:
         raise ValueError(
-            f"language model: a sentence that is not held out expected, found none among {len(spelled)}; give more text"
+            f"language model: all of {len(spelled)} sentences are held out or empty; give more text"
         )
     return TrainingText(kept, sum(text in scored for text in spelled if text))

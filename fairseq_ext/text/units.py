@@ -34,7 +34,7 @@ def to_characters(text: str) -> list[str]:
     """
     if WORD_END in text:
         raise ValueError(
-            f"text {text[:80]!r}: no {WORD_END!r} expected, since it marks the ends of words; normalise it away"
+            f"text {text[:80]!r} contains {WORD_END!r}, which marks the ends of words; remove it in normalisation"
         )
     return [unit for word in text.split() for unit in (*word, WORD_END)]
 
@@ -93,8 +93,7 @@ class SentencePieces:
             self._processor = SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
             raise ValueError(
-                f"SentencePiece: the bytes of a .model file expected, found {len(model)} others ({error}); "
-                "train it again"
+                f"SentencePiece: these {len(model)} bytes are not a .model file ({error}); train the model again"
             ) from error
 
     @classmethod
@@ -180,11 +179,12 @@ def train_pieces(texts: Iterable[str], num_pieces: int, *, kind: str = "unigram"
             sentence_iterator=seen(),
             model_writer=model,
             model_type=kind,
-            vocab_size=num_pieces + 1,
-            hard_vocab_limit=False,
+            vocab_size=num_pieces + 1,  # and <unk>
+            hard_vocab_limit=False,  # fewer pieces where the texts have no more
             normalization_rule_name="identity",
             character_coverage=1.0,
             unk_id=0,
+            # fairseq's dictionary adds the other special symbols.
             bos_id=-1,
             eos_id=-1,
             pad_id=-1,
@@ -199,13 +199,13 @@ def train_pieces(texts: Iterable[str], num_pieces: int, *, kind: str = "unigram"
 def _fault(characters: set[str], num_pieces: int, error: RuntimeError) -> str:
     """Explain why training failed."""
     if characters == {WORD_START}:
-        return "sentences with words expected, found none; give texts"
+        return "the texts have no words; give others"
     if num_pieces < len(characters):
         return (
             f"{len(characters)} pieces or more expected, one for each character of the texts, found {num_pieces}; ask "
             "for more pieces"
         )
-    return f"texts that it can learn from expected, found: {error}; give other texts"
+    return f"training failed ({error}); give other texts"
 
 
 def count_units(rows: Iterable[Iterable[str]]) -> dict[str, int]:

@@ -176,7 +176,7 @@ def test_each_stream_is_scored_by_the_command(
     row = ["--system", "heads", "--out", str(tmp_path / "none")]
     failed = preloaded.run([*command, *checkpoint, *row])
     assert failed.returncode != 0
-    assert "expected the name of one label stream, found 'accent,gender'" in failed.stderr
+    assert "the network has several label streams, accent,gender; name the one to score" in failed.stderr
 
 
 def test_heads_of_a_run_stand_in_the_partitions_of_their_streams(

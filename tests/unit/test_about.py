@@ -32,7 +32,7 @@ def test_every_key_may_be_given(tmp_path: Path) -> None:
         ('{"xyz": 1}', "found 'xyz'; delete it"),
         ('{"systems": ["a"]}', "systems: expected system -> title"),
         ("[]", "expected an object, found list"),
-        ("{", "expected JSON"),
+        ("{", "not JSON"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:

@@ -203,7 +203,7 @@ def test_times_of_another_corpus_are_refused(data: Path) -> None:
     changed = {**times, "test_0": {0: replace(first, word="bb")}}
     with pytest.raises(ValueError, match=r"word times of test_0, word 0: 'ab' .* expected, found 'bb'"):
         read_clips(FakeRecognizer(), data, "test", changed, max_utterances=9)
-    with pytest.raises(ValueError, match="utterances with word times expected, found none of 4"):
+    with pytest.raises(ValueError, match="none of 4 utterances has word times"):
         read_clips(FakeRecognizer(), data, "valid", times, max_utterances=9)
 
 
@@ -320,7 +320,7 @@ def test_explained_systems_are_skipped_unless_forced(data: Path, tmp_path: Path)
     list(explain_all([job(data, tmp_path)], load, options))
     (tmp_path / "asr-ctc_random-seed1-word9.png").touch()
     assert list(explain_all([job(data, tmp_path)], refuse, options)) == [
-        "asr/ctc_random seed 1: explained before"
+        "asr/ctc_random seed 1: already explained"
     ]
     list(explain_all([job(data, tmp_path)], load, options, force=True))
     assert not (tmp_path / "asr-ctc_random-seed1-word9.png").exists()
@@ -336,7 +336,7 @@ def test_without_word_times_nothing_is_played(tmp_path: Path) -> None:
 
 
 def test_layer_is_never_chosen_on_the_scored_split(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="another split to choose the layer on expected"):
+    with pytest.raises(ValueError, match="the layer cannot be chosen on the split that is scored"):
         list(explain_all([job(data, tmp_path)], load, Options(dev_split="test")))
 
 

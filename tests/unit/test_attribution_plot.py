@@ -83,7 +83,7 @@ def test_a_map_is_drawn_at_its_own_times() -> None:
 def test_rows_do_without_labels_and_without_evidence() -> None:
     nothing = AttributionMap("occlusion", "x", -np.ones(5, dtype=np.float32), FrameGrid(0.15, 0.075))
     figure = attribution_rows(CLIP, [nothing], title="x")
-    assert figure.axes[2].get_title(loc="left") == "Occlusion: nothing speaks for it"
+    assert figure.axes[2].get_title(loc="left") == "Occlusion: nothing supports it"
     assert len(png(figure)) > 1000
 
 

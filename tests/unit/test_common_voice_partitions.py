@@ -285,7 +285,7 @@ def test_what_cannot_be_asked_is_left_out_with_a_note() -> None:
 
 
 def test_unknown_language() -> None:
-    with pytest.raises(ValueError, match="language 'x!': a code such as ca, "):
+    with pytest.raises(ValueError, match="language 'x!' is not a code such as ca, "):
         Choices("x!")
 
 

@@ -88,7 +88,7 @@ def test_nothing_readable_is_an_error(tmp_path: Path, make_corpus: Callable[...,
     for path in (tmp_path / "audio").iterdir():
         path.write_bytes(b"")
     split = embeddings.read_split(tmp_path / "m", "test", "digit")
-    with pytest.raises(ValueError, match="expected readable audio among 10"):
+    with pytest.raises(ValueError, match="none of 10 utterances can be read"):
         embeddings.extract(loaded().model, split.entries, RATE)
 
 
@@ -136,7 +136,7 @@ def test_probes_share_one_pass(manifests: Path, tmp_path: Path) -> None:
     assert found[0]["metrics"]["accuracy"]["value"] == 1.0
     assert found[0]["probe"]["n_train"] == 40
     again = list(probing.probe_checkpoint(Path("c.pt"), rows, tmp_path, never, label="digit"))
-    assert all("scored before" in line for line in again)
+    assert all("already scored" in line for line in again)
 
 
 def test_probe_is_fitted_on_views_and_scored_without(manifests: Path, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
         ("published", "spectra", 1)
     ]
     assert "accuracy" in next(evaluation.evaluate_all(jobs, lambda _, label: loaded()))
-    assert "scored before" in next(evaluation.evaluate_all(jobs, never))
+    assert "already scored" in next(evaluation.evaluate_all(jobs, never))
     assert "accuracy" in next(evaluation.evaluate_all(jobs, lambda _, label: loaded(), force=True))
     assert "probe" in next(evaluation.evaluate_all(jobs, lambda _, label: loaded(0), force=True))
 

@@ -1,6 +1,6 @@
 """The text and the word times of long recordings: a recogniser whose weights read tones, each tone a letter.
 
-Its convolutions are a filter per tone, its transformer hands on what it gets. So what it says is known beforehand, for
+Its convolutions are a filter per tone, its transformer passes its input on. So its output is known beforehand, for
 every place of the seams.
 """
 
@@ -23,7 +23,7 @@ from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 
 Samples = NDArray[np.float32]
 
-RATE, HOP, REACH = 8000, 160, 200  # Hz; samples from frame to frame, and under a frame
+RATE, HOP, REACH = 8000, 160, 200  # Hz; samples from frame to frame, and that a frame depends on
 LETTERS = "|abcçdeàlo"
 TONES_HZ = [400 + 300 * i for i in range(len(LETTERS))]
 LETTER, GAP = 800, 480  # samples
@@ -89,8 +89,8 @@ def recognizer(tmp_path_factory: pytest.TempPathFactory) -> CtcRecognizer:
     return load_recognizer(path)
 
 
-class Said:
-    """A minute of made-up words in clips of 3 s, with a silence longer than a window in the middle."""
+class Spoken:
+    """A minute of random words in clips of 3 s, with a silence longer than a window in the middle."""
 
     def __init__(self) -> None:
         generator = np.random.default_rng(5)
@@ -117,51 +117,53 @@ class Said:
 
 
 @pytest.fixture(scope="module")
-def said() -> Said:
-    return Said()
+def spoken() -> Spoken:
+    return Spoken()
 
 
-def test_clips_one_by_one(recognizer: CtcRecognizer, said: Said) -> None:
-    assert any(a == b for text in said.texts for a, b in pairwise(text))  # doubled letters
-    assert [recognizer.transcribe(clip) for clip in said.clips] == said.texts
+def test_clips_one_by_one(recognizer: CtcRecognizer, spoken: Spoken) -> None:
+    assert any(a == b for text in spoken.texts for a, b in pairwise(text))  # doubled letters
+    assert [recognizer.transcribe(clip) for clip in spoken.clips] == spoken.texts
 
 
 @pytest.mark.parametrize("overlap_s", [OVERLAP_S, 0.3])
 def test_no_letter_is_lost_or_doubled_wherever_the_seams_are(
-    recognizer: CtcRecognizer, said: Said, overlap_s: float
+    recognizer: CtcRecognizer, spoken: Spoken, overlap_s: float
 ) -> None:
-    waveform = np.concatenate(said.clips)
+    waveform = np.concatenate(spoken.clips)
     for shift in range(0, round((WINDOW_S - overlap_s) * RATE), 1999):
         shifted = np.concatenate([np.zeros(shift, np.float32), waveform])
         words = recognizer.timed_words(shifted, window_s=WINDOW_S, overlap_s=overlap_s)
-        assert " ".join(word.text for word in words) == said.text
+        assert " ".join(word.text for word in words) == spoken.text
         times = np.array([(word.start_s, word.end_s) for word in words])
         assert (np.diff(times.ravel()) > 0).all()
-        expected = (np.array(said.times) + shift) / RATE
+        expected = (np.array(spoken.times) + shift) / RATE
         np.testing.assert_allclose(times, expected, rtol=0, atol=REACH / RATE)
 
 
-def test_beam_search_gives_the_same(recognizer: CtcRecognizer, said: Said) -> None:
+def test_beam_search_gives_the_same(recognizer: CtcRecognizer, spoken: Spoken) -> None:
     search = BeamSearch(recognizer.symbols, BeamConfig(beam_size=4))
-    waveform = np.concatenate([np.zeros(777, np.float32), *said.clips])
+    waveform = np.concatenate([np.zeros(777, np.float32), *spoken.clips])
     words = recognizer.timed_words(waveform, search, window_s=WINDOW_S, overlap_s=OVERLAP_S)
-    assert " ".join(word.text for word in words) == said.text
+    assert " ".join(word.text for word in words) == spoken.text
     times = np.array([(word.start_s, word.end_s) for word in words])
-    expected = (np.array(said.times) + 777) / RATE
+    expected = (np.array(spoken.times) + 777) / RATE
     np.testing.assert_allclose(times, expected, rtol=0, atol=REACH / RATE)
 
 
-def test_file_of_another_rate_and_two_channels(recognizer: CtcRecognizer, said: Said, tmp_path: Path) -> None:
-    waveform = np.repeat(np.concatenate(said.clips), 6)  # 48 kHz; the images lie above what is kept
+def test_file_of_another_rate_and_two_channels(
+    recognizer: CtcRecognizer, spoken: Spoken, tmp_path: Path
+) -> None:
+    waveform = np.repeat(np.concatenate(spoken.clips), 6)  # 48 kHz; the images lie above what is kept
     path = tmp_path / "una minuta à.flac"
     soundfile.write(path, np.stack([waveform, waveform], axis=1), 6 * RATE)
     (found,) = transcribe_files(recognizer, [path], window_s=WINDOW_S)
     assert found.words is not None
     written = {name: write(found.words) for name, (_, write) in FORMATS.items()}
-    assert written["text"] == said.text + "\n"
+    assert written["text"] == spoken.text + "\n"
     content = json.loads(written["json"])
-    assert content["text"] == said.text
+    assert content["text"] == spoken.text
     starts = [word["start_s"] for word in content["words"]]
-    np.testing.assert_allclose(starts, [start / RATE for start, _ in said.times], rtol=0, atol=REACH / RATE)
+    np.testing.assert_allclose(starts, [start / RATE for start, _ in spoken.times], rtol=0, atol=REACH / RATE)
     cues = [line for block in written["srt"].split("\n\n") for line in block.strip().split("\n")[2:]]
-    assert " ".join(cues) == said.text
+    assert " ".join(cues) == spoken.text

@@ -92,7 +92,7 @@ def test_what_cannot_be_scored_is_refused(targets: list[int], predictions: list[
 
 def test_nothing_to_score_is_refused() -> None:
     empty = np.array([], dtype=np.int64)
-    with pytest.raises(ValueError, match="at least one utterance"):
+    with pytest.raises(ValueError, match="no utterances to score"):
         metrics.with_intervals(empty, empty, NUM_CLASSES)
 
 

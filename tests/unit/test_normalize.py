@@ -185,9 +185,9 @@ def test_what_is_dropped_without_rules_is_counted() -> None:
 
 def test_no_language_and_unknown_case() -> None:
     for code in ("", "x", "Basque (eu)", "ca;es"):
-        with pytest.raises(ValueError, match="a code such as ca, sv-SE or kmr expected"):
+        with pytest.raises(ValueError, match="is not a code such as ca, sv-SE or kmr"):
             normalize("hola", code)
-    with pytest.raises(ValueError, match="language 'xx': one of ca, es, en, fr, it, pt expected"):
+    with pytest.raises(ValueError, match="language 'xx': only ca, es, en, fr, it, pt have rules"):
         alphabet("xx")
-    with pytest.raises(ValueError, match="case 'title': lower or upper expected"):
+    with pytest.raises(ValueError, match="case 'title' is unknown; use lower or upper"):
         normalize("hola", "ca", case="title")

@@ -60,7 +60,7 @@ def test_metrics_are_the_last_of_the_log(trained: Path) -> None:
     ]
     assert row["hours"] == pytest.approx(sum(samples) / 8000 / 3600)
     (again,) = pretraining.gather_all(jobs, lambda _: pytest.fail("read again"))
-    assert again.endswith("gathered before")
+    assert again.endswith("already gathered")
 
 
 def test_other_partitions_are_left_alone(trained: Path) -> None:
@@ -75,7 +75,7 @@ def test_training_figures_serve_without_validation(tmp_path: Path) -> None:
 
 
 def test_a_log_without_figures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"train.log: lines with train_loss"):
+    with pytest.raises(ValueError, match=r"train.log: no line has train_loss"):
         pretraining.read_figures(tmp_path / "train.log")
 
 

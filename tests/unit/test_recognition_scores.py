@@ -135,7 +135,7 @@ def test_what_cannot_be_scored_is_refused(
 
 
 def test_references_without_words_are_refused() -> None:
-    with pytest.raises(ValueError, match="words in the references"):
+    with pytest.raises(ValueError, match="references has a word"):
         score_recognition(["...", "?"], ["a", "b"], ["x", "y"], [None, None], [None, None], "ca")
 
 

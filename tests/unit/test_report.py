@@ -175,7 +175,7 @@ def test_command_writes_everything(digits_run: Path, tmp_path: Path, about: dict
     assert {path.name for path in tmp_path.iterdir()} >= {"results.json", "RESULTS.md", "report.html"}
 
 
-def test_what_is_not_there_is_said_in_a_sentence(
+def test_what_is_missing_is_named_in_a_sentence(
     digits_run: Path,
     tmp_path: Path,
     repository: Path,
@@ -195,26 +195,30 @@ def test_what_is_not_there_is_said_in_a_sentence(
         (
             "evaluate_recognition",
             "--run nope --origin real",
-            "nope: the folder of a run expected, found none",
+            "nope: this run folder does not exist",
         ),
         (
             "evaluate_recognition",
             f"--run {tmp_path}/run --origin real --partitions asr tpyo",
-            "tpyo expected, found asr;",
+            "no partition matches tpyo, only asr found;",
         ),
         ("evaluate_recognition", f"{one} --origin real", "nope.pt: no such checkpoint; train first"),
         ("evaluate_recognition", f"{one} --origin real --device gpu", "device gpu: torch cannot use it"),
         ("evaluate", f"{one} --origin real --device gpu", "device gpu: torch cannot use it"),
-        ("evaluate", "--run nope --origin real", "nope: the folder of a run expected, found none"),
-        ("evaluate", f"--run {tmp_path}/run --origin real --partitions tpyo", "tpyo expected, found asr;"),
-        ("gather_pretraining", "nope --origin real --partitions ssl", "nope: the folder of a run expected"),
+        ("evaluate", "--run nope --origin real", "nope: this run folder does not exist"),
+        (
+            "evaluate",
+            f"--run {tmp_path}/run --origin real --partitions tpyo",
+            "no partition matches tpyo, only asr found;",
+        ),
+        ("gather_pretraining", "nope --origin real --partitions ssl", "nope: this run folder does not exist"),
         (
             "gather_pretraining",
             f"{tmp_path}/run --origin real --partitions asr ssl",
-            "a partition ssl expected, found asr;",
+            "no partition matches ssl, only asr found;",
         ),
-        ("attribute", "--run nope --origin real", "nope: the folder of a run expected, found none"),
-        ("attribute", f"--run {digits_run} --origin real", "a partition asr expected, found"),
+        ("attribute", "--run nope --origin real", "nope: this run folder does not exist"),
+        ("attribute", f"--run {digits_run} --origin real", "no partition matches asr, only"),
     ):
         with pytest.raises(SystemExit) as ended:
             run(tool, arguments)

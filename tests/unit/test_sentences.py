@@ -32,7 +32,7 @@ def test_case_is_that_of_the_recogniser() -> None:
 
 
 def test_nothing_left_is_an_error() -> None:
-    with pytest.raises(ValueError, match="found none among 2"):
+    with pytest.raises(ValueError, match="all of 2 sentences are held out or empty"):
         training_text(["Bon dia.", "?"], ["bon dia"], "ca")
 
 

@@ -15,7 +15,9 @@ SENTENCE = (
 )
 
 
-def said(text: str, *, word_s: float = 0.3, pauses_s: dict[int, float] | None = None) -> list[TimedWord]:
+def timed_words(
+    text: str, *, word_s: float = 0.3, pauses_s: dict[int, float] | None = None
+) -> list[TimedWord]:
     """Make words in sequence, with pauses before some of them."""
     words, now_s = [], 0.5
     for i, word in enumerate(text.split()):
@@ -51,22 +53,22 @@ def test_nothing_is_lost_and_limits_hold(rows: list[tuple[str, float, float]], m
 
 
 def test_a_long_pause_separates_subtitles() -> None:
-    cues = subtitles(said("bon dia a tothom", pauses_s={2: 1.5}))
+    cues = subtitles(timed_words("bon dia a tothom", pauses_s={2: 1.5}))
     assert [cue.lines for cue in cues] == [("bon dia",), ("a tothom",)]
 
 
 def test_beyond_the_limits_the_cut_is_at_the_longest_pause() -> None:
-    words = said(SENTENCE, pauses_s={10: 0.4})
+    words = timed_words(SENTENCE, pauses_s={10: 0.4})
     first, second = subtitles(words)[:2]
     assert " ".join(first.lines) == " ".join(SENTENCE.split()[:10])
     assert second.lines[0].startswith("sardanes")
 
 
 def test_lines_are_balanced() -> None:
-    (cue,) = subtitles(said("la plaça del coŀlegi és plena de gent que balla", word_s=0.2))
+    (cue,) = subtitles(timed_words("la plaça del coŀlegi és plena de gent que balla", word_s=0.2))
     assert len(cue.lines) == 2
     assert abs(len(cue.lines[0]) - len(cue.lines[1])) <= 4
-    (short,) = subtitles(said("la plaça del coŀlegi"))
+    (short,) = subtitles(timed_words("la plaça del coŀlegi"))
     assert short.lines == ("la plaça del coŀlegi",)
 
 
@@ -85,7 +87,7 @@ def test_srt_is_written_byte_for_byte() -> None:
     assert "coŀlegi".encode() in to_srt(words).encode()
     assert to_srt([]) == ""
     clock = r"\d\d:\d\d:\d\d,\d{3}"
-    for block in to_srt(said(SENTENCE)).split("\n\n"):
+    for block in to_srt(timed_words(SENTENCE)).split("\n\n"):
         number, times, *lines = block.strip().split("\n")
         assert number.isdigit()
         assert re.fullmatch(f"{clock} --> {clock}", times)

@@ -130,7 +130,9 @@ def test_weights_are_those_that_evaluation_chose_for_this_model(tmp_path: Path) 
     assert transcription.choose_weights(checkpoint, lm, beta=2.0) == replace(chosen, beta=2.0)
     assert transcription.choose_weights(checkpoint, tmp_path / "other.arpa") == USUAL_WEIGHTS
     (tmp_path / "lm_weights.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"lm_weights\.json: lm, alpha, beta and unk_score expected"):
+    with pytest.raises(
+        ValueError, match=r"lm_weights\.json is damaged: it must hold lm, alpha, beta and unk_score"
+    ):
         transcription.choose_weights(checkpoint, lm)
 
 

@@ -42,9 +42,9 @@ def examples(run: Run) -> Sequence[Piece]:
         _wrong_first(predictions)[:MAX_CLIPS], desc="players", unit="clip", leave=False, disable=None
     ):
         key = predictions.ids[i]
-        sound = player(locations.get(key), rate_hz, key, max_s=MAX_CLIP_S, max_bytes=budget)
-        budget -= len(sound.uri) if isinstance(sound, Player) else 0
-        cards.append(_card(predictions, i, run.results["about"].get("words", {})) | {"player": sound})
+        audio = player(locations.get(key), rate_hz, key, max_s=MAX_CLIP_S, max_bytes=budget)
+        budget -= len(audio.uri) if isinstance(audio, Player) else 0
+        cards.append(_card(predictions, i, run.results["about"].get("words", {})) | {"player": audio})
     about = {
         "title": system_title(run.results, name),
         "num_wrong": int((predictions.scores.argmax(axis=1) != predictions.targets).sum()),
@@ -59,6 +59,7 @@ def _wrong_first(predictions: Predictions) -> list[int]:
     truth = predictions.scores[at, predictions.targets]
     others = predictions.scores.copy()
     others[at, predictions.targets] = -np.inf
+    # A class that a fold was not trained on has -inf: as the truth it gives the largest margin, on both sides NaN.
     margin = others.max(axis=1) - truth  # above 0: wrong
     return [int(i) for i in np.argsort(-np.nan_to_num(margin, posinf=1e9, neginf=-1e9), kind="stable")]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...scoring.scored_system import CLASSIFICATION, of_kind
+from ...scoring.scored_system import CLASSIFICATION, of_result_type
 from ..partitions import (
     INNER,
     LEAKY,
@@ -39,7 +39,7 @@ METRIC_NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
 
 def _by_seed(results: Results, name: str, prefix: str, metric: str) -> dict[int, float]:
     """Return the mean of a metric over the partitions of a family, for each seed that has them all."""
-    every = of_kind(results["systems"], CLASSIFICATION)
+    every = of_result_type(results["systems"], CLASSIFICATION)
     systems = [s for s in every if s["system"] == name and belongs(s["partition"], prefix)]
     partitions = {s["partition"] for s in systems}
     values: dict[int, list[float]] = {}
@@ -69,14 +69,14 @@ def fold_families(results: Results) -> list[str]:
     Returns:
         The families, `loso/` first.
     """
-    pooled = {s["partition"] for s in of_kind(results.get("pooled", []), CLASSIFICATION)}
+    pooled = {s["partition"] for s in of_result_type(results.get("pooled", []), CLASSIFICATION)}
     leaky = leaky_partitions(results)
     others = sorted(p for p in pooled - {INNER, LEFT_OUT, *leaky} if num_labels(p) is None)
     return [*([LEFT_OUT] if summaries(results, LEFT_OUT) else []), *others]
 
 
 def tests_one_speaker(results: Results, family: str) -> bool:
-    """Say whether each fold of a family tests one speaker.
+    """Return whether each fold of a family tests one speaker.
 
     Args:
         results: results of a run.
@@ -159,7 +159,7 @@ def label_partitions(results: Results) -> dict[int, str]:
     Returns:
         Number -> partition, or pooled folds, in ascending order.
     """
-    every = of_kind([*results["summary"], *results.get("pooled", [])], CLASSIFICATION)
+    every = of_result_type([*results["summary"], *results.get("pooled", [])], CLASSIFICATION)
     counts = {n: s["partition"] for s in every if (n := num_labels(s["partition"])) is not None}
     published = results["about"].get("published_labels")
     if counts and published:

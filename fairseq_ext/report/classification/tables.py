@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...scoring.scored_system import CLASSIFICATION, of_kind
+from ...scoring.scored_system import CLASSIFICATION, of_result_type
 from ..partitions import (
     INNER,
     ONE_SPEAKER,
@@ -179,7 +179,7 @@ def other_partitions(results: Results) -> list[Table]:
         *label_partitions(results).values(),
         *leaky_partitions(results),
     ]
-    partitions = {s["partition"] for s in of_kind(results["summary"], CLASSIFICATION)}
+    partitions = {s["partition"] for s in of_result_type(results["summary"], CLASSIFICATION)}
     rest = sorted(p for p in partitions if not any(belongs(p, prefix) for prefix in shown))
     return _filled(scores_table(results, p, f"partition-{slug(p)}") for p in rest)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...scoring.scored_system import PRETRAINING, of_kind
+from ...scoring.scored_system import PRETRAINING, of_result_type
 from ..learning import learning_curves
 from ..pieces import Piece
 from ..plots import Panel
@@ -28,7 +28,9 @@ CAPTION = (
 
 def pretraining(run: Run) -> Sequence[Piece]:
     """Show what was pre-trained, and how its losses went."""
-    partitions = list(dict.fromkeys(s["partition"] for s in of_kind(run.results["summary"], PRETRAINING)))
+    partitions = list(
+        dict.fromkeys(s["partition"] for s in of_result_type(run.results["summary"], PRETRAINING))
+    )
     curves = learning_curves(run, partitions, PRETRAINING, PANELS, CAPTION)
     return [*tables.all_tables(run.results), *curves]
 

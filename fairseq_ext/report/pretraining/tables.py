@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...scoring.pretraining import METRICS
-from ...scoring.scored_system import PRETRAINING, of_kind
+from ...scoring.scored_system import PRETRAINING, of_result_type
 from ..partitions import Results, bare_title, in_order, system_title
 from ..tables import NOTHING, Table, number, seconds
 
@@ -19,7 +19,7 @@ COLUMNS = {
 
 def all_tables(results: Results) -> list[Table]:
     """Make the table with a line per pre-training."""
-    found = of_kind(results["summary"], PRETRAINING)
+    found = of_result_type(results["summary"], PRETRAINING)
     if not found:
         return []
     metrics = [name for name in METRICS if any(name in s["metrics"] for s in found)]

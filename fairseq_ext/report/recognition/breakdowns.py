@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...scoring.scored_system import RECOGNITION, of_kind
+from ...scoring.scored_system import RECOGNITION, of_result_type
 from ..partitions import Results, Summary, bare_title, in_order, partition_title, system_title
 from ..tables import NOTHING, Table, interval, number, percent, slug, spread
 from .comparison import Comparison, compare, pairs
@@ -62,8 +62,9 @@ def per_speaker(results: Results) -> Table | None:
     s = detailed(results)
     if s is None:
         return None
+    # Decoders of all seeds only, so that the columns sum over the same seeds.
     names = [name for name in decoders([s]) if s["decoders"][name]["seeds"] == s["seeds"]]
-    every = of_kind(results["systems"], RECOGNITION)
+    every = of_result_type(results["systems"], RECOGNITION)
     seeds = [r for r in every if (r["system"], r["partition"]) == (s["system"], s["partition"])]
     sums = {name: _speaker_sums(seeds, name) for name in names}
     last = sums[names[-1]]
@@ -75,6 +76,7 @@ def per_speaker(results: Results) -> Table | None:
     lines = []
     for speaker in hardest:
         n, _, words, *_ = (number(count / len(seeds)) for count in last[speaker])
+        # Word and character errors in `SPEAKER_COLUMNS`, each followed by the number of tokens.
         rates = [percent(sums[d][speaker][e] / sums[d][speaker][e + 1]) for e in (1, 3) for d in names]
         lines.append((speaker, n, words, *rates))
     note = f"The hardest {len(lines)} of {len(spoken)}, by their WER {decoder_title(names[-1])}; all seeds together."
@@ -108,7 +110,7 @@ def families(results: Results) -> dict[str, list[tuple[float, str]]]:
         partitions without others are left out.
     """
     found: dict[str, dict[str, float]] = {}
-    for s in of_kind(results["summary"], RECOGNITION):
+    for s in of_result_type(results["summary"], RECOGNITION):
         if s["labelled_minutes"] is not None:
             found.setdefault(s["test"], {})[s["partition"]] = float(s["labelled_minutes"])
     ordered = [sorted((minutes, p) for p, minutes in group.items()) for group in found.values()]
@@ -127,7 +129,9 @@ def label_efficiency(results: Results, family: str) -> Table:
         The table.
     """
     points = families(results)[family]
-    found = [s for s in of_kind(results["summary"], RECOGNITION) if s["partition"] in {p for _, p in points}]
+    found = [
+        s for s in of_result_type(results["summary"], RECOGNITION) if s["partition"] in {p for _, p in points}
+    ]
     by_name = {(s["system"], s["partition"]): s for s in found}
     lines = []
     for name in in_order(results, [s["system"] for s in found]):

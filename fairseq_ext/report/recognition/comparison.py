@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...scoring.recognition.scores import MIN_SPEAKERS, speaker_errors
-from ...scoring.scored_system import RECOGNITION, of_kind
+from ...scoring.scored_system import RECOGNITION, of_result_type
 from ...text.scoring import bootstrap_interval
 from ..partitions import Results, summaries
 
@@ -91,7 +91,7 @@ def compare(results: Results, first: str, second: str) -> list[Comparison]:
     Raises:
         ValueError: they were not scored on the same words.
     """
-    systems = of_kind(results["systems"], RECOGNITION)
+    systems = of_result_type(results["systems"], RECOGNITION)
     found = []
     for partition in dict.fromkeys(s["partition"] for s in systems):
         mine, other = (

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ...text.scoring import Pair, align, characters, words
 from ..tables import Table
 
-NOTHING_SAID = "(nothing)"
+NO_TOKEN = "(nothing)"
 # A space by itself is not seen.
 SPACE = "␣ (space)"
 MAX_LINES = 15
@@ -17,15 +17,15 @@ MAX_LINES = 15
 def confusions(
     references: Sequence[str], hypotheses: Sequence[str], split: Callable[[str], list[str]]
 ) -> Counter[Pair]:
-    """Count the errors by what was said and what was recognised.
+    """Count the errors by reference and recognised token.
 
     Args:
         references: normalised texts.
         hypotheses: normalised texts, in the same order.
-        split: how a text is split, `scoring.words` or `scoring.characters`.
+        split: function that splits a text, `scoring.words` or `scoring.characters`.
 
     Returns:
-        (said, recognised) -> count; None for a token that only the other side has. The counts add up to the errors.
+        (reference, recognised) -> count; None where the other side has an extra token. The counts add up to the errors.
     """
     pairs = (align(split(r), split(h)) for r, h in zip(references, hypotheses, strict=True))
     return Counter(pair for row in pairs for pair in row if pair[0] != pair[1])
@@ -50,11 +50,11 @@ def _table(unit: str, counts: Counter[Pair]) -> Table:
     total = counts.total()
     shown = _most_frequent(counts.items())[:MAX_LINES]
     lines = tuple(
-        (_token(said), _token(recognised), str(n), f"{100 * n / total:.1f}")
-        for (said, recognised), n in shown
+        (_token(reference), _token(recognised), str(n), f"{100 * n / total:.1f}")
+        for (reference, recognised), n in shown
     )
-    note = f"{total:,} errors of {unit}, of {len(counts):,} sorts; the {len(lines)} most frequent are listed."
-    header = ("Said", "Recognised", "Times", "Share of errors %")
+    note = f"{total:,} errors of {unit}, of {len(counts):,} types; the {len(lines)} most frequent are listed."
+    header = ("Spoken", "Recognised", "Times", "Share of errors %")
     return Table(f"confused-{unit}", f"Most frequent errors: {unit}", header, lines, note)
 
 
@@ -63,4 +63,4 @@ def _most_frequent(items: Iterable[tuple[Pair, int]]) -> list[tuple[Pair, int]]:
 
 
 def _token(token: str | None) -> str:
-    return NOTHING_SAID if token is None else SPACE if token == " " else token
+    return NO_TOKEN if token is None else SPACE if token == " " else token

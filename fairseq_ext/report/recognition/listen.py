@@ -1,4 +1,4 @@
-"""The section to listen to: the worst, the middling and the best utterances of a recogniser, word over word.
+"""The section to listen to: the worst, the median and the best utterances of a recogniser, word over word.
 
 The page holds the recordings, so their number and their length are bounded.
 """
@@ -38,7 +38,7 @@ class Transcribed:
         title: title of the system.
         decoder: decoder that made them.
         partition: partition that was recognised.
-        system: what its metrics.json holds.
+        system: contents of metrics.json.
         folder: folder of the scored system.
         transcripts: texts as written and as recognised.
         references: N normalised texts.
@@ -94,8 +94,8 @@ def listen(run: Run) -> Sequence[Piece]:
     for name, chosen in choose(found.counts, CLIPS_PER_GROUP).items():
         for i in tqdm(chosen, desc=f"players, {name}", unit="clip", leave=False, disable=None):
             key = found.transcripts.ids[i]
-            sound = player(locations.get(key), rate_hz, key, max_s=MAX_CLIP_S, compress=True)
-            groups.setdefault(name, []).append(_card(found, i) | {"player": sound})
+            audio = player(locations.get(key), rate_hz, key, max_s=MAX_CLIP_S, compress=True)
+            groups.setdefault(name, []).append(_card(found, i) | {"player": audio})
     about = {
         "title": found.title,
         "decoder": decoder_title(found.decoder),
@@ -106,11 +106,11 @@ def listen(run: Run) -> Sequence[Piece]:
 
 
 def choose(counts: Sequence[ErrorCounts], size: int) -> dict[str, list[int]]:
-    """Choose utterances with many, middling and few errors; none twice, and none without words.
+    """Choose the utterances with most, median and fewest errors; none twice, and none without words.
 
     Args:
         counts: word errors of each utterance.
-        size: number of utterances of each sort.
+        size: number of utterances of each group.
 
     Returns:
         Heading -> positions, the worst first.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...scoring.scored_system import RECOGNITION, of_kind
+from ...scoring.scored_system import RECOGNITION, of_result_type
 from .. import plots, score_plots
 from ..learning import learning_curves
 from ..partitions import in_order, system_title
@@ -53,7 +53,7 @@ def _curves(
 ) -> dict[str, dict[str, dict[float, Mapping[str, float]]]]:
     """Return decoder -> system -> minutes -> WER."""
     minutes = {partition: amount for amount, partition in breakdowns.families(results)[family]}
-    found = [s for s in of_kind(results["summary"], RECOGNITION) if s["partition"] in minutes]
+    found = [s for s in of_result_type(results["summary"], RECOGNITION) if s["partition"] in minutes]
     curves: dict[str, dict[str, dict[float, Mapping[str, float]]]] = {d: {} for d in systems.decoders(found)}
     for name in in_order(results, [s["system"] for s in found]):
         for s in (s for s in found if s["system"] == name):
@@ -105,7 +105,7 @@ def learning(run: Run) -> Pieces:
 
 
 def decoding(run: Run) -> Pieces:
-    """Show sorts of errors, raw rates, settings and speed."""
+    """Show types of errors, raw rates, settings and speed."""
     return [tables.decoding(run.results, partition) for partition in systems.shown_partitions(run.results)]
 
 

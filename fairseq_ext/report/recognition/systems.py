@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...scoring.scored_system import RECOGNITION, of_kind
+from ...scoring.scored_system import RECOGNITION, of_result_type
 from ..partitions import Results, Summary, detailed_system, headlines, summaries
 from ..tables import NOTHING, number, spread
 
@@ -46,7 +46,7 @@ def shown_partitions(results: Results) -> list[str]:
     Returns:
         Partitions that were recognised.
     """
-    every = dict.fromkeys(s["partition"] for s in of_kind(results["summary"], RECOGNITION))
+    every = dict.fromkeys(s["partition"] for s in of_result_type(results["summary"], RECOGNITION))
     return headlines(results, RECOGNITION) or list(every)
 
 

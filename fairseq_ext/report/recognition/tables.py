@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...scoring.scored_system import RECOGNITION, of_kind
+from ...scoring.scored_system import RECOGNITION, of_result_type
 from ..partitions import Results, Summary, bare_title, summaries, system_title
 from ..tables import NOTHING, Table, interval, percent, seconds, slug
 from .breakdowns import GROUPS, comparisons, families, label_efficiency, per_group, per_speaker
@@ -72,7 +72,7 @@ def rates(results: Results, partition: str) -> Table:
 
 
 def _overlap(summary: Summary) -> str:
-    """Say which speakers and sentences of the test were trained on."""
+    """Describe which speakers and sentences of the test were trained on."""
     shared, known = summary["num_shared_speakers"], summary["num_known_sentences"]
     if shared is None:
         return ""
@@ -82,7 +82,7 @@ def _overlap(summary: Summary) -> str:
 
 
 def decoding(results: Results, partition: str) -> Table:
-    """Make the table of sorts of errors, raw rates, settings and speed, a line per system and decoder."""
+    """Make the table of types of errors, raw rates, settings and speed, a line per system and decoder."""
     found = summaries(results, partition, RECOGNITION)
     header: tuple[str, ...] = ("System", "Decoder", "Substituted %", "Left out %", "Put in %")
     header += ("Raw WER %", "Raw CER %")
@@ -144,7 +144,7 @@ def main_tables(results: Results) -> list[Table]:
 def other_rates(results: Results) -> list[Table]:
     """Make the tables of error rates under the partitions that do not come first."""
     shown = shown_partitions(results)
-    every = dict.fromkeys(s["partition"] for s in of_kind(results["summary"], RECOGNITION))
+    every = dict.fromkeys(s["partition"] for s in of_result_type(results["summary"], RECOGNITION))
     return [rates(results, partition) for partition in every if partition not in shown]
 
 

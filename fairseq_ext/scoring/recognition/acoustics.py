@@ -67,8 +67,8 @@ def read_speech(folder: Path, split: str) -> SpeechSplit:
         without = [u.id for u in utterances if not getattr(u, what)]
         if without:
             raise ValueError(
-                f"{where}: a {what} of every utterance expected, found none for {without[:3]} (and {len(without)} in "
-                "all); word error rates need both columns of the sidecar"
+                f"{where}: {len(without)} utterances have no {what}, such as {without[:3]}; fill the columns speaker "
+                "and transcript of the sidecar, which word error rates need"
             )
     return SpeechSplit(tuple(index.entry(i) for i in range(len(index))), utterances)
 
@@ -182,7 +182,7 @@ def run_network(
         rows.extend(waveforms)
     if not rows:
         raise ValueError(
-            f"run_network: readable audio among {len(entries)} utterances expected, found none "
+            f"run_network: none of {len(entries)} utterances can be read "
             f"({failures[0][1] if failures else 'the split is empty'}); run fairseq-ext check"
         )
     return Acoustics(tuple(rows), tuple(batches), network_s, tuple(sorted(failures)))

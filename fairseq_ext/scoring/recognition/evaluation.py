@@ -1,4 +1,4 @@
-"""Scores trained recognisers and writes the files of their systems; every decoder gets the same log-probabilities.
+"""Scoring of trained recognisers, and the files of their systems; every decoder gets the same log-probabilities.
 
 Files: predictions.<decoder>.tsv, config.json, and last metrics.json, whose presence means that the system is scored.
 """
@@ -81,7 +81,7 @@ def recognise_all(
     for training in tqdm(trainings, desc="recognise", unit="system", disable=hidden):
         name = training.system.title
         if is_scored(training.out) and not force:
-            yield f"{name}: scored before"
+            yield f"{name}: already scored"
             continue
         recognizer = load_recognizer(str(training.checkpoint))
         where = {"data": training.data, "train_log": training.log}
@@ -161,10 +161,11 @@ def _decoders(recognizer: Recognizer, data: Path, language: str, options: Option
         return
     if options.dev_split == options.split:
         raise ValueError(
-            f"{data}/{options.split}: another split to choose the language model's weights on expected, found the one "
-            "that is scored; name a development split"
+            f"{data}/{options.split}: the language model's weights cannot be tuned on the split that is scored; name "
+            "a development split"
         )
     dev = read_speech(data, options.dev_split)
+    # A fixed seed: all systems are tuned on the same utterances.
     drawn = np.random.default_rng(0).permutation(len(dev.entries))[: options.max_dev]
     dev = dev.subset(sorted(drawn.tolist()))
     found = run_network(recognizer, dev.entries, batch_size=options.batch_size, device=options.device)

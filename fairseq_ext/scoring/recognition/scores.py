@@ -1,7 +1,7 @@
 """Word and character error rates of a split: raw and normalised, with intervals, per accent, gender and speaker.
 
-Errors of one speaker are correlated, so the bootstrap resamples speakers, and the intervals say how the rate varies
-over speakers. With fewer than `MIN_SPEAKERS` it resamples utterances, and the result says so.
+Errors of one speaker are correlated, so the bootstrap resamples speakers, and the intervals show how the rate varies
+over speakers. With fewer than `MIN_SPEAKERS` it resamples utterances, see `resampled` in the result.
 
 metrics.json holds `n`, `num_speakers`, `hours`, `language`, and `decoders`: name (`greedy`, `lm`, ...) -> the result of
 `score_recognition`, with `settings` and `real_time_factor`.
@@ -77,7 +77,7 @@ def score_recognition(
         counts[f"cer{suffix}"] = scoring.count_all(*sides, scoring.characters)
     if not total(counts["wer"]).num_reference:
         raise ValueError(
-            f"score_recognition: words in the references expected, found none in {len(references)} utterances; "
+            f"score_recognition: none of {len(references)} references has a word; "
             "check the transcripts and the language"
         )
     names = {"wer": "words", "cer": "characters", "wer_raw": "words_raw", "cer_raw": "characters_raw"}

@@ -66,8 +66,7 @@ def write_transcripts(path: Path, transcripts: Transcripts) -> None:
             for name, cell in zip(COLUMNS, cells, strict=True):
                 if any(character in cell for character in _UNSAFE):
                     raise ValueError(
-                        f"utterance {cells[0]!r}: {name} without tabs and line ends expected, found {cell!r}; "
-                        "normalise it"
+                        f"utterance {cells[0]!r}: the {name} {cell!r} has a tab or a line end; normalise it"
                     )
             file.write("\t".join(cells) + "\n")
 

@@ -35,9 +35,9 @@ def spoken() -> dict[str, np.ndarray]:
     pytest.importorskip("espeakng_loader", reason="needs pip install -e .[synthetic]")
     found = {}
     for language, text in SENTENCES.items():
-        said = speech.synthesise(text, language=language)
-        times = np.arange(0, said.duration_s, 1 / RATE)
-        samples = np.interp(times, np.arange(len(said.samples)) / said.sample_rate_hz, said.samples)
+        audio = speech.synthesise(text, language=language)
+        times = np.arange(0, audio.duration_s, 1 / RATE)
+        samples = np.interp(times, np.arange(len(audio.samples)) / audio.sample_rate_hz, audio.samples)
         found[language] = np.pad(samples, RATE // 2).astype(np.float32)
     return found
 

@@ -56,9 +56,9 @@ def test_labels_equal_the_transcripts_of_the_recogniser(make_checkpoint: Callabl
     windows = [
         np.random.default_rng(i).normal(size=size).astype(np.float32) for i, size in enumerate((9000, 16_000))
     ]
-    heard = labeller.encode(windows)
-    assert labeller.detect_language(heard) == [[("fr", 1.0)]] * 2
-    first, second = labeller.transcribe(heard, ["fr", None])
+    encoded = labeller.encode(windows)
+    assert labeller.detect_language(encoded) == [[("fr", 1.0)]] * 2
+    first, second = labeller.transcribe(encoded, ["fr", None])
     assert second is None
     assert first is not None
     assert first.text == recognizer.transcribe(windows[0])
@@ -68,7 +68,7 @@ def test_labels_equal_the_transcripts_of_the_recogniser(make_checkpoint: Callabl
     assert first.avg_logprob * (first.num_tokens + 1) == pytest.approx(best, rel=1e-3)
     assert first.no_speech_prob is None
     with pytest.raises(ValueError, match="transcribes 'fr', not 'it'; use another model"):
-        labeller.transcribe(heard, ["it", None])
+        labeller.transcribe(encoded, ["it", None])
 
 
 def test_clips_are_labelled(
@@ -102,8 +102,8 @@ def test_a_checkpoint_without_a_dictionary_needs_one(
     write_dictionary(tmp_path / "dict.ltr.txt", dict.fromkeys(SYMBOLS[4:], 1))
     labeller = load_ctc_labeller(path, ["fr"], device="cpu", dictionary=tmp_path / "dict.ltr.txt")
     windows = [np.random.default_rng(0).normal(size=9000).astype(np.float32)]
-    heard = labeller.encode(windows)
-    assert labeller.transcribe(heard, ["fr"]) == whole.transcribe(heard, ["fr"])
+    encoded = labeller.encode(windows)
+    assert labeller.transcribe(encoded, ["fr"]) == whole.transcribe(encoded, ["fr"])
     write_dictionary(tmp_path / "dict.ltr.txt", {"a": 1})
     with pytest.raises(ValueError, match=rf"dict.ltr.txt: 5 symbols .* for {len(SYMBOLS)} outputs;"):
         load_ctc_labeller(path, ["fr"], device="cpu", dictionary=tmp_path / "dict.ltr.txt")

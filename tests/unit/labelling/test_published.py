@@ -7,7 +7,10 @@ from fairseq_ext.labelling.published import check_splits_known
 
 def test_clips_of_a_transcribed_corpus_require_its_splits() -> None:
     sources = ["voxceleb2/dev/mp4/id00012/a/00001.mp4", "mtedx/video/fr/valid/talk.mp4"]
-    with pytest.raises(ValueError, match=r"--corpus mtedx=FOLDER expected, found none"):
+    with pytest.raises(
+        ValueError,
+        match="are unknown; give the corpus with --corpus mtedx=FOLDER",
+    ):
         check_splits_known(sources, ["voxceleb2=/data/voxceleb2"])
     check_splits_known(sources, ["mtedx=/data/mtedx"])
     check_splits_known(sources[:1], [])

@@ -16,11 +16,13 @@ pytest.importorskip("faster_whisper", reason="needs pip install -e .[whisper]")
 
 
 def test_speech_is_found_in_place(spoken: dict[str, np.ndarray]) -> None:
-    said = spoken["fr"]
-    waveform = np.concatenate([np.zeros(2 * RATE, np.float32), said, np.zeros(5 * RATE, np.float32), said])
+    sentence = spoken["fr"]
+    waveform = np.concatenate(
+        [np.zeros(2 * RATE, np.float32), sentence, np.zeros(5 * RATE, np.float32), sentence]
+    )
     found = find_speech(waveform)
-    first, second = 2 * RATE + RATE // 2, 7 * RATE + len(said) + RATE // 2  # where the sentences begin
-    length = len(said) - RATE
+    first, second = 2 * RATE + RATE // 2, 7 * RATE + len(sentence) + RATE // 2  # where the sentences begin
+    length = len(sentence) - RATE
     starts = [min(start for start, _ in found), min(s for s, _ in found if s > first + length)]
     assert np.abs(np.array(starts) - [first, second]).max() < 0.25 * RATE
     assert speech_s(found) == pytest.approx(2 * length / RATE, rel=0.25)
