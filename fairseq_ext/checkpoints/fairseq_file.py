@@ -137,7 +137,7 @@ def _check_kind(
 
 
 def _sections(cfg: Any) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]:
-    """Configurations of the whole model, of its encoder, and of the task of the encoder's training.
+    """Return the configurations of the whole model, of its encoder, and of the task of the encoder's training.
 
     `cfg` since 2021, a flat namespace `args` before; a fine-tuned model holds those of its pre-training in `w2v_args`.
     """
@@ -154,7 +154,7 @@ def _sections(cfg: Any) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[s
 
 
 def _family(state: Mapping[str, Any], outer: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """The three differ in their pre-training; the networks of wav2vec 2.0 and HuBERT are one."""
+    """Return the family; wav2vec 2.0 and HuBERT share one network and differ in their pre-training."""
     if config.get("relative_position_embedding"):
         return "wavlm"
     name = str(outer.get("_name") or outer.get("arch") or config.get("_name") or "")
@@ -162,7 +162,7 @@ def _family(state: Mapping[str, Any], outer: Mapping[str, Any], config: Mapping[
 
 
 def _origin(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What `write_model` noted; training on writes another note over it."""
+    """Return what `write_model` noted; training on writes another note over it."""
     return (state.get("extra_state") or {}).get("converted_from") or {}
 
 
@@ -175,7 +175,7 @@ def _complete(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[
 
 
 def _symbols(state: Mapping[str, Any], dictionary: Path | None, num_rows: int, path: Path) -> list[str]:
-    """The alphabet: of the file given, or of the checkpoint, where ours keep a list and fairseq a `Dictionary`."""
+    """Return the alphabet, from the file given or from the checkpoint (ours keep a list, fairseq a `Dictionary`)."""
     own = state.get("task_state") or {}
     if dictionary is not None:
         symbols = [*SPECIAL_SYMBOLS, *read_dictionary(dictionary)]

@@ -130,7 +130,7 @@ def _role_names(options: Mapping[str, Any]) -> list[str]:
 
 
 def _name(token: Any) -> str | None:
-    """A token is written as a text, or as a table with its content."""
+    """Return a token's text; files hold it as a string or in a table under "content"."""
     return token.get("content") if isinstance(token, Mapping) else token
 
 

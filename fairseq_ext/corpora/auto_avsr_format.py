@@ -25,7 +25,7 @@ SAMPLES_PER_FRAME = 640
 
 
 def unit_ids(symbols: Sequence[str]) -> dict[str, int]:
-    """Number the units as auto_avsr does.
+    """Return the number of each unit, as auto_avsr counts them.
 
     Args:
         symbols: pieces of a model in its order, without `<unk>`.

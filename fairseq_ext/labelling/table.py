@@ -75,7 +75,7 @@ _TYPES = {field.name: str(field.type) for field in fields(ClipLabel)}
 
 
 def from_result(result: Mapping[str, Any]) -> ClipLabel:
-    """Makes a row of what a job returned.
+    """Return the row for the result of a job.
 
     Args:
         result: column -> value; other keys are ignored.

@@ -147,7 +147,7 @@ class _Convolve(torch.autograd.Function):
 
 
 def _parts(rows: Tensor, weight: Tensor, kernel: int, stride: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Views of up to `stride` rows side by side, (Q, width C), with the weights (O, width C) that they meet."""
+    """Return views of up to `stride` rows side by side, (Q, width C), and the weights (O, width C) they multiply."""
     channels, size = rows.shape[1], (len(rows) - kernel) // stride + 1
     for start in range(0, kernel, stride):
         width = min(stride, kernel - start) * channels

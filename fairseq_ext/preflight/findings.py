@@ -69,7 +69,7 @@ class Findings:
         return iter(sorted(self._by_type.values(), key=lambda finding: finding.kind.severity))
 
     def count(self, severity: Severity) -> int:
-        """Number of cases of a severity.
+        """Return the number of cases of a severity.
 
         Args:
             severity: which.

@@ -17,7 +17,7 @@ IDS = ["fr/train/0u7tTptBo9I_0004", "id08977/3ap0QSyN6Vc/00008", "a/audio/b_1.0_
 
 
 def write_clips(root: Path, *, wrd: bool = True, **changes: object) -> tuple[Path, list[Utterance]]:
-    """Writes a manifest of three clips (their media are never opened) in the splits train and valid."""
+    """Write a manifest of three clips (their media are never opened) in the splits train and valid."""
     folder = root / "manifests"
     utterances = [
         Utterance(

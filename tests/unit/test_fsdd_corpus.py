@@ -200,7 +200,7 @@ def url_of(server: FlakyServer) -> str:
 
 @pytest.fixture(scope="module")
 def archive() -> bytes:
-    """An archive as the release is packed, with members that must not be unpacked."""
+    """Write an archive as the release is packed, with members that must not be unpacked."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name in [*(f"recordings/{n}" for n in full_corpus_names()), "README.md", "utils/0_theo_1.wav"]:

@@ -22,7 +22,7 @@ ROWS: list[Row] = [
 def write_split(
     root: Path, rows: Sequence[Row] = ROWS, language: str = "fr", split: str = "train", end: str = "\n"
 ) -> Path:
-    """Writes a split as published, each talk 2 s of a tone at 8 kHz; returns its data folder."""
+    """Write a split as published, each talk 2 s of a tone at 8 kHz; return its data folder."""
     data = root / f"{language}-{language}" / "data" / split
     (data / "txt").mkdir(parents=True)
     (data / "wav").mkdir()

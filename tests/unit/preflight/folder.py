@@ -15,7 +15,7 @@ SPLITS = {"train": ("anna", "biel"), "valid": ("carla",), "test": ("dídac",)}
 
 
 def write_wav(path: Path, num_samples: int, rate_hz: int = RATE_HZ, *, silent: bool = False) -> None:
-    """A tone of 16 bit."""
+    """Write a tone of 16 bit."""
     samples = np.sin(np.arange(num_samples) * 0.2) * (0 if silent else 8000)
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, rate_hz, 0, "NONE", ""))
@@ -28,7 +28,7 @@ def letters(utterance: Utterance) -> str:
 
 
 def write_healthy(base: Path) -> None:
-    """Writes audio/ and manifest/ of three splits, two digits per speaker and text."""
+    """Write audio/ and manifest/ of three splits, two digits per speaker and text."""
     (base / "audio").mkdir()
     for split, speakers in SPLITS.items():
         utterances = []
@@ -67,7 +67,7 @@ OPTIONS = preflight.Options(
 
 
 def find(report: preflight.Report, words: str) -> preflight.Finding:
-    """The finding whose problem holds the words."""
+    """Return the finding whose problem contains the words."""
     found = [finding for finding in report.findings if words in finding.kind.problem]
     assert len(found) == 1, report.text()
     return found[0]
