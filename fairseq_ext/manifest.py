@@ -410,6 +410,5 @@ def read_dictionary(path: str | os.PathLike[str]) -> list[str]:
 def _check_symbol(symbol: str, where: str) -> None:
     if symbol in _RESERVED_SYMBOLS or symbol.split() != [symbol] or _UNSAFE.search(symbol):
         raise ValueError(
-            f"{where}: a symbol without spaces and none of {sorted(_RESERVED_SYMBOLS)} expected, "
-            f"found {symbol!r}; rename it"
+            f"{where}: the symbol {symbol!r} has spaces or is one of {sorted(_RESERVED_SYMBOLS)}; rename it"
         )

@@ -45,7 +45,7 @@ class Forked:
         while (status := self.poll()) is None:
             if time.monotonic() > deadline_s:
                 self.kill()
-                raise TimeoutError(f"process {self.pid}: an end within {timeout_s} s expected, found none")
+                raise TimeoutError(f"process {self.pid}: still running after {timeout_s} s")
             time.sleep(0.01)
         return status
 

@@ -71,7 +71,7 @@ def export(
             cells = [dataset, video_path(utterance.path), str(utterance.num_frames), " ".join(tokens)]
             if any("," in cell for cell in cells):
                 raise ValueError(
-                    f"utterance {utterance.id!r}: no commas expected in {cells[:2]}; rename the clip"
+                    f"utterance {utterance.id!r}: a comma in {cells[:2]} would end a column; rename the clip"
                 )
             print(*cells, sep=",", file=csv)
             num_rows += 1

@@ -234,8 +234,10 @@ class _Reader:
         self._files = _files(self._audio)
         self._durations_ms = _durations_ms(folder, report)
         if measure is None and (self._is_converted or not self._durations_ms):
-            lengths = f"{audio}: a way to measure recordings" if audio else f"{folder}: clip_durations.tsv"
-            raise ValueError(f"{lengths} expected, found none; pass measure=")
+            reason = (
+                f"{audio}: converted recordings" if audio else f"{folder}: clips without clip_durations.tsv"
+            )
+            raise ValueError(f"{reason} have to be measured; pass measure=")
         self._speakers = _speaker_names(folder)
         self._unknown_genders: set[str] = set()
 

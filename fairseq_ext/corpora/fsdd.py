@@ -204,8 +204,8 @@ def published_split(utterance: Utterance) -> str:
         return "train"
     if utterance.speaker not in ACCENTS:
         raise ValueError(
-            f"utterance {utterance.id!r}: a speaker of {sorted(ACCENTS)} expected, "
-            f"found {utterance.speaker}; use a split of fairseq_ext.splits"
+            f"utterance {utterance.id!r}: the speaker {utterance.speaker} is none of {sorted(ACCENTS)}; use a split of "
+            "fairseq_ext.splits"
         )
     return "test" if utterance.id in _published_test_ids() else "valid"
 

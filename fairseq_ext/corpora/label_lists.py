@@ -82,8 +82,8 @@ def check_split(kind: str, split: str) -> None:
         )
     if kind in AUTOMATIC and split != "train":
         raise ValueError(
-            f"label list of {kind} for {split}: its labels were not written by people but automatically, and a score "
-            "against a machine's mistakes is none; use them for train"
+            f"label list of {kind} for {split}: its labels are automatic, which is no ground for error rates; use "
+            "them for train"
         )
 
 

@@ -151,8 +151,8 @@ class _Split:
         talks = [f"{talk}{self._damage.get(talk, '')}" for talk in self._lost]
         names = [*talks[:_NAMED], *([f"{len(talks) - _NAMED} more"] if len(talks) > _NAMED else [])]
         self._report(
-            f"{self._data}: a {kind} of each talk expected, found none for {len(talks)} of {len(self._media)} talks, "
-            f"whose {self._lost.total()} segments are skipped: {', '.join(names)}"
+            f"{self._data}: no {kind} for {len(talks)} of {len(self._media)} talks, whose {self._lost.total()} "
+            f"segments are skipped: {', '.join(names)}"
         )
 
     def _rows(

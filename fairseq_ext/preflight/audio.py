@@ -38,7 +38,7 @@ RESAMPLED = replace(
     severity=Severity.WARNING,
 )
 MIXED_RATES = FindingType(
-    "files of different sample rates", "tell the expected rate (--sample-rate-hz)", Severity.WARNING
+    "files of different sample rates", "give the expected rate (--sample-rate-hz)", Severity.WARNING
 )
 
 _CHUNK_ROWS = 64

@@ -131,8 +131,8 @@ def _refuse_others(folder: Path, wanted: set[str]) -> None:
     others = sorted(set(os.listdir(folder / "clips")) - wanted)
     if others:
         raise ValueError(
-            f"{folder / 'clips'}: only the clips of this corpus expected, found {len(others)} others such as "
-            f"{others[0]}; choose another folder"
+            f"{folder / 'clips'}: {len(others)} files such as {others[0]} are not clips of this corpus; choose another "
+            "folder"
         )
 
 

@@ -138,5 +138,5 @@ def sizes_of(args: argparse.Namespace, sizes: Callable[..., SizesT]) -> SizesT |
     if all(value is None for value in amount):
         return None
     if None in amount:
-        raise ValueError("--speakers and --minutes go together: both expected, found one; give the other too")
+        raise ValueError("--speakers and --minutes go together; give both")
     return sizes(*amount)

@@ -304,7 +304,7 @@ def test_real_corpora_and_other_settings_are_refused(tmp_path: Path) -> None:
     (real / "ca" / "train.tsv").write_text("real")
     for locale in ("ca", "es"):
         with pytest.raises(
-            ValueError, match=r"an empty folder or a SYNTHETIC\.txt expected.*choose another folder"
+            ValueError, match=r"the folder has files but no SYNTHETIC\.txt .*choose another folder"
         ):
             common_voice.write(real, locale, sizes=TINY, progress=False)
     assert list(contents(real)) == ["ca/train.tsv"]

@@ -121,7 +121,7 @@ def test_a_killed_run_leaves_whole_recordings_and_is_continued(corpus: Path, tmp
 def test_a_real_corpus_is_never_written_into(tmp_path: Path) -> None:
     (tmp_path / "recordings").mkdir()
     (tmp_path / "recordings" / "0_george_0.wav").write_bytes(b"a real recording")
-    with pytest.raises(ValueError, match=r"an empty folder or a SYNTHETIC\.txt expected, found other files"):
+    with pytest.raises(ValueError, match=r"the folder has files but no SYNTHETIC\.txt of this corpus"):
         fsdd.write(tmp_path, num_per_digit=1, progress=False)
     assert list(contents(tmp_path)) == ["recordings/0_george_0.wav"]
 

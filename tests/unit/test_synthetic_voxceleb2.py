@@ -142,7 +142,7 @@ def test_a_killed_run_continues_and_ends_the_same(root: Path, tmp_path: Path) ->
 
 def test_real_corpora_and_other_settings_are_refused(root: Path, tmp_path: Path) -> None:
     (tmp_path / "dev").mkdir()
-    with pytest.raises(ValueError, match=r"an empty folder or a SYNTHETIC\.txt expected"):
+    with pytest.raises(ValueError, match=r"the folder has files but no SYNTHETIC\.txt"):
         voxceleb2.write(tmp_path, sizes=SMALL, progress=False)
     with pytest.raises(ValueError, match=r"the settings .* expected, found .*choose another folder"):
         voxceleb2.write(root, sizes=SMALL, seed=2, progress=False)

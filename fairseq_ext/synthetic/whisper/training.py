@@ -122,7 +122,7 @@ def _check_same(path: Path, found: dict[str, Any], expected: dict[str, Any]) -> 
     differing = [name for name in expected if found.get(name) != expected[name]]
     if differing:
         differences = ", ".join(f"{name} {found.get(name)} instead of {expected[name]}" for name in differing)
-        raise ValueError(f"{path}: the same settings expected, found {differences}; choose another folder")
+        raise ValueError(f"{path}: made with other settings, {differences}; choose another folder")
 
 
 def _record(settings: Settings, on_progress: Progress | None) -> Iterator[Recording]:
