@@ -122,7 +122,7 @@ class Preloaded:
 
 
 def serve(connection: socket.socket) -> None:
-    """Answers requests until the other side hangs up; in a fork, runs its program and returns."""
+    """Answer requests until the other side hangs up; in a fork, run its program and returns."""
     del sys.path[0]  # the folder of this file
     import_fairseq()
     gc.freeze()

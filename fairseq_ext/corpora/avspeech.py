@@ -95,7 +95,7 @@ def clips(
         on_problem: as for `read`.
 
     Yields:
-        An utterance of `read` and its face, None where the list does not tell.
+        An utterance of `read` and its face, None where the list gives none.
     """
     folder, report = recordings_folder(root), on_problem or log.warning
     files = {split: _files(folder, split) for split in LISTS}

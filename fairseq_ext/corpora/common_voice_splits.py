@@ -96,6 +96,7 @@ def drawn(
         groups[group][speaker] = sum(u.split in VALIDATED for u in own)
     sides = dict.fromkeys(speakers, TRAIN)
     for sizes in groups.values():
+        # Speakers without a validated clip would hold out nothing to score: they stay in the training.
         left = sorted((s for s in sizes if sizes[s]), key=lambda s: random_rank(s, seed))
         total = sum(sizes.values())
         for side, share in ((TEST, test_share), (VALID, valid_share)):
@@ -180,7 +181,7 @@ def unlabelled(utterances: Iterable[Utterance], division: Division) -> list[Utte
 
     Args:
         utterances: all of `common_voice.read`.
-        division: who is held out.
+        division: side of each speaker.
 
     Returns:
         The clips, in their order.

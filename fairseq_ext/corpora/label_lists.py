@@ -54,7 +54,7 @@ class Label:
         start_s: start in the talk; None in lists of clips.
         end_s: end in the talk.
         text: text as written, with the double spaces that removed dashes have left.
-        name: the row's first column, which tells more than the id: the tree of VoxCeleb2, a suffix.
+        name: the row's first column, which holds more than the id: the tree of VoxCeleb2, a suffix.
         speaker: speaker as the corpus's reader names him: the talk, the person, the video.
     """
 

@@ -287,7 +287,7 @@ def _count(path: Path) -> tuple[int, int]:
 
 
 def _flac_length_s(path: Path) -> float:
-    """Read the header, https://www.rfc-editor.org/rfc/rfc9639 section 8.2; inf where it does not tell.
+    """Read the header, https://www.rfc-editor.org/rfc/rfc9639 section 8.2; inf where it states none.
 
     Raises:
         ValueError: for a file of another kind or one that is cut off in its header.

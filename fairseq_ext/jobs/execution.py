@@ -69,8 +69,8 @@ class Execution:
                 )
         elif self.shard_id is None and self.shards > 1:
             raise ValueError(
-                f"shard_id: with {self.shards} shards each command needs the number of its own; give 0 to "
-                f"{self.shards - 1}"
+                f"shard_id: with {self.shards} shards each command needs its own number; give 0 to "
+                f"{self.shards - 1} (--shard-id)"
             )
         elif self.shard_id is not None and not 0 <= self.shard_id < self.shards:
             raise ValueError(

@@ -238,7 +238,7 @@ class ContainerReader:
             raise broken_off(self._path, f"damage ({error.strerror})") from error
 
     def _can_seek(self) -> bool:
-        """Whether a time stamp names one sample; WebM counts in milliseconds."""
+        """Return whether a time stamp names one sample; WebM counts in milliseconds."""
         base = self._stream.time_base
         return (
             self._counted is None and base is not None and (1 / (base * self.sample_rate_hz)).denominator == 1

@@ -79,7 +79,7 @@ def _check_duplicates(
     values: Callable[[], Iterable[tuple[str, str]]],
     findings: Findings,
 ) -> None:
-    """Find repeats by 64-bit hashes and confirms them in a second pass over the values themselves."""
+    """Find repeats by 64-bit hashes and confirm them in a second pass over the values themselves."""
     ordered = np.sort(
         np.concatenate([np.frombuffer(h, np.int64) for h in hashes if h] or [np.zeros(0, np.int64)])
     )

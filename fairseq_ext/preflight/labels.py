@@ -152,6 +152,7 @@ class LabelCheck:
             self._found(kind, f"not in dict.{self.name}.txt: {shown}")
 
     def _check_frames(self, tokens: Sequence[str], num_samples: int, ctc: CtcLimits) -> None:
+        # Between two equal labels CTC needs a blank (Graves et al. 2006, section 3.1).
         repeats = sum(a == b for a, b in pairwise(tokens))
         num_frames = ctc.num_frames(num_samples)
         if num_frames < len(tokens) + repeats:

@@ -235,8 +235,8 @@ def _rows(clips: list[Clip], locale: str, name: str) -> Iterator[str]:
             speaker = clip.speaker
             votes = (clip.up_votes, clip.down_votes)
             about = ("", speaker.gender, speaker.accents, speaker.variant, locale, "")
-            said = (_sentence_id(clip.text), clip.text, clip.domain)
-            yield _line((speaker.client_id, clip.name, *said, *votes, *about))
+            sentence = (_sentence_id(clip.text), clip.text, clip.domain)
+            yield _line((speaker.client_id, clip.name, *sentence, *votes, *about))
 
 
 def _sentence_rows(clips: list[Clip], unread: list[str]) -> Iterator[str]:

@@ -104,7 +104,7 @@ def making(
         scratch.unlink()  # of a killed call
     job = folder / _JOBS / title
     results = make(names) if names else {}
-    # The books of a killed call know nothing of files that were removed since.
+    # The journal of a killed call still counts files as written that were removed since.
     if lost := [name for name in names if not is_there(name)]:
         shutil.rmtree(job)
         results |= make(lost)

@@ -134,7 +134,7 @@ def list_variants() -> dict[str, str]:
     """List the voice variants, which all go with every language.
 
     Returns:
-        Name of a variant -> "male", "female", or "" when its file does not tell.
+        Name of a variant -> "male", "female", or "" when its file states none.
 
     Raises:
         SpeechError: when `espeakng-loader` is not installed.
@@ -235,7 +235,7 @@ def _check_known(what: str, name: str, known: tuple[str, ...] | list[str]) -> No
 
 @contextlib.contextmanager
 def _fresh_library(library_path: Path, data_path: Path) -> Iterator[tuple[Any, int]]:
-    """Load the library in its initial state and unload it afterwards; yields it and its sample rate."""
+    """Load the library in its initial state and unload it afterwards; yield it and its sample rate."""
     if _is_loaded(library_path):
         raise SpeechError(
             f"{library_path}: another package has loaded this library, and speech would depend on what that package "

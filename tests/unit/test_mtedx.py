@@ -11,8 +11,8 @@ import soundfile
 from fairseq_ext.corpora import mtedx
 from fairseq_ext.manifest import read_manifest, write_manifest
 
-Row = tuple[str, str, float, float, str]
-ROWS: list[Row] = [
+Segment = tuple[str, str, float, float, str]  # segment, talk, start_s, end_s, text
+ROWS: list[Segment] = [
     ("0u7tTptBo9I_0004", "0u7tTptBo9I", 0.1, 1.5, "Et pourtant, on vient tous de l'océan."),
     ("0u7tTptBo9I_0005", "0u7tTptBo9I", 1.2, 2.0, "ça reste un monde étrange"),  # overlaps the one before
     ("-dJ_3mboZJQ_0000", "-dJ_3mboZJQ", 0.0, 0.75, "Merci."),
@@ -20,7 +20,7 @@ ROWS: list[Row] = [
 
 
 def write_split(
-    root: Path, rows: Sequence[Row] = ROWS, language: str = "fr", split: str = "train", end: str = "\n"
+    root: Path, rows: Sequence[Segment] = ROWS, language: str = "fr", split: str = "train", end: str = "\n"
 ) -> Path:
     """Write a split as published, each talk 2 s of a tone at 8 kHz; return its data folder."""
     data = root / f"{language}-{language}" / "data" / split
@@ -169,7 +169,7 @@ def test_a_manifest_of_segments(tmp_path: Path) -> None:
         (("a_1", "a", -0.1, 0.2, "x"), "is no time in seconds"),
     ],
 )
-def test_a_bad_segment_is_named_and_skipped(tmp_path: Path, damage: Row, said: str) -> None:
+def test_a_bad_segment_is_named_and_skipped(tmp_path: Path, damage: Segment, said: str) -> None:
     write_split(tmp_path, [ROWS[0], damage, *ROWS[1:]])
     utterances, problems = read_all(tmp_path)
     assert [u.id for u in utterances] == [f"fr/train/{row[0]}" for row in ROWS]

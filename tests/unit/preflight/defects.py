@@ -1,4 +1,4 @@
-"""Defects to plant in the healthy folder, and what preflight is to say of each."""
+"""Defects to plant in the healthy folder, and the finding that preflight reports for each."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -23,7 +23,7 @@ def write_wav(path: Path, num_samples: int, rate_hz: int = RATE_HZ, *, silent: b
 
 
 def letters(utterance: Utterance) -> str:
-    """Labels of a CTC model."""
+    """Return the labels of a CTC model."""
     return " ".join((utterance.transcript or "").replace(" ", "|"))
 
 
@@ -50,7 +50,7 @@ def write_healthy(base: Path) -> None:
 
 
 def edit(base: Path, name: str, change: Callable[[str], str]) -> None:
-    """Rewrites a file of the manifest."""
+    """Rewrite a file of the manifest."""
     path = base / "manifest" / name
     path.write_bytes(change(path.read_bytes().decode()).encode())
 
