@@ -52,7 +52,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
     Args:
         path: the file to appear; its folder is created.
-        content: all of it.
+        content: whole content.
     """
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)

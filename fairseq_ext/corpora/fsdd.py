@@ -168,7 +168,7 @@ def count_problems(utterances: Iterable[Utterance]) -> list[str]:
     """Compare the corpus with the published counts: 50 recordings of each digit by each of the six speakers.
 
     Args:
-        utterances: all of `read`.
+        utterances: all utterances of `read`.
 
     Returns:
         One line per speaker and digit whose count differs, and per speaker who does not belong.

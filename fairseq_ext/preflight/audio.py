@@ -79,7 +79,7 @@ class _Problem(NamedTuple):
 def check_audio(
     folder: Path, scans: Sequence[SplitScan], limits: AudioLimits, findings: Findings, *, progress: bool
 ) -> Counter[int]:
-    """Read the header of every recording and decodes some.
+    """Read the header of every recording, and decode some.
 
     Args:
         folder: folder of the manifest.

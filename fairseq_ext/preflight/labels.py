@@ -75,11 +75,11 @@ class LabelCheck:
 
     Attributes:
         path: path of the label file.
-        name: its suffix.
+        name: suffix of the label file, the name of the stream.
         is_training: whether the split is trained on: an OOV symbol is an error there.
         is_class: one class per row.
         may_be_empty: another stream may hold the row's class: an empty line says that this one is not known.
-        dictionary: its symbols, or None without one.
+        dictionary: symbols of the stream, or None without a dictionary.
         ctc: the frames that must suffice, or None.
         findings: receives the problems.
         num_rows: lines so far.

@@ -94,7 +94,7 @@ def is_training(split: str) -> bool:
     """Return whether parameters are fitted to a split.
 
     Args:
-        split: its name.
+        split: name of the split.
 
     Returns:
         True for train, train_clean and so on.
