@@ -81,7 +81,7 @@ def drawn(
     sides; of two, one is in the test; one alone trains.
 
     Args:
-        utterances: all utterances of `common_voice.read`; accent and gender of a speaker are the most frequent of the clips'.
+        utterances: as for `official`; accent and gender of a speaker are the most frequent of the clips'.
         seed: another seed gives another draw.
         valid_share: share of the validated clips to hold out for choices.
         test_share: share of the validated clips to hold out for the result.

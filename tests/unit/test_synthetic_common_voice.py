@@ -313,7 +313,9 @@ def test_real_corpora_and_other_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"SYNTHETIC\.txt: the settings .*choose another folder"):
         common_voice.write(made, "ca", sizes=TINY, seed=2, progress=False)
     (made / "ca" / "clips" / "common_voice_ca_17367522.mp3").write_bytes(b"real")
-    with pytest.raises(ValueError, match=r"found 1 others such as common_voice_ca_17367522\.mp3"):
+    with pytest.raises(
+        ValueError, match=r"1 files such as common_voice_ca_17367522\.mp3 are not clips of this corpus"
+    ):
         common_voice.write(made, "ca", sizes=TINY, progress=False)
 
 
