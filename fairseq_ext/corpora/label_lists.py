@@ -74,7 +74,7 @@ def check_split(kind: str, split: str) -> None:
         split: split that the labels are for.
 
     Raises:
-        ValueError: for automatic labels outside of train, and for an unknown kind or split.
+        ValueError: for automatic labels outside of train, and for an unknown format or split.
     """
     if kind not in KINDS or split not in SPLITS:
         raise ValueError(
@@ -128,7 +128,7 @@ def read_list(
         Its labels, each id once, in the order of the rows.
 
     Raises:
-        ValueError: for automatic labels outside of train, an unknown kind, or mtedx without language.
+        ValueError: for automatic labels outside of train, an unknown format, or mtedx without language.
     """
     report = on_problem or log.warning
     kind = kind or find_kind(path)

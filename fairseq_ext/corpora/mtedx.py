@@ -147,11 +147,11 @@ class _Split:
             self._report_lost()
 
     def _report_lost(self) -> None:
-        kind = "flac file" if self._videos is None else "video"
+        medium = "flac file" if self._videos is None else "video"
         talks = [f"{talk}{self._damage.get(talk, '')}" for talk in self._lost]
         names = [*talks[:_NAMED], *([f"{len(talks) - _NAMED} more"] if len(talks) > _NAMED else [])]
         self._report(
-            f"{self._data}: no {kind} for {len(talks)} of {len(self._media)} talks, whose {self._lost.total()} "
+            f"{self._data}: no {medium} for {len(talks)} of {len(self._media)} talks, whose {self._lost.total()} "
             f"segments are skipped: {', '.join(names)}"
         )
 
@@ -290,7 +290,7 @@ def _flac_length_s(path: Path) -> float:
     """Read the header, https://www.rfc-editor.org/rfc/rfc9639 section 8.2; inf where it states none.
 
     Raises:
-        ValueError: for a file of another kind or one that is cut off in its header.
+        ValueError: for a file of another format or one that is cut off in its header.
     """
     with open(path, "rb") as file:
         header = file.read(42)

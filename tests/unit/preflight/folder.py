@@ -68,6 +68,6 @@ OPTIONS = preflight.Options(
 
 def find(report: preflight.Report, words: str) -> preflight.Finding:
     """Return the finding whose problem contains the words."""
-    found = [finding for finding in report.findings if words in finding.kind.problem]
+    found = [finding for finding in report.findings if words in finding.type.problem]
     assert len(found) == 1, report.text()
     return found[0]
