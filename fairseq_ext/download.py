@@ -29,7 +29,7 @@ def fetch(
     Args:
         url: http or https.
         path: the file to appear once it is whole; its folder is created.
-        progress: called with the bytes fetched so far and their total (None when the host does not tell).
+        progress: called with the bytes fetched so far and their total (None when the host does not state it).
         num_attempts: how often to try before giving up; an attempt that brought bytes is not counted.
         retry_wait_s: pause after the first failure; it doubles with each.
 
@@ -70,7 +70,7 @@ def _is_final(error: Exception) -> bool:
 
 
 def _fetch_rest(url: str, part: Path, progress: Callable[[int, int | None], None] | None) -> None:
-    """Append to `part` until it is whole; raises OSError when the transfer ends early."""
+    """Append to `part` until it is whole; raise OSError when the transfer ends early."""
     request = urllib.request.Request(url, headers={"User-Agent": "fairseq-ext"})
     if start := _size(part):
         request.add_header("Range", f"bytes={start}-")

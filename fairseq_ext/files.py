@@ -10,7 +10,7 @@ from typing import TextIO
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path in the same folder and moves it onto `path` when the block succeeds.
+    """Yield a temporary path in the same folder, and move it onto `path` when the block succeeds.
 
     Whoever looks at `path` sees the old content or the new, never a part. On an exception the temporary file
     is removed and `path` stays as it was. Hand an open file to writers that add a suffix to a path
@@ -27,7 +27,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
         yield temporary
-        flush_to_disk(temporary)
+        flush_to_disk(temporary)  # before the move, or a power cut could leave the name without the content
         os.replace(temporary, target)
         flush_to_disk(target.parent)
     finally:
@@ -52,7 +52,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
     Args:
         path: the file to appear; its folder is created.
-        content: all of it.
+        content: whole content.
     """
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)

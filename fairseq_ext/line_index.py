@@ -238,7 +238,7 @@ def _parse_sizes(
 def _bad_row(
     path: Path, chunk: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], first_line: int
 ) -> ValueError:
-    """Find the first row of a piece that is not `path<TAB>number` and describes it."""
+    """Find the first row of a piece that is not `path<TAB>number`, and describe it."""
     for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True), first_line + 1):
         cells = chunk[start:end].tobytes().decode("utf-8").split("\t")
         where = f"{path}:{number}"

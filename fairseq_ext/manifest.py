@@ -122,7 +122,7 @@ def write_manifest(
 
     Args:
         folder: folder of the files, created when missing.
-        split: their stem, for example "train".
+        split: stem of the files, for example "train".
         utterances: the rows, in the order of the files.
         root: folder that the utterances' paths are relative to; stored as an absolute path.
         labels: file suffix -> function giving the utterance's line of that label file.
@@ -279,7 +279,7 @@ def read_root(folder: str | os.PathLike[str], split: str) -> Path:
 
     Args:
         folder: folder that holds the tsv.
-        split: its stem.
+        split: stem of the tsv.
 
     Returns:
         The folder that the paths of the rows are relative to.
@@ -354,8 +354,8 @@ def read_labels(folder: str | os.PathLike[str], split: str, name: str) -> Iterat
 
     Args:
         folder: folder that holds the file.
-        split: its stem.
-        name: its suffix, for example "digit" or "ltr".
+        split: stem of the file.
+        name: suffix of the file, for example "digit" or "ltr".
 
     Returns:
         The labels in the order of the rows.
@@ -410,6 +410,5 @@ def read_dictionary(path: str | os.PathLike[str]) -> list[str]:
 def _check_symbol(symbol: str, where: str) -> None:
     if symbol in _RESERVED_SYMBOLS or symbol.split() != [symbol] or _UNSAFE.search(symbol):
         raise ValueError(
-            f"{where}: a symbol without spaces and none of {sorted(_RESERVED_SYMBOLS)} expected, "
-            f"found {symbol!r}; rename it"
+            f"{where}: the symbol {symbol!r} has spaces or is one of {sorted(_RESERVED_SYMBOLS)}; rename it"
         )

@@ -42,7 +42,7 @@ class Training:
         return {int(row["num_updates"]): float(row["loss"]) for row in self.log if "num_updates" in row}
 
     def checkpoint(self, name: str = "checkpoint_last.pt") -> dict[str, Any]:
-        """A checkpoint as torch reads it."""
+        """Return a checkpoint as torch reads it."""
         import torch
 
         from fairseq_ext import compat
@@ -60,7 +60,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def fsdd_root() -> Path:
-    """The real Free Spoken Digit Dataset: the folder that holds `recordings/`."""
+    """Return the folder of the real Free Spoken Digit Dataset that holds `recordings/`."""
     root = REPOSITORY.parent / "shared" / "data" / "fsdd"
     if not (root / "recordings").is_dir():
         pytest.skip(f"the real recordings are not here: {root}/recordings")
@@ -117,7 +117,7 @@ def training_command(tiny_corpus: Path) -> Command:
 
 @pytest.fixture(scope="session")
 def preloaded() -> Iterator[Preloaded]:
-    """Runs Python programs that need not import fairseq."""
+    """Return a server that runs Python programs which need not import fairseq."""
     process = Preloaded()
     yield process
     process.close()

@@ -45,12 +45,12 @@ class Forked:
         while (status := self.poll()) is None:
             if time.monotonic() > deadline_s:
                 self.kill()
-                raise TimeoutError(f"process {self.pid}: an end within {timeout_s} s expected, found none")
+                raise TimeoutError(f"process {self.pid}: still running after {timeout_s} s")
             time.sleep(0.01)
         return status
 
     def kill(self) -> None:
-        """Sends SIGKILL, unless its end is known."""
+        """Send SIGKILL, unless the program has ended."""
         if self.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
 
@@ -74,7 +74,7 @@ class Preloaded:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Forked:
-        """Starts a program.
+        """Start a program.
 
         Args:
             command: a Python file and its arguments.
@@ -96,7 +96,7 @@ class Preloaded:
         env: Mapping[str, str] | None = None,
         check: bool = False,
     ) -> "subprocess.CompletedProcess[str]":
-        """Runs a program to its end and captures what it says; raises as `subprocess.run` does where it is to."""
+        """Run a program to its end and capture its output; with `check`, raise as `subprocess.run` does."""
         with tempfile.TemporaryDirectory() as folder:
             streams = [Path(folder, name) for name in ("stdout", "stderr")]
             status = self.start(command, *streams, cwd=cwd, env=env).wait()
@@ -107,7 +107,7 @@ class Preloaded:
         return done
 
     def ask(self, request: dict[str, Any]) -> int | None:
-        """The answer to a request."""
+        """Return the answer to a request."""
         self._socket.sendall(json.dumps(request).encode() + b"\n")
         answer = self._answers.readline()
         assert answer, "the process that forks has ended; what it said is on standard error"
@@ -115,14 +115,14 @@ class Preloaded:
         return found
 
     def close(self) -> None:
-        """Ends the process; programs that still run go on."""
+        """End the process; programs that still run go on."""
         self._answers.close()
         self._socket.close()
         self._process.wait()
 
 
 def serve(connection: socket.socket) -> None:
-    """Answers requests until the other side hangs up; in a fork, runs its program and returns."""
+    """Answer requests until the other side hangs up; in a fork, run its program and returns."""
     del sys.path[0]  # the folder of this file
     import_fairseq()
     gc.freeze()
@@ -141,7 +141,7 @@ def serve(connection: socket.socket) -> None:
 
 
 def import_fairseq() -> None:
-    """Imports fairseq, and the plugin as fairseq does so that it counts as registered."""
+    """Import fairseq, and the plugin as fairseq does so that it counts as registered."""
     import argparse
     import warnings
 
@@ -153,7 +153,7 @@ def import_fairseq() -> None:
 
 
 def become(command: list[str], streams: list[str], cwd: str, env: dict[str, str]) -> None:
-    """Runs a program in this process, to its end."""
+    """Run a program in this process, to its end."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

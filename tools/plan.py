@@ -449,10 +449,8 @@ def parse_args() -> argparse.Namespace:
         "what", choices=("check", "starts", "choice", "trainings", "partitions", "tool"), help="what to print"
     )
     parser.add_argument("name", nargs="?", default="", help="stage, or tool")
-    parser.add_argument(
-        "--system", default="*", metavar="PATTERN", help="print only what is of these systems"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="print only what has this seed")
+    parser.add_argument("--system", default="*", metavar="PATTERN", help="print only lines of these systems")
+    parser.add_argument("--seed", type=int, default=0, help="print only lines of this seed")
     return parser.parse_args()
 
 

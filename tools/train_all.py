@@ -99,7 +99,7 @@ def train(job: Job) -> NoReturn:
         from fairseq_cli.hydra_train import cli_main
 
         sys.argv = ["fairseq-hydra-train", *job.arguments]
-        if os.getppid() == parent:
+        if os.getppid() == parent:  # else it ended before prctl, and no signal will come
             cli_main()
             status = 0
     except SystemExit as error:

@@ -25,7 +25,7 @@ SAMPLES_PER_FRAME = 640
 
 
 def unit_ids(symbols: Sequence[str]) -> dict[str, int]:
-    """Number the units as auto_avsr does.
+    """Return the number of each unit, as auto_avsr counts them.
 
     Args:
         symbols: pieces of a model in its order, without `<unk>`.
@@ -71,7 +71,7 @@ def export(
             cells = [dataset, video_path(utterance.path), str(utterance.num_frames), " ".join(tokens)]
             if any("," in cell for cell in cells):
                 raise ValueError(
-                    f"utterance {utterance.id!r}: no commas expected in {cells[:2]}; rename the clip"
+                    f"utterance {utterance.id!r}: a comma in {cells[:2]} would end a column; rename the clip"
                 )
             print(*cells, sep=",", file=csv)
             num_rows += 1

@@ -48,8 +48,8 @@ def find_splits(folder: str | os.PathLike[str], wanted: Sequence[str] = ()) -> l
     if below and not there:
         advice = f"give one of the folders in it, {', '.join(below[:_NUM_SHOWN])}"
     raise ValueError(
-        f"{folder}: {(' and ' if wanted else ' or ').join(f'{split}.tsv' for split in missing)} expected, found "
-        f"{', '.join(there[:_NUM_SHOWN]) or 'none'}; {advice}"
+        f"{folder}: there is no {(' and no ' if wanted else ' or ').join(f'{split}.tsv' for split in missing)}"
+        f"{', only ' * bool(there)}{', '.join(there[:_NUM_SHOWN])}; {advice}"
     )
 
 
@@ -72,12 +72,12 @@ def transcribed(manifest: str | os.PathLike[str], split: str) -> Iterator[tuple[
     has_texts = path.exists()
     for number, (utterance, text) in enumerate(zip_longest(utterances, texts), 1):
         if utterance is None or (has_texts and text is None):
-            raise ValueError(f"{path}:{number}: as many rows as in {split}.tsv expected; write both again")
+            raise ValueError(f"{path}:{number}: not as many rows as in {split}.tsv; write both again")
         text = text if has_texts else utterance.transcript
         if not text or not utterance.num_frames or utterance.start_s is not None:
             raise ValueError(
-                f"{Path(manifest) / split}.tsv:{number + 1}: a whole clip with num_frames and text expected, found "
-                f"{utterance.id!r} with {utterance.num_frames} frames and text {text!r}; prepare clips and labels first"
+                f"{Path(manifest) / split}.tsv:{number + 1}: {utterance.id!r} is no whole clip with a text: it has "
+                f"{utterance.num_frames} frames and text {text!r}; prepare clips and labels first"
             )
         yield utterance, text
 
@@ -102,7 +102,7 @@ def export(
     """
     if Path(out).resolve() == Path(manifest).resolve():
         raise ValueError(
-            f"{out}: another folder than that of our manifests expected; it would be overwritten"
+            f"{out}: this is the folder of the manifests, which would be overwritten; choose another"
         )
     root = read_root(manifest, split)
     num_rows = 0
@@ -170,15 +170,15 @@ def read(
     for number, (line, text) in enumerate(zip_longest(lines, texts), 2):
         where = f"{path}:{number}"
         if line is None or (has_texts and text is None):
-            raise ValueError(f"{where}: as many rows as in {text_path.name} expected; export both again")
+            raise ValueError(f"{where}: not as many rows as in {text_path.name}; export both again")
         name, video, sound, num_frames, num_samples = split_row(line, 5, where)
         if not (num_frames.isdecimal() and num_samples.isdecimal()):
             raise ValueError(f"{where}: {num_frames}, {num_samples} are not numbers of frames and samples")
         relative = [os.path.relpath(os.path.join(listed_root, p), base) for p in (video, sound)]
         if relative[1].startswith("..") or relative[0] not in _videos_of(relative[1]):
             raise ValueError(
-                f"{where}: below {base} audio/x.wav and video/x.mp4 expected, found {sound} and {video}; give the "
-                "folder that holds audio/ and video/ as the root (--root)"
+                f"{where}: {sound} and {video} are not audio/x.wav and video/x.mp4 below {base}; give the folder that "
+                "holds audio/ and video/ as the root (--root)"
             )
         yield Utterance(name, relative[1], int(num_samples), int(num_frames), transcript=text, split=split)
 

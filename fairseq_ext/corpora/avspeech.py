@@ -52,7 +52,7 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
     """
     if not Path(root).is_dir():
         raise FileNotFoundError(
-            f"{root}: a folder with avspeech_train.csv and clips expected; download the corpus"
+            f"{root}: no such folder; give the one that holds avspeech_train.csv and the clips"
         )
     return Path(root)
 
@@ -95,7 +95,7 @@ def clips(
         on_problem: as for `read`.
 
     Yields:
-        An utterance of `read` and its face, None where the list does not tell.
+        An utterance of `read` and its face, None where the list gives none.
     """
     folder, report = recordings_folder(root), on_problem or log.warning
     files = {split: _files(folder, split) for split in LISTS}
@@ -163,7 +163,7 @@ def _unlisted(root: Path, files: dict[str, str], named: set[str], report: Report
             split = next((split for split in LISTS if split in file.split("/")[:-1]), None)
             yield _utterance(name, file, split, start_s, end_s, whole=False)
         else:
-            report(f"{root / file}: {{video}}_{{start_s}}_{{end_s}} or a listed video expected; skipped")
+            report(f"{root / file}: neither {{video}}_{{start_s}}_{{end_s}} nor a listed video; skipped")
 
 
 def _utterance(

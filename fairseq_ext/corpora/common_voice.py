@@ -66,8 +66,8 @@ def locale_folder(root: str | os.PathLike[str], locale: str | None = None) -> Pa
     """Find the folder of a locale.
 
     Args:
-        root: that folder, or one or two levels above it.
-        locale: its name; None where there is only one.
+        root: the folder, or one or two levels above it.
+        locale: name of the locale; None where there is only one.
 
     Returns:
         The folder with the tsv files.
@@ -123,7 +123,7 @@ def read(
     """Read a locale, each clip once (see `corpora/__init__.py` for the contract).
 
     Lengths come from the corpus's list, rounded to milliseconds; with `audio`, from `measure`, exactly, and the list
-    tells what was cut off.
+    shows what was cut off.
 
     Args:
         root: as for `locale_folder`.
@@ -179,7 +179,7 @@ def check_lists(root: str | os.PathLike[str], needed: Iterable[str], *, locale: 
 
     Args:
         root: as for `locale_folder`.
-        needed: those of `SPLITS` that must have rows.
+        needed: splits of `SPLITS` that must have rows.
         locale: as for `locale_folder`.
 
     Raises:
@@ -234,8 +234,10 @@ class _Reader:
         self._files = _files(self._audio)
         self._durations_ms = _durations_ms(folder, report)
         if measure is None and (self._is_converted or not self._durations_ms):
-            lengths = f"{audio}: a way to measure recordings" if audio else f"{folder}: clip_durations.tsv"
-            raise ValueError(f"{lengths} expected, found none; pass measure=")
+            reason = (
+                f"{audio}: converted recordings" if audio else f"{folder}: clips without clip_durations.tsv"
+            )
+            raise ValueError(f"{reason} have to be measured; pass measure=")
         self._speakers = _speaker_names(folder)
         self._unknown_genders: set[str] = set()
 

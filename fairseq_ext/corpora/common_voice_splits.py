@@ -33,7 +33,7 @@ class Division:
         """Return the side of an utterance's speaker.
 
         Args:
-            utterance: one of those that the division was made from.
+            utterance: utterance that the division was made from.
 
         Returns:
             "train", "valid" or "test".
@@ -44,7 +44,7 @@ class Division:
         """Return the side of a transcribed clip.
 
         Args:
-            utterance: one of those that the division was made from.
+            utterance: utterance that the division was made from.
 
         Returns:
             "train", "valid" or "test"; None for a clip that is not validated or, in the official division, in none
@@ -59,7 +59,7 @@ def official(utterances: Iterable[Utterance]) -> Division:
     """Follow the official lists. Their speakers are held out everywhere, with all their clips.
 
     Args:
-        utterances: all of `common_voice.read`.
+        utterances: all utterances of `common_voice.read`.
 
     Returns:
         The division: speakers of test.tsv, then of dev.tsv, then all others.
@@ -81,7 +81,7 @@ def drawn(
     sides; of two, one is in the test; one alone trains.
 
     Args:
-        utterances: all of `common_voice.read`; accent and gender of a speaker are the most frequent of the clips'.
+        utterances: as for `official`; accent and gender of a speaker are the most frequent of the clips'.
         seed: another seed gives another draw.
         valid_share: share of the validated clips to hold out for choices.
         test_share: share of the validated clips to hold out for the result.
@@ -96,6 +96,7 @@ def drawn(
         groups[group][speaker] = sum(u.split in VALIDATED for u in own)
     sides = dict.fromkeys(speakers, TRAIN)
     for sizes in groups.values():
+        # Speakers without a validated clip would hold out nothing to score: they stay in the training.
         left = sorted((s for s in sizes if sizes[s]), key=lambda s: random_rank(s, seed))
         total = sum(sizes.values())
         for side, share in ((TEST, test_share), (VALID, valid_share)):
@@ -127,7 +128,7 @@ class Overlap:
     """The speakers and sentences that one side shares with another.
 
     Attributes:
-        num_speakers: in both.
+        num_speakers: speakers in both.
         num_sentences: different sentences in both.
         num_utterances: utterances of the first side with a speaker or sentence of the second.
     """
@@ -164,8 +165,8 @@ def without_overlap(
     """Remove the utterances that share a speaker or a sentence with the held-out side.
 
     Args:
-        utterances: to train on.
-        held_out: to score.
+        utterances: utterances to train on.
+        held_out: utterances to score.
         text: as for `overlap`.
 
     Returns:
@@ -179,8 +180,8 @@ def unlabelled(utterances: Iterable[Utterance], division: Division) -> list[Utte
     """Return speech to pre-train on: everything but invalidated clips and held-out speakers.
 
     Args:
-        utterances: all of `common_voice.read`.
-        division: who is held out.
+        utterances: all utterances of `common_voice.read`.
+        division: side of each speaker.
 
     Returns:
         The clips, in their order.

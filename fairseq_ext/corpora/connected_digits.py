@@ -135,7 +135,7 @@ def write(
     label_minutes: Sequence[float] = LABEL_MINUTES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, dict[str, list[Utterance]]]:
-    """Join the recordings of every split and writes the manifests of every partition; resumable.
+    """Join the recordings of every split and write the manifests of every partition; resumable.
 
     Args:
         out: folder of the results.

@@ -41,7 +41,7 @@ def flow_mappings(path: str | os.PathLike[str], report: Report) -> Iterator[dict
 
 def _mapping(row: str, where: str, report: Report) -> dict[str, str]:
     match = re.fullmatch(r"-\s*\{(.*)\}", row)
-    inside = match[1].strip() if match else "?"
+    inside = match[1].strip() if match else "?"  # no item of a mapping, so that the row is reported
     items: dict[str, str] = {}
     position = 0
     while item := _ITEM.match(inside, position):

@@ -123,7 +123,7 @@ def _recordings(folder: Path, report: Callable[[str], None]) -> list[tuple[str, 
 
 
 def _num_samples(path: Path) -> int:
-    """Read the header; raises ValueError for a file that training could not use."""
+    """Read the header; raise ValueError for a file that training could not use."""
     try:
         with wave.open(str(path)) as file:
             rate, num_samples = int(file.getframerate()), int(file.getnframes())
@@ -168,7 +168,7 @@ def count_problems(utterances: Iterable[Utterance]) -> list[str]:
     """Compare the corpus with the published counts: 50 recordings of each digit by each of the six speakers.
 
     Args:
-        utterances: all of `read`.
+        utterances: all utterances of `read`.
 
     Returns:
         One line per speaker and digit whose count differs, and per speaker who does not belong.
@@ -198,14 +198,14 @@ def published_split(utterance: Utterance) -> str:
         "train", "valid" or "test".
 
     Raises:
-        ValueError: for a speaker whom the split does not know.
+        ValueError: for a speaker who is not in the split.
     """
     if utterance.speaker in TRAINING_SPEAKERS:
         return "train"
     if utterance.speaker not in ACCENTS:
         raise ValueError(
-            f"utterance {utterance.id!r}: a speaker of {sorted(ACCENTS)} expected, "
-            f"found {utterance.speaker}; use a split of fairseq_ext.splits"
+            f"utterance {utterance.id!r}: the speaker {utterance.speaker} is none of {sorted(ACCENTS)}; use a split of "
+            "fairseq_ext.splits"
         )
     return "test" if utterance.id in _published_test_ids() else "valid"
 
@@ -227,13 +227,13 @@ def download(
     progress: Callable[[int, int | None], None] | None = None,
     retry_wait_s: float = 2.0,
 ) -> Path:
-    """Fetch release v1.0.10 (16 MB), checks it and unpacks it; continues where an earlier call was cut off.
+    """Fetch release v1.0.10 (16 MB), check it and unpack it; continue where an earlier call was cut off.
 
     Args:
         dest: folder that will hold `recordings/`.
         url: the archive (.tar.gz).
         sha256: checksum of the recordings, see `RECORDINGS_SHA256`; None checks counts and headers only.
-        progress: called with the bytes fetched so far and their total (None when the host does not tell).
+        progress: called with the bytes fetched so far and their total (None when the host does not state it).
         retry_wait_s: pause before the second attempt; it doubles with each.
 
     Returns:

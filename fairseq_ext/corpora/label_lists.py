@@ -54,7 +54,7 @@ class Label:
         start_s: start in the talk; None in lists of clips.
         end_s: end in the talk.
         text: text as written, with the double spaces that removed dashes have left.
-        name: the row's first column, which tells more than the id: the tree of VoxCeleb2, a suffix.
+        name: the row's first column, which holds more than the id: the tree of VoxCeleb2, a suffix.
         speaker: speaker as the corpus's reader names him: the talk, the person, the video.
     """
 
@@ -74,7 +74,7 @@ def check_split(kind: str, split: str) -> None:
         split: split that the labels are for.
 
     Raises:
-        ValueError: for automatic labels outside of train, and for an unknown kind or split.
+        ValueError: for automatic labels outside of train, and for an unknown format or split.
     """
     if kind not in KINDS or split not in SPLITS:
         raise ValueError(
@@ -82,8 +82,8 @@ def check_split(kind: str, split: str) -> None:
         )
     if kind in AUTOMATIC and split != "train":
         raise ValueError(
-            f"label list of {kind} for {split}: its labels were not written by people but automatically, and a score "
-            "against a machine's mistakes is none; use them for train"
+            f"label list of {kind} for {split}: its labels are automatic, which is no ground for error rates; use "
+            "them for train"
         )
 
 
@@ -128,7 +128,7 @@ def read_list(
         Its labels, each id once, in the order of the rows.
 
     Raises:
-        ValueError: for automatic labels outside of train, an unknown kind, or mtedx without language.
+        ValueError: for automatic labels outside of train, an unknown format, or mtedx without language.
     """
     report = on_problem or log.warning
     kind = kind or find_kind(path)

@@ -47,7 +47,7 @@ class Recording:
         where: its place for messages, "file" or "file:line".
         path: media path relative to the root.
         label: its class.
-        speaker: who speaks.
+        speaker: name of the speaker.
         group: what may be left out instead of a speaker: session, place, microphone.
         text: what is said.
         split: the published split that it belongs to.

@@ -147,12 +147,12 @@ class _Split:
             self._report_lost()
 
     def _report_lost(self) -> None:
-        kind = "flac file" if self._videos is None else "video"
+        medium = "flac file" if self._videos is None else "video"
         talks = [f"{talk}{self._damage.get(talk, '')}" for talk in self._lost]
         names = [*talks[:_NAMED], *([f"{len(talks) - _NAMED} more"] if len(talks) > _NAMED else [])]
         self._report(
-            f"{self._data}: a {kind} of each talk expected, found none for {len(talks)} of {len(self._media)} talks, "
-            f"whose {self._lost.total()} segments are skipped: {', '.join(names)}"
+            f"{self._data}: no {medium} for {len(talks)} of {len(self._media)} talks, whose {self._lost.total()} "
+            f"segments are skipped: {', '.join(names)}"
         )
 
     def _rows(
@@ -287,10 +287,10 @@ def _count(path: Path) -> tuple[int, int]:
 
 
 def _flac_length_s(path: Path) -> float:
-    """Read the header, https://www.rfc-editor.org/rfc/rfc9639 section 8.2; inf where it does not tell.
+    """Read the header, https://www.rfc-editor.org/rfc/rfc9639 section 8.2; inf where it states none.
 
     Raises:
-        ValueError: for a file of another kind or one that is cut off in its header.
+        ValueError: for a file of another format or one that is cut off in its header.
     """
     with open(path, "rb") as file:
         header = file.read(42)

@@ -205,6 +205,7 @@ def leave_one_out(
     folds = _dealt_out(groups, max_folds) if 0 < max_folds < len(groups) else _named(groups)
     fold_of = {u.id: number for number, members in enumerate(folds.values()) for u in members}
     for number, (name, test) in enumerate(folds.items()):
+        # Without validation this is the test fold itself, so that no other fold is taken from the training.
         following = (number + 1) % len(folds) if with_valid and len(folds) > 2 else number
         yield Partition(
             f"{family}/{name}",

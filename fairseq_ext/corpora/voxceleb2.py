@@ -127,7 +127,7 @@ def _sound_path(path: str) -> str:
 
 def _utterances(root: Path, tree: str, report: Report) -> Iterator[Utterance]:
     if tree not in SUFFIXES:
-        raise ValueError(f"tree {tree!r}: one of {sorted(SUFFIXES)} expected; change the setting")
+        raise ValueError(f"tree {tree!r}: no such tree; choose one of {sorted(SUFFIXES)}")
     genders = _genders(root / METADATA, report)
     dev_speakers: frozenset[str] = frozenset()
     for name in SETS:
@@ -152,7 +152,7 @@ def _files(root: Path, folder: str, suffix: str, report: Report) -> Iterator[str
             if name.endswith(suffix) and _NUMBER.fullmatch(name.removesuffix(suffix)):
                 yield f"{folder}/{video}/{name}"
             else:
-                report(f"{root / folder / video / name}: 00001{suffix} or so expected; skipped")
+                report(f"{root / folder / video / name}: the name is not of the form 00001{suffix}; skipped")
 
 
 def _folders(folder: Path, pattern: re.Pattern[str], report: Report) -> list[str]:
@@ -162,7 +162,7 @@ def _folders(folder: Path, pattern: re.Pattern[str], report: Report) -> list[str
             found.append(name)
         else:
             report(
-                f"{folder / name}: a folder {{speaker}}/{{video}} as id00012/21Uxsk56VDQ expected; skipped"
+                f"{folder / name}: not a folder {{speaker}}/{{video}} such as id00012/21Uxsk56VDQ; skipped"
             )
     return found
 

@@ -89,7 +89,7 @@ class _Attempt:
             if not batch:
                 continue
             if len(batch) > limit:
-                queue.extendleft([batch[limit:], batch[:limit]])
+                queue.extendleft([batch[limit:], batch[:limit]])  # the last one ends up first
                 continue
             self.lease.check()
             left, error = self._run(batch)

@@ -69,8 +69,8 @@ class Execution:
                 )
         elif self.shard_id is None and self.shards > 1:
             raise ValueError(
-                f"shard_id: expected 0 to {self.shards - 1} with {self.shards} shards, found none; say which shard "
-                "this command does"
+                f"shard_id: with {self.shards} shards each command needs its own number; give 0 to "
+                f"{self.shards - 1} (--shard-id)"
             )
         elif self.shard_id is not None and not 0 <= self.shard_id < self.shards:
             raise ValueError(

@@ -72,7 +72,7 @@ def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], journals: Iterab
             file.writelines(encode(to_record(outcome)) for outcome in outcomes)
             file.flush()
             os.fsync(file.fileno())
-        os.link(temporary, path)
+        os.link(temporary, path)  # fails where a rename would replace the file of the first attempt
         _flush_folder(path.parent)
     except FileExistsError:
         pass

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from .journal import StorageError
 
-_HEARTBEATS_PER_LEASE = 6
+_HEARTBEATS_PER_LEASE = 6  # a lease outlives five beats that fail or come late
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 

@@ -20,7 +20,7 @@ from .plan import NEXT, PLAN, Plan, open_plan, plans, to_item, to_line, work_fol
 
 _NUM_CHUNKS = 256  # of a medium-sized run: enough to keep dozens of workers busy until the end
 _MAX_CHUNK = 512  # items; few enough chunks that listing FOLDER/done stays cheap for millions of items
-_ABANDONED_S = 24 * 3600
+_ABANDONED_S = 24 * 3600  # no command writes a plan for a day: it was killed
 _ADVICE = "pass the settings of the first run, or use another folder"
 _ADVICE_ITEMS = (
     "pass --update to continue with these items and keep what has not changed, or use another folder"

@@ -57,6 +57,7 @@ def _lease_finished(plan: Plan, chunks: Iterable[int], leases: Leases) -> Iterat
         if lease is None:
             continue
         try:
+            # Asked again under the lease: another command may have reopened the chunk in between.
             if chunk in finished_chunks(plan):
                 yield chunk, lease
         finally:

@@ -103,6 +103,7 @@ def _worker_environment(number: int, size: int) -> dict[str, str]:
 
 
 def _exit_with_parent(parent: int) -> None:
+    # A command that is killed with SIGKILL cannot stop its workers.
     while os.getppid() == parent:
         time.sleep(_POLL_EVERY_S)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -126,6 +127,7 @@ class WorkerPool:
 
     def __init__(self, plan: Plan, make_work: Callable[[], Work], shard: Shard, size: int) -> None:
         self._plan, self._make_work, self._shard, self._size = plan, make_work, shard, size
+        # A forked process can use neither CUDA nor a lock that a thread of the parent holds.
         self._context = multiprocessing.get_context("spawn")
         self._workers: dict[BaseProcess, Connection] = {}
         self._numbers: dict[BaseProcess, int] = {}
@@ -164,7 +166,7 @@ class WorkerPool:
 
     def _poll(self) -> None:
         for process, reports in list(self._workers.items()):
-            ended = not process.is_alive()
+            ended = not process.is_alive()  # before reading, or the last report of a worker could be lost
             self._read(process, reports)
             if ended:
                 self._remove_ended(process)

@@ -49,7 +49,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         if num_samples is None:
             num_samples = len(reader.read(0, None))
         if num_samples == 0:
-            raise AudioError(f"{path}: expected 1 or more samples, found none; leave it out")
+            raise AudioError(f"{path}: it has no samples; leave it out")
         return AudioInfo(reader.sample_rate_hz, num_samples, reader.num_channels)
 
 
@@ -114,16 +114,14 @@ def load(
             stop = total if stop is None else stop
             _check_stretch(path, start_sample, stop, total)
     if not np.isfinite(native).all():
-        raise AudioError(
-            f"{path}: expected finite samples, found NaN or infinity; convert it again or leave it out"
-        )
+        raise AudioError(f"{path}: its samples contain NaN or infinity; convert it again or leave it out")
     assert stop is not None, "a reader that reached the end knows its length"
     return resample(native, first, start_sample, stop, ratio)
 
 
 def _check_stretch(path: str | os.PathLike[str], start: int, stop: int, total: int) -> None:
     if total == 0:
-        raise AudioError(f"{path}: expected 1 or more samples, found none; leave it out")
+        raise AudioError(f"{path}: it has no samples; leave it out")
     if not start < stop <= total:
         raise AudioError(
             f"{path}: expected samples {start} to {stop}, found {total} in all; write the manifest again"

@@ -39,9 +39,7 @@ def check_not_cut_off(path: str | os.PathLike[str], duration_s: float) -> None:
 
 def broken_off(path: Path, found: str) -> AudioError:
     """Return the error for a file that cannot be decoded to its end."""
-    return AudioError(
-        f"{path}: expected audio that decodes to its end, found {found}; copy it again or leave it out"
-    )
+    return AudioError(f"{path}: it does not decode to its end: {found}; copy it again or leave it out")
 
 
 def _check_wav(path: Path, file: BinaryIO) -> None:

@@ -154,7 +154,7 @@ def _check_stated(path: Path, data: Bytes, start: int, stated: int) -> None:
     found = len(data) - start
     if found < stated - _INDEX_SLACK:
         raise AudioError(
-            f"{path}: expected {stated} bytes of sound by its first frame, found {found}; the file was cut off: copy "
+            f"{path}: expected {stated} bytes of audio by its first frame, found {found}; the file was cut off: copy "
             "it again or leave it out"
         )
     position = start + stated
@@ -162,8 +162,8 @@ def _check_stated(path: Path, data: Bytes, start: int, stated: int) -> None:
         position = after
     if position + _INDEX_SLACK < len(data) and _frame(data, position) is not None:
         raise AudioError(
-            f"{path}: expected {stated} bytes of sound by its first frame, found more sound behind them, as in "
-            "recordings that were joined; convert it with ffmpeg or leave it out"
+            f"{path}: more audio follows the {stated} bytes that its first frame states, as in recordings that were "
+            "joined; convert it with ffmpeg or leave it out"
         )
 
 
@@ -174,7 +174,7 @@ def _walk(data: Bytes, start: int) -> _Walk:
     while (frame := _frame(data, position)) is not None and _like(first, frame):
         if position + frame.num_bytes > len(data):
             at_s = num_samples / first.rate_hz
-            return _Walk(num_samples, f"it cut off after {at_s:.2f} s, in the middle of a frame")
+            return _Walk(num_samples, f"cut off after {at_s:.2f} s, in the middle of a frame")
         position += frame.num_bytes
         num_samples += first.num_samples
         while (after := tag_end(data, position)) != position:

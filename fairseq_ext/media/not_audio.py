@@ -15,13 +15,13 @@ def what_else(path: Path) -> str:
         path: path of a file that is not empty.
 
     Returns:
-        Description that follows "found" in a message.
+        Description for a message.
     """
     num_bytes = path.stat().st_size
     with open(path, "rb") as file:
         head = file.read(_HEAD_BYTES)
     if head.startswith(b"ID3") and tag_end(head, 0) >= num_bytes:
-        return "an ID3 tag (title, cover) with no sound behind it"
+        return "an ID3 tag (title, cover) with no audio behind it"
     if not any(head):
         return f"{num_bytes} bytes that begin with zeros alone"
     line = _first_line(head)

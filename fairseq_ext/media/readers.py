@@ -68,13 +68,13 @@ def open_audio(path: str | os.PathLike[str]) -> Reader:
     """
     path = Path(path)
     if path.is_dir():
-        raise AudioError(f"{path}: expected an audio file, found a folder; name the files in it")
+        raise AudioError(f"{path}: this is a folder, not an audio file; name the files in it")
     if not path.is_file():
         raise AudioError(
             f"{path}: no such audio file; check the path, or the root of a manifest that names it"
         )
     if path.stat().st_size == 0:
-        raise AudioError(f"{path}: expected audio, found an empty file; copy it again or leave it out")
+        raise AudioError(f"{path}: the file is empty; copy it again or leave it out")
     reader = _open(path)
     if not MIN_RATE_HZ <= reader.sample_rate_hz <= MAX_RATE_HZ:
         reader.__exit__(None, None, None)
@@ -176,7 +176,7 @@ class ContainerReader:
             raise _not_audio(path) from error
         if not self._container.streams.audio:
             self._container.close()
-            raise AudioError(f"{path}: expected an audio stream, found none; leave it out")
+            raise AudioError(f"{path}: it has no audio stream; leave it out")
         self._stream: Any = self._container.streams.audio[0]
         if self._stream.codec_context is None:
             self._container.close()
@@ -238,7 +238,7 @@ class ContainerReader:
             raise broken_off(self._path, f"damage ({error.strerror})") from error
 
     def _can_seek(self) -> bool:
-        """Whether a time stamp names one sample; WebM counts in milliseconds."""
+        """Return whether a time stamp names one sample; WebM counts in milliseconds."""
         base = self._stream.time_base
         return (
             self._counted is None and base is not None and (1 / (base * self.sample_rate_hz)).denominator == 1
@@ -261,7 +261,7 @@ class ContainerReader:
             stated_s = self._container.duration / av.time_base
         found_s = num_samples / self.sample_rate_hz
         if stated_s is not None and found_s < stated_s - 0.1:  # encoders pad by less
-            raise broken_off(self._path, f"{found_s:.2f} of {stated_s:.2f} s")
+            raise broken_off(self._path, f"only {found_s:.2f} of {stated_s:.2f} s")
 
     def __enter__(self) -> Self:
         return self
@@ -272,6 +272,6 @@ class ContainerReader:
 
 def _not_audio(path: Path) -> AudioError:
     return AudioError(
-        f"{path}: expected audio that soundfile or FFmpeg can read, found {what_else(path)}; copy it again, convert it "
-        "or leave it out"
+        f"{path}: neither soundfile nor FFmpeg can read it ({what_else(path)}); copy it again, convert it or leave it "
+        "out"
     )

@@ -77,7 +77,7 @@ def resample(
         end = min(begin + _BLOCK, stop)
         first, last = ratio.input_range(begin, end)
         assert last is not None
-        skip = first // ratio.down * ratio.up
+        skip = first // ratio.down * ratio.up  # output sample at the time of input sample `first`
         piece = native[first - offset : last - offset]
         interpolate = _by_filter_bank if ratio.up * ratio.down <= _MAX_KERNEL else _by_position
         blocks.append(interpolate(piece, begin - skip, end - skip, ratio))
@@ -110,6 +110,7 @@ def _by_position(native: NDArray[np.float32], start: int, stop: int, ratio: Rati
     for begin in range(start, stop, step):
         whole, part = np.divmod(np.arange(begin, min(begin + step, stop)) * ratio.down, ratio.up)
         distance = np.clip((taps - (part / ratio.up)[:, None]) * bandwidth, -_ZEROS, _ZEROS)
+        # The kernel of torchaudio's sinc_interp_hann, at the distances of each output sample.
         weights = np.sinc(distance) * np.cos(distance * np.pi / _ZEROS / 2) ** 2 * bandwidth
         rows = np.minimum(whole[:, None] + taps + width + 1, len(padded) - 1)
         pieces.append(np.einsum("nk,nk->n", weights, padded[rows]).astype(np.float32))

@@ -158,7 +158,7 @@ def _open(path: Path) -> Any:
     if not path.is_file():
         raise VideoMissingError(f"{path}: no such file; check the root and the list")
     if path.stat().st_size == 0:
-        raise VideoError(f"{path}: expected a video, found an empty file; copy it again or leave it out")
+        raise VideoError(f"{path}: the file is empty; copy it again or leave it out")
     try:
         options = {"partition_whitelist": "file"}  # a playlist must not reach the network
         return av.open(str(path), metadata_errors="ignore", options=options)

@@ -38,7 +38,7 @@ RESAMPLED = replace(
     severity=Severity.WARNING,
 )
 MIXED_RATES = FindingType(
-    "files of different sample rates", "tell the expected rate (--sample-rate-hz)", Severity.WARNING
+    "files of different sample rates", "give the expected rate (--sample-rate-hz)", Severity.WARNING
 )
 
 _CHUNK_ROWS = 64
@@ -71,7 +71,7 @@ class _Job(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    kind: FindingType
+    finding_type: FindingType
     where: str
     detail: str
 
@@ -79,7 +79,7 @@ class _Problem(NamedTuple):
 def check_audio(
     folder: Path, scans: Sequence[SplitScan], limits: AudioLimits, findings: Findings, *, progress: bool
 ) -> Counter[int]:
-    """Read the header of every recording and decodes some.
+    """Read the header of every recording, and decode some.
 
     Args:
         folder: folder of the manifest.
@@ -149,7 +149,7 @@ def _check_chunk(chunk: list[_Job], limits: AudioLimits) -> tuple[list[int], lis
     for job in chunk:
         rate_hz, found = _check_recording(job, limits)
         rates.append(rate_hz)
-        problems += [_Problem(kind, job.where, detail) for kind, detail in found]
+        problems += [_Problem(finding_type, job.where, detail) for finding_type, detail in found]
     return rates, problems
 
 
@@ -165,8 +165,10 @@ def _check_recording(job: _Job, limits: AudioLimits) -> tuple[int, list[tuple[Fi
     expected_hz = limits.sample_rate_hz or info.sample_rate_hz
     found = []
     if info.sample_rate_hz != expected_hz:
-        kind = RESAMPLED if limits.any_rate else OTHER_RATE
-        found.append((kind, f"expected {expected_hz} Hz, found {info.sample_rate_hz} Hz ({job.path})"))
+        finding_type = RESAMPLED if limits.any_rate else OTHER_RATE
+        found.append(
+            (finding_type, f"expected {expected_hz} Hz, found {info.sample_rate_hz} Hz ({job.path})")
+        )
     # Others round lengths at another rate otherwise than we do.
     tolerance = 0 if info.sample_rate_hz == expected_hz else 1
     found += _check_length(job, num_samples_at(info, expected_hz), tolerance)

@@ -50,12 +50,12 @@ def check_between(
     for one, other in combinations(scans, 2):
         shared = sorted(one.speakers.keys() & other.speakers.keys())
         if is_training(one.name) == is_training(other.name):
-            kind = SHARED_HELD_OUT
+            finding_type = SHARED_HELD_OUT
         else:
-            kind = DECLARED_LEAK if allow_shared_speakers else SHARED_SPEAKER
+            finding_type = DECLARED_LEAK if allow_shared_speakers else SHARED_SPEAKER
         if shared and not (is_training(one.name) and is_training(other.name)):
             detail = f"speakers in both: {', '.join(shared[:10])}"
-            findings.add(kind, f"{folder}: {one.name} and {other.name}", detail, count=len(shared))
+            findings.add(finding_type, f"{folder}: {one.name} and {other.name}", detail, count=len(shared))
 
 
 def _ids(folder: Path, scans: Sequence[SplitScan]) -> Iterable[tuple[str, str]]:
@@ -74,12 +74,12 @@ def _audio(folder: Path, scans: Sequence[SplitScan]) -> Iterable[tuple[str, str]
 
 
 def _check_duplicates(
-    kind: FindingType,
+    finding_type: FindingType,
     hashes: Sequence["array[int]"],
     values: Callable[[], Iterable[tuple[str, str]]],
     findings: Findings,
 ) -> None:
-    """Find repeats by 64-bit hashes and confirms them in a second pass over the values themselves."""
+    """Find repeats by 64-bit hashes and confirm them in a second pass over the values themselves."""
     ordered = np.sort(
         np.concatenate([np.frombuffer(h, np.int64) for h in hashes if h] or [np.zeros(0, np.int64)])
     )
@@ -87,4 +87,4 @@ def _check_duplicates(
     seen: dict[str, str] = {}
     for where, value in values() if repeated else ():
         if hash(value) in repeated and value and seen.setdefault(value, where) != where:
-            findings.add(kind, where, f"{value!r} occurs twice (first at {seen[value]})")
+            findings.add(finding_type, where, f"{value!r} occurs twice (first at {seen[value]})")

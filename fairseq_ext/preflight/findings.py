@@ -34,12 +34,12 @@ class Finding:
     """All cases of one type of problem.
 
     Attributes:
-        kind: type of problem.
+        type: type of the problem.
         count: how many cases.
         examples: the first few, as "file:line: what is wrong".
     """
 
-    kind: FindingType
+    type: FindingType
     count: int = 0
     examples: list[str] = field(default_factory=list)
 
@@ -50,26 +50,26 @@ class Findings:
     def __init__(self) -> None:
         self._by_type: dict[FindingType, Finding] = {}
 
-    def add(self, kind: FindingType, where: str, detail: str, *, count: int = 1) -> None:
+    def add(self, finding_type: FindingType, where: str, detail: str, *, count: int = 1) -> None:
         """Count a case.
 
         Args:
-            kind: type of problem.
+            finding_type: type of the problem.
             where: file, or file:line.
             detail: what is wrong.
             count: number of equal cases at this place.
         """
-        finding = self._by_type.setdefault(kind, Finding(kind))
+        finding = self._by_type.setdefault(finding_type, Finding(finding_type))
         finding.count += count
         if len(finding.examples) < _MAX_EXAMPLES:
             finding.examples.append(f"{where}: {detail}")
 
     def __iter__(self) -> Iterator[Finding]:
         """Yield the findings, worst first, then in order of discovery."""
-        return iter(sorted(self._by_type.values(), key=lambda finding: finding.kind.severity))
+        return iter(sorted(self._by_type.values(), key=lambda finding: finding.type.severity))
 
     def count(self, severity: Severity) -> int:
-        """Number of cases of a severity.
+        """Return the number of cases of a severity.
 
         Args:
             severity: which.
@@ -77,7 +77,7 @@ class Findings:
         Returns:
             The sum over the types.
         """
-        return sum(finding.count for finding in self if finding.kind.severity == severity)
+        return sum(finding.count for finding in self if finding.type.severity == severity)
 
     def text(self) -> str:
         """Return the findings as a table: severity, count and problem; below each its examples and the next step.
@@ -87,9 +87,9 @@ class Findings:
         """
         lines = []
         for finding in self:
-            lines.append(f"{finding.kind.severity.name:<7} {finding.count:>9,}  {finding.kind.problem}")
+            lines.append(f"{finding.type.severity.name:<7} {finding.count:>9,}  {finding.type.problem}")
             lines += [f"{'':19}{example}" for example in finding.examples]
-            lines.append(f"{'':19}-> {finding.kind.next_step}")
+            lines.append(f"{'':19}-> {finding.type.next_step}")
         if lines:
             lines.insert(0, f"{'':7} {'count':>9}  finding, first examples, next step")
         return "\n".join(lines)

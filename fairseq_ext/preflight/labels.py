@@ -75,11 +75,11 @@ class LabelCheck:
 
     Attributes:
         path: path of the label file.
-        name: its suffix.
+        name: suffix of the label file, the name of the stream.
         is_training: whether the split is trained on: an OOV symbol is an error there.
         is_class: one class per row.
         may_be_empty: another stream may hold the row's class: an empty line says that this one is not known.
-        dictionary: its symbols, or None without one.
+        dictionary: symbols of the stream, or None without a dictionary.
         ctc: the frames that must suffice, or None.
         findings: receives the problems.
         num_rows: lines so far.
@@ -130,13 +130,13 @@ class LabelCheck:
 
     def finish(self) -> None:
         """Check what only the whole stream shows."""
-        kind = NO_EXAMPLES if self.is_training else NO_TESTS
+        finding_type = NO_EXAMPLES if self.is_training else NO_TESTS
         absent = sorted((self.dictionary or frozenset()) - self.classes.keys()) if self.is_class else []
         for symbol in absent:
-            self.findings.add(kind, str(self.path), f"class {symbol!r} has no row")
+            self.findings.add(finding_type, str(self.path), f"class {symbol!r} has no row")
 
-    def _found(self, kind: FindingType, detail: str) -> None:
-        self.findings.add(kind, f"{self.path}:{self.num_rows}", detail)
+    def _found(self, finding_type: FindingType, detail: str) -> None:
+        self.findings.add(finding_type, f"{self.path}:{self.num_rows}", detail)
 
     def _check_symbols(self, tokens: Sequence[str]) -> None:
         if self.dictionary is None or self.dictionary.issuperset(tokens):
@@ -147,11 +147,12 @@ class LabelCheck:
             self._found(UNK, f"the label has {_UNK_SYMBOL}")
         if unknown := unknown - {_UNK_SYMBOL}:
             self.num_oov += 1
-            kind = OOV_CLASS if self.is_class else OOV_TRAIN if self.is_training else OOV_OTHER
+            finding_type = OOV_CLASS if self.is_class else OOV_TRAIN if self.is_training else OOV_OTHER
             shown = " ".join(sorted(unknown))[:80]
-            self._found(kind, f"not in dict.{self.name}.txt: {shown}")
+            self._found(finding_type, f"not in dict.{self.name}.txt: {shown}")
 
     def _check_frames(self, tokens: Sequence[str], num_samples: int, ctc: CtcLimits) -> None:
+        # Between two equal labels CTC needs a blank (Graves et al. 2006, section 3.1).
         repeats = sum(a == b for a, b in pairwise(tokens))
         num_frames = ctc.num_frames(num_samples)
         if num_frames < len(tokens) + repeats:

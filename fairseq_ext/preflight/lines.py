@@ -45,7 +45,7 @@ def tolerant_lines(path: Path, findings: Findings | None = None) -> Iterator[str
 
     Args:
         path: the file; a missing one has no lines.
-        findings: receives lines that are not UTF-8 or end as on Windows; None passes over them.
+        findings: receives lines that are not UTF-8 or end as on Windows; None ignores them.
 
     Yields:
         The lines without their ends; bytes that are no UTF-8 become U+FFFD.
@@ -86,7 +86,7 @@ def audio_rows(tsv_path: Path, findings: Findings | None = None) -> Iterator[Aud
 
     Args:
         tsv_path: the file.
-        findings: receives rows that are not `path<TAB>num_samples`; None passes over them.
+        findings: receives rows that are not `path<TAB>num_samples`; None ignores them.
 
     Yields:
         The rows after line 1.

@@ -50,8 +50,8 @@ class RowLimits:
 
     Attributes:
         sample_rate_hz: sample rate that num_samples counts at, Hz; None leaves durations unchecked.
-        min_duration_s: 0 is no limit.
-        max_duration_s: 0 is no limit.
+        min_duration_s: shortest duration allowed, s; 0: no limit.
+        max_duration_s: longest duration allowed, s; 0: no limit.
         classes: label streams of one class per row; of several, a row needs a class in one of them at least.
         ctc: label streams that a CTC model learns.
         ctc_limits: the frames of that model.
@@ -74,10 +74,10 @@ class SplitScan:
         root: folder of the audio; None when line 1 does not name one.
         labels: the checked label streams.
         num_rows: number of rows of the tsv.
-        num_samples: in all rows.
+        num_samples: number of samples of all rows.
         speakers: speaker -> rows.
-        id_hashes: per row of the sidecar.
-        audio_hashes: per row of the tsv.
+        id_hashes: hash of the id, per row of the sidecar.
+        audio_hashes: hash of the first column, per row of the tsv.
     """
 
     name: str
@@ -94,7 +94,7 @@ def is_training(split: str) -> bool:
     """Return whether parameters are fitted to a split.
 
     Args:
-        split: its name.
+        split: name of the split.
 
     Returns:
         True for train, train_clean and so on.
@@ -173,10 +173,10 @@ def _label_check(
 
 def _check_some_class(labels: Sequence[LabelCheck], texts: Sequence[str | None], findings: Findings) -> None:
     """Find rows without a class in any stream; a gap in one of several is allowed."""
-    asked = [(label, text) for label, text in zip(labels, texts, strict=True) if label.may_be_empty]
-    if not asked or any(text is None or text.strip() for _, text in asked):
+    optional = [(label, text) for label, text in zip(labels, texts, strict=True) if label.may_be_empty]
+    if not optional or any(text is None or text.strip() for _, text in optional):
         return
-    first, names = asked[0][0], " or ".join(label.name for label, _ in asked)
+    first, names = optional[0][0], " or ".join(label.name for label, _ in optional)
     detail = f"the lines of {names} are all empty"
     findings.add(NO_CLASS, f"{first.path}:{first.num_rows}", detail)
 
@@ -224,7 +224,7 @@ class _Sidecar:
         return lines
 
     def add(self, line: str, scan: SplitScan) -> None:
-        """Check the next row, and notes its id and speaker."""
+        """Check the next row, and note its id and speaker."""
         self.num_rows += 1
         where = f"{self.path}:{self.num_rows + 1}"
         cells = line.split("\t")
@@ -232,6 +232,7 @@ class _Sidecar:
         if not facts.get("id"):
             expected = f"{len(self._columns)} columns and an id expected"
             self._findings.add(BAD_COLUMNS, where, f"{expected}, found {line[:120]!r}")
+        # `where` differs from row to row: missing ids are not reported as repeated ones too.
         scan.id_hashes.append(hash(facts.get("id") or where))
         if facts.get("speaker"):
             scan.speakers[facts["speaker"]] += 1

@@ -131,8 +131,8 @@ def _refuse_others(folder: Path, wanted: set[str]) -> None:
     others = sorted(set(os.listdir(folder / "clips")) - wanted)
     if others:
         raise ValueError(
-            f"{folder / 'clips'}: only the clips of this corpus expected, found {len(others)} others such as "
-            f"{others[0]}; choose another folder"
+            f"{folder / 'clips'}: {len(others)} files such as {others[0]} are not clips of this corpus; choose another "
+            "folder"
         )
 
 
@@ -235,8 +235,8 @@ def _rows(clips: list[Clip], locale: str, name: str) -> Iterator[str]:
             speaker = clip.speaker
             votes = (clip.up_votes, clip.down_votes)
             about = ("", speaker.gender, speaker.accents, speaker.variant, locale, "")
-            said = (_sentence_id(clip.text), clip.text, clip.domain)
-            yield _line((speaker.client_id, clip.name, *said, *votes, *about))
+            sentence = (_sentence_id(clip.text), clip.text, clip.domain)
+            yield _line((speaker.client_id, clip.name, *sentence, *votes, *about))
 
 
 def _sentence_rows(clips: list[Clip], unread: list[str]) -> Iterator[str]:

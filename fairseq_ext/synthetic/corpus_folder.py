@@ -48,7 +48,7 @@ def claim(root: Path, about: str, settings: Mapping[str, object], *, part: str =
         return
     if (part and (root / key).exists()) or (not known and root.exists() and any(root.iterdir())):
         raise ValueError(
-            f"{root}: an empty folder or a {LABEL_FILE} expected, found other files; choose another folder"
+            f"{root}: the folder has files but no {LABEL_FILE} of this corpus; choose another folder"
         )
     with atomic_write(label) as file:
         file.writelines(f"{text}\n" for text in [about, *known.values(), line])
@@ -104,7 +104,7 @@ def making(
         scratch.unlink()  # of a killed call
     job = folder / _JOBS / title
     results = make(names) if names else {}
-    # The books of a killed call know nothing of files that were removed since.
+    # The journal of a killed call still counts files as written that were removed since.
     if lost := [name for name in names if not is_there(name)]:
         shutil.rmtree(job)
         results |= make(lost)

@@ -13,7 +13,7 @@ from ..files import atomic_write
 from ..jobs import Item, Work, one_by_one
 from ..optional import import_optional
 from .corpus_folder import claim, making
-from .films import TRUTH_COLUMNS, Film, Row, make_film
+from .films import TRUTH_COLUMNS, Film, TruthRow, make_film
 
 __all__ = ["TRUTH_FILE", "add_amount", "sizes_of", "write_films"]
 
@@ -36,7 +36,7 @@ def write_films(
     *,
     num_workers: int = 1,
     progress: bool = True,
-) -> list[Row]:
+) -> list[TruthRow]:
     """Claim a folder and write all films of a corpus into it, or those that are missing.
 
     Args:
@@ -94,9 +94,9 @@ def _remove_scratch(root: Path, films: Sequence[Film]) -> None:
             scratch.unlink()
 
 
-def _read_truth(truth: Path, films: Sequence[Film]) -> dict[str, list[Row]]:
+def _read_truth(truth: Path, films: Sequence[Film]) -> dict[str, list[TruthRow]]:
     """Return the rows of the films that are in the table; empty until all films have been written once."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[TruthRow]] = {}
     lines = truth.read_text(encoding="utf-8").split("\n")[1:] if truth.exists() else []
     for row in (tuple(line.split("\t")) for line in lines):
         if len(row) == len(TRUTH_COLUMNS):
@@ -138,5 +138,5 @@ def sizes_of(args: argparse.Namespace, sizes: Callable[..., SizesT]) -> SizesT |
     if all(value is None for value in amount):
         return None
     if None in amount:
-        raise ValueError("--speakers and --minutes go together: both expected, found one; give the other too")
+        raise ValueError("--speakers and --minutes go together; give both")
     return sizes(*amount)

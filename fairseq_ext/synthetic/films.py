@@ -32,8 +32,8 @@ from .voices import Channel, Samples, Voice, record, speak, voice_pool
 __all__ = [
     "TRUTH_COLUMNS",
     "Film",
-    "Row",
     "Speaker",
+    "TruthRow",
     "cast",
     "duration_s",
     "make_film",
@@ -45,7 +45,7 @@ TRUTH_COLUMNS = (
     *("path", "number", "split", "language", "speaker", "planted", "start_s", "end_s", "text"),
     *("words", "phonemes"),
 )
-Row = tuple[str, ...]
+TruthRow = tuple[str, ...]
 
 # Each sentence is spoken into a clean channel; microphone and room are applied to the whole film, so that pauses sound
 # like the rest.
@@ -84,7 +84,7 @@ class Film:
         x: horizontal place of the face (bridge of the nose), share of the width.
         y: vertical place of the face, share of the height.
         unit_px: pixels per head unit; a face is about 0.94 wide and 1.5 high.
-        views: for each sentence "close", "wide" (a small face) or "slide" (no face); empty: all close.
+        views: view of each sentence, "close", "wide" (a small face) or "slide" (no face); empty: all close.
         pauses_s: shortest and longest pause between sentences; half of it stands at either end.
         bystanders: silent people: look, x, y and unit_px of each.
         planted: description of what is wrong with the film, for the table of truth; "": nothing.
@@ -125,7 +125,7 @@ class Film:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Spoken:
     """A spoken sentence, all times relative to the film."""
 
     text: str
@@ -201,7 +201,7 @@ def duration_s(film: Film) -> float:
     return len(_perform(film)[0]) / film.sample_rate_hz
 
 
-def make_film(root: Path, film: Film) -> list[Row]:
+def make_film(root: Path, film: Film) -> list[TruthRow]:
     """Write the files of a film.
 
     Args:
@@ -212,7 +212,7 @@ def make_film(root: Path, film: Film) -> list[Row]:
         One row per sentence, columns as in `TRUTH_COLUMNS`; `words` and `phonemes` are JSON lists of
         [text, start_s, end_s]. All times are relative to the film.
     """
-    samples, said = _perform(film)
+    samples, spoken = _perform(film)
     if film.is_muted:
         samples = np.zeros_like(samples)
     if film.audio is not None:
@@ -220,25 +220,25 @@ def make_film(root: Path, film: Film) -> list[Row]:
             _write_sound(scratch, film, samples)
     if film.video is not None:
         with atomic_path(root / film.video) as scratch:
-            _write_video(scratch, film, samples, said)
-    return [_row(film, number, sentence) for number, sentence in enumerate(said)]
+            _write_video(scratch, film, samples, spoken)
+    return [_truth_row(film, number, sentence) for number, sentence in enumerate(spoken)]
 
 
-def _perform(film: Film) -> tuple[Samples, list[_Said]]:
+def _perform(film: Film) -> tuple[Samples, list[_Spoken]]:
     """Speak all sentences into one recording; return its samples, and text and times of the sentences."""
     rng, rate = np.random.default_rng([film.seed, 11]), film.sample_rate_hz
     clean = replace(film.speaker.voice, channel=_CLEAN)
     pieces: list[Samples] = []
-    said: list[_Said] = []
+    spoken: list[_Spoken] = []
     pauses_s = rng.uniform(*film.pauses_s, len(film.sentences) + 1)
     pauses_s[[0, -1]] /= 2
     at = _silence(pieces, 0, pauses_s[0], rate)
     for number, text in enumerate(film.sentences):
         speech = speak(clean, text, take=film.seed % 100_003 * 64 + number, sample_rate_hz=rate)
         pieces.append(speech.samples)
-        said.append(_place(text, speech.words, speech.phonemes, at / rate, speech.duration_s))
+        spoken.append(_place(text, speech.words, speech.phonemes, at / rate, speech.duration_s))
         at = _silence(pieces, at + len(speech.samples), pauses_s[number + 1], rate)
-    return record(np.concatenate(pieces), rate, film.speaker.voice.channel, rng), said
+    return record(np.concatenate(pieces), rate, film.speaker.voice.channel, rng), spoken
 
 
 def _silence(pieces: list[Samples], at: int, duration_s: float, rate: int) -> int:
@@ -252,12 +252,12 @@ def _place(
     phonemes: tuple[Phoneme, ...],
     at_s: float,
     duration_s: float,
-) -> _Said:
+) -> _Spoken:
     """Shift a sentence to its place in the film; its start and end, those of a segment, are rounded to 10 ms."""
     tokens = text.split()
     start_s = max(at_s + phonemes[0].start_s - _BEFORE_S, 0.0)
     end_s = at_s + min(phonemes[-1].end_s + _AFTER_S, duration_s)
-    return _Said(
+    return _Spoken(
         text,
         math.ceil(start_s * 100) / 100,
         math.floor(end_s * 100) / 100,
@@ -266,11 +266,11 @@ def _place(
     )
 
 
-def _row(film: Film, number: int, said: _Said) -> Row:
-    words = [[word, round(a, 3), round(b, 3)] for word, a, b in said.words]
-    phonemes = [[ipa, round(a, 3), round(b, 3)] for a, b, ipa in said.phonemes]
+def _truth_row(film: Film, number: int, spoken: _Spoken) -> TruthRow:
+    words = [[word, round(a, 3), round(b, 3)] for word, a, b in spoken.words]
+    phonemes = [[ipa, round(a, 3), round(b, 3)] for a, b, ipa in spoken.phonemes]
     who = (film.split, film.speaker.voice.language, film.speaker.name, film.planted)
-    when = (f"{said.start_s:.2f}", f"{said.end_s:.2f}", said.text)
+    when = (f"{spoken.start_s:.2f}", f"{spoken.end_s:.2f}", spoken.text)
     return (
         film.name,
         str(number),
@@ -288,11 +288,11 @@ def _write_sound(path: Path, film: Film, samples: Samples) -> None:
         write_media(path, None, samples=samples, sample_rate_hz=film.sample_rate_hz)
 
 
-def _write_video(path: Path, film: Film, samples: Samples, said: list[_Said]) -> None:
+def _write_video(path: Path, film: Film, samples: Samples, spoken: list[_Spoken]) -> None:
     num_frames = math.floor(len(samples) / film.sample_rate_hz * film.fps)
     write_media(
         path,
-        None if film.is_sound_only else _frames(film, said, num_frames),
+        None if film.is_sound_only else _frames(film, spoken, num_frames),
         size=(film.height, film.width),
         fps=film.fps,
         samples=samples if film.is_sound_in_video else None,
@@ -304,11 +304,11 @@ def _write_video(path: Path, film: Film, samples: Samples, said: list[_Said]) ->
             file.truncate(int(path.stat().st_size * film.keep))
 
 
-def _frames(film: Film, said: list[_Said], num_frames: int) -> Iterator[Image]:
+def _frames(film: Film, spoken: list[_Spoken], num_frames: int) -> Iterator[Image]:
     """Yield the frames of a film, shot after shot."""
     fps = float(film.fps)
-    mouth = mouth_track([phoneme for sentence in said for phoneme in sentence.phonemes], num_frames, fps)
-    for start, stop, view in _shots(film, said, num_frames):
+    mouth = mouth_track([phoneme for sentence in spoken for phoneme in sentence.phonemes], num_frames, fps)
+    for start, stop, view in _shots(film, spoken, num_frames):
         size = _WIDE if view == "wide" else 1.0
         x, y = (0.5 + (film.x - 0.5) * 0.8, film.y - 0.06) if view == "wide" else (film.x, film.y)
         actors = [Actor(look, at_x, at_y, unit_px * size) for look, at_x, at_y, unit_px in film.bystanders]
@@ -317,11 +317,11 @@ def _frames(film: Film, said: list[_Said], num_frames: int) -> Iterator[Image]:
         yield from render_slide(shot) if view == "slide" else render(shot)
 
 
-def _shots(film: Film, said: list[_Said], num_frames: int) -> Iterator[tuple[int, int, str]]:
+def _shots(film: Film, spoken: list[_Spoken], num_frames: int) -> Iterator[tuple[int, int, str]]:
     """Yield first frame, frame after the last, and view of each shot; cuts are in the middle of pauses."""
-    views = film.views or ("close",) * len(said)
+    views = film.views or ("close",) * len(spoken)
     cuts = [0]
-    for one, other in pairwise(said):
+    for one, other in pairwise(spoken):
         cuts.append(round((one.end_s + other.start_s) / 2 * float(film.fps)))
     cuts.append(num_frames)
     start = 0

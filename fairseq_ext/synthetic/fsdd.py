@@ -166,8 +166,8 @@ def _refuse_others(folder: Path, wanted: set[str]) -> None:
     others = sorted(set(os.listdir(folder)) - wanted)
     if others:
         raise ValueError(
-            f"{folder}: expected only the recordings asked for, found {len(others)} others such as {others[0]}; "
-            "ask for at least as many as before, or choose another folder"
+            f"{folder}: {len(others)} files such as {others[0]} are not among the recordings to write; write at least "
+            "as many as before, or choose another folder"
         )
 
 

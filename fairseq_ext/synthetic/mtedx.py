@@ -28,7 +28,7 @@ from ..files import atomic_write
 from .corpus_folder import describe
 from .faces.look import draw_look
 from .film_corpus import add_amount, sizes_of, write_films
-from .films import TRUTH_COLUMNS, Film, Row, Speaker, cast, sentences, youtube_id
+from .films import TRUTH_COLUMNS, Film, Speaker, TruthRow, cast, sentences, youtube_id
 
 __all__ = ["LANGUAGES", "Sizes", "plan", "write"]
 
@@ -160,13 +160,13 @@ def _plan_language(language: str, sizes: Sizes, seed: int) -> Iterator[Film]:
     for split, num_talks in counts.items():
         texts = sentences(language, _SIDES[split], num_talks * sizes.segments, seed=seed)
         for talk in range(num_talks):
-            said = tuple(texts[talk * sizes.segments : (talk + 1) * sizes.segments])
-            film = _plan_talk(language, split, next(speakers), said, seed, turn=order + talk)
+            spoken = tuple(texts[talk * sizes.segments : (talk + 1) * sizes.segments])
+            film = _plan_talk(language, split, next(speakers), spoken, seed, turn=order + talk)
             yield _plant(film, language) if split == "train" and talk + 1 == num_talks else film
 
 
 def _plan_talk(
-    language: str, split: str, speaker: Speaker, said: tuple[str, ...], seed: int, turn: int
+    language: str, split: str, speaker: Speaker, spoken: tuple[str, ...], seed: int, turn: int
 ) -> Film:
     """Plan a talk; three of four show a second face, a slide for a while, or the speaker from afar."""
     talk = youtube_id("mtedx", speaker.name)
@@ -177,7 +177,7 @@ def _plan_talk(
         name=f"video/{language}/{split}/{talk}.mp4",
         split=split,
         speaker=speaker,
-        sentences=said,
+        sentences=spoken,
         seed=int(rng.integers(2**31)),
         video=f"video/{language}/{split}/{talk}.mp4",
         audio=f"{language}-{language}/data/{split}/wav/{talk}.flac",
@@ -188,16 +188,16 @@ def _plan_talk(
         y=float(rng.uniform(0.38, 0.44)),
         unit_px=unit_px,
     )
-    middle = len(said) // 2
+    middle = len(spoken) // 2
     if turn % 4 == 1:
         other = draw_look(film.seed, "female" if rng.uniform() < 0.5 else "male")
         return replace(film, x=0.66, bystanders=((other, 0.22, 0.46, 0.72 * unit_px),), planted="second face")
-    if turn % 4 == 2 and split == "train" and len(said) > 1:
-        views = tuple("slide" if number == middle else "close" for number in range(len(said)))
+    if turn % 4 == 2 and split == "train" and len(spoken) > 1:
+        views = tuple("slide" if number == middle else "close" for number in range(len(spoken)))
         return replace(film, views=views, planted=f"slide in sentence {middle}")
     if turn % 4 == 3:
-        views = tuple("wide" if number == len(said) - 1 else "close" for number in range(len(said)))
-        return replace(film, views=views, planted=f"wide shot in sentence {len(said) - 1}")
+        views = tuple("wide" if number == len(spoken) - 1 else "close" for number in range(len(spoken)))
+        return replace(film, views=views, planted=f"wide shot in sentence {len(spoken) - 1}")
     return film
 
 
@@ -211,7 +211,7 @@ def _plant(film: Film, language: str) -> Film:
     return film
 
 
-def _write_texts(folder: Path, language: str, split: str, rows: list[Row]) -> None:
+def _write_texts(folder: Path, language: str, split: str, rows: list[TruthRow]) -> None:
     """Write the three files whose lines describe the same segments."""
     prefix = f"video/{language}/{split}/"
     segments = [dict(zip(TRUTH_COLUMNS, row, strict=True)) for row in rows if row[0].startswith(prefix)]

@@ -134,7 +134,7 @@ def list_variants() -> dict[str, str]:
     """List the voice variants, which all go with every language.
 
     Returns:
-        Name of a variant -> "male", "female", or "" when its file does not tell.
+        Name of a variant -> "male", "female", or "" when its file states none.
 
     Raises:
         SpeechError: when `espeakng-loader` is not installed.
@@ -184,14 +184,14 @@ def synthesise(
     spans = _spans(marks, len(samples), sample_rate_hz)
     phonemes = tuple(phoneme for phoneme, _ in spans)
     if not phonemes:
-        raise ValueError(f"synthesise: expected text with something to speak in {language!r}, found {text!r}")
+        raise ValueError(f"synthesise: the text {text!r} has nothing to speak in {language!r}; drop it")
     return Speech(samples.astype(np.float32) / 32768.0, sample_rate_hz, phonemes, _words(text, spans))
 
 
 def _locate() -> tuple[Path, Path]:
     """Return the paths of the library and its data folder."""
     if os.name != "posix":
-        raise SpeechError("synthetic speech: expected Linux or macOS, found another system")
+        raise SpeechError("synthetic speech: it needs Linux or macOS")
     try:
         espeakng_loader = import_optional("espeakng_loader")
     except ImportError as error:
@@ -217,7 +217,7 @@ def _gender(variant_file: Path) -> str:
 
 def _check(text: str, language: str, variant: str, data_path: Path, **numbers: int) -> None:
     if "\0" in text or not text.strip():
-        raise ValueError(f"synthesise: expected text without NUL and not blank, found {text!r}")
+        raise ValueError(f"synthesise: the text {text!r} is blank or has a NUL; drop it")
     _check_known("language", language, _languages(data_path))
     if variant:
         _check_known("variant", variant, [name for name, _ in _variants(data_path)])
@@ -230,18 +230,16 @@ def _check(text: str, language: str, variant: str, data_path: Path, **numbers: i
 def _check_known(what: str, name: str, known: tuple[str, ...] | list[str]) -> None:
     if name not in known:
         close = ", ".join(difflib.get_close_matches(name, known, n=5, cutoff=0.4)) or f"see list_{what}s()"
-        raise ValueError(
-            f"synthesise: expected a {what} that espeak-ng has, found {name!r}; did you mean {close}?"
-        )
+        raise ValueError(f"synthesise: espeak-ng has no {what} {name!r}; did you mean {close}?")
 
 
 @contextlib.contextmanager
 def _fresh_library(library_path: Path, data_path: Path) -> Iterator[tuple[Any, int]]:
-    """Load the library in its initial state and unload it afterwards; yields it and its sample rate."""
+    """Load the library in its initial state and unload it afterwards; yield it and its sample rate."""
     if _is_loaded(library_path):
         raise SpeechError(
-            f"{library_path}: expected a library not in use, found it loaded by another package "
-            "(speech would depend on what that package has spoken); synthesise in a process of its own"
+            f"{library_path}: another package has loaded this library, and speech would depend on what that package "
+            "has spoken; synthesise in a process of its own"
         )
     with _short_path(data_path) as short:
         library = ctypes.CDLL(os.fspath(library_path))
@@ -249,9 +247,7 @@ def _fresh_library(library_path: Path, data_path: Path) -> Iterator[tuple[Any, i
             options = _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT
             sample_rate_hz = library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, os.fsencode(short), options)
             if sample_rate_hz <= 0:
-                raise SpeechError(
-                    f"{data_path}: expected espeak-ng's data, found none; reinstall espeakng-loader"
-                )
+                raise SpeechError(f"{data_path}: espeak-ng's data is missing; reinstall espeakng-loader")
             yield library, sample_rate_hz
             library.espeak_Terminate()
         finally:
@@ -287,7 +283,9 @@ def _short_path(data_path: Path) -> Iterator[Path]:
 def _set_voice(library: Any, name: str, parameters: dict[int, int], seed: int) -> None:
     status = library.espeak_SetVoiceByName(name.encode())
     if status != 0:
-        raise SpeechError(f"espeak-ng: expected voice {name!r} to load, found error {status}")
+        raise SpeechError(
+            f"espeak-ng: the voice {name!r} cannot be loaded (error {status}); reinstall espeakng-loader"
+        )
     for parameter, value in parameters.items():
         library.espeak_SetParameter(parameter, value, 0)
     library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
@@ -321,7 +319,7 @@ def _run(library: Any, text: str) -> tuple[npt.NDArray[np.int16], list[_Mark]]:
     size = ctypes.c_size_t(len(data) + 1)
     status = library.espeak_Synth(data, size, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
     if status != 0:
-        raise SpeechError(f"espeak-ng: expected {text[:40]!r} to be spoken, found error {status}")
+        raise SpeechError(f"espeak-ng: {text[:40]!r} cannot be spoken (error {status}); drop it")
     return (np.concatenate(pieces) if pieces else np.zeros(0, np.int16)), marks
 
 

@@ -148,20 +148,20 @@ def _plan_all(sizes: Sizes, seed: int) -> Iterator[Film]:
     }
     for index in range(num_speakers):
         language, turn = LANGUAGES[index % len(LANGUAGES)], index // len(LANGUAGES)
-        said = texts[language][turn * per_speaker : (turn + 1) * per_speaker]
+        spoken = texts[language][turn * per_speaker : (turn + 1) * per_speaker]
         split = "dev" if index < sizes.dev_speakers else "test"
         # As in the real corpus, numbers have gaps.
         yield from _plan_speaker(
-            f"id{12 + 3 * index:05d}", split, casts[language][turn], said, sizes.clips, seed
+            f"id{12 + 3 * index:05d}", split, casts[language][turn], spoken, sizes.clips, seed
         )
 
 
 def _plan_speaker(
-    name: str, split: str, speaker: Speaker, said: list[str], num_clips: int, seed: int
+    name: str, split: str, speaker: Speaker, spoken: list[str], num_clips: int, seed: int
 ) -> Iterator[Film]:
     """Plan the clips of a speaker; within a video, size and place of the face are about the same."""
     rng = np.random.default_rng([seed, *speaker.name.encode()])
-    for number, text in enumerate(said):
+    for number, text in enumerate(spoken):
         video, clip = youtube_id("voxceleb2", speaker.name, number // num_clips), number % num_clips + 1
         if clip == 1:
             unit_px = float(rng.uniform(88, 118))

@@ -47,7 +47,7 @@ stage_data() {
     read_plan sizes tool make_synthetic
     python "$repo/tools/make_synthetic.py" digit_folders --out "$corpus" "${sizes[@]}"
   fi
-  [ -d "$corpus" ] || die "--corpus expected: a folder of class folders, or 'synthetic'; found '$corpus'"
+  [ -d "$corpus" ] || die "--corpus '$corpus': no such folder; give a folder of class folders, or 'synthetic'"
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
 }
 

@@ -33,7 +33,7 @@ recipe_option() {
   case $1 in
     --size | --pretrained | --labels | --start | --set) choices+=("$1" "$2") ;;
     --locale)
-      [[ $2 =~ ^[a-zA-Z]{2,8}([-_][a-zA-Z0-9]+)*$ ]] || die "--locale $2: a code such as ca or sv-SE expected"
+      [[ $2 =~ ^[a-zA-Z]{2,8}([-_][a-zA-Z0-9]+)*$ ]] || die "--locale $2: give a code such as ca or sv-SE"
       locale=$2
       ;;
     --division)
@@ -75,7 +75,7 @@ prepare() {
 stage_data() {
   local sizes
   [ -n "$corpus" ] ||
-    die "--corpus expected: an unpacked cv-corpus-*, its folder of a language, a folder with recordings/, or 'synthetic'"
+    die "--corpus is missing: give an unpacked cv-corpus-*, its folder of a language, a folder with recordings/, or 'synthetic'"
   if [ "$corpus" = synthetic ]; then
     corpus=$out/corpus
     read_plan sizes tool make_synthetic

@@ -36,7 +36,7 @@ stage_data() {
       corpus=$out/corpus
       python "$repo/tools/download_fsdd.py" --out "$corpus"
       ;;
-    '') die "--corpus expected: a folder that holds recordings/, 'synthetic' or 'download'; see --help" ;;
+    '') die "--corpus is missing: give a folder that holds recordings/, 'synthetic' or 'download'; see --help" ;;
   esac
   [ -d "$corpus" ] || die "--corpus $corpus: no such folder; give one that holds recordings/"
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"

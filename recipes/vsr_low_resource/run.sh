@@ -64,7 +64,7 @@ keep_settings() { keep_choice "corpus=$(realpath "$out/corpus.link") smoke=$smok
 
 stage_data() {
   local name found=() sizes
-  [ -n "$corpus" ] || die "--corpus expected: a folder that holds some of mtedx/, voxceleb2/, avspeech/, or 'synthetic'"
+  [ -n "$corpus" ] || die "--corpus is missing: give a folder that holds some of mtedx/, voxceleb2/, avspeech/, or 'synthetic'"
   if [ "$corpus" = synthetic ]; then
     corpus=$out/corpus
     for name in "${corpora[@]}"; do

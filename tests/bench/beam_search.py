@@ -87,14 +87,14 @@ def add(a: float, b: float) -> float:
 def one_by_one(
     decode: Callable[[torch.Tensor, torch.Tensor], list[str]], batch: torch.Tensor
 ) -> Callable[[], list[str]]:
-    """Decodes each utterance on its own."""
+    """Decode each utterance on its own."""
     return lambda: [decode(row[None], torch.tensor([len(row)]))[0] for row in batch]
 
 
 def systems(
     batch: torch.Tensor, args: argparse.Namespace, lm_texts: list[str]
 ) -> dict[str, Callable[[], list[str]]]:
-    """What is measured, by name."""
+    """Return the functions to measure, by name."""
     config = BeamConfig(beam_size=args.beam)
     plain = BeamSearch(SYMBOLS, config)
     every_frame = plain.reweighted(skip_blank_prob=1.0)
@@ -118,7 +118,7 @@ def systems(
 
 
 def main() -> None:
-    """Makes the log-probabilities, measures, prints."""
+    """Draw the log-probabilities, measure the decoders and print the times."""
     args = parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(1)

@@ -57,7 +57,7 @@ def build_stock(tsv: Path) -> tuple[Callable[[], object], Callable[[object, int]
 
 
 def measure_write_read(folder: Path, num_rows: int) -> dict[str, float]:
-    """Writes and reads a manifest with label file and sidecar; returns rows per second and MB."""
+    """Write and read a manifest with label file and sidecar; return rows per second and MB."""
     from fairseq_ext.manifest import Utterance, read_manifest, write_manifest
 
     rows = (
@@ -82,7 +82,7 @@ def measure_write_read(folder: Path, num_rows: int) -> dict[str, float]:
 
 
 def measure(which: str, tsv: Path, num_rows: int) -> dict[str, float]:
-    """Builds one index in this process; returns seconds and MB."""
+    """Build one index in this process; return seconds and MB."""
     if which == "write_read":
         return measure_write_read(tsv.parent, num_rows)
     build, look_up = {"ours": build_ours, "stock": build_stock}[which](tsv)
@@ -105,7 +105,7 @@ def measure(which: str, tsv: Path, num_rows: int) -> dict[str, float]:
 
 
 def write_tsv(path: Path, num_rows: int) -> None:
-    """A tsv shaped like that of a large speech corpus: 38 characters of path, 1-30 s of audio."""
+    """Write a tsv shaped like that of a large speech corpus: 38 characters of path, 1-30 s of audio."""
     with open(path, "w", encoding="utf-8") as file:
         print("/corpora/some_corpus", file=file)
         for i in range(num_rows):
@@ -115,7 +115,7 @@ def write_tsv(path: Path, num_rows: int) -> None:
 
 
 def in_a_process(which: str, tsv: Path, num_rows: int) -> dict[str, float]:
-    """Runs `measure` in a fresh interpreter."""
+    """Run `measure` in a fresh interpreter."""
     command = [sys.executable, __file__, "--measure", which, "--tsv", str(tsv), "--rows", str(num_rows)]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return dict(json.loads(output.splitlines()[-1]))
@@ -135,7 +135,7 @@ def print_table(num_rows: int, columns: dict[str, dict[str, float]]) -> None:
 
 
 def main() -> None:
-    """Makes the manifests, measures, prints."""
+    """Write the manifests, measure the indexes and print the figures."""
     args = parse_args()
     if args.measure:
         print(json.dumps(measure(args.measure, args.tsv, args.rows)))

@@ -85,7 +85,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def keys_of_model(size: str) -> dict[str, Any]:
-    """The model's keys: a size of this file, or what the recipe trains, less what stock fairseq has no key for."""
+    """Return the model's keys: a size of this file, or those of the recipe that stock fairseq has too."""
     if size in SIZES:
         return {**RECIPE, **SIZES[size]}
     from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
@@ -114,7 +114,7 @@ def build_ours(sizes: dict[str, Any]) -> tuple[torch.nn.Module, Any]:
 
 
 def stepper(name: str, args: argparse.Namespace) -> Step:
-    """A function that makes an update on a batch and returns the loss per target."""
+    """Return a function that makes an update on a batch and returns the loss per target."""
     torch.manual_seed(1)
     model, criterion = {"stock": build_stock, "ours": build_ours}[name](keys_of_model(args.size))
     model.to(args.device, DTYPES[args.dtype]).train()
@@ -233,7 +233,7 @@ def print_profile(args: argparse.Namespace) -> None:
 
 
 def print_limit(args: argparse.Namespace) -> None:
-    """What an update costs in products, how long they would take at the machine's best, and how long it takes."""
+    """Print what an update costs in products, how long they would take at the machine's best, and its time."""
     from fairseq_ext.modules import products
 
     seconds = measure("ours", args)["s"]

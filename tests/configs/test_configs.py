@@ -322,7 +322,7 @@ def test_catalan_refuses_a_wrong_locale_before_it_writes(tmp_path: Path, locale:
     command = [CATALAN.parent / "run.sh", "--corpus", tmp_path, "--out", tmp_path / "run", "--locale", locale]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 1
-    assert f"--locale {locale}: a code such as ca or sv-SE expected" in found.stderr
+    assert f"--locale {locale}: give a code such as ca or sv-SE" in found.stderr
     assert not (tmp_path / "run").exists()
 
 

@@ -26,7 +26,7 @@ def registry(kind: str) -> dict[str, type]:
 
 
 def dataclass_of(kind: str, name: str) -> type:
-    """The configuration that fairseq checks keys against."""
+    """Return the configuration that fairseq checks keys against."""
     criterions = fairseq.registry.REGISTRIES["criterion"]["dataclass_registry"]
     found: type = {
         "models": MODEL_DATACLASS_REGISTRY,
@@ -37,7 +37,7 @@ def dataclass_of(kind: str, name: str) -> type:
 
 
 def sources(kind: str) -> list[Path]:
-    """The files of one kind; what several of them share lies in files that begin with an underscore."""
+    """Return the files of registered names; code they share lies in files that begin with an underscore."""
     return [path for path in sorted((PACKAGE / kind).glob("*.py")) if not path.stem.startswith("_")]
 
 

@@ -49,7 +49,7 @@ def _differences(first: Any, second: Any) -> dict[str, float]:
 
 
 def _free_port() -> int:
-    """A port nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

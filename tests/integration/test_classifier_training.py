@@ -106,7 +106,7 @@ def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def options(voices: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    """What names the configurations above and the manifests."""
+    """Return the overrides that name the configurations above and the manifests."""
     folder = tmp_path_factory.mktemp("conf")
     (folder / "one_rate.yaml").write_text(CONFIG + ONE_RATE, encoding="utf-8")
     (folder / "two_rates.yaml").write_text(CONFIG + TWO_RATES, encoding="utf-8")
@@ -114,7 +114,7 @@ def options(voices: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str
 
 
 def write_source(path: Path) -> dict[str, torch.Tensor]:
-    """A recogniser's checkpoint, untrained; the weights of its encoder."""
+    """Return the checkpoint of an untrained recogniser and the weights of its encoder."""
     torch.manual_seed(2)
     model = ExtCtc(OmegaConf.structured(CtcConfig(**SHAPE)), 5)
     cfg = {"model": {**SHAPE, "normalize": True}, "task": {"sample_rate_hz": RATE}}
@@ -124,7 +124,7 @@ def write_source(path: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="session")
 def trained(train: Train, options: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A training of both streams at two learning rates; what it was started from is gone."""
+    """Train both streams at two learning rates; delete the checkpoint that the training started from."""
     folder = tmp_path_factory.mktemp("classifier")
     write_source(folder / "source.pt")
     training = train(

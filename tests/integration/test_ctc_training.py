@@ -69,7 +69,7 @@ NO_MASKS = ("model.mask_prob=0", "model.mask_channel_prob=0")
 
 
 def spoken(text: str, generator: np.random.Generator) -> np.ndarray:
-    """A text in tones of 0.1 to 0.14 s with pauses, in noise."""
+    """Return a text in tones of 0.1 to 0.14 s with pauses, in noise."""
     parts = [np.zeros(400)]
     for letter in text:
         time_s = np.arange(int(generator.integers(800, 1120))) / RATE
@@ -99,7 +99,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def options(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    """What names the configuration above, and the corpus."""
+    """Return the overrides that name the configuration above and the corpus."""
     folder = tmp_path_factory.mktemp("conf")
     (folder / "one_rate.yaml").write_text(CONFIG + ONE_RATE, encoding="utf-8")
     # `training_command` sets a batch size, where here the number of samples decides, and a schedule
@@ -108,7 +108,7 @@ def options(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str
 
 @pytest.fixture(scope="session")
 def trained(train: Train, options: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A training that learns its sentences, with validation at its end."""
+    """Train until the sentences are learned, with validation at the end."""
     return train(
         tmp_path_factory.mktemp("trained"),
         *options,
@@ -130,7 +130,7 @@ def test_learns_its_sentences(trained: Any) -> None:
 
 @pytest.fixture
 def alone(trained: Any, tmp_path: Path) -> Path:
-    """The trained checkpoint in a folder of its own, far from its corpus and its configuration."""
+    """Copy the trained checkpoint to a folder without its corpus and its configuration."""
     folder = tmp_path / "alone"
     folder.mkdir()
     shutil.copyfile(trained.folder / "checkpoint_last.pt", folder / "model.pt")
@@ -170,7 +170,7 @@ def test_command_transcribes_long_audio_and_says_what_it_cannot_read(
 
 @pytest.fixture(scope="session")
 def uninterrupted(train: Train, options: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A training of 20 updates in one go: dropout, masks, a frozen start, a rate per layer."""
+    """Train 20 updates in one go: dropout, masks, a frozen start, a rate per layer."""
     return train(tmp_path_factory.mktemp("uninterrupted"), *options, *STAGED)
 
 

@@ -72,7 +72,7 @@ BY_SEED = (
 
 @pytest.fixture(scope="session")
 def options(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """What names the configuration above."""
+    """Return the overrides that name the configuration above."""
     folder = tmp_path_factory.mktemp("conf")
     (folder / "wav2vec2.yaml").write_text(CONFIG, encoding="utf-8")
     return f"conf={folder}", "config=wav2vec2"
@@ -80,13 +80,13 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def uninterrupted(train: Train, options: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A training of 12 updates in one go, with validation at its end."""
+    """Train 12 updates in one go, with validation at the end."""
     folder = tmp_path_factory.mktemp("uninterrupted")
     return train(folder, *options, *LIMITS, "dataset.disable_validation=false")
 
 
 def inner(training: Any) -> list[dict[str, Any]]:
-    """What was logged at each update; fairseq writes every line twice."""
+    """Return what was logged at each update; fairseq writes every line twice."""
     return list({row["num_updates"]: row for row in training.log if "update" in row}.values())
 
 

@@ -44,7 +44,7 @@ def cluster() -> Iterator[Path]:
 
 @pytest.fixture
 def jobs_work(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module of the work, importable here and in the jobs."""
+    """Return the module of the work, importable here and in the jobs."""
     monkeypatch.syspath_prepend(str(WORK))
     monkeypatch.setenv("PYTHONPATH", str(WORK))
     import jobs_work

@@ -40,7 +40,7 @@ DETERMINISTIC = (
 
 @pytest.fixture(scope="session")
 def uninterrupted(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A training of 20 updates in one go, the plugin named by the checkout's path."""
+    """Train 20 updates in one go, with the plugin given as the checkout's path."""
     return train(tmp_path_factory.mktemp("uninterrupted"), *STOCHASTIC, environment={})
 
 

@@ -41,7 +41,7 @@ WRONG = [
     ),
     pytest.param(("--stop-stage", "99"), r"99: no such stage", id="stop-stage"),
     pytest.param(("--corpus",), r"--corpus: a value is missing", id="value"),
-    pytest.param((), r"--corpus expected", id="no-corpus"),
+    pytest.param((), r"--corpus (is missing|''): .*give ", id="no-corpus"),
     pytest.param(("--corpus", "/no/such/folder"), r"--corpus.*/no/such/folder", id="missing-corpus"),
     pytest.param((*SMOKE, "--seeds", "many"), r"--seeds many: ", id="seeds"),
     pytest.param((*SMOKE, "--jobs", "0"), r"--jobs 0: ", id="jobs"),

@@ -20,6 +20,10 @@ from fairseq_ext.media.audio import AudioError, AudioInfo, decode_check, load, n
 
 Samples = NDArray[np.float32]
 
+PROBLEMS = (
+    "expected .*, found|it does not decode to its end: |neither soundfile nor FFmpeg can read it"
+    "|the file is empty|it has no audio stream"
+)
 LOSSLESS = ["wav_8", "wav_16", "wav_24", "wav_float", "flac"]
 LOSSY = ["ogg", "mp3", "opus", "m4a", "webm"]
 RATES = [8000, 22050, 44100, 48000]
@@ -208,7 +212,7 @@ def test_a_cut_off_file_is_an_error(long_files: dict[str, Path], tmp_path: Path,
     for share in (0.9, 0.5, 0.1):
         path = tmp_path / f"cut{share}{long_files[kind].suffix}"
         path.write_bytes(content[: int(len(content) * share)])
-        with pytest.raises(AudioError, match=rf"{path}: expected .*, found"):
+        with pytest.raises(AudioError, match=rf"{path}: ({PROBLEMS})"):
             decode_check(path)
         with pytest.raises(AudioError, match=str(path)):
             load(path, sample_rate_hz=16_000)
@@ -223,7 +227,7 @@ def test_damage_inside_is_an_error_where_the_format_has_checks(
     content[middle : middle + 300] = np.random.default_rng(3).bytes(300)
     path = tmp_path / f"damaged{long_files[kind].suffix}"
     path.write_bytes(content)
-    with pytest.raises(AudioError, match=rf"{path}: expected .*, found"):
+    with pytest.raises(AudioError, match=rf"{path}: it does not decode to its end: "):
         decode_check(path)
 
 
@@ -262,14 +266,14 @@ def test_random_damage_never_raises_anything_else(
 def test_what_is_not_audio_is_an_error(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     for function in (probe, decode_check, lambda path: load(path, sample_rate_hz=8000)):
-        with pytest.raises(AudioError, match=rf"{tmp_path / name}: expected .*, found"):
+        with pytest.raises(AudioError, match=rf"{tmp_path / name}: ({PROBLEMS})"):
             function(tmp_path / name)
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="no such audio file"):
         load(tmp_path / "no.wav", sample_rate_hz=8000)
-    with pytest.raises(AudioError, match="expected an audio file, found a folder"):
+    with pytest.raises(AudioError, match="this is a folder, not an audio file"):
         probe(tmp_path)
 
 
@@ -280,16 +284,16 @@ def test_a_name_that_is_not_text(tmp_path: Path, kind: str) -> None:
     renamed = path.rename(tmp_path / os.fsdecode(b"caf\xe9" + path.suffix.encode()))  # Latin-1
     np.testing.assert_array_equal(load(renamed, sample_rate_hz=16_000), expected)
     renamed.write_bytes(b"no sound")
-    with pytest.raises(AudioError, match="found text, 'no sound'"):
+    with pytest.raises(AudioError, match=r"\(text, 'no sound'\)"):
         load(renamed, sample_rate_hz=16_000)
 
 
 def test_zero_length(tmp_path: Path) -> None:
     path = tmp_path / "nothing.wav"
     soundfile.write(path, np.zeros((0, 1), dtype=np.float32), 8000)
-    with pytest.raises(AudioError, match="expected 1 or more samples, found none"):
+    with pytest.raises(AudioError, match="it has no samples"):
         probe(path)
-    with pytest.raises(AudioError, match="expected 1 or more samples, found none"):
+    with pytest.raises(AudioError, match="it has no samples"):
         load(path, sample_rate_hz=16000)
 
 
@@ -298,7 +302,7 @@ def test_samples_that_are_not_numbers(tmp_path: Path, value: float) -> None:
     samples = tone(1000, 8000)
     samples[500] = value
     path = write_audio(tmp_path, "wav_float", samples, 8000)
-    with pytest.raises(AudioError, match="expected finite samples"):
+    with pytest.raises(AudioError, match="its samples contain NaN or infinity"):
         load(path, sample_rate_hz=8000)
     assert len(load(path, sample_rate_hz=8000, num_samples=500)) == 500  # the stretch before it is sound
 
@@ -344,7 +348,7 @@ def test_video_gives_its_sound_and_silent_video_an_error(tmp_path: Path) -> None
                 stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24"))
             )
         container.mux(stream.encode(None))
-    with pytest.raises(AudioError, match="expected an audio stream, found none"):
+    with pytest.raises(AudioError, match="it has no audio stream"):
         probe(path)
 
 

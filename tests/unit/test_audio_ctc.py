@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def configure(folder: Path) -> Configure:
-    """A whole configuration, its sections merged with their dataclasses as fairseq merges them."""
+    """Build a whole configuration, its sections merged with their dataclasses as fairseq merges them."""
 
     def build(network: dict[str, Any] | None = None, **keys: Any) -> DictConfig:
         task = {
@@ -67,7 +67,7 @@ def configure(folder: Path) -> Configure:
 
 
 def dataset(task: Any, split: str) -> TranscribedDataset:
-    """A split, opened as the trainer opens it."""
+    """Open a split as the trainer opens it."""
     task.load_dataset(split, combine=False, epoch=1, data_selector=None, tpu=False)
     found: TranscribedDataset = task.dataset(split)
     return found

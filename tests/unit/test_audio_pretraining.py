@@ -51,7 +51,7 @@ def open_split(folder: Path) -> Open:
 
 
 def batch(dataset: PretrainingDataset, rows: list[int], epoch: int = 1) -> dict[str, Any]:
-    """A batch of rows."""
+    """Return a batch of rows."""
     dataset.set_epoch(epoch)
     return dataset.collater([dataset[row] for row in rows])
 

@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def configure(folder: Path) -> Configure:
-    """The task's section inside a whole configuration, merged with its dataclass as fairseq merges it."""
+    """Return the task's section of a whole configuration, merged with its dataclass as fairseq merges it."""
 
     def build(name: str = "ext_audio_classification", **keys: Any) -> DictConfig:
         task = {"_name": name, "data": str(folder), "sample_rate_hz": RATE, **keys}
@@ -55,7 +55,7 @@ def configure(folder: Path) -> Configure:
 
 
 def dataset(task: Any, split: str) -> AudioDataset:
-    """A split, opened as the trainer opens it."""
+    """Open a split as the trainer opens it."""
     task.load_dataset(split, combine=False, epoch=1, data_selector=None, tpu=False)
     found: AudioDataset = task.dataset(split)
     return found
@@ -156,7 +156,7 @@ class Constant(torch.nn.Module):
         self.value = torch.nn.Parameter(torch.tensor(value))
 
     def forward(self) -> torch.Tensor:
-        """The weight."""
+        """Return the weight."""
         return self.value
 
 
@@ -172,7 +172,7 @@ def test_validation_scores_the_averaged_weights_when_there_are_any(
 
 @pytest.fixture
 def two_streams(folder: Path, tmp_path: Path) -> Path:
-    """The same recordings with a second stream, of which two rows have no label."""
+    """Write the same recordings with a second stream, of which two rows have no label."""
     for path in folder.iterdir():
         if path.suffix != ".wav":
             shutil.copy(path, tmp_path)

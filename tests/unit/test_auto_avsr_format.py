@@ -87,6 +87,6 @@ def test_bad_units_are_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_comma_in_a_name_is_refused(tmp_path: Path, pieces: SentencePieces) -> None:
     folder, _ = write_clips(tmp_path, ["a", "b,c", "d"])
-    with pytest.raises(ValueError, match="no commas expected"):
+    with pytest.raises(ValueError, match=r"a comma in .* would end a column"):
         auto_avsr_format.export(folder, "train", tmp_path / "out", pieces)
     assert not list((tmp_path / "out").iterdir())

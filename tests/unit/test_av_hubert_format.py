@@ -17,7 +17,7 @@ IDS = ["fr/train/0u7tTptBo9I_0004", "id08977/3ap0QSyN6Vc/00008", "a/audio/b_1.0_
 
 
 def write_clips(root: Path, *, wrd: bool = True, **changes: object) -> tuple[Path, list[Utterance]]:
-    """Writes a manifest of three clips (their media are never opened) in the splits train and valid."""
+    """Write a manifest of three clips (their media are never opened) in the splits train and valid."""
     folder = root / "manifests"
     utterances = [
         Utterance(
@@ -137,7 +137,7 @@ def test_only_prepared_clips_are_exported(tmp_path: Path, utterance: Utterance) 
 def test_our_own_manifests_are_not_overwritten(tmp_path: Path) -> None:
     folder, _ = write_clips(tmp_path)
     before = (folder / "train.tsv").read_bytes()
-    with pytest.raises(ValueError, match="another folder"):
+    with pytest.raises(ValueError, match="this is the folder of the manifests"):
         av_hubert_format.export(folder, "train", folder)
     assert (folder / "train.tsv").read_bytes() == before
 
@@ -172,7 +172,7 @@ def test_the_tool(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["units.txt", "valid.csv"]
     refused = run("--to", "av_hubert", "--out", str(folder))
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "another folder" in refused.stderr
+    assert "this is the folder of the manifests" in refused.stderr
     refused = run("--to", "auto_avsr", "--out", str(tmp_path / "a"))
     assert refused.returncode == 2
     command = f"fairseq-ext train pieces --manifest {folder} --out {folder}/spm.model"
@@ -195,17 +195,17 @@ def test_splits_that_are_not_there_are_said(tmp_path: Path) -> None:
     assert av_hubert_format.find_splits(folder) == ["train", "valid"]
     assert av_hubert_format.find_splits(folder, ["valid"]) == ["valid"]
     with pytest.raises(
-        ValueError, match=r"manifests: dev\.tsv expected, found train, valid; give one of these"
+        ValueError, match=r"manifests: there is no dev\.tsv, only train, valid; give one of these"
     ):
         av_hubert_format.find_splits(folder, ["train", "dev"])
-    with pytest.raises(
-        ValueError, match=r"/fr: train\.tsv expected, found none; .* folders in it, manifests$"
-    ):
+    with pytest.raises(ValueError, match=r"/fr: there is no train\.tsv; .* folders in it, manifests$"):
         av_hubert_format.find_splits(tmp_path / "fr", ["train"])
     for place in (tmp_path, tmp_path / "gone"):
-        with pytest.raises(ValueError, match=r"train\.tsv and valid\.tsv expected, .* the folder that holds"):
+        with pytest.raises(
+            ValueError, match=r"there is no train\.tsv and no valid\.tsv; give the folder that holds"
+        ):
             av_hubert_format.find_splits(place, ["train", "valid"])
-        with pytest.raises(ValueError, match=r"train\.tsv or valid\.tsv or test\.tsv expected, found none; "):
+        with pytest.raises(ValueError, match=r"there is no train\.tsv or valid\.tsv or test\.tsv; "):
             av_hubert_format.find_splits(place)
-    with pytest.raises(ValueError, match=r"none; .* in it, manifests$"):
+    with pytest.raises(ValueError, match=r"there is no train\.tsv or .*; .* in it, manifests$"):
         av_hubert_format.find_splits(tmp_path / "fr")

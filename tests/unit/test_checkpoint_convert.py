@@ -35,7 +35,7 @@ WEIGHTS = "model.safetensors"
 
 
 def own_checkpoint(path: Path, symbols: list[str] | None = None, **keys: Any) -> Path:
-    """A checkpoint of our recogniser."""
+    """Write a checkpoint of our recogniser."""
     symbols = [*SPECIAL_SYMBOLS, *(ALPHABET if symbols is None else symbols)]
     config = CtcConfig(**{**SIZES, **keys})
     state = {
@@ -49,7 +49,7 @@ def own_checkpoint(path: Path, symbols: list[str] | None = None, **keys: Any) ->
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A recogniser's folder as transformers has it."""
+    """Write a recogniser's folder as transformers does."""
     convert(own_checkpoint(tmp_path / "own.pt"), tmp_path / "theirs")
     return tmp_path / "theirs"
 

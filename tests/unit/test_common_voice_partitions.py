@@ -313,7 +313,7 @@ def test_upper_case() -> None:
 
 
 def write_mp3_corpus(folder: Path) -> None:
-    """The clips of `corpus` in the published layout, as real mp3 of 0.3 s; one is empty, one cut off, one missing."""
+    """Write the clips of `corpus` in the published layout: real mp3 of 0.3 s, one empty, one cut off, one missing."""
     (folder / "clips").mkdir(parents=True)
     columns = ["client_id", "path", "sentence", "gender", "accents", "variant", "locale"]
     rows: dict[str, list[str]] = {
@@ -378,7 +378,7 @@ BASQUE = ("Ñabar, «etxe-ko» atea", "Gaur 3 gauza", "Bihar ere bai!", "Ez daki
 
 
 def write_basque_corpus(folder: Path) -> None:
-    """A locale without rules: four sentences in train, one in dev, two in test of which one has a digit."""
+    """Write a locale without rules: four sentences in train, one in dev, two in test of which one has a digit."""
     (folder / "clips").mkdir(parents=True)
     tone = (0.3 * np.sin(np.arange(4800) * 0.05)).astype(np.float32)
     sentences = {"train": BASQUE, "dev": ("Kaixo lagun",), "test": ("Agur, agur", "2 agur")}

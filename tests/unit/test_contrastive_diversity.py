@@ -17,7 +17,7 @@ from fairseq_ext.criterions.contrastive_diversity import (
 
 
 def model_of(logits: torch.Tensor, perplexity: float = 3.0) -> Callable[..., dict[str, Any]]:
-    """A model that gives these logits (B, M, 1 + N)."""
+    """Return a model that gives these logits (B, M, 1 + N)."""
     return lambda **_: {
         "logits": logits,
         "features_pen": torch.tensor(0.5),
@@ -32,7 +32,7 @@ def model_of(logits: torch.Tensor, perplexity: float = 3.0) -> Callable[..., dic
 def score(
     logits: torch.Tensor, nsentences: int = 2, perplexity: float = 3.0
 ) -> tuple[Any, int, dict[str, Any]]:
-    """A batch through the criterion."""
+    """Pass a batch through the criterion."""
     criterion = ContrastiveDiversityCriterion(None, 0.1, 10.0, 0)
     return criterion(
         model_of(logits, perplexity), {"net_input": {}, "nsentences": nsentences, "ntokens": 100 * nsentences}
@@ -40,7 +40,7 @@ def score(
 
 
 def logged_values(outputs: list[dict[str, Any]]) -> dict[str, float]:
-    """What fairseq's log would show."""
+    """Return what fairseq's log would show."""
     with metrics.aggregate(new_root=True) as meters:
         ContrastiveDiversityCriterion.reduce_metrics(outputs)
     return {key: float(value) for key, value in meters.get_smoothed_values().items()}

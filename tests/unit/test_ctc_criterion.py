@@ -198,7 +198,7 @@ def test_half_precision_is_summed_in_single(batch: Batch, make: Make) -> None:
 
 
 def logged_values(outputs: list[dict[str, Any]]) -> dict[str, float]:
-    """What fairseq would print."""
+    """Return what fairseq would print."""
     with metrics.aggregate(new_root=True) as aggregator:
         for output in outputs:
             ExtCtcCriterion.reduce_metrics([output])

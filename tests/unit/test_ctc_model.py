@@ -40,12 +40,12 @@ Written = tuple[dict[str, Any], torch.nn.Module]
 
 
 def config(**keys: Any) -> Any:
-    """The model's section as fairseq hands it over."""
+    """Return the model's section as fairseq hands it over."""
     return OmegaConf.structured(CtcConfig(**keys))
 
 
 def task(symbols: list[str] = SYMBOLS, sample_rate_hz: int = RATE) -> Any:
-    """What `build_model` reads of its task."""
+    """Return what `build_model` reads of its task."""
     return SimpleNamespace(symbols=symbols, sample_rate_hz=sample_rate_hz)
 
 
@@ -113,7 +113,7 @@ every_source = pytest.mark.parametrize("make", SOURCES, ids=lambda make: make.__
 
 
 def written(make: Callable[[], Written], folder: Path) -> tuple[Path, dict[str, Any], torch.nn.Module]:
-    """A checkpoint file, its content, and the network in it."""
+    """Return a checkpoint file, its content, and the network in it."""
     torch.manual_seed(3)
     state, network = make()
     torch.save(state, folder / "source.pt")

@@ -79,7 +79,7 @@ def test_times_and_spaces(tmp_path: Path) -> None:
 )
 def test_automatic_labels_never_enter_valid_or_test(tmp_path: Path, kind: str, split: str) -> None:
     path = write(tmp_path, LISTS[kind])
-    with pytest.raises(ValueError, match=f"of {kind} for {split}: its labels were not written by people"):
+    with pytest.raises(ValueError, match=f"of {kind} for {split}: its labels are automatic"):
         read(path, split=split)
 
 

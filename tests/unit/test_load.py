@@ -23,7 +23,7 @@ CLIP = np.random.default_rng(1).normal(size=4000).astype(np.float32) * 0.1
 
 
 def state_of(labels: list[str], seed: int = 1, **extra: Any) -> dict[str, Any]:
-    """What fairseq stores of a training, with weights that no seed gives."""
+    """Return what fairseq stores of a training, with weights that no seed gives."""
     model_cfg = OmegaConf.structured(LinearClassifierConfig(pretrained_path="/gone/pretrained.pt"))
     cfg = {
         "common": {"seed": seed},
@@ -47,7 +47,7 @@ def state_of(labels: list[str], seed: int = 1, **extra: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A trained classifier."""
+    """Return a trained classifier."""
     path = tmp_path / "checkpoint_last.pt"
     torch.save(state_of(LABELS), path)
     return path

@@ -89,13 +89,13 @@ def test_tags_and_padding_at_the_end_are_no_damage(
 
 # name -> (what becomes of a whole file, what is said without an index, with one)
 DAMAGE: dict[str, tuple[Any, str, str]] = {
-    "cut": (lambda b: b[: len(b) // 2], "cut off after 1.5. s", r"bytes of sound .*, found \d+; .* was cut off"),
+    "cut": (lambda b: b[: len(b) // 2], "cut off after 1.5. s", r"bytes of audio .*, found \d+; .* was cut off"),
     "cut a little": (lambda b: b[:-40], "cut off after 3.0. s", "cut off after 3.[01]. s"),
     "noise at the end": (lambda b: b[:12_000] + JUNK[:12_000], "break after 1.5. s", "break after 1.[56]. s"),
     "zeros at the end": (lambda b: b[:12_000] + bytes(12_000), "break after 1.5. s", "break after 1.[56]. s"),
     "noise within": (lambda b: b[:9000] + JUNK[:3000] + b[12_000:], "break after 1.1. s", "break after 1.1. s"),
-    "lost within": (lambda b: b[:9000] + b[12_345:], "break after 1.1. s", r"bytes of sound .*, found \d+"),
-    "page at the end": (lambda b: b[:9000] + b"<html>502</html>" * 200, "break after 1.1. s", "bytes of sound"),
+    "lost within": (lambda b: b[:9000] + b[12_345:], "break after 1.1. s", r"bytes of audio .*, found \d+"),
+    "page at the end": (lambda b: b[:9000] + b"<html>502</html>" * 200, "break after 1.1. s", "bytes of audio"),
 }  # fmt: skip
 
 
@@ -107,9 +107,7 @@ def test_damage_is_found_and_reported_with_its_position(
     for content, message in zip((plain[64], indexed), said, strict=True):
         path = tmp_path / "veu_à.mp3"
         path.write_bytes(damage(content))
-        with pytest.raises(
-            AudioError, match=rf"veu_à\.mp3: expected .*, found .*{message}|{message}"
-        ) as error:
+        with pytest.raises(AudioError, match=rf"veu_à\.mp3: .*{message}") as error:
             load(path, sample_rate_hz=16_000)
         assert "internal error" not in str(error.value)
 
@@ -120,17 +118,17 @@ def test_recordings_that_were_joined_behind_an_index_are_not_shortened_silently(
     path = tmp_path / "joined.mp3"
     for more in (indexed, b"TAG" + bytes(125) + indexed, plain[32]):
         path.write_bytes(indexed + more)
-        with pytest.raises(AudioError, match=r"joined\.mp3: .* found more sound behind them"):
+        with pytest.raises(AudioError, match=r"joined\.mp3: more audio follows the \d+ bytes"):
             probe(path)
 
 
 OTHERS = {
-    "page.mp3": ("<!DOCTYPE html>\n<html>pàgina</html>".encode(), "found text, '<!DOCTYPE html>'"),
-    "title.mp3": (ID3, r"found an ID3 tag \(title, cover\) with no sound behind it"),
-    "cover.mp3": (ID3[:60], "found an ID3 tag"),
-    "zeros.mp3": (bytes(5000), "found 5000 bytes that begin with zeros alone"),
-    "noise.mp3": (JUNK[:5000], "found 5000 bytes of an unknown format"),
-    "nothing.mp3": (b"", "found an empty file"),
+    "page.mp3": ("<!DOCTYPE html>\n<html>pàgina</html>".encode(), "text, '<!DOCTYPE html>'"),
+    "title.mp3": (ID3, r"an ID3 tag \(title, cover\) with no audio behind it"),
+    "cover.mp3": (ID3[:60], "an ID3 tag"),
+    "zeros.mp3": (bytes(5000), "5000 bytes that begin with zeros alone"),
+    "noise.mp3": (JUNK[:5000], "5000 bytes of an unknown format"),
+    "nothing.mp3": (b"", "the file is empty"),
 }
 
 

@@ -11,8 +11,8 @@ import soundfile
 from fairseq_ext.corpora import mtedx
 from fairseq_ext.manifest import read_manifest, write_manifest
 
-Row = tuple[str, str, float, float, str]
-ROWS: list[Row] = [
+Segment = tuple[str, str, float, float, str]  # segment, talk, start_s, end_s, text
+ROWS: list[Segment] = [
     ("0u7tTptBo9I_0004", "0u7tTptBo9I", 0.1, 1.5, "Et pourtant, on vient tous de l'océan."),
     ("0u7tTptBo9I_0005", "0u7tTptBo9I", 1.2, 2.0, "ça reste un monde étrange"),  # overlaps the one before
     ("-dJ_3mboZJQ_0000", "-dJ_3mboZJQ", 0.0, 0.75, "Merci."),
@@ -20,9 +20,9 @@ ROWS: list[Row] = [
 
 
 def write_split(
-    root: Path, rows: Sequence[Row] = ROWS, language: str = "fr", split: str = "train", end: str = "\n"
+    root: Path, rows: Sequence[Segment] = ROWS, language: str = "fr", split: str = "train", end: str = "\n"
 ) -> Path:
-    """Writes a split as published, each talk 2 s of a tone at 8 kHz; returns its data folder."""
+    """Write a split as published, each talk 2 s of a tone at 8 kHz; return its data folder."""
     data = root / f"{language}-{language}" / "data" / split
     (data / "txt").mkdir(parents=True)
     (data / "wav").mkdir()
@@ -99,7 +99,7 @@ def test_videos_are_found_and_deleted_ones_counted(tmp_path: Path, pattern: str)
     assert [u.transcript for u in utterances] == ["Merci."]
     assert (tmp_path / utterances[0].path).read_bytes() == b"not read"
     assert len(problems) == 1, problems
-    assert "a video of each talk expected, found none for 1 of 2 talks, whose 2 segments" in problems[0]
+    assert "no video for 1 of 2 talks, whose 2 segments" in problems[0]
     assert problems[0].endswith("skipped: 0u7tTptBo9I")
     sound, none = read_all(tmp_path, video=False)
     assert (len(sound), none) == (3, [])
@@ -112,7 +112,7 @@ def test_a_language_without_any_video_is_not_taken_from_the_sound_of_others(tmp_
     write_videos(tmp_path, ["0u7tTptBo9I", "-dJ_3mboZJQ"], "video/{language}/{split}")
     utterances, problems = read_all(tmp_path)
     assert {u.language for u in utterances} == {"fr"}
-    assert "pt-pt/data/train: a video of each talk expected, found none for 2 of 2 talks" in problems[-1]
+    assert "pt-pt/data/train: no video for 2 of 2 talks" in problems[-1]
 
 
 def test_videos_asked_for_and_none_there(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_videos_without_the_sound_files(tmp_path: Path) -> None:
     for path in (data / "wav").iterdir():
         path.unlink()
     (problem,) = read_all(tmp_path)[1]
-    assert "a flac file of each talk expected, found none for 2 of 2 talks" in problem
+    assert "no flac file for 2 of 2 talks" in problem
     write_videos(tmp_path, ["0u7tTptBo9I", "-dJ_3mboZJQ"], mtedx.VIDEO_FOLDERS[0])
     utterances, problems = read_all(tmp_path)
     assert (len(utterances), problems) == (3, [])
@@ -169,7 +169,7 @@ def test_a_manifest_of_segments(tmp_path: Path) -> None:
         (("a_1", "a", -0.1, 0.2, "x"), "is no time in seconds"),
     ],
 )
-def test_a_bad_segment_is_named_and_skipped(tmp_path: Path, damage: Row, said: str) -> None:
+def test_a_bad_segment_is_named_and_skipped(tmp_path: Path, damage: Segment, said: str) -> None:
     write_split(tmp_path, [ROWS[0], damage, *ROWS[1:]])
     utterances, problems = read_all(tmp_path)
     assert [u.id for u in utterances] == [f"fr/train/{row[0]}" for row in ROWS]

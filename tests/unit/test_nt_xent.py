@@ -92,7 +92,7 @@ def test_temperature_must_be_positive(temperature: float) -> None:
 
 
 def batch_of(projection: torch.Tensor) -> tuple[Any, dict[str, Any]]:
-    """A model that gives these projections, and a batch to give it."""
+    """Return a model that gives these projections, and a batch for it."""
     batch = {"net_input": {}, "nsentences": len(projection) // 2, "ntokens": 100}
     return (lambda **_: {"projection": projection}), batch
 
@@ -122,7 +122,7 @@ def test_logs_of_ranks_add_up() -> None:
 
 
 def logged_values(criterion: Any, outputs: list[dict[str, Any]]) -> dict[str, float]:
-    """What fairseq's log would show."""
+    """Return what fairseq's log would show."""
     with metrics.aggregate(new_root=True) as meters:
         criterion.reduce_metrics(outputs)
     return {key: float(value) for key, value in meters.get_smoothed_values().items()}

@@ -35,7 +35,7 @@ REQUIRED = {
 
 
 def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Packages that import statements name, with their lines; those for the type checker only are left out."""
+    """Return the packages that import statements name, with their lines, without those for the type checker only."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
@@ -64,7 +64,7 @@ def test_optional_imports_have_an_extra() -> None:
 
 
 def extras() -> dict[str, set[str]]:
-    """The distributions that each extra of setup.py names."""
+    """Return the distributions that each extra of setup.py names."""
     tree = ast.parse((REPOSITORY / "setup.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXTRAS":

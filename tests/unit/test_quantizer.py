@@ -9,7 +9,7 @@ from fairseq_ext.modules.quantizer import GumbelQuantizer, perplexity
 
 
 def make(**changes: object) -> GumbelQuantizer:
-    """A quantiser of 2 groups of 5 codes."""
+    """Return a quantiser of 2 groups of 5 codes."""
     torch.manual_seed(1)
     sizes = {"in_dim": 6, "num_codes": 5, "num_groups": 2, "out_dim": 8, "temperature": (2.0, 0.5, 0.99)}
     return GumbelQuantizer(**{**sizes, **changes})

@@ -88,7 +88,7 @@ def write_split(folder: Path, name: str, texts: Sequence[str], speakers: Sequenc
 
 @pytest.fixture
 def manifests(tmp_path: Path) -> Path:
-    """Splits of sentences of two words: training of one speaker, the others of six others."""
+    """Write splits of sentences of two words: training of one speaker, the others of six others."""
     folder = tmp_path / "manifests" / "labels" / "1"
     folder.mkdir(parents=True)
     texts = [f"{a} {b}" for a in WORDS for b in WORDS if a != b]
@@ -99,7 +99,7 @@ def manifests(tmp_path: Path) -> Path:
 
 
 def language_model() -> LanguageModel:
-    """A language model of the words."""
+    """Return a language model of the words."""
     model = kneser_ney.train([f"{a} {b}" for a in WORDS for b in WORDS], 2)
     return LanguageModel(model, "words.arpa", beam_size=8, grid=Grid((0.0, 0.5), (0.0,), (0.0,)))
 

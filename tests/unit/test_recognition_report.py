@@ -75,7 +75,7 @@ def test_players_hold_the_recordings(run: Run, document: Document) -> None:
 
 
 def page_bytes(uri: str) -> bytes:
-    """The file in a data address."""
+    """Decode the file in a data address."""
     import base64
 
     assert uri.startswith("data:audio/mpeg;base64,")

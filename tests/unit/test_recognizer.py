@@ -33,7 +33,7 @@ CLIPS = [
 
 @pytest.fixture
 def state() -> dict[str, Any]:
-    """What fairseq stores of a training; the weights say something other than blanks."""
+    """Return what fairseq stores of a training; the weights predict something other than blanks."""
     torch.manual_seed(4)
     model = ExtCtc(OmegaConf.structured(CtcConfig(**SLOWER)), len(SYMBOLS))
     with torch.no_grad():
@@ -51,7 +51,7 @@ def state() -> dict[str, Any]:
 
 @pytest.fixture
 def path(state: dict[str, Any], tmp_path: Path) -> Path:
-    """A checkpoint alone in a folder."""
+    """Write a checkpoint alone in a folder."""
     folder = tmp_path / "alone"
     folder.mkdir()
     torch.save(state, folder / "checkpoint_best.pt")

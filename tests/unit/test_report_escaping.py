@@ -22,7 +22,7 @@ def text(
     make_folds: Callable[..., None],
     make_recogniser: Callable[..., Path],
 ) -> str:
-    """The page of a run in which everything that has a name has an evil one."""
+    """Write the page of a run in which every name is a piece of HTML."""
     run = tmp_path_factory.mktemp("evil")
     make_folds(run, [f"{EVIL}{i}" for i in range(2)], family=f"{EVIL}fold")
     for folder in (run / "scores").rglob("seed1"):

@@ -22,7 +22,7 @@ Folds = Callable[..., None]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, make_folds: Folds) -> Run:
-    """A run that holds `leave_one_out/<speaker>` and nothing else."""
+    """Write a run that holds `leave_one_out/<speaker>` and nothing else."""
     folder = tmp_path_factory.mktemp("folds")
     make_folds(folder, SPEAKERS)
     return Run(folder, results.write_results(folder, {}), ("t-SNE",))

@@ -16,7 +16,7 @@ from fairseq_ext.report.tables import Table
 
 
 def table(found: results.Results) -> list[Table]:
-    """A line per verification."""
+    """Return a line per verification."""
     lines = tuple((s["system"], f"{100 * s['eer']:.1f}") for s in found["summary"] if "eer" in s)
     return [Table("eer", "Equal error rates", ("System", "EER %"), lines)] if lines else []
 
@@ -37,7 +37,7 @@ VERIFICATION = ResultType(
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run with a verification of two seeds."""
+    """Write a run with a verification of two seeds."""
     monkeypatch.setitem(RESULT_TYPES, "verification", VERIFICATION)
     for seed, eer in ((1, 0.04), (2, 0.05)):
         folder = tmp_path / "scores" / "pairs" / "xvector" / f"seed{seed}"

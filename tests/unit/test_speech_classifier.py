@@ -25,12 +25,12 @@ Build = Callable[..., SpeechClassifier]
 
 
 def config(**keys: Any) -> Any:
-    """The model's section as fairseq hands it over."""
+    """Return the model's section as fairseq hands it over."""
     return OmegaConf.structured(SpeechClassifierConfig(**{**SIZES, **keys}))
 
 
 def build(**keys: Any) -> SpeechClassifier:
-    """A model for both streams."""
+    """Return a model for both streams."""
     torch.manual_seed(1)
     task: Any = SimpleNamespace(streams=STREAMS, sample_rate_hz=RATE)
     return SpeechClassifier.build_model(config(**keys), task)
@@ -147,7 +147,7 @@ def test_unknown_choice_is_refused(key: str) -> None:
 
 
 def write_pretraining(path: Path) -> torch.nn.Module:
-    """A checkpoint of `ext_wav2vec2`, of other sizes than the configuration's."""
+    """Write a checkpoint of `ext_wav2vec2`, of other sizes than the configuration's."""
     kind = {key: value for key, value in LARGE.items() if key != "normalize"}
     sizes = {**SIZES, **kind, "encoder_layers": 3, "encoder_embed_dim": 32}
     model = ExtWav2Vec2(Wav2Vec2Config(**sizes, final_dim=8, latent_vars=4))
@@ -157,7 +157,7 @@ def write_pretraining(path: Path) -> torch.nn.Module:
 
 
 def write_recogniser(path: Path) -> torch.nn.Module:
-    """A checkpoint of `ext_ctc`."""
+    """Write a checkpoint of `ext_ctc`."""
     model = ExtCtc(OmegaConf.structured(CtcConfig(**SIZES)), 7)
     cfg = {"model": {**SIZES, "normalize": False}, "task": {"sample_rate_hz": RATE}}
     torch.save({"cfg": cfg, "model": model.state_dict(), "task_state": {"symbols": ["a"] * 7}}, path)
@@ -195,7 +195,7 @@ def test_missing_checkpoint_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture
 def trained_file(tmp_path: Path) -> Path:
-    """What a training of two streams leaves, its starting point gone."""
+    """Return what a training of two streams leaves, its starting point deleted."""
     model = build(**LARGE, pooling="attention")
     keys = OmegaConf.to_container(config(**LARGE, pooling="attention"), enum_to_str=True)
     cfg = {

@@ -36,7 +36,7 @@ def _encoder(request: pytest.FixtureRequest) -> SpeechEncoder:
 
 
 def make(config: SpeechEncoderConfig) -> SpeechEncoder:
-    """An encoder with weights far from their initial values, without dropout."""
+    """Return an encoder with weights far from their initial values, without dropout."""
     torch.manual_seed(1)
     encoder = SpeechEncoder(config).eval()
     with torch.no_grad():
@@ -46,7 +46,7 @@ def make(config: SpeechEncoderConfig) -> SpeechEncoder:
 
 
 def padded(clips: list[Tensor], filler: float = 0.0) -> tuple[Tensor, Tensor]:
-    """A batch with its padding mask."""
+    """Return a batch with its padding mask."""
     lengths = torch.tensor([len(clip) for clip in clips])
     source = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
     mask = torch.arange(source.shape[1])[None] >= lengths[:, None]

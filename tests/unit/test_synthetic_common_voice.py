@@ -37,10 +37,10 @@ HEADER = (
     "age gender accents variant locale segment"
 )
 
-Row = dict[str, str]
+TsvRow = dict[str, str]
 
 
-def rows(path: Path) -> list[Row]:
+def rows(path: Path) -> list[TsvRow]:
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
@@ -64,12 +64,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tables(root: Path) -> dict[str, list[Row]]:
+def tables(root: Path) -> dict[str, list[TsvRow]]:
     names = ("train", "dev", "test", "validated", "invalidated", "other")
     return {name: rows(root / "ca" / f"{name}.tsv") for name in names}
 
 
-def test_it_has_the_published_layout(root: Path, tables: dict[str, list[Row]]) -> None:
+def test_it_has_the_published_layout(root: Path, tables: dict[str, list[TsvRow]]) -> None:
     names = {f"{name}.tsv" for name in tables}
     extra = {"SYNTHETIC_times.tsv"}
     files = names | extra | {"clip_durations.tsv", "validated_sentences.tsv", "clips"}
@@ -84,7 +84,7 @@ def test_it_has_the_published_layout(root: Path, tables: dict[str, list[Row]]) -
     assert all(re.fullmatch(r"common_voice_ca_\d{8}\.mp3", name) for name in clips)
 
 
-def test_columns_have_values_of_the_real_corpus(tables: dict[str, list[Row]]) -> None:
+def test_columns_have_values_of_the_real_corpus(tables: dict[str, list[TsvRow]]) -> None:
     for row in (row for table in tables.values() for row in table):
         assert re.fullmatch(r"[0-9a-f]{128}", row["client_id"])
         assert row["sentence_id"] == hashlib.sha256(row["sentence"].encode()).hexdigest()
@@ -95,7 +95,7 @@ def test_columns_have_values_of_the_real_corpus(tables: dict[str, list[Row]]) ->
         assert (row["locale"], row["segment"], row["age"]) == ("ca", "", "")
 
 
-def test_votes_agree_with_the_bucket_of_each_clip(tables: dict[str, list[Row]]) -> None:
+def test_votes_agree_with_the_bucket_of_each_clip(tables: dict[str, list[TsvRow]]) -> None:
     def votes(name: str) -> list[tuple[int, int]]:
         return [(int(row["up_votes"]), int(row["down_votes"])) for row in tables[name]]
 
@@ -107,7 +107,7 @@ def test_votes_agree_with_the_bucket_of_each_clip(tables: dict[str, list[Row]]) 
     assert not paths["validated"] & (paths["other"] | paths["invalidated"])
 
 
-def test_splits_share_no_speaker_and_no_sentence(tables: dict[str, list[Row]]) -> None:
+def test_splits_share_no_speaker_and_no_sentence(tables: dict[str, list[TsvRow]]) -> None:
     for column in ("client_id", "sentence"):
         splits = [
             {" ".join(plain(row[column])) for row in tables[name]}
@@ -143,7 +143,7 @@ def test_accents_and_genders_are_balanced(tmp_path: Path) -> None:
     assert {"", "central,Barcelona", "balear"} <= {speaker.accents for speaker in others}
 
 
-def test_clips_are_mp3_of_the_listed_duration(root: Path, tables: dict[str, list[Row]]) -> None:
+def test_clips_are_mp3_of_the_listed_duration(root: Path, tables: dict[str, list[TsvRow]]) -> None:
     durations = {row["clip"]: int(row["duration[ms]"]) for row in rows(root / "ca" / "clip_durations.tsv")}
     assert len(durations) == sum(len(tables[name]) for name in ("validated", "invalidated", "other"))
     for name, duration_ms in durations.items():
@@ -156,8 +156,8 @@ def test_clips_are_mp3_of_the_listed_duration(root: Path, tables: dict[str, list
         assert 0.005 < np.abs(samples).max() <= 1.1
 
 
-def test_words_are_spoken_at_the_listed_times(root: Path, tables: dict[str, list[Row]]) -> None:
-    spans: dict[str, list[Row]] = {}
+def test_words_are_spoken_at_the_listed_times(root: Path, tables: dict[str, list[TsvRow]]) -> None:
+    spans: dict[str, list[TsvRow]] = {}
     for row in rows(root / "ca" / "SYNTHETIC_times.tsv"):
         spans.setdefault(row["clip"], []).append(row)
     ratios_db = []
@@ -183,7 +183,7 @@ def test_words_are_spoken_at_the_listed_times(root: Path, tables: dict[str, list
     assert min(ratios_db) > 6
 
 
-def test_invalidated_clips_are_wrong(root: Path, tables: dict[str, list[Row]]) -> None:
+def test_invalidated_clips_are_wrong(root: Path, tables: dict[str, list[TsvRow]]) -> None:
     said: dict[str, list[str]] = {}
     for row in rows(root / "ca" / "SYNTHETIC_times.tsv"):
         said.setdefault(row["clip"], []).append(row["word"])
@@ -195,7 +195,7 @@ def test_invalidated_clips_are_wrong(root: Path, tables: dict[str, list[Row]]) -
     )
 
 
-def test_a_few_texts_have_unusual_spellings(tables: dict[str, list[Row]]) -> None:
+def test_a_few_texts_have_unusual_spellings(tables: dict[str, list[TsvRow]]) -> None:
     from fairseq_ext.synthetic.common_voice_plan import plan_clips
 
     clips, unread = plan_clips("ca", Sizes(), seed=1)
@@ -209,7 +209,7 @@ def test_a_few_texts_have_unusual_spellings(tables: dict[str, list[Row]]) -> Non
     assert not {clip.text for clip in clips} & set(unread)
 
 
-def test_unread_sentences_are_in_no_test_split(root: Path, tables: dict[str, list[Row]]) -> None:
+def test_unread_sentences_are_in_no_test_split(root: Path, tables: dict[str, list[TsvRow]]) -> None:
     sentences = rows(root / "ca" / "validated_sentences.tsv")
     assert " ".join(sentences[0]) == "sentence_id sentence sentence_domain source is_used clips_count"
     counts = {row["sentence"]: int(row["clips_count"]) for row in sentences}
@@ -224,7 +224,7 @@ def test_any_number_of_workers_writes_the_same_bytes(root: Path, tmp_path: Path)
     assert contents(tmp_path) == contents(root)
 
 
-def test_other_seeds_have_other_speakers(tmp_path: Path, tables: dict[str, list[Row]]) -> None:
+def test_other_seeds_have_other_speakers(tmp_path: Path, tables: dict[str, list[TsvRow]]) -> None:
     common_voice.write(tmp_path, "ca", sizes=TINY, seed=2, progress=False)
     found = rows(tmp_path / "ca" / "validated.tsv")
     assert not {row["client_id"] for row in found} & {row["client_id"] for row in tables["validated"]}
@@ -304,7 +304,7 @@ def test_real_corpora_and_other_settings_are_refused(tmp_path: Path) -> None:
     (real / "ca" / "train.tsv").write_text("real")
     for locale in ("ca", "es"):
         with pytest.raises(
-            ValueError, match=r"an empty folder or a SYNTHETIC\.txt expected.*choose another folder"
+            ValueError, match=r"the folder has files but no SYNTHETIC\.txt .*choose another folder"
         ):
             common_voice.write(real, locale, sizes=TINY, progress=False)
     assert list(contents(real)) == ["ca/train.tsv"]
@@ -313,7 +313,9 @@ def test_real_corpora_and_other_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"SYNTHETIC\.txt: the settings .*choose another folder"):
         common_voice.write(made, "ca", sizes=TINY, seed=2, progress=False)
     (made / "ca" / "clips" / "common_voice_ca_17367522.mp3").write_bytes(b"real")
-    with pytest.raises(ValueError, match=r"found 1 others such as common_voice_ca_17367522\.mp3"):
+    with pytest.raises(
+        ValueError, match=r"1 files such as common_voice_ca_17367522\.mp3 are not clips of this corpus"
+    ):
         common_voice.write(made, "ca", sizes=TINY, progress=False)
 
 

@@ -121,7 +121,7 @@ def test_a_killed_run_leaves_whole_recordings_and_is_continued(corpus: Path, tmp
 def test_a_real_corpus_is_never_written_into(tmp_path: Path) -> None:
     (tmp_path / "recordings").mkdir()
     (tmp_path / "recordings" / "0_george_0.wav").write_bytes(b"a real recording")
-    with pytest.raises(ValueError, match=r"an empty folder or a SYNTHETIC\.txt expected, found other files"):
+    with pytest.raises(ValueError, match=r"the folder has files but no SYNTHETIC\.txt of this corpus"):
         fsdd.write(tmp_path, num_per_digit=1, progress=False)
     assert list(contents(tmp_path)) == ["recordings/0_george_0.wav"]
 
@@ -144,7 +144,7 @@ def test_another_seed_or_fewer_recordings_in_the_same_folder_are_refused(tmp_pat
     fsdd.write(tmp_path, num_per_digit=2, speakers=["theo"], progress=False)
     with pytest.raises(ValueError, match=r"SYNTHETIC.txt: the settings .* expected, .*choose another folder"):
         fsdd.write(tmp_path, num_per_digit=2, speakers=["theo"], seed=2, progress=False)
-    with pytest.raises(ValueError, match=r"found 10 others such as 0_theo_1\.wav"):
+    with pytest.raises(ValueError, match=r"10 files such as 0_theo_1\.wav are not among the recordings"):
         fsdd.write(tmp_path, num_per_digit=1, speakers=["theo"], progress=False)
 
 

@@ -57,7 +57,7 @@ def test_it_has_the_published_layout(root: Path) -> None:
     assert all(re.fullmatch(r"id(\d{5}) ,n0\1 ,[mf] ,(dev|test) ", row) for row in rows)
     assert {row.split(" ,")[0] for row in rows} == {Path(path).parts[2] for path in videos}
     everything = " ".join([*videos, header, *rows])
-    assert not re.search(r"\b(fr|it|es|pt|en)\b", everything)  # the language is not told
+    assert not re.search(r"\b(fr|it|es|pt|en)\b", everything)  # the language is not stated
 
 
 def test_clips_are_square_at_25_frames_and_as_long_as_their_sound(root: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_killed_run_continues_and_ends_the_same(root: Path, tmp_path: Path) ->
 
 def test_real_corpora_and_other_settings_are_refused(root: Path, tmp_path: Path) -> None:
     (tmp_path / "dev").mkdir()
-    with pytest.raises(ValueError, match=r"an empty folder or a SYNTHETIC\.txt expected"):
+    with pytest.raises(ValueError, match=r"the folder has files but no SYNTHETIC\.txt"):
         voxceleb2.write(tmp_path, sizes=SMALL, progress=False)
     with pytest.raises(ValueError, match=r"the settings .* expected, found .*choose another folder"):
         voxceleb2.write(root, sizes=SMALL, seed=2, progress=False)

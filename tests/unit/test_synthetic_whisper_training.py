@@ -219,9 +219,7 @@ def test_a_killed_run_continues_to_the_same_weights(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train(tmp_path / "two", settings=SMALL, on_progress=kill, save_every_s=0.0)
     assert not (tmp_path / "two" / "training.json").exists()
-    with pytest.raises(
-        ValueError, match=r"\.training\.pt: the same settings expected, found seed 0 instead of 1"
-    ):
+    with pytest.raises(ValueError, match=r"\.training\.pt: made with other settings, seed 0 instead of 1"):
         train(tmp_path / "two", settings=replace(SMALL, seed=1))
     seen: list[tuple[str, int]] = []
     train(
@@ -241,9 +239,7 @@ def test_a_killed_run_continues_to_the_same_weights(tmp_path: Path) -> None:
     )
     assert seen == []
     assert math.isfinite(json.loads((tmp_path / "two" / "training.json").read_text())["loss"])
-    with pytest.raises(
-        ValueError, match=r"training\.json: the same settings expected, found updates 6 instead of 7"
-    ):
+    with pytest.raises(ValueError, match=r"training\.json: made with other settings, updates 6 instead of 7"):
         train(tmp_path / "two", settings=replace(SMALL, updates=7))
 
 

@@ -43,7 +43,7 @@ def recognizer() -> CtcRecognizer:
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    """A recording, damage, nothing, another recording."""
+    """Return a recording, damage, nothing, another recording."""
     paths = [tmp_path / name for name in ("veu_ç.flac", "broken.wav", "gone.wav", "two.wav")]
     noise = 0.1 * np.random.default_rng(1).normal(size=(2, 6000))
     soundfile.write(paths[0], noise[0], RATE)

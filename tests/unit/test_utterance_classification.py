@@ -30,7 +30,7 @@ def score(
 
 
 def logged_values(criterion: Any, outputs: list[dict[str, Any]]) -> dict[str, float]:
-    """What fairseq's log would show."""
+    """Return what fairseq's log would show."""
     with metrics.aggregate(new_root=True) as meters:
         criterion.reduce_metrics(outputs)
     return {key: float(value) for key, value in meters.get_smoothed_values().items()}

@@ -189,7 +189,7 @@ def test_an_hour_of_pictures_is_not_kept(tmp_path: Path) -> None:
 def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "text.mp4").write_text("words")
-    for name, found in (("gone", "no such file"), ("empty", "an empty file"), ("text", "cannot read")):
+    for name, found in (("gone", "no such file"), ("empty", "the file is empty"), ("text", "cannot read")):
         with pytest.raises(VideoError, match=found):
             MediaReader(tmp_path / f"{name}.mp4")
 

@@ -25,7 +25,7 @@ SMALL = Wav2Vec2Config(
 
 
 def make(**changes: object) -> ExtWav2Vec2:
-    """A model in training mode, without dropout."""
+    """Return a model in training mode, without dropout."""
     torch.manual_seed(1)
     return ExtWav2Vec2(replace(SMALL, **changes)).train()
 

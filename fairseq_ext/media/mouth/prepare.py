@@ -100,7 +100,7 @@ def _rows(
 
 
 def items(root: str | os.PathLike[str], videos: Iterable[VideoFile]) -> Iterator["Item"]:
-    """Yield an item of work per video; the size of its files tells when one was fixed or replaced.
+    """Yield an item of work per video; a changed size of its files shows that one was fixed or replaced.
 
     Args:
         root: root folder of the paths.

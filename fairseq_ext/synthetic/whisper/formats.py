@@ -101,7 +101,7 @@ def new_model(*, seed: int, d_model: int, layers: int, heads: int) -> Any:
 
     if d_model % (2 * heads):
         raise ValueError(
-            f"tiny Whisper: an even width for each head expected, found {d_model} for {heads}; change d_model"
+            f"tiny Whisper: d_model {d_model} is not a multiple of 2 * {heads} heads; change d_model"
         )
     transformers = import_optional("transformers")
     config = transformers.WhisperConfig(

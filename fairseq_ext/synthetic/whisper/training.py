@@ -1,6 +1,6 @@
 """Train a tiny Whisper on synthetic phrases: for demonstration and tests only, no usable Whisper.
 
-It knows the 29 words of each language of `synthetic.phrases`, spoken by espeak-ng's voices, and nothing else: real
+It learns the 29 words of each language of `synthetic.phrases`, spoken by espeak-ng's voices, and nothing else: real
 speech gives noise. In its three formats it behaves as a real one, so that labels of synthetic clips mean something.
 It never learns to predict the task, which is always given: `generate` of transformers leaves it out unless
 `language` and `task` are passed, so pass them.
@@ -122,7 +122,7 @@ def _check_same(path: Path, found: dict[str, Any], expected: dict[str, Any]) -> 
     differing = [name for name in expected if found.get(name) != expected[name]]
     if differing:
         differences = ", ".join(f"{name} {found.get(name)} instead of {expected[name]}" for name in differing)
-        raise ValueError(f"{path}: the same settings expected, found {differences}; choose another folder")
+        raise ValueError(f"{path}: made with other settings, {differences}; choose another folder")
 
 
 def _record(settings: Settings, on_progress: Progress | None) -> Iterator[Recording]:

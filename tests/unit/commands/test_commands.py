@@ -121,7 +121,7 @@ class Raising:
 
 @pytest.fixture
 def raising(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes every command raise an error."""
+    """Make every command raise an error."""
 
     def make(error: BaseException) -> None:
         monkeypatch.setattr(program, "load_command", lambda module: Raising(error))

@@ -63,7 +63,7 @@ def test_the_command_line() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--shards 4", "expected 0 to 3 with 4 shards, found none"),
+        ("--shards 4", "with 4 shards each command needs its own number; give 0 to 3"),
         ("--shards 4 --shard-id 4", "expected 0 to 3, found 4; count from 0"),
         ("--shard-id -1", "expected 0 to 0, found -1"),
         ("--shards 0", "shards: expected 1 or more, found 0"),

@@ -25,7 +25,7 @@ TIMES = [i / 25 for i in range(75)]
 
 
 def two_faces(talk: Any, other_talk: Any) -> np.ndarray:
-    """The other speaker at 3/4 of the size on the left, the talk on the right: (T, 288, 630, 3)."""
+    """Draw the other speaker at 3/4 of the size on the left, the talk on the right: (T, 288, 630, 3)."""
     small = np.stack([cv2.resize(p, (270, 216), interpolation=cv2.INTER_AREA) for p in other_talk.pictures])
     return np.concatenate([np.pad(small, ((0, 0), (36, 36), (0, 0), (0, 0))), talk.pictures], axis=2)
 

@@ -191,7 +191,7 @@ def test_files_without_a_picture(talk: Any, prepare: Prepare, tmp_path: Path) ->
     assert prepare(tmp_path / "only.wav").reason == "no_video"
     (tmp_path / "text.mp4").write_text("not a video")
     (tmp_path / "empty.mp4").write_bytes(b"")
-    for name, found in (("text", "cannot read"), ("empty", "an empty file")):
+    for name, found in (("text", "cannot read"), ("empty", "the file is empty")):
         row = prepare(tmp_path / f"{name}.mp4")
         assert row.reason == "unreadable"
         assert found in row.detail

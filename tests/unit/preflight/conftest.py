@@ -9,7 +9,7 @@ from unit.preflight.folder import SPLITS, edit, write_healthy
 
 @pytest.fixture(scope="session")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with audio/ and manifest/ of three splits."""
+    """Return a folder with audio/ and manifest/ of three splits."""
     base = tmp_path_factory.mktemp("healthy")
     write_healthy(base)
     return base
@@ -17,7 +17,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def planted(healthy: Path, tmp_path: Path) -> Path:
-    """A copy of the healthy folder to damage."""
+    """Copy the healthy folder, to be damaged."""
     base = tmp_path / "copy"
     shutil.copytree(healthy, base)
     for split in SPLITS:

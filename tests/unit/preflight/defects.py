@@ -1,4 +1,4 @@
-"""Defects to plant in the healthy folder, and what preflight is to say of each."""
+"""Defects to plant in the healthy folder, and the finding that preflight reports for each."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from unit.preflight.folder import RATE_HZ, TEXTS, edit, write_wav
 
 
 def edit_line(name: str, number: int, change: Callable[[str], str]) -> Callable[[Path], None]:
-    """A defect in one line, counted from 1."""
+    """Return a defect in one line, counted from 1."""
 
     def plant(base: Path) -> None:
         lines = (base / "manifest" / name).read_text(encoding="utf-8").split("\n")
@@ -19,7 +19,7 @@ def edit_line(name: str, number: int, change: Callable[[str], str]) -> Callable[
 
 
 def drop_line(name: str, number: int) -> Callable[[Path], None]:
-    """A defect: a line is lost."""
+    """Return a defect: a line is lost."""
 
     def plant(base: Path) -> None:
         lines = (base / "manifest" / name).read_text(encoding="utf-8").split("\n")
@@ -29,29 +29,29 @@ def drop_line(name: str, number: int) -> Callable[[Path], None]:
 
 
 def remove(name: str) -> Callable[[Path], None]:
-    """A defect: a file is lost."""
+    """Return a defect: a file is lost."""
     return lambda base: (base / name).unlink()
 
 
 def cut(name: str, num_bytes: int) -> Callable[[Path], None]:
-    """A defect: a recording is cut off by so many bytes."""
+    """Return a defect: a recording is cut off by so many bytes."""
     return lambda base: (base / "audio" / name).write_bytes((base / "audio" / name).read_bytes()[:-num_bytes])
 
 
 def overwrite(name: str, data: bytes) -> Callable[[Path], None]:
-    """A defect: a recording is something else."""
+    """Return a defect: a recording is something else."""
     return lambda base: (base / "audio" / name).write_bytes(data) and None
 
 
 def rewrite_wav(
     name: str, num_samples: int, rate_hz: int = RATE_HZ, silent: bool = False
 ) -> Callable[[Path], None]:
-    """A defect: a recording is another one."""
+    """Return a defect: a recording is another one."""
     return lambda base: write_wav(base / "audio" / name, num_samples, rate_hz, silent=silent)
 
 
 def cell(name: str, number: int, column: int, value: str) -> Callable[[Path], None]:
-    """A defect: a cell holds another value; lines count from 1, columns from 0."""
+    """Return a defect: a cell holds another value; lines count from 1, columns from 0."""
 
     def change(line: str) -> str:
         cells = line.split("\t")
@@ -62,12 +62,12 @@ def cell(name: str, number: int, column: int, value: str) -> Callable[[Path], No
 
 
 def cut_header_only(base: Path) -> None:
-    """A wav whose header was rewritten after it was cut: only its length tells."""
+    """Cut a wav off and rewrite its header, so that only its length shows the damage."""
     write_wav(base / "audio" / "0_anna_0.wav", 5000)
 
 
 def broken_flac(base: Path) -> None:
-    """A flac whose header is whole and whose frames are not."""
+    """Damage the frames of a flac and keep its header whole."""
     import soundfile
 
     path = base / "audio" / "noise.flac"

@@ -15,7 +15,7 @@ SPLITS = {"train": ("anna", "biel"), "valid": ("carla",), "test": ("dídac",)}
 
 
 def write_wav(path: Path, num_samples: int, rate_hz: int = RATE_HZ, *, silent: bool = False) -> None:
-    """A tone of 16 bit."""
+    """Write a tone of 16 bit."""
     samples = np.sin(np.arange(num_samples) * 0.2) * (0 if silent else 8000)
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, rate_hz, 0, "NONE", ""))
@@ -23,12 +23,12 @@ def write_wav(path: Path, num_samples: int, rate_hz: int = RATE_HZ, *, silent: b
 
 
 def letters(utterance: Utterance) -> str:
-    """Labels of a CTC model."""
+    """Return the labels of a CTC model."""
     return " ".join((utterance.transcript or "").replace(" ", "|"))
 
 
 def write_healthy(base: Path) -> None:
-    """Writes audio/ and manifest/ of three splits, two digits per speaker and text."""
+    """Write audio/ and manifest/ of three splits, two digits per speaker and text."""
     (base / "audio").mkdir()
     for split, speakers in SPLITS.items():
         utterances = []
@@ -50,7 +50,7 @@ def write_healthy(base: Path) -> None:
 
 
 def edit(base: Path, name: str, change: Callable[[str], str]) -> None:
-    """Rewrites a file of the manifest."""
+    """Rewrite a file of the manifest."""
     path = base / "manifest" / name
     path.write_bytes(change(path.read_bytes().decode()).encode())
 
@@ -67,7 +67,7 @@ OPTIONS = preflight.Options(
 
 
 def find(report: preflight.Report, words: str) -> preflight.Finding:
-    """The finding whose problem holds the words."""
-    found = [finding for finding in report.findings if words in finding.kind.problem]
+    """Return the finding whose problem contains the words."""
+    found = [finding for finding in report.findings if words in finding.type.problem]
     assert len(found) == 1, report.text()
     return found[0]

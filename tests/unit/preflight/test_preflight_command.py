@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 def run_command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The command line."""
+    """Return the command line."""
     command = [sys.executable, "tools/check_data.py", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
 

@@ -21,8 +21,8 @@ def test_a_planted_error_is_found_named_counted_and_fails(name: str, planted: Pa
     assert where in finding.examples[0].split(": ")[0] + ": " + finding.examples[0].split(": ")[1], (
         report.text()
     )
-    assert finding.kind.severity is preflight.Severity.ERROR
-    assert finding.kind.next_step in report.text()
+    assert finding.type.severity is preflight.Severity.ERROR
+    assert finding.type.next_step in report.text()
     assert "FAILED" in report.text()
 
 
@@ -33,7 +33,7 @@ def test_a_planted_oddity_is_a_warning(name: str, planted: Path) -> None:
     report = preflight.check(planted / "manifest", OPTIONS)
     finding = find(report, words)
     assert report.ok, report.text()
-    assert (finding.count, finding.kind.severity) == (count, preflight.Severity.WARNING)
+    assert (finding.count, finding.type.severity) == (count, preflight.Severity.WARNING)
     assert where in finding.examples[0]
 
 
@@ -41,7 +41,7 @@ def test_a_declared_leak_is_a_warning_that_says_so(planted: Path) -> None:
     ERRORS["speaker in two splits"][0](planted)
     report = preflight.check(planted / "manifest", replace(OPTIONS, allow_shared_speakers=True))
     assert report.ok
-    assert "leaky" in find(report, "declared a leaky control").kind.next_step
+    assert "leaky" in find(report, "declared a leaky control").type.next_step
 
 
 def test_other_rates_can_be_allowed_and_mixed_ones_are_seen(planted: Path) -> None:

@@ -27,7 +27,7 @@ def test_compressed_recordings_pass(tmp_path: Path, suffix: str) -> None:
         tmp_path, preflight.Options(sample_rate_hz=16_000, any_rate=True, num_decode=None)
     )
     assert report.ok, report.text()
-    assert {finding.kind.severity for finding in report.findings} == {preflight.Severity.WARNING}
+    assert {finding.type.severity for finding in report.findings} == {preflight.Severity.WARNING}
 
 
 @settings(max_examples=100, deadline=None)
@@ -76,7 +76,7 @@ def test_the_real_digits_pass(fsdd_root: Path, tmp_path: Path) -> None:
     report = preflight.check(tmp_path, preflight.Options(sample_rate_hz=8000, num_decode=None))
     assert report.ok
     assert sum(scan.num_rows for scan in report.scans) == sum(report.rates.values()) == 3000
-    assert [finding.kind.problem for finding in report.findings] == ["speaker in two held-out splits"]
+    assert [finding.type.problem for finding in report.findings] == ["speaker in two held-out splits"]
 
 
 def test_damaged_copies_of_real_digits_are_counted_and_named(fsdd_root: Path, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_damaged_copies_of_real_digits_are_counted_and_named(fsdd_root: Path, tm
         data = path.read_bytes()
         path.write_bytes((data[: len(data) // 2], data[:20], bytes(len(data)))[rank % 3])
     report = preflight.check(folder, options)
-    (finding,) = (found for found in report.findings if "unreadable" in found.kind.problem)
+    (finding,) = (found for found in report.findings if "unreadable" in found.type.problem)
     assert finding.count == report.findings.count(preflight.Severity.ERROR) == 9, report.text()
     first = min(victims)
     assert f"train.tsv:{first + 2}" in finding.examples[0]

@@ -57,7 +57,7 @@ def test_row_without_any_class_is_an_error(stated: Path) -> None:
     found = find(report, "no class in any label stream")
     assert (found.count, report.ok) == (40, False)
     assert found.examples[0].endswith("test.accent:61: the lines of accent or gender are all empty")
-    assert [finding.kind.problem for finding in report.findings] == [found.kind.problem]
+    assert [finding.type.problem for finding in report.findings] == [found.type.problem]
 
 
 def test_gap_in_the_only_stream_of_classes_is_an_error(stated: Path) -> None:
