@@ -154,7 +154,10 @@ def test_nothing_to_score_is_no_error(run: Path) -> None:
     ("arguments", "message"),
     [
         (["--run", "x", "--heads", "accent"], "argument --heads: expected STREAM=PARTITION, found 'accent'"),
-        (["--run", "x", "--heads", "=accent"], "argument --heads: expected STREAM=PARTITION, found '=accent'"),
+        (
+            ["--run", "x", "--heads", "=accent"],
+            "argument --heads: expected STREAM=PARTITION, found '=accent'",
+        ),
         (["--run", "x", "--heads", "a=a", "--label", "a"], "--heads goes with --run and without --label"),
         (
             ["--checkpoint", "x", "--data", "x", "--system", "x", "--out", "x", "--heads", "a=a"],

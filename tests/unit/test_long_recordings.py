@@ -48,7 +48,7 @@ def tone(letter: str, size: int = LETTER) -> Samples:
 
 @torch.no_grad()
 def set_weights(model: ExtCtc) -> None:
-    """Four phases of each tone, summed; silence has a constant, half as large as the weakest tone's answer."""
+    """Set filters of four phases of each tone, summed; silence scores half as much as the weakest tone."""
     num, encoder = len(LETTERS), model.w2v_encoder.w2v_model
     for name, value in model.named_parameters():
         if "norm" not in name and "conv_layers.0.2" not in name and not name.endswith("weight_v"):
@@ -60,12 +60,12 @@ def set_weights(model: ExtCtc) -> None:
     norm["1"].bias[4 * num :] = 3.0
     for i in range(num):
         encoder.post_extract_proj.weight[i, 4 * i : 4 * i + 4] = 1.0
-    answers = []
+    responses = []
     for i, letter in enumerate(LETTERS):
         frames, _ = encoder.conv_frames(torch.from_numpy(tone(letter))[None], None)
-        answers.append(frames[0, 1:-1, 4 * i : 4 * i + 4].sum(1).min())
+        responses.append(frames[0, 1:-1, 4 * i : 4 * i + 4].sum(1).min())
     constant = torch.nn.functional.gelu(torch.tensor(3.0))
-    encoder.post_extract_proj.weight[num, 4 * num] = min(answers) / 2 / constant
+    encoder.post_extract_proj.weight[num, 4 * num] = min(responses) / 2 / constant
     head = model.w2v_encoder.proj
     head.weight[len(SPECIAL_SYMBOLS) :, :num] = 20 * torch.eye(num)
     head.weight[0, num] = 20.0

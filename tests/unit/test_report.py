@@ -202,9 +202,9 @@ def test_what_is_missing_is_named_in_a_sentence(
             f"--run {tmp_path}/run --origin real --partitions asr tpyo",
             "no partition matches tpyo, only asr found;",
         ),
-        ("evaluate_recognition", f"{one} --origin real", "nope.pt: a checkpoint expected, found no file"),
-        ("evaluate_recognition", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
-        ("evaluate", f"{one} --origin real --device gpu", "device gpu: one that torch can use"),
+        ("evaluate_recognition", f"{one} --origin real", "nope.pt: no such checkpoint; train first"),
+        ("evaluate_recognition", f"{one} --origin real --device gpu", "device gpu: torch cannot use it"),
+        ("evaluate", f"{one} --origin real --device gpu", "device gpu: torch cannot use it"),
         ("evaluate", "--run nope --origin real", "nope: this run folder does not exist"),
         (
             "evaluate",
