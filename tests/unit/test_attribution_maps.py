@@ -121,7 +121,7 @@ LOG_PROBS = torch.zeros(1, 3, 4).log_softmax(2)
             r"\(B, T, V\), found shape \(3, 4\)",
         ),
         (lambda: TranscriptTarget("à", (1,))(LOG_PROBS.exp()), r"sum to 5.14; apply log_softmax"),
-        (lambda: TokenTarget("ŀl", ()), "'ŀl': expected a token or more"),
+        (lambda: TokenTarget("ŀl", ()), "'ŀl' has no tokens"),
         (
             lambda: TokenTarget("ŀl", (TokenSpan(1, 2, 5, 0.0),))(LOG_PROBS),
             "'ŀl': expected 5 frames or more, found 3",
