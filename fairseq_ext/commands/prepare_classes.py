@@ -52,7 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--partitions",
         nargs="+",
         choices=CHOICES,
-        default=[DEFAULT],
         metavar="NAME",
         help=f"partitions to write, of {', '.join(CHOICES)} (default: {DEFAULT})",
     )
@@ -80,7 +79,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.max_folds < 2:
         raise ValueError(f"--max-folds {args.max_folds}: 2 folds are the fewest")
+    chosen = _chosen(args)
     problems: list[str] = []
+    is_done = False
     try:
         corpus = collect(
             args.corpus,
@@ -91,22 +92,27 @@ def run(args: argparse.Namespace) -> int:
             needs_speaker=not args.no_speakers,
             on_problem=problems.append,
         )
+        print("\n".join(_found(corpus, speakers_known=not args.no_speakers)))
+        options = {
+            "stream": args.label,
+            "max_folds": args.max_folds,
+            "lists": _lists(args.lists),
+            "seed": args.seed,
+            "on_problem": problems.append,
+        }
+        made = list(partitions(corpus, chosen, **options))
+        _refuse_earlier_folds(args.out, [partition.name for partition in made])
+        is_done = True
     finally:
-        _print_problems(args.out, problems)
-    print("\n".join(_found(corpus, speakers_known=not args.no_speakers)))
-    chosen = ["leaky"] if args.no_speakers else args.partitions
-    options = {
-        "stream": args.label,
-        "max_folds": args.max_folds,
-        "lists": _lists(args.lists),
-        "seed": args.seed,
-    }
-    for partition in partitions(corpus, chosen, **options):
+        if problems or is_done:
+            _print_problems(args.out, problems)
+    for partition in made:
         write(partition, args.out / partition.name, args.corpus, sample_rate_hz=corpus.sample_rate_hz)
         print(describe(partition, corpus.sample_rate_hz)[0])
         if classes := unlearnable(partition, args.label):
             print(
-                f"  no training recording of {', '.join(classes)}: its test recordings cannot be recognised"
+                f"  no training recording of {', '.join(classes)}: its test recordings cannot be recognised; leave the "
+                "class out, or add recordings of more speakers"
             )
     with atomic_write(args.out / "sample_rate_hz.txt") as file:
         file.write(f"{corpus.sample_rate_hz}\n")
@@ -128,6 +134,31 @@ def _recordings(args: argparse.Namespace, problems: list[str]) -> "Iterator[Reco
         )
     named = {column: getattr(args, column) for column in table.COLUMNS if getattr(args, column)}
     return table.read(args.table, columns=named, on_problem=problems.append)
+
+
+def _chosen(args: argparse.Namespace) -> list[str]:
+    """Return the partitions to write; raise argparse.ArgumentError for options that would have no effect."""
+    chosen: list[str] = args.partitions or [DEFAULT]
+    if args.no_speakers and args.partitions not in (None, ["leaky"]):
+        raise argparse.ArgumentError(None, "--no-speakers: without speakers only leaky can be written")
+    if args.lists and not {"published", "few_labels"} & set(chosen):
+        raise argparse.ArgumentError(None, "--lists: they are for the partitions published and few_labels")
+    from ..corpora.table import COLUMNS
+
+    named = [c for c in COLUMNS if c not in ("speaker", "group") and getattr(args, c)]
+    if named and args.table is None:
+        raise argparse.ArgumentError(None, f"--{named[0]}: it names a column of --table, which is not given")
+    return ["leaky"] if args.no_speakers else chosen
+
+
+def _refuse_earlier_folds(out: Path, names: list[str]) -> None:
+    """Raise ValueError for folds of another choice below `out`: they would be checked and trained with the new ones."""
+    for family in {name.partition("/")[0] for name in names if "/" in name}:
+        earlier = {path.relative_to(out).as_posix() for path in (out / family).glob("*") if path.is_dir()}
+        if old := sorted(earlier - set(names)):
+            raise ValueError(
+                f"{out / old[0]}: this fold is of an earlier choice; delete {out / family}, or choose another --out"
+            )
 
 
 def _lists(options: list[str] | None) -> dict[str, list[str]] | None:

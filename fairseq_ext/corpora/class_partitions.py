@@ -9,11 +9,13 @@
                                    no speakers are known
 """
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from ..manifest import Utterance
-from .labelled_corpus import LabelledCorpus
+from .labelled_corpus import LabelledCorpus, Report
 from .partitions import (
     Partition,
     few_labels,
@@ -23,6 +25,8 @@ from .partitions import (
     side_by_lists,
     with_classes,
 )
+
+log = logging.getLogger(__name__)
 
 CHOICES = ("published", "leave_one_speaker_out", "leave_one_group_out", "few_labels", "leaky")
 LABELS_PER_CLASS = (1, 2, 5, 10)
@@ -37,6 +41,7 @@ def partitions(
     max_folds: int = 10,
     lists: Mapping[str, Iterable[str]] | None = None,
     seed: int = 1,
+    on_problem: Report | None = None,
 ) -> Iterator[Partition]:
     """Make the chosen partitions.
 
@@ -47,6 +52,8 @@ def partitions(
         max_folds: most folds; where there are more speakers or groups, several are left out together.
         lists: side -> speakers or utterance ids of the published split; None takes what the utterances state.
         seed: seed of whatever is drawn.
+        on_problem: receives a line for each recording or list entry that a published split leaves out; by default it is
+            logged.
 
     Yields:
         Partitions with the label stream. Each dictionary has all classes, so that folds can be pooled.
@@ -54,11 +61,12 @@ def partitions(
     Raises:
         ValueError: the corpus lacks what a partition needs.
     """
+    report = on_problem or log.warning
     makers: Mapping[str, Callable[[], Iterable[Partition]]] = {
-        "published": lambda: [_published(corpus, lists)],
+        "published": lambda: [_published(corpus, lists, report)],
         "leave_one_speaker_out": lambda: _speakers_out(corpus, max_folds),
         "leave_one_group_out": lambda: _groups_out(corpus, max_folds),
-        "few_labels": lambda: _few_labels(corpus, lists, max_folds, seed),
+        "few_labels": lambda: _few_labels(corpus, lists, max_folds, seed, report),
         "leaky": lambda: leaky_control("leaky", corpus.utterances, NUM_LEAKY_FOLDS, seed=seed),
     }
     classes = sorted(set(corpus.classes.values()))
@@ -66,13 +74,26 @@ def partitions(
         yield with_classes(partition, stream, corpus.label, classes)
 
 
-def _published(corpus: LabelledCorpus, lists: Mapping[str, Iterable[str]] | None) -> Partition:
+def _published(
+    corpus: LabelledCorpus, lists: Mapping[str, Iterable[str]] | None, report: Report
+) -> Partition:
     partition = published(corpus.utterances, side_by_lists(lists) if lists else lambda u: u.split)
     if not partition.train or not partition.test:
         raise ValueError(
             f"published: {len(partition.train)} utterances to train on and {len(partition.test)} to test on; give a "
             "column of train, valid, test (--split), or lists (--lists train=FILE test=FILE)"
         )
+    used = {u.id for side in partition.sides.values() for u in side}
+    for utterance in corpus.utterances:
+        if utterance.id not in used:
+            report(
+                f"{utterance.id}: no list names it, or its split is not train, valid or test; not in published"
+            )
+    known = {name for u in corpus.utterances for name in (u.id, u.speaker)}
+    for side, names in (lists or {}).items():
+        for name in names:
+            if name not in known:
+                report(f"list {side}: {name!r} is no speaker and no recording; skipped")
     return partition
 
 
@@ -89,17 +110,23 @@ def _groups_out(corpus: LabelledCorpus, max_folds: int) -> Iterator[Partition]:
 
 
 def _few_labels(
-    corpus: LabelledCorpus, lists: Mapping[str, Iterable[str]] | None, max_folds: int, seed: int
+    corpus: LabelledCorpus,
+    lists: Mapping[str, Iterable[str]] | None,
+    max_folds: int,
+    seed: int,
+    report: Report,
 ) -> Iterator[Partition]:
-    if lists or any(u.split for u in corpus.utterances):
-        base = _published(corpus, lists)
-        yield from few_labels("labels", base, LABELS_PER_CLASS, corpus.label, seed=seed)
-        return
+    is_published = bool(lists) or any(u.split for u in corpus.utterances)
+    folds = [_published(corpus, lists, report)] if is_published else [*_speakers_out(corpus, max_folds)]
+    largest = max(Counter((corpus.label(u), u.speaker) for u in corpus.utterances).values())
     for count in LABELS_PER_CLASS:
-        for fold in _speakers_out(corpus, max_folds):
-            _, _, name = fold.name.partition("/")
-            (few,) = few_labels("", fold, [count], corpus.label, seed=seed)
-            yield Partition(f"labels_{count}/{name}", few.train, test=few.test)
+        if count > largest:
+            log.warning("labels %d: no speaker has so many recordings of a class; not written", count)
+            continue
+        for fold in folds:
+            (partition,) = few_labels("", fold, [count], corpus.label, seed=seed)
+            name = f"labels/{count}" if is_published else f"labels_{count}/{fold.name.partition('/')[2]}"
+            yield Partition(name, partition.train, partition.valid if is_published else [], partition.test)
 
 
 def unlearnable(partition: Partition, stream: str) -> list[str]:

@@ -135,6 +135,7 @@ def collect(
             except (ValueError, OSError) as error:
                 report(f"{recording.where}: {error}; skipped")
     rate_hz = sample_rate_hz or _only_rate_hz(root, infos)
+    symbols = _symbols(root, (r.label for r in found))
     utterances: dict[str, Utterance] = {}
     classes, groups = dict[str, str](), dict[str, str]()
     for recording in (r for r in found if r.path in infos):
@@ -147,7 +148,7 @@ def collect(
         except ValueError as error:
             report(f"{recording.where}: {error}; skipped")
             continue
-        label = "_".join(recording.label.split())  # a symbol of a dictionary has no spaces
+        label = symbols[recording.label]
         if stream in _SIDECAR_FIELDS:
             utterance = replace(utterance, **dict[str, Any]({stream: label}))
         utterances[utterance.id], classes[utterance.id] = utterance, label
@@ -161,13 +162,26 @@ def collect(
     return LabelledCorpus(list(utterances.values()), classes, groups, rate_hz)
 
 
+def _symbols(root: Path, labels: Iterable[str]) -> dict[str, str]:
+    """Return the dictionary's symbol of each class: symbols have no spaces, and two classes must not share one."""
+    symbols = {label: "_".join(label.split()) for label in labels}
+    for label, symbol in symbols.items():
+        if label != symbol:
+            log.warning("class %r is written %s", label, symbol)
+    if shared := [symbol for symbol, count in Counter(symbols.values()).items() if count > 1]:
+        names = sorted(label for label, symbol in symbols.items() if symbol == shared[0])
+        raise ValueError(f"{root}: the classes {names} would both be written {shared[0]}; rename one of them")
+    return symbols
+
+
 def _only_rate_hz(root: Path, infos: dict[str, AudioInfo]) -> int:
     rates = Counter(info.sample_rate_hz for info in infos.values())
     if len(rates) > 1:
         counts = ", ".join(f"{rate} Hz: {count}" for rate, count in rates.most_common())
         raise ValueError(
             f"{root}: the files have several sample rates ({counts}); choose one (--sample-rate-hz), which others are "
-            "resampled to on reading, or convert them first (fairseq-ext prepare audio)"
+            "resampled to on reading (then fairseq-ext check --any-rate), or convert them first (fairseq-ext prepare "
+            "audio)"
         )
     return next(iter(rates), 0)
 

@@ -29,7 +29,8 @@ __all__ = ["CtcLimits", "Finding", "FindingType", "Findings", "Options", "Report
 
 NOT_SPLITS = (".meta.tsv", ".times.tsv")  # what lies beside {split}.tsv
 NO_SPLITS = FindingType(
-    "no manifest", "write one first: fairseq_ext.manifest.write_manifest, or the recipe's tools"
+    "no manifest",
+    "give a folder that holds train.tsv, such as MANIFESTS/PARTITION; fairseq-ext prepare writes it",
 )
 NO_SPLIT = FindingType("split missing", "write the manifest again, with this split")
 NO_DICTIONARY = FindingType("dictionary missing", "write it with fairseq_ext.manifest.write_dictionary")
@@ -186,8 +187,16 @@ def _find_splits(folder: Path, options: Options, findings: Findings) -> list[str
         if name not in found:
             findings.add(NO_SPLIT, str(folder / f"{name}.tsv"), "the manifest is missing")
     if not found:
-        findings.add(NO_SPLITS, str(folder), "there is no {split}.tsv")
+        findings.add(NO_SPLITS, str(folder), _why_no_splits(folder))
     return [name for name in found if not options.splits or name in options.splits]
+
+
+def _why_no_splits(folder: Path) -> str:
+    """Describe a folder without manifests: missing, or with manifest folders below it."""
+    if not folder.is_dir():
+        return "there is no such folder"
+    below = sorted({path.parent.relative_to(folder).as_posix() for path in folder.rglob("train.tsv")})
+    return f"it holds no *.tsv, but {', '.join(below[:3])} below it do" if below else "it holds no *.tsv"
 
 
 def _find_classes(

@@ -249,16 +249,37 @@ def test_chosen_partitions(tmp_path: Path) -> None:
         "leave_one_speaker_out/fold02",
     ]
     lists = {"train": ["a", "b"], "test": ["c"]}
-    assert names("published", "few_labels", lists=lists) == [
-        "published", "labels/1", "labels/2", "labels/5", "labels/10"
-    ]  # fmt: skip
+    # One recording per class and speaker: labels/2 would be a copy of labels/1 under another name.
+    assert names("published", "few_labels", lists=lists) == ["published", "labels/1"]
     with pytest.raises(ValueError, match="published: 6 utterances to train on and 0 to test on"):
         names("published")
     with pytest.raises(ValueError, match="2 groups or more are needed"):
         names("leave_one_group_out")
     plain, _ = corpus(tmp_path, recordings())
     few = [p.name for p in class_partitions.partitions(plain, ["few_labels"], stream="class")]
-    assert few[:4] == ["labels_1/a", "labels_1/b", "labels_1/c", "labels_2/a"]
+    assert few == ["labels_1/a", "labels_1/b", "labels_1/c"]
+
+
+def test_what_a_published_split_leaves_out_is_counted(tmp_path: Path) -> None:
+    found = recordings()
+    write(tmp_path, *(r.path for r in found))
+    made, _ = corpus(tmp_path, found)
+    left_out: list[str] = []
+    lists = {"train": ["a"], "test": ["b", "nobody"]}
+    options = {"stream": "class", "lists": lists, "on_problem": left_out.append}
+    (partition,) = class_partitions.partitions(made, ["published"], **options)  # type: ignore[arg-type]
+    assert (len(partition.train), len(partition.test)) == (2, 2)
+    assert [line.partition(":")[0] for line in left_out] == ["sad_c", "very calm_c", "list test"]
+    assert "'nobody' is no speaker and no recording" in left_out[-1]
+
+
+def test_classes_that_would_share_a_symbol_are_refused(tmp_path: Path) -> None:
+    found = [*recordings(), Recording("x", "other.wav", "very_calm", "a")]
+    write(tmp_path, *(r.path for r in found))
+    with pytest.raises(
+        ValueError, match=r"\['very calm', 'very_calm'\] would both be written very_calm; rename"
+    ):
+        corpus(tmp_path, found)
 
 
 def test_every_fold_has_every_class_and_says_what_it_cannot_learn(tmp_path: Path) -> None:

@@ -86,9 +86,49 @@ def test_without_speakers_the_warning_is_loud(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(("--max-folds", 1), "2 folds are the fewest"), (("--lists", "train"), "it is not SIDE=FILE")],
+    [
+        (("--max-folds", 1), "2 folds are the fewest"),
+        (("--lists", "train", "--partitions", "published"), "it is not SIDE=FILE"),
+    ],
 )
 def test_options_that_make_no_sense(tmp_path: Path, options: tuple[object, ...], message: str) -> None:
     write_corpus(tmp_path / "corpus")
     with pytest.raises(ValueError, match=message):
         prepare("--corpus", tmp_path / "corpus", "--speaker", 2, "--out", tmp_path / "out", *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--lists", "train=x"), "--lists: they are for the partitions"),
+        (("--class", "emotion"), "--class: it names a column of --table"),
+        (("--no-speakers", "--partitions", "published"), "--no-speakers: without speakers only leaky"),
+    ],
+)
+def test_options_without_an_effect_are_refused(
+    tmp_path: Path, options: tuple[object, ...], message: str
+) -> None:
+    with pytest.raises(argparse.ArgumentError, match=message):
+        prepare("--corpus", tmp_path, "--out", tmp_path / "out", *options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_folds_of_an_earlier_choice_are_refused(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus")
+    options = ("--corpus", tmp_path / "corpus", "--speaker", 2, "--out", tmp_path / "out")
+    assert prepare(*options) == 0
+    assert prepare(*options) == 0
+    with pytest.raises(ValueError, match=r"leave_one_speaker_out/anna: this fold is of an earlier choice"):
+        prepare(*options, "--max-folds", 2)
+
+
+def test_a_split_that_is_none_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_corpus(tmp_path / "corpus")
+    splits = {"anna": "train", "pau": "tain", "òscar": "test"}
+    paths = sorted(path.relative_to(tmp_path / "corpus") for path in (tmp_path / "corpus").rglob("?.wav"))
+    rows = [f"{path},{path.parts[0]},{path.parts[1]},{splits[path.parts[1]]}" for path in paths]
+    (tmp_path / "t.csv").write_text("\n".join(["path,class,speaker,split", *rows]), encoding="utf-8")
+    options = ("--table", tmp_path / "t.csv", "--partitions", "published", "--out", tmp_path / "out")
+    assert prepare("--corpus", tmp_path / "corpus", *options) == 0
+    assert "4 files or rows left out" in capsys.readouterr().out
+    assert "calm/pau/0" in (tmp_path / "out" / "problems.txt").read_text(encoding="utf-8")
