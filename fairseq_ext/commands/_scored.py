@@ -36,7 +36,7 @@ def add_checkpoint_or_run(
     what.add_argument("--out", type=Path, help="with --checkpoint: folder of the result")
     parser.add_argument("--split", default="test", help="split to score (default: test)")
     parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
-    parser.add_argument("--force", action="store_true", help="score again what has its metrics.json")
+    parser.add_argument("--force", action="store_true", help="do again what is already scored or explained")
 
 
 def add_origin(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
