@@ -71,7 +71,7 @@ def test_catalan_command_that_was_refused_decides_nothing(tmp_path: Path) -> Non
     (tmp_path / "old").mkdir()
     corpus = ("--corpus", str(tmp_path / "cv"), "--stop-stage", "data")
     for options, message in (
-        ((*corpus, "--locale", "cat"), "language 'cat': 'ca' expected"),
+        ((*corpus, "--locale", "cat"), "language 'cat' has no rules and is not 'ca'"),
         ((*corpus, "--start", f"gl={tmp_path / 'old'}"), "--start gl="),
         ((*corpus, "--set", "finetune.optimization.max_updte=9"), "'max_updte' not in"),
         (("--stage", "audio"), "run stage data first"),

@@ -148,7 +148,7 @@ def test_a_copied_recipe_with_a_new_model_ends_with_every_section(added: Path) -
     assert found == {(partition, system) for partition in partitions for system in systems}
     page = (out / "report.html").read_text(encoding="utf-8")
     assert set(re.findall(r'<section[^>]* id="([\w-]+)"', page)) >= SECTIONS
-    assert "shout_cnn" in (out / "RESULTS.md").read_text(encoding="utf-8")
+    assert "shout cnn" in (out / "RESULTS.md").read_text(encoding="utf-8")
 
 
 def test_a_new_model_is_tested_without_being_named(added: Path) -> None:

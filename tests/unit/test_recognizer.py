@@ -268,6 +268,6 @@ def test_command_reports_wrong_settings_and_names_in_a_sentence(
     assert "give --lm too" in said["alpha"]
     assert "gone.arpa: no such language model" in said["lm"]
     assert "with alpha" not in said["lm"]
-    assert "found a folder" in said["files"]
+    assert "this is a folder, not an audio file" in said["files"]
     assert "gone.wav: no such audio file; check the path" in said["files"]
     assert "2 of 3 recordings could not be read" in said["files"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -118,11 +119,11 @@ def test_a_killed_run_continues_and_ends_the_same(root: Path, tmp_path: Path) ->
         "from fairseq_ext.synthetic import voxceleb2 as v; "
         f"v.write({str(out)!r}, sizes=v.Sizes(4, 1, 1, 1), num_workers=2, progress=False)"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, start_new_session=True)
     deadline = time.monotonic() + 60
     while len(list(out.rglob("*.mp4"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)  # with its workers, which would tidy up meanwhile
     process.wait()
     state = status(out / ".jobs" / "voxceleb2").states["done"]
     parts = list(out.glob(".jobs/voxceleb2/work-*/parts/*/*"))
