@@ -133,7 +133,8 @@ def collect(
             try:
                 infos[recording.path] = probe(root / recording.path)
             except (ValueError, OSError) as error:
-                report(f"{recording.where}: {error}; skipped")
+                problem = str(error).removeprefix(f"{root / recording.path}: ")
+                report(f"{recording.where}: {problem}; skipped")
     rate_hz = sample_rate_hz or _only_rate_hz(root, infos)
     symbols = _symbols(root, (r.label for r in found))
     utterances: dict[str, Utterance] = {}

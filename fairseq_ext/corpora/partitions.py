@@ -202,6 +202,14 @@ def leave_one_out(
         raise ValueError(
             f"2 {kind}s or more are needed to leave one out, found {list(groups)}; record another one"
         )
+    group_of: dict[str | None, str] = {}
+    for name, members in groups.items():
+        for utterance in members:
+            if (first := group_of.setdefault(utterance.speaker, name)) != name:
+                raise ValueError(
+                    f"speaker {utterance.speaker} is in the groups {first} and {name}, so that leaving one out would "
+                    "train on a test speaker; join the groups that share speakers"
+                )
     folds = _dealt_out(groups, max_folds) if 0 < max_folds < len(groups) else _named(groups)
     fold_of = {u.id: number for number, members in enumerate(folds.values()) for u in members}
     for number, (name, test) in enumerate(folds.items()):
