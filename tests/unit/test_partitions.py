@@ -128,7 +128,7 @@ def test_groups_other_than_speakers_may_not_share_one() -> None:
         ("place/Reus", {"anna", "laia"}),
         ("place/Vic", {"òscar"}),
     ]
-    with pytest.raises(ValueError, match="speaker òscar is in the groups 0 and 1, .*join the groups"):
+    with pytest.raises(ValueError, match=r"speaker òscar is in the groups 0 and 1, .*join the groups"):
         list(leave_one_out("take", CORPUS, group=lambda u: u.id[-1]))
 
 
