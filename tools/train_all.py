@@ -20,8 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from plan import Training, add_choice, check_starts, choice_of, read_plan, stage_trainings
 from tqdm import tqdm
+from training_plan.choice import add_choice, choice_of
+from training_plan.hydra_overrides import override
+from training_plan.plan_yaml import read_plan
+from training_plan.trainings import Training, check_starts, stage_trainings
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LINES_OF_A_FAILURE = 15
@@ -66,11 +69,18 @@ def job_of(training: Training, args: argparse.Namespace) -> Job:
     """Return a training with its folder and all of its arguments."""
     seed, partition = training.seed, training.partition
     folder = args.run / "train" / partition / training.system / f"seed{seed}"
+    values = {
+        "common.user_dir": args.user_dir,
+        "common.log_file": folder / "train.log",
+        "task.data": args.run / "manifests" / partition,
+        "checkpoint.save_dir": folder,
+        "hydra.run.dir": folder,
+    }
     arguments = (
         *("--config-dir", str(args.recipe / "conf"), "--config-name", training.config),
-        *(f"common.user_dir={args.user_dir}", f"common.seed={seed}"),
-        *(f"common.log_file={folder / 'train.log'}", f"task.data={args.run / 'manifests' / partition}"),
-        *(f"checkpoint.save_dir={folder}", f"hydra.run.dir={folder}", *training.overrides),
+        f"common.seed={seed}",
+        *(override(key, value) for key, value in values.items()),
+        *training.overrides,
     )
     return Job(str(training), folder, arguments)
 

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from plan import Choice, check_choice, check_starts, main, read_plan, stage_trainings, tool_options
+from plan import main
+from training_plan.choice import Choice, check_choice
+from training_plan.plan_yaml import read_plan
+from training_plan.trainings import check_starts, stage_trainings, tool_options
 
 Plan = Callable[..., Path]
 ENTRY = {"system": "net", "partitions": "published"}
