@@ -131,7 +131,7 @@ supervise() {
   set -m # gives each of the two a process group
   run_stages "$@" </dev/null &
   group=$!
-  end_with_run "$group" 9>&- &
+  end_with_run "$group" 9>&- >/dev/null 2>&1 & # a reader of the output does not wait for it
   watcher=$!
   set +m
   trap 'end_group "$group"; exit 129' HUP
@@ -144,7 +144,8 @@ supervise() {
 
 end_with_run() {
   set +m
-  while kill -0 $$ 2>/dev/null; do sleep 0.3; done
+  # of a process that has ended and that nobody has waited for, only the name is left
+  while kill -0 $$ 2>/dev/null && { [ ! -d /proc/$$ ] || [ -e /proc/$$/exe ]; }; do sleep 0.3; done
   end_group "$1"
 }
 
