@@ -161,14 +161,12 @@ def test_a_copied_recipe_with_a_new_model_ends_with_every_section(added: Path) -
 def test_a_new_model_is_tested_without_being_named(added: Path) -> None:
     """Every test of models finds it, and passes, but for the one that refuses the copied expectation of its yaml."""
     files = (
-    command = (sys.executable, "-m", "pytest", "-vv", "-p", "no:cacheprovider", *files, "-k", "shout_cnn")
-    status, shown = attempt(added, *command)
+        "tests/configs/test_registry.py",
         "tests/configs/test_configs.py",
         "tests/unit/test_every_model.py",
     )
-    status, shown = attempt(
-        added, sys.executable, "-m", "pytest", "-vv", "-p", "no:cacheprovider", *files, "-k", "shout_cnn"
-    )
+    command = (sys.executable, "-m", "pytest", "-vv", "-p", "no:cacheprovider", "-k", "shout_cnn")
+    status, shown = attempt(added, *command, *files)
     assert status == 1
     passed, failed = (
         set(re.findall(rf"^(\S+) {word}", shown, re.MULTILINE)) for word in ("PASSED", "FAILED")
