@@ -20,10 +20,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..file_errors import FileError, reading
 from ..files import atomic_path
 from ..jobs import Item, Rejected, Work, one_by_one
 from ..line_index import AudioIndex
-from ..media.audio import AudioError, load
+from ..media.audio import load
 
 ROWS_PER_FILE = 256
 JOBS = "jobs/features"  # folder of the run, below OUT
@@ -152,14 +153,15 @@ def _features(index: AudioIndex, rows: range, frames: Frames) -> tuple[list[Floa
     for row in rows:
         entry = index.entry(row)
         try:
-            waveform = load(
-                entry.path,
-                sample_rate_hz=frames.sample_rate_hz,
-                start_sample=entry.start_sample,
-                num_samples=entry.num_samples,
-            )
+            with reading(entry.path, "a recording"):
+                waveform = load(
+                    entry.path,
+                    sample_rate_hz=frames.sample_rate_hz,
+                    start_sample=entry.start_sample,
+                    num_samples=entry.num_samples,
+                )
             found.append(frames(waveform))
-        except AudioError as error:
+        except FileError as error:
             problems.append(f"row {row + 1}: {error}")
             found.append(np.zeros((0, 0), dtype=np.float32))
     return found, problems
@@ -187,11 +189,9 @@ def read_block(path: Path) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
     Raises:
         ValueError: with the file, when it is not a block or the numbers of frames contradict each other.
     """
-    try:
-        with np.load(path) as content:
-            frames, lengths = content["frames"], content["lengths"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ValueError(f"{path}: not a block of features ({error}); delete it and dump again") from error
+    advice = "delete it and dump again"
+    with reading(path, "a block of features", advice=advice), np.load(path) as content:
+        frames, lengths = content["frames"], content["lengths"]
     if lengths.sum() != len(frames):
         raise ValueError(
             f"{path}: expected {lengths.sum()} frames, found {len(frames)}; delete it and dump again"

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..file_errors import FileError, explain
 from .items import Item, Outcome, Rejected
 from .journal import StorageError
 
@@ -81,7 +82,9 @@ def raise_if_disk_full(error: Exception) -> None:
     """
     for e in _chain(error):
         if isinstance(e, OSError) and e.errno in _DISK_FULL:
-            raise StorageError(f"{e}; free some space and run again") from error
+            raise StorageError(
+                str(error) if isinstance(error, FileError) else explain(e, to="write")
+            ) from error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..file_errors import explain
 from .checked_lines import encode, read_checked
 from .items import Outcome
 from .journal import StorageError, to_outcome, to_record
@@ -77,7 +78,7 @@ def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], journals: Iterab
     except FileExistsError:
         pass
     except OSError as error:
-        raise StorageError(f"{path}: {error}") from error
+        raise StorageError(explain(error, path, to="write")) from error
     finally:
         temporary.unlink(missing_ok=True)
     for journal in journals:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..file_errors import explain
 from .checked_lines import Record, decode, encode
 from .items import Item, Outcome
 
@@ -43,7 +44,7 @@ class Journal:
             flags = os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY
             self._descriptor = os.open(self.path, flags, 0o666)
         except OSError as error:
-            raise StorageError(f"{folder}: {error}") from error
+            raise StorageError(explain(error, folder, to="write")) from error
         self._synced_s = time.monotonic()
 
     def start(self, indices: Sequence[int]) -> None:
@@ -81,10 +82,10 @@ class Journal:
         try:
             written = os.write(self._descriptor, line)
         except OSError as error:
-            raise StorageError(f"{self.path}: {error}") from error
+            raise StorageError(explain(error, self.path, to="write")) from error
         if written != len(line):
             raise StorageError(
-                f"{self.path}: only {written} of {len(line)} bytes could be written; free some space"
+                f"{self.path}: only {written} of {len(line)} bytes could be written; free some space and run again"
             )
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..file_errors import explain
 from .journal import StorageError
 
 _HEARTBEATS_PER_LEASE = 6  # a lease outlives five beats that fail or come late
@@ -147,7 +148,7 @@ class Lease:
         try:
             self._beat()
         except OSError as error:
-            raise StorageError(f"{self._path}: {error}") from error
+            raise StorageError(explain(error, self._path)) from error
         if self._lost:
             raise LeaseLost(str(self._path))
 

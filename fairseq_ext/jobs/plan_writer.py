@@ -16,7 +16,7 @@ from typing import Any
 
 from ..files import write_bytes
 from .items import Item
-from .plan import NEXT, PLAN, Plan, open_plan, plans, to_item, to_line, work_folder
+from .plan import HEADER, NEXT, PLAN, Plan, open_plan, plans, to_item, to_line, work_folder
 
 _NUM_CHUNKS = 256  # of a medium-sized run: enough to keep dozens of workers busy until the end
 _MAX_CHUNK = 512  # items; few enough chunks that listing FOLDER/done stays cheap for millions of items
@@ -97,7 +97,7 @@ def draft_plan(
 
 def write_header(plan: Plan, path: Path) -> None:
     """Write the content of plan.json."""
-    header = {name: getattr(plan, name) for name in ("token", "num_items", "chunk_size", "settings")}
+    header = {name: getattr(plan, name) for name in HEADER}
     write_bytes(path, f"{json.dumps(header, ensure_ascii=False, indent=1)}\n".encode())
 
 
