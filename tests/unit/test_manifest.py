@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairseq_ext.file_errors import FileError
 from fairseq_ext.line_index import AudioIndex, LineIndex
 from fairseq_ext.manifest import (
     Utterance,
