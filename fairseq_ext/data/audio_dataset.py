@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from ..line_index import AudioIndex
 from ..media import audio
-from .collate import pad_waveforms
+from ..modules.padding import pad_waveforms
 from .labels import ClassLabels
 
 logger = logging.getLogger(__name__)

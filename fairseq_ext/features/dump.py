@@ -51,7 +51,7 @@ class MfccFrames:
     """MFCC: 13 coefficients with first and second differences, (T, 39), 100 frames per second."""
 
     def __init__(self, sample_rate_hz: int = 16000) -> None:
-        from .spectral import Mfcc
+        from ..modules.spectral import Mfcc
 
         self.sample_rate_hz = sample_rate_hz
         self._mfcc = Mfcc(sample_rate_hz)

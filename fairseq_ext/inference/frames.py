@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from ..checkpoints.devices import check_device
+from ..modules.padding import normalize_clips
 from ..modules.pretrained_encoder import load_encoder, read_encoder
 from ..modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
-from ..modules.waveforms import normalize_clips
 from .recognizer import USUAL_RATE_HZ
 
 

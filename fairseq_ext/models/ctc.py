@@ -18,12 +18,11 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from ..data.labels import BLANK
-from ..features.spectral import valid_mask
-from ..modules.lr_scale import mark_lr_scale
+from ..modules.learning_rates import mark_lr_scale
 from ..modules.masking import channel_masks, time_masks
+from ..modules.padding import normalize_clips, valid_mask
 from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder, warn_of_another_rate
 from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
-from ..modules.waveforms import normalize_clips
 
 logger = logging.getLogger(__name__)
 

@@ -18,11 +18,11 @@ from fairseq.models import BaseFairseqModel, register_model
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from ..modules.lr_scale import mark_lr_scale
+from ..modules.learning_rates import mark_lr_scale
+from ..modules.padding import normalize_clips
 from ..modules.pooling import AttentiveStatisticsPooling, MeanPooling, StatisticsPooling
 from ..modules.pretrained_encoder import SHAPE_KEYS, load_encoder, read_encoder, warn_of_another_rate
 from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
-from ..modules.waveforms import normalize_clips
 
 logger = logging.getLogger(__name__)
 

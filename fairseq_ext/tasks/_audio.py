@@ -10,9 +10,9 @@ from fairseq.tasks import FairseqTask
 from omegaconf import II, MISSING
 
 from .. import compat
-from ..augment import WaveformAugment, WaveformAugmentConfig
 from ..data.audio_dataset import AudioDataset
 from ..line_index import AudioIndex
+from ..modules.augment import WaveformAugment, WaveformAugmentConfig
 
 
 @dataclass

@@ -14,8 +14,8 @@ from omegaconf import open_dict
 from ..data.label_streams import LabelStreams, count_classes, stream_names
 from ..data.labels import class_names
 from ..models.speech_classifier import SpeechClassifier
+from ..modules.learning_rates import per_parameter_lr
 from ._audio import AudioTask, AudioTaskConfig, read_split
-from ._learning_rates import per_parameter_lr
 
 
 @dataclass

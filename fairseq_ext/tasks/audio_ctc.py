@@ -18,10 +18,10 @@ from omegaconf import open_dict
 
 from ..data.labels import SPECIAL_SYMBOLS, TokenLabels, token_symbols
 from ..data.transcribed_dataset import TranscribedDataset
-from ..modules.conv_extractor import conv_lengths, parse_conv_layers
+from ..modules.conv_layers import conv_lengths, parse_conv_layers
+from ..modules.learning_rates import per_parameter_lr
 from ..modules.pretrained_encoder import SHAPE_KEYS
 from ._audio import AudioTask, AudioTaskConfig, read_split
-from ._learning_rates import per_parameter_lr
 
 _LONG = 0.99  # share of the training recordings that are shorter than `long_s`
 

@@ -16,9 +16,9 @@ from reference64 import Results, compare, gradients
 from torch import Tensor
 
 from fairseq_ext.criterions.ctc import ExtCtcCriterion
-from fairseq_ext.data.collate import pad_waveforms
 from fairseq_ext.data.labels import PAD
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
+from fairseq_ext.modules.padding import pad_waveforms
 
 SYMBOLS = ["<s>", "<pad>", "</s>", "<unk>", "|", *"abcçàŀ"]
 CONV = "[(32, 10, 5)] + [(32, 3, 2)] * 2 + [(32,2,2)]"

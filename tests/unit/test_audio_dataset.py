@@ -14,12 +14,12 @@ import pytest
 import torch
 from fairseq.data import FairseqDataset
 
-from fairseq_ext.augment import WaveformAugment, WaveformAugmentConfig
 from fairseq_ext.data.audio_dataset import GIVE_UP_AFTER, WEIGHTLESS_LABEL, AudioDataset
 from fairseq_ext.data.labels import ClassLabels
 from fairseq_ext.line_index import AudioIndex
 from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.media.audio import AudioError
+from fairseq_ext.modules.augment import WaveformAugment, WaveformAugmentConfig
 
 RATE = 8000
 WORDS = ["plaça", "demà", "iŀlusió", "no"]
