@@ -18,7 +18,7 @@ contract in pyproject.toml ([tool.importlinter]) checks it, and README.md has th
     modules, media: parts of networks, mel spectra, waveform augmentation; audio, video and mouth clips
     corpora: a reader per corpus, a folder per class, tables, and partitions
     splits, text, line_index, download, jobs: disjoint speakers; spelling; random access; HTTP; work that may be killed
-    manifest: the Utterance record, and the files that training reads
+    dictionary, manifest: fairseq's dictionaries; the Utterance record, and the files that training reads
     files, optional: atomic text files; optional dependencies
 
 From `compat` up the modules may import fairseq; from `modules` up torch, soundfile and PyAV. What is below takes the

@@ -47,25 +47,6 @@ def check_versions() -> None:
         )
 
 
-def refuse_silent_copies() -> None:
-    """Refuse a launcher that fairseq overlooks: it would train independent copies of the model silently.
-
-    Called when the model is built, which is after fairseq joined its ranks, if there are any.
-
-    Raises:
-        ValueError: torchrun started more processes than fairseq has joined.
-    """
-    import torch.distributed
-
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    joined = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-    if launched > 1 and joined == 1:
-        raise ValueError(
-            f"distributed training: the launcher started {launched} processes (WORLD_SIZE), but fairseq runs as 1, so "
-            f"each would train its own model; add distributed_training.distributed_world_size={launched}"
-        )
-
-
 def quiet_logs() -> None:
     """Keep libraries from flooding the log: one of fairseq's modules sets the root logger to DEBUG at import."""
     if logging.getLogger().level == logging.DEBUG:

@@ -26,7 +26,7 @@ from ..decoding.alignment import align, greedy_spans, timed_words
 from ..decoding.ctc import BeamSearch, Hypothesis, greedy
 from ..decoding.subtitles import TimedWord
 from ..decoding.windows import WINDOW_S, log_probs_of_long, overlap_of, window_of
-from ..manifest import read_dictionary
+from ..dictionary import read_dictionary
 from ..media import audio
 from ..models.ctc import CtcConfig, ExtCtc
 from ..modules.padding import pad_waveforms

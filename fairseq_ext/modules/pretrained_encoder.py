@@ -147,6 +147,11 @@ def load_encoder(encoder: SpeechEncoder, source: EncoderCheckpoint) -> None:
         )
 
 
+def encoder_keys(config: SpeechEncoderConfig) -> dict[str, Any]:
+    """Return the keys of a model that build its encoder without `pretrained_path`."""
+    return {key: getattr(config, key) for key in (*SHAPE_KEYS, "normalize")}
+
+
 def warn_of_another_rate(source: EncoderCheckpoint, sample_rate_hz: int) -> None:
     """Warn when a checkpoint was trained at another sample rate than it will be used at."""
     if source.sample_rate_hz not in {None, sample_rate_hz}:
