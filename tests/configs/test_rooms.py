@@ -8,7 +8,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "fairseq_ext"
 OWN = {"models", "criterions", "tasks", "data"}  # fairseq's
-# A system's model, criterion and task; what they import of these four folders and of `modules` is its author's too.
+# The files that a system begins with. What they import of these folders is its author's too.
+FOLLOWED = ("models", "criterions", "tasks", "data", "modules", "media/mouth")
 SYSTEMS = {
     "digits": ("models/temporal_cnn", "criterions/utterance_classification", "tasks/audio_classification"),
     "simclr": ("models/temporal_cnn", "criterions/nt_xent", "tasks/audio_contrastive"),
@@ -38,7 +39,6 @@ def opened(files: tuple[str, ...]) -> set[str]:
     """Return the folders outside fairseq's four that the files of a system lie in or import from."""
     rooms: set[str] = set()
     todo, seen = [PACKAGE / f"{name}.py" for name in files], set()
-    own = OWN | {"modules"} | {name.split("/")[0] for name in files}
     while todo:
         path = todo.pop()
         if path in seen or not path.is_file():
@@ -46,7 +46,7 @@ def opened(files: tuple[str, ...]) -> set[str]:
         seen.add(path)
         for parts in imported(path):
             rooms |= {room for room in parts[:1] if (PACKAGE / room).is_dir()}
-            if parts and parts[0] in own:
+            if "/".join(parts).startswith(FOLLOWED):
                 todo.append(PACKAGE.joinpath(*parts).with_suffix(".py"))
     return (rooms | {name.split("/")[0] for name in files}) - OWN
 
