@@ -81,15 +81,7 @@ def copy_checkpoints_atomically() -> None:
 
 
 def copy_atomically(src_path: str, dst_path: str, overwrite: bool = False) -> bool:
-    """Copy a file: the destination holds the whole of it or what it held before.
-
-    Args:
-        src_path: file to copy.
-        dst_path: path of the copy.
-        overwrite: replace an existing file.
-
-    Returns:
-        True, as `PathManager.copy` does.
+    """Copy a file: the destination holds the whole of it or what it held before. True, as fairseq's function returns.
 
     Raises:
         FileExistsError: the destination exists and `overwrite` is off.
@@ -126,13 +118,10 @@ def leave_finished_trainings_alone() -> None:
 
 
 def end_readers(patience_s: float = 60.0) -> None:
-    """Stop the threads that read ahead; called at exit.
+    """Stop the threads that read ahead; called at exit. A stuck reader is abandoned after `patience_s` seconds.
 
     A training ends in the middle of an epoch, its reader at work. Python unwinds such a thread through torch's code,
     which aborts ("terminate called without an active exception") and turns success into exit status 134.
-
-    Args:
-        patience_s: time after which a stuck reader is abandoned, s.
     """
     from fairseq.data.iterators import BackgroundConsumer
 

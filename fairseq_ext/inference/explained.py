@@ -29,9 +29,6 @@ def explained_recognizer(recognizer: CtcRecognizer, layers: Sequence[str] = ()) 
         recognizer: result of `load_recognizer`.
         layers: modules of the encoder; none = `candidate_layers`.
 
-    Returns:
-        The network.
-
     Raises:
         ValueError: the encoder has no layer of that name.
     """
@@ -50,9 +47,6 @@ def explained_classifier(trained: TrainedModel, layers: Sequence[str] = ()) -> E
     Args:
         trained: result of `load_model`; from now on gradients pass through a frozen encoder, too.
         layers: see `explained_recognizer`.
-
-    Returns:
-        The network.
 
     Raises:
         ValueError: another model than `ext_speech_classifier`, or the encoder has no layer of that name.
@@ -74,19 +68,7 @@ def explained_classifier(trained: TrainedModel, layers: Sequence[str] = ()) -> E
 def load_explained(
     path: str | Path, layers: Sequence[str] = (), device: str = "cpu"
 ) -> tuple[CtcRecognizer, Explained]:
-    """Load a recogniser and prepare it.
-
-    Args:
-        path: checkpoint of a recogniser.
-        layers: see `explained_recognizer`.
-        device: torch device.
-
-    Returns:
-        The recogniser, and the network.
-
-    Raises:
-        ValueError: see `load_recognizer` and `explained_recognizer`.
-    """
+    """Load the checkpoint of a recogniser and prepare it; see `load_recognizer` and `explained_recognizer`."""
     recognizer = load_recognizer(path, device)
     return recognizer, explained_recognizer(recognizer, layers)
 
@@ -135,17 +117,11 @@ def explain_recording(
 
 
 def candidate_layers(encoder: SpeechEncoder) -> list[str]:
-    """Return the layers to choose from, from the convolutions to the middle of the transformer.
+    """Return names of layers to choose from, the convolutions' normalised output first, to the transformer's middle.
 
     Deeper ones are left out: there a map cannot leave the aligned frames, whatever was learnt. So is the output of
     the convolutions before its norm, whose values are not 0 in silence: on a small recogniser HiRes-CAM hit 41 % of the
     words there, 89 % after the norm.
-
-    Args:
-        encoder: encoder of the network.
-
-    Returns:
-        Names of modules, the normalised features first.
     """
     num_layers = len(encoder.encoder.layers)
     depths = sorted({0, max(0, num_layers // 2 - 1)}) if num_layers else []
