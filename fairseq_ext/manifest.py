@@ -273,14 +273,20 @@ def _read_sidecar(path: Path) -> Iterator[list[str]]:
 
 
 def _utterance(audio_path: str, num_samples: int, cells: list[str], sidecar: Path, line: int) -> Utterance:
-    utterance_id, num_frames, *texts, start_s, end_s = cells
+    id_, num_frames, transcript, speaker, language, accent, gender, emotion, split, start_s, end_s = cells
     try:
         return Utterance(
-            utterance_id,
+            id_,
             parse_audio_path(audio_path)[0],
             num_samples,
             int(num_frames) if num_frames else None,
-            *(text or None for text in texts),
+            transcript or None,
+            speaker or None,
+            language or None,
+            accent or None,
+            gender or None,
+            emotion or None,
+            split or None,
             float(start_s) if start_s else None,
             float(end_s) if end_s else None,
         )

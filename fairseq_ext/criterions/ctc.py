@@ -51,8 +51,7 @@ def ctc_losses(
         zero_infinity: 0, not infinity, where no path spells the transcript; gradients too.
     """
     frames_first = log_probs.transpose(0, 1)
-    options = {"blank": BLANK, "reduction": "none", "zero_infinity": zero_infinity}
-    return F.ctc_loss(frames_first, target, lengths, target_lengths, **options)
+    return F.ctc_loss(frames_first, target, lengths, target_lengths, BLANK, "none", zero_infinity)
 
 
 def infeasible(lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tensor:
