@@ -27,7 +27,7 @@ def explained_recognizer(recognizer: CtcRecognizer, layers: Sequence[str] = ()) 
 
     Args:
         recognizer: result of `load_recognizer`.
-        layers: modules of the encoder; none = `candidate_layers`.
+        layers: modules of the encoder; none = `_candidate_layers`.
 
     Raises:
         ValueError: the encoder has no layer of that name.
@@ -116,7 +116,7 @@ def explain_recording(
     write_bytes(out, png(figure))
 
 
-def candidate_layers(encoder: SpeechEncoder) -> list[str]:
+def _candidate_layers(encoder: SpeechEncoder) -> list[str]:
     """Return names of layers to choose from, the convolutions' normalised output first, to the transformer's middle.
 
     Deeper ones are left out: there a map cannot leave the aligned frames, whatever was learnt. So is the output of
@@ -140,11 +140,11 @@ def _explained(
     convolutions = [(kernel, stride, 0) for _, kernel, stride in encoder.feature_extractor.layers]
     grid = FrameGrid.of_convolutions(convolutions, sample_rate_hz)
     modules = dict(encoder.named_modules())
-    names = list(layers) or candidate_layers(encoder)
+    names = list(layers) or _candidate_layers(encoder)
     if unknown := [name for name in names if name not in modules]:
         raise ValueError(
             f"layer {unknown[0]!r}: the encoder has no such module; choose one such as "
-            f"{', '.join(candidate_layers(encoder))}"
+            f"{', '.join(_candidate_layers(encoder))}"
         )
     return Explained(
         model.eval(), {name: Network(forward, modules[name], 1, grid, sample_rate_hz) for name in names}

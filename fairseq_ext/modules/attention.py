@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .products import Linear
 
 
-def distance_buckets(num_frames: int, num_buckets: int, max_distance: int, device: Any = None) -> Tensor:
+def _distance_buckets(num_frames: int, num_buckets: int, max_distance: int, device: Any = None) -> Tensor:
     """Return the bucket of the distance of any two frames: exact nearby, logarithmic beyond (Raffel et al. 2020, T5).
 
     Half of the N buckets are for each direction, half of those for exact distances; beyond `max_distance` frames all
@@ -70,7 +70,7 @@ class SelfAttention(nn.Module):
         table = self.relative_attention_bias
         if table is None:
             return None
-        buckets = distance_buckets(num_frames, table.num_embeddings, self.max_distance, table.weight.device)
+        buckets = _distance_buckets(num_frames, table.num_embeddings, self.max_distance, table.weight.device)
         result: Tensor | None = table(buckets).permute(2, 0, 1)  # (H, T, T)
         return result
 

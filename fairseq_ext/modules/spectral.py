@@ -53,7 +53,7 @@ def warp_frequency(frequency_hz: Tensor, factor: Tensor, nyquist_hz: float) -> T
     return torch.where(frequency_hz <= edge / factor, low, high)
 
 
-def triangular_filters(edges_hz: Tensor, bins_hz: Tensor) -> Tensor:
+def _triangular_filters(edges_hz: Tensor, bins_hz: Tensor) -> Tensor:
     """Return triangular filters of height 1 between consecutive edges: (..., K, F) weights.
 
     Args:
@@ -116,7 +116,7 @@ class MelSpectrogram(nn.Module):
         mels = hz_to_mel(torch.tensor([f_min_hz, f_max_hz]))
         edges_hz = mel_to_hz(torch.linspace(float(mels[0]), float(mels[1]), n_mels + 2)).clamp(max=f_max_hz)
         bins_hz = torch.linspace(0.0, self.nyquist_hz, self.n_fft // 2 + 1)
-        filters = triangular_filters(edges_hz, bins_hz)  # (K, F)
+        filters = _triangular_filters(edges_hz, bins_hz)  # (K, F)
         if bool((filters.sum(0) == 0).any()):
             raise ValueError(
                 f"mel bands: {int((filters.sum(0) == 0).sum())} of {n_mels} contain no frequency bin at "
@@ -163,7 +163,7 @@ class MelSpectrogram(nn.Module):
     def warped_filters(self, factors: Tensor) -> Tensor:
         """Return filter banks (N, K, F) for vocal tracts of other lengths; factors (N,) as for `warp_frequency`."""
         edges_hz = warp_frequency(self.get_buffer("edges_hz"), factors, self.nyquist_hz)  # (N, F + 2)
-        return triangular_filters(edges_hz, self.get_buffer("bins_hz"))
+        return _triangular_filters(edges_hz, self.get_buffer("bins_hz"))
 
 
 class Mfcc(nn.Module):
