@@ -21,34 +21,22 @@ BAD_COLUMNS = FindingType("wrong columns", "write the manifest again")
 
 @dataclass(frozen=True, slots=True)
 class AudioRow:
-    """A row of an audio tsv.
+    """A row of an audio tsv."""
 
-    Attributes:
-        line: in the file, from 1.
-        audio: the first column as it stands.
-        path: path of the file, relative to the root.
-        start_sample: first sample of a segment, else 0.
-        num_samples: None when the row cannot be read.
-        is_segment: whether only a part of the file is meant.
-    """
-
-    line: int
-    audio: str
-    path: str
-    start_sample: int
-    num_samples: int | None
-    is_segment: bool
+    line: int  # in the file, from 1
+    audio: str  # the first column as it stands
+    path: str  # path of the file, relative to the root
+    start_sample: int  # first sample of a segment, else 0
+    num_samples: int | None  # None when the row cannot be read
+    is_segment: bool  # whether only a part of the file is meant
 
 
 def tolerant_lines(path: Path, findings: Findings | None = None) -> Iterator[str]:
-    """Stream the lines of a file, bad ones too.
+    """Stream the lines of a file without their ends, bad ones too; a missing file has none.
 
     Args:
-        path: the file; a missing one has no lines.
+        path: the file; bytes that are no UTF-8 become U+FFFD.
         findings: receives lines that are not UTF-8 or end as on Windows; None ignores them.
-
-    Yields:
-        The lines without their ends; bytes that are no UTF-8 become U+FFFD.
     """
     if not path.exists():
         return
@@ -69,28 +57,13 @@ def tolerant_lines(path: Path, findings: Findings | None = None) -> Iterator[str
 
 
 def read_root_folder(tsv_path: Path) -> Path | None:
-    """Read line 1 of a tsv.
-
-    Args:
-        tsv_path: the file.
-
-    Returns:
-        The folder, or None when there is no such folder.
-    """
+    """Read line 1 of a tsv; return None when there is no such folder."""
     line = next(tolerant_lines(tsv_path), "")
     return Path(line) if line and Path(line).is_dir() else None
 
 
 def audio_rows(tsv_path: Path, findings: Findings | None = None) -> Iterator[AudioRow]:
-    """Stream the rows of an audio tsv, bad ones too.
-
-    Args:
-        tsv_path: the file.
-        findings: receives rows that are not `path<TAB>num_samples`; None ignores them.
-
-    Yields:
-        The rows after line 1.
-    """
+    """Stream the rows after line 1 of an audio tsv, bad ones too, which `findings` receives."""
     lines = tolerant_lines(tsv_path, findings)
     next(lines, None)
     for number, line in enumerate(lines, 2):

@@ -37,15 +37,10 @@ _NO_PICTURE, _NO_SOUND = 3, 7  # indices of the damaged clips
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many clips.
+    """How many clips."""
 
-    Attributes:
-        clips: number of clips, each by another speaker; languages take turns.
-        deleted: number of further lines of the list that have no clip.
-    """
-
-    clips: int = 12
-    deleted: int = 2
+    clips: int = 12  # number of clips, each by another speaker; languages take turns
+    deleted: int = 2  # number of further lines of the list that have no clip
 
     def __post_init__(self) -> None:
         """Raise ValueError when there is no clip."""

@@ -42,19 +42,12 @@ _MISSING, _CUT_OFF = "pt", "it"  # languages whose last talk of train has no vid
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many talks of each language.
+    """How many talks of each language."""
 
-    Attributes:
-        train_talks: talks of train, each by another speaker.
-        valid_talks: talks of valid.
-        test_talks: talks of test.
-        segments: sentences per talk.
-    """
-
-    train_talks: int = 2
-    valid_talks: int = 1
-    test_talks: int = 1
-    segments: int = 4
+    train_talks: int = 2  # talks of train, each by another speaker
+    valid_talks: int = 1  # talks of valid
+    test_talks: int = 1  # talks of test
+    segments: int = 4  # sentences per talk
 
     def __post_init__(self) -> None:
         """Raise ValueError for a split without a talk or a talk without a sentence."""

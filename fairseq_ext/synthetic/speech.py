@@ -119,26 +119,12 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 def list_languages() -> list[str]:
-    """List the languages that `synthesise` takes, e.g. `ca`, `ca-va`, `fr-be`, `en-us`; `en` is British.
-
-    Returns:
-        Sorted names, lower case.
-
-    Raises:
-        SpeechError: when `espeakng-loader` is not installed.
-    """
+    """List the languages that `synthesise` takes, e.g. `ca`, `ca-va`, `fr-be`, `en-us`; `en` is British."""
     return list(_languages(_locate()[1]))
 
 
 def list_variants() -> dict[str, str]:
-    """List the voice variants, which all go with every language.
-
-    Returns:
-        Name of a variant -> "male", "female", or "" when its file states none.
-
-    Raises:
-        SpeechError: when `espeakng-loader` is not installed.
-    """
+    """List the voice variants, which all go with every language: name -> "male", "female", or "" when not stated."""
     return dict(_variants(_locate()[1]))
 
 

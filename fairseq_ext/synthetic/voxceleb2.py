@@ -37,19 +37,12 @@ _CUT_OFF, _NO_SOUND = 3, 8  # indices of the damaged clips of dev
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many speakers and clips.
+    """How many speakers and clips."""
 
-    Attributes:
-        dev_speakers: speakers of dev; languages take turns.
-        test_speakers: speakers of test, all of them different from those of dev.
-        videos: videos of each speaker.
-        clips: clips of each video.
-    """
-
-    dev_speakers: int = 10
-    test_speakers: int = 2
-    videos: int = 1
-    clips: int = 2
+    dev_speakers: int = 10  # speakers of dev; languages take turns
+    test_speakers: int = 2  # speakers of test, all of them different from those of dev
+    videos: int = 1  # videos of each speaker
+    clips: int = 2  # clips of each video
 
     def __post_init__(self) -> None:
         """Raise ValueError when a number is below 1."""

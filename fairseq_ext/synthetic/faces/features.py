@@ -26,13 +26,7 @@ Colour = tuple[float, ...]
 
 
 def drop_jaw(image: Image, head: Head, opening: float) -> None:
-    """Move the lower part of the face down, in place.
-
-    Args:
-        image: (S, S, 4) uint8, a copy of the head's texture.
-        head: the head.
-        opening: opening of the mouth, 0-1.
-    """
+    """Move the lower part of the face down, in place: `image`, (S, S, 4) uint8, is a copy of the head's texture."""
     cv2 = import_optional("cv2")
     if opening <= 0.02:
         return
@@ -43,13 +37,7 @@ def drop_jaw(image: Image, head: Head, opening: float) -> None:
 
 
 def draw_mouth(image: Image, head: Head, mouth: npt.NDArray[np.float32]) -> None:
-    """Draw the lips, and teeth and tongue between them, in place.
-
-    Args:
-        image: (S, S, 4) uint8, the head's layer with its jaw moved.
-        head: the head.
-        mouth: (M,) parameters.
-    """
+    """Draw the lips of parameters `mouth` (M,), with teeth and tongue, in place on a layer whose jaw has moved."""
     cv2 = import_optional("cv2")
     look = head.look
     opening, width, teeth, tongue, tuck = (float(value) for value in mouth)

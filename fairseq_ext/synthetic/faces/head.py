@@ -22,38 +22,19 @@ BODY = (-1.9, 0.30, 1.9)  # left, top and right of the body's layer
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Layers of one speaker in one light.
+    """Layers of one speaker in one light."""
 
-    Attributes:
-        look: looks of the speaker.
-        light: light of the scene.
-        texture: (S, S, 4) uint8, the head with closed skin where eyes and mouth go.
-        depth: (S, S) how far each point stands out, in head units; 0 at the ears.
-        jaw: (S, S) how much of the jaw's movement each point follows, 0-1.
-        shade: (S, S) brightness that the light gives, 1 where it falls straight on.
-        pixels_per_unit: resolution.
-    """
-
-    look: Look
-    light: Light
-    texture: Image
-    depth: Floats
-    jaw: Floats
-    shade: Floats
-    pixels_per_unit: float
+    look: Look  # looks of the speaker
+    light: Light  # light of the scene
+    texture: Image  # (S, S, 4) uint8, the head with closed skin where eyes and mouth go
+    depth: Floats  # (S, S) how far each point stands out, in head units; 0 at the ears
+    jaw: Floats  # (S, S) how much of the jaw's movement each point follows, 0-1
+    shade: Floats  # (S, S) brightness that the light gives, 1 where it falls straight on
+    pixels_per_unit: float  # resolution
 
 
 def make_head(look: Look, light: Light, size: int) -> Head:
-    """Paint a head.
-
-    Args:
-        look: looks of the speaker.
-        light: light of the scene.
-        size: S, pixels.
-
-    Returns:
-        The layers.
-    """
+    """Paint the layers of a head of `size` = S pixels."""
     canvas = Canvas(-EXTENT, -EXTENT, EXTENT, EXTENT, size / (2 * EXTENT))
     rng = np.random.default_rng([look.seed, 17])
     outline = face_outline(look)
@@ -327,16 +308,13 @@ def _smooth(share: Floats) -> Floats:
 
 
 def make_body(look: Look, light: Light, pixels_per_unit: float, bottom: float) -> Image:
-    """Paint neck and shoulders.
+    """Paint neck and shoulders: (H, W, 4) uint8, covering `BODY` down to the bottom.
 
     Args:
         look: looks of the speaker.
         light: light of the scene.
         pixels_per_unit: resolution.
         bottom: lower end of the layer in head units; 1 or more.
-
-    Returns:
-        (H, W, 4) uint8, covering `BODY` down to the bottom.
     """
     canvas = Canvas(*BODY, max(bottom, 1.0), pixels_per_unit)
     rng = np.random.default_rng([look.seed, 19])

@@ -29,44 +29,26 @@ _MOST_BLOBS = 3
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A person in the picture.
+    """A person in the picture."""
 
-    Attributes:
-        look: looks of the person.
-        x: x of the bridge of the nose, share of the width.
-        y: y of the bridge of the nose, share of the height.
-        unit_px: pixels per head unit; the face is about 0.94 units wide.
-        mouth: (T, 5) parameters of `visemes`; None: silent and closed.
-        liveliness: how much the head moves, 1 usual.
-    """
-
-    look: Look
-    x: float
-    y: float
-    unit_px: float
-    mouth: npt.NDArray[np.float32] | None = None
-    liveliness: float = 1.0
+    look: Look  # looks of the person
+    x: float  # x of the bridge of the nose, share of the width
+    y: float  # y of the bridge of the nose, share of the height
+    unit_px: float  # pixels per head unit; the face is about 0.94 units wide
+    mouth: npt.NDArray[np.float32] | None = None  # (T, 5) parameters of `visemes`; None: silent and closed
+    liveliness: float = 1.0  # how much the head moves, 1 usual
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One camera position.
+    """One camera position."""
 
-    Attributes:
-        width: W.
-        height: H.
-        fps: frames per second.
-        num_frames: T.
-        actors: from far to near.
-        seed: random seed of light, background, movements and camera noise.
-    """
-
-    width: int
-    height: int
-    fps: float
-    num_frames: int
-    actors: tuple[Actor, ...]
-    seed: int
+    width: int  # W
+    height: int  # H
+    fps: float  # frames per second
+    num_frames: int  # T
+    actors: tuple[Actor, ...]  # from far to near
+    seed: int  # random seed of light, background, movements and camera noise
 
 
 @dataclass(slots=True)
@@ -87,10 +69,7 @@ class _Blob:
 
 
 def render(shot: Shot) -> Iterator[Image]:
-    """Render a shot.
-
-    Args:
-        shot: the shot; equal shots give equal frames.
+    """Render a shot; equal shots give equal frames.
 
     Yields:
         T frames, (H * 3 / 2, W) uint8: planes Y, U, V of 4:2:0 in limited range (BT.601).
@@ -113,14 +92,7 @@ def render(shot: Shot) -> Iterator[Image]:
 
 
 def render_slide(shot: Shot) -> Iterator[Image]:
-    """Render a slide: bars on a bright ground, and nobody.
-
-    Args:
-        shot: the shot, whose actors are ignored.
-
-    Yields:
-        As `render`.
-    """
+    """Render a slide, as `render` does: bars on a bright ground, and nobody, whatever the shot's actors."""
     rng = np.random.default_rng([shot.seed, 5])
     frame = np.full((shot.height, shot.width, 3), rng.integers(200, 250, 3), np.uint8)
     left = int(0.12 * shot.width)

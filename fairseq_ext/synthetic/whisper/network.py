@@ -200,12 +200,7 @@ class Network(nn.Module):
         return self.decoder(tokens, memory, bias) + self.log_counts, memory
 
     def copy_to(self, whisper: Any) -> None:
-        """Copy the weights into a Whisper.
-
-        Args:
-            whisper: a `transformers.WhisperForConditionalGeneration` of the same size; all unused tokens get the
-                same embedding.
-        """
+        """Copy the weights into a Whisper of the same size, in which all unused tokens get the same embedding."""
         weights = {name: weight.detach() for name, weight in self.state_dict().items()}
         rows = weights[_EMBEDDING]
         table = rows[-1].repeat(whisper.config.vocab_size, 1)
