@@ -178,7 +178,7 @@ class ExtCtc(BaseFairseqModel):
         seeds: Tensor | None = None,
         return_hidden: bool = False,
     ) -> EncoderOutput:
-        """Run the encoder, with masks in training, see `forward`; `return_hidden` keeps what lies between the layers."""
+        """Run the encoder for `forward`, with masks in training; `return_hidden` keeps what lies between the layers."""
         if self.config.normalize:
             source = normalize_clips(source, padding_mask).to(source)
         frames, lengths = self.encoder.conv_frames(source, padding_mask)

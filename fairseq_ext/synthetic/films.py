@@ -30,15 +30,8 @@ from .speech import Phoneme
 from .voices import Channel, Samples, Voice, record, speak, voice_pool
 
 __all__ = [
-    "TRUTH_COLUMNS",
-    "Film",
-    "Speaker",
-    "TruthRow",
-    "cast",
-    "duration_s",
-    "make_film",
-    "sentences",
-    "youtube_id",
+    *("TRUTH_COLUMNS", "Film", "Speaker", "TruthRow", "cast", "duration_s", "make_film", "sentences"),
+    *("take_turns", "youtube_id"),
 ]
 
 TRUTH_COLUMNS = (
@@ -46,6 +39,7 @@ TRUTH_COLUMNS = (
     *("words", "phonemes"),
 )
 TruthRow = tuple[str, ...]
+LANGUAGES = ("fr", "it", "es", "pt", "en")
 
 # Each sentence is spoken into a clean channel; microphone and room are applied to the whole film, so that pauses sound
 # like the rest.
@@ -126,6 +120,18 @@ def cast(corpus: str, language: str, num_speakers: int, *, seed: int) -> list[Sp
     ]
 
 
+def take_turns(
+    corpus: str, num_speakers: int, num_sentences: int, *, seed: int, texts_seed: int
+) -> Iterator[tuple[Speaker, list[str]]]:
+    """Yield speakers, `LANGUAGES` in turn, each with as many sentences of the training side that nobody else has."""
+    each = -(-num_speakers // len(LANGUAGES))
+    casts = {language: cast(corpus, language, each, seed=seed) for language in LANGUAGES}
+    texts = {code: sentences(code, "train", each * num_sentences, seed=texts_seed) for code in LANGUAGES}
+    for index in range(num_speakers):
+        language, turn = LANGUAGES[index % len(LANGUAGES)], index // len(LANGUAGES)
+        yield casts[language][turn], texts[language][turn * num_sentences : (turn + 1) * num_sentences]
+
+
 def youtube_id(*what: object) -> str:
     """Return an id like YouTube's, equal for equal arguments: 11 letters, digits, "-" and "_", also as the first."""
     digest = hashlib.sha256(" ".join(map(str, what)).encode()).digest()
@@ -135,10 +141,8 @@ def youtube_id(*what: object) -> str:
 def sentences(language: str, side: str, num_sentences: int, *, seed: int) -> list[str]:
     """Draw phrases of a language as `phrases.draw` does; after some hundred they may repeat."""
     rounds = range(math.ceil(num_sentences / _ROUND))
-    texts = [
-        phrase.text for turn in rounds for phrase in draw(language, side, _ROUND, seed=seed * 1000 + turn)
-    ]
-    return texts[:num_sentences]
+    drawn = (draw(language, side, _ROUND, seed=seed * 1000 + turn) for turn in rounds)
+    return [phrase.text for phrases in drawn for phrase in phrases][:num_sentences]
 
 
 def duration_s(film: Film) -> float:
@@ -210,13 +214,8 @@ def _truth_row(film: Film, number: int, spoken: _Spoken) -> TruthRow:
     phonemes = [[ipa, round(a, 3), round(b, 3)] for a, b, ipa in spoken.phonemes]
     who = (film.split, film.speaker.voice.language, film.speaker.name, film.planted)
     when = (f"{spoken.start_s:.2f}", f"{spoken.end_s:.2f}", spoken.text)
-    return (
-        film.name,
-        str(number),
-        *who,
-        *when,
-        *(json.dumps(spans, ensure_ascii=False) for spans in (words, phonemes)),
-    )
+    spans = (json.dumps(found, ensure_ascii=False) for found in (words, phonemes))
+    return (film.name, str(number), *who, *when, *spans)
 
 
 def _write_sound(path: Path, film: Film, samples: Samples) -> None:

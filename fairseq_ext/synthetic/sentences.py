@@ -73,14 +73,11 @@ def draw(language: str, side: str, num_sentences: int, *, seed: int) -> list[Sen
     sentences = _stream(language, seed)
     while len(found) < num_sentences:
         sentence = next(sentences)
-        if (
-            sentence.words in found
-            or len(sentence.words) not in _NUM_WORDS
-            or side_of(sentence.words) != side
-        ):
+        words = sentence.words
+        if words in found or len(words) not in _NUM_WORDS or side_of(words) != side:
             repeats += 1
         else:
-            repeats, found[sentence.words] = 0, sentence
+            repeats, found[words] = 0, sentence
         if repeats > _MAX_REPEATS:
             raise ValueError(
                 f"sentences: {num_sentences} different ones expected, found {len(found)} in {language!r}; "
@@ -106,7 +103,7 @@ def restyle(sentence: Sentence, style: str, language: str) -> str:
     if style == "capitals":
         return sentence.text.upper()
     if style == "digits":
-        digits = _GRAMMARS[language].NUMERALS
+        digits = dict(pair.split("=") for pair in _GRAMMARS[language].NUMERALS.split())
         return re.sub(r"[^\W\d]+(?:-[^\W\d]+)*", lambda m: digits.get(m[0], m[0]), sentence.text)
     return re.sub(*_STYLES[style], sentence.text)
 

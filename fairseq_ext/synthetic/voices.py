@@ -95,14 +95,13 @@ def _draw_voice(language: str, turn: int, index: int, seed: int) -> Voice:
     gender: Gender = "female" if turn % 2 == 0 else "male"
     variants = VARIANTS[gender]
     # Variants are shuffled within rounds, so that neighbouring speakers of one gender never share one.
-    order = np.random.default_rng([seed, turn // 2 // len(variants), len(variants)]).permutation(
-        len(variants)
-    )
+    size = len(variants)
+    order = np.random.default_rng([seed, turn // 2 // size, size]).permutation(size)
     rng = np.random.default_rng([seed, index])
     return Voice(
         speaker=f"{language}_{gender[0]}{turn:03d}",
         language=language,
-        variant=variants[order[(turn // 2) % len(variants)]],
+        variant=variants[order[(turn // 2) % size]],
         gender=gender,
         pitch=int(rng.integers(30, 66)),
         pitch_range=int(rng.integers(30, 80)),
@@ -194,9 +193,8 @@ def _transform_size(num_samples: int) -> int:
     """
     if num_samples < _MIN_PADDED:
         return num_samples
-    return min(
-        power << math.ceil(math.log2(num_samples / power)) for power in (1, 3, 5, 9, 15, 25, 27, 45, 75)
-    )
+    factors = (1, 3, 5, 9, 15, 25, 27, 45, 75)
+    return min(factor << math.ceil(math.log2(num_samples / factor)) for factor in factors)
 
 
 def _trim(speech: Speech, before_s: float, after_s: float) -> Speech:
