@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from ..file_errors import FileError
 from .findings import Findings, FindingType, Severity
 from .lines import AudioRow, audio_rows
 from .rows import SplitScan
@@ -136,13 +137,13 @@ def _check_chunk(chunk: list[_Job], limits: AudioLimits) -> tuple[list[int], lis
 
 
 def _check_recording(job: _Job, limits: AudioLimits) -> tuple[int, list[tuple[FindingType, str]]]:
-    from ..media.audio import AudioError, num_samples_at, probe
+    from ..media.audio import num_samples_at, probe
 
     if job.row.num_samples is None:
         return 0, []  # reported as a row already
     try:
         info = probe(job.path)
-    except (AudioError, OSError) as error:
+    except (FileError, OSError) as error:
         return 0, [(UNREADABLE if job.path.is_file() else MISSING, str(error))]
     expected_hz = limits.sample_rate_hz or info.sample_rate_hz
     found = []
@@ -169,13 +170,13 @@ def _check_length(job: _Job, available: int, tolerance: int) -> Iterator[tuple[F
 
 def _check_samples(job: _Job, sample_rate_hz: int) -> Iterator[tuple[FindingType, str]]:
     """Decode the recording as training does."""
-    from ..media.audio import AudioError, load
+    from ..media.audio import load
 
     num_samples = job.row.num_samples if job.row.is_segment else None
     try:
         start = job.row.start_sample
         samples = load(job.path, sample_rate_hz=sample_rate_hz, start_sample=start, num_samples=num_samples)
-    except (AudioError, OSError) as error:
+    except (FileError, OSError) as error:
         yield UNDECODABLE, str(error)
         return
     if not samples.any():

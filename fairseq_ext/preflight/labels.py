@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from pathlib import Path
 
+from ..file_errors import reading
 from ..manifest import read_dictionary
 from .findings import Findings, FindingType, Severity
 from .lines import tolerant_lines
@@ -133,7 +134,8 @@ def load_dictionary(folder: Path, name: str, findings: Findings) -> frozenset[st
     if not path.exists():
         return None
     try:
-        symbols = frozenset(read_dictionary(path))
+        with reading(path, "a dictionary"):
+            symbols = frozenset(read_dictionary(path))
     except ValueError as error:
         findings.add(BAD_DICTIONARY, name, str(error))
         return None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..file_errors import FileError, reading
 from ..manifest import parse_audio_path
 from .findings import Findings, FindingType
 
@@ -16,6 +17,7 @@ __all__ = ["BAD_COLUMNS", "AudioRow", "audio_rows", "read_root_folder", "toleran
 NOT_TEXT = FindingType(
     "lines that are not UTF-8 with \\n line ends", "convert the file: iconv, then sed -i 's/\\r$//'"
 )
+UNREADABLE = FindingType("files that cannot be read", "do what the message says, or write the manifest again")
 BAD_COLUMNS = FindingType("wrong columns", "write the manifest again")
 
 
@@ -36,24 +38,32 @@ def tolerant_lines(path: Path, findings: Findings | None = None) -> Iterator[str
 
     Args:
         path: the file; bytes that are no UTF-8 become U+FFFD.
-        findings: receives lines that are not UTF-8 or end as on Windows; None ignores them.
+        findings: receives files that cannot be read, and lines that are not UTF-8 or end as on Windows; None: nobody.
     """
     if not path.exists():
         return
-    with open(path, "rb") as file:
-        for number, raw in enumerate(file, 1):
-            line = raw.removesuffix(b"\n")
-            problem = ""
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                text, problem = line.decode("utf-8", errors="replace"), str(error)
-            if "\r" in text or text.startswith("\ufeff"):
-                text = text.rstrip("\r").removeprefix("\ufeff")
-                problem = "a carriage return or byte-order mark"
-            if problem and findings is not None:
-                findings.add(NOT_TEXT, f"{path}:{number}", f"it is not plain UTF-8 text: {problem}")
-            yield text
+    try:
+        with reading(path, "a text file"), open(path, "rb") as file:
+            for number, raw in enumerate(file, 1):
+                text, problem = _decode(raw.removesuffix(b"\n"))
+                if problem and findings is not None:
+                    findings.add(NOT_TEXT, f"{path}:{number}", f"it is not plain UTF-8 text: {problem}")
+                yield text
+    except FileError as error:
+        if findings is not None:
+            findings.add(UNREADABLE, str(path), str(error))
+
+
+def _decode(line: bytes) -> tuple[str, str]:
+    """Return a line as text, and what is wrong with it, or ""."""
+    problem = ""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text, problem = line.decode("utf-8", errors="replace"), str(error)
+    if "\r" in text or text.startswith("\ufeff"):
+        text, problem = text.rstrip("\r").removeprefix("\ufeff"), "a carriage return or byte-order mark"
+    return text, problem
 
 
 def read_root_folder(tsv_path: Path) -> Path | None:
