@@ -42,12 +42,6 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 def read_about(path: Path) -> dict[str, Any]:
     """Read report.json.
 
-    Args:
-        path: the file.
-
-    Returns:
-        The contents of the file.
-
     Raises:
         ValueError: it is not JSON, or has an unknown key, or a value of another type.
     """

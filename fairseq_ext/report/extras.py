@@ -25,13 +25,7 @@ MAX_PICTURE_BYTES = 2_000_000
 
 
 def read_tables(run: Path) -> list[dict[str, Any]]:
-    """Read the tables of all folders.
-
-    Args:
-        run: run folder.
-
-    Returns:
-        `folder`, `key`, `title`, `header`, `rows`, `note` of each, in the order of the file names.
+    """Read the tables of all folders: `folder`, `key`, `title`, `header`, `rows`, `note` of each, by file name.
 
     Raises:
         ValueError: a file is not of the format.
@@ -70,15 +64,7 @@ def _checked(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def tables(results: Results, folder: str | None = None) -> list[Table]:
-    """Return the tables that other tools left.
-
-    Args:
-        results: results of a run.
-        folder: one of `FOLDERS`; None for all.
-
-    Returns:
-        The tables.
-    """
+    """Return the tables that other tools left in a folder, one of `FOLDERS`; None for all."""
     return [
         Table(t["key"], t["title"], tuple(t["header"]), tuple(map(tuple, t["rows"])), t["note"])
         for t in results.get("tables", [])

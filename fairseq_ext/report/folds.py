@@ -16,10 +16,6 @@ from .result_type import System
 def pooled_systems(run: Path, systems: Sequence[System]) -> Iterator[tuple[list[str], dict[str, Any]]]:
     """Score the predictions of all folds together, for each family, system and seed that has every fold.
 
-    Args:
-        run: run folder, which holds the predictions.
-        systems: contents of the metrics.json files.
-
     Yields:
         The partitions of the folds, and what metrics.json would hold of them as one; its partition is the family.
     """

@@ -11,15 +11,7 @@ from .tables import Table
 
 
 def data_uri(content: bytes, media_type: str) -> str:
-    """Turn a file into an address that a page can hold.
-
-    Args:
-        content: content of the file.
-        media_type: media type, such as `image/png`.
-
-    Returns:
-        A `data:` URI.
-    """
+    """Turn a file into a `data:` URI, which a page can hold."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 

@@ -65,15 +65,7 @@ def player(
 
 
 def wav(waveform: NDArray[np.float32], sample_rate_hz: int) -> tuple[bytes, str]:
-    """Write a waveform as a 16-bit mono WAV file.
-
-    Args:
-        waveform: samples, (S,), full scale = 1.
-        sample_rate_hz: sample rate of the waveform, Hz.
-
-    Returns:
-        The file and its media type.
-    """
+    """Write a waveform (S,), full scale = 1, as a 16-bit mono WAV file; return the file and its media type."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         # 1 channel, 2 bytes per sample
@@ -83,15 +75,7 @@ def wav(waveform: NDArray[np.float32], sample_rate_hz: int) -> tuple[bytes, str]
 
 
 def compressed(waveform: NDArray[np.float32], sample_rate_hz: int) -> tuple[bytes, str]:
-    """Write a waveform as an MP3 file, a tenth of the size of `wav`; as WAV at rates that MP3 does not have.
-
-    Args:
-        waveform: samples, (S,), full scale = 1.
-        sample_rate_hz: sample rate of the waveform, Hz.
-
-    Returns:
-        The file and its media type.
-    """
+    """Write a waveform as MP3, a tenth of the size of `wav`; as WAV at rates that MP3 does not have."""
     import soundfile
 
     if sample_rate_hz not in MP3_RATES_HZ:

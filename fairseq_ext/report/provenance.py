@@ -14,14 +14,7 @@ from .tables import NOTHING, Table
 
 
 def synthetic_note(results: Results) -> str | None:
-    """Return the warning for figures that were not measured on real recordings.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The warning, or None for real recordings.
-    """
+    """Return the warning for figures that were not measured on real recordings, or None."""
     if results["data"] == "real":
         return None
     speech = "Synthetic speech" if results["data"] == "synthetic" else "Partly synthetic speech"
@@ -32,14 +25,7 @@ def synthetic_note(results: Results) -> str | None:
 
 
 def short_commit(commit: str) -> str:
-    """Shorten a commit's hash and keep the mark of a changed checkout.
-
-    Args:
-        commit: hash, from metrics.json.
-
-    Returns:
-        12 digits, with `-dirty` where the checkout had changes.
-    """
+    """Shorten a commit's hash to 12 digits, with `-dirty` where the checkout had changes."""
     return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
 
 

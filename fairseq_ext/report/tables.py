@@ -34,74 +34,31 @@ class Table:
 
 
 def percent(value: float) -> str:
-    """Print a fraction in percent.
-
-    Args:
-        value: 0..1.
-
-    Returns:
-        Text such as `87.4`.
-    """
+    """Print a fraction in percent, such as `87.4`."""
     return f"{100 * value:.1f}"
 
 
 def spread(metric: Mapping[str, float], num_seeds: int) -> str:
-    """Print a mean with its range over seeds.
-
-    Args:
-        metric: `mean`, `min`, `max`, as fractions.
-        num_seeds: number of seeds; the range of a single one is left out.
-
-    Returns:
-        Text such as `87.4 (86.0–89.1)`.
-    """
+    """Print a mean with its range over seeds, such as `87.4 (86.0–89.1)`; the range of a single one is left out."""
     mean = percent(metric["mean"])
     return mean if num_seeds < 2 else f"{mean} ({percent(metric['min'])}–{percent(metric['max'])})"
 
 
 def interval(metric: Mapping[str, float]) -> str:
-    """Print an interval.
-
-    Args:
-        metric: `low`, `high`, as fractions.
-
-    Returns:
-        Text such as `[84.1, 90.3]`.
-    """
+    """Print the interval of fractions `low` and `high`, such as `[84.1, 90.3]`."""
     return f"[{percent(metric['low'])}, {percent(metric['high'])}]"
 
 
 def seconds(value: float | None) -> str:
-    """Print a duration.
-
-    Args:
-        value: seconds, or None when it is not known.
-
-    Returns:
-        Text such as `174` or `0.8`.
-    """
+    """Print a duration in seconds, such as `174` or `0.8`; None when it is not known."""
     return NOTHING if value is None else f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def number(value: float | None) -> str:
-    """Print a whole number.
-
-    Args:
-        value: the number, or None when it is not known.
-
-    Returns:
-        Text such as `93,546`.
-    """
+    """Print a whole number, such as `93,546`; None when it is not known."""
     return NOTHING if value is None else f"{value:,.0f}"
 
 
 def slug(partition: str) -> str:
-    """Make a partition a part of a table's key.
-
-    Args:
-        partition: partition, or family of partitions, such as `labels/10`.
-
-    Returns:
-        Text without slashes and spaces, such as `labels-10`.
-    """
+    """Make a partition a part of a table's key, without slashes and spaces, such as `labels-10`."""
     return re.sub(r"[^\w.-]+", "-", partition).strip("-")

@@ -61,14 +61,7 @@ def _spread_by_seed(values: Mapping[int, float]) -> str:
 
 
 def fold_families(results: Results) -> list[str]:
-    """Return the families of folds that are results: no choices made in training, few labels or leaky controls.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The families, `loso/` first.
-    """
+    """Return the families of folds that are results, `loso/` first: no choices, few labels or leaky controls."""
     pooled = {s["partition"] for s in of_result_type(results.get("pooled", []), CLASSIFICATION)}
     leaky = leaky_partitions(results)
     others = sorted(p for p in pooled - {INNER, LEFT_OUT, *leaky} if num_labels(p) is None)
@@ -76,29 +69,12 @@ def fold_families(results: Results) -> list[str]:
 
 
 def tests_one_speaker(results: Results, family: str) -> bool:
-    """Return whether each fold of a family tests one speaker.
-
-    Args:
-        results: results of a run.
-        family: family of folds.
-
-    Returns:
-        True for `loso/` and for folds that do.
-    """
+    """Return whether each fold of a family tests one speaker."""
     return family == LEFT_OUT or all(len(s["per_speaker"]) == 1 for s in summaries(results, family))
 
 
 def fold_scores(results: Results, family: str, system: str) -> dict[str, float]:
-    """Return the macro-F1 of each fold, mean over seeds.
-
-    Args:
-        results: results of a run.
-        family: family of folds.
-        system: name of the system.
-
-    Returns:
-        Fold -> fraction, for the folds that the system was scored on.
-    """
+    """Return the macro-F1 of each fold that a system was scored on, a fraction, mean over seeds."""
     found = [s for s in summaries(results, family) if s["system"] == system]
     return {s["partition"].removeprefix(family): s["metrics"]["macro_f1"]["mean"] for s in found}
 
@@ -151,13 +127,9 @@ def _fold_table(results: Results, family: str, key: str, title: str, note: str) 
 
 
 def label_partitions(results: Results) -> dict[int, str]:
-    """Return the numbers of labelled recordings per class and speaker that were tried.
+    """Return number of labelled recordings per class and speaker -> partition or pooled folds, in ascending order.
 
-    Args:
-        results: results of a run; `about.published_labels` is the number of the published split.
-
-    Returns:
-        Number -> partition, or pooled folds, in ascending order.
+    `about.published_labels` is the number of the published split.
     """
     every = of_result_type([*results["summary"], *results.get("pooled", [])], CLASSIFICATION)
     counts = {n: s["partition"] for s in every if (n := num_labels(s["partition"])) is not None}
@@ -168,14 +140,7 @@ def label_partitions(results: Results) -> dict[int, str]:
 
 
 def label_curves(results: Results) -> dict[str, dict[int, Summary]]:
-    """Return the scores of each system that was trained with few labels.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        System, in the recipe's order -> labelled recordings per class and speaker -> summary.
-    """
+    """Return the summaries of each system that was trained with few labels, by their number per class and speaker."""
     curves: dict[str, dict[int, Summary]] = {}
     for n, partition in label_partitions(results).items():
         for s in headline_summaries(results, partition):
@@ -187,14 +152,7 @@ def label_curves(results: Results) -> dict[str, dict[int, Summary]]:
 
 
 def label_efficiency(results: Results) -> Table | None:
-    """Make the table of accuracy against the number of labelled recordings.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The table, or None when nothing was trained with few labels.
-    """
+    """Make the table of accuracy against the number of labelled recordings; None when nothing was trained with few."""
     counts = list(label_partitions(results))
     if not counts:
         return None
@@ -215,14 +173,7 @@ def label_efficiency(results: Results) -> Table | None:
 
 
 def leaky_partitions(results: Results) -> dict[str, str]:
-    """Return the controls with shared speakers.
-
-    Args:
-        results: results of a run; `about.leaky` maps each control to the sound partition beside it.
-
-    Returns:
-        Control -> sound partition, or families of them; only controls that were scored.
-    """
+    """Return the scored controls with shared speakers -> the sound partition or family beside each; see `about.leaky`."""
     heads = [head for head in headlines(results) if head != LEAKY]
     sound = LEFT_OUT if summaries(results, LEFT_OUT) else heads[0] if heads else PUBLISHED
     listed: Mapping[str, str] = results["about"].get("leaky", {LEAKY: sound})
@@ -230,13 +181,9 @@ def leaky_partitions(results: Results) -> dict[str, str]:
 
 
 def leaky_controls(results: Results) -> list[Table]:
-    """Make the tables of what random folds over all speakers would have claimed, beside the sound figure.
+    """Make a table per control: what random folds over all speakers would have claimed, beside the sound figure.
 
-    Args:
-        results: results of a run; `about.metric` is what is compared, accuracy by default.
-
-    Returns:
-        A table per control.
+    `about.metric` is what is compared, accuracy by default.
     """
     return [_leaky(results, control, sound) for control, sound in leaky_partitions(results).items()]
 

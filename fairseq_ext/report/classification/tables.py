@@ -61,17 +61,7 @@ def _published_figure(results: Results, summary: Summary) -> str:
 
 
 def scores_table(results: Results, headline: str, key: str, note: str = "") -> Table | None:
-    """Make a table with a line per system.
-
-    Args:
-        results: results of a run.
-        headline: partition, or family of folds.
-        key: key of the table.
-        note: text below it.
-
-    Returns:
-        The table, or None when nothing was scored.
-    """
+    """Make a table with a line per system; None when nothing was scored."""
     found = headline_summaries(results, headline)
     if not found:
         return None
@@ -153,12 +143,7 @@ def _detail(results: Results, headline: str, group: str, title: str, columns: Se
 def per_speaker(results: Results, headline: str = PUBLISHED) -> Table | None:
     """Make the table of each test speaker's scores, of the detailed system.
 
-    Args:
-        results: results of a run.
-        headline: partition, or family of folds.
-
-    Returns:
-        The table, or None; None also for more than `MAX_SPEAKERS`, which results.json holds.
+    None also for more than `MAX_SPEAKERS`, which results.json holds.
     """
     table = _detail(results, headline, "per_speaker", "Per test speaker", ("accuracy", "macro_f1"))
     return table if table and len(table.rows) <= MAX_SPEAKERS else None

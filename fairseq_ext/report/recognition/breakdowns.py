@@ -20,14 +20,9 @@ GROUPS = {"per_accent": "accent", "per_gender": "gender"}
 
 
 def per_group(results: Results, group: str) -> Table | None:
-    """Make the table of error rates of each accent or gender, of the detailed system.
+    """Make the table of error rates of each accent or gender, a key of `GROUPS`, of the detailed system.
 
-    Args:
-        results: results of a run.
-        group: a key of `GROUPS`.
-
-    Returns:
-        The table, or None where no speaker stated it.
+    None where no speaker stated it.
     """
     s = detailed(results)
     if s is None or len(next(iter(s["decoders"].values()))[group]) < 2:
@@ -102,9 +97,6 @@ def _speaker_sums(systems: list[Mapping[str, Any]], decoder: str) -> dict[str, l
 def families(results: Results) -> dict[str, list[tuple[float, str]]]:
     """Group partitions with one test set that differ in how much labelled speech was trained on.
 
-    Args:
-        results: results of a run.
-
     Returns:
         Partition with the most labels -> (minutes of labelled speech, partition) by rising minutes, itself the last;
         partitions without others are left out.
@@ -119,15 +111,7 @@ def families(results: Results) -> dict[str, list[tuple[float, str]]]:
 
 
 def label_efficiency(results: Results, family: str) -> Table:
-    """Make the table of WER against the minutes of labelled speech.
-
-    Args:
-        results: results of a run.
-        family: a key of `families`.
-
-    Returns:
-        The table.
-    """
+    """Make the table of WER against the minutes of labelled speech, for a key of `families`."""
     points = families(results)[family]
     found = [
         s for s in of_result_type(results["summary"], RECOGNITION) if s["partition"] in {p for _, p in points}
@@ -165,16 +149,7 @@ def _columns(results: Results, points: list[tuple[float, str]]) -> list[str]:
 
 
 def comparison(results: Results, first: str, second: str) -> Table | None:
-    """Make the table of two systems side by side, with the interval of their difference.
-
-    Args:
-        results: results of a run.
-        first: name of a system.
-        second: name of a system.
-
-    Returns:
-        The table, or None when no partition has both.
-    """
+    """Make the table of two systems side by side, with the interval of their difference; None without a shared partition."""
     found = compare(results, first, second)
     if not found:
         return None

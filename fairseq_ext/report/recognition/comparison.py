@@ -56,13 +56,7 @@ class Comparison:
 
 
 def pairs(results: Results) -> list[tuple[str, str]]:
-    """Return the pairs that the recipe compares.
-
-    Args:
-        results: results of a run; `about.compare` is a list of pairs of systems.
-
-    Returns:
-        Pairs of names of systems.
+    """Return the pairs of systems that the recipe compares, from `about.compare`.
 
     Raises:
         ValueError: an entry is no pair.
@@ -78,15 +72,7 @@ def pairs(results: Results) -> list[tuple[str, str]]:
 
 
 def compare(results: Results, first: str, second: str) -> list[Comparison]:
-    """Compare two systems wherever both were scored.
-
-    Args:
-        results: results of a run.
-        first: name of a system.
-        second: name of a system.
-
-    Returns:
-        One comparison per partition and decoder that both have.
+    """Compare two systems under every partition and decoder that both have.
 
     Raises:
         ValueError: they were not scored on the same words.

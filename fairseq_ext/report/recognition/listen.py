@@ -60,11 +60,7 @@ class Transcribed:
 def read_transcribed(run: Run) -> Transcribed | None:
     """Read the transcripts of the recogniser shown in detail: first seed, with the language model if there is one.
 
-    Args:
-        run: the run.
-
-    Returns:
-        The transcripts, or None when their file is missing.
+    None when their file is missing.
     """
     summary = detailed(run.results)
     if summary is None:
@@ -106,14 +102,9 @@ def listen(run: Run) -> Sequence[Piece]:
 
 
 def choose(counts: Sequence[ErrorCounts], size: int) -> dict[str, list[int]]:
-    """Choose the utterances with most, median and fewest errors; none twice, and none without words.
+    """Choose the utterances with most, median and fewest errors, `size` of each, the worst first.
 
-    Args:
-        counts: word errors of each utterance.
-        size: number of utterances of each group.
-
-    Returns:
-        Heading -> positions, the worst first.
+    None is chosen twice, and none without words.
     """
     spoken = [i for i, c in enumerate(counts) if c.num_reference]
     # Of equal rates the longer utterance says more, good or bad.

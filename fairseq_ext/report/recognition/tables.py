@@ -126,14 +126,7 @@ def _value(value: Any) -> str:
 
 
 def main_tables(results: Results) -> list[Table]:
-    """Make the tables for the terminal.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        Error rates of the first partitions, comparisons, amounts of labels.
-    """
+    """Make the tables for the terminal: error rates of the first partitions, comparisons, amounts of labels."""
     return [
         *(rates(results, partition) for partition in shown_partitions(results)),
         *comparisons(results),

@@ -10,14 +10,7 @@ from . import systems
 
 
 def tiles(run: Run) -> list[Tile]:
-    """Return the error rates of the system shown in detail.
-
-    Args:
-        run: the run.
-
-    Returns:
-        A word error rate per decoder and the character error rate of the last; none when nothing was recognised.
-    """
+    """Return a word error rate per decoder of the system shown in detail, and the character error rate of the last."""
     summary = systems.detailed(run.results)
     if summary is None:
         return []
