@@ -79,16 +79,7 @@ class Spectrogram:
 
     @classmethod
     def of(cls, waveform: Tensor, mel: MelSpectrogram, sample_rate_hz: int) -> Spectrogram:
-        """Compute the log-mel spectrogram of a clip.
-
-        Args:
-            waveform: clip, (1, S).
-            mel: mel bands; the same as those of the time-frequency map, if one is drawn.
-            sample_rate_hz: sample rate of the waveform, Hz.
-
-        Returns:
-            The spectrogram.
-        """
+        """Compute the log-mel spectrogram of a clip (1, S), in the bands of the time-frequency map, if one is drawn."""
         level = power_to_db(mel(waveform.detach().float())[0][0]).cpu().numpy()
         centres = mel.get_buffer("edges_hz")[1:-1].cpu().numpy().astype(np.float64)
         return cls(level, mel.hop / sample_rate_hz, centres, waveform.shape[1] / sample_rate_hz)
@@ -105,6 +96,8 @@ def attribution_rows(
 ) -> Figure:
     """Draw an utterance: its words and symbols, its log-mel, and below each method's map over the log-mel.
 
+    Each map is scaled to its peak, since units differ by method; negative values are not drawn.
+
     Args:
         clip: spectrogram of the utterance.
         maps: maps, one row each, and another row for a time-frequency map.
@@ -112,9 +105,6 @@ def attribution_rows(
         aligned: labels of the CTC alignment, such as characters on their frames.
         spoken: labels at the true boundaries, where they are known.
         true_span_s: true start and end of the target, marked in every row, s; None = unknown.
-
-    Returns:
-        The figure. Each map is scaled to its peak, since units differ by method; negative values are not drawn.
     """
     lanes = [(name, labels) for name, labels in (("spoken", spoken), ("aligned", aligned)) if labels]
     rows: list[tuple[AttributionMap, bool]] = [(m, False) for m in maps]
@@ -249,14 +239,9 @@ def _legend(figure: Figure, has_span: bool) -> None:
 
 
 def hit_rates(scores: Mapping[str, PointingScore], title: str = "Pointing game") -> Figure:
-    """Draw how often each method's peak lies where its target was spoken, against chance.
+    """Draw how often each method's peak lies where its target was spoken, against chance, from top to bottom.
 
-    Args:
-        scores: method -> score, drawn from top to bottom.
-        title: heading of the figure.
-
-    Returns:
-        The figure: bars with 95% intervals, the mean share of the map inside as a marker, chance as a line.
+    Bars have 95% intervals; the mean share of the map inside is a marker, chance a line.
 
     Raises:
         ValueError: there are no scores, or they are of different cases.

@@ -47,7 +47,7 @@ def pointing_game(
     seed: int,
     groups: Sequence[Hashable] | None = None,
 ) -> PointingScore:
-    """Score maps against true spans.
+    """Score N maps of one method against true spans.
 
     Args:
         maps: N maps of one method.
@@ -55,9 +55,6 @@ def pointing_game(
         tolerance_s: widening of each span at either side, s; half a frame allows for the grid.
         seed: seed of the intervals.
         groups: utterance or speaker of each case, resampled as a whole, since its cases are not independent.
-
-    Returns:
-        The score.
 
     Raises:
         ValueError: no cases, unequal numbers, an empty span, or a negative tolerance.
@@ -86,16 +83,7 @@ def pointing_game(
 
 
 def is_hit(found: AttributionMap, span_s: Span, tolerance_s: float) -> bool:
-    """Return whether a map's peak lies in the true span.
-
-    Args:
-        found: the map.
-        span_s: start and end of the true span, s.
-        tolerance_s: widening of the span at either side, s.
-
-    Returns:
-        True for a hit; False for a map without positive values.
-    """
+    """Return whether a map's peak lies in the true span, widened at either side; not without positive values."""
     return _peaks_in(found, _inside(found, span_s, tolerance_s))
 
 

@@ -47,7 +47,7 @@ class Run:
         return {}
 
     def detailed(self, headline: str, result_type: str = CLASSIFICATION) -> tuple[str, dict[str, Path]]:
-        """Return the name of the system shown in detail, and partition -> its first seed's folder of scores, if it exists."""
+        """Return the name of the system shown in detail, and partition -> its existing folder of scores, first seed."""
         name = detailed_system(self.results, headline, result_type) or ""
         trainings = self.trainings(headline, name, result_type)
         return name, {p: scores for p, (_, scores) in trainings.items() if scores.is_dir()}

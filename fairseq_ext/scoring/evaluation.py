@@ -80,7 +80,7 @@ def evaluate(
     device: str = "cpu",
     over: str = "recordings",
 ) -> Mapping[str, Any]:
-    """Score a trained classifier on a split and write the system's files.
+    """Score a trained classifier on a split, write the system's files, and return the contents of metrics.json.
 
     Args:
         trained: the network.
@@ -92,9 +92,6 @@ def evaluate(
         train_log: fairseq's log, for the seconds that the training took.
         device: torch device.
         over: what the bootstrap resamples, one of `metrics.INTERVALS_OVER`.
-
-    Returns:
-        The contents of metrics.json.
 
     Raises:
         ValueError: the network is no classifier, it has several label streams and none was named, or the split
@@ -125,27 +122,14 @@ def evaluate(
 
 
 def with_labels(split: Split) -> Split:
-    """Drop the utterances without a label, whose line in the label file is empty.
-
-    Args:
-        split: utterances from `embeddings.read_split`.
-
-    Returns:
-        The labelled utterances.
-    """
+    """Drop the utterances without a label, whose line in the label file is empty."""
     return split.subset([i for i, target in enumerate(split.targets) if target])
 
 
 def shared_speakers(data: Path, scored: Split, train_split: str = "train") -> int | None:
     """Count the speakers in both the scored and the training split: 0 in a result, more in a leaky control.
 
-    Args:
-        data: manifest folder.
-        scored: utterances that are scored.
-        train_split: name of the training split.
-
-    Returns:
-        Number of speakers; None when the folder does not hold the training split.
+    None when the folder does not hold the training split.
     """
     if not (Path(data) / f"{train_split}.tsv").is_file():
         return None
@@ -163,7 +147,7 @@ def write_system(
     extra: Mapping[str, Any],
     over: str,
 ) -> Mapping[str, Any]:
-    """Write all files of a scored classifier or probe, metrics.json last.
+    """Write all files of a scored classifier or probe, metrics.json last; return the contents of that.
 
     Args:
         out: folder to write to.
@@ -175,9 +159,6 @@ def write_system(
         device: torch device the system was scored on.
         extra: further entries of metrics.json.
         over: what the bootstrap resamples, one of `metrics.INTERVALS_OVER`.
-
-    Returns:
-        The contents of metrics.json.
     """
     labels = predictions.labels
     num_parameters = sum(p.numel() for p in trained.model.parameters())

@@ -26,9 +26,6 @@ def per_head(
         run: run folder; `manifests/<partition>` lists the clips that the partition's other systems are scored on.
         split: split that is scored.
 
-    Returns:
-        An item per head, with the manifests that the network was trained with.
-
     Raises:
         FileNotFoundError: a partition has no manifests.
         ValueError: two trainings for one scored system, or clips other than those of the partition.
@@ -57,12 +54,6 @@ def _check_name(head: FinishedTraining, other: FinishedTraining | None, run: Pat
 
 def check_same_clips(data: Path, other: Path, split: str, label: str) -> None:
     """Check that two manifest folders have the same clips and classes; clips without a class are not scored.
-
-    Args:
-        data: manifest folder.
-        other: manifest folder of the partition that the system will be compared in.
-        split: split that is scored.
-        label: label stream; both folders have it.
 
     Raises:
         FileNotFoundError: a folder lacks the split or the stream.

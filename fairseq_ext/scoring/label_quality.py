@@ -45,15 +45,7 @@ class Checked:
 
 
 def pair(utterances: Sequence[Utterance], labels: Mapping[str, ClipLabel]) -> Checked:
-    """Pair transcripts and labels of the same clips.
-
-    Args:
-        utterances: utterances with transcripts.
-        labels: labels by id of the clip; clips without one are left out.
-
-    Returns:
-        The pairs, sorted by id.
-    """
+    """Pair the transcripts and labels of the same clips, sorted by id; clips without either are left out."""
     both = sorted((u for u in utterances if u.id in labels and u.transcript), key=lambda u: u.id)
     return Checked(tuple(both), tuple(labels[u.id] for u in both))
 
@@ -127,12 +119,7 @@ def _digest(found: Checked, cfg: Mapping[str, Any]) -> str:
 
 
 def word_error_rate(found: Checked, language: str, ids: Container[str]) -> dict[str, float] | None:
-    """Compute the word error rate of some of the labels, with an interval over clips.
-
-    Args:
-        found: transcripts and labels.
-        language: code of `text.normalize`, applied to both.
-        ids: ids of the clips that count.
+    """Compute the word error rate of the labels of some clips, with an interval over clips.
 
     Returns:
         `n`, `value`, `low`, `high`; None where no clip counts or no reference has a word.

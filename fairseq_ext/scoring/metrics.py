@@ -30,15 +30,7 @@ INTERVALS_OVER = ("recordings", "speakers")
 
 
 def confusion_matrix(targets: Ints, predictions: Ints, num_classes: int) -> Ints:
-    """Count how often each class was predicted as each other.
-
-    Args:
-        targets: true class per utterance, (N,).
-        predictions: predicted class per utterance, (N,).
-        num_classes: C.
-
-    Returns:
-        Counts, (C, C): rows are true classes, columns predicted ones.
+    """Count how often each class was predicted as each other, (C, C): rows are true classes, columns predicted ones.
 
     Raises:
         ValueError: the lengths differ, or a class lies outside 0..C-1.
@@ -62,14 +54,7 @@ def confusion_matrix(targets: Ints, predictions: Ints, num_classes: int) -> Ints
 
 
 def overall_scores(confusion: Ints) -> dict[str, float]:
-    """Compute accuracy and the macro averages.
-
-    Args:
-        confusion: counts, (C, C), not all 0.
-
-    Returns:
-        `accuracy`, `macro_precision`, `macro_recall` and `macro_f1`.
-    """
+    """Compute `accuracy`, `macro_precision`, `macro_recall` and `macro_f1` of counts, (C, C), not all 0."""
     present = confusion.sum(axis=1) > 0
     hits, true, predicted = (
         counts[present] for counts in (confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0))
@@ -133,15 +118,7 @@ def with_intervals(
 
 
 def per_class(confusion: Ints, labels: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Compute precision, recall, F1 and count of each class.
-
-    Args:
-        confusion: counts, (C, C).
-        labels: C names.
-
-    Returns:
-        label -> {precision, recall, f1, n}.
-    """
+    """Compute `precision`, `recall`, `f1` and count `n` of each class."""
     sklearn = import_optional("sklearn.metrics")
     targets, predictions = np.indices(confusion.shape).reshape(2, -1)  # each cell is an example with a weight
     columns = sklearn.precision_recall_fscore_support(
@@ -156,17 +133,7 @@ def per_class(confusion: Ints, labels: Sequence[str]) -> dict[str, dict[str, flo
 def per_group(
     targets: Ints, predictions: Ints, groups: Sequence[str], num_classes: int
 ) -> dict[str, dict[str, float]]:
-    """Compute accuracy and macro-F1 of each group of utterances, such as each speaker's.
-
-    Args:
-        targets: true class, (N,).
-        predictions: predicted class, (N,).
-        groups: N names.
-        num_classes: C.
-
-    Returns:
-        group -> {accuracy, macro_f1, n}, in alphabetical order.
-    """
+    """Compute `accuracy`, `macro_f1` and count `n` of each group of utterances, such as each speaker's, in order."""
     names = np.asarray(groups)
     result: dict[str, dict[str, float]] = {}
     for group in sorted(set(groups)):
@@ -186,14 +153,6 @@ def score(
     seed: int = 0,
 ) -> Mapping[str, Any]:
     """Compute all scores of metrics.json.
-
-    Args:
-        targets: true class, (N,).
-        predictions: predicted class, (N,).
-        speakers: N names.
-        labels: C names.
-        over: what the bootstrap resamples, one of `INTERVALS_OVER`.
-        seed: seed of the bootstrap.
 
     Returns:
         `n`, `metrics` (with intervals), `intervals_over`, `per_class`, `per_speaker`, `confusion`, `labels`.

@@ -173,7 +173,7 @@ def label_efficiency(results: Results) -> Table | None:
 
 
 def leaky_partitions(results: Results) -> dict[str, str]:
-    """Return the scored controls with shared speakers -> the sound partition or family beside each; see `about.leaky`."""
+    """Return the scored controls with shared speakers -> the sound partition or family beside each (`about.leaky`)."""
     heads = [head for head in headlines(results) if head != LEAKY]
     sound = LEFT_OUT if summaries(results, LEFT_OUT) else heads[0] if heads else PUBLISHED
     listed: Mapping[str, str] = results["about"].get("leaky", {LEAKY: sound})

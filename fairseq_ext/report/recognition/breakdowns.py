@@ -149,7 +149,7 @@ def _columns(results: Results, points: list[tuple[float, str]]) -> list[str]:
 
 
 def comparison(results: Results, first: str, second: str) -> Table | None:
-    """Make the table of two systems side by side, with the interval of their difference; None without a shared partition."""
+    """Make the table of two systems side by side with the interval of their difference; None where none has both."""
     found = compare(results, first, second)
     if not found:
         return None

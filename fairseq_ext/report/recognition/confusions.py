@@ -27,7 +27,7 @@ def confusions(
 
 
 def confusion_tables(references: Sequence[str], hypotheses: Sequence[str]) -> list[Table]:
-    """Make the tables of the most frequent errors of words and of characters in normalised texts; none without errors."""
+    """Make the tables of the most frequent errors of words and of characters in normalised texts; none if no errors."""
     units = {"words": words, "characters": characters}
     made = (_table(name, confusions(references, hypotheses, split)) for name, split in units.items())
     return [table for table in made if table.rows]
