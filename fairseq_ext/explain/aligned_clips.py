@@ -150,14 +150,7 @@ def _aligned(
 def _align_words(
     recognizer: Recognizer, log_probs: Tensor, tokens: Sequence[int]
 ) -> tuple[list[AlignedWord], list[bool]]:
-    """Align the U tokens of a transcript to log probabilities, (1, T, V), and compare its words with greedy decoding.
-
-    Returns:
-        The words on their frames, and for each whether greedy decoding has it.
-
-    Raises:
-        ValueError: too many tokens for T frames.
-    """
+    """Return the words of U tokens on frames of (1, T, V), and for each whether greedy decoding has it in its place."""
     words = aligned_words(align(log_probs[0], tokens), recognizer.symbols)
     lengths = torch.tensor([log_probs.shape[1]])
     recognised = greedy(log_probs, lengths, recognizer.symbols)[0].text.split()

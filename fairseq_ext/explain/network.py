@@ -149,11 +149,7 @@ class Explained:
 
 
 def _score_gradient(scores: Tensor, leaf: Tensor, target: Target) -> Tensor:
-    """Differentiate scores (B,) of independent clips by their `leaf` (B, ...); the graph is kept for other scores.
-
-    Raises:
-        ValueError: the scores do not depend on the leaf.
-    """
+    """Differentiate scores (B,) of independent clips by their `leaf` (B, ...); the graph is kept for other scores."""
     gradient = None
     if scores.requires_grad:
         (gradient,) = torch.autograd.grad(scores.sum(), leaf, allow_unused=True, retain_graph=True)

@@ -206,13 +206,7 @@ def _randomise(
     clips: Sequence[Clip],
     maps: Mapping[str, Sequence[AttributionMap]],
 ) -> dict[str, Interval]:
-    """Compare maps of the middle word of each clip with those of randomised weights.
-
-    Args:
-        model: module whose weights are shuffled.
-        networks: method -> network with the method's layer.
-        clips: first clips of the split that `maps` belong to.
-        maps: method -> maps of all words with the trained weights.
+    """Compare maps of the middle word of each of the first clips with those of randomised weights.
 
     Returns:
         Method -> mean rank correlation with an interval over clips; without integrated gradients, which may be

@@ -127,11 +127,7 @@ def _explain_system(
     times: Sequence[Path],
     options: Options,
 ) -> Game:
-    """Play the game of a recogniser and write its files.
-
-    Raises:
-        ValueError: the splits have no usable recordings, or the layer would be chosen on the scored split.
-    """
+    """Play the game of a recogniser and write its files."""
     if options.split == options.dev_split:
         raise ValueError(
             f"{training.data}/{options.split}: the layer cannot be chosen on the split that is scored; name a "

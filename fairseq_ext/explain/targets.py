@@ -34,9 +34,7 @@ class TokenTarget:
     probability is almost 0, with a random sign, where a network is certain. A softmax hides what all logits of a
     frame have in common, so the mean over the frame is subtracted.
 
-    Attributes:
-        name: name of the target, such as `à` or `bon`.
-        spans: span of each token, from `decoding.alignment.align`.
+    `spans` has each token's, from `decoding.alignment.align`.
     """
 
     name: str
@@ -64,9 +62,7 @@ class TokenTarget:
 class TranscriptTarget:
     """The log probability of a whole transcript over all alignments: minus the CTC loss.
 
-    Attributes:
-        name: name of the target, such as the text.
-        tokens: U symbol indices without blanks.
+    `tokens` are U symbol indices without blanks.
     """
 
     name: str
@@ -91,12 +87,7 @@ class TranscriptTarget:
 
 @dataclass(frozen=True, slots=True)
 class ClassTarget:
-    """The logit of a class of an utterance classifier.
-
-    Attributes:
-        name: name of the class.
-        index: index of the class.
-    """
+    """The logit of a class of an utterance classifier."""
 
     name: str
     index: int

@@ -23,13 +23,7 @@ OF_COMMON_VOICE = "SYNTHETIC_times.tsv"
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word with its start and end.
-
-    Attributes:
-        word: spelling in the transcript.
-        start_s: start, s.
-        end_s: end, s.
-    """
+    """A word, spelled as in the transcript, with its start and end."""
 
     word: str
     start_s: float
