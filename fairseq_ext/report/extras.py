@@ -7,12 +7,12 @@ results.json, RESULTS.md and the page. A picture is a PNG with a JSON file of th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..scoring.scored_system import read_json
 from .partitions import Results
 from .pieces import Picture, Piece
 from .result_type import Section
@@ -40,15 +40,7 @@ def read_tables(run: Path) -> list[dict[str, Any]]:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error}); run the tool that wrote it again") from error
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"{path}: expected an object with a title, found {content!r:.60}; see fairseq_ext/report/extras.py"
-        )
-    return content
+    return read_json(path, "run the tool that wrote it again; see fairseq_ext/report/extras.py")
 
 
 def _checked(content: Mapping[str, Any], path: Path) -> dict[str, Any]:

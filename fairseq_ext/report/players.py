@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..file_errors import FileError
 from ..line_index import AudioEntry
-from ..media.audio import AudioError, load
+from ..media.audio import load
 from .pieces import data_uri
 
 # ISO/IEC 11172-3 and 13818-3, and MPEG-2.5, which browsers play too.
@@ -55,7 +56,7 @@ def player(
     }
     try:
         waveform = load(entry.path, sample_rate_hz=sample_rate_hz, **place)
-    except (AudioError, OSError):
+    except FileError:
         return "recording not readable"
     content, media_type = (compressed if compress else wav)(waveform, sample_rate_hz)
     uri = data_uri(content, media_type)

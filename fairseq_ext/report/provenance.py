@@ -35,13 +35,13 @@ def origins(results: Results) -> list[str]:
     seeds = sorted({s["seed"] for s in systems})
     commits = sorted({short_commit(s["commit"]) for s in systems})
     devices = sorted({s.get("device", "unknown") for s in systems})
-    mixed = [s for s in results["summary"] if len(s["config_hashes"]) > 1]
+    mixed = [s for s in (*results["summary"], *results.get("pooled", [])) if len(s["config_hashes"]) > 1]
     return [
         f"Data: {results['data']}. Scored systems: {len(systems)}. Seeds: {', '.join(map(str, seeds))}.",
         f"Commit: {', '.join(commits)}. Device: {', '.join(devices)}.",
         *(
-            f"Warning: the seeds of {s['system']} ({s['partition']}) were trained with different settings "
-            f"({', '.join(s['config_hashes'])})."
+            f"Warning: the {'seeds and folds' if 'folds' in s else 'seeds'} of {s['system']} ({s['partition']}) were "
+            f"trained with different settings ({', '.join(s['config_hashes'])})."
             for s in mixed
         ),
     ]

@@ -16,6 +16,15 @@ from .tables import Table
 System = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Fold:
+    """A system scored on one fold, with the folder of its scores and of the fold's manifests."""
+
+    system: System
+    scores: Path
+    manifests: Path
+
+
 def _nothing(_: Any) -> list[Any]:
     return []
 
@@ -61,7 +70,7 @@ class ResultType:
         main_tables: results -> those of them that the terminal shows.
         sections: sections of the page.
         tiles: run -> figures on top of the page.
-        pool: folders of a system's folds, of one seed -> scores of all their predictions together, under the keys of
+        pool: folds of a system, of one seed -> scores of all their predictions together, under the keys of
             metrics.json, or None where they are no folds. None = results of this type are not pooled.
     """
 
@@ -73,4 +82,4 @@ class ResultType:
     main_tables: Callable[[Results], Sequence[Table]] = _nothing
     sections: Sequence[Section] = ()
     tiles: Callable[[Run], Sequence[Tile]] = _nothing
-    pool: Callable[[Sequence[Path]], dict[str, Any] | None] | None = None
+    pool: Callable[[Sequence[Fold]], dict[str, Any] | None] | None = None

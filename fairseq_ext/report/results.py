@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..manifest import atomic_write
-from ..scoring.scored_system import COMMON, result_type_of, scores_folder
+from ..scoring.scored_system import COMMON, read_json, result_type_of, scores_folder
 from ..scoring.seeds import mean_of
 from . import extras
 from .earlier_formats import FORMAT, upgrade, with_current_keys
@@ -40,12 +40,7 @@ def read_systems(run: Path) -> list[dict[str, Any]]:
 
 
 def _read_system(path: Path) -> dict[str, Any]:
-    try:
-        system = with_current_keys(json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path}: not a JSON object ({error}); delete it and score the system again"
-        ) from error
+    system = with_current_keys(read_json(path))
     if result_type_of(system) not in RESULT_TYPES:
         raise ValueError(
             f"{path}: expected a result type (kind) among {list(RESULT_TYPES)}, found {system['kind']!r}; update the "
@@ -96,7 +91,13 @@ def _pooled(run: Path, systems: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     found = list(pooled_systems(run, systems))
     folds = {(system["partition"], system["system"]): partitions for partitions, system in found}
     summary = summarise(system for _, system in found)
-    return [{**s, "folds": folds[s["partition"], s["system"]]} for s in summary]
+    hashes: dict[tuple[str, str], set[str]] = {}
+    for system in systems:
+        hashes.setdefault((system["partition"], system["system"]), set()).add(system["config_hash"])
+    for s in summary:
+        s["folds"] = folds[s["partition"], s["system"]]
+        s["config_hashes"] = sorted(set[str]().union(*(hashes[p, s["system"]] for p in s["folds"])))
+    return summary
 
 
 def collect(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def read_results(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: the file has an unknown format.
     """
-    results = upgrade(json.loads(Path(path).read_text(encoding="utf-8")))
+    results = upgrade(read_json(path, "rerun fairseq-ext report page"))
     if results.get("format") != FORMAT:
         raise ValueError(
             f"{path}: expected format {FORMAT}, found {results.get('format')}; rerun fairseq-ext report page"

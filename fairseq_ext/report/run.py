@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..scoring.embeddings import PROJECTIONS
-from ..scoring.scored_system import CLASSIFICATION, scores_folder
+from ..scoring.scored_system import CLASSIFICATION, read_json, scores_folder
 from .partitions import detailed_system, headline_summaries, headlines
 
 
 def sample_rate_hz(folder: Path) -> int:
     """Read the rate at which the manifests of a scored system count samples, Hz, from its training's configuration."""
-    return int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["task"]["sample_rate_hz"])
+    return int(read_json(folder / "config.json")["task"]["sample_rate_hz"])
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ RESULTS.md prints tables as Markdown, report.html as HTML. Scores are fractions 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 NOTHING = "–"
+# More columns do not fit on a page; results.json holds all.
+MAX_FOLDS = 12
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,20 @@ def seconds(value: float | None) -> str:
 def number(value: float | None) -> str:
     """Print a whole number, such as `93,546`; None when it is not known."""
     return NOTHING if value is None else f"{value:,.0f}"
+
+
+def shown_folds(scores: Mapping[str, Mapping[str, float]]) -> tuple[list[str], str]:
+    """Return the folds of system -> fold -> score that get a column, and what a note says where they are too many."""
+    folds = sorted({fold for of_system in scores.values() for fold in of_system})
+    if len(folds) <= MAX_FOLDS:
+        return folds, ""
+    return [], f" Of {len(folds)} columns only the worst is shown; results.json holds all."
+
+
+def fold_cells(scores: Mapping[str, float], worst: str, shown: Iterable[str]) -> tuple[str, ...]:
+    """Print the worst fold of a system with its score, and the scores of those that get a column."""
+    columns = (percent(scores[fold]) if fold in scores else NOTHING for fold in shown)
+    return f"{worst} {percent(scores[worst])}", *columns
 
 
 def slug(partition: str) -> str:

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ..file_errors import FileError
 from ..line_index import AudioEntry, AudioIndex
 from ..manifest import read_labels, read_manifest
-from ..media.audio import AudioError, load
+from ..media.audio import load
 from ..optional import import_optional
 
 if TYPE_CHECKING:
@@ -167,18 +168,13 @@ def read_waveforms(
     """
     for i in batch:
         entry = entries[i]
+        span = {"start_sample": entry.start_sample, "num_samples": entry.num_samples}
         try:
-            yield (
-                i,
-                load(
-                    entry.path,
-                    sample_rate_hz=sample_rate_hz,
-                    start_sample=entry.start_sample,
-                    num_samples=entry.num_samples,
-                ),
-            )
-        except (AudioError, OSError) as error:
+            waveform = load(entry.path, sample_rate_hz=sample_rate_hz, **span)
+        except FileError as error:
             failures.append((i, str(error)))
+        else:
+            yield i, waveform
 
 
 def padded(waveforms: Sequence[NDArray[np.float32]], device: str = "cpu") -> dict[str, torch.Tensor]:

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
+from ..file_errors import FileError
 from ..manifest import atomic_path, atomic_write, read_manifest
-from ..media.audio import AudioError, load
+from ..media.audio import load
 from . import classification, embeddings, metrics, provenance
 from .embeddings import Extracted, Split
 from .predictions import Predictions, class_numbers, write_embeddings, write_predictions
@@ -193,7 +194,7 @@ def _write_spectrograms(path: Path, trained: TrainedModel, data: Path, split: st
     span = {"start_sample": entry.start_sample, "num_samples": entry.num_samples}
     try:
         waveform = load(entry.path, sample_rate_hz=trained.sample_rate_hz, **span)
-    except (AudioError, OSError):
+    except FileError:
         return  # a picture less; the scores do not depend on it
     settings = provenance.augment_settings(trained.cfg)
     views = spectrograms(front_end.cpu(), waveform, trained.sample_rate_hz, settings)

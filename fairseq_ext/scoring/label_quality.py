@@ -20,7 +20,7 @@ from ..text.normalize import normalize
 from ..text.scoring import count_all, error_rate_interval, words
 from .recognition.scores import score_recognition
 from .recognition.transcripts import Transcripts, file_name, write_transcripts
-from .scored_system import RECOGNITION, ScoredSystem, write_json
+from .scored_system import RECOGNITION, ScoredSystem, is_scored, read_json, write_json
 
 DECODER = "auto"
 SAMPLE_RATE_HZ = 16000
@@ -106,8 +106,7 @@ def score_labels(
 
 def _scored(out: Path) -> dict[str, Any] | None:
     """Return the contents of an earlier metrics.json."""
-    path = out / "metrics.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return read_json(out / "metrics.json") if is_scored(out) else None
 
 
 def _digest(found: Checked, cfg: Mapping[str, Any]) -> str:

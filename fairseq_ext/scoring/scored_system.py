@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..file_errors import reading
 from ..manifest import atomic_write
 from . import provenance
 
@@ -87,6 +88,19 @@ def of_result_type(items: Iterable[Mapping[str, Any]], result_type: str) -> list
 def is_scored(folder: Path) -> bool:
     """Return whether the folder of a system's files holds metrics.json."""
     return (folder / "metrics.json").is_file()
+
+
+def read_json(path: Path, advice: str = "delete it and score the system again") -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        FileError: it cannot be read, or holds something else; the message ends in the advice.
+    """
+    with reading(path, "a JSON object", advice=advice):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"found {type(content).__name__}")
+        return content
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -29,11 +29,9 @@ from ..partitions import (
     summaries,
     system_title,
 )
-from ..tables import NOTHING, Table, interval, percent, slug, spread
+from ..tables import NOTHING, Table, fold_cells, interval, percent, shown_folds, slug, spread
 
 LEAKY_LABEL = "leaky control: not a result"
-# More columns do not fit on a page; results.json holds all.
-MAX_FOLDS = 12
 METRIC_NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
 
 
@@ -109,21 +107,17 @@ def selection(results: Results) -> Table | None:
 def _fold_table(results: Results, family: str, key: str, title: str, note: str) -> Table:
     systems = in_order(results, [s["system"] for s in summaries(results, family)])
     f1 = {name: fold_scores(results, family, name) for name in systems}
-    folds = sorted({fold for scores in f1.values() for fold in scores})
-    if len(folds) > MAX_FOLDS:
-        note += f" Of {len(folds)} columns only the worst is shown; results.json holds all."
-    shown = folds if len(folds) <= MAX_FOLDS else []
+    shown, left_out = shown_folds(f1)
     worst_name = "Worst speaker" if family == INNER or tests_one_speaker(results, family) else "Worst fold"
     lines = []
     for name, scores in f1.items():
         worst = min(scores, key=lambda fold: scores[fold])
         by_seed = _by_seed(results, name, family, "macro_f1")
-        cells = [percent(scores[fold]) if fold in scores else NOTHING for fold in shown]
         accuracy = _spread_by_seed(_by_seed(results, name, family, "accuracy"))
         start = [system_title(results, name), str(len(by_seed)), _spread_by_seed(by_seed)]
-        lines.append((*start, f"{worst} {percent(scores[worst])}", *cells, accuracy))
+        lines.append((*start, *fold_cells(scores, worst, shown), accuracy))
     header = ("System", "Seeds", "Mean macro-F1 %", worst_name, *shown, "Mean accuracy %")
-    return Table(key, title, header, tuple(lines), note)
+    return Table(key, title, header, tuple(lines), note + left_out)
 
 
 def label_partitions(results: Results) -> dict[int, str]:

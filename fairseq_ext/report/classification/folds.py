@@ -10,6 +10,7 @@ import numpy as np
 
 from ...scoring import metrics
 from ...scoring.predictions import Predictions, read_predictions
+from ..result_type import Fold
 
 PREDICTIONS = "predictions.tsv"
 
@@ -36,11 +37,12 @@ def read_folds(folders: Iterable[Path]) -> Predictions:
     )
 
 
-def pool(folders: Sequence[Path]) -> dict[str, Any] | None:
+def pool(folds: Sequence[Fold]) -> dict[str, Any] | None:
     """Score the predictions of all folds together, with intervals over speakers, as `metrics.score` does.
 
     None where predictions are missing, or two folds test the same utterance and are no folds.
     """
+    folders = [fold.scores for fold in folds]
     if not all((folder / PREDICTIONS).is_file() for folder in folders):
         return None
     found = read_folds(folders)

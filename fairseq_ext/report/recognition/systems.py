@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...scoring.scored_system import RECOGNITION, of_result_type
-from ..partitions import Results, Summary, detailed_system, headlines, summaries
+from ..partitions import Results, Summary, detailed_system, headline_summaries, headlines
+from ..result_type import System
 from ..tables import NOTHING, number, spread
 
 DECODER_TITLES = {"greedy": "greedy", "beam": "beam", "lm": "with LM"}
@@ -23,9 +24,37 @@ def decoders(found: Sequence[Summary]) -> list[str]:
     return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
+def recognised(results: Results) -> list[Summary]:
+    """Return the summaries of recognisers: pooled folds as one, and what is no fold of them."""
+    pooled = of_result_type(results.get("pooled", []), RECOGNITION)
+    folds = {(s["system"], fold) for s in pooled for fold in s["folds"]}
+    every = of_result_type(results["summary"], RECOGNITION)
+    return [*pooled, *(s for s in every if (s["system"], s["partition"]) not in folds)]
+
+
+def tested(results: Results, summary: Summary) -> dict[int, list[System]]:
+    """Return what was scored behind a summary: seed -> contents of metrics.json, of each fold where they are pooled."""
+    partitions = summary.get("folds", [summary["partition"]])
+    found: dict[int, list[System]] = {seed: [] for seed in summary["seeds"]}
+    for s in of_result_type(results["systems"], RECOGNITION):
+        if s["system"] == summary["system"] and s["partition"] in partitions and s["seed"] in found:
+            found[s["seed"]].append(s)
+    return found
+
+
+def speaker_sums(systems: Iterable[System], decoder: str) -> dict[str, list[int]]:
+    """Add up the numbers of `scores.SPEAKER_COLUMNS` of each speaker."""
+    sums: dict[str, list[int]] = {}
+    for system in systems:
+        for speaker, numbers in system["decoders"][decoder]["per_speaker"].items():
+            before = sums.get(speaker, [0] * len(numbers))
+            sums[speaker] = [a + b for a, b in zip(before, numbers, strict=True)]
+    return sums
+
+
 def shown_partitions(results: Results) -> list[str]:
     """Return the recognised partitions that come first: those of the recipe's headline, else all."""
-    every = dict.fromkeys(s["partition"] for s in of_result_type(results["summary"], RECOGNITION))
+    every = dict.fromkeys(s["partition"] for s in recognised(results))
     return headlines(results, RECOGNITION) or list(every)
 
 
@@ -35,7 +64,7 @@ def detailed(results: Results) -> Summary | None:
     if not partitions:
         return None
     name = detailed_system(results, partitions[0], RECOGNITION)
-    return next(s for s in summaries(results, partitions[0], RECOGNITION) if s["system"] == name)
+    return next(s for s in headline_summaries(results, partitions[0], RECOGNITION) if s["system"] == name)
 
 
 def metric_of(summary: Summary, decoder: str, metric: str) -> Mapping[str, float] | None:

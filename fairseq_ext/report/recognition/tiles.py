@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..partitions import system_title
+from ..partitions import partition_title, system_title
 from ..result_type import Tile
 from ..run import Run
 from ..tables import interval, percent
@@ -16,6 +16,7 @@ def tiles(run: Run) -> list[Tile]:
         return []
     title = system_title(run.results, summary["system"])
     whom = " on unseen speakers" if summary["num_shared_speakers"] == 0 else ""
+    whom += f" ({partition_title(run.results, summary['partition'])})" if "folds" in summary else ""
     made = []
     for name in systems.decoders([summary]):
         found = summary["decoders"][name]
