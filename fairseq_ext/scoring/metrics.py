@@ -7,20 +7,19 @@ class that is never predicted has precision 0. Both are what scikit-learn comput
 targets>, zero_division=0`.
 
 The macro averages are computed here, from confusion matrices, because the bootstrap needs 1000 of them: that takes
-0.3 s per system, and 6 s with a call of scikit-learn for each. A test compares both.
+0.1 s per system, and 6 s with a call of scikit-learn for each. A test compares both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..optional import import_optional
-from ..text.scoring import bootstrap_interval
+from ..text.scoring import bootstrap_intervals
 
 Ints = NDArray[np.int64]
 
@@ -55,9 +54,10 @@ def confusion_matrix(targets: Ints, predictions: Ints, num_classes: int) -> Ints
 
 def overall_scores(confusion: Ints) -> dict[str, float]:
     """Compute `accuracy`, `macro_precision`, `macro_recall` and `macro_f1` of counts, (C, C), not all 0."""
-    present = confusion.sum(axis=1) > 0
+    sizes = confusion.sum(axis=1)
+    present = sizes > 0
     hits, true, predicted = (
-        counts[present] for counts in (confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0))
+        counts[present] for counts in (confusion.diagonal(), sizes, confusion.sum(axis=0))
     )
     return {
         "accuracy": float(hits.sum() / true.sum()),
@@ -101,20 +101,18 @@ def with_intervals(
     confusion_matrix(targets, predictions, num_classes)  # refuses what cannot be scored
     cells = np.asarray(targets) * num_classes + np.asarray(predictions)
 
-    @cache  # each of the four metrics sees the same resamples; bytes, since arrays cannot be keys
-    def scores_of(counts: bytes) -> dict[str, float]:
-        return overall_scores(np.frombuffer(counts, np.int64).reshape(num_classes, num_classes))
+    def statistics(rows: NDArray[np.int64]) -> list[float]:
+        counts = np.bincount(cells[rows], minlength=num_classes**2)
+        scores = overall_scores(counts.reshape(num_classes, num_classes))
+        return [scores[metric] for metric in METRICS]
 
-    def statistic(metric: str, rows: NDArray[np.int64]) -> float:
-        return scores_of(np.bincount(cells[rows], minlength=num_classes**2).tobytes())[metric]
-
-    result = {}
-    for metric in METRICS:
-        found = bootstrap_interval(
-            partial(statistic, metric), len(cells), num_resamples=num_resamples, seed=seed, groups=speakers
-        )
-        result[metric] = {"value": found.value, "low": found.low, "high": found.high}
-    return result
+    found = bootstrap_intervals(
+        statistics, len(cells), num_resamples=num_resamples, seed=seed, groups=speakers
+    )
+    return {
+        metric: {"value": f.value, "low": f.low, "high": f.high}
+        for metric, f in zip(METRICS, found, strict=True)
+    }
 
 
 def per_class(confusion: Ints, labels: Sequence[str]) -> dict[str, dict[str, float]]:

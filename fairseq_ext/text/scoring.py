@@ -235,16 +235,43 @@ def bootstrap_interval(
     Raises:
         ValueError: no items, or a wrong number of groups.
     """
+
+    def statistics(items: NDArray[np.int64]) -> tuple[float]:
+        return (statistic(items),)
+
+    return bootstrap_intervals(
+        statistics,
+        num_items,
+        num_resamples=num_resamples,
+        seed=seed,
+        groups=groups,
+        confidence=confidence,
+    )[0]
+
+
+def bootstrap_intervals(
+    statistics: Callable[[NDArray[np.int64]], Sequence[float]],
+    num_items: int,
+    *,
+    num_resamples: int = 1000,
+    seed: int,
+    groups: Sequence[Hashable] | None = None,
+    confidence: float = 0.95,
+) -> list[Interval]:
+    """Compute `bootstrap_interval` of several statistics, which see the same resamples."""
     if num_items < 1:
         raise ValueError(f"1 item or more expected, found {num_items}; there is nothing to resample")
     if groups is not None and len(groups) != num_items:
         raise ValueError(f"{num_items} groups expected, found {len(groups)}; give the group of every item")
     rng = np.random.default_rng(seed)
     blocks = None if groups is None else _blocks(groups)
-    figures = np.array(
-        [statistic(_resample(rng, num_items, blocks)) for _ in range(num_resamples)], dtype=np.float64
-    )
-    value = float(statistic(np.arange(num_items)))
+    drawn = [statistics(_resample(rng, num_items, blocks)) for _ in range(num_resamples)]
+    values = statistics(np.arange(num_items))
+    columns = np.array(drawn, dtype=np.float64).T
+    return [_interval(float(v), column, confidence) for v, column in zip(values, columns, strict=True)]
+
+
+def _interval(value: float, figures: NDArray[np.float64], confidence: float) -> Interval:
     figures = figures[~np.isnan(figures)]
     if not len(figures):
         return Interval(value, float("nan"), float("nan"))
