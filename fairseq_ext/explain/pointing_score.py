@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..text.scoring import Interval, bootstrap_interval
+from ..text.scoring import Interval, bootstrap_intervals
 from .maps import AttributionMap
 
 Span = tuple[float, float]  # start and end, s
@@ -69,12 +69,13 @@ def pointing_game(
     hits = np.array([_peaks_in(m, where) for m, where in zip(maps, inside, strict=True)])
     mass = np.array([_share(m.positive, where) for m, where in zip(maps, inside, strict=True)])
 
-    def interval(figures: NDArray[np.float64]) -> Interval:
-        return bootstrap_interval(lambda i: float(figures[i].mean()), len(figures), seed=seed, groups=groups)
-
+    figures = np.stack([hits, mass])  # (2, N)
+    hit_rate, mass_inside = bootstrap_intervals(
+        lambda i: figures[:, i].mean(1).tolist(), len(maps), seed=seed, groups=groups
+    )
     return PointingScore(
-        hit_rate=interval(hits.astype(np.float64)),
-        mass_inside=interval(mass),
+        hit_rate=hit_rate,
+        mass_inside=mass_inside,
         chance=float(np.mean([where.mean() for where in inside])),
         tolerance_s=tolerance_s,
         num_cases=len(maps),

@@ -64,9 +64,9 @@ def _decoder(
     systems: Sequence[Mapping[str, Any]], name: str, texts: Transcripts, said: Mapping[str, Utterance]
 ) -> dict[str, Any]:
     known = [said.get(key) for key in texts.ids]
-    accents, genders = ([u and getattr(u, key) for u in known] for key in ("accent", "gender"))
-    who = (texts.speakers, accents, genders)
-    score = score_recognition(texts.references, texts.hypotheses, *who, systems[0]["language"])
+    accents, genders = [u and u.accent for u in known], [u and u.gender for u in known]
+    sides = (texts.references, texts.hypotheses)
+    score = score_recognition(*sides, texts.speakers, accents, genders, systems[0]["language"])
     if (
         None in known
     ):  # without its manifest nothing is known of an utterance, which is not the same as not stated
