@@ -22,8 +22,6 @@ class Picture:
     Attributes:
         png: the file, drawn at 1.5 pixels per pixel of the page.
         description: contents of the picture, for readers who cannot see it.
-        caption: text below the picture.
-        title: heading above the picture.
         is_wide: scroll sideways on narrow screens instead of shrinking.
     """
 
@@ -47,12 +45,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Block:
-    """A template of `report/templates` and what fills it.
-
-    Attributes:
-        template: file name without `.html.jinja`.
-        values: variables of the template; text is escaped there, pieces are shown with `show`.
-    """
+    """A template of `report/templates`, without `.html.jinja`, and its variables; `show` shows pieces in them."""
 
     template: str
     values: Mapping[str, Any]

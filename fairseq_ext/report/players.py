@@ -35,14 +35,12 @@ def player(
     compress: bool = False,
     max_bytes: int | None = None,
 ) -> Player | str:
-    """Read a recording for the page.
+    """Read a recording, or its first `max_s` seconds, for the page, as MP3 if `compress` is set.
 
     Args:
         entry: location of the recording, or None when the manifest does not list it.
         sample_rate_hz: sample rate of the embedded recording, Hz.
         name: id of the utterance.
-        max_s: longest part to embed, s.
-        compress: embed MP3 instead of WAV.
         max_bytes: longest address; None = any.
 
     Returns:

@@ -101,11 +101,9 @@ _FEW_EPOCHS = 5
 def learning_curves(
     logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], panels: Sequence[Panel] = LOSS_AND_ACCURACY
 ) -> Figure:
-    """Draw metrics over the updates, solid in training and dotted in validation.
+    """Draw metrics over the updates, solid in training and dotted in validation; those that no log holds are left out.
 
-    Args:
-        logs: system -> a log per training (one, or one per fold), as `provenance.read_log` returns it.
-        panels: metrics to draw, up to three in a row; those that no log holds are left out.
+    `logs` has a log per training (one, or one per fold) of each system, as `provenance.read_log` returns it.
     """
     every = [lines for trainings in logs.values() for lines in trainings]
     shown = [p for p in panels if any(_points(lines, side, p.metric) for lines in every for side in SIDES)]
@@ -179,12 +177,7 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str
 
 
 def scatter(panels: Mapping[str, NDArray[np.float32]], groups: Mapping[str, Sequence[str]]) -> Figure:
-    """Draw projections of embeddings, one row per projection and one column per colouring.
-
-    Args:
-        panels: projection -> positions, (N, 2).
-        groups: colouring, such as `class` or `speaker` -> N names.
-    """
+    """Draw projections (N, 2), a row each, coloured by the N names of each group, such as `class`, in columns."""
     pairs = {f"{p}, by {g}": (panels[p], groups[g]) for p in panels for g in groups}
     return clouds(pairs, columns=len(groups), each_legend=True)
 
@@ -195,13 +188,7 @@ def clouds(
     columns: int = 3,
     each_legend: bool = False,
 ) -> Figure:
-    """Draw clouds of points, a panel each.
-
-    Args:
-        panels: title -> positions, (N, 2), and N names that colour them.
-        columns: number of panels in a row.
-        each_legend: whether panels differ in their names, so that each needs a legend.
-    """
+    """Draw clouds of points (N, 2), coloured by N names, a panel each; `each_legend` where panels' names differ."""
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
     names = sorted({name for _, of_panel in panels.values() for name in of_panel})

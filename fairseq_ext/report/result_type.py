@@ -31,13 +31,7 @@ def _nothing(_: Any) -> list[Any]:
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the page.
-
-    Attributes:
-        key: short name, unique on the page.
-        title: heading.
-        make: run -> pieces; the page leaves out a section without any.
-    """
+    """One section of the page; `make` turns a run into pieces, and the page leaves out a section without any."""
 
     key: str
     title: str
@@ -46,12 +40,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure to take away, on top of the page.
-
-    Attributes:
-        figure: the figure, such as `92.1 %`.
-        text: name of the figure, with its conditions.
-    """
+    """A figure to take away, such as `92.1 %`, on top of the page, and its name with its conditions."""
 
     figure: str
     text: str

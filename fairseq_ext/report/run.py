@@ -19,13 +19,7 @@ def sample_rate_hz(folder: Path) -> int:
 
 @dataclass(frozen=True)
 class Run:
-    """What a section may read.
-
-    Attributes:
-        folder: run folder.
-        results: contents of results.json.
-        projections: projections of embeddings to draw.
-    """
+    """What a section may read: the folder, results.json, and which projections of embeddings to draw."""
 
     folder: Path
     results: Mapping[str, Any]

@@ -20,9 +20,6 @@ class Table:
 
     Attributes:
         key: short name, unique on the page.
-        title: heading.
-        header: column names.
-        rows: cells, as many in each row as columns.
         note: explanation below the table.
         is_control: True for figures that must not be taken for results.
     """
@@ -33,6 +30,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     is_control: bool = False
+
+
+def filled(tables: Iterable[Table | None]) -> list[Table]:
+    """Leave out the tables that nothing was scored for."""
+    return [table for table in tables if table]
 
 
 def percent(value: float) -> str:

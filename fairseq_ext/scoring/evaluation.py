@@ -84,14 +84,9 @@ def evaluate(
     """Score a trained classifier on a split, write the system's files, and return the contents of metrics.json.
 
     Args:
-        trained: the network.
-        system: name of the result.
-        out: folder to write to.
         data: manifest folder.
-        split: split to score.
         label: label stream; empty = the one that the network was trained on.
         train_log: fairseq's log, for the seconds that the training took.
-        device: torch device.
         over: what the bootstrap resamples, one of `metrics.INTERVALS_OVER`.
 
     Raises:
@@ -151,13 +146,9 @@ def write_system(
     """Write all files of a scored classifier or probe, metrics.json last; return the contents of that.
 
     Args:
-        out: folder to write to.
-        system: name of the result.
-        trained: the network.
         predictions: predictions of the utterances that could be read.
         utterances: utterances that the failures of `extracted` refer to.
         extracted: embeddings in the order of the predictions, and failures.
-        device: torch device the system was scored on.
         extra: further entries of metrics.json.
         over: what the bootstrap resamples, one of `metrics.INTERVALS_OVER`.
     """

@@ -20,11 +20,8 @@ def per_head(
 ) -> list[FinishedTraining]:
     """List each training once per head, with that head's label stream and results folder.
 
-    Args:
-        trainings: networks with several label streams.
-        heads: label stream -> partition of the scored system, such as `accent` -> `accent`.
-        run: run folder; `manifests/<partition>` lists the clips that the partition's other systems are scored on.
-        split: split that is scored.
+    `heads` maps label streams to partitions of the scored systems, such as `accent` to `accent`. The run's
+    `manifests/<partition>` lists the clips that the partition's other systems are scored on.
 
     Raises:
         FileNotFoundError: a partition has no manifests.

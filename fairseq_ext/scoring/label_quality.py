@@ -60,13 +60,7 @@ def score_labels(
 ) -> dict[str, Any] | None:
     """Score the labels of a split with human transcripts and write the system's files.
 
-    Args:
-        system: name of the result; its partition is the language.
-        out: folder to write to.
-        manifest: manifest folder.
-        split: split to score, such as `valid`.
-        labels: labels by id of the clip.
-        settings: settings of labeller and filters, for config.json.
+    `labels` are by id of the clip, `settings` those of labeller and filters, for config.json.
 
     Returns:
         The contents of metrics.json; None where no transcribed clip was labelled.

@@ -117,19 +117,11 @@ def linear_probe(
     num_classes: int,
     leaky_control: bool = False,
 ) -> Probe:
-    """Fit a standardised logistic regression and predict the classes of the test utterances.
+    """Fit a standardised logistic regression on (N_train, D) and predict the classes of the test utterances, (N, D).
 
     Nothing of the test speakers is used: the scaling is that of the training embeddings without their speakers'
-    offsets (`without_offsets`), and the penalty is chosen by leaving out one training speaker at a time.
-
-    Args:
-        train_embedding: (N_train, D).
-        train_targets: (N_train,).
-        train_speakers: N_train names.
-        test_embedding: (N, D).
-        test_speakers: N names.
-        num_classes: C; classes absent from the training set score minus infinity.
-        leaky_control: allow the same speakers in both; the result is marked as a control.
+    offsets (`without_offsets`), and the penalty is chosen by leaving out one training speaker at a time. Classes absent
+    from the training set score minus infinity. With `leaky_control` speakers may be in both; the result is marked.
 
     Raises:
         ValueError: a speaker is in both, or the training has fewer than two classes.

@@ -76,19 +76,11 @@ def with_intervals(
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """Compute the overall scores with their percentile bootstrap intervals.
+    """Compute the overall scores of N utterances with their percentile bootstrap intervals.
 
     The interval shows how much the score would vary with other recordings of the same speakers or, when whole speakers
-    are resampled, with other speakers. It does not cover other training seeds.
-
-    Args:
-        targets: true class, (N,).
-        predictions: predicted class, (N,).
-        num_classes: C.
-        speakers: N names, to resample speakers with all their recordings; None = resample recordings, for a test
-            set of too few speakers.
-        num_resamples: number of bootstrap resamples.
-        seed: seed of the resampling.
+    are resampled, with other speakers. It does not cover other training seeds. `speakers` are resampled with all their
+    recordings; None resamples recordings, for a test set of too few speakers.
 
     Returns:
         Per metric `value`, `low` and `high` (95 % interval), as fractions.

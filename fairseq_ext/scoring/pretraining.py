@@ -53,10 +53,7 @@ def gather_all(
 ) -> Iterator[str]:
     """Write the results of pre-trainings one after another; what is already written is skipped.
 
-    Args:
-        trainings: the pre-trainings.
-        read_checkpoint: path -> entries of the checkpoint, `cfg` and `model` among them.
-        force: write again what is already written.
+    `read_checkpoint` returns the entries of a checkpoint, `cfg` and `model` among them.
 
     Yields:
         A line about each, for the terminal.

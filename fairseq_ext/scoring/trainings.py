@@ -44,11 +44,8 @@ def finished_trainings(
 ) -> list[FinishedTraining]:
     """Find the finished trainings of a run, in alphabetical order.
 
-    Args:
-        run: run folder, with `train/<partition>/<system>/seed<k>/` and `manifests/<partition>/`.
-        data: origin of the recordings.
-        command: command line, written to the results.
-        partitions: patterns of partition names, such as `labels/*`.
+    They are in `train/<partition>/<system>/seed<k>/`, their manifests in `manifests/<partition>/`; `partitions` are
+    patterns, such as `labels/*`.
     """
     train = run / "train"
     found = []

@@ -6,7 +6,7 @@ The functions take the results of a run; a table is None where nothing was recog
 from __future__ import annotations
 
 from ..partitions import Results, Summary, bare_title, in_order, partition_title, system_title
-from ..tables import NOTHING, Table, interval, number, percent, slug, spread
+from ..tables import NOTHING, Table, filled, interval, number, percent, slug, spread
 from .comparison import Comparison, compare, pairs
 from .systems import (
     decoder_title,
@@ -14,6 +14,7 @@ from .systems import (
     detailed,
     metric_of,
     minutes_text,
+    rate_columns,
     recognised,
     speaker_sums,
     spread_of,
@@ -35,10 +36,7 @@ def per_group(results: Results, group: str) -> Table | None:
     if s is None or len(next(iter(s["decoders"].values()))[group]) < 2:
         return None
     names = decoders([s])
-    header = [GROUPS[group].capitalize(), "Utterances", "Speakers", "Words"]
-    for name in names:
-        header += [f"WER %, {decoder_title(name)}", "95 % interval"]
-    header += [f"CER %, {decoder_title(name)}" for name in names]
+    header = (GROUPS[group].capitalize(), "Utterances", "Speakers", "Words", *rate_columns(names))
     groups = s["decoders"][names[0]][group]
     lines = []
     for item, of_group in groups.items():
@@ -56,7 +54,7 @@ def per_group(results: Results, group: str) -> Table | None:
         else "Intervals resample speakers."
     )
     heading = f"WER by {GROUPS[group]}: {_whose(results, s)}"
-    return Table(f"group-{GROUPS[group]}", heading, tuple(header), tuple(lines), note)
+    return Table(f"group-{GROUPS[group]}", heading, header, tuple(lines), note)
 
 
 def per_speaker(results: Results) -> Table | None:
@@ -93,9 +91,8 @@ def _whose(results: Results, summary: Summary) -> str:
 def families(results: Results) -> dict[str, list[tuple[float, str]]]:
     """Group partitions with one test set that differ in how much labelled speech was trained on.
 
-    Returns:
-        Partition with the most labels -> (minutes of labelled speech, partition) by rising minutes, itself the last;
-        partitions without others are left out.
+    Returns partition with the most labels -> (minutes of labelled speech, partition) by rising minutes, itself the
+    last; partitions without others are left out.
     """
     found: dict[str, dict[str, float]] = {}
     for s in recognised(results):
@@ -177,5 +174,4 @@ def _comparison_line(results: Results, c: Comparison) -> tuple[str, ...]:
 
 def comparisons(results: Results) -> list[Table]:
     """Make the tables of the recipe's comparisons."""
-    made = (comparison(results, *pair) for pair in pairs(results))
-    return [table for table in made if table]
+    return filled(comparison(results, *pair) for pair in pairs(results))

@@ -23,13 +23,8 @@ class Comparison:
     """The first system against the second, over the seeds that both have.
 
     Attributes:
-        partition: partition of both.
-        decoder: decoder of both.
-        first: name of a system.
-        second: name of a system.
         wers: word error rates of both, mean over the seeds, as fractions.
         interval: 95 % interval of the first minus the second, as fractions; None with too few speakers.
-        seeds: seeds that both have.
         num_better: number of seeds for which the first has fewer errors.
         updates: numbers of updates that each was trained for; several where seeds differ.
     """

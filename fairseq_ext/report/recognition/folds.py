@@ -64,7 +64,7 @@ def _decoder(
     systems: Sequence[Mapping[str, Any]], name: str, texts: Transcripts, said: Mapping[str, Utterance]
 ) -> dict[str, Any]:
     known = [said.get(key) for key in texts.ids]
-    accents, genders = [u and u.accent for u in known], [u and u.gender for u in known]
+    accents, genders = ([u.accent if u else None for u in known], [u.gender if u else None for u in known])
     sides = (texts.references, texts.hypotheses)
     score = score_recognition(*sides, texts.speakers, accents, genders, systems[0]["language"])
     if (

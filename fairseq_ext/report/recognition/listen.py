@@ -36,13 +36,9 @@ class Transcribed:
     """The detailed recogniser's transcripts with both sides normalised, as they were scored.
 
     Attributes:
-        title: title of the system.
-        decoder: decoder that made them.
         system: contents of metrics.json, of the first fold where they are pooled.
         folders: partition that was recognised -> folder of the scored system; several for folds.
-        transcripts: texts as written and as recognised.
-        references: N normalised texts.
-        hypotheses: N normalised texts.
+        transcripts: texts as written and as recognised; `references` and `hypotheses` are normalised.
         counts: word errors of each utterance.
     """
 

@@ -52,6 +52,13 @@ def speaker_sums(systems: Iterable[System], decoder: str) -> dict[str, list[int]
     return sums
 
 
+def rate_columns(names: Iterable[str]) -> list[str]:
+    """Return the names of the columns of WER with its interval, and of CER, of some decoders."""
+    titles = [decoder_title(name) for name in names]
+    wer = [column for title in titles for column in (f"WER %, {title}", "95 % interval")]
+    return [*wer, *(f"CER %, {title}" for title in titles)]
+
+
 def shown_partitions(results: Results) -> list[str]:
     """Return the recognised partitions that come first: those of the recipe's headline, else all."""
     every = dict.fromkeys(s["partition"] for s in recognised(results))

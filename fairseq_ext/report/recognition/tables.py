@@ -17,13 +17,14 @@ from ..partitions import (
     summaries,
     system_title,
 )
-from ..tables import NOTHING, Table, fold_cells, interval, percent, seconds, shown_folds, slug
+from ..tables import NOTHING, Table, filled, fold_cells, interval, percent, seconds, shown_folds, slug
 from .breakdowns import GROUPS, comparisons, families, label_efficiency, per_group, per_speaker
 from .systems import (
     decoder_title,
     decoders,
     metric_of,
     minutes_text,
+    rate_columns,
     recognised,
     shown_partitions,
     spread_of,
@@ -50,10 +51,7 @@ def rates(results: Results, partition: str) -> Table:
     """Make the table of error rates, a line per system."""
     found = headline_summaries(results, partition, RECOGNITION)
     names = decoders(found)
-    header = ["System", "Seeds"]
-    for name in names:
-        header += [f"WER %, {decoder_title(name)}", "95 % interval"]
-    header += [f"CER %, {decoder_title(name)}" for name in names]
+    header = ["System", "Seeds", *rate_columns(names)]
     # A labeller that was downloaded has neither.
     is_trained = any(s["num_updates"] or s["train_s"] is not None for s in found)
     header += ["Updates", "Training s"] if is_trained else []
@@ -187,7 +185,6 @@ def other_rates(results: Results) -> list[Table]:
 
 def all_tables(results: Results) -> list[Table]:
     """Make every table of recognisers."""
-    made = [*(per_group(results, group) for group in GROUPS), per_speaker(results)]
-    groups = [table for table in made if table]
+    groups = filled([*(per_group(results, group) for group in GROUPS), per_speaker(results)])
     details = [decoding(results, partition) for partition in shown_partitions(results)]
     return [*main_tables(results), *groups, *details, *other_rates(results)]
