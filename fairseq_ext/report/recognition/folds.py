@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..result_type import Fold
 def read_folds(folders: Iterable[Path], decoder: str) -> Transcripts:
     """Read the transcripts of several folds as those of one test set."""
     folds = [read_transcripts(folder / file_name(decoder)) for folder in folders]
-    columns = ("ids", "speakers", "references", "hypotheses")
+    columns = [column.name for column in fields(Transcripts)]
     return Transcripts(*(tuple(chain.from_iterable(getattr(f, name) for f in folds)) for name in columns))
 
 
@@ -33,7 +34,7 @@ def pool(folds: Sequence[Fold]) -> dict[str, Any] | None:
         if all(name in s["decoders"] for s in systems)
         and all((fold.scores / file_name(name)).is_file() for fold in folds)
     ]
-    if not names or len({s["language"] for s in systems}) > 1:
+    if not names or len({(s["language"], str(s.get("spelling"))) for s in systems}) > 1:
         return None
     found = {name: read_folds([fold.scores for fold in folds], name) for name in names}
     if any(len(set(texts.ids)) < len(texts.ids) for texts in found.values()):
@@ -67,9 +68,8 @@ def _decoder(
     accents, genders = ([u.accent if u else None for u in known], [u.gender if u else None for u in known])
     sides = (texts.references, texts.hypotheses)
     score = score_recognition(*sides, texts.speakers, accents, genders, systems[0]["language"])
-    if (
-        None in known
-    ):  # without its manifest nothing is known of an utterance, which is not the same as not stated
+    # Without its manifest nothing is known of an utterance, which is not the same as not stated.
+    if None in known:
         score |= {"per_accent": {}, "per_gender": {}}
     of_folds = [s["decoders"][name] for s in systems]
     seconds = _sum(
