@@ -1,6 +1,7 @@
 """Files as every stage writes and reads them: there whole or not at all; text in UTF-8 with "\\n" line ends."""
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 from .file_errors import reading, writing
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @contextmanager
@@ -86,6 +89,15 @@ def _decode_line(raw: bytes, path: str | os.PathLike[str], number: int) -> str:
     if number == 1 and line.startswith("\ufeff"):
         raise ValueError(f"{path}:1: there is a byte-order mark; run sed -i '1s/^\\xEF\\xBB\\xBF//'")
     return line.removesuffix("\n")
+
+
+def printable(text: str) -> str:
+    """Return a text that a terminal or a page shows and does not obey: control characters as escapes, such as `\\x1b`.
+
+    Line ends and tabs stay. Marks that reverse the direction of what follows, and bytes of names that are not UTF-8,
+    are escaped too.
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def split_row(line: str, num_columns: int, where: str) -> list[str]:

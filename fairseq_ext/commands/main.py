@@ -8,11 +8,12 @@ import pkgutil
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, TextIO, cast
 
 from .. import __version__
+from ..files import printable
 from ..optional import describe
 
 PROGRAM = "fairseq-ext"
@@ -157,15 +158,32 @@ def run_command(
     except EXPECTED as error:
         if show_traceback:
             raise
-        sys.exit(f"{prog}: {describe(error)}")
+        sys.exit(f"{prog}: {' '.join(printable(describe(error)).splitlines())}")
+
+
+class _EscapedOutput:
+    """An output in which control characters are escaped."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(printable(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextmanager
 def quiet_ends() -> Iterator[None]:
-    """End without a traceback when the user interrupts, or when the reader of standard output is gone."""
+    """End without a traceback when the user interrupts, or when the reader of standard output is gone.
+
+    What is printed meanwhile cannot steer the terminal: names and texts come from data.
+    """
     try:
         try:
-            yield
+            with redirect_stdout(cast(TextIO, _EscapedOutput(sys.stdout))):
+                yield
         finally:
             sys.stdout.flush()  # where a reader that is gone is noticed
     except KeyboardInterrupt:
