@@ -48,19 +48,11 @@ class Journal:
         self._synced_s = time.monotonic()
 
     def start(self, indices: Sequence[int]) -> None:
-        """Record which items are about to be worked on.
-
-        Args:
-            indices: indices of the items in the chunk.
-        """
+        """Record which items, by their indices in the chunk, are about to be worked on."""
         self._write(encode({"start": indices}))
 
     def outcome(self, index: int, outcome: Outcome) -> None:
-        """Append an outcome.
-
-        Args:
-            index: index of the item in the chunk.
-            outcome: outcome of the item; JSON must be able to hold its result.
+        """Append the outcome of the item with an index in the chunk.
 
         Raises:
             TypeError: for a result that JSON cannot hold; nothing is written.
@@ -134,15 +126,7 @@ def attempts(folder: Path) -> list[Path]:
 
 
 def recover(folder: Path, items: Sequence[Item]) -> Recovered:
-    """Read the journals of earlier attempts at a chunk, however these ended.
-
-    Args:
-        folder: folder of the journals of the chunk; it need not exist.
-        items: items of the chunk.
-
-    Returns:
-        Outcomes and deaths.
-    """
+    """Read the journals of earlier attempts at a chunk, however these ended; their folder need not exist."""
     found = Recovered()
     for path in attempts(folder):
         found.paths.append(path)

@@ -58,14 +58,7 @@ def this_process() -> Holder:
 
 
 def is_dead(text: str) -> bool:
-    """Return whether the holder of a lease was a process of this machine that has ended.
-
-    Args:
-        text: content of the lease; may be torn.
-
-    Returns:
-        False also where that is unknown.
-    """
+    """Return whether the holder that a lease names was a process of this machine that has ended; False if unknown."""
     machine, _, rest = text.partition("\n")
     pid, _, rest = rest.partition("\n")
     started, separator, _ = rest.partition("\n")
@@ -198,14 +191,7 @@ class Leases:
         return {chunk for chunk, number in newest if not self._is_stale(self._path(chunk, number))}
 
     def claim(self, chunk: int) -> Lease | None:
-        """Try to lease a chunk that is free or whose lease is stale.
-
-        Args:
-            chunk: index of the chunk.
-
-        Returns:
-            The lease; None when another worker has it.
-        """
+        """Lease a chunk that is free or whose lease is stale; None when another worker has it."""
         newest = self._newest.get(chunk)
         if newest is not None and not self._is_stale(self._path(chunk, newest)):
             return None

@@ -44,7 +44,7 @@ class Plan:
 
     @property
     def num_chunks(self) -> int:
-        """Number of chunks."""
+        """Return the number of chunks."""
         return -(-self.num_items // self.chunk_size)
 
     @property
@@ -57,17 +57,7 @@ class Plan:
         return min(self.chunk_size, self.num_items - chunk * self.chunk_size)
 
     def items(self, chunk: int) -> list[Item]:
-        """Read the items of a chunk.
-
-        Args:
-            chunk: index of the chunk.
-
-        Returns:
-            Its items.
-
-        Raises:
-            ValueError: when the plan is damaged.
-        """
+        """Read the items of a chunk; raise ValueError when the plan is damaged."""
         path = self.work / "items.jsonl"
         lines = enumerate(self.lines(chunk), 1)
         return [to_item(line, path, chunk * self.chunk_size + number) for number, line in lines]
@@ -93,12 +83,8 @@ def to_item(line: bytes, path: Path, number: int) -> Item:
     """Decode the line of an item.
 
     Args:
-        line: as `to_line` writes it.
         path: file of the line, for the message.
         number: line number, for the message.
-
-    Returns:
-        The item.
 
     Raises:
         ValueError: for a damaged line.
@@ -115,17 +101,7 @@ def work_folder(folder: Path, token: str) -> Path:
 
 
 def open_plan(folder: str | os.PathLike[str]) -> Plan:
-    """Open the plan of a run.
-
-    Args:
-        folder: folder of the run.
-
-    Returns:
-        The plan.
-
-    Raises:
-        ValueError: when there is none.
-    """
+    """Open the plan of a run; raise ValueError when there is none, FileError when it is damaged."""
     found = list(plans(Path(folder)))
     if not found:
         raise ValueError(f"{Path(folder) / PLAN}: no such plan; start the run first")

@@ -35,13 +35,9 @@ def make_plan(
     The items are streamed; their ids are held to find two of one name (about 0.15 GB per million).
 
     Args:
-        folder: folder of the run.
         items: items of the run, always in the same order.
         settings: settings that the outcomes depend on, as JSON can hold them.
         batch_size: a chunk has a multiple of this number of items.
-
-    Returns:
-        The plan.
 
     Raises:
         ValueError: for ids that cannot be used, and for items or settings other than the plan's.
@@ -65,15 +61,6 @@ def draft_plan(
     root: Path, items: Iterable[Item], settings: Mapping[str, Any], batch_size: int
 ) -> Iterator[Plan]:
     """Write a draft of a plan; unless the block publishes it, it is removed.
-
-    Args:
-        root: folder of the run.
-        items: items of the run.
-        settings: settings, as JSON can hold them.
-        batch_size: a chunk has a multiple of this number of items.
-
-    Yields:
-        The plan.
 
     Raises:
         ValueError: for ids and settings that cannot be used.
@@ -177,18 +164,7 @@ def _chunk_size(num_items: int, batch_size: int) -> int:
 
 
 def check_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
-    """Check that a plan has these settings.
-
-    Args:
-        plan: existing plan.
-        settings: settings of this call.
-
-    Returns:
-        The plan.
-
-    Raises:
-        ValueError: naming the first setting that differs.
-    """
+    """Return the plan; raise ValueError, naming the first setting that differs, unless it has these settings."""
     change = first_difference(plan.settings, settings)
     if change is not None:
         raise ValueError(f"{plan.folder}: the settings differ from those of its plan: {change}; {_ADVICE}")
@@ -196,14 +172,11 @@ def check_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
 
 
 def first_difference(planned: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
-    """Return the first difference between settings, or between the data of items.
+    """Return the first key that differs between settings, or the data of items, and both values; None if equal.
 
     Args:
         planned: values of the plan, as read from JSON.
         found: values of this call.
-
-    Returns:
-        The first key that differs and both values, for a message; None when all are equal.
     """
     before, now = (_flat(json.loads(json.dumps(dict(values)))) for values in (planned, found))
     for key in sorted(before.keys() | now.keys()):

@@ -19,8 +19,6 @@ class ProgressReader:
     """A reader of the counts of outcomes that reads only what is new.
 
     Args:
-        plan: plan of the run.
-        chunks: chunks to count.
         sized: whether to read the sizes of the items too, for the time left.
     """
 
@@ -79,13 +77,7 @@ class ProgressReader:
 
 
 class ProgressBar:
-    """A progress bar over the items of a run.
-
-    Args:
-        plan: plan of the run.
-        chunks: chunks to count.
-        shown: whether to show it.
-    """
+    """A progress bar over the items of some chunks of a run."""
 
     def __init__(self, plan: Plan, chunks: Set[int], *, shown: bool = True) -> None:
         from tqdm import tqdm

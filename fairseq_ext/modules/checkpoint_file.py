@@ -13,13 +13,7 @@ from ..torch_files import archive_fault, reason_of
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of fairseq without running code that it may hold.
-
-    Args:
-        path: checkpoint file.
-
-    Returns:
-        Its entries.
+    """Read the entries of a checkpoint of fairseq without running code that it may hold.
 
     Raises:
         FileNotFoundError: no such file.
@@ -51,28 +45,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def checkpoint_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
-    """Return the weights of a loaded fairseq checkpoint, the averaged (EMA) ones when there are any.
-
-    Args:
-        checkpoint: result of `read_checkpoint`.
-
-    Returns:
-        The state dict.
-    """
+    """Return the state dict of a loaded fairseq checkpoint, the averaged (EMA) weights when there are any."""
     averaged = (checkpoint.get("extra_state") or {}).get("ema")
     weights: Mapping[str, Tensor] = averaged or checkpoint["model"]
     return weights
 
 
 def describe(checkpoint: Mapping[str, Any]) -> str:
-    """Describe what a checkpoint holds, for the message to a user who needs another one.
-
-    Args:
-        checkpoint: result of `read_checkpoint`.
-
-    Returns:
-        A phrase: a classifier and its label, or the model by its name.
-    """
+    """Describe what a checkpoint holds in a phrase, for a message: a classifier and its label, or the model by its name."""
     cfg = checkpoint.get("cfg") or checkpoint.get("args") or {}
     cfg = vars(cfg) if isinstance(cfg, argparse.Namespace) else cfg
     model = cfg["model"] if isinstance(cfg.get("model"), Mapping) else cfg

@@ -108,28 +108,15 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     add("--seeds", type=int, default=1, help="seeds 1 to this one (default: %(default)s)")
     add("--size", default="", help="name of a size (default: the settings of conf/*.yaml)")
     add("--smoke", action="store_true", help="take the size smoke")
-    add(
-        "--experiments",
-        default="",
-        metavar="A,B,...",
-        help="what to train (default: the choice of plan.yaml)",
-    )
+    add("--experiments", default="", metavar="A,B,...", help="what to train (default: that of plan.yaml)")
     add("--labels", default="", metavar="A,B,...", help="partitions with labels, or patterns of them")
     add("--pretrained", default="", metavar="FILE", help="checkpoint that replaces pre-training")
-    add(
-        "--start",
-        action="append",
-        default=[],
-        metavar="NAME=FROM",
-        help="a further checkpoint, or run folder",
-    )
-    add("--set", action="append", default=[], metavar="CONFIG.KEY=V", help="a key of a configuration")
+    several: dict[str, Any] = {"action": "append", "default": []}
+    add("--start", **several, metavar="NAME=FROM", help="a further checkpoint, or run folder")
+    add("--set", **several, metavar="CONFIG.KEY=V", help="a key of a configuration")
 
 
 def choice_of(args: argparse.Namespace) -> Choice:
     """Return the options that `add_choice` added."""
-    given: dict[str, Any] = {}
-    for option in fields(Choice):
-        value = getattr(args, option.name)
-        given[option.name] = tuple(value) if isinstance(value, list) else value
-    return Choice(**given)
+    given = {option.name: getattr(args, option.name) for option in fields(Choice)}
+    return Choice(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})

@@ -109,17 +109,7 @@ def _entry(content: Any, where: str) -> Entry:
 
 
 def read_plan(recipe: Path) -> Plan:
-    """Read the plan.yaml of a recipe.
-
-    Args:
-        recipe: folder of the recipe.
-
-    Returns:
-        The plan.
-
-    Raises:
-        ValueError: it is no YAML, or has a key that nothing reads.
-    """
+    """Read the plan.yaml of a recipe; raise ValueError if it is no YAML, or has a key that nothing reads."""
     path = recipe / "plan.yaml"
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

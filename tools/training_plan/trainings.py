@@ -42,19 +42,10 @@ class Training:
 
 
 def stage_trainings(plan: Plan, stage: str, choice: Choice, run: Path) -> list[Training]:
-    """List what a stage trains.
-
-    Args:
-        plan: the plan of the recipe.
-        stage: name of the stage, a key of `trainings`.
-        choice: options of run.sh.
-        run: run folder, with the manifests.
-
-    Returns:
-        The trainings, by seed, then as the plan lists them.
+    """List what a stage trains, by seed, then as the plan lists it.
 
     Raises:
-        ValueError: there is no such stage, or --labels names a partition that the run lacks.
+        ValueError: there is no such stage, or --labels names a partition that the run folder lacks.
     """
     if stage not in plan.trainings:
         raise ValueError(
