@@ -1,14 +1,12 @@
 #!/usr/bin/env python3
 """Expand recipes/NAME/plan.yaml, what a recipe trains, by the options that its run.sh was given.
 
-training_plan/plan_yaml.py documents its keys.
-
-  tools/plan.py RECIPE RUN check              stop at the first option that makes no sense
-  tools/plan.py RECIPE RUN starts             stop where --start names a run without the checkpoint
-  tools/plan.py RECIPE RUN trainings STAGE    what STAGE trains, a line each; stops where a start is missing
-  tools/plan.py RECIPE RUN partitions STAGE   its partitions, a line each; --system and --seed choose among them
-  tools/plan.py RECIPE RUN tool NAME          options of a tool for this size, a line each
-  tools/plan.py RECIPE RUN choice             what decides about the content of a run folder, in one line
+tools/plan.py RECIPE RUN check              stop at the first option that makes no sense
+tools/plan.py RECIPE RUN starts             stop where --start names a run without the checkpoint
+tools/plan.py RECIPE RUN trainings STAGE    what STAGE trains, a line each; stops where a start is missing
+tools/plan.py RECIPE RUN partitions STAGE   its partitions, a line each; --system and --seed choose among them
+tools/plan.py RECIPE RUN tool NAME          options of a tool for this size, a line each
+tools/plan.py RECIPE RUN choice             what decides about the content of a run folder, in one line
 """
 
 import argparse
@@ -16,16 +14,18 @@ import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
 
+from training_plan import plan_yaml
 from training_plan.choice import add_choice, check_choice, choice_of, in_one_line
 from training_plan.hydra_overrides import refuse_path
-from training_plan.plan_yaml import read_plan
 from training_plan.trainings import check_starts, one_of_each, stage_trainings, tool_options
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=plan_yaml.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_choice(parser)
     parser.add_argument(
@@ -39,7 +39,7 @@ def parse_args() -> argparse.Namespace:
 
 def lines(args: argparse.Namespace) -> Iterator[str]:
     """Yield what is to be printed."""
-    plan, choice = read_plan(args.recipe), choice_of(args)
+    plan, choice = plan_yaml.read_plan(args.recipe), choice_of(args)
     check_choice(plan, choice)
     refuse_path(args.run, "--out", is_data=True)
     if args.what == "tool":

@@ -14,6 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from ..file_errors import writing
 from ..files import write_bytes
 from .items import Item
 from .plan import HEADER, NEXT, PLAN, Plan, open_plan, plans, to_item, to_line, work_folder
@@ -69,11 +70,13 @@ def draft_plan(
         json.dumps(settings)
     except TypeError as error:
         raise ValueError(f"{root}: the settings cannot be written as JSON: {error}; convert them") from error
-    root.mkdir(parents=True, exist_ok=True)
+    with writing(root):
+        root.mkdir(parents=True, exist_ok=True)
     token = secrets.token_hex(6)
     work = work_folder(root, token)
     try:
-        num_items, chunk_size = _write(work, items, batch_size)
+        with writing(work / "items.jsonl"):
+            num_items, chunk_size = _write(work, items, batch_size)
         yield Plan(root, token, num_items, chunk_size, settings)
     finally:
         if (root / PLAN).exists() and open_plan(root).token == token:

@@ -52,7 +52,7 @@ def checkpoint_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
 
 
 def describe(checkpoint: Mapping[str, Any]) -> str:
-    """Describe what a checkpoint holds in a phrase, for a message: a classifier and its label, or the model by its name."""
+    """Describe what a checkpoint holds, for a message: a classifier and its label, or the model by its name."""
     cfg = checkpoint.get("cfg") or checkpoint.get("args") or {}
     cfg = vars(cfg) if isinstance(cfg, argparse.Namespace) else cfg
     model = cfg["model"] if isinstance(cfg.get("model"), Mapping) else cfg

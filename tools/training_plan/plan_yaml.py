@@ -85,9 +85,7 @@ class Plan:
 def _build(cls: Any, content: Any, where: str, **given: Any) -> Any:
     """Make a dataclass of a mapping; raise ValueError for keys that it lacks, and where one is missing."""
     if not isinstance(content, dict):
-        raise ValueError(
-            f"{where}: expected keys with values, found {content!r}; tools/training_plan/plan_yaml.py lists them"
-        )
+        raise ValueError(f"{where}: expected keys with values, found {content!r}; see tools/plan.py --help")
     known = [f.name for f in fields(cls) if f.name not in given]
     if unknown := [str(key) for key in content if key not in known]:
         raise ValueError(f"{where}: unknown key {unknown[0]!r}; choose from {', '.join(known)}")
@@ -95,9 +93,7 @@ def _build(cls: Any, content: Any, where: str, **given: Any) -> Any:
     try:
         return cls(**given, **values)
     except TypeError as error:
-        raise ValueError(
-            f"{where}: {str(error).partition(') ')[2]}; tools/training_plan/plan_yaml.py lists them"
-        ) from error
+        raise ValueError(f"{where}: {str(error).partition(') ')[2]}; see tools/plan.py --help") from error
 
 
 def _entry(content: Any, where: str) -> Entry:

@@ -1,5 +1,6 @@
 """The files of a run: a damaged line costs its item only; a lease has one holder, and dead holders lose it."""
 
+import errno
 import os
 import random
 import subprocess
@@ -257,3 +258,16 @@ def test_a_damaged_plan_is_named(tmp_path: Path, name: str, content: bytes | Non
     assert str(caught.value).startswith(str(tmp_path))
     assert message in str(caught.value)
     assert content is None or str(caught.value).endswith("; delete the folder of the run and run again")
+
+
+def test_a_plan_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(FileError, match=r"items\.jsonl: the disk is full; free some space and run again"):
+        make_plan(tmp_path / "run", ITEMS, {}, 1)
+    assert not list((tmp_path / "run").iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match=r"file/run: a part of this path is a file, not a folder"):
+        make_plan(tmp_path / "file" / "run", ITEMS, {}, 1)
