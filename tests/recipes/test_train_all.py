@@ -13,7 +13,8 @@ import soundfile
 import yaml
 from preloaded import Preloaded
 
-from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
+from fairseq_ext.dictionary import write_dictionary
+from fairseq_ext.manifest import Utterance, write_manifest
 
 REPOSITORY = Path(__file__).parents[2]
 TrainAll = Callable[..., "subprocess.CompletedProcess[str]"]
