@@ -2,7 +2,7 @@
 # Anybody's data set of classes, from a folder per class or a table to a report. `run.sh --help` lists options.
 recipe=$(basename "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)")
 stages=(data manifests check train evaluate report)
-prepare=() # options of tools/prepare_classes.py
+prepare=() # options of fairseq-ext prepare classes
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 help_of[corpus]='DIR|synthetic            folder of the class folders (with --table: of its paths), or the built-in digits'

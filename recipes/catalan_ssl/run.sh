@@ -13,7 +13,7 @@ recipe_help() {
   --size NAME         base: the published sizes, for a GPU; demo: short trainings on less speech; others by overlays
                       conf/size/NAME.yaml, conf/{pretrain,finetune}_size/NAME.yaml, and plan.yaml
                                               (default: small, for CPU cores; --smoke has its own)
-  --pretrained FILE   fine-tune this checkpoint instead of pre-training one; tools/convert_checkpoint.py makes one
+  --pretrained FILE   fine-tune this checkpoint instead of pre-training one; fairseq-ext convert checkpoint makes one
                       from a Hugging Face folder
   --labels A,B,...    fine-tune on these amounts of transcribed speech, such as asr_10min; * stands for any
                                               (default: asr,asr_*; asr with --smoke, asr_10min with --size demo)

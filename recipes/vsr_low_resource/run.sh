@@ -21,10 +21,10 @@ recipe_help() {
   --model NAME|DIR    Whisper: a name to download, or a folder or file of faster-whisper, Hugging Face or OpenAI
                       (default: large-v2; for the synthetic corpus a tiny one, trained on the way)
   --cluster OPTIONS   where cropping and labelling run, as one argument: '--executor slurm --partition gpu --shards 8'
-                      (default: --jobs processes on this machine; see tools/prepare_mouth.py --help)
-  --crop OPTIONS      options for tools/prepare_mouth.py, as one argument: '--detect-every 4'
-  --decode OPTIONS    options for tools/auto_label.py, as one argument: '--beam 1 --device cuda'
-  --filters OPTIONS   options for tools/merge_labels.py, as one argument: '--min-avg-logprob -0.6'; nothing is decoded
+                      (default: --jobs processes on this machine; see fairseq-ext prepare mouth --help)
+  --crop OPTIONS      options for fairseq-ext prepare mouth, as one argument: '--detect-every 4'
+  --decode OPTIONS    options for fairseq-ext label auto, as one argument: '--beam 1 --device cuda'
+  --filters OPTIONS   options for fairseq-ext label merge, as one argument: '--min-avg-logprob -0.6'; nothing is decoded
                       again
   --update            process videos that were added, changed or removed since the last run; the others are kept
   --retry-rejected    try rejected videos whose files were fixed again, and failed ones
@@ -59,7 +59,7 @@ recipe_flag() {
   esac
 }
 
-# Settings of the videos only: tools/auto_label.py itself refuses another model or other languages.
+# Settings of the videos only: fairseq-ext label auto itself refuses another model or other languages.
 keep_settings() { keep_choice "corpus=$(realpath "$out/corpus.link") smoke=$smoke"; }
 
 stage_data() {
