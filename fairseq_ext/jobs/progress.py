@@ -107,5 +107,6 @@ class ProgressBar:
         return counts
 
     def close(self) -> None:
-        """Close the bar and leave its last state on the screen."""
+        """Leave the last state on the screen: what was committed while the counts were last read is in it, too."""
+        self.update()
         self._bar.close()

@@ -166,7 +166,6 @@ def _bar(plan: Plan, shard: Shard, execution: Execution) -> Iterator[Callable[[]
     try:
         yield on_poll
     finally:
-        bar.update()
         bar.close()
 
 

@@ -240,8 +240,8 @@ class Storm:
     def _tear(self, pid: int) -> None:
         """Truncate a journal: its end never reached the disk."""
         time.sleep(0.02)
-        for path in (self.folder / "run").glob(f"work-*/parts/*/{pid}-*"):
-            with suppress(OSError):
+        with suppress(OSError):  # folders are moved while they are listed
+            for path in list((self.folder / "run").glob(f"work-*/parts/*/{pid}-*")):
                 size = path.stat().st_size
                 os.truncate(path, max(0, size - self.generator.randrange(1, 60)))
                 self.num_torn += 1
