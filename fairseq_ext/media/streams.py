@@ -42,9 +42,7 @@ def jumps_back(time_s: float, last_s: float) -> bool:
 
 # Neither stream is used beyond the joint, which lies in different places of the file for picture and sound: the sound of
 # one recording would come under the picture of the other.
-JOINED = (
-    "several recordings one after the other in one file; join them with ffmpeg's concat demuxer, or copy each by itself"
-)
+JOINED = "several recordings one after the other in one file; join them with ffmpeg's concat demuxer, or copy each by itself"
 
 
 def holds_second_recording(path: str | os.PathLike[str], container: Any, last_byte: int) -> bool:
@@ -61,7 +59,9 @@ def holds_second_recording(path: str | os.PathLike[str], container: Any, last_by
     if name.startswith("mov"):
         return _count_boxes(Path(path), b"ftyp") > 1
     tail = container.size - last_byte
-    return name in {"asf", "flv"} and tail > container.size / 20 + 4096  # the index at the end of ASF is smaller
+    return (
+        name in {"asf", "flv"} and tail > container.size / 20 + 4096
+    )  # the index at the end of ASF is smaller
 
 
 def _count_boxes(path: Path, name: bytes) -> int:

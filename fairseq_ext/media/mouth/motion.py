@@ -23,7 +23,9 @@ _SIDE_PX = 64  # of the window; 48 px is a third less exact
 _EYES_IN_WINDOW_PX = 28.0  # distance of the outer corners of the eyes in it
 _MAX_SHRINK = 4.0
 _STRAIGHT_PX = 0.7  # in pixels of the crop: largest distance of the middle from a straight way
-_SAME_END_PX = 3.0  # in pixels of the crop: distance of the two measurements of the end beyond which both are in doubt
+_SAME_END_PX = (
+    3.0  # in pixels of the crop: distance of the two measurements of the end beyond which both are in doubt
+)
 
 
 def bend(
@@ -66,13 +68,16 @@ class _Window:
 
     def shift(self, picture: Picture, guess: Points) -> Points:
         """Return the shift of the window's content; `guess` may be off by a quarter of the window."""
-        found, _ = opencv().phaseCorrelate(self._first, self._cut(picture, guess), _fade())
+        found, _ = opencv().phaseCorrelate(self._first, self._cut(picture, guess))
         return guess + np.array(found) / self._scale
 
     def _cut(self, picture: Picture, shift: Points) -> NDArray[np.float32]:
         matrix = self._matrix.copy()
         matrix[:, 2] -= self._scale * shift
-        return warp(picture, matrix, (_SIDE_PX, _SIDE_PX), max_shrink=_MAX_SHRINK).astype(np.float32)
+        faded: NDArray[np.float32] = _fade() * warp(
+            picture, matrix, (_SIDE_PX, _SIDE_PX), max_shrink=_MAX_SHRINK
+        )
+        return faded  # OpenCV 5 fades its arguments in place where it is given the weights
 
 
 @cache

@@ -15,6 +15,7 @@ from .clip import Clip
 from .crops import Crops, FaceCrops, MouthCrops
 from .landmarker import Landmarker, import_models
 from .settings import MouthSettings
+from .speaker import SpeakerCrops
 from .table import ClipRow, write_clips_table
 from .warp import opencv
 from .writer import PARTIAL
@@ -77,10 +78,14 @@ def _rows(
     """Start each clip shortly before its segment; finish it when all of it has come."""
 
     def start(segment: Segment) -> Clip:
-        crops: Crops = (
-            MouthCrops() if settings.input == "mouth" else FaceCrops(landmarker, settings, segment.face_at)
-        )
-        return Clip(video.path, segment, out, settings, crops, reader)
+        return Clip(video.path, segment, out, settings, crops_of(segment), reader)
+
+    def crops_of(segment: Segment) -> Crops:
+        if settings.input == "mouth":
+            return MouthCrops()
+        if segment.face_at is not None:
+            return FaceCrops(landmarker, settings, segment.face_at)
+        return SpeakerCrops(partial(FaceCrops, landmarker, settings), settings)
 
     waiting = sorted(video.segments, key=lambda s: s.start_s or 0.0)
     spans = [(s.start_s or 0.0, float("inf") if s.end_s is None else s.end_s) for s in waiting]

@@ -124,6 +124,10 @@ class Smoother:
             self._unknown[-1].marks, self._unknown[-1].seen = marks, True
             self._settle(marks)
 
+    def before_first(self) -> list[Frame]:
+        """Return the frames that wait for the first detection of their scene, oldest first."""
+        return list(self._unknown) if self._last is None else []
+
     def waiting(self) -> Picture | None:
         """Return the picture of the last frame when its marks are unknown, else None."""
         return self._unknown[-1].picture if self._unknown else None
