@@ -1,5 +1,8 @@
-"""Which stream of a container is used, and how far its time stamps may jump: one rule for pictures and sound."""
+"""Which stream of a container is used, and how it shows that recordings were joined: one rule for pictures and sound."""
 
+import os
+import struct
+from pathlib import Path
 from typing import Any
 
 import av
@@ -37,16 +40,42 @@ def jumps_back(time_s: float, last_s: float) -> bool:
     return time_s < last_s - MAX_BACK_S
 
 
-def joined(last_s: float, time_s: float) -> str:
-    """Return what to say of a stream whose time stamps jump back.
+# Neither stream is used beyond the joint, which lies in different places of the file for picture and sound: the sound of
+# one recording would come under the picture of the other.
+JOINED = (
+    "several recordings one after the other in one file; join them with ffmpeg's concat demuxer, or copy each by itself"
+)
 
-    Neither stream is used beyond the jump: the joints of picture and sound lie in different places of the file, so that
-    the sound of one recording would come under the picture of the other.
+
+def holds_second_recording(path: str | os.PathLike[str], container: Any, last_byte: int) -> bool:
+    """Return whether a file that was read to its end holds another recording, which FFmpeg passes over.
+
+    The other containers tell by their time stamps (`jumps_back`).
+
+    Args:
+        path: path of the file.
+        container: the same, opened with PyAV.
+        last_byte: position of the last packet in the file.
     """
-    return (
-        f"its time stamps jump back from {last_s:.2f} to {time_s:.2f} s: several recordings one after the other; join "
-        "them with ffmpeg's concat demuxer, or copy each by itself"
-    )
+    name = container.format.name
+    if name.startswith("mov"):
+        return _count_boxes(Path(path), b"ftyp") > 1
+    tail = container.size - last_byte
+    return name in {"asf", "flv"} and tail > container.size / 20 + 4096  # the index at the end of ASF is smaller
+
+
+def _count_boxes(path: Path, name: bytes) -> int:
+    """Count boxes of the top level (ISO 14496-12, 4.2: size and name, 4 bytes each, big endian)."""
+    found, position, end = 0, 0, path.stat().st_size
+    with open(path, "rb") as file:
+        while position + 8 <= end:
+            file.seek(position)
+            size, box = struct.unpack(">I4s", file.read(8))
+            if size == 1:  # 64 bits follow
+                size = int.from_bytes(file.read(8), "big")
+            found += box == name
+            position = position + size if size >= 8 else end  # 0: to the end of the file
+    return found
 
 
 def _is_usable(stream: Any) -> bool:
