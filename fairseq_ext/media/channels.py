@@ -41,8 +41,9 @@ class Mixer:
             self._waiting.append(samples[:, :size])
             yield from self.finish()
             samples = samples[:, size:]
-        self._waiting.append(samples)
-        self._num_waiting += samples.shape[1]
+        if samples.size:
+            self._waiting.append(samples)
+            self._num_waiting += samples.shape[1]
 
     def finish(self) -> Iterator[NDArray[np.float32]]:
         """Yield the rest."""
