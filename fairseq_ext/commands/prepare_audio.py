@@ -1,10 +1,10 @@
 """Convert a folder of recordings of any format to 16-bit mono FLAC at one sample rate.
 
-A recording is told by its content where its suffix is not a usual one. Those that cannot be read are skipped, counted,
-and listed in OUT/problems.tsv; files that are no recordings in OUT/passed_over.tsv; what was chosen, filled in or changed
-(a track of several, one of two channels in opposite phase, silence where nothing was recorded, samples beyond full
-scale) in OUT/notes.tsv. Killed at any moment, the same
-command continues; run again later, it converts what was added or replaced and tries again what was skipped. With
+A recording is told by its content where its suffix is not a usual one. Those that cannot be read are skipped and listed
+in OUT/problems.tsv, files that are no recordings in OUT/passed_over.tsv. What was chosen, filled in or changed (a track
+of several, one of two channels in opposite phase, silence where nothing was recorded, samples beyond full scale) is in
+OUT/notes.tsv; the numbers of all are printed. Killed at any moment, the same command continues; run again later, it
+converts what was added or replaced and tries again what was skipped. With
 --shards and --shard-id several machines share the work; the last one to finish writes these tables.
 """
 

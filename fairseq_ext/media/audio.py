@@ -93,9 +93,9 @@ def load_with_notes(
 ) -> tuple[Samples, dict[str, Any]]:
     """Do as `load` does, and return too what was chosen, filled in or changed on the way.
 
-    The notes are `track` (which of several, and why), `opposite_phase_s` (where one channel was taken, since the channels
-    cancel each other out), `silence_s` (in which nothing was recorded, by the time stamps), `beyond_full_scale` (number of
-    samples) and `scaled_by`.
+    The notes are `track` (which of several, and why), `opposite_phase_s` (where one channel was taken, since the
+    channels cancel each other out), `silence_s` (in which nothing was recorded, by the time stamps),
+    `beyond_full_scale` (number of samples) and `scaled_by`.
     """
     if start_sample < 0 or (num_samples is not None and num_samples < 1):
         raise AudioError(
@@ -114,8 +114,8 @@ def load_with_notes(
         num_wrong = int(np.count_nonzero(~np.isfinite(native)))
         if num_wrong:
             raise AudioError(
-                f"{path}: its samples contain NaN or infinity ({num_wrong} of {len(native)}); convert it again or leave "
-                "it out"
+                f"{path}: its samples contain NaN or infinity ({num_wrong} of {len(native)}); convert it again or "
+                "leave it out"
             )
         scale = scale_of(path, reader)
         notes = dict(reader.notes)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-# Channels without relation leave a mean of their summed power / C**2. Half of that (-3 dB) takes a correlation of -0.5 of
-# two equal channels; microphones apart and wide stereo stay above -0.3, a swapped wire is at -0.8 to -1.
+# Channels without relation leave a mean of their summed power / C**2. Half of that (-3 dB) takes a correlation of -0.5
+# of two equal channels: a swapped wire is near -1, unrelated voices and wide stereo are near 0.
 _CANCELLED = 0.5
 _FIRST_UNLESS = 4.0  # the first channel, unless another one is more than this louder in power (6 dB)
 
@@ -37,7 +37,9 @@ class Mixer:
             self._position += samples.shape[1]
             yield samples[0]
             return
-        while (size := self._rate_hz - self._position % self._rate_hz - self._num_waiting) <= samples.shape[1]:
+        while (size := self._rate_hz - self._position % self._rate_hz - self._num_waiting) <= samples.shape[
+            1
+        ]:
             self._waiting.append(samples[:, :size])
             yield from self.finish()
             samples = samples[:, size:]

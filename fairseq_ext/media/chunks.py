@@ -1,7 +1,7 @@
-"""Walk the chunks of uncompressed files: how much audio they state, and how much there is.
+"""Walk the chunks of a file: how much audio it states, and how much there is.
 
-libsndfile and FFmpeg read what the header states, or what is there, whichever is less, and say nothing. Layouts: WAV, RF64
-and W64 (EBU Tech 3306, Sony), AIFF (Apple, 1989), CAF (Apple), AU (Sun), SPH (NIST).
+libsndfile and FFmpeg read what the header states, or what is there, whichever is less, and say nothing. Layouts: WAV,
+RF64 and W64 (EBU Tech 3306, Sony), AVI, AIFF (Apple, 1989), CAF (Apple), AU (Sun), SPH (NIST).
 """
 
 import re
@@ -64,6 +64,8 @@ def extent(file: BinaryIO) -> Extent | None:
     if head[:4] == b"NIST":
         return _sphere(file, head, total)
     layout = _LAYOUTS[head[:4]]
+    if head[8:12] == b"AVI ":
+        return _avi(file, total)
     if layout.first == 12 and head[8:12] not in _FORMS:
         return None
     return _chunked(file, layout, total)
@@ -125,12 +127,29 @@ def _rest(file: BinaryIO, position: int, total: int, layout: _Layout) -> bytes:
     return b"" if is_padding else rest
 
 
+def _avi(file: BinaryIO, total: int) -> Extent | None:
+    """Walk the parts of an AVI file: beyond 1 GiB others follow the first (OpenDML 1.02)."""
+    position = 0
+    while (found := _chunk(file, position, _RIFF)) and found[0] == b"RIFF":
+        if position and file.read(4) != b"AVIX":
+            break
+        if not found[2]:
+            return None  # of a recorder that could not write it
+        position = found[1] + found[2] + found[2] % 2
+    position -= position == total + 1  # padding
+    return Extent(position, total, _rest(file, position, total, _RIFF))
+
+
 def _sphere(file: BinaryIO, head: bytes, total: int) -> Extent | None:
     """Read the text header of NIST: lines `name -i value`, the second line its size."""
     fields = dict(re.findall(rb"^(\w+) -i (\d+)", head, re.MULTILINE))
     size = re.match(rb"NIST_1A\s+(\d+)", head)
     names = (b"sample_count", b"sample_n_bytes", b"channel_count")
-    if size is None or b"sample_coding -s" in head and b"shorten" in head or not fields.keys() >= set(names[:2]):
+    if (
+        size is None
+        or (b"sample_coding -s" in head and b"shorten" in head)
+        or not fields.keys() >= set(names[:2])
+    ):
         return None
     count, width, channels = (int(fields.get(name, b"1")) for name in names)
     return _behind(file, int(size[1]), count * width * channels, total)

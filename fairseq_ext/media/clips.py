@@ -13,6 +13,7 @@ from .media_files import Found, media_files
 
 log = logging.getLogger(__name__)
 
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of a video that becomes one clip.
@@ -86,7 +87,7 @@ def videos_in(
 
 
 def with_sound_beside(source: str | os.PathLike[str], video: VideoFile) -> VideoFile:
-    """Return a mouth crop with `audio` set when there is `X.wav` beside `X.mp4`, or `audio/X.wav` beside `video/X.mp4`."""
+    """Return a mouth crop with `audio` set if `X.wav` is beside `X.mp4`, or `audio/X.wav` beside `video/X.mp4`."""
     sound = Path(source, video.path).with_suffix(".wav")
     parts = sound.absolute().parts
     places = [i for i, part in enumerate(parts[:-1]) if part == "video"]

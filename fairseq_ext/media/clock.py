@@ -4,9 +4,9 @@ Sound is never dropped: where time stamps overlap, it follows what came before. 
 recording (`streams.jumps_back`), for pictures and sound alike.
 """
 
-# Sound further than this from its time stamp is moved to it. Stamps are rounded to milliseconds (Matroska, FLV, ASF) and
-# jitter by a packet at most: re-encoded by FFmpeg 8 into 12 containers, speech was off by 0 to 32 ms (TS: the stamp of a
-# packet of several frames). What a pause makes, recorders that stop and start, is longer; 60 ms is a vowel.
+# Sound further than this from its time stamp is moved to it. Stamps are rounded, to milliseconds in Matroska and FLV:
+# speech written by FFmpeg 8 into 25 containers was off by 2 ms at most. Recorders of streams stamp whole packets (20 to
+# 40 ms). A pause of recording is longer, and times of words stay right within a vowel.
 MAX_JITTER_S = 0.06
 _MAX_GAP_S = 3600.0  # a longer one is taken for damage
 

@@ -19,7 +19,22 @@ from .streams import LOCAL, choose_stream, holds_second_recording, jumps_back
 _PRE_ROLL = 16384
 # The containers that state a length. Of the others FFmpeg estimates one, from the bit rate at the start, or from the
 # last time stamp: raw AAC and AMR of uneven rate were off by factors of up to 20,000.
-_STATES_LENGTH = ("aiff", "ape", "asf", "avi", "caf", "flac", "flv", "matroska", "mov", "ogg", "tta", "w64", "wav", "wv")
+_STATES_LENGTH = (
+    "aiff",
+    "ape",
+    "asf",
+    "avi",
+    "caf",
+    "flac",
+    "flv",
+    "matroska",
+    "mov",
+    "ogg",
+    "tta",
+    "w64",
+    "wav",
+    "wv",
+)
 # FFmpeg's own decoders of AMR refuse frames of silence (discontinuous transmission).
 _OTHER_DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 

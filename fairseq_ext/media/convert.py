@@ -85,8 +85,9 @@ def convert_folder(
     """Convert every recording of a folder; `a/b.mp3` becomes `a/b.flac`.
 
     Three tables in `dest` name what is not simply converted: `problems.tsv` the recordings that cannot be used,
-    `passed_over.tsv` the files that are none (path, reason), and `notes.tsv` what was chosen, filled in or changed in
-    those that were converted. The same call again converts what is new, what has another size, what was skipped and what is gone from `dest`; it keeps the rest.
+    `passed_over.tsv` the files that are none (path, reason), and `notes.tsv` what was chosen, filled in or changed.
+    The same call again converts what is new, what has another size, what was skipped and what is gone from `dest`; it
+    keeps the rest.
 
     Args:
         source: folder of recordings; it is not changed.

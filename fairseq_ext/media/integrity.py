@@ -1,8 +1,8 @@
 """Compare the length that a file states with what is there, both ways, without decoding: cut off, or more behind it.
 
-Libraries read a truncated file, or the first of two recordings in one file, without an error. Every format that states a
-length is checked here: chunks (`chunks`), Ogg by its pages, FLAC by its markers; MP3 by its frames (`mp3`); what FFmpeg
-reads alone is checked where it is decoded (`containers`).
+Libraries read a truncated file, or the first of two recordings in one file, without an error. Here are chunks
+(`chunks`), the pages of Ogg, the markers of FLAC and AMR; MP3 is checked by its frames (`mp3`), what only FFmpeg reads
+where it is decoded (`containers`).
 """
 
 import mmap
@@ -16,7 +16,8 @@ from .streams import JOINED
 
 _OGG_HEADER = struct.Struct("<4sBBqIIIB")  # RFC 3533, section 6
 _OGG_FIRST_PAGE = b"OggS\x00\x02"  # of each stream
-_FLAC_START = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")  # marker, then STREAMINFO of 34 bytes
+# What files begin with: FLAC with its marker and STREAMINFO of 34 bytes.
+_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22", b"#!AMR\n", b"#!AMR-WB\n")
 _OPUS_RATE_HZ = 48000  # rate of its time stamps, whatever that of the recording (RFC 7845, section 4)
 
 
@@ -35,9 +36,12 @@ def states_length(path: str | os.PathLike[str]) -> bool:
         magic = file.read(4)
         if magic in chunks.MAGICS:
             return _check_chunks(path, chunks.extent(file))
-        if magic in {b"OggS", b"fLaC"}:
+        if magic in {b"OggS", b"fLaC", b"#!AM"}:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                (_check_ogg if magic == b"OggS" else _check_flac)(path, data)
+                if magic == b"OggS":
+                    _check_ogg(path, data)
+                elif max(data.rfind(start) for start in _STARTS) > 0:  # what is missing shows in decoding
+                    raise joined(path)
     return True
 
 
@@ -73,8 +77,8 @@ def _check_chunks(path: Path, found: chunks.Extent | None) -> bool:
         raise joined(path, f"it states {found.stated} bytes of audio, and another header follows: ")
     if found.rest:
         raise AudioError(
-            f"{path}: expected {found.stated} bytes of audio by its header, found {found.available}; where all of it is "
-            "one recording, write the header again (sox --ignore-length), or leave it out"
+            f"{path}: expected {found.stated} bytes of audio by its header, found {found.available}; where all of it "
+            "is one recording, write the header again (sox --ignore-length), or leave it out"
         )
     return True
 
@@ -102,12 +106,6 @@ def _ogg_seconds(head: bytes, time_stamp: int) -> float | None:
     if vorbis >= 0:
         return time_stamp / int(struct.unpack_from("<I", head, vorbis + 12)[0])
     return None
-
-
-def _check_flac(path: Path, data: mmap.mmap) -> None:
-    """Look for a second file; what is missing shows in decoding."""
-    if max(data.rfind(start) for start in _FLAC_START) > 0:
-        raise joined(path)
 
 
 def _cut_off(path: Path, expected: str, found: str) -> AudioError:

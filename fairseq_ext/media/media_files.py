@@ -19,7 +19,9 @@ _SOUND = frozenset({
     ".aac", ".aif", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp3", ".oga", ".ogg", ".opus", ".sph",
     ".wav", ".wma",
 })  # fmt: skip
-_PICTURES = frozenset({".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"})
+_PICTURES = frozenset(
+    {".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"}
+)
 SUFFIXES = _SOUND | _PICTURES
 _MAX_PACKETS = 100  # in which a recording has to show a frame
 _STILL = ("gif", "apng", "image2", "webp", "tty")  # formats that FFmpeg shows as videos, as `*_pipe`

@@ -1,10 +1,10 @@
 """Read MP3 and MP2 frame by frame: their length and where they break off are known before anything is decoded.
 
 Most encoders put an index ("Xing" or "Info") into a first, silent frame. Without it the length is stated nowhere, and
-libraries guess it from the bit rate of the first frame: wrongly, when the bit rate varies. libsndfile's decoder (mpg123)
-decodes in two thirds of the time of FFmpeg's (0.75 and 1.15 ms per second of audio at 48 kHz), but writes to standard
-error, and redirecting that would lose what other threads write. Layout of frames: ISO 11172-3, 2.4.1.3 and 2.4.2.3, and
-for the lower rates ISO 13818-3 and "MPEG 2.5".
+libraries guess it from the bit rate of the first frame: wrongly, when the bit rate varies. libsndfile's decoder
+(mpg123) takes two thirds of the time of FFmpeg's (0.75 and 1.15 ms per second of audio at 48 kHz), but writes to
+standard error, and redirecting that would lose what other threads write. Layout of frames: ISO 11172-3, 2.4.1.3 and
+2.4.2.3, and for the lower rates ISO 13818-3 and "MPEG 2.5".
 """
 
 import mmap
@@ -111,6 +111,9 @@ class Mp3Reader:
         walk = _walk(self._data, start)
         if walk.problem:
             raise broken_off(self._path, walk.problem)
+        if index is not None and len(walk.positions) < index.num_frames:
+            found = f"{len(walk.positions)} frames of {index.num_frames}"
+            raise broken_off(self._path, f"{found} that its first one states; it was cut off")
         self._frames = walk.positions[index is not None :]
         self._first = first
         self._delay = 0 if index is None else index.delay
@@ -202,6 +205,7 @@ class _Index:
     """What the first frame states; 0 for what it does not."""
 
     num_bytes: int
+    num_frames: int
     delay: int
     padding: int
 
@@ -215,14 +219,14 @@ def _index(data: Bytes, start: int) -> _Index | None:
         head = data[start + at : start + at + 160]
         if head[:4] not in {b"Xing", b"Info"} or len(head) < 16:
             continue
-        flags, _, num_bytes = struct.unpack(">III", head[4:16])
+        flags, num_frames, num_bytes = struct.unpack(">III", head[4:16])
         own = 8 + 4 * (flags & 1) + 2 * (flags & 2) + 25 * (flags & 4) + (flags & 8) // 2
         lame = head[own : own + 24]
         delay = padding = 0
         if len(lame) == 24 and lame[:4] in {b"LAME", b"Lavc", b"Lavf"}:
             both = int.from_bytes(lame[21:24], "big")
             delay, padding = (both >> 12) + _DECODER_DELAY, max(0, (both & 0xFFF) - _DECODER_DELAY)
-        return _Index(num_bytes if flags & 3 == 3 else 0, delay, padding)
+        return _Index(*((num_bytes, num_frames) if flags & 3 == 3 else (0, 0)), delay, padding)
     return None
 
 

@@ -1,8 +1,8 @@
 """Open audio files and read stretches of them at their own rate, with soundfile or, for other formats, PyAV.
 
-Shapes: `(S,)` float32, one channel (`channels`). Every reader gives the same samples for a stretch as for the whole file.
-Where a library's seek does not (libsndfile's Ogg, containers with coarse time stamps) the file is decoded from its start
-to the end of the stretch, at some 2 ms per second of audio.
+Shapes: `(S,)` float32, one channel (`channels`). Every reader gives the same samples for a stretch as for the whole
+file. Where a library's seek does not (libsndfile's Ogg, containers with coarse time stamps) the file is decoded from
+its start to the end of the stretch, at some 2 ms per second of audio.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Scale of samples that are stored as floating-point numbers: 1.0 is full scale, unless the whole file shows otherwise."""
+"""Scale of floating-point samples: 1.0 is full scale, unless the whole file shows otherwise."""
 
 import os
 from functools import lru_cache
@@ -16,7 +16,10 @@ _INTEGER_SCALES = (2.0**15, 2.0**23, 2.0**31)  # 16, 24 and 32 bits
 _MAX_OVER = 16.0  # 24 dB: what recorders with floating-point samples keep of a shout; a larger peak is damage
 
 
-_MAX_CLIPPED, _MAX_OVERSHOOT = 1e-3, 2.0  # share and peak of what a codec or a filter adds to sound at full scale
+_MAX_CLIPPED, _MAX_OVERSHOOT = (
+    1e-3,
+    2.0,
+)  # share and peak of what a codec or a filter adds to sound at full scale
 
 
 class Scale(NamedTuple):
@@ -58,8 +61,8 @@ def _to_full_scale(path: str | os.PathLike[str], peak: float, num_beyond: int, n
     if peak <= _MAX_OVER:
         return Scale(1 / max(1.0, peak), num_beyond)
     raise AudioError(
-        f"{path}: {num_beyond} of {num_samples} samples are beyond full scale, up to {peak:.3g} times, and the others are "
-        "not; convert it again or leave it out"
+        f"{path}: {num_beyond} of {num_samples} samples are beyond full scale, up to {peak:.3g} times, and the others "
+        "are not; convert it again or leave it out"
     )
 
 

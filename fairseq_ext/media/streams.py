@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 LOCAL = {"protocol_whitelist": "file"}  # options of FFmpeg: a playlist must not reach the network
-SILENCE = 1e-3  # peak of a silent track, full scale = 1: the noise of a muted input, dither and codecs stays below -60 dB
+SILENCE = 1e-3  # peak of a silent track, full scale = 1: dither, codecs and a muted input stay below -60 dB
 # Time stamps of one recording go back by a few frames at most (B-frames, rounding). Files joined with `cat` start again
 # near zero: shorter recordings than this are not told from damage.
 MAX_BACK_S = 0.5
@@ -64,9 +64,7 @@ def jumps_back(time_s: float, last_s: float) -> bool:
 
 # Neither stream is used beyond the joint, which lies in different places of the file for picture and sound: the sound of
 # one recording would come under the picture of the other.
-JOINED = (
-    "several recordings one after the other in one file; join them with ffmpeg's concat demuxer, or copy each by itself"
-)
+JOINED = "several recordings one after the other in one file; join them with ffmpeg's concat demuxer, or copy each by itself"
 
 
 def holds_second_recording(path: str | os.PathLike[str], container: Any, last_byte: int) -> bool:
@@ -83,7 +81,9 @@ def holds_second_recording(path: str | os.PathLike[str], container: Any, last_by
     if name.startswith("mov"):
         return _count_boxes(Path(path), b"ftyp") > 1
     tail = container.size - last_byte
-    return name in {"asf", "flv"} and tail > container.size / 20 + 4096  # the index at the end of ASF is smaller
+    return (
+        name in {"asf", "flv", "tta"} and tail > container.size / 20 + 4096
+    )  # the index at the end of ASF is smaller
 
 
 def _count_boxes(path: Path, name: bytes) -> int:

@@ -141,7 +141,9 @@ class MediaReader:
         return time_s
 
     def _joined(self, last_s: float, time_s: float) -> JoinedError:
-        return JoinedError(f"{self._path}: its time stamps jump back from {last_s:.2f} to {time_s:.2f} s: {JOINED}")
+        return JoinedError(
+            f"{self._path}: its time stamps jump back from {last_s:.2f} to {time_s:.2f} s: {JOINED}"
+        )
 
     def _packets(self, container: Any, streams: list[Any], skipper: Skipper) -> Iterator[Any]:
         """Yield the packets, also after one that cannot be read, and from the new position after a seek."""
