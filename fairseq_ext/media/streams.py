@@ -1,4 +1,4 @@
-"""Which stream of a container is used, and how it shows that recordings were joined: one rule for pictures and sound."""
+"""Which stream of a container is used, and how it shows joined recordings: one rule for pictures and sound."""
 
 import os
 import struct
@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 
+LOCAL = {"protocol_whitelist": "file"}  # options of FFmpeg: a playlist must not reach the network
+SILENCE = 1e-3  # peak of a silent track, full scale = 1: dither, codecs and a muted input stay below -60 dB
 # Time stamps of one recording go back by a few frames at most (B-frames, rounding). Files joined with `cat` start again
 # near zero: shorter recordings than this are not told from damage.
 MAX_BACK_S = 0.5
@@ -15,8 +18,8 @@ MAX_BACK_S = 0.5
 def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
     """Return the stream to read, or None, and how it was chosen among several.
 
-    The one that the file marks as default is taken, else the first. Cover pictures, and streams for which FFmpeg has no
-    decoder, do not count.
+    The one that the file marks as default is taken, else the first; of sound the first that is not silent, the default
+    one before the others. Cover pictures, and streams for which FFmpeg has no decoder, do not count.
 
     Args:
         container: open container of PyAV.
@@ -28,11 +31,30 @@ def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
     streams = [s for s in getattr(container.streams, kind) if _is_usable(s)]
     if not streams:
         return None, ""
+    if len(streams) == 1:
+        return streams[0], ""
     default = [s for s in streams if s.disposition & av.stream.Disposition.default]
-    stream = (default or streams)[0]
-    how = "default" if 0 < len(default) < len(streams) else "first"
-    text = f"{kind} {streams.index(stream) + 1} of {len(streams)}, {how}"
-    return stream, text if len(streams) > 1 else ""
+    in_order = default + [s for s in streams if s not in default]
+    stream, how = in_order[0], "default" if 0 < len(default) < len(streams) else "first"
+    if kind == "audio" and not _sounds(container.name, stream.index):
+        others = (s for s in in_order[1:] if _sounds(container.name, s.index))
+        stream, how = next(((s, f"{how} is silent") for s in others), (stream, how))
+    return stream, f"{kind} {streams.index(stream) + 1} of {len(streams)}, {how}"
+
+
+def _sounds(path: str, index: int) -> bool:
+    """Return whether a stream of sound is not silent, in a container of its own, as reading moves on."""
+    with av.open(path, metadata_errors="ignore", options=LOCAL) as container:
+        stream = container.streams[index]
+        floats = av.AudioResampler(format="fltp")
+        try:
+            for packet in container.demux(stream):
+                for frame in (part for whole in packet.decode() for part in floats.resample(whole)):
+                    if np.abs(frame.to_ndarray()).max(initial=0.0) > SILENCE:
+                        return True
+        except (av.error.FFmpegError, ValueError):
+            return False  # what cannot be decoded is not better than silence
+    return False
 
 
 def jumps_back(time_s: float, last_s: float) -> bool:
@@ -40,9 +62,11 @@ def jumps_back(time_s: float, last_s: float) -> bool:
     return time_s < last_s - MAX_BACK_S
 
 
-# Neither stream is used beyond the joint, which lies in different places of the file for picture and sound: the sound of
-# one recording would come under the picture of the other.
-JOINED = "several recordings one after the other in one file; join them with ffmpeg's concat demuxer, or copy each by itself"
+# Neither stream is used beyond the joint, which lies in different places of the file for picture and sound: the sound
+# of one recording would come under the picture of the other.
+JOINED = (
+    "several recordings one after the other; join them with ffmpeg's concat demuxer, or copy each by itself"
+)
 
 
 def holds_second_recording(path: str | os.PathLike[str], container: Any, last_byte: int) -> bool:
@@ -59,9 +83,8 @@ def holds_second_recording(path: str | os.PathLike[str], container: Any, last_by
     if name.startswith("mov"):
         return _count_boxes(Path(path), b"ftyp") > 1
     tail = container.size - last_byte
-    return (
-        name in {"asf", "flv"} and tail > container.size / 20 + 4096
-    )  # the index at the end of ASF is smaller
+    indexed = container.size / 20 + 4096  # the index at the end of ASF is smaller
+    return name in {"asf", "flv", "tta"} and tail > indexed
 
 
 def _count_boxes(path: Path, name: bytes) -> int:

@@ -1,7 +1,7 @@
 """Video and its sound, decoded in one pass in step with their time stamps; damaged packets are skipped and counted.
 
-Time 0 is the start of the file. `picture` and `sound` hold what comes out, `seeking` skips what no span needs, `streams`
-chooses among several.
+Time 0 is the start of the file. `picture` and `sound` hold what comes out, `seeking` skips what no span needs,
+`streams` chooses among several.
 """
 
 import math
@@ -16,7 +16,7 @@ import av
 from .picture import Picture, PictureReader
 from .seeking import NeededSpans, Skipper, Span
 from .sound import Sound, SoundConverter
-from .streams import JOINED, choose_stream, holds_second_recording, jumps_back
+from .streams import JOINED, LOCAL, choose_stream, holds_second_recording, jumps_back
 
 _AFTER_S = 5.0  # decoded after the last span, for sound that is stored late in the file
 _MAX_ERRORS_IN_A_ROW = 20
@@ -194,8 +194,7 @@ def _open(path: Path) -> Any:
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty; copy it again or leave it out")
     try:
-        options = {"partition_whitelist": "file"}  # a playlist must not reach the network
-        return av.open(str(path), metadata_errors="ignore", options=options)
+        return av.open(str(path), metadata_errors="ignore", options=LOCAL)
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
             f"{path}: FFmpeg cannot read this video ({error}); copy it again or leave it out"

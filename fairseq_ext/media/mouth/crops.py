@@ -225,7 +225,7 @@ class FaceCrops:
         return marks
 
     def _look_back(self, picture: Picture) -> None:
-        """Search the frames of a scene before the first that shows the face, whose position is taken where none does."""
+        """Search the frames of a scene before the first that shows the face; its position is taken where none does."""
         assert self._tracker is not None
         waiting = [frame for frame in self._smoother.before_first() if frame.picture is not picture][::-1]
         found = 0

@@ -2,10 +2,10 @@
 
 Shapes: positions and shifts are (2,) float64, (x, y) in pixels of the upright picture.
 
-A straight way is assumed where the middle of it fits. Measured on five GRID speakers whose picture was moved by 8 to 30
-px at 0.4 to 2.5 Hz, with a detection on every fifth frame: 4.4 to 5.9 px off with a mean over 13 frames, 1.8 to 5.3 with
-a straight way between detections, 0.9 to 1.1 with this; a detection on every second frame gives 0.6 to 0.9 for three
-times the time. The still speakers need it in 9 % of the stretches.
+A straight way is assumed where its middle fits. Measured on five GRID speakers whose picture was moved by 8 to 30 px
+at 0.4 to 2.5 Hz, with a detection on every fifth frame, the mouth is 4.4 to 5.9 px off with a mean over 13 frames, 1.8
+to 5.3 with a straight way between detections, 0.8 to 0.9 with this. A detection on every second frame gives 0.6 to 0.9
+for three times the time. Still speakers need it in a tenth of the stretches.
 """
 
 from collections.abc import Sequence

@@ -19,8 +19,8 @@ from .template import ANCHORS, EYES_PX, Points
 
 _NUM_ANCHORS = len(ANCHORS)
 # Half of a deviation of so many pixels of the crop from the mean position is kept, little of a smaller one, most of a
-# larger one: noise of the detections is some 0.3 px, a nod some 10. With 1 instead of 2 a still speaker's crop moves by a
-# tenth more (measured as in `motion`).
+# larger one: noise of the detections is some 0.3 px, a nod some 10. With 1 instead of 2 a still speaker's crop moves by
+# a tenth more (measured as in `motion`).
 _NOISE_PX = 2.0
 
 

@@ -30,7 +30,7 @@ REASONS = {
     "face_lost": "the face is out of sight for longer than --max-gap-s or more often than --min-detection-rate allows",
     "face_late": "no face in the first --max-late-s of the clip or of a scene: let the segment start later",
     "face_outside": "more of the crop than --max-outside lies outside of the picture: half a face, or the chin cut off",
-    "low_contrast": "the crops have less contrast than --min-contrast: too dark, or HDR, which ffmpeg's tonemap converts",
+    "low_contrast": "less contrast than --min-contrast: too dark, or HDR, which ffmpeg's tonemap filter converts",
     "lips_still": "the lips move less than --min-lip-motion: a photograph, or somebody who listens",
     "few_pictures": "fewer different pictures per second than --min-picture-rate",
     "damaged": "more packets than --max-bad-share of the frames could not be decoded: copy the file again",

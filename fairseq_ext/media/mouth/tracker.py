@@ -42,8 +42,7 @@ class Choice:
 
     Attributes:
         num_faces: largest number of faces in one frame.
-        rule: "only", "largest" (of several), "nearest" (to the position given by the corpus), "sound" or "motion" (the one
-            of several that moves its lips with the sound, or at all), or "" for none yet.
+        rule: as in `table.ClipRow.choice`; "" for none yet.
         num_resets: how often the face was chosen anew, after a cut or a loss.
         num_cuts: number of scene cuts.
     """
