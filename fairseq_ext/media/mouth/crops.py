@@ -171,6 +171,9 @@ class FaceCrops:
         self._frame += 1
         return crops + self._cropped(self._smoother.add(picture, marks))
 
+    def add_sound(self, start: int, samples: NDArray[np.int16]) -> None:
+        pass
+
     def finish(self) -> list[Crop]:
         return self._end_scene()
 

@@ -18,7 +18,9 @@ from .table import ClipRow
 
 _DECIDED_AFTER = 10 * FRAMES_PER_S
 _MOST_FACES = 4
-_CLEARLY = 0.1  # lead in correlation of a smaller face over the largest
+# Lead in correlation with the sound of a smaller face over the largest: in pairs of GRID clips, who speak at the
+# same time, the wrong one leads by 0.32 once in a hundred; a sound moved by 0.8 s is some 1.0 behind.
+_CLEARLY = 0.4
 _PER_FRAME = SAMPLE_RATE_HZ // FRAMES_PER_S
 
 

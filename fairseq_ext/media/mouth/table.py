@@ -123,6 +123,10 @@ class ClipRow:
 
 
 COLUMNS = tuple(item.name for item in fields(ClipRow))
+_NEW = {"tracks", "late_s", "outside", "contrast", "lip_motion", "picture_rate"}
+_OLD_COLUMNS = tuple(
+    name for name in COLUMNS if name not in _NEW
+)  # of tables from before crops were measured
 _TYPES = {item.name: item.type for item in fields(ClipRow)}  # str, int, float, or one of them and None
 
 
@@ -165,16 +169,18 @@ def read_clips(clips: str | os.PathLike[str], *, status: str | None = "ok") -> I
         ValueError: with file and line, for another header or a cell of the wrong type.
     """
     path = Path(clips) / TABLE
+    columns: tuple[str, ...] = ()
     for number, line in enumerate(read_lines(path), 1):
         where = f"{path}:{number}"
         if number == 1:
-            if tuple(line.split("\t")) != COLUMNS:
+            columns = tuple(line.split("\t"))
+            if columns not in {COLUMNS, _OLD_COLUMNS}:
                 raise ValueError(
                     f"{where}: expected columns {', '.join(COLUMNS)}, found {line!r}; prepare the clips again"
                 )
             continue
-        cells = split_row(line, len(COLUMNS), where)
-        row = ClipRow(**{name: _value(name, cell, where) for name, cell in zip(COLUMNS, cells, strict=True)})
+        cells = split_row(line, len(columns), where)
+        row = ClipRow(**{name: _value(name, cell, where) for name, cell in zip(columns, cells, strict=True)})
         if status is None or row.status == status:
             yield row
 
