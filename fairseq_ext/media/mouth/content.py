@@ -40,7 +40,9 @@ class Content:
         self._contrasts: list[float] = []
         self._motions: list[float] = []
         self._last: Picture | None = None
-        self._last_crop: NDArray[np.float32] | None = None  # of a detection
+        self._last_crop: tuple[NDArray[np.float32], NDArray[np.float32]] | None = (
+            None  # of a detection, and faded
+        )
         self._box = (slice(0), slice(0))  # of the mouth in the stored picture
 
     def add(
@@ -92,12 +94,16 @@ class Content:
     def _measure(self, crop: NDArray[np.float32]) -> None:
         cv2 = opencv()
         self._contrasts.append(float(crop.std()))
-        if (last := self._last_crop) is not None:
-            (x, y), _ = cv2.phaseCorrelate(last * _fade(), crop * _fade())
-            to_last = np.array([[1, 0, -x], [0, 1, -y]])
-            fitted = cv2.warpAffine(crop, to_last, (SIZE_PX, SIZE_PX), borderMode=cv2.BORDER_REPLICATE)
-            self._motions.append(float(cv2.GaussianBlur(fitted - last, (0, 0), 1.5)[_LIPS].std()))
-        self._last_crop = crop
+        faded = crop * _fade()
+        if self._last_crop is not None:
+            last, last_faded = self._last_crop
+            (x, y), _ = cv2.phaseCorrelate(last_faded, faded)
+            rows, columns = _LIPS
+            to_lips = np.array([[1, 0, -x - columns.start], [0, 1, -y - rows.start]])
+            size = (columns.stop - columns.start, rows.stop - rows.start)
+            fitted = cv2.warpAffine(crop, to_lips, size, borderMode=cv2.BORDER_REPLICATE)
+            self._motions.append(float(cv2.GaussianBlur(fitted - last[_LIPS], (0, 0), 1.5).std()))
+        self._last_crop = crop, faded
 
 
 def follows_sound(changes: list[float], energies: NDArray[np.float64]) -> float:
@@ -111,12 +117,14 @@ def follows_sound(changes: list[float], energies: NDArray[np.float64]) -> float:
         energies: mean square of the sound, by frame.
     """
     length = min(len(changes), len(energies))
+    if length < FRAMES_PER_S:
+        return 0.0
     moved = np.convolve(changes[:length], np.ones(5) / 5, "same")
     loud = np.convolve(np.log10(energies[:length] + 100), np.ones(5) / 5, "same")
     found = [0.0]
     for lag in range(-5, 6):
         a, b = moved[max(0, lag) : length + min(0, lag)], loud[max(0, -lag) : length + min(0, -lag)]
-        if len(a) >= FRAMES_PER_S and a.std() > 0 and b.std() > 0:
+        if a.std() > 0 and b.std() > 0:
             found.append(float(np.corrcoef(a, b)[0, 1]))
     return max(found)
 

@@ -22,6 +22,7 @@ from .warp import opencv, scaling, warp
 _SIDE_PX = 64  # of the window; 48 px is a third less exact
 _EYES_IN_WINDOW_PX = 28.0  # distance of the outer corners of the eyes in it
 _MAX_SHRINK = 4.0
+_FAST = 0.1  # distances of the eyes' corners between two detections: beyond twice as much the mesh slips
 _STRAIGHT_PX = 0.7  # in pixels of the crop: largest distance of the middle from a straight way
 _SAME_END_PX = (
     3.0  # in pixels of the crop: distance of the two measurements of the end beyond which both are in doubt
@@ -43,7 +44,7 @@ def bend(
     count = len(pictures)
     even = np.arange(1, count + 1)[:, None] / count * moved
     to_crop = EYES_PX / eyes_px
-    window = _Window(start, head, _EYES_IN_WINDOW_PX / eyes_px)
+    window = HeadWindow(start, head, eyes_px)
     middle = (count - 1) // 2
     off = window.shift(pictures[middle], even[middle]) - even[middle]
     if np.hypot(*off) * to_crop < _STRAIGHT_PX:
@@ -56,15 +57,22 @@ def bend(
     return shifts - np.arange(1, count + 1)[:, None] / count * last
 
 
-class _Window:
-    """A window of a picture that is found again in later ones."""
+class HeadWindow:
+    """A window around a head that is found again in later pictures."""
 
-    def __init__(self, picture: Picture, centre: Points, scale: float) -> None:
-        self._scale = scale
-        half = (_SIDE_PX - 1) / 2
-        self._matrix = scaling(scale)
-        self._matrix[:, 2] = half - scale * centre
+    def __init__(self, picture: Picture, head: Points, eyes_px: float) -> None:
+        """Cut the window around the middle of the head, `eyes_px` between the outer corners of the eyes."""
+        self._eyes_px, self._scale = eyes_px, _EYES_IN_WINDOW_PX / eyes_px
+        self._matrix = scaling(self._scale)
+        self._matrix[:, 2] = (_SIDE_PX - 1) / 2 - self._scale * head
         self._first = self._cut(picture, np.zeros(2))
+
+    def fast_shift(self, picture: Picture) -> Points:
+        """Return the shift of a head that moves fast, (0, 0) for one that does not: the mesh finds those by itself."""
+        found = self.shift(picture, np.zeros(2))
+        if np.hypot(*found) < _FAST * self._eyes_px:
+            return np.zeros(2)
+        return self.shift(picture, found)
 
     def shift(self, picture: Picture, guess: Points) -> Points:
         """Return the shift of the window's content; `guess` may be off by a quarter of the window."""

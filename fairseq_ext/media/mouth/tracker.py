@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from ..picture import Picture
 from .landmarker import WINDOW_PX, Box, Face, Landmarker, area, overlap
+from .motion import HeadWindow
 from .settings import FRAMES_PER_S
-from .template import Points, similarity
+from .template import ANCHORS, Points, similarity
 from .warp import size_ratio
 
 _FACE_IN_WINDOW = (
@@ -100,6 +101,7 @@ class Tracker:
         self._face_at = face_at
         self._window: NDArray[np.float64] | None = None  # (2, 3) to the window of the mesh; None: no face
         self._box: Box | None = None  # last position
+        self._head: HeadWindow | None = None  # in the picture of the last detection
         self._after_cut = False
         self._last_seen = 0
         self._next_tiles = 0
@@ -129,6 +131,7 @@ class Tracker:
             mesh = self._search(picture, frame)
         if mesh is not None:
             self._box, self._last_seen = _box_of(mesh), frame
+            self._head = _head_window(picture, mesh)
             self._next_tiles, self._tiles_after = frame, _FIRST_TILES_AFTER
         return mesh
 
@@ -156,12 +159,14 @@ class Tracker:
         self._mesh.close()
 
     def _follow(self, picture: Picture, frame: int) -> NDArray[np.float64] | None:
-        if self._window is None or self._box is None:
+        if self._window is None or self._box is None or self._head is None:
             return None
+        shift = self._head.fast_shift(picture)
+        self._window[:, 2] -= self._window[:, :2] @ shift  # the face stays where the mesh expects it
         mesh = self._mesh.points(picture, self._window)
         if (
             mesh is None
-            or overlap(_box_of(mesh), self._box) < _SAME_FACE
+            or overlap(_box_of(mesh), self._box + np.tile(shift, 2)) < _SAME_FACE
             or not self._confirmed(picture, frame, mesh)
         ):
             self._lose()
@@ -259,6 +264,11 @@ def _window(centre: Points, side: float, tilt_rad: float) -> NDArray[np.float64]
     middle = (WINDOW_PX - 1) / 2
     target = np.array([(middle - WINDOW_PX / 2, middle), (middle + WINDOW_PX / 2, middle)])
     return similarity(np.stack([centre - along, centre + along]), target)
+
+
+def _head_window(picture: Picture, mesh: NDArray[np.float64]) -> HeadWindow:
+    anchors = mesh[list(ANCHORS), :2]
+    return HeadWindow(picture, anchors.mean(axis=0), max(1.0, float(np.hypot(*(anchors[3] - anchors[0])))))
 
 
 def _box_of(mesh: NDArray[np.float64]) -> Box:
