@@ -199,9 +199,8 @@ def off_px(source: Path, name: str, models: Landmarker, folder: Path) -> float:
     shifts = PATHS[name](np.arange(len(pictures)) / 25)
     path = folder / f"{source.stem}_{name}.mp4"
     write_moved(path, pictures, shifts)
-    (row,) = prepare_file(
-        folder, VideoFile(path.name, (Segment(path.stem),)), folder / "moved", MouthSettings(), models
-    )
+    video = VideoFile(path.name, (Segment(path.stem),))
+    (row,) = prepare_file(folder, video, folder / "moved", MouthSettings(), models)
     assert row.status == "ok", row
     with np.load(folder / "moved" / "landmarks" / f"{row.id}.npz") as file:
         shown = [apply(m.astype(float), p) for m, p in zip(file["matrix"], mouths + shifts, strict=True)]

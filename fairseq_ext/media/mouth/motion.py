@@ -49,9 +49,10 @@ def bend(
     off = window.shift(pictures[middle], even[middle]) - even[middle]
     if np.hypot(*off) * to_crop < _STRAIGHT_PX:
         return np.zeros_like(even)
-    shifts, last = np.zeros_like(even), np.zeros(2)
+    shifts, before, last = np.zeros_like(even), np.zeros(2), np.zeros(2)
     for index, picture in enumerate(pictures):
-        last = shifts[index] = window.shift(picture, last)
+        before, last = last, window.shift(picture, 2 * last - before)
+        shifts[index] = last
     if np.hypot(*(last - moved)) * to_crop > _SAME_END_PX:
         return np.zeros_like(even)
     return shifts - np.arange(1, count + 1)[:, None] / count * last
