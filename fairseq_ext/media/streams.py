@@ -16,7 +16,7 @@ MAX_BACK_S = 0.5
 
 
 def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
-    """Return the stream to read, or None, and how it was chosen among several.
+    """Return the stream to read, or None, and how it was chosen, such as "audio 2 of 2, default"; "" without a choice.
 
     The one that the file marks as default is taken, else the first; of sound the first that is not silent, the default
     one before the others. Cover pictures, and streams for which FFmpeg has no decoder, do not count.
@@ -24,9 +24,6 @@ def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
     Args:
         container: open container of PyAV.
         kind: "video" or "audio".
-
-    Returns:
-        The stream, and a text such as "audio 2 of 2, default"; "" where there is no choice.
     """
     streams = [s for s in getattr(container.streams, kind) if _is_usable(s)]
     if not streams:

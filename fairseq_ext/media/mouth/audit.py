@@ -37,14 +37,7 @@ nav{margin:1em 0}nav a{margin-right:.6em}"""
 
 
 def badness(row: ClipRow) -> tuple[bool, str, float]:
-    """Return the key that orders clips for inspection: rejected ones by reason, then accepted ones, worst first.
-
-    Args:
-        row: row of a clip.
-
-    Returns:
-        Sort key that puts the worst first.
-    """
+    """Return the key that orders clips for inspection: rejected ones by reason, then accepted ones, worst first."""
     parts = (
         2 * (1 - (1.0 if row.detection_rate is None else row.detection_rate)),
         row.longest_gap_s or 0.0,
@@ -70,7 +63,6 @@ def write_audit(
     """Write `audit/index.html` and its pages.
 
     Args:
-        clips: the folder of prepared clips.
         per_page: clips on a page.
         limit: largest number of clips, the worst ones; None: all.
         on_progress: called with the number of clips done and the total.
@@ -113,7 +105,6 @@ def strip_of(path: str | os.PathLike[str], num_frames: int = _FRAMES) -> NDArray
     """Put frames of a clip side by side.
 
     Args:
-        path: the mp4 file.
         num_frames: number of frames, spread evenly.
 
     Returns:

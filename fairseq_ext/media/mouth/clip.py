@@ -28,15 +28,7 @@ _SOUND_AFTER_S = 0.1  # once sound comes from this far behind the end, all sound
 
 
 def rejected_image(clips: str | os.PathLike[str], clip_id: str) -> Path:
-    """Return the path of the source frame of a rejected clip.
-
-    Args:
-        clips: the folder of prepared clips.
-        clip_id: id of the clip.
-
-    Returns:
-        Its path; there is no file if no frame was decoded.
-    """
+    """Return the path of the source frame of a rejected clip, which is missing if no frame was decoded."""
     return Path(clips) / REJECTED / f"{clip_id}.jpg"
 
 
@@ -61,11 +53,7 @@ class Clip:
 
         Args:
             source: path of the video, for the row.
-            segment: segment to cut.
-            out: folder of all clips.
-            settings: settings of the preparation.
             crops: makes the crop of each frame.
-            reader: open video.
         """
         self.start_s = segment.start_s or 0.0
         self.end_s = math.inf if segment.end_s is None else segment.end_s
@@ -86,11 +74,7 @@ class Clip:
         return self._clock.done and has_sound
 
     def add(self, event: Picture | Sound) -> None:
-        """Add the next picture or stretch of sound of the file.
-
-        Args:
-            event: next picture or stretch of sound of the file.
-        """
+        """Add the next picture or stretch of sound of the file."""
         if isinstance(event, Sound):
             self._sound_until_s = event.time_s
             self._add_sound(event)

@@ -53,7 +53,6 @@ class Content:
         Args:
             picture: source of the crop.
             matrix: (2, 3).
-            crop: (96, 96).
             seen: whether the face was detected in this very frame.
         """
         if seen or self._last is None:

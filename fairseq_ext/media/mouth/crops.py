@@ -109,8 +109,6 @@ class FaceCrops:
         """Start without a face.
 
         Args:
-            landmarker: models.
-            settings: settings of the preparation.
             face_at: (x, y) of the face, from 0 to 1 in the picture; None: take the largest face.
         """
         self.content = Content()
@@ -201,9 +199,8 @@ class FaceCrops:
     def landmarks(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that the crops were made from.
 
-        Returns:
-            points: (T, 45, 2) in pixels of the upright source, unsmoothed; indices: (45,) in the mesh of MediaPipe;
-            matrix: (T, 2, 3) from these pixels to those of the crop; seen: (T,) whether detected in this very frame.
+        points: (T, 45, 2) in pixels of the upright source, unsmoothed; indices: (45,) in the mesh of MediaPipe;
+        matrix: (T, 2, 3) from these pixels to those of the crop; seen: (T,) whether detected in this very frame.
         """
         arrays = {name: np.stack(rows).astype(np.float32) for name, rows in self._kept.items()}
         return {**arrays, "indices": np.array(KEPT, np.int16), "seen": np.array(self._seen)}

@@ -17,9 +17,6 @@ def judged(row: ClipRow, settings: MouthSettings, *, problem: tuple[str, str], g
         settings: settings with the bounds.
         problem: reason and detail from the crops, or two empty strings.
         gap_s: longest time between two pictures, s.
-
-    Returns:
-        The row with status, reason and detail.
     """
     for failed, reason, detail in (
         *_of_the_file(row, settings, gap_s),

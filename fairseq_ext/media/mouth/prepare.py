@@ -38,11 +38,7 @@ def prepare_file(
     """Make the clips of a video: one decoding, pictures and sound together, in bounded memory.
 
     Args:
-        root: root folder of the paths.
-        video: video and its segments.
         out: folder of all clips, where accepted ones get their files.
-        settings: settings of the preparation.
-        landmarker: models of this process.
 
     Returns:
         A row per segment, in the order given; for a file that cannot be used, all have its reason.
@@ -112,10 +108,6 @@ def _rows(
 def items(root: str | os.PathLike[str], videos: Iterable[VideoFile]) -> Iterator["Item"]:
     """Yield an item of work per video; a changed size of its files shows that one was fixed or replaced.
 
-    Args:
-        root: root folder of the paths.
-        videos: videos and their segments.
-
     Yields:
         Items; the id is that of the clip, or the path of a video with several clips.
 
@@ -143,20 +135,11 @@ class MouthWork:
     """Work that makes the clips of one video per item; each process has its own, with its own models."""
 
     def __init__(self, root: str, out: str, settings: MouthSettings) -> None:
-        """Set folders and settings; the models are loaded with the first video.
-
-        Args:
-            root: root folder of the videos.
-            out: folder of all clips.
-            settings: settings of the preparation.
-        """
+        """Set folders and settings; the models are loaded with the first video."""
         self._prepare = partial(prepare_file, root, out=out, settings=settings, landmarker=Landmarker())
 
     def __call__(self, item: "Item") -> dict[str, Any]:
         """Prepare a video.
-
-        Args:
-            item: item of `items`.
 
         Returns:
             `clips`: rows of the clips.
@@ -176,11 +159,6 @@ class MouthWork:
 def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
     """Make the work of one process; pass `functools.partial` of this to `jobs.run`.
 
-    Args:
-        root: root folder of the videos.
-        out: folder of all clips.
-        settings: settings of the preparation.
-
     Returns:
         Work of one video per item.
 
@@ -199,9 +177,6 @@ def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
 def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
     """Yield the rows of all videos.
 
-    Args:
-        outcomes: outcomes of the run, in the order of its items.
-
     Yields:
         Rows; a video that made the work fail has one, rejected as `failed`.
     """
@@ -217,10 +192,6 @@ def merge(out: str | os.PathLike[str], outcomes: Iterable["Outcome"]) -> tuple[C
     """Write the tables of a finished run and remove what killed processes left.
 
     Files of clips that are no longer listed stay; `unlisted.txt` names them, and is gone where there are none.
-
-    Args:
-        out: folder of all clips.
-        outcomes: outcomes of the run, in the order of its items.
 
     Returns:
         Clips by reason, "" for those that are ok; and the number of files that belong to no clip.

@@ -96,9 +96,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def from_args(args: argparse.Namespace) -> MouthSettings:
     """Build the settings from a parsed command line.
 
-    Args:
-        args: parsed command line, with the options of `add_arguments`.
-
     Returns:
         The settings.
     """

@@ -46,9 +46,6 @@ class Frame:
 def pose_of(marks: Points) -> Points:
     """Reduce the marks to the points that the crop follows.
 
-    Args:
-        marks: (P, 2).
-
     Returns:
         (6, 2): the anchors and the mean of the lips.
     """
@@ -83,7 +80,6 @@ class Smoother:
         """Add the next frame.
 
         Args:
-            picture: picture of the frame.
             marks: (P, 2) where a detection found the face, else None.
 
         Yields:

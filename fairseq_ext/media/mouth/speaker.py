@@ -34,7 +34,6 @@ class SpeakerCrops:
 
         Args:
             make: makes the crops of the face near a position, or of the largest one.
-            settings: settings of the preparation.
         """
         self._make, self._settings = make, settings
         self._faces = [make(None)]  # the largest first

@@ -134,7 +134,6 @@ def write_clips_table(clips: str | os.PathLike[str], rows: Iterable[ClipRow]) ->
     """Write `clips.tsv`, and `rejections.tsv` with the number of clips per reason and what to do.
 
     Args:
-        clips: the folder of prepared clips.
         rows: rows of all clips, streamed.
 
     Returns:
@@ -159,7 +158,6 @@ def read_clips(clips: str | os.PathLike[str], *, status: str | None = "ok") -> I
     """Stream the rows of `clips.tsv`.
 
     Args:
-        clips: the folder of prepared clips.
         status: "ok" or "rejected" for only such clips; None: all.
 
     Yields:

@@ -51,15 +51,12 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
 
 
 def crop_matrix(anchors: Points, mouth: Points, scale: float = 1.0) -> NDArray[np.float64]:
-    """Return the matrix that makes a face upright, scales it to the template and centres the mouth.
+    """Return the (2, 3) matrix to the crop that makes a face upright, scales it to the template and centres the mouth.
 
     Args:
         anchors: (5, 2) points `ANCHORS` of the face.
         mouth: (2,) centre of its mouth.
         scale: above 1 shows less around the mouth.
-
-    Returns:
-        (2, 3) matrix to the pixels of the crop.
     """
     matrix = similarity(anchors, _TEMPLATE * (EYES_PX * scale))
     matrix[:, 2] = (SIZE_PX - 1) / 2 - matrix[:, :2] @ mouth

@@ -91,7 +91,6 @@ class Tracker:
         """Start without a face.
 
         Args:
-            landmarker: models.
             face_at: (x, y) of the face, from 0 to 1 in the picture; None: take the largest face.
         """
         self.choice = Choice()
@@ -120,7 +119,6 @@ class Tracker:
         """Find the face in a frame.
 
         Args:
-            picture: picture of the frame.
             frame: index of the frame; grows from call to call.
 
         Returns:
@@ -290,13 +288,9 @@ def face_size(mesh: NDArray[np.float64]) -> float:
 
 
 def yaw_deg(mesh: NDArray[np.float64]) -> float:
-    """Return how far the head is turned to the side, by the depth of the outer corners of the eyes.
+    """Return how far the head is turned to the side, degrees, by the depth of the outer corners of the eyes.
 
-    Args:
-        mesh: (468, 3).
-
-    Returns:
-        Degrees; 0 faces the camera, above 0 the left eye of the face is farther away.
+    0 faces the camera; above 0 the left eye of the face is farther away.
     """
     eyes = mesh[263] - mesh[33]
     return float(np.degrees(np.arctan2(eyes[2], np.hypot(eyes[0], eyes[1]))))
