@@ -11,10 +11,10 @@ A folder of prepared clips holds
 - `clips.tsv`: a row per clip (`table.ClipRow`), with what was measured, and `rejections.tsv`: counts by reason;
 - `unlisted.txt`: files of clips that are no longer listed, where there are any.
 
-From file to clip: `..video` decodes, `clock` picks 25 pictures per second, `tracker` follows one face by
-detections of `landmarker` on one frame in five, `speaker` takes the one of several that speaks, `motion` follows the head
-in between, `smoothing` interpolates and smooths, `template` aligns, `warp` cuts, `writer` encodes; `content` measures the
-crops, `judge` accepts or rejects, `audit` shows both.
+From file to clip: `..video` decodes, `clock` picks 25 pictures per second, `tracker` follows one face by detections of
+`landmarker` on one frame in five, `speaker` takes the one of several that speaks, `motion` follows the head in between,
+`smoothing` interpolates and smooths, `template` aligns, `warp` cuts, `writer` encodes; `content` measures the crops,
+`judge` accepts or rejects, `audit` shows both.
 """
 
 from .settings import MouthSettings
