@@ -124,6 +124,24 @@ def test_crops_follow_a_moving_head(grid: Path, landmarker: Landmarker, tmp_path
     assert off_px(grid / "lrwp9a.mpg", name, landmarker, tmp_path) < 2
 
 
+def test_of_two_synthetic_people_the_one_who_speaks_is_taken(
+    prepare: Callable[..., ClipRow], tmp_path: Path
+) -> None:
+    pytest.importorskip("mediapipe", reason="needs pip install -e .[video]")
+    said = [Phoneme(0.1 + 0.12 * i, 0.22 + 0.12 * i, sound) for i, sound in enumerate("amiobafem")]
+    speaker = Actor(draw_look(201, "male"), 0.28, 0.46, 70, mouth_track(said, 35, 25.0))
+    listener = Actor(draw_look(301, "male"), 0.72, 0.46, 90)
+    planes = list(render(Shot(480, 270, 25.0, 35, (speaker, listener), seed=1)))
+    write_moved(tmp_path / "two.mp4", [p[:270] for p in planes], np.zeros((35, 2)))
+    row = prepare(tmp_path / "two.mp4")
+    assert (row.status, row.num_faces, row.choice) == ("ok", 2, "motion")
+    assert row.face_size_px is not None
+    assert row.face_size_px < 80
+    alone = list(render(Shot(270, 270, 25.0, 35, (Actor(draw_look(301, "male"), 0.5, 0.46, 90),), seed=1)))
+    write_moved(tmp_path / "listens.mp4", [p[:270] for p in alone], np.zeros((35, 2)))
+    assert prepare(tmp_path / "listens.mp4").reason == "lips_still"
+
+
 CLIPS = {
     "f_chincut.mp4": "face_outside",
     "f_halfface.mp4": "face_outside",
