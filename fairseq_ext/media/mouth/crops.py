@@ -153,8 +153,9 @@ class FaceCrops:
         return [] if self._tracker is None else self._tracker.other_faces
 
     def chosen(self, rule: str) -> None:
-        """Note by which rule the face was chosen among several."""
-        self._choice.rule = rule
+        """Note by which rule the face was chosen among several; after a cut it may be anywhere."""
+        assert self._tracker is not None
+        self._choice.rule, self._tracker.face_at = rule, None
 
     def add(self, picture: Picture) -> list[Crop]:
         crops: list[Crop] = []

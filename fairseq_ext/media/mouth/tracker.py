@@ -84,6 +84,7 @@ class Tracker:
 
     Attributes:
         choice: how the face was chosen.
+        face_at: (x, y) near which a face is chosen, from 0 to 1 in the picture; None: the largest is.
         other_faces: (x, y), from 0 to 1 in the picture, of the faces beside it when it was chosen, largest first.
     """
 
@@ -97,7 +98,7 @@ class Tracker:
         self.other_faces: list[tuple[float, float]] = []
         self._landmarker = landmarker
         self._mesh = landmarker.borrow()
-        self._face_at = face_at
+        self.face_at = face_at
         self._window: NDArray[np.float64] | None = None  # (2, 3) to the window of the mesh; None: no face
         self._box: Box | None = None  # last position
         self._head: HeadWindow | None = None  # in the picture of the last detection
@@ -218,8 +219,8 @@ class Tracker:
             )
             if same or not (self._after_cut or frame - self._last_seen > _FORGET_AFTER):
                 return [(f, "same") for f in same]
-        if self._face_at is not None:
-            return self._near(picture, faces, self._face_at)
+        if self.face_at is not None:
+            return self._near(picture, faces, self.face_at)
         return [(f, "largest" if len(faces) > 1 else "only") for f in faces]
 
     def _near(self, picture: Picture, faces: list[Face], at: tuple[float, float]) -> list[tuple[Face, str]]:
