@@ -1,4 +1,4 @@
-"""How much of a recording may be lost before it is not to be used: one limit for clips, their labels and their merge."""
+"""How much of a recording may be lost before it is refused: one limit for clips, their labels and their merge."""
 
 MAX_LOST_S = 0.2  # a short word; a text would then say more than the recording holds
 _PACKET_S = 0.04  # what a packet holds: one picture at 25 per second; one of sound holds 20 to 64 ms

@@ -12,13 +12,13 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .channels import Mixer
+from .channels import MixedReader
 from .integrity import AudioError, broken_off
 
 _KBIT_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -85,7 +85,7 @@ def starts_as_mp3(path: Path) -> bool:
         return _first_frame(data, junk) is not None
 
 
-class Mp3Reader:
+class Mp3Reader(MixedReader):
     """A reader of MPEG audio of layers II and III."""
 
     is_float = False
@@ -120,22 +120,9 @@ class Mp3Reader:
         self.sample_rate_hz, self.num_channels = first.rate_hz, first.num_channels
         padding = 0 if index is None else index.padding
         self.num_samples = max(0, len(self._frames) * first.num_samples - self._delay - padding)
-        self.notes: dict[str, Any] = {}
+        self.notes = {}
 
-    def read(self, start: int, stop: int | None) -> NDArray[np.float32]:
-        end = self.num_samples if stop is None else min(stop, self.num_samples)
-        if start >= end:
-            return np.zeros(0, np.float32)
-        grid = 1 if self.num_channels == 1 else self.sample_rate_hz  # channels are mixed by the second
-        first, last = start // grid * grid, min(-(-end // grid) * grid, self.num_samples)
-        mixer = Mixer(self.sample_rate_hz, first)
-        mono = [piece for block in self._blocks(first, last) for piece in mixer.add(block)]
-        mono += mixer.finish()
-        if mixer.num_chosen:
-            self.notes["opposite_phase_s"] = mixer.num_chosen / self.sample_rate_hz
-        return np.concatenate(mono)[start - first : end - first]
-
-    def _blocks(self, start: int, end: int) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, start: int, end: int) -> Iterator[NDArray[np.float32]]:
         """Yield (C, S) samples."""
         size = self._first.num_samples
         number = max(0, (start + self._delay) // size - _PRE_ROLL)
@@ -155,9 +142,6 @@ class Mp3Reader:
                 yield block[:, max(0, start - position) : end - position]
             position += size
             number += 1
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self._data.close()
@@ -226,7 +210,8 @@ def _index(data: Bytes, start: int) -> _Index | None:
         if len(lame) == 24 and lame[:4] in {b"LAME", b"Lavc", b"Lavf"}:
             both = int.from_bytes(lame[21:24], "big")
             delay, padding = (both >> 12) + _DECODER_DELAY, max(0, (both & 0xFFF) - _DECODER_DELAY)
-        return _Index(*((num_bytes, num_frames) if flags & 3 == 3 else (0, 0)), delay, padding)
+        both_stated = flags & 3 == 3
+        return _Index(num_bytes * both_stated, num_frames * both_stated, delay, padding)
     return None
 
 

@@ -16,7 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from ..file_errors import explain
-from .channels import Mixer
+from .channels import MixedReader
 from .containers import ContainerReader
 from .integrity import AudioError, broken_off, check_seconds, states_length
 from .mp3 import Mp3Reader, starts_as_mp3
@@ -33,12 +33,15 @@ class Reader(Protocol):
 
     sample_rate_hz: int
     num_channels: int
-    num_samples: int | None
-    """Length in samples; None until decoding to the end has shown it."""
     is_float: bool
     """Whether the samples are stored as floating-point numbers, so that their scale is the writer's choice."""
     notes: dict[str, Any]
     """What was chosen or filled in by `read`: a key of `convert.NOTES`, and how much."""
+
+    @property
+    def num_samples(self) -> int | None:
+        """Length in samples; None until decoding to the end has shown it."""
+        ...
 
     def read(self, start: int, stop: int | None) -> Samples:
         """Read samples `start` to `stop` (None: the end), fewer where the file ends before."""
@@ -94,7 +97,7 @@ def _open(path: Path) -> Reader:
     return ContainerReader(path)
 
 
-class SoundFileReader:
+class SoundFileReader(MixedReader):
     """A reader of wav, flac, ogg, opus and the other formats of libsndfile; not MP3, whose length it guesses."""
 
     def __init__(self, path: Path) -> None:
@@ -105,29 +108,15 @@ class SoundFileReader:
         self.num_samples = int(self._file.frames)
         self.is_float = self._file.subtype in {"FLOAT", "DOUBLE"}
         self.is_mpeg = self._file.subtype.startswith("MPEG")
-        self.notes: dict[str, Any] = {}
+        self.notes = {}
         try:
             check_seconds(path, self.num_samples / self.sample_rate_hz)
         except AudioError:
             self._file.close()
             raise
 
-    def read(self, start: int, stop: int | None) -> Samples:
-        end = self.num_samples if stop is None else min(stop, self.num_samples)
-        if start >= end:
-            return np.zeros(0, dtype=np.float32)
-        # Channels are mixed by the second.
-        grid = 1 if self.num_channels == 1 else self.sample_rate_hz
-        first, last = start // grid * grid, min(-(-end // grid) * grid, self.num_samples)
-        mixer = Mixer(self.sample_rate_hz, first)
-        mono = [piece for block in self._blocks(first, last) for piece in mixer.add(block.T)]
-        mono += mixer.finish()
-        if mixer.num_chosen:
-            self.notes["opposite_phase_s"] = mixer.num_chosen / self.sample_rate_hz
-        return np.concatenate(mono)[start - first : end - first]
-
-    def _blocks(self, start: int, end: int) -> Iterator[Samples]:
-        """Decode blocks of (S, C), since a damaged header may ask for more memory than there is.
+    def blocks(self, start: int, end: int) -> Iterator[Samples]:
+        """Decode in blocks, since a damaged header may ask for more memory than there is.
 
         soundfile seeks after every read, and libsndfile's seek near the end of Ogg Opus is wrong: the last
         read takes up to two blocks, so that none ends shortly before the end.
@@ -144,15 +133,12 @@ class SoundFileReader:
                 raise self._broken_off("damage behind", position) from error
             if len(block) < wanted:  # damage, even where the next read would go on: at a lost page of Ogg
                 raise self._broken_off("a gap or the end at", position + len(block))
-            yield block[max(0, start - position) :]
+            yield block[max(0, start - position) :].T
             position += wanted
 
     def _broken_off(self, what: str, position: int) -> AudioError:
         at_s, total_s = position / self.sample_rate_hz, self.num_samples / self.sample_rate_hz
         return broken_off(self._path, f"{what} {at_s:.2f} of {total_s:.2f} s")
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self._file.close()
