@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from ..media.clip_sources import find_videos
     from ..media.clips import with_sound_beside
     from ..media.mouth import settings as mouth_settings
-    from ..media.mouth.prepare import items, make_work, merge
+    from ..media.mouth.prepare import UNLISTED, items, make_work, merge
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings, execution = mouth_settings.from_args(args), Execution.from_args(args)
@@ -60,11 +60,13 @@ def run(args: argparse.Namespace) -> int:
         (args.out / "clips.tsv").unlink(missing_ok=True)  # left from before --update
         print(f"{summary}; the last shard to finish writes the tables")
         return 0
-    counts = merge(args.out, outcomes(folder))
+    counts, num_unlisted = merge(args.out, outcomes(folder))
     print(f"{counts['']} clips, {counts.total() - counts['']} rejected: {args.out / 'clips.tsv'}")
     for reason, count in counts.most_common():
         if reason:
             print(f"  {count} {reason}")
+    if num_unlisted:
+        print(f"{num_unlisted} files belong to clips that are not listed any more: {args.out / UNLISTED}")
     _warn(args.out)
     if args.audit or args.audit_clips:
         _audit(args.out, counts.total(), args.audit_clips)

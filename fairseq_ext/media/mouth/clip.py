@@ -153,8 +153,10 @@ class Clip:
         assert self._clock.origin_s is not None
         wanted = self._clock.wanted
         limit = None if wanted is None else wanted * SAMPLES_PER_FRAME
+        origin = round(self._clock.origin_s * SAMPLE_RATE_HZ)
         for sound in sounds:
-            self._files.sound.add(sound, round(self._clock.origin_s * SAMPLE_RATE_HZ), limit)
+            self._files.sound.add(sound, origin, limit)
+            self._crops.add_sound(sound.start_sample - origin, sound.samples)
 
     def _measured(self) -> ClipRow:
         """Return the row with what was measured on pictures and sound, before the crops are considered."""
@@ -169,6 +171,7 @@ class Clip:
             missing_s=round(self._missing_s(), 3),
             num_bad_packets=reader.num_bad_packets - self._num_bad_before[0],
             audio=self._state_of_sound(),
+            tracks=reader.tracks,
         )
 
     def _missing_s(self) -> float:
