@@ -19,7 +19,6 @@ from fairseq_ext.jobs import Execution
 from fairseq_ext.media.audio import AudioError, load, load_with_notes, probe
 from fairseq_ext.media.chunks import Extent, extent
 from fairseq_ext.media.convert import convert_folder
-from fairseq_ext.media.damage import damage
 from fairseq_ext.media.media_files import media_files
 from fairseq_ext.media.sound import Sound
 from fairseq_ext.media.video import MediaReader
@@ -426,11 +425,3 @@ def test_mp3_frame_by_frame_equals_libsndfile(tmp_path: Path, rate: int) -> None
     for start, num in ((0, 10), (rate // 2, 3000), (len(whole) - 900, 900)):
         stretch = load(path, sample_rate_hz=rate, start_sample=start, num_samples=num)
         np.testing.assert_allclose(stretch, whole[start : start + num], atol=1e-6)
-
-
-def test_damage_that_a_word_would_fit_in_is_refused() -> None:
-    assert damage(missing_s=0.1, num_bad_packets=2) == ""
-    assert damage(missing_s=0.0, num_bad_packets=6) == (
-        "0.24 s are lost: 0.00 s missing, 6 damaged packets or pictures"
-    )
-    assert damage(missing_s=0.3, num_bad_packets=0)
