@@ -6,14 +6,13 @@ Shapes: B batch, T frames, F features, W width.
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from fairseq.models import register_model
 from torch import Tensor, nn
 
-from ..features.spectral import valid_mask
+from ..modules.padding import strided_lengths, valid_mask
 from ..modules.pooling import AttentiveStatisticsPooling
 from ..modules.residual import ResidualBlock1d
-from ..modules.utterance_model import UtteranceModel, UtteranceModelConfig
+from ._utterance_model import UtteranceModel, UtteranceModelConfig
 
 
 @dataclass
@@ -30,12 +29,7 @@ class TemporalCnnConfig(UtteranceModelConfig):
 
 
 class TemporalCnnEncoder(nn.Module):
-    """Strided convolution, dilated residual blocks, attentive statistics.
-
-    Args:
-        num_features: F.
-        config: see `TemporalCnnConfig`.
-    """
+    """Strided convolution, dilated residual blocks, attentive statistics."""
 
     def __init__(self, num_features: int, config: Any) -> None:
         super().__init__()
@@ -56,18 +50,9 @@ class TemporalCnnEncoder(nn.Module):
         self.out_dim = self.pooling.out_dim(width)
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Encode a padded batch.
-
-        Args:
-            features: (B, T, F), 0 on padding.
-            lengths: (B,), frames.
-
-        Returns:
-            (B, 3 W).
-        """
+        """Encode a batch (B, T, F), 0 on padding, of lengths (B,), frames, to (B, 3 W)."""
         frames = self.stem(features.transpose(1, 2))  # (B, W, T')
-        # Rounded up: padding by half a kernel lets the last, incomplete step count.
-        lengths = torch.div(lengths + self.stride - 1, self.stride, rounding_mode="floor")
+        lengths = strided_lengths(lengths, self.stride)
         valid = valid_mask(lengths, frames.shape[2])[:, None, :]
         frames = frames * valid
         for block in self.blocks:
