@@ -4,7 +4,10 @@ Decided for each second on its own, counted from the start of the file: a stretc
 needs no look ahead. Shapes: C channels, S samples.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from itertools import chain
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,5 +64,40 @@ class Mixer:
         if not mean.var() < _CANCELLED * power.sum() / len(block) ** 2:  # also where samples are not numbers
             return mean
         self.num_chosen += block.shape[1]
-        chosen = 0 if power[0] * _FIRST_UNLESS >= power.max() else int(power.argmax())
-        return block[chosen]
+        chosen: NDArray[np.float32] = block[0 if power[0] * _FIRST_UNLESS >= power.max() else power.argmax()]
+        return chosen
+
+
+class MixedReader(ABC):
+    """A reader of a file of known length whose stretches are mixed as the whole is."""
+
+    sample_rate_hz: int
+    num_channels: int
+    num_samples: int
+    notes: dict[str, Any]
+
+    @abstractmethod
+    def blocks(self, start: int, end: int) -> Iterator[NDArray[np.float32]]:
+        """Yield (C, S) samples, from `start` to `end`."""
+
+    @abstractmethod
+    def __exit__(self, *exception: object) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def read(self, start: int, stop: int | None) -> NDArray[np.float32]:
+        """Read samples `start` to `stop` (None: the end), fewer where the file ends before."""
+        end = self.num_samples if stop is None else min(stop, self.num_samples)
+        if start >= end:
+            return np.zeros(0, np.float32)
+        grid = 1 if self.num_channels == 1 else self.sample_rate_hz
+        first, last = start // grid * grid, min(-(-end // grid) * grid, self.num_samples)
+        mixer = Mixer(self.sample_rate_hz, first)
+        mono, filled = np.empty(last - first, np.float32), 0  # one copy of ten hours is enough
+        for piece in chain(chain.from_iterable(map(mixer.add, self.blocks(first, last))), mixer.finish()):
+            mono[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        if mixer.num_chosen:
+            self.notes["opposite_phase_s"] = mixer.num_chosen / self.sample_rate_hz
+        return mono[start - first : end - first]

@@ -11,14 +11,16 @@ import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .channels import Mixer
+from .channels import MixedReader
+from .chunks import MAGICS
 from .integrity import AudioError, broken_off
 
 _KBIT_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -34,6 +36,7 @@ _INDEX_SLACK = 2 * 1441
 # Frames decoded and dropped before a stretch: the bit reservoir reaches back 511 bytes (ISO 11172-3), 14 frames of 576
 # samples at the lowest rate.
 _PRE_ROLL = 16
+_FRAMES_AT_ONCE = 1024
 _DECODER_DELAY = 529  # samples by which a decoder of layer III is late, as LAME's index counts them
 
 Bytes = bytes | mmap.mmap
@@ -56,9 +59,9 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """Positions of the frames up to the end or the first break, and a description of the break."""
+    """Where the frames begin and end, up to the end or the first break, and a description of the break."""
 
-    positions: list[int]
+    frames: list[tuple[int, int]]
     problem: str
 
 
@@ -79,13 +82,16 @@ def tag_end(data: Bytes, position: int) -> int:
 
 
 def starts_as_mp3(path: Path) -> bool:
-    """Return whether a file begins with a frame, or a tag and a frame; junk before it is looked for by name."""
-    junk = _JUNK_BEFORE if path.suffix.lower() in {".mp2", ".mp3", ".mpga"} else 1
+    """Return whether a file begins with a frame, or a tag and a frame; junk before it may be in a file of that name."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        by_name = path.suffix.lower() in {".mp2", ".mp3", ".mpga"}
+        # Quiet samples of 16 bits are full of 0xFFFB.
+        is_other = data[:4] in MAGICS | {b"OggS", b"fLaC", b"\x1a\x45\xdf\xa3"} or data[4:8] == b"ftyp"
+        junk = _JUNK_BEFORE if by_name and not is_other else 1
         return _first_frame(data, junk) is not None
 
 
-class Mp3Reader:
+class Mp3Reader(MixedReader):
     """A reader of MPEG audio of layers II and III."""
 
     is_float = False
@@ -111,61 +117,50 @@ class Mp3Reader:
         walk = _walk(self._data, start)
         if walk.problem:
             raise broken_off(self._path, walk.problem)
-        if index is not None and len(walk.positions) < index.num_frames:
-            found = f"{len(walk.positions)} frames of {index.num_frames}"
+        if index is not None and len(walk.frames) < index.num_frames:
+            found = f"{len(walk.frames)} frames of {index.num_frames}"
             raise broken_off(self._path, f"{found} that its first one states; it was cut off")
-        self._frames = walk.positions[index is not None :]
+        self._frames = walk.frames[index is not None :]
         self._first = first
         self._delay = 0 if index is None else index.delay
         self.sample_rate_hz, self.num_channels = first.rate_hz, first.num_channels
         padding = 0 if index is None else index.padding
         self.num_samples = max(0, len(self._frames) * first.num_samples - self._delay - padding)
-        self.notes: dict[str, Any] = {}
+        self.notes = {}
 
-    def read(self, start: int, stop: int | None) -> NDArray[np.float32]:
-        end = self.num_samples if stop is None else min(stop, self.num_samples)
-        if start >= end:
-            return np.zeros(0, np.float32)
-        grid = 1 if self.num_channels == 1 else self.sample_rate_hz  # channels are mixed by the second
-        first, last = start // grid * grid, min(-(-end // grid) * grid, self.num_samples)
-        mixer = Mixer(self.sample_rate_hz, first)
-        mono = [piece for block in self._blocks(first, last) for piece in mixer.add(block)]
-        mono += mixer.finish()
-        if mixer.num_chosen:
-            self.notes["opposite_phase_s"] = mixer.num_chosen / self.sample_rate_hz
-        return np.concatenate(mono)[start - first : end - first]
-
-    def _blocks(self, start: int, end: int) -> Iterator[NDArray[np.float32]]:
-        """Yield (C, S) samples."""
+    def blocks(self, start: int, end: int) -> Iterator[NDArray[np.float32]]:
         size = self._first.num_samples
-        number = max(0, (start + self._delay) // size - _PRE_ROLL)
-        position = number * size - self._delay
+        first = max(0, (start + self._delay) // size - _PRE_ROLL)
+        last = -(-(end + self._delay) // size)
         decoder: Any = av.CodecContext.create(f"mp{self._first.layer}float", "r")
-        while position < end:
-            frame = _frame(self._data, at := self._frames[number])
-            assert frame is not None, "the walk found it"
-            try:
-                (decoded,) = decoder.decode(av.Packet(self._data[at : at + frame.num_bytes]))
-            except (av.error.FFmpegError, ValueError) as error:
-                at_s = max(0, position) / self.sample_rate_hz
-                if position >= start:
+        for begin in range(first, last, _FRAMES_AT_ONCE):
+            frames = self._frames[begin : min(begin + _FRAMES_AT_ONCE, last)]
+            block = np.zeros((self.num_channels, len(frames) * size), np.float32)
+            for index, (at, behind) in enumerate(frames):
+                position = (begin + index) * size - self._delay
+                try:
+                    (decoded,) = decoder.decode(av.Packet(self._data[at:behind]))
+                except (av.error.FFmpegError, ValueError) as error:
+                    if position < start:
+                        continue  # what it refers to may lie before the first frame that is decoded
+                    at_s = max(0, position) / self.sample_rate_hz
                     raise broken_off(self._path, f"a damaged frame at {at_s:.2f} s") from error
-            else:
-                block = np.stack([np.frombuffer(plane, np.float32)[:size] for plane in decoded.planes])
-                yield block[:, max(0, start - position) : end - position]
-            position += size
-            number += 1
-
-    def __enter__(self) -> Self:
-        return self
+                for channel, plane in zip(block, decoded.planes, strict=False):
+                    channel[index * size :][:size] = np.frombuffer(plane, np.float32, size)
+            position = begin * size - self._delay
+            yield block[:, max(0, start - position) : end - position]
 
     def __exit__(self, *exception: object) -> None:
         self._data.close()
 
 
 def _frame(data: Bytes, position: int) -> _Frame | None:
+    return _parsed(data[position : position + 4])
+
+
+@lru_cache(maxsize=4096)  # a file has a few different ones
+def _parsed(head: bytes) -> _Frame | None:
     """Read the 4 bytes of a header: 11 set bits, version, layer, then rates, padding and channels."""
-    head = data[position : position + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 not in {0xE2, 0xE4}:
         return None
     layer = 4 - (head[1] >> 1 & 3)
@@ -226,7 +221,8 @@ def _index(data: Bytes, start: int) -> _Index | None:
         if len(lame) == 24 and lame[:4] in {b"LAME", b"Lavc", b"Lavf"}:
             both = int.from_bytes(lame[21:24], "big")
             delay, padding = (both >> 12) + _DECODER_DELAY, max(0, (both & 0xFFF) - _DECODER_DELAY)
-        return _Index(*((num_bytes, num_frames) if flags & 3 == 3 else (0, 0)), delay, padding)
+        both_stated = flags & 3 == 3
+        return _Index(num_bytes * both_stated, num_frames * both_stated, delay, padding)
     return None
 
 
@@ -250,17 +246,21 @@ def _check_stated(path: Path, data: Bytes, start: int, stated: int) -> None:
 def _walk(data: Bytes, start: int) -> _Walk:
     first = _frame(data, start)
     assert first is not None  # `_first_frame` found it
-    position, positions = start, list[int]()
-    while (frame := _frame(data, position)) is not None and _like(first, frame):
-        if position + frame.num_bytes > len(data):
-            at_s = len(positions) * first.num_samples / first.rate_hz
-            return _Walk(positions, f"cut off after {at_s:.2f} s, in the middle of a frame")
-        positions.append(position)
-        position += frame.num_bytes
-        while (after := tag_end(data, position)) != position:
+    position, frames = start, list[tuple[int, int]]()
+    while True:
+        frame = _frame(data, position)
+        if frame is None or not _like(first, frame):
+            if (after := tag_end(data, position)) == position:
+                break
             position = after
+            continue
+        if position + frame.num_bytes > len(data):
+            at_s = len(frames) * first.num_samples / first.rate_hz
+            return _Walk(frames, f"cut off after {at_s:.2f} s, in the middle of a frame")
+        frames.append((position, position + frame.num_bytes))
+        position += frame.num_bytes
     rest = len(data) - position
     if rest < _LARGEST_FRAME:  # padding
-        return _Walk(positions, "")
-    at_s = len(positions) * first.num_samples / first.rate_hz
-    return _Walk(positions, f"a break after {at_s:.2f} s, {rest} bytes before its end")
+        return _Walk(frames, "")
+    at_s = len(frames) * first.num_samples / first.rate_hz
+    return _Walk(frames, f"a break after {at_s:.2f} s, {rest} bytes before its end")

@@ -16,13 +16,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from ..file_errors import explain
-from .channels import Mixer
+from .channels import MixedReader
 from .containers import ContainerReader
 from .integrity import AudioError, broken_off, check_seconds, states_length
 from .mp3 import Mp3Reader, starts_as_mp3
 
 Samples = NDArray[np.float32]
 
+_MPEG = frozenset({b"ID", *(bytes([0xFF, second]) for second in range(0xE0, 0x100))})  # tags, frames
 _BLOCK = 1 << 20  # samples decoded at once
 _MAX_SAMPLES = 1 << 48  # libsndfile's length of FLAC that states none is larger
 MIN_RATE_HZ, MAX_RATE_HZ = 1000, 768_000  # what recorders use; a damaged header may state anything
@@ -33,12 +34,15 @@ class Reader(Protocol):
 
     sample_rate_hz: int
     num_channels: int
-    num_samples: int | None
-    """Length in samples; None until decoding to the end has shown it."""
     is_float: bool
     """Whether the samples are stored as floating-point numbers, so that their scale is the writer's choice."""
     notes: dict[str, Any]
     """What was chosen or filled in by `read`: a key of `convert.NOTES`, and how much."""
+
+    @property
+    def num_samples(self) -> int | None:
+        """Length in samples; None until decoding to the end has shown it."""
+        ...
 
     def read(self, start: int, stop: int | None) -> Samples:
         """Read samples `start` to `stop` (None: the end), fewer where the file ends before."""
@@ -84,6 +88,9 @@ def _open(path: Path) -> Reader:
         return ContainerReader(path, ignore_length=True)
     if starts_as_mp3(path):
         return Mp3Reader(path)
+    with open(path, "rb") as file:
+        if file.read(2) in _MPEG:  # libsndfile would write to standard error what is wrong with it
+            return ContainerReader(path)
     try:
         reader = SoundFileReader(path)
     except soundfile.LibsndfileError:
@@ -94,7 +101,7 @@ def _open(path: Path) -> Reader:
     return ContainerReader(path)
 
 
-class SoundFileReader:
+class SoundFileReader(MixedReader):
     """A reader of wav, flac, ogg, opus and the other formats of libsndfile; not MP3, whose length it guesses."""
 
     def __init__(self, path: Path) -> None:
@@ -105,29 +112,15 @@ class SoundFileReader:
         self.num_samples = int(self._file.frames)
         self.is_float = self._file.subtype in {"FLOAT", "DOUBLE"}
         self.is_mpeg = self._file.subtype.startswith("MPEG")
-        self.notes: dict[str, Any] = {}
+        self.notes = {}
         try:
             check_seconds(path, self.num_samples / self.sample_rate_hz)
         except AudioError:
             self._file.close()
             raise
 
-    def read(self, start: int, stop: int | None) -> Samples:
-        end = self.num_samples if stop is None else min(stop, self.num_samples)
-        if start >= end:
-            return np.zeros(0, dtype=np.float32)
-        # Channels are mixed by the second.
-        grid = 1 if self.num_channels == 1 else self.sample_rate_hz
-        first, last = start // grid * grid, min(-(-end // grid) * grid, self.num_samples)
-        mixer = Mixer(self.sample_rate_hz, first)
-        mono = [piece for block in self._blocks(first, last) for piece in mixer.add(block.T)]
-        mono += mixer.finish()
-        if mixer.num_chosen:
-            self.notes["opposite_phase_s"] = mixer.num_chosen / self.sample_rate_hz
-        return np.concatenate(mono)[start - first : end - first]
-
-    def _blocks(self, start: int, end: int) -> Iterator[Samples]:
-        """Decode blocks of (S, C), since a damaged header may ask for more memory than there is.
+    def blocks(self, start: int, end: int) -> Iterator[Samples]:
+        """Decode in blocks, since a damaged header may ask for more memory than there is.
 
         soundfile seeks after every read, and libsndfile's seek near the end of Ogg Opus is wrong: the last
         read takes up to two blocks, so that none ends shortly before the end.
@@ -144,15 +137,12 @@ class SoundFileReader:
                 raise self._broken_off("damage behind", position) from error
             if len(block) < wanted:  # damage, even where the next read would go on: at a lost page of Ogg
                 raise self._broken_off("a gap or the end at", position + len(block))
-            yield block[max(0, start - position) :]
+            yield block[max(0, start - position) :].T
             position += wanted
 
     def _broken_off(self, what: str, position: int) -> AudioError:
         at_s, total_s = position / self.sample_rate_hz, self.num_samples / self.sample_rate_hz
         return broken_off(self._path, f"{what} {at_s:.2f} of {total_s:.2f} s")
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self._file.close()

@@ -1,6 +1,7 @@
 """Scale of floating-point samples: 1.0 is full scale, unless the whole file shows otherwise."""
 
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,18 +44,26 @@ def scale_of(path: str | os.PathLike[str], reader: Reader) -> Scale:
 
 @lru_cache(maxsize=4096)
 def _measured(path: Path, _num_bytes: int, _changed_ns: int) -> Scale:
-    peak, num_beyond, num_sounding, start = 0.0, 0, 0, 0
+    peak, num_beyond, num_sounding, num = 0.0, 0, 0, 0
     with open_audio(path) as reader:
-        while len(block := np.abs(reader.read(start, start + _BLOCK))):
-            start += len(block)
-            block = block[np.isfinite(block)]  # `load` counts the others
+        for block in _blocks(reader):
+            num += len(block)
+            block = np.abs(block[np.isfinite(block)])  # `load` counts the others
             peak = max(peak, float(block.max(initial=0.0)))
             num_beyond += int(np.count_nonzero(block > 1))
             num_sounding += int(np.count_nonzero(block))
     integer = next((scale for scale in _INTEGER_SCALES if peak <= scale), None)
     if integer and num_beyond > _MOST * num_sounding:
         return Scale(1 / integer, num_beyond)
-    return _to_full_scale(path, peak, num_beyond, start)
+    return _to_full_scale(path, peak, num_beyond, num)
+
+
+def _blocks(reader: Reader) -> Iterator[Samples]:
+    if reader.num_samples is None:  # a container is read once
+        yield reader.read(0, None)
+        return
+    for start in range(0, reader.num_samples, _BLOCK):
+        yield reader.read(start, start + _BLOCK)
 
 
 def _to_full_scale(path: str | os.PathLike[str], peak: float, num_beyond: int, num_samples: int) -> Scale:

@@ -67,7 +67,7 @@ class ClipRow:
         missing_s: part of the segment (or of the length stated in the file) that the file does not hold, s.
         num_bad_packets: number of packets and pictures that could not be decoded.
         audio: ok, silent (only zeros), none (no sound stream: the wav file is silence), damaged (gaps are silence).
-        tracks: which of several streams were read, and why.
+        tracks: which of several streams and channels were read, and why.
         late_s: longest start of a scene in which the face is not seen, s.
         outside: mean share of the crop outside of the picture.
         contrast: mean standard deviation of the levels of a crop, of 255.
