@@ -10,7 +10,9 @@ import sys
 import warnings
 from pathlib import Path
 
-from plan import Training, add_choice, check_choice, choice_of, one_of_each, read_plan
+from training_plan.choice import add_choice, check_choice, choice_of
+from training_plan.plan_yaml import read_plan
+from training_plan.trainings import Training, one_of_each
 
 
 def parse_args() -> argparse.Namespace:
