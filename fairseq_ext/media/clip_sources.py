@@ -9,20 +9,23 @@ from typing import Any
 from ..corpora import avspeech, mtedx, voxceleb2
 from ..files import read_lines
 from .clips import VideoFile, from_utterances, segment_of, videos_in, whole_files
+from .media_files import Found
 
 
 def find_videos(
-    source: Path, *, corpus: str | None = None, listed: Path | None = None
+    source: Path,
+    *,
+    corpus: str | None = None,
+    listed: Path | None = None,
+    on_passed_over: Callable[[Found], None] | None = None,
 ) -> tuple[Path, Iterable[VideoFile]]:
-    """List the videos of a folder in any of the layouts that can be prepared.
+    """Return the folder that the paths start from, and the videos of a folder in any layout that can be prepared.
 
     Args:
         source: folder of videos.
         corpus: its layout: mtedx, voxceleb2, avspeech, "all" for folders of these names; None = any videos.
         listed: file with a path per line, relative to `source`, that names the videos to take; without `corpus`.
-
-    Returns:
-        The folder to which the paths of the videos are relative, and the videos.
+        on_passed_over: as for `videos_in`, where neither of them is given.
 
     Raises:
         FileNotFoundError: if "all" finds none of the corpora.
@@ -33,13 +36,13 @@ def find_videos(
         return Path(_MODULES[corpus].recordings_folder(source)), videos(corpus, source)
     if listed:
         return source, whole_files(source, filter(None, read_lines(listed)))
-    return source, videos_in(source)
+    return source, videos_in(source, on_passed_over)
 
 
 def videos(
     corpus: str, root: str | os.PathLike[str], *, only: Container[str] | None = None, **options: Any
 ) -> Iterator[VideoFile]:
-    """List the videos of a corpus, each once with all its segments, without opening them.
+    """Yield the videos of a corpus, each once with all its segments, in one order, without opening them.
 
     Args:
         corpus: mtedx, voxceleb2 or avspeech.
@@ -47,9 +50,6 @@ def videos(
         only: ids of the clips to keep, for example those of a label list; None for all.
         **options: options passed on to `mtedx.read`, `voxceleb2.clips` or `avspeech.clips`, such as
             `languages` and `on_problem`.
-
-    Yields:
-        Videos, in the same order on every machine.
 
     Raises:
         ValueError: for an unknown corpus.
@@ -63,13 +63,10 @@ def videos(
 
 
 def all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
-    """List the videos of several corpora: of each subfolder of `root` that has the name of a corpus.
+    """List the videos of several corpora, one after the other; paths are relative to `root`.
 
     Args:
-        root: folder with some of `mtedx/`, `voxceleb2/` and `avspeech/`, or links to them; paths are relative to it.
-
-    Yields:
-        Videos, corpus by corpus.
+        root: folder with some of `mtedx/`, `voxceleb2/` and `avspeech/`, or links to them.
 
     Raises:
         FileNotFoundError: when it has none of them.

@@ -28,8 +28,6 @@ def write_clip_report(run: Path, languages: Sequence[str], system: ScoredSystem)
     """Write `scores/LANGUAGE/...` and `corpus/*.json`.
 
     Args:
-        run: run folder.
-        languages: codes of the languages.
         system: name and origin of the labels; its partition is set to each language in turn.
 
     Returns:

@@ -37,14 +37,7 @@ def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]], 
 
 
 def corpus_of(row: ClipRow) -> str:
-    """Return the corpus that a clip is from.
-
-    Args:
-        row: line of clips.tsv; its source begins with the corpus's folder.
-
-    Returns:
-        Name such as `mtedx`.
-    """
+    """Return the corpus that a clip is from, such as `mtedx`: the first folder of its source."""
     return row.source.split("/", 1)[0]
 
 
@@ -94,9 +87,6 @@ def _median(values: Sequence[float | None], digits: int) -> str:
 
 def rejections_table(rows: Sequence[ClipRow]) -> Json:
     """Count the reasons why clips were rejected, by corpus.
-
-    Args:
-        rows: lines of clips.tsv.
 
     Returns:
         The table.
@@ -231,7 +221,6 @@ def montage(clips: Path, rows: Sequence[ClipRow], num_strips: int = _STRIPS) -> 
     """Stack strips of clips of every corpus, one below the other.
 
     Args:
-        clips: folder of prepared clips.
         rows: lines of clips.tsv, of the clips kept.
         num_strips: number of strips, spread evenly over the corpora and their clips.
 

@@ -8,11 +8,13 @@ A folder of prepared clips holds
 - `audio/ID.wav`: 16 kHz, mono, 16 bits, 640 samples per frame, aligned with the pictures;
 - `landmarks/ID.npz`: points of the face in the source, and the matrix of each crop;
 - `rejected/ID.jpg`: a source frame of each clip that was rejected;
-- `clips.tsv`: a row per clip (`table.ClipRow`), with what was measured, and `rejections.tsv`: counts by reason.
+- `clips.tsv`: a row per clip (`table.ClipRow`), with what was measured, and `rejections.tsv`: counts by reason;
+- `unlisted.txt`: files of clips that are no longer listed, where there are any.
 
-From file to clip: `..video` decodes, `clock` picks 25 pictures per second, `tracker` follows one face by
-detections of `landmarker` on one frame in five, `smoothing` interpolates and smooths, `template` aligns, `warp` cuts,
-`writer` encodes; `judge` accepts or rejects, `audit` shows both.
+From file to clip: `..video` decodes, `clock` picks 25 pictures per second, `tracker` follows one face by detections of
+`landmarker` on one frame in five, `speaker` takes the one of several that speaks, `motion` follows the head in between,
+`smoothing` interpolates and smooths, `template` aligns, `warp` cuts, `writer` encodes; `content` measures the crops,
+`judge` accepts or rejects, `audit` shows both.
 """
 
 from .settings import MouthSettings

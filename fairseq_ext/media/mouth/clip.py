@@ -28,15 +28,7 @@ _SOUND_AFTER_S = 0.1  # once sound comes from this far behind the end, all sound
 
 
 def rejected_image(clips: str | os.PathLike[str], clip_id: str) -> Path:
-    """Return the path of the source frame of a rejected clip.
-
-    Args:
-        clips: the folder of prepared clips.
-        clip_id: id of the clip.
-
-    Returns:
-        Its path; there is no file if no frame was decoded.
-    """
+    """Return the path of the source frame of a rejected clip, which is missing if no frame was decoded."""
     return Path(clips) / REJECTED / f"{clip_id}.jpg"
 
 
@@ -61,11 +53,7 @@ class Clip:
 
         Args:
             source: path of the video, for the row.
-            segment: segment to cut.
-            out: folder of all clips.
-            settings: settings of the preparation.
             crops: makes the crop of each frame.
-            reader: open video.
         """
         self.start_s = segment.start_s or 0.0
         self.end_s = math.inf if segment.end_s is None else segment.end_s
@@ -76,6 +64,7 @@ class Clip:
         self._files = ClipFiles(out, segment.id, settings.crf)
         self._early: list[Sound] = []  # before the origin is known
         self._sound_until_s = 0.0
+        self._num_chosen = 0  # samples of one channel of several
         self._thumbnail: NDArray[np.uint8] | None = None
         self._lost_shown = False
 
@@ -86,11 +75,7 @@ class Clip:
         return self._clock.done and has_sound
 
     def add(self, event: Picture | Sound) -> None:
-        """Add the next picture or stretch of sound of the file.
-
-        Args:
-            event: next picture or stretch of sound of the file.
-        """
+        """Add the next picture or stretch of sound of the file."""
         if isinstance(event, Sound):
             self._sound_until_s = event.time_s
             self._add_sound(event)
@@ -153,8 +138,11 @@ class Clip:
         assert self._clock.origin_s is not None
         wanted = self._clock.wanted
         limit = None if wanted is None else wanted * SAMPLES_PER_FRAME
+        origin = round(self._clock.origin_s * SAMPLE_RATE_HZ)
         for sound in sounds:
-            self._files.sound.add(sound, round(self._clock.origin_s * SAMPLE_RATE_HZ), limit)
+            self._num_chosen += sound.num_chosen
+            self._files.sound.add(sound, origin, limit)
+            self._crops.add_sound(sound.start_sample - origin, sound.samples)
 
     def _measured(self) -> ClipRow:
         """Return the row with what was measured on pictures and sound, before the crops are considered."""
@@ -169,7 +157,12 @@ class Clip:
             missing_s=round(self._missing_s(), 3),
             num_bad_packets=reader.num_bad_packets - self._num_bad_before[0],
             audio=self._state_of_sound(),
+            tracks="; ".join(filter(None, (reader.tracks, self._channels()))),
         )
+
+    def _channels(self) -> str:
+        chosen_s = self._num_chosen / SAMPLE_RATE_HZ
+        return f"one channel for {chosen_s:.1f} s, opposite phase" if chosen_s else ""
 
     def _missing_s(self) -> float:
         if self._clock.wanted is not None:

@@ -72,11 +72,7 @@ class Landmarker:
         self._meshes: list[Any] = []  # idle ones
 
     def borrow(self) -> "Mesh":
-        """Return a mesh that remembers no face.
-
-        Returns:
-            A mesh; return it with `Mesh.close`.
-        """
+        """Return a mesh that remembers no face; `Mesh.close` gives it back."""
         model = self._meshes.pop() if self._meshes else _load("face_mesh")
         return Mesh(model, self._meshes)
 
@@ -89,9 +85,6 @@ class Landmarker:
 
     def small_faces(self, picture: Picture) -> list[Face]:
         """Find the faces of a wide shot, in overlapping tiles: slow (a tenth of a second at 720p).
-
-        Args:
-            picture: picture to search.
 
         Returns:
             Faces of the coarsest tiles that have any, largest first.
@@ -136,7 +129,6 @@ class Mesh:
         """Find the landmarks of the face in a window.
 
         Args:
-            picture: the source.
             to_window: (2, 3) matrix from the upright picture to the window of `WINDOW_PX`.
 
         Returns:

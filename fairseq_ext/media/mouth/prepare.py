@@ -9,19 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...files import atomic_write
 from ..clips import Segment, VideoFile, check_id
-from ..video import MediaReader, VideoError, VideoMissingError
-from .clip import Clip
+from ..video import JoinedError, MediaReader, VideoError, VideoMissingError
+from .clip import REJECTED, Clip
 from .crops import Crops, FaceCrops, MouthCrops
 from .landmarker import Landmarker, import_models
 from .settings import MouthSettings
-from .table import ClipRow, write_clips_table
+from .speaker import SpeakerCrops
+from .table import ClipRow, read_clips, write_clips_table
 from .warp import opencv
-from .writer import PARTIAL
+from .writer import FOLDERS, PARTIAL
 
 if TYPE_CHECKING:
     from ...jobs import Item, Outcome, Work
 
+UNLISTED = "unlisted.txt"
 _START_BEFORE_S = 0.5  # the first frame may come from before the segment
 
 
@@ -35,33 +38,32 @@ def prepare_file(
     """Make the clips of a video: one decoding, pictures and sound together, in bounded memory.
 
     Args:
-        root: root folder of the paths.
-        video: video and its segments.
         out: folder of all clips, where accepted ones get their files.
-        settings: settings of the preparation.
-        landmarker: models of this process.
 
     Returns:
         A row per segment, in the order given; for a file that cannot be used, all have its reason.
     """
+    rows: dict[str, ClipRow] = {}
+    reason, detail = "no_video", "no stream of moving pictures"
     try:
         audio = None if video.audio is None else Path(root) / video.audio
         with MediaReader(Path(root) / video.path, audio) as reader:
-            if not reader.has_video:
-                return _all_rejected(video, "no_video", "no stream of moving pictures")
-            rows = {row.id: row for row in _rows(video, reader, out, settings, landmarker)}
-    except VideoMissingError as error:
-        return _all_rejected(video, "missing", str(error))
+            if reader.has_video:
+                rows.update((row.id, row) for row in _rows(video, reader, out, settings, landmarker))
     except VideoError as error:
-        return _all_rejected(video, "unreadable", str(error))
-    return [rows[segment.id] for segment in video.segments]
+        reason, detail = _reason_of(error), str(error)
+    return [rows.get(segment.id) or _rejected(video, segment, reason, detail) for segment in video.segments]
 
 
-def _all_rejected(video: VideoFile, reason: str, detail: str) -> list[ClipRow]:
-    return [
-        ClipRow(s.id, video.path, s.start_s, s.end_s, status="rejected", reason=reason, detail=detail)
-        for s in video.segments
-    ]
+def _reason_of(error: VideoError) -> str:
+    if isinstance(error, VideoMissingError):
+        return "missing"
+    return "joined" if isinstance(error, JoinedError) else "unreadable"
+
+
+def _rejected(video: VideoFile, segment: Segment, reason: str, detail: str) -> ClipRow:
+    where = segment.id, video.path, segment.start_s, segment.end_s
+    return ClipRow(*where, status="rejected", reason=reason, detail=detail)
 
 
 def _rows(
@@ -74,10 +76,14 @@ def _rows(
     """Start each clip shortly before its segment; finish it when all of it has come."""
 
     def start(segment: Segment) -> Clip:
-        crops: Crops = (
-            MouthCrops() if settings.input == "mouth" else FaceCrops(landmarker, settings, segment.face_at)
-        )
-        return Clip(video.path, segment, out, settings, crops, reader)
+        return Clip(video.path, segment, out, settings, crops_of(segment), reader)
+
+    def crops_of(segment: Segment) -> Crops:
+        if settings.input == "mouth":
+            return MouthCrops()
+        if segment.face_at is not None:
+            return FaceCrops(landmarker, settings, segment.face_at)
+        return SpeakerCrops(partial(FaceCrops, landmarker, settings), settings)
 
     waiting = sorted(video.segments, key=lambda s: s.start_s or 0.0)
     spans = [(s.start_s or 0.0, float("inf") if s.end_s is None else s.end_s) for s in waiting]
@@ -101,10 +107,6 @@ def _rows(
 
 def items(root: str | os.PathLike[str], videos: Iterable[VideoFile]) -> Iterator["Item"]:
     """Yield an item of work per video; a changed size of its files shows that one was fixed or replaced.
-
-    Args:
-        root: root folder of the paths.
-        videos: videos and their segments.
 
     Yields:
         Items; the id is that of the clip, or the path of a video with several clips.
@@ -133,20 +135,11 @@ class MouthWork:
     """Work that makes the clips of one video per item; each process has its own, with its own models."""
 
     def __init__(self, root: str, out: str, settings: MouthSettings) -> None:
-        """Set folders and settings; the models are loaded with the first video.
-
-        Args:
-            root: root folder of the videos.
-            out: folder of all clips.
-            settings: settings of the preparation.
-        """
+        """Set folders and settings; the models are loaded with the first video."""
         self._prepare = partial(prepare_file, root, out=out, settings=settings, landmarker=Landmarker())
 
     def __call__(self, item: "Item") -> dict[str, Any]:
         """Prepare a video.
-
-        Args:
-            item: item of `items`.
 
         Returns:
             `clips`: rows of the clips.
@@ -166,11 +159,6 @@ class MouthWork:
 def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
     """Make the work of one process; pass `functools.partial` of this to `jobs.run`.
 
-    Args:
-        root: root folder of the videos.
-        out: folder of all clips.
-        settings: settings of the preparation.
-
     Returns:
         Work of one video per item.
 
@@ -189,9 +177,6 @@ def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
 def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
     """Yield the rows of all videos.
 
-    Args:
-        outcomes: outcomes of the run, in the order of its items.
-
     Yields:
         Rows; a video that made the work fail has one, rejected as `failed`.
     """
@@ -203,19 +188,35 @@ def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
             yield ClipRow(outcome.id, outcome.id, status="rejected", reason="failed", detail=detail)
 
 
-def merge(out: str | os.PathLike[str], outcomes: Iterable["Outcome"]) -> Counter[str]:
+def merge(out: str | os.PathLike[str], outcomes: Iterable["Outcome"]) -> tuple[Counter[str], int]:
     """Write the tables of a finished run and remove what killed processes left.
 
-    Args:
-        out: folder of all clips.
-        outcomes: outcomes of the run, in the order of its items.
+    Files of clips that are no longer listed stay; `unlisted.txt` names them, and is gone where there are none.
 
     Returns:
-        Clips by reason; "" for those that are ok.
+        Clips by reason, "" for those that are ok; and the number of files that belong to no clip.
     """
     counts = write_clips_table(out, rows_of(outcomes))
     shutil.rmtree(Path(out) / PARTIAL, ignore_errors=True)
-    return counts
+    unlisted = _unlisted(Path(out))
+    (Path(out) / UNLISTED).unlink(missing_ok=True)
+    if unlisted:
+        with atomic_write(Path(out) / UNLISTED) as file:
+            file.writelines(f"{name}\n" for name in unlisted)
+    return counts, len(unlisted)
+
+
+def _unlisted(out: Path) -> list[str]:
+    """Return the files of clips that the table does not list as what they are, accepted or rejected."""
+    status = {row.id: row.status for row in read_clips(out, status=None)}
+    found = []
+    for folder, suffix in (FOLDERS | {REJECTED: ".jpg"}).items():
+        expected = "rejected" if folder == REJECTED else "ok"
+        for path in (out / folder).rglob(f"*{suffix}"):
+            name = path.relative_to(out / folder).as_posix().removesuffix(suffix)
+            if status.get(name) != expected:
+                found.append(f"{folder}/{name}{suffix}")
+    return sorted(found)
 
 
 def _video(data: Mapping[str, Any]) -> VideoFile:

@@ -7,6 +7,7 @@ searches the whole frame and, at longer and longer intervals, the tiles of a wid
 for the same when it overlaps the last position; after a second, or after a cut, the face is chosen anew.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from ..picture import Picture
 from .landmarker import WINDOW_PX, Box, Face, Landmarker, area, overlap
+from .motion import HeadWindow
 from .settings import FRAMES_PER_S
-from .template import Points, similarity
+from .template import ANCHORS, Points, similarity
 from .warp import size_ratio
 
 _FACE_IN_WINDOW = (
@@ -41,7 +43,7 @@ class Choice:
 
     Attributes:
         num_faces: largest number of faces in one frame.
-        rule: "only", "largest" (of several), "nearest" (to the position given by the corpus), or "" for none yet.
+        rule: as in `table.ClipRow.choice`; "" for none yet.
         num_resets: how often the face was chosen anew, after a cut or a loss.
         num_cuts: number of scene cuts.
     """
@@ -82,21 +84,24 @@ class Tracker:
 
     Attributes:
         choice: how the face was chosen.
+        face_at: (x, y) near which a face is chosen, from 0 to 1 in the picture; None: the largest is.
+        other_faces: (x, y), from 0 to 1 in the picture, of the faces beside it when it was chosen, largest first.
     """
 
     def __init__(self, landmarker: Landmarker, face_at: tuple[float, float] | None = None) -> None:
         """Start without a face.
 
         Args:
-            landmarker: models.
             face_at: (x, y) of the face, from 0 to 1 in the picture; None: take the largest face.
         """
         self.choice = Choice()
+        self.other_faces: list[tuple[float, float]] = []
         self._landmarker = landmarker
         self._mesh = landmarker.borrow()
-        self._face_at = face_at
+        self.face_at = face_at
         self._window: NDArray[np.float64] | None = None  # (2, 3) to the window of the mesh; None: no face
         self._box: Box | None = None  # last position
+        self._head: HeadWindow | None = None  # in the picture of the last detection
         self._after_cut = False
         self._last_seen = 0
         self._next_tiles = 0
@@ -115,7 +120,6 @@ class Tracker:
         """Find the face in a frame.
 
         Args:
-            picture: picture of the frame.
             frame: index of the frame; grows from call to call.
 
         Returns:
@@ -126,20 +130,42 @@ class Tracker:
             mesh = self._search(picture, frame)
         if mesh is not None:
             self._box, self._last_seen = _box_of(mesh), frame
+            self._head = _head_window(picture, mesh)
             self._next_tiles, self._tiles_after = frame, _FIRST_TILES_AFTER
         return mesh
+
+    def look_back(self, pictures: Iterable[Picture]) -> Iterator[NDArray[np.float64]]:
+        """Find the face in the pictures before the one in which it was found first, as the detector may have missed it.
+
+        Args:
+            pictures: the latest first.
+
+        Yields:
+            (468, 3) meshes, up to the first picture that does not show the face.
+        """
+        assert self._window is not None, "the face was found"
+        box = self._box
+        for picture in pictures:
+            mesh = self._mesh.points(picture, self._window)
+            if mesh is None or box is None or overlap(_box_of(mesh), box) < _SAME_FACE:
+                break
+            box = _box_of(mesh)
+            yield mesh
+        self._mesh.forget()
 
     def close(self) -> None:
         """Return the mesh."""
         self._mesh.close()
 
     def _follow(self, picture: Picture, frame: int) -> NDArray[np.float64] | None:
-        if self._window is None or self._box is None:
+        if self._window is None or self._box is None or self._head is None:
             return None
+        shift = self._head.fast_shift(picture)
+        self._window[:, 2] -= self._window[:, :2] @ shift  # the face stays where the mesh expects it
         mesh = self._mesh.points(picture, self._window)
         if (
             mesh is None
-            or overlap(_box_of(mesh), self._box) < _SAME_FACE
+            or overlap(_box_of(mesh), self._box + np.tile(shift, 2)) < _SAME_FACE
             or not self._confirmed(picture, frame, mesh)
         ):
             self._lose()
@@ -176,6 +202,7 @@ class Tracker:
                 self.choice.num_resets += self._box is not None
                 if rule != "same":
                     self.choice.rule = rule
+                    self.other_faces = [_place(other.box, picture) for other in faces if other is not face]
                 self._after_cut = False
                 self._next_check = frame + _CHECK_EVERY
                 self._move_window(mesh)
@@ -192,8 +219,8 @@ class Tracker:
             )
             if same or not (self._after_cut or frame - self._last_seen > _FORGET_AFTER):
                 return [(f, "same") for f in same]
-        if self._face_at is not None:
-            return self._near(picture, faces, self._face_at)
+        if self.face_at is not None:
+            return self._near(picture, faces, self.face_at)
         return [(f, "largest" if len(faces) > 1 else "only") for f in faces]
 
     def _near(self, picture: Picture, faces: list[Face], at: tuple[float, float]) -> list[tuple[Face, str]]:
@@ -238,8 +265,18 @@ def _window(centre: Points, side: float, tilt_rad: float) -> NDArray[np.float64]
     return similarity(np.stack([centre - along, centre + along]), target)
 
 
+def _head_window(picture: Picture, mesh: NDArray[np.float64]) -> HeadWindow:
+    anchors = mesh[list(ANCHORS), :2]
+    return HeadWindow(picture, anchors.mean(axis=0), max(1.0, float(np.hypot(*(anchors[3] - anchors[0])))))
+
+
 def _box_of(mesh: NDArray[np.float64]) -> Box:
     return np.concatenate([mesh[:, :2].min(axis=0), mesh[:, :2].max(axis=0)])
+
+
+def _place(box: Box, picture: Picture) -> tuple[float, float]:
+    x, y = _centre(box)
+    return float(x / picture.width), float(y / picture.height)
 
 
 def _centre(box: Box) -> Points:
@@ -252,13 +289,9 @@ def face_size(mesh: NDArray[np.float64]) -> float:
 
 
 def yaw_deg(mesh: NDArray[np.float64]) -> float:
-    """Return how far the head is turned to the side, by the depth of the outer corners of the eyes.
+    """Return how far the head is turned to the side, degrees, by the depth of the outer corners of the eyes.
 
-    Args:
-        mesh: (468, 3).
-
-    Returns:
-        Degrees; 0 faces the camera, above 0 the left eye of the face is farther away.
+    0 faces the camera; above 0 the left eye of the face is farther away.
     """
     eyes = mesh[263] - mesh[33]
     return float(np.degrees(np.arctan2(eyes[2], np.hypot(eyes[0], eyes[1]))))

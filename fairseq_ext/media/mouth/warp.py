@@ -35,7 +35,6 @@ def warp(
     flicker.
 
     Args:
-        picture: the source.
         matrix: (2, 3), from the upright picture to the piece, in pixels.
         size: (width, height) of the piece.
         max_shrink: factor by which the piece may be smaller than its source before it is drawn larger and averaged; a
@@ -69,10 +68,6 @@ def size_ratio(matrix: NDArray[np.float64]) -> float:
 def to_full_range(piece: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint8]:
     """Expand brightness from 16..235 to 0..255 where the source has that range.
 
-    Args:
-        piece: (height, width) cut from the picture.
-        picture: the source.
-
     Returns:
         (height, width) uint8 with black at 0 and white at 255.
     """
@@ -91,7 +86,6 @@ def thumbnail(picture: Picture, width: int) -> NDArray[np.uint8]:
     """Draw the whole upright picture small.
 
     Args:
-        picture: the source.
         width: width of the result, px; a smaller source is not enlarged.
 
     Returns:
@@ -103,15 +97,12 @@ def thumbnail(picture: Picture, width: int) -> NDArray[np.uint8]:
 
 
 def scaling(scale: float, x: float = 0.0, y: float = 0.0) -> NDArray[np.float64]:
-    """Return the matrix that cuts at (x, y) and scales.
+    """Return the (2, 3) matrix that cuts at (x, y) and scales.
 
     Args:
         scale: pixels of the piece per pixel of the source.
         x: left edge in the source.
         y: upper edge in the source.
-
-    Returns:
-        (2, 3) matrix.
     """
     half = (scale - 1) / 2  # pixel centres are at whole numbers
     return np.array([[scale, 0, half - scale * x], [0, scale, half - scale * y]])

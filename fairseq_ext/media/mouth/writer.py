@@ -33,12 +33,7 @@ class GreyWriter:
     """A writer of H.264 files with grey pictures in full range (`yuvj420p`, which every player can read)."""
 
     def __init__(self, path: Path, crf: int) -> None:
-        """Open the file.
-
-        Args:
-            path: path of the file; its folder exists.
-            crf: quality.
-        """
+        """Open the file."""
         self._container: Any = av.open(str(path), "w", format="mp4")
         self._stream: Any = self._container.add_stream("libx264", rate=FRAMES_PER_S)
         self._stream.width = self._stream.height = SIZE_PX
@@ -50,11 +45,7 @@ class GreyWriter:
         self._num_frames = 0
 
     def add(self, crop: NDArray[np.uint8]) -> None:
-        """Append a picture.
-
-        Args:
-            crop: (96, 96).
-        """
+        """Append a picture."""
         self._planes[:SIZE_PX] = crop
         frame = av.VideoFrame.from_ndarray(self._planes, format="yuvj420p")
         frame.color_range = _FULL_RANGE
@@ -78,11 +69,7 @@ class SoundWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file.
-
-        Args:
-            path: path of the file; its folder exists.
-        """
+        """Open the file."""
         self.end_sample = 0
         self.peak = 0
         self._path = path
@@ -92,7 +79,6 @@ class SoundWriter:
         """Write a stretch.
 
         Args:
-            sound: stretch of sound.
             origin_sample: position of the first sample of the clip in the file, in samples.
             limit: number of samples of the clip; None: unknown as yet.
         """
@@ -111,7 +97,6 @@ class SoundWriter:
         """Write the wav file and remove the temporary one.
 
         Args:
-            target: path of the wav file.
             num_samples: its number of samples; missing sound at the end is silence.
         """
         self._file.truncate(2 * num_samples)
@@ -139,13 +124,7 @@ class ClipFiles:
     """
 
     def __init__(self, out: str | os.PathLike[str], clip_id: str, crf: int) -> None:
-        """Make the folders; files of an earlier attempt are overwritten.
-
-        Args:
-            out: folder of all clips.
-            clip_id: id of the clip.
-            crf: quality of the video.
-        """
+        """Make the folders; files of an earlier attempt are overwritten."""
         self._out, self._id, self._crf = Path(out), clip_id, crf
         self._partial = self._out / PARTIAL / clip_id
         self._partial.parent.mkdir(parents=True, exist_ok=True)
@@ -155,11 +134,7 @@ class ClipFiles:
         self._video: GreyWriter | None = None
 
     def add(self, crop: NDArray[np.uint8]) -> None:
-        """Append a frame.
-
-        Args:
-            crop: (96, 96).
-        """
+        """Append a frame."""
         if self._video is None:
             self._video = GreyWriter(self._at(".mp4"), self._crf)
         self._video.add(crop)
@@ -183,12 +158,7 @@ class ClipFiles:
                 _put(self._at(suffix), self._out / folder / f"{self._id}{suffix}")
 
     def show(self, image: bytes, target: Path) -> None:
-        """Write the picture of a rejected clip.
-
-        Args:
-            image: content of a JPEG file.
-            target: path of the picture.
-        """
+        """Write the picture of a rejected clip."""
         self._at(".jpg").write_bytes(image)
         _put(self._at(".jpg"), target)
 

@@ -61,6 +61,14 @@ def test_only_new_and_fixed_videos_are_prepared(grid: Path, tmp_path: Path) -> N
     assert call(source, tmp_path / "at once").returncode == 0
     assert files_of(out) == files_of(tmp_path / "at once")
 
+    (source / "a.mpg").unlink()
+    fewer = call(source, out, "--update")
+    assert f"3 files belong to clips that are not listed any more: {out / 'unlisted.txt'}" in fewer.stdout
+    assert (out / "unlisted.txt").read_text() == "audio/a.wav\nlandmarks/a.npz\nvideo/a.mp4\n"
+    shutil.copy(grid / "lbbc2a.mpg", source / "a.mpg")
+    assert call(source, out, "--update").returncode == 0
+    assert not (out / "unlisted.txt").exists()
+
     crops = call(out / "video", tmp_path / "crops", "--input", "mouth")
     assert "no sound" not in crops.stdout
     assert {row.audio for row in read_clips(tmp_path / "crops")} == {"ok"}
