@@ -9,6 +9,8 @@ column `locale`: a mistyped one is refused.
 import argparse
 from pathlib import Path
 
+_MOST_SHOWN = 5  # of the rows that will be skipped, by --check
+
 SUMMARY = "Write manifests of a Common Voice corpus"
 
 
@@ -100,9 +102,11 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
         keep_shared_sentences=args.keep_shared_sentences,
     )
     official = args.division == "official"
-    common_voice.check_lists(folder, ("train", "dev", "test") if official else ("validated",))
+    needed = ("train", "dev", "test") if official else ("validated",)
+    skipped = common_voice.check_files(folder, needed, audio=args.audio)
     cv_partitions.check_language(choices.language, common_voice.stated_locale(folder), on_note=print)
     if args.check:
+        print("\n".join([*skipped[:_MOST_SHOWN], f"{len(skipped)} rows of {folder} will be skipped"]))
         return
     clips = common_voice.read(
         folder,

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..manifest import Utterance
-from .published_text import Report, published_lines
+from ..text.published import Report, published_lines
 
 log = logging.getLogger(__name__)
 

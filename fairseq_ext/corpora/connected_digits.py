@@ -28,6 +28,7 @@ import numpy as np
 from ..files import atomic_write, read_lines
 from ..manifest import Utterance, write_dictionary, write_manifest
 from ..splits import assert_disjoint, by_speaker
+from ..text.spelling import Spelling, write_spelling
 from ..text.units import count_units, to_characters
 from . import fsdd
 
@@ -238,6 +239,7 @@ def _write_partition(
     train: Sequence[Utterance],
     spans: Mapping[str, Sequence[Span]],
 ) -> None:
+    write_spelling(folder, Spelling("en"))
     write_dictionary(folder / "dict.ltr.txt", count_units(map(_letters, train)))
     labels = {"wrd": lambda u: u.transcript or "", "ltr": lambda u: " ".join(_letters(u))}
     for split, utterances in members.items():

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from .published_text import Report, published_lines
+from ..text.published import Report, published_lines
 
 _ITEM = re.compile(r"""\s*(\w+)\s*:\s*('(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[^,'"{}]*?)\s*(?:,|$)""")
 

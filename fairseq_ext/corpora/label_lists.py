@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 
 from ..files import atomic_write
 from ..manifest import Utterance
-from .published_text import Report, as_written, published_lines
+from ..text.published import Report, as_written, published_lines
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from ..manifest import Utterance
 from .flow_yaml import flow_mappings
-from .published_text import Report, as_written, published_lines
+from ..text.published import Report, as_written, published_lines
 
 log = logging.getLogger(__name__)
 

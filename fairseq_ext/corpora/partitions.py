@@ -27,6 +27,7 @@ from ..splits import (
     random_folds,
     random_rank,
 )
+from ..text.spelling import Spelling, write_spelling
 
 SIDES = ("train", "valid", "test")
 
@@ -43,6 +44,7 @@ class Partition:
         shares_speakers: whether it is a leaky control, whose speakers may be on both sides.
         labels: label stream -> function that gives the utterance's line of it.
         dictionaries: label stream -> symbol -> count in the training utterances.
+        spelling: how the stream `wrd` is spelled; None = there is none.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Partition:
     shares_speakers: bool = False
     labels: Mapping[str, Key] = field(default_factory=dict)
     dictionaries: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    spelling: Spelling | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for a speaker on both sides, unless the partition is a leaky control."""
@@ -80,6 +83,8 @@ def write(
         root: folder of the recordings, first line of each tsv; side -> folder where they differ (cross-corpus).
         sample_rate_hz: sample rate that `num_samples` counts at, Hz; only needed when there are segments.
     """
+    if partition.spelling is not None:
+        write_spelling(folder, partition.spelling)
     for side, members in partition.sides.items():
         if members:
             recordings = root[side] if isinstance(root, Mapping) else root

@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..manifest import Utterance
-from .published_text import Report, published_lines
+from ..text.published import Report, published_lines
 
 log = logging.getLogger(__name__)
 

@@ -25,6 +25,9 @@ from .numbers import NumberReader
 from .plain import PlainNormalizer
 from .silence import dropped_signs
 
+# Version of the rules, kept beside every manifest (`spelling`); raise it when a text may be spelled otherwise.
+# 2: a minus in every shape, no thousands of millions, "£" and "¥"; 1: the manifests without a record
+RULES = 2
 _DOTS = "·•‧∙⋅・"
 _VOWELS = "aeiouàèéíïòóúü"
 _GEMINATE = re.compile(
