@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import editdistance
 import torch
 import torch.nn.functional as F
 from fairseq.criterions import FairseqCriterion, register_criterion
@@ -22,7 +21,7 @@ from torch import Tensor
 
 from ..data.labels import BLANK
 from ..decoding.ctc import greedy, text_of
-from ..text.scoring import characters, words
+from ..text.scoring import characters, edit_distance, words
 
 ERRORS = ("word_errors", "num_words", "character_errors", "num_characters")
 
@@ -140,7 +139,7 @@ class ExtCtcCriterion(FairseqCriterion):
             text = text_of(tokens[:size], symbols)
             for errors, total, split in ((*ERRORS[:2], words), (*ERRORS[2:], characters)):
                 reference = split(text)
-                counts[errors] += weight * editdistance.eval(reference, split(hypothesis.text))
+                counts[errors] += weight * edit_distance(reference, split(hypothesis.text))
                 counts[total] += weight * len(reference)
         return counts
 
