@@ -3,6 +3,8 @@
 import importlib
 from typing import Any
 
+from .file_errors import explain
+
 # Package, as it is imported -> the extra of setup.py that installs it. They are imported by `import_optional` only; a
 # test sees to it.
 EXTRAS = {
@@ -68,8 +70,8 @@ def describe(error: Exception) -> str:
     """
     if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) in EXTRAS:
         return _message(package, EXTRAS[package], error)
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno is not None:
+        return explain(error)
     return str(error) or type(error).__name__
 
 

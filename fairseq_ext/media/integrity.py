@@ -9,13 +9,15 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from ..file_errors import FileError
+
 _UNKNOWN_SIZE = 0x7FFFF000  # writers that cannot seek put 0 or a size near 2 or 4 GiB into the header
 _OGG_HEADER = struct.Struct("<4sBBqIIIB")  # RFC 3533, section 6
 _OGG_MAX_PAGE = 27 + 255 + 255 * 255
 _OPUS_RATE_HZ = 48000  # rate of its time stamps, whatever that of the recording (RFC 7845, section 4)
 
 
-class AudioError(ValueError):
+class AudioError(FileError):
     """A media file that cannot be used; the message says which, what is wrong and what to do."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import av
 
+from ..file_errors import FileError
 from .picture import Picture, to_picture
 from .seeking import NeededSpans, Skipper, Span
 from .sound import Sound, SoundConverter
@@ -20,7 +21,7 @@ _AFTER_S = 5.0  # decoded after the last span, for sound that is stored late in 
 _MAX_ERRORS_IN_A_ROW = 20
 
 
-class VideoError(ValueError):
+class VideoError(FileError):
     """A video that cannot be used; the message says which, what is wrong and what to do."""
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from fairseq_ext import commands
 from fairseq_ext.commands import main as program
+from fairseq_ext.file_errors import FileError
 
 COMMANDS = program.find_commands()
 FOLDER = Path(commands.__file__).parent
@@ -133,7 +134,9 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> Any:
     ("error", "line"),
     [
         (ValueError("a.tsv:3: 2 columns"), "a.tsv:3: 2 columns"),
-        (FileNotFoundError(2, "No such file or directory", "a.tsv"), "a.tsv: No such file or directory"),
+        (FileNotFoundError(2, "No such file or directory", "a.tsv"), "a.tsv: no such file or folder; check the path"),
+        (OSError(28, "No space left on device"), "the disk is full; free some space and run again"),
+        (FileError("a.npz: damaged"), "a.npz: damaged"),
         (FileNotFoundError("a.tsv: no such manifest"), "a.tsv: no such manifest"),
         (ModuleNotFoundError("No module named 'captum'", name="captum"),
          "captum is not installed; run pip install 'fairseq-ext[analysis]'"),
