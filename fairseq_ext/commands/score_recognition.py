@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="language of manifests without spelling.json; another than that of the record is refused (default: the "
         "record's, or the sidecar's)",
     )
-    parser.add_argument("--lm", type=Path, metavar="ARPA", help="n-gram language model, gzip or not")
+    parser.add_argument(
+        "--lm", type=Path, metavar="ARPA", help="n-gram language model, also .gz, .bz2 or .xz"
+    )
     parser.add_argument(
         "--beam", type=int, default=32, help="hypotheses of the beam search, with --lm (default: 32)"
     )

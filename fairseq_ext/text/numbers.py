@@ -40,7 +40,9 @@ class NumberReader:
 
     def __init__(self, rules: Language) -> None:
         self._rules = rules
-        self._thousands = re.compile(rf"\d{{1,3}}(?P<group>[{re.escape(rules.thousands)}])\d{{3}}(?:(?P=group)\d{{3}})*")
+        self._thousands = re.compile(
+            rf"\d{{1,3}}(?P<group>[{re.escape(rules.thousands)}])\d{{3}}(?:(?P=group)\d{{3}})*"
+        )
         # "10 000" where no space groups digits
         self._no_thousands = re.compile(r"(?!)" if " " in rules.thousands else r"\d 0\d\d(?!\d)")
         # Clock times first, while their digits are still there.
@@ -152,7 +154,9 @@ class NumberReader:
         steps: list[Step] = [
             (re.compile(rf"(?<=\d)\s?[°º]\s?[CF]{_NO_LETTER}"), lambda match: "°"),
             (
-                re.compile(rf"(?<![\d.,])(?<!^[-–−])(?<![\s(][-–−])(?P<number>[1-9]\d{{0,3}})\.?(?P<mark>{marks}){_NO_LETTER}"),
+                re.compile(
+                    rf"(?<![\d.,])(?<!^[-–−])(?<![\s(][-–−])(?P<number>[1-9]\d{{0,3}})\.?(?P<mark>{marks}){_NO_LETTER}"
+                ),
                 self._ordinal,
             ),
             (re.compile(rf"{_MINUS}(?<!\d)(?P<unit>[{money}])(?P<inner>[-–−]?){number}"), self._number),

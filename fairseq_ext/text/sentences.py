@@ -75,7 +75,9 @@ def common_spelling(files: Iterable[PathName], *, language: str = "", case: str 
     return replace(chosen, language=chosen.language or language)
 
 
-def training_text(files: Iterable[PathName], held_out: Iterable[PathName], spelling: Spelling) -> TrainingText:
+def training_text(
+    files: Iterable[PathName], held_out: Iterable[PathName], spelling: Spelling
+) -> TrainingText:
     """Spell sentences, and drop those that are scored and those that cannot be read.
 
     Args:
@@ -103,7 +105,9 @@ def _spelled(path: PathName, spelling: Spelling, report: Report) -> Iterator[str
     """Yield the texts of a file that are not empty."""
     is_spelled = os.fspath(path).endswith(SPELLED)
     for number, text in read_sentences(path, report):
-        if not is_spelled and (signs := unread(text, spelling.language) if not spelling.punctuation else None):
+        if not is_spelled and (
+            signs := unread(text, spelling.language) if not spelling.punctuation else None
+        ):
             report(f"{path}:{number}: {' '.join(signs)} cannot be read: {text!r}; left out")
         elif found := text if is_spelled else spelling(text):
             yield found

@@ -191,7 +191,9 @@ def test_a_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
             (folder / name).touch()
     jobs = trainings.finished_trainings(tmp_path, "synthetic", "x", ["labels/*"])
     (line,) = evaluation.recognise_all(jobs, lambda _: Tones(), Options())
-    assert line.startswith("labels/1/tones seed 1: greedy: WER 0.0 %, CER 0.0 % of 7 recordings (no spelling.json")
+    assert line.startswith(
+        "labels/1/tones seed 1: greedy: WER 0.0 %, CER 0.0 % of 7 recordings (no spelling.json"
+    )
     (again,) = evaluation.recognise_all(jobs, lambda _: pytest.fail("loaded again"), Options())
     assert again.endswith("already scored")
     (row,) = results.read_systems(tmp_path)
@@ -212,7 +214,9 @@ def test_references_are_the_texts_of_the_manifest(manifests: Path, tmp_path: Pat
     assert (found["language"], found["spelling_from"]) == ("es", "spelling.json")
     assert found["decoders"]["greedy"]["metrics"]["wer"]["value"] == 0.0
     assert found["num_known_sentences"] == 1
-    with pytest.raises(ValueError, match="spelled by es, lower case, .* and ca was chosen; leave out --language"):
+    with pytest.raises(
+        ValueError, match="spelled by es, lower case, .* and ca was chosen; leave out --language"
+    ):
         evaluation.evaluate(Tones(), ROW, tmp_path / "x", data=manifests, options=Options(language="ca"))
     lm = replace(language_model(), spelling=Spelling("ca"))
     with pytest.raises(ValueError, match=r"words\.arpa: its words are spelled by ca, .* by es, "):
@@ -225,11 +229,15 @@ def test_references_are_the_texts_of_the_manifest(manifests: Path, tmp_path: Pat
 def test_manifests_without_a_record_are_read_and_that_is_said(manifests: Path, tmp_path: Path) -> None:
     options = Options()
     found = evaluation.evaluate(Tones(), ROW, tmp_path / "a", data=manifests, options=options)
-    assert found["spelling_from"] == "no spelling.json and no .wrd: transcripts are spelled by the rules of ca"
+    assert (
+        found["spelling_from"] == "no spelling.json and no .wrd: transcripts are spelled by the rules of ca"
+    )
     labels = {"wrd": lambda u: Spelling("ca")(u.transcript or "")}
     write_manifest(manifests, "test", list(read_manifest(manifests, "test")), root=manifests, labels=labels)
     found = evaluation.evaluate(Tones(), ROW, tmp_path / "b", data=manifests, options=options)
-    assert found["spelling_from"].startswith("no spelling.json: the texts of the .wrd look like ca, lower case")
+    assert found["spelling_from"].startswith(
+        "no spelling.json: the texts of the .wrd look like ca, lower case"
+    )
     (manifests / "test.wrd").write_text("ÇA  àl?\n" * 7, encoding="utf-8")
     found = evaluation.evaluate(Tones(), ROW, tmp_path / "c", data=manifests, options=options)
     assert found["spelling_from"].endswith("look like as written")

@@ -29,7 +29,10 @@ def read(path: Path) -> list[str]:
 
 def test_lines_and_the_column_of_a_table_read_alike(tmp_path: Path) -> None:
     table = 'sentence_id\tsentence\tis_used\n1\tbon dia\t1\n2\t"Què?" digué\t0\n'
-    assert read(lines(tmp_path / "train.wrd", "bon dia\nl'intel·ligència\n")) == ["bon dia", "l'intel·ligència"]
+    assert read(lines(tmp_path / "train.wrd", "bon dia\nl'intel·ligència\n")) == [
+        "bon dia",
+        "l'intel·ligència",
+    ]
     assert read(lines(tmp_path / "sentences.tsv", table)) == ["bon dia", '"Què?" digué']
 
 
@@ -59,7 +62,9 @@ def test_a_table_without_the_column_is_refused(tmp_path: Path) -> None:
 
 def test_rows_and_sentences_that_cannot_be_read_are_left_out_and_listed(tmp_path: Path) -> None:
     path = tmp_path / "sentences.tsv"
-    path.write_bytes("id\tsentence\n1\tbon dia\n2\n3\tu\tdos\n4\t½ hora\n".encode() + b"5\t\xff\n\n6\tara no\r\n")
+    path.write_bytes(
+        "id\tsentence\n1\tbon dia\n2\n3\tu\tdos\n4\t½ hora\n".encode() + b"5\t\xff\n\n6\tara no\r\n"
+    )
     text = training_text([path], [lines(tmp_path / "test.wrd", "res\n")], Spelling("ca"))
     assert text.sentences == ["bon dia", "ara no"]
     assert [line.removeprefix(f"{path}:").split(":")[0] for line in text.skipped] == ["3", "4", "5", "6"]
@@ -73,7 +78,9 @@ def test_texts_of_a_manifest_are_taken_as_they_are(tmp_path: Path) -> None:
     text = training_text(given, [lines(tmp_path / "test.wrd", "res\n")], spelling)
     assert text.sentences == ["COM és 5", "laltro cinque"]
     assert common_spelling(given, language="it-IT") == spelling
-    with pytest.raises(ValueError, match=r"spelled by it, lower case, .*, and ca was chosen; leave out --language"):
+    with pytest.raises(
+        ValueError, match=r"spelled by it, lower case, .*, and ca was chosen; leave out --language"
+    ):
         common_spelling(given, language="ca")
     with pytest.raises(ValueError, match=r"and upper was chosen; leave out --case"):
         common_spelling(given, case="upper")

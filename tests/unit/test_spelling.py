@@ -10,7 +10,11 @@ from fairseq_ext.text.spelling import NAME, Spelling, of_texts, read_spelling, w
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_spelling(tmp_path) is None
-    for spelling in (Spelling("ca"), Spelling("", "upper", apostrophes=False), Spelling("fr", punctuation=True, rules=1)):
+    for spelling in (
+        Spelling("ca"),
+        Spelling("", "upper", apostrophes=False),
+        Spelling("fr", punctuation=True, rules=1),
+    ):
         write_spelling(tmp_path, spelling)
         assert read_spelling(tmp_path) == spelling
 
@@ -45,7 +49,9 @@ def test_texts_are_spelled_by_their_record() -> None:
 def test_choices_that_differ_are_refused() -> None:
     Spelling("pt-BR").check("m", language="pt", case="lower")
     Spelling("").check("m", language="pt")
-    with pytest.raises(ValueError, match=r"m: the texts are spelled by ca, lower case, .*, and es was chosen"):
+    with pytest.raises(
+        ValueError, match=r"m: the texts are spelled by ca, lower case, .*, and es was chosen"
+    ):
         Spelling("ca").check("m", language="es")
     with pytest.raises(ValueError, match=r"and upper was chosen; leave out --case"):
         Spelling("ca").check("m", case="upper")

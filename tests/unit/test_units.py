@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairseq_ext.file_errors import FileError
 from fairseq_ext.files import read_lines
 from fairseq_ext.manifest import Utterance, read_dictionary, write_dictionary, write_manifest
 from fairseq_ext.text.units import (
@@ -56,12 +57,12 @@ def test_a_word_end_inside_a_text_is_refused() -> None:
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_pieces_return_as_the_same_text_byte_for_byte(text: str, kind: str) -> None:
     model = train_pieces(SENTENCES, 60, kind=kind)
-    assert model.decode(model.encode(text)).encode() == text.encode()
+    assert from_pieces(model.encode(text)).encode() == text.encode()
     assert set(model.encode(text)) <= set(model.symbols)
 
 
 def test_pieces_keep_unseen_characters(pieces: SentencePieces) -> None:
-    assert pieces.decode(pieces.encode("el niño")) == "el niño"
+    assert from_pieces(pieces.encode("el niño")) == "el niño"
     assert find_missing([pieces.encode("el niño")], pieces.symbols).missing[0].unit == "ñ"
     assert pieces.encode("") == []
 
@@ -126,3 +127,15 @@ def test_missing_units_come_with_counts_and_an_example() -> None:
     assert report.rate == 3 / 17
     assert "\"'\" 2 times in 2 rows, e.g. l ' a n y |" in str(report)
     assert str(find_missing(rows, set("lanyquçè'|"))).startswith("all 17 units of 3 rows")
+
+
+def test_damaged_models_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "spm.model"
+    train_pieces(SENTENCES, 40).save(path)
+    content = path.read_bytes()
+    for damaged in (b"", b"\0" * 50, content[: len(content) // 2], content[:40] + b"\xff" * 8 + content[48:]):
+        path.write_bytes(damaged)
+        with pytest.raises(FileError, match=f"^{path}: damaged or not a SentencePiece model"):
+            SentencePieces.load(path)
+    with pytest.raises(FileError, match="no such file"):
+        SentencePieces.load(tmp_path / "none.model")

@@ -103,7 +103,9 @@ def spelling_of(folder: Path, speech: SpeechSplit, where: str, language: str = "
         return replace(record, language=record.language or language or language_of(speech, where)), NAME
     language = language or language_of(speech, where)
     if speech.spelled is None:
-        return Spelling(language), f"no {NAME} and no .wrd: transcripts are spelled by the rules of {language}"
+        return Spelling(
+            language
+        ), f"no {NAME} and no .wrd: transcripts are spelled by the rules of {language}"
     found = of_texts(speech.spelled, language)
     return found, f"no {NAME}: the texts of the .wrd look like {found.describe()}"
 

@@ -112,7 +112,9 @@ def other_settings(folder: Path, options: Options) -> str:
         **result.get("asked", {}),
     }
     now = {"split": options.split, "language": options.language or result["language"], **_asked(options)}
-    return ", ".join(f"{key} {before[key]}, not {now[key]}" for key in now if before.get(key, now[key]) != now[key])
+    return ", ".join(
+        f"{key} {before[key]}, not {now[key]}" for key in now if before.get(key, now[key]) != now[key]
+    )
 
 
 def _asked(options: Options) -> dict[str, Any]:
@@ -121,7 +123,13 @@ def _asked(options: Options) -> dict[str, Any]:
     if lm is None:
         return {}
     grid = {name: list(values) for name, values in asdict(lm.grid).items()}
-    return {"lm": lm.name, "beam": lm.beam_size, "dev_split": options.dev_split, "max_dev": options.max_dev, **grid}
+    return {
+        "lm": lm.name,
+        "beam": lm.beam_size,
+        "dev_split": options.dev_split,
+        "max_dev": options.max_dev,
+        **grid,
+    }
 
 
 def evaluate(
@@ -193,9 +201,7 @@ def evaluate(
     return result
 
 
-def _decoders(
-    recognizer: Recognizer, data: Path, spelling: Spelling, options: Options
-) -> Iterator[Decoder]:
+def _decoders(recognizer: Recognizer, data: Path, spelling: Spelling, options: Options) -> Iterator[Decoder]:
     yield greedy_decoder(recognizer.symbols)
     if options.lm is None:
         return
@@ -230,9 +236,7 @@ def _who(read: SpeechSplit) -> tuple[list[str], list[str | None], list[str | Non
     )
 
 
-def _transcripts(
-    read: SpeechSplit, texts: list[str], spelled: list[str], spelling: Spelling
-) -> Transcripts:
+def _transcripts(read: SpeechSplit, texts: list[str], spelled: list[str], spelling: Spelling) -> Transcripts:
     """Sort texts by id, as batches are sorted by length."""
     columns = zip(
         (u.id for u in read.utterances),
