@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
+from ..file_errors import reading
 from ..text.units import are_pieces
 from . import fairseq_file
 from .fairseq_file import Reader
 from .hf_config import FAMILIES, config_to_fairseq, config_to_hugging_face
-from .hf_folder import CONFIG, Folder, read_folder, write_folder
+from .hf_folder import CONFIG, PREPROCESSOR, PROCESSOR, Folder, read_folder, write_folder
 from .hf_keys import CTC_HEAD, PRETRAINING_HEADS, to_fairseq, to_hugging_face, with_family
-from .hf_vocab import ABSENT_BIAS, head_to_fairseq, read_vocabulary, write_vocabulary
+from .hf_vocab import ABSENT_BIAS, SPARE, Vocabulary, head_to_fairseq, read_vocabulary, write_vocabulary
 from .speech_model import Report, SpeechModel
 
 # Heads of Hugging Face's that are not CTC's: classification of clips or frames, speaker vectors.
@@ -32,7 +33,7 @@ _GROUP_NORM = (
     "transformers' group norm counts the padding of a batch: give it one recording at a time, or texts of the shorter "
     "ones may differ from ours"
 )
-# transformers' own defaults, for a folder without preprocessor_config.json
+# transformers' own defaults, for a folder that does not say
 _DEFAULT_NORMALIZE, _DEFAULT_RATE_HZ = True, 16000
 
 
@@ -62,14 +63,15 @@ def convert(
         ValueError: a source that is damaged, of another architecture, or that the other side cannot compute.
         ImportError: a package that is needed is missing.
     """
+    what = "a folder of Hugging Face" if source.is_dir() else "a checkpoint of fairseq"
+    with reading(source, what, advice="download it again, or give another"):
+        model, report = read_hugging_face(source) if source.is_dir() else fairseq_file.read_model(source, dictionary)
+        filled = model.fill() if source.is_dir() else {}
     if source.is_dir():
-        model, report = read_hugging_face(source)
-        filled = model.fill()
         names = fairseq_file.write_model(model, out, reader, filled)
         report.mapped = {theirs: names[ours] for theirs, ours in report.mapped.items()}
         report.filled = {names[name]: reason for name, reason in filled.items()}
     else:
-        model, report = fairseq_file.read_model(source, dictionary)
         write_hugging_face(model, report, source, out, family or model.family)
     if model.normalize:
         report.notes.append(_TWO_NORMALISERS)
@@ -107,14 +109,14 @@ def read_hugging_face(folder: Path) -> tuple[SpeechModel, Report]:
         **content.preprocessor,
     }
     if not content.preprocessor:
-        report.notes.append(f"no preprocessor_config.json: transformers' defaults taken, {preprocessor}")
+        report.notes.append(f"no {PREPROCESSOR} or {PROCESSOR}: transformers' defaults taken, {preprocessor}")
     model = SpeechModel(
         family=content.config["model_type"],
         config=config,
         weights=weights,
         symbols=None,
-        normalize=bool(preprocessor["do_normalize"]),
-        sample_rate_hz=int(preprocessor["sampling_rate"]),
+        normalize=preprocessor["do_normalize"],
+        sample_rate_hz=preprocessor["sampling_rate"],
     )
     _drop_identity(model, report, folder)
     model.check(str(folder), report.mapped)
@@ -198,7 +200,7 @@ def _add_identity(model: SpeechModel) -> dict[str, str]:
 
 
 def _arrange_head(model: SpeechModel, report: Report, content: Folder, folder: Path) -> None:
-    num_rows = len(model.weights[f"{CTC_HEAD}weight"])
+    num_rows = len(model.weights[f"{CTC_HEAD}weight"])  # checked: weight and bias fit the encoder
     if content.tokens is None:
         raise FileNotFoundError(
             f"{folder}: a CTC model needs vocab.json, which is missing; download it again"
@@ -208,7 +210,7 @@ def _arrange_head(model: SpeechModel, report: Report, content: Folder, folder: P
             f"{folder / CONFIG}: vocab_size is {content.config['vocab_size']}, but lm_head has {num_rows} rows; "
             "configuration and weights are of different models"
         )
-    blank = int(content.config.get("pad_token_id") or 0)
+    blank = content.config.get("pad_token_id") or 0
     vocabulary = read_vocabulary(
         content.tokens, content.tokenizer, blank, num_rows, str(folder / "vocab.json")
     )
@@ -216,11 +218,17 @@ def _arrange_head(model: SpeechModel, report: Report, content: Folder, folder: P
         name = f"{CTC_HEAD}{part}"
         model.weights[name] = head_to_fairseq(model.weights[name], vocabulary.rows)
     model.symbols = vocabulary.symbols
-    report.notes += _about_rows(vocabulary.rows, vocabulary.unused)
+    report.notes += _about_rows(vocabulary)
 
 
-def _about_rows(rows: list[int | None], unused: dict[str, str]) -> list[str]:
-    notes = [f"token {token!r} left out: {reason}" for token, reason in unused.items()]
+def _about_rows(vocabulary: Vocabulary) -> list[str]:
+    rows = vocabulary.rows
+    notes = [f"token {token!r} left out: {reason}" for token, reason in vocabulary.unused.items()]
+    if vocabulary.num_spare:
+        notes.append(
+            f"the head has {vocabulary.num_spare} rows more than vocab.json has tokens: they are kept, named "
+            f"{SPARE.format('N')}, and never chosen"
+        )
     if rows != list(range(len(rows))):
         notes.append(f"rows of the CTC head in fairseq's order, from Hugging Face's {rows}")
     if None in rows:
@@ -262,7 +270,7 @@ def _files(model: SpeechModel, config: dict[str, Any]) -> dict[str, dict[str, An
         # transformers' group norm counts the padding, mask or not; its models of this kind were trained without one
         "return_attention_mask": model.config["extractor_mode"] == "layer_norm",
     }
-    files = {CONFIG: config, "preprocessor_config.json": preprocessor}
+    files = {CONFIG: config, PREPROCESSOR: preprocessor}
     if model.symbols is None:
         return files
     vocabulary, options = write_vocabulary(model.symbols)

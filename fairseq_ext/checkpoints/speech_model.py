@@ -21,6 +21,8 @@ Config = TypeVar("Config", bound=Any)
 Head = Literal["ctc", "pretraining", "none"]
 # Seed of the weights that are filled in: any will do, but a conversion must give the same file each time.
 FILL_SEED = 1
+# Values of the convolutions and of the heads of pre-training; those of wav2vec 2.0 large have 8 million.
+_MOST_FILLED = 200_000_000
 
 
 @dataclass
@@ -94,6 +96,12 @@ class SpeechModel:
         Raises:
             ValueError: a tensor is missing, has another shape, or has no place in the network.
         """
+        num_layers = self.config["encoder_layers"]
+        if num_layers > len(self.weights):  # before a list of that length is made
+            raise ValueError(
+                f"{where}: the configuration has {num_layers} layers, and the file {len(self.weights)} tensors; the file "
+                "is incomplete, or the model of another architecture"
+            )
         expected = _shapes(self)
         sources = {ours: theirs for theirs, ours in names.items()}
         missing = [name for name in expected if name not in self.weights and name != "mask_emb"]
@@ -116,9 +124,18 @@ class SpeechModel:
 
         Returns:
             Name -> where the value is from.
+
+        Raises:
+            ValueError: the configuration asks for more than `_MOST_FILLED` of them.
         """
         needed = ("mask_emb", *(PRETRAINING_HEADS if self.head == "none" else ()))
         filled = {}
+        with torch.device("meta"):
+            shapes = _initial_values(self.config, ExtWav2Vec2, 0)
+        if (size := sum(value.numel() for value in shapes.values())) > _MOST_FILLED:
+            raise ValueError(
+                f"the configuration asks for {size} values of heads that the file lacks; correct the sizes of the quantizer"
+            )
         for name, value in _initial_values(self.config, ExtWav2Vec2, 0).items():
             if name.startswith(needed) and name not in self.weights:
                 self.weights[name] = value
@@ -146,7 +163,9 @@ def _shapes(model: SpeechModel) -> dict[str, torch.Size]:
     num_layers = int(model.config["encoder_layers"])
     network = ExtWav2Vec2 if model.head == "pretraining" else SpeechEncoder
     # Two layers are enough: the first may hold what all share, and the others equal the second.
-    weights = _initial_values(model.config, network, min(2, num_layers))
+    # On the device "meta" nothing is allocated, whatever the sizes.
+    with torch.device("meta"):
+        weights = _initial_values(model.config, network, min(2, num_layers))
     shapes = {name: value.shape for name, value in weights.items()}
     for name in [name for name in shapes if name.startswith("encoder.layers.1.")]:
         for layer in range(2, num_layers):
