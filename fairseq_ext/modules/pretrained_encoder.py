@@ -10,8 +10,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
 from .checkpoint_file import checkpoint_weights, describe, read_checkpoint
@@ -29,6 +32,8 @@ SHAPE_KEYS = tuple(field.name for field in fields(SpeechEncoderConfig) if field.
 FIRST_TENSOR = "feature_extractor.conv_layers.0.0.weight"
 # Only masks need it: an encoder without it is whole all the same.
 OPTIONAL_TENSORS = {"mask_emb"}
+# Parameters of the network for each value in the file.
+_MOST_TIMES = 4
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,11 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
             "checkpoint of fairseq or convert one with fairseq-ext convert checkpoint"
         )
     head_prefix = prefix.removesuffix("w2v_model.") + "proj."
+    shape = {key: model[key] for key in SHAPE_KEYS if key in model}
+    _check_size(shape, weights, path)
     return EncoderCheckpoint(
         path=Path(path),
-        shape={key: model[key] for key in SHAPE_KEYS if key in model},
+        shape=shape,
         normalize=bool(model.get("normalize", task.get("normalize", False))),
         sample_rate_hz=task.get("sample_rate_hz", task.get("sample_rate")),
         weights={
@@ -102,6 +109,24 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         cfg=cfg,
         content=describe(state),
     )
+
+
+def _check_size(shape: Mapping[str, Any], weights: Mapping[str, Tensor], path: str | Path) -> None:
+    """Raise ValueError if the network of a configuration is not about as large as the file, before it is allocated."""
+    try:
+        num_layers = shape["encoder_layers"]
+        if type(num_layers) is not int or num_layers > len(weights):
+            raise ValueError(f"encoder_layers {num_layers!r} for {len(weights)} tensors")
+        config = cast(SpeechEncoderConfig, OmegaConf.merge(OmegaConf.structured(SpeechEncoderConfig), shape))
+        with torch.device("meta"):
+            size = sum(value.numel() for value in SpeechEncoder(config).parameters())
+        if size > _MOST_TIMES * sum(value.numel() for value in weights.values()):
+            raise ValueError(f"it would have {size} parameters")
+    except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError, OmegaConfBaseException) as error:
+        raise ValueError(
+            f"{path}: the encoder of its configuration cannot be that of its weights ({str(error).splitlines()[0][:200]}); "
+            "the file is damaged: give another"
+        ) from error
 
 
 def _mapping(cfg: Any) -> Mapping[str, Any]:

@@ -74,6 +74,7 @@ def test_catalan_command_that_was_refused_decides_nothing(tmp_path: Path) -> Non
         ((*corpus, "--locale", "cat"), "language 'cat' has no rules and is not 'ca'"),
         ((*corpus, "--start", f"gl={tmp_path / 'old'}"), "--start gl="),
         ((*corpus, "--set", "finetune.optimization.max_updte=9"), "'max_updte' not in"),
+        ((*corpus, "--set", "finetune.model.dropout=7"), "model.dropout=7.0: 0 to 1 expected"),
         (("--stage", "audio"), "run stage data first"),
         (("--stage", "manifests"), "run stage data first"),
         (("--stage", "pretrain"), "run stage manifests first"),
