@@ -1,4 +1,4 @@
-"""Which values of a training's configuration cannot work, found before there is any data: ranges, and parts that refuse.
+"""Which values of a training's configuration cannot work: ranges, and parts that refuse.
 
 Hydra checks names and types alone. Ranges follow from names, since most keys are fairseq's, which states none; a value
 is negative only where the configuration without overrides has one. Then the model, the optimizer and the schedule are
@@ -68,9 +68,7 @@ def build_parts(cfg: Any) -> None:
 
     model = OmegaConf.create(OmegaConf.to_container(cfg.model, resolve=False))
     if "pretrained_path" in model:
-        model.pretrained_path = (
-            ""  # it may not be there yet; the file gives the shape then, and these keys are not used
-        )
+        model.pretrained_path = ""  # it may not be there yet
     model = OmegaConf.merge(OmegaConf.structured(models.MODEL_DATACLASS_REGISTRY[model._name]()), model)
     streams = {name: ["a", "b"] for name in str(cfg.task.get("label") or "label").split(",")}
     rate_hz = int(cfg.task.get("sample_rate_hz") or 16000)

@@ -58,14 +58,18 @@ def convert(
         What became of every weight.
 
     Raises:
-        FileNotFoundError: the source, or a part of it, is not there.
+        FileNotFoundError: the source is not there.
         FileExistsError: `out` is there already.
         ValueError: a source that is damaged, of another architecture, or that the other side cannot compute.
         ImportError: a package that is needed is missing.
     """
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: no such file or folder; check the path")
     what = "a folder of Hugging Face" if source.is_dir() else "a checkpoint of fairseq"
     with reading(source, what, advice="download it again, or give another"):
-        model, report = read_hugging_face(source) if source.is_dir() else fairseq_file.read_model(source, dictionary)
+        model, report = (
+            read_hugging_face(source) if source.is_dir() else fairseq_file.read_model(source, dictionary)
+        )
         filled = model.fill() if source.is_dir() else {}
     if source.is_dir():
         names = fairseq_file.write_model(model, out, reader, filled)

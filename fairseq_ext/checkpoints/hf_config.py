@@ -194,7 +194,9 @@ def _refuse(config: Mapping[str, Any], only: tuple[tuple[str, Any], ...], where:
 def _value(config: Mapping[str, Any], key: str, default: Any, where: str) -> Any:
     """Return a value of the default's type; a whole number may stand for a fraction."""
     found = config.get(key, default)
-    types, least = ((float, int), 0) if isinstance(default, float) else ((type(default),), type(default) is int)
+    types, least = (
+        ((float, int), 0) if isinstance(default, float) else ((type(default),), type(default) is int)
+    )
     if type(found) not in types or not least <= found < _MOST:
         raise ValueError(f"{where}: {key}: a value such as {default!r} expected, found {found!r}; correct it")
     return found
@@ -203,8 +205,12 @@ def _value(config: Mapping[str, Any], key: str, default: Any, where: str) -> Any
 def _conv_layers(config: Mapping[str, Any], where: str) -> list[tuple[int, int, int]]:
     columns = [config.get(key, default) for key, default in _CONV_DEFAULTS.items()]
     for key, column in zip(_CONV_DEFAULTS, columns, strict=True):
-        if not (isinstance(column, list | tuple) and column and all(type(n) is int and n > 0 for n in column)):
-            raise ValueError(f"{where}: {key}: a list of whole numbers expected, found {str(column)[:80]}; correct it")
+        if not (
+            isinstance(column, list | tuple) and column and all(type(n) is int and n > 0 for n in column)
+        ):
+            raise ValueError(
+                f"{where}: {key}: a list of whole numbers expected, found {str(column)[:80]}; correct it"
+            )
     if len({len(column) for column in columns}) != 1:
         raise ValueError(
             f"{where}: {', '.join(_CONV_DEFAULTS)} have different lengths, "

@@ -70,7 +70,9 @@ def read_folder(folder: Path) -> Folder:
     if tokens is not None:
         added = tokenizer.get("added_tokens_decoder", {})  # where newer versions keep what is added
         if not (isinstance(added, dict) and all(isinstance(token, dict) for token in added.values())):
-            raise ValueError(f"{folder}/tokenizer_config.json: added_tokens_decoder is no table of tokens; correct it")
+            raise ValueError(
+                f"{folder}/tokenizer_config.json: added_tokens_decoder is no table of tokens; correct it"
+            )
         older = _read_json(folder / "added_tokens.json") or {}
         tokens = {**{str(token["content"]): int(row) for row, token in added.items()}, **older, **tokens}
     return Folder(config, read_weights(folder), tokens, tokenizer, _read_preprocessor(folder))
@@ -85,10 +87,14 @@ def _read_preprocessor(folder: Path) -> dict[str, Any]:
     found = nested if isinstance(nested, dict) else _read_json(folder / PREPROCESSOR) or {}
     name = folder / (PROCESSOR if isinstance(nested, dict) else PREPROCESSOR)
     if not isinstance(found.get("do_normalize", True), bool):
-        raise ValueError(f"{name}: do_normalize true or false expected, found {found['do_normalize']!r}; correct it")
+        raise ValueError(
+            f"{name}: do_normalize true or false expected, found {found['do_normalize']!r}; correct it"
+        )
     rate = found.get("sampling_rate", 1)
     if type(rate) is not int or not 0 < rate <= _MOST_HZ:
-        raise ValueError(f"{name}: a sampling_rate of 1 to {_MOST_HZ} Hz expected, found {rate!r}; correct it")
+        raise ValueError(
+            f"{name}: a sampling_rate of 1 to {_MOST_HZ} Hz expected, found {rate!r}; correct it"
+        )
     return found
 
 
@@ -113,7 +119,9 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         if index is not None:
             shard_of = index.get("weight_map")
             if not isinstance(shard_of, dict) or not all(_is_name(shard) for shard in shard_of.values()):
-                raise ValueError(f"{folder / name}.index.json: no weight_map of tensors to files; download it again")
+                raise ValueError(
+                    f"{folder / name}.index.json: no weight_map of tensors to files; download it again"
+                )
             parts = [read(folder / shard) for shard in sorted(set(shard_of.values()))]
             return _join(parts, shard_of, folder / f"{name}.index.json")
     raise FileNotFoundError(

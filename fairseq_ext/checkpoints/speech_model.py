@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.wav2vec2 import ExtWav2Vec2, Wav2Vec2Config
+from ..modules.pretrained_encoder import SHAPE_KEYS, check_size
 from ..modules.speech_encoder import SpeechEncoder
 from .hf_keys import CTC_HEAD, PRETRAINING_HEADS
 
@@ -21,7 +22,7 @@ Config = TypeVar("Config", bound=Any)
 Head = Literal["ctc", "pretraining", "none"]
 # Seed of the weights that are filled in: any will do, but a conversion must give the same file each time.
 FILL_SEED = 1
-# Values of the convolutions and of the heads of pre-training; those of wav2vec 2.0 large have 8 million.
+# Values of the heads of pre-training, at most; those of wav2vec 2.0 large have 2 million.
 _MOST_FILLED = 200_000_000
 
 
@@ -96,12 +97,7 @@ class SpeechModel:
         Raises:
             ValueError: a tensor is missing, has another shape, or has no place in the network.
         """
-        num_layers = self.config["encoder_layers"]
-        if num_layers > len(self.weights):  # before a list of that length is made
-            raise ValueError(
-                f"{where}: the configuration has {num_layers} layers, and the file {len(self.weights)} tensors; the file "
-                "is incomplete, or the model of another architecture"
-            )
+        check_size({key: self.config[key] for key in SHAPE_KEYS if key in self.config}, self.weights, where)
         expected = _shapes(self)
         sources = {ours: theirs for theirs, ours in names.items()}
         missing = [name for name in expected if name not in self.weights and name != "mask_emb"]
@@ -130,11 +126,12 @@ class SpeechModel:
         """
         needed = ("mask_emb", *(PRETRAINING_HEADS if self.head == "none" else ()))
         filled = {}
-        with torch.device("meta"):
-            shapes = _initial_values(self.config, ExtWav2Vec2, 0)
-        if (size := sum(value.numel() for value in shapes.values())) > _MOST_FILLED:
+        config = pick(Wav2Vec2Config, self.config)
+        width = max(config.latent_dim, config.final_dim, config.encoder_embed_dim, config.conv_pos)
+        size = width * (width + max(config.latent_vars, 1) * max(config.latent_groups, 1))
+        if size > _MOST_FILLED:
             raise ValueError(
-                f"the configuration asks for {size} values of heads that the file lacks; correct the sizes of the quantizer"
+                f"the configuration asks for {size} values of heads that the file lacks; correct its quantizer"
             )
         for name, value in _initial_values(self.config, ExtWav2Vec2, 0).items():
             if name.startswith(needed) and name not in self.weights:
@@ -163,9 +160,7 @@ def _shapes(model: SpeechModel) -> dict[str, torch.Size]:
     num_layers = int(model.config["encoder_layers"])
     network = ExtWav2Vec2 if model.head == "pretraining" else SpeechEncoder
     # Two layers are enough: the first may hold what all share, and the others equal the second.
-    # On the device "meta" nothing is allocated, whatever the sizes.
-    with torch.device("meta"):
-        weights = _initial_values(model.config, network, min(2, num_layers))
+    weights = _initial_values(model.config, network, min(2, num_layers))
     shapes = {name: value.shape for name, value in weights.items()}
     for name in [name for name in shapes if name.startswith("encoder.layers.1.")]:
         for layer in range(2, num_layers):

@@ -8,8 +8,8 @@ into RUN/scores/<partition>/<system>/seed<k>:
 
 Decodes greedily and, with --lm, by beam search, whose weights (alpha, beta, unk_score) are chosen on the development
 split. With --run the weights are also kept beside the checkpoint, in lm_weights.json, where `fairseq-ext transcribe`
-finds them. Systems that have their metrics.json are skipped unless --force is given, or split, language or what concerns
-the language model differ from what they were scored with.
+finds them. Systems that have their metrics.json are skipped unless --force is given, or split, language or what
+concerns the language model differ from what they were scored with.
 
 References are the texts of SPLIT.wrd, as training reads them. Hypotheses are spelled as MANIFESTS/spelling.json says.
 """

@@ -2,9 +2,9 @@
 
   fairseq-ext train lm --text RUN/manifests/asr/train.wrd validated_sentences.tsv --language ca \\
       --exclude RUN/manifests/asr/valid.wrd RUN/manifests/asr/test.wrd --out RUN/lm.arpa
-Text files hold a sentence per line; from .tsv files the column `sentence` is read. The .wrd files of manifests are taken
-as they are, and all other texts are spelled like them, as their spelling.json says. Rows and sentences that cannot be
-read are left out, counted, and listed in OUT.skipped.txt; OUT.spelling.json says how the model's words are spelled.
+Text files hold a sentence per line; from .tsv files the column `sentence` is read. The .wrd files of manifests are
+taken as they are, and all other texts are spelled like them, as their spelling.json says. Rows and sentences that
+cannot be read are left out, counted, and listed in OUT.skipped.txt; OUT.spelling.json says how the words are spelled.
 """
 
 import argparse
@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--language", default="", help="language whose rules spell the text, such as ca (default: "
         "that of the manifest's spelling.json)")  # fmt: skip
-    parser.add_argument("--case", choices=("lower", "upper"), default="", help="case of the recogniser (default: that of "
-        "spelling.json, else lower)")  # fmt: skip
+    parser.add_argument("--case", choices=("lower", "upper"), default="", help="case of the recogniser (default: that "
+        "of spelling.json, else lower)")  # fmt: skip
     parser.add_argument("--order", type=int, default=3, help="words of the longest n-grams (default: 3)")
     parser.add_argument("--out", type=Path, required=True, help="the ARPA file")
 
@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     write_arpa(args.out, model)
     print(
         f"{len(text.sentences)} sentences, {len(model.words)} words, order {model.order}; {text.num_held_out} scored "
-        f"sentences left out; {len(text.skipped)} rows or sentences that cannot be read left out ({skipped}); {args.out}"
+        f"sentences left out; {len(text.skipped)} rows or sentences that cannot be read left out ({skipped}); "
+        f"{args.out}"
     )
     return 0

@@ -164,8 +164,8 @@ def _recognition(
         members = _spelled(found, choices.language, problem)
         if unspelled := len(found) - len(members):
             note(
-                f"asr: {unspelled} clips of {side} have digits, signs or letters that the rules of {choices.language!r} "
-                "cannot read, and are left out"
+                f"asr: {unspelled} clips of {side} have digits, signs or letters that the rules of "
+                f"{choices.language!r} cannot read, and are left out"
             )
         sides[side] = [u for u in members if text(u)]
         if missing := len(members) - len(sides[side]):
@@ -194,8 +194,8 @@ def _spelled(clips: Iterable[Utterance], language: str, problem: Note) -> list[U
     for clip in clips:
         if signs := unread(clip.transcript or "", language):
             problem(
-                f"{clip.id}: the rules of {language!r} cannot read {' '.join(signs)} in {clip.transcript!r}; left out of "
-                "asr"
+                f"{clip.id}: the rules of {language!r} cannot read {' '.join(signs)} in {clip.transcript!r}; left out "
+                "of asr"
             )
         else:
             kept.append(clip)

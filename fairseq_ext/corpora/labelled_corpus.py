@@ -144,7 +144,8 @@ def collect(
             utterance = _utterance(recording, infos[recording.path], rate_hz, needs_speaker)
             if utterance.id in utterances:
                 raise ValueError(
-                    f"{utterance.id} occurs twice; give each recording another name, or delete one"
+                    f"{utterance.id} occurs twice, as {classes[utterance.id]} and {symbols[recording.label]}; give "
+                    "each recording another name, or delete one"
                 )
         except ValueError as error:
             report(f"{recording.where}: {error}; skipped")

@@ -26,8 +26,8 @@ from itertools import islice, repeat
 from pathlib import Path
 
 from ..manifest import Utterance
-from .flow_yaml import flow_mappings
 from ..text.published import Report, as_written, published_lines
+from .flow_yaml import flow_mappings
 
 log = logging.getLogger(__name__)
 

@@ -10,14 +10,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
 from .checkpoint_file import checkpoint_weights, describe, read_checkpoint
+from .conv_extractor import parse_conv_layers
 from .speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         )
     head_prefix = prefix.removesuffix("w2v_model.") + "proj."
     shape = {key: model[key] for key in SHAPE_KEYS if key in model}
-    _check_size(shape, weights, path)
+    check_size(shape, weights, path)
     return EncoderCheckpoint(
         path=Path(path),
         shape=shape,
@@ -111,21 +111,34 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
     )
 
 
-def _check_size(shape: Mapping[str, Any], weights: Mapping[str, Tensor], path: str | Path) -> None:
-    """Raise ValueError if the network of a configuration is not about as large as the file, before it is allocated."""
+def check_size(shape: Mapping[str, Any], weights: Mapping[str, Tensor], where: str | Path) -> None:
+    """Check that the network of a configuration is about as large as the weights, before it is allocated.
+
+    Args:
+        shape: keys of `SpeechEncoderConfig`.
+        weights: name -> tensor, of the whole file.
+        where: file or folder that the message names.
+
+    Raises:
+        ValueError: it is not, or a value has another type.
+    """
     try:
-        num_layers = shape["encoder_layers"]
-        if type(num_layers) is not int or num_layers > len(weights):
-            raise ValueError(f"encoder_layers {num_layers!r} for {len(weights)} tensors")
-        config = cast(SpeechEncoderConfig, OmegaConf.merge(OmegaConf.structured(SpeechEncoderConfig), shape))
-        with torch.device("meta"):
-            size = sum(value.numel() for value in SpeechEncoder(config).parameters())
-        if size > _MOST_TIMES * sum(value.numel() for value in weights.values()):
-            raise ValueError(f"it would have {size} parameters")
-    except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError, OmegaConfBaseException) as error:
+        config = OmegaConf.merge(OmegaConf.structured(SpeechEncoderConfig), shape)
+        num_layers, dim, inner = config.encoder_layers, config.encoder_embed_dim, config.encoder_ffn_embed_dim
+        if min(num_layers, dim, inner, config.conv_pos, config.conv_pos_groups) < 1:
+            raise ValueError(f"layers and widths are {num_layers}, {dim}, {inner}")
+        convolutions = parse_conv_layers(config.conv_feature_layers)
+        channels = [1, *(size for size, _, _ in convolutions)]
+        size = num_layers * dim * (4 * dim + 2 * inner)  # attention and feed-forward layers
+        size += dim * dim * config.conv_pos // config.conv_pos_groups
+        size += sum(c * n * k for c, (n, k, _) in zip(channels, convolutions, strict=False))
+        found = sum(value.numel() for value in weights.values())
+        if size > _MOST_TIMES * found:
+            raise ValueError(f"it would have {size} parameters, the file has {found}")
+    except (ValueError, OmegaConfBaseException) as error:
         raise ValueError(
-            f"{path}: the encoder of its configuration cannot be that of its weights ({str(error).splitlines()[0][:200]}); "
-            "the file is damaged: give another"
+            f"{where}: the network of the configuration cannot be that of the weights "
+            f"({str(error).splitlines()[0][:200]}); the file is damaged: give another"
         ) from error
 
 

@@ -190,7 +190,8 @@ LANGUAGES: dict[str, Language] = {
         minus="meno",
         units={
             "%": ("uno per cento", "per cento"), "€": ("un euro", "euro"),
-            "$": ("un dollaro", "dollari"), "£": ("una sterlina", "sterline"), "¥": ("uno yen", "yen"), "°": ("un grado", "gradi"),
+            "$": ("un dollaro", "dollari"), "£": ("una sterlina", "sterline"),
+            "¥": ("uno yen", "yen"), "°": ("un grado", "gradi"),
         },
         signs={"+": "più", "&": "e", "@": "chiocciola"},
         ordinals={"º": "m", "ª": "f"},

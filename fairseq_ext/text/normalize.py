@@ -99,9 +99,9 @@ def alphabet(language_code: str, *, case: str = "lower") -> frozenset[str]:
 def unread(text: str, language_code: str) -> Counter[str]:
     """Count what `normalize` drops although it may be spoken, or reads in one of several ways.
 
-    Silent are spaces, invisible characters and punctuation (`silence.is_silent`). All else that is dropped counts: signs
-    and letters without a spelling, lone diacritics, fractions and exponents, digits of a language without rules; and so
-    do telephone numbers.
+    Silent are spaces, invisible characters and punctuation (`silence.is_silent`). All else that is dropped counts:
+    signs and letters without a spelling, lone diacritics, fractions and exponents, digits of a language without rules;
+    and so do telephone numbers.
 
     Raises:
         ValueError: not a language code.

@@ -54,5 +54,5 @@ def table_rows(
 
 
 def as_written(text: str) -> str:
-    """Return a sentence as it is, with single spaces, and without byte-order marks and zeros, which no manifest holds."""
+    """Return a sentence as it is, with single spaces, without byte-order marks and zeros, which no manifest holds."""
     return " ".join(text.replace("\ufeff", "").replace("\0", "").split())

@@ -95,8 +95,8 @@ def training_text(
     kept = [text for text in spelled if text not in scored]
     if not kept:
         raise ValueError(
-            f"language model: all of {len(spelled)} sentences are held out or empty, and {len(skipped)} cannot be read; "
-            "give more text"
+            f"language model: all of {len(spelled)} sentences are held out or empty, and {len(skipped)} cannot be "
+            "read; give more text"
         )
     return TrainingText(kept, len(spelled) - len(kept), skipped)
 

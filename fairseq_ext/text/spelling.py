@@ -1,7 +1,7 @@
 """The spelling of a manifest's texts, kept beside it in spelling.json: a text is normalised once, when it is written.
 
-Whatever meets these texts later, hypotheses or text for a language model, is spelled by the record; the texts themselves
-are read as they are. Manifests that have no record, of stock fairseq or written before there was one, are read too:
+Whatever meets these texts later, hypotheses or text for a language model, is spelled by the record; the texts
+themselves are read as they are. Manifests that have no record, of stock fairseq or of earlier versions, are read too:
 `of_texts` finds the rules whose result the texts are.
 """
 
@@ -80,8 +80,8 @@ class Spelling:
         same_language = not (language and self.language) or _base(language) == _base(self.language)
         if not same_language or (case and not self.punctuation and case != self.case):
             raise ValueError(
-                f"{where}: the texts are spelled by {self.describe()} ({NAME}), and {language or case} was chosen; leave "
-                f"out {'--case' if same_language else '--language'}, or write the manifest again"
+                f"{where}: the texts are spelled by {self.describe()} ({NAME}), and {language or case} was chosen; "
+                f"leave out {'--case' if same_language else '--language'}, or write the manifest again"
             )
 
 
@@ -125,8 +125,8 @@ def read_record(path: Path) -> Spelling | None:
         return Spelling(**{name: found[name] for name in kinds})
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path} is damaged: it must hold language, case, punctuation, apostrophes and rules ({error!r}); write the "
-            "manifest again"
+            f"{path} is damaged: it must hold language, case, punctuation, apostrophes and rules ({error!r}); write "
+            "the manifest again"
         ) from error
 
 

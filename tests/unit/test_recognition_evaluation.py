@@ -215,7 +215,7 @@ def test_references_are_the_texts_of_the_manifest(manifests: Path, tmp_path: Pat
     assert found["decoders"]["greedy"]["metrics"]["wer"]["value"] == 0.0
     assert found["num_known_sentences"] == 1
     with pytest.raises(
-        ValueError, match="spelled by es, lower case, .* and ca was chosen; leave out --language"
+        ValueError, match=r"spelled by es, lower case, .* and ca was chosen; leave out --language"
     ):
         evaluation.evaluate(Tones(), ROW, tmp_path / "x", data=manifests, options=Options(language="ca"))
     lm = replace(language_model(), spelling=Spelling("ca"))

@@ -44,7 +44,7 @@ class SpeechSplit:
         return [u.transcript or "" for u in self.utterances]
 
     def texts(self, spell: Callable[[str], str]) -> list[str]:
-        """Return the spelled texts: those of the manifest, and only where it has none transcripts that are spelled now."""
+        """Return the spelled texts of the manifest, and only where it has none transcripts that are spelled now."""
         return list(map(spell, self.references)) if self.spelled is None else list(self.spelled)
 
     def subset(self, rows: Sequence[int]) -> SpeechSplit:

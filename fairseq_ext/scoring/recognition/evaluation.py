@@ -45,7 +45,7 @@ class Options:
     Attributes:
         split: split to score.
         dev_split: split to tune the language model's weights on.
-        language: language of the texts, where the manifest has no record of their spelling; empty = that of the sidecar.
+        language: language of the texts, where the manifest has no spelling.json; empty = that of the sidecar.
         lm: language model; None = greedy decoding only.
         max_dev: utterances of the dev split to tune on, at most; the same for all systems.
         batch_size: recordings in a batch.
