@@ -48,7 +48,6 @@ def convert(
     """Convert a model: a folder of Hugging Face to a fairseq checkpoint, or a file of fairseq to a folder.
 
     Args:
-        source: folder or file.
         out: file or folder to create.
         reader: program whose classes a written fairseq checkpoint names.
         family: model family of a written folder, see `hf_config.FAMILIES`; None = that of the checkpoint.
@@ -136,7 +135,6 @@ def write_hugging_face(model: SpeechModel, report: Report, source: Path, folder:
         model: model from `fairseq_file.read_model`; a projection is added if it has none.
         report: report from there, completed in place with Hugging Face's names.
         source: file or folder that the messages name.
-        folder: folder to create.
         family: one of `hf_config.FAMILIES`.
 
     Raises:

@@ -81,14 +81,11 @@ _ONLY_FAIRSEQ: tuple[tuple[str, Any], ...] = (
 
 
 def family_of(config: Mapping[str, Any], where: str) -> str:
-    """Return the family of the model that a `config.json` describes.
+    """Return the family of the model that a `config.json` describes, one of `FAMILIES`.
 
     Args:
         config: content of `config.json`.
         where: file or folder that the message names.
-
-    Returns:
-        One of `FAMILIES`.
 
     Raises:
         ValueError: another model.

@@ -51,9 +51,6 @@ def read_folder(folder: Path) -> Folder:
     Args:
         folder: folder of the model, with `config.json`.
 
-    Returns:
-        Its content.
-
     Raises:
         FileNotFoundError: no configuration or no weights.
         ValueError: a file that cannot be read.
@@ -104,9 +101,6 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     Args:
         folder: folder of the model.
 
-    Returns:
-        Name -> tensor.
-
     Raises:
         FileNotFoundError: no file of weights, or a shard is missing.
         ValueError: a file is damaged, or lacks tensors that the index lists.
@@ -133,9 +127,7 @@ def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: 
     """Write a folder that appears when it is complete.
 
     Args:
-        folder: folder to create.
         files: name -> content of each JSON file.
-        weights: name -> tensor.
 
     Raises:
         FileExistsError: something is there already.

@@ -101,9 +101,6 @@ def bare_fairseq_name(name: str) -> str:
 
     Args:
         name: name in a fairseq checkpoint.
-
-    Returns:
-        The bare name.
     """
     bare = _FAIRSEQ_PREFIX.sub("", name)
     return dict(_WEIGHT_NORM).get(bare, bare)
@@ -115,9 +112,6 @@ def with_family(name: str, family: str) -> str:
     Args:
         name: Hugging Face's bare name.
         family: wav2vec2, hubert or wavlm.
-
-    Returns:
-        The name.
     """
     heads = tuple(left.split(".")[0] + "." for left, _ in (*_PRETRAINING, *_CTC_HEAD))
     return name if name.startswith(heads) else f"{family}.{name}"
@@ -128,9 +122,6 @@ def with_encoder(name: str) -> str:
 
     Args:
         name: fairseq's bare name.
-
-    Returns:
-        The name.
     """
     return f"w2v_encoder.{name}" if name.startswith(CTC_HEAD) else f"w2v_encoder.w2v_model.{name}"
 

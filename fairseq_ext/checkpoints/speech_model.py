@@ -43,11 +43,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """Return the report as lines; names that differ in their numbers only share a line.
-
-        Returns:
-            Lines of text.
-        """
+        """Return the report as lines; names that differ in their numbers only share a line."""
         mapped = _grouped(f"{source} -> {target}" for source, target in self.mapped.items())
         left_out = _grouped(f"{name}: {reason}" for name, reason in self.left_out.items())
         filled = _grouped(f"{name}: {reason}" for name, reason in self.filled.items())
@@ -141,15 +137,7 @@ class SpeechModel:
 
 
 def pick(config_class: type[Config], values: Mapping[str, Any]) -> Config:
-    """Make a configuration of the values that it has keys for, with its defaults for the other keys.
-
-    Args:
-        config_class: a dataclass.
-        values: by name.
-
-    Returns:
-        The configuration.
-    """
+    """Make a configuration of the values that it has keys for, with its defaults for the other keys."""
     known = {item.name for item in fields(config_class)} - {"_name"}
     result: Config = config_class(**{key: value for key, value in values.items() if key in known})
     return result

@@ -45,9 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def read(args: argparse.Namespace) -> "Iterator[Utterance]":
     """Read the utterances of the source.
 
-    Args:
-        args: parsed options.
-
     Returns:
         The utterances, as the source describes them.
     """

@@ -77,7 +77,6 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
     """Read the corpus once, write every partition, and print what was dropped.
 
     Args:
-        args: parsed options.
         problems: list to which a line is added for each clip that is dropped.
     """
     from tqdm import tqdm
@@ -137,9 +136,6 @@ def write_problems(out: Path, problems: list[str]) -> Path:
     Args:
         out: folder of the manifests.
         problems: a line for each.
-
-    Returns:
-        The file.
     """
     from ..files import atomic_write
 

@@ -54,15 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load(path: str, device: str) -> Any:
-    """Load a recogniser; fairseq, which takes seconds to import, is needed only if there is one to score.
-
-    Args:
-        path: its checkpoint.
-        device: torch device.
-
-    Returns:
-        The recogniser.
-    """
+    """Load a recogniser; fairseq, which takes seconds to import, is needed only if there is one to score."""
     from ..inference.recognizer import load_recognizer
 
     return load_recognizer(path, device)

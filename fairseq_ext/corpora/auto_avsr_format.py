@@ -25,13 +25,10 @@ SAMPLES_PER_FRAME = 640
 
 
 def unit_ids(symbols: Sequence[str]) -> dict[str, int]:
-    """Return the number of each unit, as auto_avsr counts them.
+    """Return the number of each unit, as auto_avsr counts them: unit -> id, `<unk>` first.
 
     Args:
         symbols: pieces of a model in its order, without `<unk>`.
-
-    Returns:
-        Unit -> id, `<unk>` first.
     """
     return {symbol: number for number, symbol in enumerate([UNKNOWN, *symbols], UNKNOWN_ID)}
 
@@ -52,9 +49,6 @@ def export(
         out: folder of the new ones.
         pieces: cuts the texts into units.
         dataset: first column; None for the name of the clips' folder, so that `root_dir` is the folder above it.
-
-    Returns:
-        The number of rows.
 
     Raises:
         ValueError: for a row that is no prepared clip, lacks its text, or has a comma in its id. No file is changed.
@@ -80,12 +74,6 @@ def export(
 
 def read_units(path: str | os.PathLike[str]) -> dict[int, str]:
     """Read `units.txt`.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Id -> unit.
 
     Raises:
         ValueError: for a row that is not `unit id`, and for repeated ids.

@@ -31,9 +31,6 @@ def find_splits(folder: str | os.PathLike[str], wanted: Sequence[str] = ()) -> l
         folder: folder of the manifests.
         wanted: stems of the tsv files; none: those of train, valid and test that are there.
 
-    Returns:
-        The splits.
-
     Raises:
         ValueError: saying which are there, or in which folders below.
     """
@@ -93,9 +90,6 @@ def export(
         manifest: folder of our manifests of prepared clips (`clip_layout`).
         split: stem of the files.
         out: folder of the new ones.
-
-    Returns:
-        The number of rows.
 
     Raises:
         ValueError: as for `transcribed`; no file is changed then.

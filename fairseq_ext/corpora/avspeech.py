@@ -44,9 +44,6 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
     Args:
         root: the folder with the lists or the clips.
 
-    Returns:
-        The same folder.
-
     Raises:
         FileNotFoundError: when it is not there.
     """
@@ -58,15 +55,10 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
 
 
 def clip_id(video: str, start_s: float, end_s: float) -> str:
-    """Return the id of a clip, the name of its file.
+    """Return the id of a clip, the name of its file: for example `enSzPLXxw8I_115.715600_119.986533`.
 
     Args:
-        video: YouTube id.
         start_s: its start in the video.
-        end_s: its end.
-
-    Returns:
-        For example `enSzPLXxw8I_115.715600_119.986533`.
     """
     return f"{video}_{start_s:.6f}_{end_s:.6f}"
 

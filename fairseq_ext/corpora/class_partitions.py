@@ -51,7 +51,6 @@ def partitions(
     """Make the chosen partitions.
 
     Args:
-        corpus: the data set.
         chosen: names in `CHOICES`.
         stream: name of the label stream.
         max_folds: most folds; where there are more speakers or groups, several are left out together.

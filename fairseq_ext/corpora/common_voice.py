@@ -161,12 +161,11 @@ def read(
 def stated_locale(root: str | os.PathLike[str], *, locale: str | None = None) -> str | None:
     """Return the locale that the rows state, which may differ from the name of the folder.
 
+    That of the first row with one; None where no row has one.
+
     Args:
         root: as for `locale_folder`.
         locale: as for `locale_folder`.
-
-    Returns:
-        That of the first row with one; None where no row has one.
 
     Raises:
         FileNotFoundError: as for `locale_folder`.

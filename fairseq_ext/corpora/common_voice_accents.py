@@ -80,9 +80,6 @@ def wordings(accents: str) -> list[str]:
 
     Args:
         accents: wordings between bars or else commas; commas in brackets belong to the wording.
-
-    Returns:
-        The wordings.
     """
     parts = accents.split("|") if "|" in accents else _BETWEEN.split(accents)
     return [part.strip() for part in parts if part.strip()]
@@ -90,15 +87,12 @@ def wordings(accents: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def accent_class(locale: str, accents: str, variant: str = "") -> str | None:
-    """Return the class of a clip.
+    """Return the class that the wordings of a clip name; None when they name none, several, or a learner.
 
     Args:
         locale: locale of the corpus.
         accents: its column `accents` or `accent`.
         variant: its column `variant`.
-
-    Returns:
-        The class that its wordings name; None when they name none, several, or a learner.
     """
     known = table(locale)
     marks = {known.get(simplify(wording), OTHER) for wording in [*wordings(accents), variant] if wording}

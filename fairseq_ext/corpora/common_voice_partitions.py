@@ -107,7 +107,6 @@ def partitions(
     Args:
         utterances: all utterances of `common_voice.read`.
         division: division of the speakers into training, validation and test.
-        choices: the settings.
         on_note: receives a line for whatever was left out, and why; by default it is logged.
         on_problem: receives a line for each clip whose sentence cannot be spelled; by default it is logged.
 

@@ -90,9 +90,6 @@ def check_split(kind: str, split: str) -> None:
 def find_kind(path: str | os.PathLike[str]) -> str:
     """Recognise the format of a list by its first row.
 
-    Args:
-        path: the list.
-
     Returns:
         One of `KINDS`.
 
@@ -118,7 +115,6 @@ def read_list(
     """Read a list.
 
     Args:
-        path: the list.
         split: train, valid or test; automatic labels are for train.
         kind: format of the list, one of `KINDS`; None recognises it by the first row.
         language: ISO 639-1 code of the talks; needed for the ids of mtedx.
@@ -178,11 +174,7 @@ def write_list(path: str | os.PathLike[str], labels: Iterable[Label], kind: str)
 
     Args:
         path: the list to appear.
-        labels: its rows.
         kind: format of the list, one of `KINDS`.
-
-    Returns:
-        The number of rows.
 
     Raises:
         ValueError: for a label that the format cannot hold. No file is changed then.

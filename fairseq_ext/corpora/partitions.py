@@ -99,7 +99,6 @@ def with_classes(partition: Partition, stream: str, label: Key, classes: Iterabl
     """Add a label stream of one class per utterance.
 
     Args:
-        partition: any partition.
         stream: name of the stream, the suffix of its files.
         label: gives the class of an utterance.
         classes: all classes, in the order of the dictionary. Folds whose results are pooled need the same ones, even
@@ -122,7 +121,6 @@ def divide(
     """Divide utterances by a function.
 
     Args:
-        utterances: the utterances.
         side: gives "train", "valid", "test", or None to leave the utterance out.
 
     Returns:
@@ -141,12 +139,8 @@ def published(
     """Follow the split that a corpus was published with.
 
     Args:
-        utterances: the corpus.
         side: gives the side of an utterance or None, such as `side_by_lists`.
         name: name of the partition.
-
-    Returns:
-        The partition.
     """
     sides = divide(utterances, side)
     return Partition(name, sides["train"], sides["valid"], sides["test"])
@@ -305,8 +299,6 @@ def leaky_control(
 
     Args:
         family: name before the slash.
-        utterances: the corpus.
-        num_folds: number of folds.
         seed: seed of the draw.
 
     Yields:
@@ -322,7 +314,6 @@ def map_labels(
     """Translate the classes of a corpus into those of another.
 
     Args:
-        utterances: the corpus.
         label: gives the class of an utterance.
         table: its class -> common class; a class that is missing or mapped to "" is dropped.
 

@@ -44,9 +44,6 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
     Args:
         root: the folder that holds `dev/` or `test/`.
 
-    Returns:
-        The same folder.
-
     Raises:
         FileNotFoundError: when it holds neither tree of either.
     """

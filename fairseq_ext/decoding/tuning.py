@@ -82,9 +82,6 @@ def tune(
         references: normalised reference texts, in the order of the batches.
         grid: weights to try; None = the defaults of `Grid`.
 
-    Returns:
-        All trials.
-
     Raises:
         ValueError: the search has no language model, the grid is empty, there is no reference word, or the number
             of references differs from that of the hypotheses.

@@ -228,22 +228,16 @@ _CODE = re.compile(r"[a-z]{2,8}([-_][a-z0-9]+)*", re.IGNORECASE)
 
 
 def has_rules(code: str) -> bool:
-    """Return whether a language is in `LANGUAGES`.
+    """Return whether a language is in `LANGUAGES`, and numbers and signs can be spelled.
 
     Args:
         code: language code, see `language`.
-
-    Returns:
-        True if numbers and signs of the language can be spelled.
     """
     return _base(code) in LANGUAGES
 
 
 def check_code(code: str) -> None:
     """Check that a text is a language code, with rules or without.
-
-    Args:
-        code: text to check.
 
     Raises:
         ValueError: the text is no language code.
@@ -262,9 +256,6 @@ def language(code: str) -> Language:
 
     Args:
         code: "ca", or with a region, "pt-BR" or "pt_BR", which is ignored.
-
-    Returns:
-        The rules.
 
     Raises:
         ValueError: the language has no rules.

@@ -40,7 +40,6 @@ def normalize(text: str, language_code: str, *, case: str = "lower") -> str:
     """Normalise a transcript.
 
     Args:
-        text: transcript.
         language_code: "ca", or with a region, "pt-BR", which is ignored. For languages that are not in
             `languages.LANGUAGES` see `plain`.
         case: "lower" or "upper".
@@ -78,14 +77,11 @@ def check_choice(language_code: str, case: str) -> None:
 
 
 def alphabet(language_code: str, *, case: str = "lower") -> frozenset[str]:
-    """Return the characters that `normalize` may return.
+    """Return the characters that `normalize` may return: letters, joiners and space.
 
     Args:
         language_code: see `normalize`.
         case: see `normalize`.
-
-    Returns:
-        Letters, joiners and space.
 
     Raises:
         ValueError: the language has no rules, hence no list of letters, or the case is unknown.

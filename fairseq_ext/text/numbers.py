@@ -93,9 +93,6 @@ class NumberReader:
 
         Args:
             text: words in lower case with single spaces.
-
-        Returns:
-            The text.
         """
         return self._centuries.sub(self._century, text) if self._centuries else text
 
@@ -104,9 +101,6 @@ class NumberReader:
 
         Args:
             number: number, not negative.
-
-        Returns:
-            The words.
         """
         from num2words import num2words
 
@@ -121,9 +115,6 @@ class NumberReader:
         Args:
             number: number, 1 or more.
             form: "m", "f", "mp", "fp", or another of `Language.ordinals`.
-
-        Returns:
-            The words.
         """
         from num2words import num2words
 

@@ -54,9 +54,6 @@ class PlainNormalizer:
     def apply(self, text: str) -> str:
         """Apply all steps.
 
-        Args:
-            text: transcript.
-
         Returns:
             Words in lower case, separated by single spaces.
         """

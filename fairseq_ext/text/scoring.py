@@ -56,9 +56,6 @@ def words(text: str) -> list[str]:
 
     Args:
         text: normalised text.
-
-    Returns:
-        The words.
     """
     return text.split()
 
@@ -228,7 +225,6 @@ def bootstrap_interval(
 
     Args:
         statistic: function of item indices, (n,) with repetitions.
-        num_items: number of items.
         num_resamples: number of resamples.
         seed: seed of the resampling.
         groups: group of each item, such as its speaker, to resample whole groups, since items of one speaker are not

@@ -47,7 +47,6 @@ class Spelling:
         """Spell a text.
 
         Args:
-            text: the text.
             language: its language, where the record names none.
         """
         if self.punctuation:

@@ -111,9 +111,6 @@ def train_pieces(texts: Iterable[str], num_pieces: int, *, kind: str = "unigram"
         num_pieces: number of pieces without `<unk>`, at most; fewer when the texts have no more.
         kind: "unigram" (Kudo 2018) or "bpe" (Sennrich et al. 2016).
 
-    Returns:
-        The model.
-
     Raises:
         ValueError: no text, fewer pieces than different characters, or an unknown kind.
     """

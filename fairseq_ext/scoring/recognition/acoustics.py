@@ -89,7 +89,6 @@ def spelling_of(folder: Path, speech: SpeechSplit, where: str, language: str = "
     """Return how a manifest is spelled, and where that is known from: its record, or the texts themselves.
 
     Args:
-        folder: manifest folder.
         speech: a split of it.
         where: name of the split, for the error message.
         language: chosen language; empty = that of the record or the sidecar.
@@ -130,7 +129,6 @@ def overlap(
     """Count the speakers and sentences of the training split in the tested one: 0 where only unseen ones are scored.
 
     Args:
-        folder: manifest folder.
         train_split: name of the training split.
         tested: utterances that are scored.
         spell: spells a transcript, where the folder has no spelled texts.
@@ -180,10 +178,7 @@ def run_network(
     """Run a recogniser over recordings, with those of similar length in a batch.
 
     Args:
-        recognizer: the recogniser.
-        entries: N audio locations.
         batch_size: recordings in a batch, B.
-        device: torch device.
 
     Returns:
         Log-probabilities; unreadable recordings are listed as failures.

@@ -84,7 +84,6 @@ def tuned_decoder(
 
     Args:
         symbols: V symbols of the recogniser.
-        lm: the language model.
         dev: log-probabilities of the dev set, which must not be the scored split.
         references: spelled texts of the dev set, in the order of its batches.
         dev_name: name of the dev set in results.

@@ -69,9 +69,7 @@ def recognise_all(
     """Score recognisers one after another; what is already scored is skipped.
 
     Args:
-        trainings: the recognisers.
         load_recognizer: loads a recogniser from its path; called only when there is something to score.
-        options: options of scoring.
         force: score again what is already scored.
 
     Yields:
@@ -144,15 +142,9 @@ def evaluate(
     """Score a recogniser on a split and write the system's files.
 
     Args:
-        recognizer: the recogniser.
         system: name of the result.
         out: folder to write to.
-        data: manifest folder.
-        options: options of scoring.
         train_log: fairseq's log, for the seconds that the training took.
-
-    Returns:
-        The contents of metrics.json.
 
     Raises:
         ValueError: the split lacks speakers, transcripts or a language, or the dev split is the scored one.

@@ -51,8 +51,6 @@ def score_recognition(
 
     Args:
         references: N reference texts as written.
-        hypotheses: N recognised texts.
-        speakers: N names.
         accents: N classes, None or empty where not stated.
         genders: N values, None or empty where not stated.
         language: code of `text.normalize`.
