@@ -48,7 +48,6 @@ def convert(
     """Convert a model: a folder of Hugging Face to a fairseq checkpoint, or a file of fairseq to a folder.
 
     Args:
-        out: file or folder to create.
         reader: program whose classes a written fairseq checkpoint names.
         family: model family of a written folder, see `hf_config.FAMILIES`; None = that of the checkpoint.
         dictionary: `dict.ltr.txt`, for a fairseq CTC checkpoint that does not hold its own.

@@ -98,9 +98,6 @@ def _read_preprocessor(folder: Path) -> dict[str, Any]:
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """Read the weights: safetensors if there are any, else torch's own format; shards are joined.
 
-    Args:
-        folder: folder of the model.
-
     Raises:
         FileNotFoundError: no file of weights, or a shard is missing.
         ValueError: a file is damaged, or lacks tensors that the index lists.

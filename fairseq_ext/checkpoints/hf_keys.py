@@ -97,11 +97,7 @@ def to_hugging_face(name: str, extractor_mode: str, family: str) -> str | None:
 
 
 def bare_fairseq_name(name: str) -> str:
-    """Take off the prefixes of fairseq's CTC models, and settle on one spelling of weight norm.
-
-    Args:
-        name: name in a fairseq checkpoint.
-    """
+    """Take off the prefixes of fairseq's CTC models, and settle on one spelling of weight norm."""
     bare = _FAIRSEQ_PREFIX.sub("", name)
     return dict(_WEIGHT_NORM).get(bare, bare)
 

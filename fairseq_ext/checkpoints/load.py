@@ -27,9 +27,6 @@ def load_model(
         label: label stream that "logits" belongs to, for a model with several; empty = the first.
         untrained: keep the weights at their initial values (a control), seeded by the training's seed.
 
-    Returns:
-        The model and its labels.
-
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a fairseq checkpoint, of a model that is not ours, or without that label stream; or no such

@@ -131,12 +131,7 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
 
 
 def write_problems(out: Path, problems: list[str]) -> Path:
-    """Write the list of the clips that were dropped.
-
-    Args:
-        out: folder of the manifests.
-        problems: a line for each.
-    """
+    """Write the list of the clips that were dropped."""
     from ..files import atomic_write
 
     with atomic_write(out / "problems.txt") as file:

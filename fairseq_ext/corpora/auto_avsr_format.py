@@ -46,8 +46,6 @@ def export(
     Args:
         manifest: folder of our manifests of prepared clips (`clip_layout`).
         split: stem of the files.
-        out: folder of the new ones.
-        pieces: cuts the texts into units.
         dataset: first column; None for the name of the clips' folder, so that `root_dir` is the folder above it.
 
     Raises:

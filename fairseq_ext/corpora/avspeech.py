@@ -55,11 +55,7 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
 
 
 def clip_id(video: str, start_s: float, end_s: float) -> str:
-    """Return the id of a clip, the name of its file: for example `enSzPLXxw8I_115.715600_119.986533`.
-
-    Args:
-        start_s: its start in the video.
-    """
+    """Return the id of a clip, the name of its file: for example `enSzPLXxw8I_115.715600_119.986533`."""
     return f"{video}_{start_s:.6f}_{end_s:.6f}"
 
 

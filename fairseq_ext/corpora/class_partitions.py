@@ -52,10 +52,8 @@ def partitions(
 
     Args:
         chosen: names in `CHOICES`.
-        stream: name of the label stream.
         max_folds: most folds; where there are more speakers or groups, several are left out together.
         lists: side -> speakers or utterance ids of the published split; None takes what the utterances state.
-        seed: seed of whatever is drawn.
         on_problem: receives a line for each recording or list entry that a published split leaves out; by default it is
             logged.
 
@@ -171,7 +169,6 @@ def across(
     Args:
         corpora: name and content of two data sets or more.
         table: result of `read_label_map`; None = all have the same classes.
-        stream: name of the label stream.
         seed: seed of the speakers that are held out for validation.
         on_problem: receives a line for each class that is left out, with its number of recordings.
 
@@ -199,7 +196,6 @@ def unlearnable(partition: Partition, stream: str) -> list[str]:
 
     Args:
         partition: one of `partitions`.
-        stream: name of the label stream.
 
     Returns:
         The classes, in the order of the dictionary.

@@ -39,9 +39,6 @@ _BETWEEN = re.compile(r",(?![^(]*\))")  # a comma, not in brackets
 def simplify(text: str) -> str:
     """Reduce a wording to its distinctive words: "Català de Barcelona" becomes "barcelona".
 
-    Args:
-        text: what a speaker wrote.
-
     Returns:
         Its words in lower case, without marks, punctuation and fillers; may be empty.
     """
@@ -53,9 +50,6 @@ def simplify(text: str) -> str:
 @cache
 def table(locale: str) -> Mapping[str, str]:
     """Read the table of a language.
-
-    Args:
-        locale: locale of the corpus.
 
     Returns:
         Simplified wording -> class, `LEARNER` or `OTHER`; empty for a language without rows.
@@ -90,7 +84,6 @@ def accent_class(locale: str, accents: str, variant: str = "") -> str | None:
     """Return the class that the wordings of a clip name; None when they name none, several, or a learner.
 
     Args:
-        locale: locale of the corpus.
         accents: its column `accents` or `accent`.
         variant: its column `variant`.
     """

@@ -37,7 +37,6 @@ def class_partitions(
 
     Args:
         division: division of the speakers into training, validation and test.
-        max_per_speaker: most clips of a speaker.
         seed: seed of the choice of clips and of the leaky controls.
         note: receives a line for whatever was left out, and why.
 

@@ -153,7 +153,6 @@ def without_overlap(
     """Remove the utterances that share a speaker or a sentence with the held-out side.
 
     Args:
-        utterances: utterances to train on.
         text: as for `overlap`.
 
     Returns:
@@ -170,7 +169,6 @@ def unlabelled(utterances: Iterable[Utterance], division: Division) -> list[Utte
 
     Args:
         utterances: all utterances of `common_voice.read`.
-        division: side of each speaker.
     """
     return [u for u in utterances if u.split != "invalidated" and division.side(u) == TRAIN]
 

@@ -62,7 +62,6 @@ def plan(recordings: Iterable[Utterance], name: str, *, uses: int, seed: int) ->
     """Group recordings into utterances of 3 to 7, each of one speaker.
 
     Args:
-        recordings: recordings of one split.
         name: name of the split; ids begin with it.
         uses: how often each recording occurs, exactly; never twice in one utterance.
         seed: another seed gives other sequences.
@@ -103,7 +102,6 @@ def label_subset(utterances: Iterable[Utterance], minutes: float) -> list[Uttera
     """Take utterances of that duration, from the speakers in turn; more minutes contain fewer.
 
     Args:
-        utterances: utterances of the training split.
         minutes: at least so much.
 
     Returns:
@@ -139,13 +137,10 @@ def write(
     """Join the recordings of every split and write the manifests of every partition; resumable.
 
     Args:
-        out: folder of the results.
         recordings: the corpus, of `fsdd.read`.
-        root: folder of the recordings.
         join: writes one joined file, unless it is there already (`media.join.join_files`).
         uses: split -> how often each of its recordings occurs.
         seed: seed of the sequences and pauses.
-        label_minutes: sizes of the label subsets.
         on_progress: called with the number of utterances done and the number of all.
 
     Returns:

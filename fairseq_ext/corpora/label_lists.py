@@ -173,7 +173,6 @@ def write_list(path: str | os.PathLike[str], labels: Iterable[Label], kind: str)
     """Write a list in its published format; what `read_list` took without complaint comes back byte by byte.
 
     Args:
-        path: the list to appear.
         kind: format of the list, one of `KINDS`.
 
     Raises:

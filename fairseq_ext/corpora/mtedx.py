@@ -55,9 +55,6 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
     Args:
         root: the folder that holds `fr-fr/` and the like, or one of these.
 
-    Returns:
-        The folder that holds them.
-
     Raises:
         FileNotFoundError: when there is none.
     """

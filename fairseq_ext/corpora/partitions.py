@@ -140,7 +140,6 @@ def published(
 
     Args:
         side: gives the side of an utterance or None, such as `side_by_lists`.
-        name: name of the partition.
     """
     sides = divide(utterances, side)
     return Partition(name, sides["train"], sides["valid"], sides["test"])
@@ -250,7 +249,6 @@ def few_labels(
         base: partition to take training and test utterances from; there is no validation.
         counts: how many per class and speaker, a partition each.
         label: gives the class of an utterance.
-        seed: seed of the draw.
 
     Yields:
         A partition per count, named `family/COUNT`.
@@ -267,9 +265,7 @@ def few_labelled_minutes(
 
     Args:
         base: partition to take everything else from.
-        minutes: minutes of training speech.
         sample_rate_hz: sample rate that `num_samples` counts at, Hz.
-        seed: seed of the draw.
 
     Returns:
         The partition, named `BASE_10min` or `BASE_1h`; None where the base has no more speech than that.
@@ -299,7 +295,6 @@ def leaky_control(
 
     Args:
         family: name before the slash.
-        seed: seed of the draw.
 
     Yields:
         A partition per fold, named `family/NUMBER` from 0, marked as sharing speakers.
@@ -342,12 +337,9 @@ def cross_corpus(
     """Train on one corpus and test on another.
 
     Args:
-        name: name of the partition.
         train: name of the corpus, its utterances, and their classes by id (`map_labels`); others are left out.
         test: the same of the corpus to test on.
-        stream: name of the label stream.
         valid_share: share of the training speakers that is held out for validation.
-        seed: seed of their draw.
 
     Returns:
         The partition. Speakers and ids carry the name of their corpus: two corpora may both have a speaker "01".

@@ -135,7 +135,6 @@ class NgramModel:
         """Score a sentence.
 
         Args:
-            words: words of the sentence.
             end: whether the end of the sentence is scored, too.
 
         Returns:

@@ -78,7 +78,6 @@ def tune(
 
     Args:
         search: beam search with a language model; its weights are not used.
-        batches: log-probabilities of the development set.
         references: normalised reference texts, in the order of the batches.
         grid: weights to try; None = the defaults of `Grid`.
 

@@ -70,9 +70,6 @@ class NumberReader:
 
         Args:
             text: as for `read`.
-
-        Returns:
-            The parts of the text.
         """
         if not any("0" <= character <= "9" for character in text):
             return []

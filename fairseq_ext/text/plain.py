@@ -66,9 +66,6 @@ class PlainNormalizer:
 
         Args:
             text: result of `apply`.
-
-        Returns:
-            The text in upper case.
         """
         return (text.translate(_UPPER_I) if self._is_dotless else text).upper()
 

@@ -31,7 +31,6 @@ def table_rows(
     """Stream number and cells by column of the rows of a table with a header, separated by tabs and never quoted.
 
     Args:
-        needed: columns that must be there.
         report: receives one line per row that is skipped: another number of cells, or not UTF-8.
 
     Raises:

@@ -89,7 +89,6 @@ def spelling_of(folder: Path, speech: SpeechSplit, where: str, language: str = "
     """Return how a manifest is spelled, and where that is known from: its record, or the texts themselves.
 
     Args:
-        speech: a split of it.
         where: name of the split, for the error message.
         language: chosen language; empty = that of the record or the sidecar.
 
@@ -129,8 +128,6 @@ def overlap(
     """Count the speakers and sentences of the training split in the tested one: 0 where only unseen ones are scored.
 
     Args:
-        train_split: name of the training split.
-        tested: utterances that are scored.
         spell: spells a transcript, where the folder has no spelled texts.
 
     Returns:

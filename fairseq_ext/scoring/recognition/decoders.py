@@ -83,7 +83,6 @@ def tuned_decoder(
     """Make a beam search whose language model weights have the fewest errors on a dev set.
 
     Args:
-        symbols: V symbols of the recogniser.
         dev: log-probabilities of the dev set, which must not be the scored split.
         references: spelled texts of the dev set, in the order of its batches.
         dev_name: name of the dev set in results.

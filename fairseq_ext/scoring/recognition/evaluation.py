@@ -142,8 +142,6 @@ def evaluate(
     """Score a recogniser on a split and write the system's files.
 
     Args:
-        system: name of the result.
-        out: folder to write to.
         train_log: fairseq's log, for the seconds that the training took.
 
     Raises:

@@ -56,7 +56,6 @@ def score_recognition(
         language: code of `text.normalize`.
         spell: spells hypotheses as the references are; None = the rules of the language.
         spelled: N spelled references of the manifest; None = `spell` makes them of the references.
-        seed: seed of the bootstrap.
 
     Returns:
         `metrics` (`wer` and `cer` of spelled texts, `wer_raw` and `cer_raw` of the given texts; each `value`, `low`,
