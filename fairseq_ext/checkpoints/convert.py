@@ -66,7 +66,7 @@ def convert(
     what = "a folder of Hugging Face" if source.is_dir() else "a checkpoint of fairseq"
     with reading(source, what, advice="download it again, or give another"):
         model, report = (
-            read_hugging_face(source) if source.is_dir() else fairseq_file.read_model(source, dictionary)
+            _read_hugging_face(source) if source.is_dir() else fairseq_file.read_model(source, dictionary)
         )
         filled = model.fill() if source.is_dir() else {}
     if source.is_dir():
@@ -74,26 +74,14 @@ def convert(
         report.mapped = {theirs: names[ours] for theirs, ours in report.mapped.items()}
         report.filled = {names[name]: reason for name, reason in filled.items()}
     else:
-        write_hugging_face(model, report, source, out, family or model.family)
+        _write_hugging_face(model, report, source, out, family or model.family)
     if model.normalize:
         report.notes.append(_TWO_NORMALISERS)
     return report
 
 
-def read_hugging_face(folder: Path) -> tuple[SpeechModel, Report]:
-    """Read a folder.
-
-    Args:
-        folder: folder as `save_pretrained` writes it.
-
-    Returns:
-        The model, complete but for what fine-tuning does not need; the report maps to fairseq's bare names.
-
-    Raises:
-        FileNotFoundError: configuration, vocabulary or weights are missing.
-        ValueError: a damaged file, another architecture, or what fairseq cannot compute.
-        ImportError: safetensors is missing.
-    """
+def _read_hugging_face(folder: Path) -> tuple[SpeechModel, Report]:
+    """Read a folder; the report maps to fairseq's bare names."""
     content = read_folder(folder)
     config = config_to_fairseq(content.config, str(folder / CONFIG))
     report = Report()
@@ -127,20 +115,8 @@ def read_hugging_face(folder: Path) -> tuple[SpeechModel, Report]:
     return model, report
 
 
-def write_hugging_face(model: SpeechModel, report: Report, source: Path, folder: Path, family: str) -> None:
-    """Write a folder that transformers loads.
-
-    Args:
-        model: model from `fairseq_file.read_model`; a projection is added if it has none.
-        report: report from there, completed in place with Hugging Face's names.
-        source: file or folder that the messages name.
-        family: one of `hf_config.FAMILIES`.
-
-    Raises:
-        FileExistsError: something is there already.
-        ValueError: Hugging Face's model cannot compute what this one does.
-        ImportError: safetensors is missing.
-    """
+def _write_hugging_face(model: SpeechModel, report: Report, source: Path, folder: Path, family: str) -> None:
+    """Write a folder that transformers loads; the report is completed in place with Hugging Face's names."""
     _leave_out_heads(model, report, family)
     model.check(str(source), report.mapped)
     filled = _add_identity(model)

@@ -72,7 +72,7 @@ def read_folder(folder: Path) -> Folder:
             )
         older = _read_json(folder / "added_tokens.json") or {}
         tokens = {**{str(token["content"]): int(row) for row, token in added.items()}, **older, **tokens}
-    return Folder(config, read_weights(folder), tokens, tokenizer, _read_preprocessor(folder))
+    return Folder(config, _read_weights(folder), tokens, tokenizer, _read_preprocessor(folder))
 
 
 def _read_preprocessor(folder: Path) -> dict[str, Any]:
@@ -95,14 +95,8 @@ def _read_preprocessor(folder: Path) -> dict[str, Any]:
     return found
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Read the weights: safetensors if there are any, else torch's own format; shards are joined.
-
-    Raises:
-        FileNotFoundError: no file of weights, or a shard is missing.
-        ValueError: a file is damaged, or lacks tensors that the index lists.
-        ImportError: safetensors is not installed.
-    """
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    """Read the weights: safetensors if there are any, else torch's own format; shards are joined."""
     for name, read in ((SAFETENSORS, _read_safetensors), (PICKLED, _read_pickled)):
         if (folder / name).is_file():
             return read(folder / name)

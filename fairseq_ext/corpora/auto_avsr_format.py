@@ -24,12 +24,8 @@ UNKNOWN, UNKNOWN_ID = "<unk>", 1
 SAMPLES_PER_FRAME = 640
 
 
-def unit_ids(symbols: Sequence[str]) -> dict[str, int]:
-    """Return the number of each unit, as auto_avsr counts them: unit -> id, `<unk>` first.
-
-    Args:
-        symbols: pieces of a model in its order, without `<unk>`.
-    """
+def _unit_ids(symbols: Sequence[str]) -> dict[str, int]:
+    """Return the number of each unit, as auto_avsr counts them: unit -> id, `<unk>` first."""
     return {symbol: number for number, symbol in enumerate([UNKNOWN, *symbols], UNKNOWN_ID)}
 
 
@@ -52,7 +48,7 @@ def export(
         ValueError: for a row that is no prepared clip, lacks its text, or has a comma in its id. No file is changed.
     """
     dataset = dataset or read_root(manifest, split).name
-    ids = unit_ids(pieces.symbols)
+    ids = _unit_ids(pieces.symbols)
     num_rows = 0
     with ExitStack() as stack:
         csv = stack.enter_context(atomic_write(Path(out) / f"{split}.csv"))  # entered first, so moved last

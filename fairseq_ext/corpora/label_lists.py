@@ -66,16 +66,8 @@ class Label:
     speaker: str | None = None
 
 
-def check_split(kind: str, split: str) -> None:
-    """Refuse automatic labels for the splits that results are measured on.
-
-    Args:
-        kind: format of the list, one of `KINDS`.
-        split: split that the labels are for.
-
-    Raises:
-        ValueError: for automatic labels outside of train, and for an unknown format or split.
-    """
+def _check_split(kind: str, split: str) -> None:
+    """Refuse automatic labels for the splits that results are measured on."""
     if kind not in KINDS or split not in SPLITS:
         raise ValueError(
             f"label list: format {kind!r}, split {split!r}: choose one of {KINDS} and one of {SPLITS}"
@@ -128,7 +120,7 @@ def read_list(
     """
     report = on_problem or log.warning
     kind = kind or find_kind(path)
-    check_split(kind, split)
+    _check_split(kind, split)
     if kind == "mtedx" and not language:
         raise ValueError(f"{path}: the language of the talks is not known; give its code (--language fr)")
     prefix = f"{language}/{split}/" if kind == "mtedx" else ""

@@ -8,8 +8,7 @@ normaliser's.
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..file_errors import reading, writing
@@ -161,11 +160,23 @@ def _fault(characters: set[str], num_pieces: int, error: RuntimeError) -> str:
 
 
 def count_units(rows: Iterable[Iterable[str]]) -> dict[str, int]:
+<<<<<<< HEAD
     """Count units for `manifest.write_dictionary`: the most frequent first, equal counts by code point."""
+=======
+    """Count units, for `dictionary.write_dictionary`.
+
+    Args:
+        rows: units of each text.
+
+    Returns:
+        Unit -> count, the most frequent first, equal counts by code point.
+    """
+>>>>>>> main
     counts: Counter[str] = Counter()
     for row in rows:
         counts.update(row)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+<<<<<<< HEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,3 +242,5 @@ def find_missing(rows: Iterable[Sequence[str]], dictionary: Iterable[str]) -> Oo
     return OovReport(
         num_rows, num_units, tuple(MissingUnit(u, counts[u], in_rows[u], examples[u]) for u in ordered)
     )
+=======
+>>>>>>> main

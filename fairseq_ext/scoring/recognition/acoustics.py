@@ -71,7 +71,7 @@ def read_speech(folder: Path, split: str) -> SpeechSplit:
                 f"{where}: {len(without)} utterances have no {what}, such as {without[:3]}; fill the columns speaker "
                 "and transcript of the sidecar, which word error rates need"
             )
-    spelled = spelled_texts(folder, split)
+    spelled = _spelled_texts(folder, split)
     if spelled is not None and len(spelled) != len(utterances):
         raise ValueError(
             f"{where}.wrd: {len(utterances)} rows expected, as in {split}.tsv, found {len(spelled)}; write both again"
@@ -79,7 +79,7 @@ def read_speech(folder: Path, split: str) -> SpeechSplit:
     return SpeechSplit(tuple(index.entry(i) for i in range(len(index))), utterances, spelled)
 
 
-def spelled_texts(folder: Path, split: str) -> tuple[str, ...] | None:
+def _spelled_texts(folder: Path, split: str) -> tuple[str, ...] | None:
     """Return the lines of `{split}.wrd`; None = the folder has no such file."""
     is_there = (Path(folder) / f"{split}.wrd").is_file()
     return tuple(read_labels(folder, split, "wrd")) if is_there else None
@@ -138,7 +138,7 @@ def overlap(
         return {"num_shared_speakers": None, "num_known_sentences": None}
     trained = list(read_manifest(folder, train_split))
     speakers = {u.speaker for u in trained if u.speaker} & {u.speaker for u in tested.utterances}
-    texts = spelled_texts(folder, train_split)
+    texts = _spelled_texts(folder, train_split)
     known = {spell(u.transcript) for u in trained if u.transcript} if texts is None else {*texts} - {""}
     return {
         "num_shared_speakers": len(speakers),

@@ -146,7 +146,7 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Summarise the metrics.json of the seeds of one system and partition.
 
     Returns:
-        `hours`, `num_speakers`, `test` (see `test_digest`), `num_shared_speakers`, `num_known_sentences`,
+        `hours`, `num_speakers`, `test` (see `_test_digest`), `num_shared_speakers`, `num_known_sentences`,
         `labelled_minutes`, `num_updates` (sorted, without repetitions), and `decoders`: name -> `seeds`, `metrics` and
         groups over seeds, `counts` of all seeds, the different `settings`, `real_time_factor`.
     """
@@ -154,7 +154,7 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "hours": seeds[0]["hours"],
         "num_speakers": seeds[0]["num_speakers"],
-        "test": test_digest(seeds[0]),
+        "test": _test_digest(seeds[0]),
         "num_shared_speakers": seeds[0].get("num_shared_speakers"),
         "num_known_sentences": seeds[0].get("num_known_sentences"),
         "labelled_minutes": seeds[0].get("labelled_minutes"),
@@ -165,7 +165,7 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def test_digest(result: Mapping[str, Any]) -> str:
+def _test_digest(result: Mapping[str, Any]) -> str:
     """Return 12 hexadecimal digits that are equal for the same numbers of words of the same speakers."""
     names, numbers = speaker_errors(result, next(iter(result["decoders"])))
     tested = sorted(zip(names, numbers[:, 1].tolist(), strict=True))
