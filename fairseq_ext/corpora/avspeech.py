@@ -63,7 +63,6 @@ def read(root: str | os.PathLike[str], *, on_problem: Report | None = None) -> I
     """Read what is there of the corpus (see `corpora/__init__.py` for the contract).
 
     Args:
-        root: as for `recordings_folder`.
         on_problem: receives one line per row or file that was skipped; by default it is logged as a warning.
 
     Yields:
@@ -77,10 +76,6 @@ def clips(
     root: str | os.PathLike[str], *, on_problem: Report | None = None
 ) -> Iterator[tuple[Utterance, Face | None]]:
     """Read what is there of the corpus, with the place of the speaker's face; opens no media file.
-
-    Args:
-        root: as for `recordings_folder`.
-        on_problem: as for `read`.
 
     Yields:
         An utterance of `read` and its face, None where the list gives none.

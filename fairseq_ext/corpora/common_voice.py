@@ -104,10 +104,6 @@ def _is_locale(folder: Path) -> bool:
 def recordings_folder(root: str | os.PathLike[str], locale: str | None = None) -> Path:
     """Find the folder that the paths of `read` are relative to.
 
-    Args:
-        root: as for `locale_folder`.
-        locale: as for `locale_folder`.
-
     Returns:
         `clips/`.
     """
@@ -129,8 +125,6 @@ def read(
     shows what was cut off.
 
     Args:
-        root: as for `locale_folder`.
-        locale: as for `locale_folder`.
         on_problem: receives one line per row or clip that was skipped; by default it is logged as a warning.
         sample_rate_hz: what `num_samples` counts at, since the clips are of several rates.
         audio: folder of the clips converted to flac or wav (fairseq-ext prepare audio), to which the paths are
@@ -143,7 +137,6 @@ def read(
         written, and speakers are the first digits of `client_id`.
 
     Raises:
-        FileNotFoundError: as for `locale_folder`.
         ValueError: for a tsv without a needed column, and when lengths are not known and `measure` is missing.
     """
     report = on_problem or log.warning
@@ -163,12 +156,7 @@ def stated_locale(root: str | os.PathLike[str], *, locale: str | None = None) ->
 
     That of the first row with one; None where no row has one.
 
-    Args:
-        root: as for `locale_folder`.
-        locale: as for `locale_folder`.
-
     Raises:
-        FileNotFoundError: as for `locale_folder`.
         ValueError: for a tsv without a needed column.
     """
     folder = locale_folder(root, locale)
@@ -186,9 +174,7 @@ def check_files(
     """Check every file that a preparation or the language model reads, before anything is done.
 
     Args:
-        root: as for `locale_folder`.
         needed: splits of `SPLITS` that must have rows.
-        locale: as for `locale_folder`.
         audio: as for `read`.
 
     Returns:
@@ -217,10 +203,6 @@ def check_files(
 
 def unmapped_accents(root: str | os.PathLike[str], *, locale: str | None = None) -> Counter[str]:
     """Count descriptions of accents that name no single class: candidates for the table of accents.
-
-    Args:
-        root: as for `locale_folder`.
-        locale: as for `locale_folder`.
 
     Returns:
         The columns of accents and variant, as written, with " / " between them -> number of clips.

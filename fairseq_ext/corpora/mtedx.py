@@ -84,7 +84,6 @@ def read(
     """Read the sentences of every talk (see `corpora/__init__.py` for the contract).
 
     Args:
-        root: as for `recordings_folder`.
         languages: ISO 639-1 codes; None for all that are there.
         splits: splits to read, some of train, valid, test.
         video: whether paths are of videos (a talk without one is skipped) or of the flac files; None for videos

@@ -65,7 +65,6 @@ def read(
     """Read one of the two trees (see `corpora/__init__.py` for the contract, but for `num_samples`).
 
     Args:
-        root: as for `recordings_folder`.
         tree: "mp4" or "aac".
         measure: gives the length of a file in samples, or raises ValueError. Without it `num_samples` is 0, which no
             manifest takes: a million headers would be opened for what cropping measures anyway.
@@ -76,7 +75,6 @@ def read(
         test, the language is not known.
 
     Raises:
-        FileNotFoundError: as for `recordings_folder`.
         ValueError: for an unknown tree.
     """
     report = on_problem or log.warning
@@ -98,10 +96,6 @@ def clips(
     root: str | os.PathLike[str], *, on_problem: Report | None = None
 ) -> Iterator[tuple[Utterance, str | None]]:
     """Read the videos, each with its sound; opens no media file.
-
-    Args:
-        root: as for `recordings_folder`.
-        on_problem: as for `read`.
 
     Yields:
         An utterance of `read` and the path of its m4a file relative to the root; None where there is none, since
