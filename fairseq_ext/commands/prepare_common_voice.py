@@ -102,10 +102,11 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
     )
     official = args.division == "official"
     needed = ("train", "dev", "test") if official else ("validated",)
-    skipped = common_voice.check_files(folder, needed, audio=args.audio)
     cv_partitions.check_language(choices.language, common_voice.stated_locale(folder), on_note=print)
+    skipped = common_voice.check_files(folder, needed, audio=args.audio)
     if args.check:
-        print("\n".join([*skipped[:_MOST_SHOWN], f"{len(skipped)} rows of {folder} will be skipped"]))
+        if skipped:
+            print("\n".join([*skipped[:_MOST_SHOWN], f"{len(skipped)} rows of {folder} will be skipped"]))
         return
     clips = common_voice.read(
         folder,

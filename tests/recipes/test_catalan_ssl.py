@@ -63,7 +63,8 @@ def test_catalan_fine_tunes_a_given_checkpoint(smoke: Path, tmp_path: Path) -> N
 
 
 def test_catalan_command_that_was_refused_decides_nothing(tmp_path: Path) -> None:
-    (tmp_path / "cv").mkdir()
+    (tmp_path / "cv" / "clips").mkdir(parents=True)
+    (tmp_path / "cv" / "clips" / "b.mp3").touch()
     for name in ("validated", "train", "dev", "test"):
         (tmp_path / "cv" / f"{name}.tsv").write_text(
             "client_id\tpath\tsentence\tlocale\na\tb.mp3\tHola.\tca\n"
