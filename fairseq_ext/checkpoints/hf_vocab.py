@@ -56,9 +56,6 @@ def read_vocabulary(
         num_rows: number of rows of the head.
         where: file or folder that the messages name.
 
-    Returns:
-        The alphabet and where its rows are.
-
     Raises:
         ValueError: tokens and head do not fit, or a token that a fairseq dictionary cannot hold.
     """

@@ -61,9 +61,6 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
     Args:
         root: the folder that holds `recordings/`, or that folder itself.
 
-    Returns:
-        The folder with the wav files.
-
     Raises:
         FileNotFoundError: when neither holds a recording.
     """
