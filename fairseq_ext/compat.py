@@ -9,6 +9,7 @@ import contextlib
 import functools
 import logging
 import os
+import pickle
 import queue
 import shutil
 import sys
@@ -17,6 +18,9 @@ import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from .file_errors import FileError, reading
+from .torch_files import archive_fault, reason_of, restore_last_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +99,36 @@ def copy_atomically(src_path: str, dst_path: str, overwrite: bool = False) -> bo
     return True
 
 
+def verify_checkpoints() -> None:
+    """Compare the checksums of the checkpoints that fairseq loads, which torch does not, and continue from a sound one.
+
+    Replaces `load_checkpoint_to_cpu` and `load_checkpoint`; what cannot be read ends without torch's advice to load it
+    unsafely.
+    """
+    from fairseq import checkpoint_utils
+
+    load, restore = checkpoint_utils.load_checkpoint_to_cpu, checkpoint_utils.load_checkpoint
+
+    @functools.wraps(load)
+    def load_sound(path: str, *rest: Any, **options: Any) -> Any:
+        with reading(path, "a checkpoint", advice="copy it again or give another file"):
+            if fault := archive_fault(path):
+                raise FileError(f"{path}: {fault}; copy it again or train again")
+            try:
+                return load(path, *rest, **options)
+            except pickle.UnpicklingError as error:
+                raise FileError(f"{path}: {reason_of(error, Path(path))}; give another file") from None
+
+    @functools.wraps(restore)
+    def restore_sound(cfg: Any, trainer: Any, **options: Any) -> Any:
+        resumes = cfg.restore_file == "checkpoint_last.pt" and trainer.is_data_parallel_master
+        if resumes and (message := restore_last_checkpoint(Path(cfg.save_dir), trainer.checkpoint_suffix)):
+            logger.warning(message)
+        return restore(cfg, trainer, **options)
+
+    checkpoint_utils.load_checkpoint_to_cpu, checkpoint_utils.load_checkpoint = load_sound, restore_sound
+
+
 def leave_finished_trainings_alone() -> None:
     """Let a training that is started again after its last update end at once: fairseq would add another update.
 
@@ -157,6 +191,7 @@ def apply() -> None:
     quiet_logs()
     allow_checkpoint_types()
     copy_checkpoints_atomically()
+    verify_checkpoints()
     leave_finished_trainings_alone()
     start_optimizers_quickly()
     atexit.register(end_readers)

@@ -49,6 +49,10 @@ class FileError(ValueError):
     """A file that cannot be used; the message says which, what is wrong and what to do."""
 
 
+class MissingFileError(FileError, FileNotFoundError):
+    """A file that is not there."""
+
+
 @contextmanager
 def reading(
     path: _Name, what: str = "", *, advice: str = "copy it again or give another file"
@@ -70,6 +74,8 @@ def reading(
         yield
     except (FileError, *_NOT_OF_A_FILE):
         raise
+    except FileNotFoundError as error:
+        raise MissingFileError(explain(error, path)) from error
     except OSError as error:
         raise FileError(explain(error, path, what, to="read", advice=advice)) from error
     except _DAMAGE as error:
@@ -94,12 +100,19 @@ def writing(path: _Name) -> Iterator[None]:
     except _NOT_OF_A_FILE:
         raise
     except OSError as error:
+        if error.errno is None:  # raised by a program, not by the system
+            raise
         raise FileError(explain(error, path, to="write")) from error
     except UnicodeEncodeError as error:
         found = error.object[error.start : error.end]
         raise FileError(
             f"{path}: UTF-8 cannot hold {found!a}; rename the file whose name is not UTF-8"
         ) from error
+
+
+def is_of_system(error: BaseException) -> bool:
+    """Return whether a `FileError` is about the system, such as a full disk, and not about the content of a file."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno is not None
 
 
 def explain(
@@ -116,7 +129,7 @@ def explain(
         advice: what to do about damage.
     """
     name = _name(error, path)
-    if error.errno is None:
+    if error.errno is None:  # of a reader, such as gzip's, or with a sentence of its own
         text = str(error) or type(error).__name__
         return text if not name or name in text else f"{name}: {_damage(error, what)}; {advice}"
     if error.errno in (errno.EACCES, errno.EPERM):

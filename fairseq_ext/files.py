@@ -1,11 +1,16 @@
 """Files as every stage writes and reads them: there whole or not at all; text in UTF-8 with "\\n" line ends."""
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
+
+from .file_errors import reading, writing
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @contextmanager
@@ -21,25 +26,27 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Yields:
         The path to write to.
+
+    Raises:
+        FileError: for a full or read-only disk, no permission, and the like; also where the block meets them.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        yield temporary
-        flush_to_disk(temporary)  # before the move, or a power cut could leave the name without the content
-        os.replace(temporary, target)
-        flush_to_disk(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            flush_to_disk(
+                temporary
+            )  # before the move, or a power cut could leave the name without the content
+            os.replace(temporary, target)
+            flush_to_disk(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until the disk has a file, or the names in a folder.
-
-    Args:
-        path: path of the file or folder.
-    """
+    """Wait until the disk has a file, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -48,26 +55,14 @@ def flush_to_disk(path: Path) -> None:
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file that appears under its name only when all of it is there.
-
-    Args:
-        path: the file to appear; its folder is created.
-        content: whole content.
-    """
+    """Write a file that appears under its name only when all of it is there; its folder is created."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[TextIO]:
-    """Open a text file (UTF-8, "\\n" line ends) that appears under its name only when the block succeeds.
-
-    Args:
-        path: the file to appear; its folder is created.
-
-    Yields:
-        The open text file.
-    """
+    """Open a text file (UTF-8, "\\n" line ends) that appears under its name only when the block succeeds."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
         yield file
 
@@ -75,17 +70,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[TextIO]:
 def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
     """Stream the lines of a UTF-8 file without their line ends; only "\\n" ends a line.
 
-    Args:
-        path: the file.
-
-    Yields:
-        The lines.
-
     Raises:
         ValueError: naming file and line, for a line that is not UTF-8, ends as on Windows, or starts with a
             byte-order mark.
     """
-    with open(path, "rb") as file:
+    with reading(path), open(path, "rb") as file:
         for number, raw in enumerate(file, 1):
             yield _decode_line(raw, path, number)
 
@@ -102,6 +91,15 @@ def _decode_line(raw: bytes, path: str | os.PathLike[str], number: int) -> str:
     return line.removesuffix("\n")
 
 
+def printable(text: str) -> str:
+    """Return a text that a terminal or a page shows and does not obey: control characters as escapes, such as `\\x1b`.
+
+    Line ends and tabs stay. Marks that reverse the direction of what follows, and bytes of names that are not UTF-8,
+    are escaped too.
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 def split_row(line: str, num_columns: int, where: str) -> list[str]:
     """Split a row at its tabs.
 
@@ -109,9 +107,6 @@ def split_row(line: str, num_columns: int, where: str) -> list[str]:
         line: the row without its line end.
         num_columns: how many columns it must have.
         where: "file:line" for the message.
-
-    Returns:
-        The cells.
 
     Raises:
         ValueError: for another number of columns.

@@ -37,9 +37,6 @@ def import_optional(module: str, *, extra: str = "") -> Any:
         module: its dotted name.
         extra: the extra that installs it; empty = that of `EXTRAS`.
 
-    Returns:
-        The module.
-
     Raises:
         ImportError: if it cannot be imported; the message says what to install.
     """
@@ -61,14 +58,7 @@ def _message(package: str, extra: str, error: ImportError) -> str:
 
 
 def describe(error: Exception) -> str:
-    """Describe an error in a line: a missing package with the extra to install, a file with its path.
-
-    Args:
-        error: what was raised.
-
-    Returns:
-        The line.
-    """
+    """Describe an error in a line: a missing package with the extra to install, a file with its path."""
     if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) in EXTRAS:
         return _message(package, EXTRAS[package], error)
     if isinstance(error, OSError) and error.errno is not None:
@@ -77,12 +67,5 @@ def describe(error: Exception) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Shorten an error message; packages that download models write paragraphs.
-
-    Args:
-        error: what the package raised.
-
-    Returns:
-        The first line of the message without the full stop, or the type of the error.
-    """
+    """Return the first line of a message without its full stop; packages that download models write paragraphs."""
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

@@ -10,7 +10,7 @@ set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 conf=$repo/recipes/$recipe/conf
-corpus='' out='' first='' last='' jobs=2 seeds=1 smoke=false choices=()
+corpus='' out='' first='' last='' jobs=2 seeds=1 smoke=false choices=() lock_wait_s=30
 started=$SECONDS
 declare -A help_of=(
   [corpus]='DIR|synthetic            the corpus in its published layout, or the built-in one'
@@ -90,23 +90,84 @@ stage_number() {
   die "$1: no such stage; choose from: $(stage_list)"
 }
 
-# One run per folder: two would write the same checkpoints. Trainings hold the lock too, until they have noticed
-# that their run.sh is gone (a second), so a rerun waits for them instead of racing them.
+# One run per folder: two would write the same checkpoints. Every process of a run inherits the lock, so a rerun waits for
+# those of a run that was killed instead of racing them, and names them where they stay.
 lock_run() {
   exec 9>"$out/.lock"
   command -v flock >/dev/null || return 0
   flock -n 9 && return
-  log "another run is using $out (or the trainings of a killed run still end); waiting up to 30 s"
-  flock -w 30 9 || die "$out is in use by another run; wait for it, stop it, or choose another --out"
+  log "another run is using $out: $(lock_holders); waiting up to $lock_wait_s s"
+  flock -w "$lock_wait_s" 9 || die "$out is in use by $(lock_holders); stop them with kill, or choose another --out"
+}
+
+# Print number and command of the processes that hold the lock.
+lock_holders() {
+  local fd pid holders=()
+  for fd in /proc/[0-9]*/fd/9; do
+    pid=${fd#/proc/} && pid=${pid%%/*}
+    # the subshell that prints this has inherited the file too
+    [ "$pid" != $$ ] && [ "$pid" != "$BASHPID" ] && [ "$fd" -ef "$out/.lock" ] || continue
+    holders+=("process $pid ($(tr -c '[:print:]' ' ' <"/proc/$pid/cmdline" | cut -c 1-60))")
+  done
+  local IFS=,
+  echo "${holders[*]:-a process of another machine}"
+}
+
+# Run the stages from number $1 to $2.
+run_stages() {
+  local i
+  set +m # what a stage starts stays in its process group
+  for ((i = $1; i <= $2; i++)); do
+    log "stage $i ${stages[i]}"
+    "stage_${stages[i]}"
+  done
+  log "done"
+}
+
+# Run the stages in a process group of their own, which ends with this process, however that ends: a shell runs its traps
+# after the command that it waits for, and none when it is killed outright.
+supervise() {
+  local group watcher status=0
+  set -m # gives each of the two a process group
+  run_stages "$@" </dev/null &
+  group=$!
+  end_with_run "$group" 9>&- >/dev/null 2>&1 & # a reader of the output does not wait for it
+  watcher=$!
+  set +m
+  trap 'end_group "$group"; exit 129' HUP
+  trap 'end_group "$group"; exit 130' INT
+  trap 'end_group "$group"; exit 143' TERM
+  wait "$group" || status=$?
+  kill -- "-$watcher"
+  exit "$status" # bash reads run.sh as it goes, and it may have been updated meanwhile
+}
+
+end_with_run() {
+  set +m
+  # of a process that has ended and that nobody has waited for, only the name is left
+  while kill -0 $$ 2>/dev/null && { [ ! -d /proc/$$ ] || [ -e /proc/$$/exe ]; }; do sleep 0.3; done
+  end_group "$1"
+}
+
+# Ask the processes of the group $1 to end; kill those that have not after 0.6 s, which costs a run the item at hand.
+end_group() {
+  local i
+  kill -- "-$1" 2>/dev/null || return 0
+  for ((i = 0; i < 6; i++)); do
+    sleep 0.1
+    kill -0 -- "-$1" 2>/dev/null || return 0
+  done
+  kill -KILL -- "-$1" 2>/dev/null || true
 }
 
 run_recipe() {
   parse_options "$@"
-  local from to i
+  local from to
   from=$(stage_number "${first:-0}")
   to=$(stage_number "${last:-$((${#stages[@]} - 1))}")
   [ "$from" -le "$to" ] || die "--stop-stage ${stages[to]}: comes before --stage ${stages[from]}; stages: $(stage_list)"
   out=${out:-$repo/runs/$recipe}
+  [[ $out = /* ]] || out=$PWD/$out # a leading dash would be an option of mkdir
   [ ! -f "$conf/../plan.yaml" ] || plan check
   mkdir -p "$out"
   out=$(cd "$out" && pwd)
@@ -114,12 +175,7 @@ run_recipe() {
   user_dir=$(python -c 'import fairseq_ext, os; print(os.path.dirname(fairseq_ext.__file__))') ||
     die "no fairseq_ext in $(command -v python); run 'make env' in the checkout, or activate your environment"
   export recipe repo conf out user_dir started run_pid=$$
-  for ((i = from; i <= to; i++)); do
-    log "stage $i ${stages[i]}"
-    "stage_${stages[i]}"
-  done
-  log "done"
-  exit 0 # bash reads run.sh as it goes, and it may have been updated meanwhile
+  supervise "$from" "$to"
 }
 
 # End a run in good order before its last stage, because what comes next cannot be done yet.
@@ -166,10 +222,11 @@ check_manifests() {
   local found=$out/check.unfinished.txt sound controls
   mapfile -t sound < <(list_partitions | grep -v leaky)
   mapfile -t controls < <(list_partitions | grep leaky)
+  # the inner quotes keep an & in the path from standing for what is replaced
   local check=(python "$repo/tools/check_data.py" --sample-rate-hz "$@" --quiet)
-  "${check[@]}" "${sound[@]/#/$out/manifests/}" >"$found" ||
+  "${check[@]}" "${sound[@]/#/"$out/manifests/"}" >"$found" ||
     { cat "$found" && die "the manifests have errors; fix the rows listed in the table"; }
-  [ ${#controls[@]} = 0 ] || "${check[@]}" --allow-shared-speakers "${controls[@]/#/$out/manifests/}" >>"$found" ||
+  [ ${#controls[@]} = 0 ] || "${check[@]}" --allow-shared-speakers "${controls[@]/#/"$out/manifests/"}" >>"$found" ||
     { cat "$found" && die "the manifests of the control have errors; fix the rows listed in the table"; }
   mv "$found" "$out/check.txt"
   log "the manifests have no errors; the tables: $out/check.txt"

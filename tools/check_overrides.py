@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from plan import Training, add_choice, check_choice, choice_of, one_of_each, read_plan
+from training_plan.choice import add_choice, check_choice, choice_of
+from training_plan.plan_yaml import read_plan
+from training_plan.trainings import Training, one_of_each
 from value_ranges import build_parts, out_of_range
 
 

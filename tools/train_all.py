@@ -20,8 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from plan import Training, add_choice, check_starts, choice_of, read_plan, stage_trainings
 from tqdm import tqdm
+from training_plan.choice import add_choice, choice_of
+from training_plan.hydra_overrides import override
+from training_plan.plan_yaml import read_plan
+from training_plan.trainings import Training, check_starts, stage_trainings
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LINES_OF_A_FAILURE = 15
@@ -66,11 +69,18 @@ def job_of(training: Training, args: argparse.Namespace) -> Job:
     """Return a training with its folder and all of its arguments."""
     seed, partition = training.seed, training.partition
     folder = args.run / "train" / partition / training.system / f"seed{seed}"
+    values = {
+        "common.user_dir": args.user_dir,
+        "common.log_file": folder / "train.log",
+        "task.data": args.run / "manifests" / partition,
+        "checkpoint.save_dir": folder,
+        "hydra.run.dir": folder,
+    }
     arguments = (
         *("--config-dir", str(args.recipe / "conf"), "--config-name", training.config),
-        *(f"common.user_dir={args.user_dir}", f"common.seed={seed}"),
-        *(f"common.log_file={folder / 'train.log'}", f"task.data={args.run / 'manifests' / partition}"),
-        *(f"checkpoint.save_dir={folder}", f"hydra.run.dir={folder}", *training.overrides),
+        f"common.seed={seed}",
+        *(override(key, value) for key, value in values.items()),
+        *training.overrides,
     )
     return Job(str(training), folder, arguments)
 
@@ -146,13 +156,29 @@ def alive(pid: int) -> bool:
     return True
 
 
-def finish(job: Job, status: int, seconds: float) -> bool:
-    """Write `done` with the seconds of a training, or print the end of its log; return whether it succeeded."""
+def is_ready(job: Job) -> bool:
+    """Make the folder; replace a damaged last checkpoint by the newest sound one, and say so; say what is wrong."""
+    from fairseq_ext.torch_files import restore_last_checkpoint  # not before load_trainer: see there
+
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        message = restore_last_checkpoint(job.folder)
+    except (ValueError, OSError) as error:
+        tqdm.write(f"training {job.name}: {error}", file=sys.stderr)
+        return False
+    if message:
+        tqdm.write(f"training {job.name}: {message}", file=sys.stderr)
+    return True
+
+
+def finish(job: Job, status: int) -> bool:
+    """Write `done` with the seconds of all attempts at a training, or print the end of its log; return which."""
     if status == 0:
-        from fairseq_ext.files import atomic_write  # not before load_trainer: see there
+        from fairseq_ext.files import atomic_write
+        from fairseq_ext.scoring.provenance import training_seconds
 
         with atomic_write(job.folder / "done") as file:
-            file.write(f"{seconds:.0f}\n")
+            file.write(f"{training_seconds(job.folder / 'train.log') or 0:.0f}\n")
         return True
     log = job.folder / "stdout.log"
     tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES_OF_A_FAILURE:]
@@ -167,20 +193,20 @@ def run(waiting: list[Job], args: argparse.Namespace, bar: "tqdm[NoReturn]") -> 
     Returns:
         Whether all succeeded. Exits when the process of run.sh is gone.
     """
-    running: dict[int, tuple[Job, float]] = {}
+    running: dict[int, Job] = {}
     ok, shown = True, time.monotonic()
     while running or (waiting and ok):
         while waiting and ok and len(running) < args.jobs:
             job = waiting.pop(0)
-            job.folder.mkdir(parents=True, exist_ok=True)
+            if not (ok := is_ready(job)):
+                break
             pid = os.fork()
             if pid == 0:
                 train(job)
-            running[pid] = job, time.monotonic()
-        pid, status = os.waitpid(-1, os.WNOHANG)
+            running[pid] = job
+        pid, status = os.waitpid(-1, os.WNOHANG) if running else (0, 0)
         if pid:
-            job, began = running.pop(pid)
-            done = finish(job, os.waitstatus_to_exitcode(status), time.monotonic() - began)
+            done = finish(running.pop(pid), os.waitstatus_to_exitcode(status))
             bar.update(done)
             ok &= done
         elif not alive(args.pid):
@@ -189,7 +215,7 @@ def run(waiting: list[Job], args: argparse.Namespace, bar: "tqdm[NoReturn]") -> 
             time.sleep(0.1)
         if time.monotonic() - shown >= args.every_s:
             shown = time.monotonic()
-            bar.set_postfix_str(in_short(job for job, _ in running.values()))
+            bar.set_postfix_str(in_short(running.values()))
     return ok
 
 

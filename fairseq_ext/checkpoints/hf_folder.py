@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from ..files import atomic_path, atomic_write
-from ..modules.checkpoint_file import reason_of
 from ..optional import import_optional
+from ..torch_files import archive_fault, reason_of
 
 CONFIG = "config.json"
 PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
@@ -172,6 +172,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_pickled(path: Path) -> dict[str, Tensor]:
+    if path.is_file() and (fault := archive_fault(path)):
+        raise _unreadable(path, fault)
     try:
         tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

@@ -8,11 +8,12 @@ import pkgutil
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, TextIO, cast
 
 from .. import __version__
+from ..files import printable
 from ..optional import describe
 
 PROGRAM = "fairseq-ext"
@@ -45,11 +46,7 @@ class Command(Protocol):
 
 
 def find_commands() -> dict[str, str]:
-    """Find the commands in this folder without importing them.
-
-    Returns:
-        The module of each command in the order of the help, such as "score recognition": "score_recognition".
-    """
+    """Find the commands in this folder, such as "score recognition": "score_recognition", in the order of the help."""
     modules = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
     names = {
         name.replace("_", " ", 1).replace("_", "-"): name
@@ -65,26 +62,12 @@ def find_commands() -> dict[str, str]:
 
 
 def load_command(module: str) -> Command:
-    """Import the module of a command.
-
-    Args:
-        module: its name in this folder.
-
-    Returns:
-        The module.
-    """
+    """Import the module of a command by its name in this folder."""
     return cast(Command, importlib.import_module(f"{__package__}.{module}"))
 
 
 def list_commands(commands: dict[str, str]) -> str:
-    """List commands with their summaries, a line each; the name of a group is written once.
-
-    Args:
-        commands: name and module of each, in order.
-
-    Returns:
-        The lines.
-    """
+    """List commands, in order, with their summaries, a line each; the name of a group is written once."""
     width = max(len(name.partition(" ")[2]) for name in commands)
     lines, previous = [], ""
     for name, module in commands.items():
@@ -96,12 +79,7 @@ def list_commands(commands: dict[str, str]) -> str:
 
 
 def refuse(name: str, commands: dict[str, str]) -> NoReturn:
-    """End with status 2 because there is no such command, and suggest the nearest.
-
-    Args:
-        name: what was typed.
-        commands: name and module of each command.
-    """
+    """End with status 2 because there is no such command, and suggest the nearest."""
     # "recognition" alone finds "score recognition".
     known = {word: command for command in commands for word in (command.partition(" ")[2], command) if word}
     known |= {command.partition(" ")[0]: command.partition(" ")[0] for command in commands}
@@ -112,13 +90,7 @@ def refuse(name: str, commands: dict[str, str]) -> NoReturn:
 
 
 def show_help(parser: argparse.ArgumentParser, commands: dict[str, str], group: str = "") -> None:
-    """Print the help of the whole program or of a group.
-
-    Args:
-        parser: parser of the options that stand before the command.
-        commands: the commands to list.
-        group: name of the group; empty = the whole.
-    """
+    """Print the help of a group of commands; of the whole program when the name of the group is empty."""
     usage = f"usage: {PROGRAM} {group} COMMAND ...\n" if group else parser.format_usage()
     intro = "" if group else f"\n{parser.description}\n"
     own = f"{PROGRAM} {group} COMMAND --help" if group else f"{PROGRAM} COMMAND --help"
@@ -131,7 +103,6 @@ def run_command(
     """Parse the options of a command and run it. The only place where the errors of commands are caught.
 
     Args:
-        command: its module.
         prog: its name in usage and messages.
         called: its name in the command line that results record, `args.command_line`.
         arguments: what follows the name.
@@ -157,15 +128,32 @@ def run_command(
     except EXPECTED as error:
         if show_traceback:
             raise
-        sys.exit(f"{prog}: {describe(error)}")
+        sys.exit(f"{prog}: {' '.join(printable(describe(error)).splitlines())}")
+
+
+class _EscapedOutput:
+    """An output in which control characters are escaped."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(printable(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextmanager
 def quiet_ends() -> Iterator[None]:
-    """End without a traceback when the user interrupts, or when the reader of standard output is gone."""
+    """End without a traceback when the user interrupts, or when the reader of standard output is gone.
+
+    What is printed meanwhile cannot steer the terminal: names and texts come from data.
+    """
     try:
         try:
-            yield
+            with redirect_stdout(cast(TextIO, _EscapedOutput(sys.stdout))):
+                yield
         finally:
             sys.stdout.flush()  # where a reader that is gone is noticed
     except KeyboardInterrupt:
@@ -196,14 +184,7 @@ def run_tool(file: str, name: str = "") -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `fairseq-ext`.
-
-    Args:
-        argv: its arguments; None = those of the process.
-
-    Returns:
-        The exit status.
-    """
+    """Run `fairseq-ext` with arguments, those of the process by default, and return the exit status."""
     with quiet_ends():
         return _dispatch(argv)
 

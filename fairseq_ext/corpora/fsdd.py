@@ -25,6 +25,7 @@ from functools import cache
 from pathlib import Path
 
 from ..download import fetch
+from ..file_errors import reading, writing
 from ..files import read_lines, split_row
 from ..manifest import Utterance
 
@@ -240,17 +241,19 @@ def download(
         _verify(folder, sha256)
         return Path(dest)
     archive = Path(dest) / f"free-spoken-digit-dataset-{RELEASE}.tar.gz"
-    fetch(url, archive, progress=progress, retry_wait_s=retry_wait_s)
     partial = folder.with_name(".recordings.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
-        _unpack(archive, partial)
-        _verify(partial, sha256)
-    except ValueError:
-        archive.unlink()
-        shutil.rmtree(partial)
-        raise
+
+    def unpack(archive: Path) -> None:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        try:
+            _unpack(archive, partial)
+            _verify(partial, sha256)
+        except ValueError:
+            shutil.rmtree(partial)
+            raise
+
+    fetch(url, archive, check=unpack, progress=progress, retry_wait_s=retry_wait_s)
     os.replace(partial, folder)
     archive.unlink()
     return Path(dest)
@@ -258,19 +261,16 @@ def download(
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Extract the recordings from the archive; all other files and all paths in it are ignored."""
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                parent, name = os.path.split(member.name)
-                if not (
-                    member.isfile() and os.path.basename(parent) == "recordings" and _NAME.fullmatch(name)
-                ):
-                    continue
-                source = tar.extractfile(member)
-                if source is not None and member.size <= _MAX_RECORDING_BYTES:
-                    (folder / name).write_bytes(source.read())
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ValueError(f"{archive}: it is no tar.gz archive ({error}); it is removed, run again") from error
+    with reading(archive, "a tar.gz archive", advice="run again"), tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            parent, name = os.path.split(member.name)
+            if not (member.isfile() and os.path.basename(parent) == "recordings" and _NAME.fullmatch(name)):
+                continue
+            source = tar.extractfile(member)
+            if source is not None and member.size <= _MAX_RECORDING_BYTES:
+                content = source.read()
+                with writing(folder / name):
+                    (folder / name).write_bytes(content)
 
 
 def _verify(folder: Path, sha256: str | None) -> None:

@@ -20,11 +20,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..file_errors import reading
+from ..file_errors import FileError, reading
 from ..files import atomic_path
 from ..jobs import Item, Rejected, Work, one_by_one
 from ..line_index import AudioIndex
-from ..media.audio import AudioError, load
+from ..media.audio import load
 
 ROWS_PER_FILE = 256
 JOBS = "jobs/features"  # folder of the run, below OUT
@@ -131,14 +131,15 @@ def _features(index: AudioIndex, rows: range, frames: Frames) -> tuple[list[Floa
     for row in rows:
         entry = index.entry(row)
         try:
-            waveform = load(
-                entry.path,
-                sample_rate_hz=frames.sample_rate_hz,
-                start_sample=entry.start_sample,
-                num_samples=entry.num_samples,
-            )
+            with reading(entry.path, "a recording"):
+                waveform = load(
+                    entry.path,
+                    sample_rate_hz=frames.sample_rate_hz,
+                    start_sample=entry.start_sample,
+                    num_samples=entry.num_samples,
+                )
             found.append(frames(waveform))
-        except AudioError as error:
+        except FileError as error:
             problems.append(f"row {row + 1}: {error}")
             found.append(np.zeros((0, 0), dtype=np.float32))
     return found, problems

@@ -25,11 +25,7 @@ def process_chunk(
     """Bring every item of a chunk to an outcome and commit the outcomes.
 
     Args:
-        plan: plan of the run.
-        chunk: index of the chunk.
-        work: called with batches of the items.
-        lease: lease on this chunk, held by this process.
-        batch_size: largest number of items per call.
+        batch_size: largest number of items per call of the work.
         max_deaths: number of attempts that may die at an item before it is quarantined.
 
     Raises:

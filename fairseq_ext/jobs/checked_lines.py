@@ -12,14 +12,7 @@ _ERRORS = "surrogatepass"
 
 
 def encode(record: Mapping[str, Any], *, sort_keys: bool = False) -> bytes:
-    """Encode a record as a line.
-
-    Args:
-        record: JSON object.
-        sort_keys: whether to sort the keys, so that equal records give equal lines.
-
-    Returns:
-        The line with its line end.
+    """Encode a record as a line with its line end; with sorted keys equal records give equal lines.
 
     Raises:
         TypeError: for values that JSON cannot hold.
@@ -33,14 +26,7 @@ def _line(text: bytes) -> bytes:
 
 
 def decode(line: bytes) -> Record | None:
-    """Decode the line of a record.
-
-    Args:
-        line: the line with its line end.
-
-    Returns:
-        The record; None for a torn or corrupted line.
-    """
+    """Return the record of a line with its line end; None for a torn or corrupted line."""
     checksum, text = line[:8], line[9:-1]
     if line[8:9] != b" " or line[-1:] != b"\n" or checksum != b"%08x" % zlib.crc32(text):
         return None
@@ -52,11 +38,7 @@ def read_checked(path: str | os.PathLike[str], advice: str) -> Iterator[Record]:
     """Stream the records of a file that must be undamaged.
 
     Args:
-        path: the file.
         advice: what to do about a damaged line, for the message.
-
-    Yields:
-        The records.
 
     Raises:
         ValueError: naming file and line, for a damaged one.

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..file_errors import FileError, explain
 from .items import Item, Outcome, Rejected
 from .journal import StorageError
 
@@ -17,14 +18,7 @@ class ContractError(Exception):
 
 
 def outcome_of(item: Item, value: Any) -> Outcome:
-    """Convert what the work returned or raised for an item to its outcome.
-
-    Args:
-        item: the item.
-        value: what the work returned or raised for it.
-
-    Returns:
-        The outcome: done, rejected or failed.
+    """Convert what the work returned or raised for an item to its outcome: done, rejected or failed.
 
     Raises:
         StorageError: when the disk is full.
@@ -54,14 +48,7 @@ def _place(error: Exception) -> str:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether a smaller batch may succeed.
-
-    Args:
-        error: what the work raised.
-
-    Returns:
-        True for out-of-memory errors of Python, torch and CTranslate2 (a RuntimeError that says so).
-    """
+    """Return whether a smaller batch may succeed: Python, torch or CTranslate2 (a RuntimeError) was out of memory."""
     return any(
         isinstance(e, MemoryError)
         or type(e).__name__ == "OutOfMemoryError"
@@ -71,17 +58,12 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def raise_if_disk_full(error: Exception) -> None:
-    """Raise for a full disk, which would fail every item that is left.
-
-    Args:
-        error: what the work raised.
-
-    Raises:
-        StorageError: for a disk that is full, over its quota or read-only.
-    """
+    """Raise StorageError for a disk that is full, over its quota or read-only: every item that is left would fail."""
     for e in _chain(error):
         if isinstance(e, OSError) and e.errno in _DISK_FULL:
-            raise StorageError(f"{e}; free some space and run again") from error
+            raise StorageError(
+                str(error) if isinstance(error, FileError) else explain(e, to="write")
+            ) from error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,7 +1,7 @@
 """Where and how a run is executed, and the command-line options for it."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -79,17 +79,7 @@ class Execution:
 
     @classmethod
     def from_args(cls, args: argparse.Namespace) -> "Execution":
-        """Build from the options that `add_arguments` added.
-
-        Args:
-            args: parsed command line.
-
-        Returns:
-            The execution.
-
-        Raises:
-            ValueError: for options that contradict each other.
-        """
+        """Build from the options that `add_arguments` added; raise ValueError where they contradict each other."""
         given = {f.name: getattr(args, f.name) for f in fields(cls) if hasattr(args, f.name)}
         given["slurm"] = dict(_option(text) for text in args.slurm)
         return cls(**given)
@@ -100,66 +90,41 @@ def _option(text: str) -> tuple[str, str | bool]:
     return key, value if separator else True
 
 
+_HELP: Mapping[str, tuple[Callable[[str], object], str]] = {
+    "workers": (int, "worker processes, on Slurm per job; 0: this process (default: 1)"),
+    "shards": (int, "number of shards; on Slurm, of jobs (default: 1)"),
+    "shard_id": (int, "shard of this command, from 0; for any scheduler"),
+    "watch": (bool, "only show the progress of all shards"),
+    "update": (bool, "process items that were added or changed, drop removed ones, keep the rest"),
+    "retry_rejected": (bool, "retry rejected items (after fixing their files)"),
+    "retry_failed": (bool, "retry failed and quarantined items"),
+    "max_deaths": (int, "deaths of workers at an item before it is quarantined (default: 3)"),
+    "lease_s": (float, "seconds after which a silent worker loses its items (default: 60)"),
+    "partition": (str, "partition of Slurm (default: that of Slurm)"),
+    "gpus": (int, "GPUs per Slurm job (default: 0)"),
+    "cpus": (int, "CPUs per Slurm job (default: one per worker)"),
+    "mem_gb": (float, "memory per Slurm job, GB (default: that of the partition)"),
+    "timeout_min": (int, "time limit of a Slurm job, minutes (default: a day)"),
+    "max_requeues": (int, "requeues of a job after timeouts (default: 20)"),
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser, *, reruns: bool = True) -> None:
     """Add the options of `Execution`.
 
     Args:
-        parser: parser of a command that calls `run`.
         reruns: False leaves out --update and --retry-*, for a command that always does so.
     """
     group = parser.add_argument_group("execution")
-    group.add_argument(
-        "--workers",
-        type=int,
-        default=1,
-        help="worker processes, on Slurm per job; 0: this process (default: 1)",
-    )
-    group.add_argument(
-        "--shards", type=int, default=1, help="number of shards; on Slurm, of jobs (default: 1)"
-    )
-    group.add_argument("--shard-id", type=int, help="shard of this command, from 0; for any scheduler")
+    defaults = Execution()
     group.add_argument(
         "--executor", choices=["local", "slurm"], default="local", help="where to run (default: local)"
     )
-    group.add_argument("--watch", action="store_true", help="only show the progress of all shards")
-    if reruns:
-        group.add_argument(
-            "--update",
-            action="store_true",
-            help="process items that were added or changed, drop removed ones, keep the rest",
-        )
-        group.add_argument(
-            "--retry-rejected", action="store_true", help="retry rejected items (after fixing their files)"
-        )
-        group.add_argument("--retry-failed", action="store_true", help="retry failed and quarantined items")
-    group.add_argument(
-        "--max-deaths",
-        type=int,
-        default=3,
-        help="deaths of workers at an item before it is quarantined (default: 3)",
-    )
-    group.add_argument(
-        "--lease-s",
-        type=float,
-        default=60.0,
-        help="seconds after which a silent worker loses its items (default: 60)",
-    )
-    group.add_argument("--partition", help="partition of Slurm (default: that of Slurm)")
-    group.add_argument("--gpus", type=int, default=0, help="GPUs per Slurm job (default: 0)")
-    group.add_argument("--cpus", type=int, default=0, help="CPUs per Slurm job (default: one per worker)")
-    group.add_argument(
-        "--mem-gb", type=float, help="memory per Slurm job, GB (default: that of the partition)"
-    )
-    group.add_argument(
-        "--timeout-min", type=int, default=24 * 60, help="time limit of a Slurm job, minutes (default: a day)"
-    )
-    group.add_argument(
-        "--max-requeues", type=int, default=20, help="requeues of a job after timeouts (default: 20)"
-    )
-    group.add_argument(
-        "--slurm",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="further option for sbatch; repeatable",
-    )
+    for name, (of, text) in _HELP.items():
+        flag = f"--{name.replace('_', '-')}"
+        if of is bool and (reruns or name == "watch"):
+            group.add_argument(flag, action="store_true", help=text)
+        elif of is not bool:
+            group.add_argument(flag, type=of, default=getattr(defaults, name), help=text)
+    text = "further option for sbatch; repeatable"
+    group.add_argument("--slurm", action="append", default=[], metavar="KEY=VALUE", help=text)

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..file_errors import explain
+from ..files import flush_to_disk
 from .checked_lines import encode, read_checked
 from .items import Outcome
 from .journal import StorageError, to_outcome, to_record
@@ -55,8 +57,6 @@ def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], journals: Iterab
     """Write the outcomes of a chunk, unless another attempt was first, and remove the journals they are from.
 
     Args:
-        plan: plan of the run.
-        chunk: index of the chunk.
         outcomes: an outcome per item, in the order of the plan.
         journals: files of the attempts that the outcomes are from; only these are removed, as others may appear.
 
@@ -73,25 +73,17 @@ def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], journals: Iterab
             file.flush()
             os.fsync(file.fileno())
         os.link(temporary, path)  # fails where a rename would replace the file of the first attempt
-        _flush_folder(path.parent)
+        flush_to_disk(path.parent)
     except FileExistsError:
         pass
     except OSError as error:
-        raise StorageError(f"{path}: {error}") from error
+        raise StorageError(explain(error, path, to="write")) from error
     finally:
         temporary.unlink(missing_ok=True)
     for journal in journals:
         journal.unlink(missing_ok=True)
     with suppress(OSError):
         journals_folder(plan, chunk).rmdir()
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_counts(plan: Plan, chunk: int) -> Counter[str]:
@@ -104,14 +96,7 @@ def read_counts(plan: Plan, chunk: int) -> Counter[str]:
 
 
 def read_chunk(plan: Plan, chunk: int) -> Iterator[Outcome]:
-    """Read the outcomes of a finished chunk.
-
-    Args:
-        plan: plan of the run.
-        chunk: index of the chunk.
-
-    Yields:
-        One outcome per item, in the order of the plan.
+    """Read the outcomes of a finished chunk, one per item in the order of the plan.
 
     Raises:
         ValueError: when the file is damaged.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..file_errors import explain
 from .checked_lines import Record, decode, encode
 from .items import Item, Outcome
 
@@ -43,23 +44,15 @@ class Journal:
             flags = os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY
             self._descriptor = os.open(self.path, flags, 0o666)
         except OSError as error:
-            raise StorageError(f"{folder}: {error}") from error
+            raise StorageError(explain(error, folder, to="write")) from error
         self._synced_s = time.monotonic()
 
     def start(self, indices: Sequence[int]) -> None:
-        """Record which items are about to be worked on.
-
-        Args:
-            indices: indices of the items in the chunk.
-        """
+        """Record which items, by their indices in the chunk, are about to be worked on."""
         self._write(encode({"start": indices}))
 
     def outcome(self, index: int, outcome: Outcome) -> None:
-        """Append an outcome.
-
-        Args:
-            index: index of the item in the chunk.
-            outcome: outcome of the item; JSON must be able to hold its result.
+        """Append the outcome of the item with an index in the chunk.
 
         Raises:
             TypeError: for a result that JSON cannot hold; nothing is written.
@@ -81,10 +74,10 @@ class Journal:
         try:
             written = os.write(self._descriptor, line)
         except OSError as error:
-            raise StorageError(f"{self.path}: {error}") from error
+            raise StorageError(explain(error, self.path, to="write")) from error
         if written != len(line):
             raise StorageError(
-                f"{self.path}: only {written} of {len(line)} bytes could be written; free some space"
+                f"{self.path}: only {written} of {len(line)} bytes could be written; free some space and run again"
             )
 
     def close(self) -> None:
@@ -133,15 +126,7 @@ def attempts(folder: Path) -> list[Path]:
 
 
 def recover(folder: Path, items: Sequence[Item]) -> Recovered:
-    """Read the journals of earlier attempts at a chunk, however these ended.
-
-    Args:
-        folder: folder of the journals of the chunk; it need not exist.
-        items: items of the chunk.
-
-    Returns:
-        Outcomes and deaths.
-    """
+    """Read the journals of earlier attempts at a chunk, however these ended; their folder need not exist."""
     found = Recovered()
     for path in attempts(folder):
         found.paths.append(path)

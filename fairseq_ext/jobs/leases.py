@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..file_errors import explain
 from .journal import StorageError
 
 _HEARTBEATS_PER_LEASE = 6  # a lease outlives five beats that fail or come late
@@ -57,14 +58,7 @@ def this_process() -> Holder:
 
 
 def is_dead(text: str) -> bool:
-    """Return whether the holder of a lease was a process of this machine that has ended.
-
-    Args:
-        text: content of the lease; may be torn.
-
-    Returns:
-        False also where that is unknown.
-    """
+    """Return whether the holder that a lease names was a process of this machine that has ended; False if unknown."""
     machine, _, rest = text.partition("\n")
     pid, _, rest = rest.partition("\n")
     started, separator, _ = rest.partition("\n")
@@ -147,7 +141,7 @@ class Lease:
         try:
             self._beat()
         except OSError as error:
-            raise StorageError(f"{self._path}: {error}") from error
+            raise StorageError(explain(error, self._path)) from error
         if self._lost:
             raise LeaseLost(str(self._path))
 
@@ -197,14 +191,7 @@ class Leases:
         return {chunk for chunk, number in newest if not self._is_stale(self._path(chunk, number))}
 
     def claim(self, chunk: int) -> Lease | None:
-        """Try to lease a chunk that is free or whose lease is stale.
-
-        Args:
-            chunk: index of the chunk.
-
-        Returns:
-            The lease; None when another worker has it.
-        """
+        """Lease a chunk that is free or whose lease is stale; None when another worker has it."""
         newest = self._newest.get(chunk)
         if newest is not None and not self._is_stale(self._path(chunk, newest)):
             return None

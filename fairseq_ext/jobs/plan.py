@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..file_errors import FileError, reading
 from .checked_lines import decode, encode
 from .items import Item
 
 PLAN = "plan.json"
 NEXT = "next.json"
+HEADER = ("token", "num_items", "chunk_size", "settings")  # keys of plan.json
+_ADVICE = "delete the folder of the run and run again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Plan:
 
     @property
     def num_chunks(self) -> int:
-        """Number of chunks."""
+        """Return the number of chunks."""
         return -(-self.num_items // self.chunk_size)
 
     @property
@@ -54,50 +57,41 @@ class Plan:
         return min(self.chunk_size, self.num_items - chunk * self.chunk_size)
 
     def items(self, chunk: int) -> list[Item]:
-        """Read the items of a chunk.
-
-        Args:
-            chunk: index of the chunk.
-
-        Returns:
-            Its items.
-
-        Raises:
-            ValueError: when the plan is damaged.
-        """
+        """Read the items of a chunk; raise ValueError when the plan is damaged."""
         path = self.work / "items.jsonl"
         lines = enumerate(self.lines(chunk), 1)
         return [to_item(line, path, chunk * self.chunk_size + number) for number, line in lines]
 
     def lines(self, chunk: int) -> list[bytes]:
         """Read the lines of the items of a chunk, without verifying their checksums."""
-        with open(self.work / "chunks.bin", "rb") as file:
+        bounds, items = self.work / "chunks.bin", self.work / "items.jsonl"
+        with reading(bounds, "the table of a plan", advice=_ADVICE), open(bounds, "rb") as file:
             file.seek(8 * chunk)
             start, end = struct.unpack("<2Q", file.read(16))
-        with open(self.work / "items.jsonl", "rb") as file:
+        with reading(items, advice=_ADVICE), open(items, "rb") as file:
             file.seek(start)
-            return file.read(end - start).splitlines(keepends=True)
+            lines = file.read(end - start).splitlines(keepends=True) if start <= end else []
+        if len(lines) != self.length(chunk):  # an offset is wrong, or the list was cut off
+            raise FileError(
+                f"{bounds}: expected {self.length(chunk)} items in chunk {chunk} of {items.name}, found {len(lines)}; "
+                f"{_ADVICE}"
+            )
+        return lines
 
 
 def to_item(line: bytes, path: Path, number: int) -> Item:
     """Decode the line of an item.
 
     Args:
-        line: as `to_line` writes it.
         path: file of the line, for the message.
         number: line number, for the message.
-
-    Returns:
-        The item.
 
     Raises:
         ValueError: for a damaged line.
     """
     record = decode(line)
     if record is None:
-        raise ValueError(
-            f"{path}:{number}: damaged line (its checksum does not match); delete the folder of the run and run again"
-        )
+        raise ValueError(f"{path}:{number}: damaged line (its checksum does not match); {_ADVICE}")
     return Item(**record)
 
 
@@ -107,17 +101,7 @@ def work_folder(folder: Path, token: str) -> Path:
 
 
 def open_plan(folder: str | os.PathLike[str]) -> Plan:
-    """Open the plan of a run.
-
-    Args:
-        folder: folder of the run.
-
-    Returns:
-        The plan.
-
-    Raises:
-        ValueError: when there is none.
-    """
+    """Open the plan of a run; raise ValueError when there is none, FileError when it is damaged."""
     found = list(plans(Path(folder)))
     if not found:
         raise ValueError(f"{Path(folder) / PLAN}: no such plan; start the run first")
@@ -128,7 +112,9 @@ def plans(root: Path) -> Iterator[Plan]:
     """Yield the plans of a run: the first one and those that replaced it; the last one is current."""
     path = root / PLAN
     while path.exists():
-        plan = Plan(folder=root, **json.loads(path.read_text(encoding="utf-8")))
+        with reading(path, "a plan", advice=_ADVICE):
+            header = json.loads(path.read_text(encoding="utf-8"))
+            plan = Plan(root, *(header[name] for name in HEADER))
         yield plan
         path = plan.work / NEXT
 

@@ -14,9 +14,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from ..file_errors import writing
 from ..files import write_bytes
 from .items import Item
-from .plan import NEXT, PLAN, Plan, open_plan, plans, to_item, to_line, work_folder
+from .plan import HEADER, NEXT, PLAN, Plan, open_plan, plans, to_item, to_line, work_folder
 
 _NUM_CHUNKS = 256  # of a medium-sized run: enough to keep dozens of workers busy until the end
 _MAX_CHUNK = 512  # items; few enough chunks that listing FOLDER/done stays cheap for millions of items
@@ -35,13 +36,9 @@ def make_plan(
     The items are streamed; their ids are held to find two of one name (about 0.15 GB per million).
 
     Args:
-        folder: folder of the run.
         items: items of the run, always in the same order.
         settings: settings that the outcomes depend on, as JSON can hold them.
         batch_size: a chunk has a multiple of this number of items.
-
-    Returns:
-        The plan.
 
     Raises:
         ValueError: for ids that cannot be used, and for items or settings other than the plan's.
@@ -66,15 +63,6 @@ def draft_plan(
 ) -> Iterator[Plan]:
     """Write a draft of a plan; unless the block publishes it, it is removed.
 
-    Args:
-        root: folder of the run.
-        items: items of the run.
-        settings: settings, as JSON can hold them.
-        batch_size: a chunk has a multiple of this number of items.
-
-    Yields:
-        The plan.
-
     Raises:
         ValueError: for ids and settings that cannot be used.
     """
@@ -82,11 +70,13 @@ def draft_plan(
         json.dumps(settings)
     except TypeError as error:
         raise ValueError(f"{root}: the settings cannot be written as JSON: {error}; convert them") from error
-    root.mkdir(parents=True, exist_ok=True)
+    with writing(root):
+        root.mkdir(parents=True, exist_ok=True)
     token = secrets.token_hex(6)
     work = work_folder(root, token)
     try:
-        num_items, chunk_size = _write(work, items, batch_size)
+        with writing(work / "items.jsonl"):
+            num_items, chunk_size = _write(work, items, batch_size)
         yield Plan(root, token, num_items, chunk_size, settings)
     finally:
         if (root / PLAN).exists() and open_plan(root).token == token:
@@ -97,7 +87,7 @@ def draft_plan(
 
 def write_header(plan: Plan, path: Path) -> None:
     """Write the content of plan.json."""
-    header = {name: getattr(plan, name) for name in ("token", "num_items", "chunk_size", "settings")}
+    header = {name: getattr(plan, name) for name in HEADER}
     write_bytes(path, f"{json.dumps(header, ensure_ascii=False, indent=1)}\n".encode())
 
 
@@ -177,18 +167,7 @@ def _chunk_size(num_items: int, batch_size: int) -> int:
 
 
 def check_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
-    """Check that a plan has these settings.
-
-    Args:
-        plan: existing plan.
-        settings: settings of this call.
-
-    Returns:
-        The plan.
-
-    Raises:
-        ValueError: naming the first setting that differs.
-    """
+    """Return the plan; raise ValueError, naming the first setting that differs, unless it has these settings."""
     change = first_difference(plan.settings, settings)
     if change is not None:
         raise ValueError(f"{plan.folder}: the settings differ from those of its plan: {change}; {_ADVICE}")
@@ -196,14 +175,11 @@ def check_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
 
 
 def first_difference(planned: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
-    """Return the first difference between settings, or between the data of items.
+    """Return the first key that differs between settings, or the data of items, and both values; None if equal.
 
     Args:
         planned: values of the plan, as read from JSON.
         found: values of this call.
-
-    Returns:
-        The first key that differs and both values, for a message; None when all are equal.
     """
     before, now = (_flat(json.loads(json.dumps(dict(values)))) for values in (planned, found))
     for key in sorted(before.keys() | now.keys()):

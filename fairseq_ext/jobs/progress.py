@@ -1,5 +1,6 @@
 """Progress of a run, read from its folder: by the command itself or from another terminal."""
 
+import time
 from collections import Counter
 from collections.abc import Set
 from pathlib import Path
@@ -9,22 +10,26 @@ from .checked_lines import decode
 from .finished_chunks import chunks_with_journals, finished_chunks, journals_folder, read_counts
 from .journal import attempts
 from .plan import Plan
+from .time_left import TimeLeft, sizes
+
+_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<%s, {rate_fmt}{postfix}]"
 
 
 class ProgressReader:
     """A reader of the counts of outcomes that reads only what is new.
 
     Args:
-        plan: plan of the run.
-        chunks: chunks to count.
+        sized: whether to read the sizes of the items too, for the time left.
     """
 
-    def __init__(self, plan: Plan, chunks: Set[int]) -> None:
+    def __init__(self, plan: Plan, chunks: Set[int], *, sized: bool = False) -> None:
         self._plan, self._chunks = plan, chunks
         self._done: dict[int, Counter[str]] = {}
         self._offsets: dict[Path, int] = {}
         self._states: dict[int, dict[int, str]] = {}
         self.num_items = sum(plan.length(chunk) for chunk in chunks)
+        self._sizes = {chunk: sum(sizes(plan.items(chunk))) if sized else 0.0 for chunk in chunks}
+        self.size = sum(self._sizes.values())
 
     def counts(self) -> Counter[str]:
         """Count the items by state."""
@@ -38,6 +43,14 @@ class ProgressReader:
         for states in self._states.values():
             total.update(states.values())
         return total
+
+    def size_done(self) -> float:
+        """Return the sizes of the items of the last counts together."""
+        size = sum(self._sizes[chunk] for chunk in self._done)
+        for chunk, states in self._states.items():
+            found = sizes(self._plan.items(chunk)) if self._sizes[chunk] else []
+            size += sum(found[index] for index in states if index < len(found))
+        return size
 
     def _counts_of(self, chunk: int) -> Counter[str]:
         known = self._done.get(chunk)
@@ -64,34 +77,30 @@ class ProgressReader:
 
 
 class ProgressBar:
-    """A progress bar over the items of a run.
-
-    Args:
-        plan: plan of the run.
-        chunks: chunks to count.
-        shown: whether to show it.
-    """
+    """A progress bar over the items of some chunks of a run."""
 
     def __init__(self, plan: Plan, chunks: Set[int], *, shown: bool = True) -> None:
         from tqdm import tqdm
 
-        self._scan = ProgressReader(plan, chunks)
+        self._scan = ProgressReader(plan, chunks, sized=shown)
+        num_done = self._scan.counts().total()
         self._bar: Any = tqdm(
             total=self._scan.num_items,
-            initial=self._scan.counts().total(),
+            initial=num_done,
             unit="item",
             miniters=0,  # as often as TQDM_MININTERVAL says, also while no item ends
             desc=plan.folder.name,
             disable=not shown,
         )
+        self._left = TimeLeft(self._scan.num_items, self._scan.size)
+        self._left.add(time.monotonic(), num_done, self._scan.size_done())
 
     def update(self) -> Counter[str]:
-        """Read the counts and redraw.
-
-        Returns:
-            Number of items by state.
-        """
+        """Read the counts and redraw; return the number of items by state."""
         counts = self._scan.counts()
+        self._left.add(time.monotonic(), counts.total(), self._scan.size_done())
+        seconds = self._left.seconds()
+        self._bar.bar_format = _FORMAT % ("?" if seconds is None else self._bar.format_interval(seconds))
         states = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))
         self._bar.set_postfix_str(states, refresh=False)
         self._bar.update(counts.total() - self._bar.n)

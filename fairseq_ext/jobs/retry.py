@@ -20,8 +20,6 @@ def reopen_chunks(plan: Plan, shard: Shard, again: Callable[[Outcome], bool]) ->
     """Reopen the finished chunks of a shard for items that are to be retried; all other outcomes stay.
 
     Args:
-        plan: plan of the run.
-        shard: chunks of this command.
         again: whether the item of an outcome is to be retried.
 
     Returns:
@@ -38,12 +36,7 @@ def reopen_chunks(plan: Plan, shard: Shard, again: Callable[[Outcome], bool]) ->
 
 
 def remove_leftovers(plan: Plan, shard: Shard) -> None:
-    """Remove journals and leases of finished chunks, left by processes that were killed right after a commit.
-
-    Args:
-        plan: plan of the run.
-        shard: which chunks.
-    """
+    """Remove journals and leases of finished chunks, left by processes that were killed right after a commit."""
     leases = Leases(plan.work, shard.lease_s)
     left = (leases.chunks | chunks_with_journals(plan)) & shard.chunks(plan)
     for chunk, _ in _lease_finished(plan, left, leases):

@@ -171,13 +171,7 @@ def _bar(plan: Plan, shard: Shard, execution: Execution) -> Iterator[Callable[[]
 
 
 def status(folder: str | os.PathLike[str]) -> Summary:
-    """Count what a run has finished so far, wherever it runs.
-
-    Args:
-        folder: folder of the run.
-
-    Returns:
-        Counts of the outcomes; items of unfinished chunks are missing.
+    """Count what a run has finished so far, wherever it runs; items of unfinished chunks are missing.
 
     Raises:
         ValueError: when there is no plan.
@@ -187,13 +181,6 @@ def status(folder: str | os.PathLike[str]) -> Summary:
 
 def watch(folder: str | os.PathLike[str], *, shown: bool = True) -> Summary:
     """Show the progress of a run that was started elsewhere, over all shards, until every item has its outcome.
-
-    Args:
-        folder: folder of the run.
-        shown: whether to show a progress bar.
-
-    Returns:
-        Counts of the outcomes.
 
     Raises:
         ValueError: when there is no plan.

@@ -69,10 +69,7 @@ def run_array(
     """Submit the job array, unless it was submitted before, and wait until every item has an outcome.
 
     Args:
-        plan: plan of the run.
-        make_work: makes the work, as for `run`.
         shard: chunks of all jobs together.
-        execution: resources to request from Slurm.
         on_poll: called at every poll.
 
     Raises:

@@ -46,13 +46,7 @@ class Summary:
 
 
 def outcomes(folder: str | os.PathLike[str]) -> Iterator[Outcome]:
-    """Read the outcomes of a finished run.
-
-    Args:
-        folder: folder of the run.
-
-    Returns:
-        One outcome per item, in the order of the items.
+    """Read the outcomes of a finished run, one per item in the order of the items.
 
     Raises:
         ValueError: when an item has no outcome, or a file is damaged.
@@ -70,13 +64,7 @@ def outcomes(folder: str | os.PathLike[str]) -> Iterator[Outcome]:
 
 
 def results(folder: str | os.PathLike[str]) -> Iterator[Mapping[str, Any]]:
-    """Stream the results of a finished run in which every item must be done.
-
-    Args:
-        folder: folder of the run.
-
-    Yields:
-        What the work returned, in the order of the items.
+    """Stream what the work returned in a finished run in which every item must be done, in the order of the items.
 
     Raises:
         ValueError: when an item has no outcome or was not done, naming the first one.
@@ -105,12 +93,6 @@ def write_summary(plan: Plan) -> Summary:
     """Count the outcomes of the finished chunks; write FOLDER/summary.json and FOLDER/problems.tsv.
 
     problems.tsv has a header and a row per item that is not done: id, state, reason, detail.
-
-    Args:
-        plan: plan of the run.
-
-    Returns:
-        The counts.
     """
     while True:
         done = finished_chunks(plan)

@@ -41,7 +41,6 @@ def update_plan(
 
     Args:
         folder: folder of the run; without a plan, one is made.
-        items: items of the new plan.
         settings: settings, which may only change when no work was done.
         batch_size: a chunk has a multiple of this number of items.
         lease_s: seconds without a sign of life after which a worker loses its chunk.

@@ -44,9 +44,6 @@ def run_worker(plan: Plan, work: Work, shard: Shard, on_chunk: Callable[[], None
     """Work until every item of the shard has an outcome, waiting for chunks that other workers hold.
 
     Args:
-        plan: plan of the run.
-        work: called with batches of items.
-        shard: chunks to work on, and how.
         on_chunk: called after each chunk.
 
     Raises:

@@ -34,14 +34,7 @@ _STOPPING = [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2]  # Slurm's warnings
 
 @contextmanager
 def exit_on(signals: list[signal.Signals]) -> Iterator[None]:
-    """Turn signals into `SystemExit`, so that `finally` blocks run; a no-op outside the main thread.
-
-    Args:
-        signals: signals to handle.
-
-    Yields:
-        Nothing.
-    """
+    """Turn signals into `SystemExit`, so that `finally` blocks run; a no-op outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -119,9 +112,7 @@ class WorkerPool:
     """A pool of worker processes; one that dies is replaced.
 
     Args:
-        plan: plan of the run.
         make_work: makes the work, called once per process; must be picklable.
-        shard: chunks to work on, and how.
         size: largest number of processes.
     """
 
@@ -136,9 +127,6 @@ class WorkerPool:
 
     def run(self, on_poll: Callable[[], None]) -> None:
         """Work until all items of the shard have outcomes.
-
-        Args:
-            on_poll: called at every poll.
 
         Raises:
             WorkerError: when the work cannot be made or breaks its contract, or the disk is full.

@@ -1,8 +1,6 @@
 """Read the file of a checkpoint, ours or fairseq's, without running code that it may hold."""
 
 import argparse
-import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,23 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_HEAD_BYTES = 60
-# A text file here is usually a server's error page or the pointer that Git LFS leaves for a file.
-_TEXT_BYTES = frozenset(range(32, 127)) | set(b"\t\r\n")
+from ..file_errors import FileError
+from ..torch_files import archive_fault, reason_of
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of fairseq without running code that it may hold.
-
-    Args:
-        path: checkpoint file.
-
-    Returns:
-        Its entries.
+    """Read the entries of a checkpoint of fairseq without running code that it may hold.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a checkpoint of fairseq.
+        ValueError: not a checkpoint of fairseq, or a damaged one, also where torch would read it.
     """
     path = Path(path)
     if path.is_dir():
@@ -34,7 +25,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; train first or check the path")
     try:
+        if fault := archive_fault(path):
+            raise FileError(f"{path} is not a sound checkpoint: {fault}; copy it again or train again")
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileError:
+        raise
     except Exception as error:
         raise ValueError(
             f"{path} is not a fairseq checkpoint: {reason_of(error, path)}; copy it again or give another file"
@@ -50,28 +45,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def checkpoint_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
-    """Return the weights of a loaded fairseq checkpoint, the averaged (EMA) ones when there are any.
-
-    Args:
-        checkpoint: result of `read_checkpoint`.
-
-    Returns:
-        The state dict.
-    """
+    """Return the state dict of a loaded fairseq checkpoint, the averaged (EMA) weights when there are any."""
     averaged = (checkpoint.get("extra_state") or {}).get("ema")
     weights: Mapping[str, Tensor] = averaged or checkpoint["model"]
     return weights
 
 
 def describe(checkpoint: Mapping[str, Any]) -> str:
-    """Describe what a checkpoint holds, for the message to a user who needs another one.
-
-    Args:
-        checkpoint: result of `read_checkpoint`.
-
-    Returns:
-        A phrase: a classifier and its label, or the model by its name.
-    """
+    """Describe what a checkpoint holds, for a message: a classifier and its label, or the model by its name."""
     cfg = checkpoint.get("cfg") or checkpoint.get("args") or {}
     cfg = vars(cfg) if isinstance(cfg, argparse.Namespace) else cfg
     model = cfg["model"] if isinstance(cfg.get("model"), Mapping) else cfg
@@ -89,30 +70,3 @@ def _advice(folder: Path) -> str:
             "give start.pt"
         )
     return "give a file in it, such as checkpoint_last.pt"
-
-
-def reason_of(error: Exception, path: Path) -> str:
-    """Return why torch does not read a file, without its advice to use `weights_only=False`, which would run code.
-
-    Args:
-        error: error of `torch.load`.
-        path: the file.
-
-    Returns:
-        A phrase.
-    """
-    if isinstance(error, OSError):
-        return "no permission" if isinstance(error, PermissionError) else str(error.strerror or error)
-    refused = re.search(r"\bGLOBAL (\S+)", str(error))
-    if refused:
-        return f"it needs the class {refused[1]}, which is not loaded since it may run code"
-    with open(path, "rb") as file:
-        head = file.read(_HEAD_BYTES)
-    if not head:
-        return "it is empty"
-    if _TEXT_BYTES.issuperset(head):
-        return f"it is text, {head.decode().split(chr(10))[0].strip()!r}"
-    if head.startswith(b"PK"):
-        return "it is another zip archive" if zipfile.is_zipfile(path) else "it is cut off"
-    # The text of torch's error is about its own readers, not about the file.
-    return f"it is cut off or in another format ({type(error).__name__})"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from tabulate import tabulate
 
+from ..files import printable
 from . import extras, provenance
 from .partitions import Results
 from .registry import RESULT_TYPES
@@ -24,7 +27,7 @@ def markdown(results: Results) -> str:
     if about.get("intro"):
         parts.append(about["intro"])
     for table in all_tables(results):
-        parts += [f"## {table.title}", _markdown_table(table)]
+        parts += [f"## {printable(table.title)}", _markdown_table(table)]
         if table.note:
             parts.append(table.note)
     origins = "\n".join(f"- {line}" for line in provenance.origins(results))
@@ -35,15 +38,23 @@ def markdown(results: Results) -> str:
 
 def _markdown_table(table: Table) -> str:
     lines = [table.header, ("---", *["---:"] * (len(table.header) - 1)), *table.rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Return a cell that stays one: names of systems, speakers and classes come from data."""
+    return re.sub(r"\s+", " ", re.sub(r"([\\|`<])", r"\\\1", printable(text)))
 
 
 def summary_text(results: Results) -> str:
     """Write the main tables for a terminal."""
     tables = [table for t in RESULT_TYPES.values() for table in t.main_tables(results)]
-    parts = [
-        f"{t.title}\n{tabulate(t.rows, headers=t.header, disable_numparse=True, maxheadercolwidths=12)}"
-        for t in tables
-    ]
+    parts = [_terminal_table(table) for table in tables]
     warning = provenance.synthetic_note(results)
     return "\n\n".join([*parts, *([warning] if warning else [])])
+
+
+def _terminal_table(table: Table) -> str:
+    rows = [[printable(cell) for cell in row] for row in table.rows]
+    shown = tabulate(rows, headers=table.header, disable_numparse=True, maxheadercolwidths=12)
+    return f"{printable(table.title)}\n{shown}"

@@ -14,6 +14,7 @@ from ..line_index import AudioIndex
 # Sections of a training configuration that change what is learnt; the others are logging, folders and workers.
 LEARNING_SECTIONS = ("task", "model", "criterion", "optimizer", "lr_scheduler", "optimization", "ema")
 # Keys in them that differ between seeds and machines, which share a hash.
+_FIRST_OF_AN_ATTEMPT = "{'_name': "  # fairseq logs its configuration first
 PLACE_KEYS = ("data", "seed", "pretrained_path", "store_ema_path")
 
 
@@ -100,16 +101,17 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
     with Path(path).open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            start = line.find("{")
-            if start < 0:
-                continue
-            try:
-                entry = json.loads(line[start:])
-            except json.JSONDecodeError:  # other log text, or a line cut off when the run was killed
-                continue
-            if isinstance(entry, dict):
-                yield entry
+        yield from filter(None, map(_json_entry, file))
+
+
+def _json_entry(line: str) -> dict[str, Any] | None:
+    """Return the object at the end of a line; None for other text, or a line cut off when the run was killed."""
+    start = line.find("{")
+    try:
+        entry = json.loads(line[start:]) if start >= 0 else None
+    except json.JSONDecodeError:
+        return None
+    return entry if isinstance(entry, dict) else None
 
 
 def _number(value: Any) -> Any:
@@ -120,19 +122,25 @@ def _number(value: Any) -> Any:
 
 
 def training_seconds(path: Path) -> float | None:
-    """Return the seconds that a training took, validation included; None when the log is absent or has no times.
+    """Return the seconds that a training took in all of its attempts, s, validation included; None without times.
 
-    An epoch's `train_wall` counts from the start of the process, so it falls where a killed run was resumed: the
-    last value before each fall is added.
+    The seconds of a line count from the start of the process, so they fall where a killed run was resumed, unless its
+    first line comes later than the last one of the attempt before; but each attempt begins with its configuration. What
+    an attempt did after its last line is missing.
     """
     if not Path(path).is_file():
         return None
-    # Lines within an epoch have a `train_wall` of another meaning: the seconds since the line before.
-    epochs = [entry for entry in _json_lines(path) if "train_num_updates" in entry]
-    walls = [float(entry["train_wall"]) for entry in epochs if "train_wall" in entry]
-    if not walls:
-        return None
-    return sum(now for now, after in zip(walls, [*walls[1:], 0.0], strict=True) if after < now)
+    ended, last, timed = 0.0, 0.0, False
+    with Path(path).open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            entry = _json_entry(line) or {}
+            # Lines within an epoch have a `train_wall` of another meaning: the seconds since the line before.
+            seconds = entry.get("train_wall" if "train_num_updates" in entry else "wall")
+            if line.startswith(_FIRST_OF_AN_ATTEMPT) or (seconds is not None and float(seconds) < last):
+                ended, last = ended + last, 0.0
+            if seconds is not None:
+                last, timed = float(seconds), True
+    return ended + last if timed else None
 
 
 def training_audio(config: Any, data: Path) -> tuple[int, float | None]:

@@ -19,7 +19,9 @@ from fairseq.tasks import TASK_DATACLASS_REGISTRY
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
-from plan import Choice, add_choice, choice_of, one_of_each, read_plan
+from training_plan.choice import Choice, add_choice, choice_of
+from training_plan.plan_yaml import read_plan
+from training_plan.trainings import one_of_each
 
 import fairseq_ext.models  # noqa: F401 - registers models
 import fairseq_ext.tasks  # noqa: F401 - registers tasks and criterions

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from plan import Choice, check_choice, check_starts, main, read_plan, stage_trainings, tool_options
+from plan import main
+from training_plan.choice import Choice, check_choice
+from training_plan.plan_yaml import read_plan
+from training_plan.trainings import check_starts, stage_trainings, tool_options
 
 Plan = Callable[..., Path]
 ENTRY = {"system": "net", "partitions": "published"}
@@ -95,7 +98,7 @@ def test_a_start_is_the_checkpoint_of_the_same_seed(recipe: Plan) -> None:
     trainings = stage_trainings(read_plan(folder), "train", Choice(seeds=2), folder / "run")
     expected = [folder / "run" / "train" / "ssl" / "w" / f"seed{k}" / "checkpoint_last.pt" for k in (1, 2)]
     assert [t.start for t in trainings] == expected
-    assert trainings[0].overrides == (f"model.pretrained_path={expected[0]}",)
+    assert trainings[0].overrides == (f"model.pretrained_path='{expected[0]}'",)
     with pytest.raises(FileNotFoundError, match=f"no checkpoint {expected[0]}; run stage pretrain first"):
         check_starts(trainings)
 
@@ -103,7 +106,7 @@ def test_a_start_is_the_checkpoint_of_the_same_seed(recipe: Plan) -> None:
 def test_a_given_checkpoint_replaces_the_training_that_others_start_from(recipe: Plan) -> None:
     folder = recipe({**ENTRY, "start": "published/w"}, {**ENTRY, "system": "w"})
     given = str(folder / "given.pt")
-    assert overrides(folder, pretrained=given) == [f"model.pretrained_path={given}"]
+    assert overrides(folder, pretrained=given) == [f"model.pretrained_path='{given}'"]
 
 
 def test_a_star_stands_for_each_further_start(recipe: Plan) -> None:

@@ -7,9 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 from preloaded import Preloaded
+
+from fairseq_ext.dictionary import write_dictionary
+from fairseq_ext.manifest import Utterance, write_manifest
 
 REPOSITORY = Path(__file__).parents[2]
 TrainAll = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -26,12 +31,13 @@ def _train_all(
     preloaded: Preloaded, run: Path, systems: list[str], pid: int | None = None
 ) -> "subprocess.CompletedProcess[str]":
     recipe = run / "recipe"
-    (run / "manifests" / "published").mkdir(parents=True)
-    recipe.mkdir()
+    (run / "manifests" / "published").mkdir(parents=True, exist_ok=True)
+    recipe.mkdir(exist_ok=True)
+    (recipe / "conf").unlink(missing_ok=True)
     (recipe / "conf").symlink_to(CONF)
     entries = [{"system": systems, "config": "linear", "partitions": "published"}]
     (recipe / "plan.yaml").write_text(yaml.safe_dump({"trainings": {"train": entries}}), encoding="utf-8")
-    options = ["--user-dir", REPOSITORY / "fairseq_ext", "--pid", str(pid or os.getpid())]
+    options = ["--smoke", "--user-dir", REPOSITORY / "fairseq_ext", "--pid", str(pid or os.getpid())]
     return preloaded.run([REPOSITORY / "tools" / "train_all.py", recipe, run, "train", *options])
 
 
@@ -61,3 +67,44 @@ def test_ends_when_the_run_is_gone(train_all: TrainAll, tmp_path: Path) -> None:
     assert train_all(tmp_path, ["linear"], gone.pid).returncode == 1
     assert time.monotonic() - began < 60
     assert not (tmp_path / "train" / "published" / "linear" / "seed1" / "done").exists()
+
+
+@pytest.mark.training
+def test_trains_in_a_folder_of_any_name_and_outlives_a_damaged_checkpoint(
+    train_all: TrainAll, tmp_path: Path
+) -> None:
+    run = tmp_path / '-it\'s "a" #b, c$d;e={f} [g]&h|català 日本 %s \\ null'
+    draw = np.random.default_rng(1)
+    rows = []
+    for name in ("0_a", "1_a", "0_b", "1_b"):
+        soundfile.write(tmp_path / f"{name}.wav", 0.1 * draw.normal(size=4000), 8000)
+        rows.append(Utterance(name, f"{name}.wav", 4000))
+    for split in ("train", "valid"):
+        folder = run / "manifests" / "published"
+        write_manifest(folder, split, rows, root=tmp_path, labels={"digit": lambda row: row.id[0]})
+    write_dictionary(run / "manifests" / "published" / "dict.digit.txt", {"0": 2, "1": 2})
+    found = train_all(run, ["linear"])
+    assert found.returncode == 0, found.stderr
+
+    folder = run / "train" / "published" / "linear" / "seed1"
+    last = folder / "checkpoint_last.pt"
+    whole = last.read_bytes()
+    last.write_bytes(whole[: len(whole) // 2])
+    (folder / "done").unlink()
+    found = train_all(run, ["linear"])
+    assert found.returncode == 0, found.stderr
+    assert (
+        f"{last}: it is cut off or no checkpoint; training continues from checkpoint_best.pt" in found.stderr
+    )
+    assert last.stat().st_size == len(whole)
+
+    for path in folder.glob("*.pt"):
+        path.write_bytes(path.read_bytes()[:1000])
+    (folder / "done").unlink()
+    found = train_all(run, ["linear"])
+    assert found.returncode == 1
+    assert (
+        f"{last}: it is cut off or no checkpoint, and no other checkpoint in its folder is sound"
+        in found.stderr
+    )
+    assert "weights_only" not in found.stderr

@@ -1,5 +1,6 @@
 """From features to clusters: rows stay aligned, damaged recordings are named, k-means finds the tones."""
 
+import errno
 import runpy
 import sys
 import wave
@@ -99,6 +100,31 @@ def test_block_whose_recordings_are_all_unreadable_is_rejected(manifest: Path, t
     # The rows stay where they are all the same.
     assert clusters.blocks_of(out, ["train"]) == ["train/000000000"]
     assert dump.read_block(out / "train" / "000000000.npz")[1].tolist() == [0] * NUM_ROWS
+
+
+def test_recordings_without_permission_cost_their_own_rows_only(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = dump.load
+
+    def load_what_may_be_read(path: Path, **options: Any) -> Any:
+        if str(path).endswith("1.wav"):  # root may read everything, so mode 000 would be no test
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return load(path, **options)
+
+    monkeypatch.setattr(dump, "load", load_what_may_be_read)
+    (tmp_path / "5.wav").unlink()
+    (tmp_path / "5.wav").mkdir()
+    out = tmp_path / "out"
+    items = list(dump.blocks(manifest, ["train"]))
+    (outcome,) = run(out / dump.JOBS, items, partial(dump.dump_work, manifest, out, dump.MfccFrames))
+    assert outcome.state == "done"
+    problems = outcome.result["problems"]
+    assert [problem.partition(":")[0] for problem in problems] == ["row 2", "row 4", "row 6"]
+    assert f"{tmp_path / '1.wav'}: no permission to read it" in problems[0]
+    assert str(tmp_path / "5.wav") in problems[2]
+    lengths = dump.read_block(out / "train" / "000000000.npz")[1]
+    assert [row for row, length in enumerate(lengths) if not length] == [1, 3, 5]
 
 
 def test_nearest_is_what_distances_say() -> None:

@@ -1,5 +1,6 @@
 """The Free Spoken Digit Dataset: its layout as published, files that do not belong, and the download."""
 
+import errno
 import io
 import re
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 from fairseq_ext.corpora import fsdd
 from fairseq_ext.download import fetch
+from fairseq_ext.file_errors import FileError
 from fairseq_ext.files import read_lines
 from fairseq_ext.splits import assert_disjoint
 
@@ -300,8 +302,9 @@ def test_a_file_that_the_host_does_not_have_is_not_asked_for_again(
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("garbage", r"it is no tar\.gz archive"),
-        ("cut", r"it is no tar\.gz archive"),
+        ("garbage", r"damaged or not a tar\.gz archive"),
+        ("cut", r"damaged or not a tar\.gz archive"),
+        ("flipped", "problems, the first"),
         ("incomplete", "50 recordings expected, found"),
     ],
 )
@@ -311,10 +314,58 @@ def test_wrong_archive_is_removed_and_nothing_is_left(
     small = io.BytesIO()
     with tarfile.open(fileobj=small, mode="w:gz") as tar:
         _add(tar, "x/recordings/0_theo_0.wav", wav_bytes())
-    server.content = {"garbage": b"<html>", "cut": archive[:-2000], "incomplete": small.getvalue()}[kind]
+    flipped = bytearray(archive)
+    flipped[len(archive) // 2] ^= 0xFF
+    contents = {"garbage": b"<html>", "cut": archive[:-2000], "flipped": bytes(flipped)}
+    server.content = {**contents, "incomplete": small.getvalue()}[kind]
     with pytest.raises(ValueError, match=message):
         fsdd.download(tmp_path, url=url_of(server), sha256=None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_archive_that_was_there_is_moved_away_and_fetched_again(
+    tmp_path: Path, server: FlakyServer, archive: bytes
+) -> None:
+    server.content = archive
+    path = tmp_path / f"free-spoken-digit-dataset-{fsdd.RELEASE}.tar.gz"
+    path.write_bytes(archive[: len(archive) // 2])
+    fsdd.download(tmp_path, url=url_of(server), sha256=None)
+    assert len(list(fsdd.read(tmp_path))) == 3000
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{path.name}.damaged", "recordings"]
+
+
+def test_a_file_damaged_on_its_way_is_fetched_once_more(tmp_path: Path, server: FlakyServer) -> None:
+    server.content = b"as sent"
+    seen = []
+
+    def check(path: Path) -> None:
+        seen.append(path.read_bytes())
+        if len(seen) == 1:
+            raise ValueError("damaged")
+
+    fetch(url_of(server), tmp_path / "f", check=check)
+    assert (seen, server.starts) == ([b"as sent"] * 2, [0, 0])
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(
+    tmp_path: Path, server: FlakyServer, archive: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_bytes(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    server.content = archive
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    with pytest.raises(FileError, match=r"\.wav: the disk is full; free some space"):
+        fsdd.download(tmp_path, url=url_of(server), sha256=None)
+    kept = list(tmp_path.iterdir())
+    assert [path.read_bytes() for path in kept] == [archive]
+
+
+def test_a_full_disk_ends_a_transfer_at_once(tmp_path: Path, server: FlakyServer) -> None:
+    server.content = b"content"
+    (tmp_path / "f.part").symlink_to("/dev/full")
+    with pytest.raises(FileError, match=rf"{tmp_path / 'f.part'}: the disk is full"):
+        fetch(url_of(server), tmp_path / "f", retry_wait_s=1000.0)
 
 
 def test_other_recordings_than_the_release_are_refused(

@@ -73,5 +73,14 @@ def test_time_of_a_resumed_run_adds_up(tmp_path: Path) -> None:
     assert provenance.training_seconds(path) == 12
 
 
+def test_attempts_that_were_killed_within_an_epoch_count(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    start = "{'_name': None, 'common': {'seed': 1}}"
+    within = [json.dumps({"num_updates": "1", "train_wall": "1", "wall": str(wall)}) for wall in (4, 9)]
+    end = json.dumps({"train_num_updates": "30", "train_wall": "25"})
+    path.write_text("\n".join([start, *within, start, start, within[1], end, end]))
+    assert provenance.training_seconds(path) == 9 + 25
+
+
 def test_absent_log_says_nothing(tmp_path: Path) -> None:
     assert provenance.training_seconds(tmp_path / "none.log") is None

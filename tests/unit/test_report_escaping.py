@@ -9,8 +9,9 @@ import PIL.Image
 import pytest
 from html_document import Document
 
-from fairseq_ext.report import html, page, results
+from fairseq_ext.report import html, markdown, page, results
 from fairseq_ext.report.run import Run
+from fairseq_ext.report.tables import Table
 from fairseq_ext.scoring.recognition.transcripts import Transcripts, file_name, write_transcripts
 
 EVIL = "<script>alert(\"x\")<b onload='y'>&amp;$\\frac$"
@@ -77,3 +78,11 @@ def test_pieces_escape_by_themselves() -> None:
         "<p>&lt;script&gt;alert(&#34;x&#34;)&lt;b onload=&#39;y&#39;&gt;&amp;amp;$\\frac$</p>"
     )
     assert "<script" not in html.differences([EVIL], ["a"]) + html.aligned([EVIL], ["a"])
+
+
+def test_cells_of_pages_and_terminals_stay_cells() -> None:
+    row = ("a|b\nc", "\x1b[31mred\u202e", "`<b>`\\")
+    table = Table("t", "title", ("x", "y", "z"), (row,))
+    line = markdown._markdown_table(table).splitlines()[-1]
+    assert line == r"| a\|b c | \\x1b[31mred\\u202e | \`\<b>\`\\ |"
+    assert not set("\x1b\u202e") & set(markdown._terminal_table(table))

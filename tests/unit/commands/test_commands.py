@@ -200,3 +200,18 @@ def test_tools_of_old_names_name_commands(repository: Path) -> None:
             found[tool.name] = named[1]
             assert f"Run `fairseq-ext {named[1]}`" in text
     assert set(found.values()) == set(COMMANDS)
+
+
+def test_what_comes_from_data_does_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(args: argparse.Namespace) -> int:
+        print("caf\u00e9\t\x1b[2J\r\u202e\udcff")
+        raise ValueError("two\nlines\x1b]0;title\x07: fix them")
+
+    command = SimpleNamespace(SUMMARY="", __doc__="", add_arguments=lambda parser: None, run=run)
+    monkeypatch.setattr(program, "load_command", lambda module: command)
+    assert ended("check") == 1
+    out, err = capsys.readouterr()
+    assert out == "caf\u00e9\t\\x1b[2J\\r\\u202e\\udcff\n"
+    assert err == "fairseq-ext check: two lines\\x1b]0;title\\x07: fix them\n"

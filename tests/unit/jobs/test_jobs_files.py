@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from fairseq_ext.file_errors import FileError
 from fairseq_ext.jobs.checked_lines import decode, encode
 from fairseq_ext.jobs.finished_chunks import commit, journals_folder, read_chunk
 from fairseq_ext.jobs.items import Item, Outcome
 from fairseq_ext.jobs.journal import Journal, StorageError, recover
 from fairseq_ext.jobs.leases import LeaseLost, Leases, is_dead, this_process
+from fairseq_ext.jobs.plan import open_plan
 from fairseq_ext.jobs.plan_writer import make_plan
 
 ITEMS = [Item(f"clip/{i}é") for i in range(8)]
@@ -104,7 +106,7 @@ def test_a_journal_that_cannot_be_written(tmp_path: Path) -> None:
         part = Journal.__new__(Journal)
         part.path = tmp_path / "full"
         part._descriptor = os.open(tmp_path / "full", os.O_WRONLY)
-        with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)):
+        with pytest.raises(StorageError, match="full: the disk is full; free some space"):
             part.start([0])
         part.close()
 
@@ -229,3 +231,43 @@ def test_of_two_commits_the_first_stays(tmp_path: Path) -> None:
         commit(plan, 0, [Outcome(ITEMS[0].id, "done", result={"text": text})], [path])
         assert [outcome.result for outcome in read_chunk(plan, 0)] == [{"text": "first"}]
         assert not journals_folder(plan, 0).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("plan.json", b"", "damaged or not a plan"),
+        ("plan.json", b'{"token": ', "damaged or not a plan"),
+        ("plan.json", b'{"token": "a", "num_items": 8}', "damaged or not a plan (no entry 'chunk_size')"),
+        ("plan.json", b"\xff\xfe", "damaged or not a plan (no UTF-8 at byte 0)"),
+        ("chunks.bin", b"\x00" * 9, "damaged or not the table of a plan"),
+        ("chunks.bin", b"\xff" * 144, "(cannot fit 'int' into an offset-sized integer)"),
+        ("chunks.bin", b"\x00" * 144, "expected 1 items in chunk 0 of items.jsonl, found 0"),
+        ("items.jsonl", b"", "expected 1 items in chunk 0 of items.jsonl, found 0"),
+        ("items.jsonl", None, "no such file"),
+    ],
+)
+def test_a_damaged_plan_is_named(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    plan = make_plan(tmp_path, ITEMS, {}, 1)
+    path = next(path for path in (tmp_path / name, plan.work / name) if path.exists())
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(FileError) as caught:
+        open_plan(tmp_path).items(0)
+    assert str(caught.value).startswith(str(tmp_path))
+    assert message in str(caught.value)
+    assert content is None or str(caught.value).endswith("; delete the folder of the run and run again")
+
+
+def test_a_plan_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(FileError, match=r"items\.jsonl: the disk is full; free some space and run again"):
+        make_plan(tmp_path / "run", ITEMS, {}, 1)
+    assert not list((tmp_path / "run").iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match=r"file/run: a part of this path is a file, not a folder"):
+        make_plan(tmp_path / "file" / "run", ITEMS, {}, 1)

@@ -181,7 +181,7 @@ def test_a_full_disk_ends_the_run_and_fails_no_item(tmp_path: Path) -> None:
     call = functools.partial(
         run, tmp_path / "run", items, lambda: one_by_one(work), settings=settings, execution=HERE
     )
-    with pytest.raises(WorkerError, match=r"No space left on device.*; free some space and run again"):
+    with pytest.raises(WorkerError, match=r"clip\.mp4: the disk is full; free some space and run again"):
         call()
     full = False
     assert call().states["done"] == 5
