@@ -2,17 +2,21 @@
 """Compose the configurations of a recipe's trainings as fairseq-hydra-train does, and train nothing.
 
 One training of each entry in plan.yaml is composed, with the size and settings given. A key that its configuration
-lacks, or a value of another type, ends in one sentence and status 1. Neither manifests nor checkpoints are needed.
+lacks, a value of another type or out of range, and what model, optimizer or schedule refuse end in one sentence and
+status 1. Neither manifests nor checkpoints are needed.
 """
 
 import argparse
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from training_plan.choice import add_choice, check_choice, choice_of
 from training_plan.plan_yaml import read_plan
 from training_plan.trainings import Training, one_of_each
+from value_ranges import build_parts, out_of_range
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,15 +27,51 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def compose(conf: Path, training: Training) -> None:
-    """Compose a configuration; raises what Hydra, OmegaConf or fairseq raise."""
+def compose(conf: Path, config: str, overrides: Sequence[str]) -> Any:
+    """Return a configuration; raises what Hydra, OmegaConf or fairseq raise."""
     from fairseq.dataclass.initialize import add_defaults, hydra_init
     from hydra import compose, initialize_config_dir
 
-    hydra_init(training.config)
+    hydra_init(config)
     with initialize_config_dir(config_dir=str(conf.resolve()), version_base="1.1"):
-        cfg = compose(config_name=training.config, overrides=list(training.overrides))
+        cfg = compose(config_name=config, overrides=list(overrides))
     add_defaults(cfg)
+    return cfg
+
+
+def problem_of(conf: Path, training: Training) -> str | None:
+    """Return why a training could not begin; None = it could."""
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        cfg = compose(conf, training.config, training.overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        return " ".join(str(reason) for reason in (error, error.__cause__) if reason)
+    usual = compose(conf, training.config, ())
+    found = out_of_range(OmegaConf.to_container(cfg), OmegaConf.to_container(usual))
+    if found is not None:
+        return found
+    try:
+        build_parts(cfg)
+    except Exception as error:  # a part may refuse in any way; the overrides are the only thing that differs
+        if _refusal(usual) == _sentence(error):
+            return None  # it refuses the recipe's own values too: it cannot be built without its data
+        return _sentence(error)
+    return None
+
+
+def _refusal(cfg: Any) -> str | None:
+    try:
+        build_parts(cfg)
+    except Exception as error:
+        return _sentence(error)
+    return None
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) or f"{type(error).__name__} in a part of the training"
 
 
 def main() -> None:
@@ -41,19 +81,14 @@ def main() -> None:
     check_choice(plan, choice)
     warnings.simplefilter("ignore")  # fairseq warns about Hydra's future and its own
     from fairseq.utils import import_user_module
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     import_user_module(args)
     conf = args.recipe / "conf"
     for training in one_of_each(plan, choice, args.run):
-        try:
-            compose(conf, training)
-        except (HydraException, OmegaConfBaseException) as error:
-            reasons = " ".join(str(reason) for reason in (error, error.__cause__) if reason)
+        if problem := problem_of(conf, training):
             sys.exit(
                 f"check_overrides.py: {conf / training.config}.yaml with {' '.join(training.overrides)}: "
-                f"{' '.join(reasons.split())}"
+                f"{' '.join(problem.split())}"
             )
 
 

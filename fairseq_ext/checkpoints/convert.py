@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
+from ..file_errors import reading
 from ..text.units import are_pieces
 from . import fairseq_file
 from .fairseq_file import Reader
 from .hf_config import FAMILIES, config_to_fairseq, config_to_hugging_face
-from .hf_folder import CONFIG, Folder, read_folder, write_folder
+from .hf_folder import CONFIG, PREPROCESSOR, PROCESSOR, Folder, read_folder, write_folder
 from .hf_keys import CTC_HEAD, PRETRAINING_HEADS, to_fairseq, to_hugging_face, with_family
-from .hf_vocab import ABSENT_BIAS, head_to_fairseq, read_vocabulary, write_vocabulary
+from .hf_vocab import ABSENT_BIAS, SPARE, Vocabulary, head_to_fairseq, read_vocabulary, write_vocabulary
 from .speech_model import Report, SpeechModel
 
 # Heads of Hugging Face's that are not CTC's: classification of clips or frames, speaker vectors.
@@ -32,7 +33,7 @@ _GROUP_NORM = (
     "transformers' group norm counts the padding of a batch: give it one recording at a time, or texts of the shorter "
     "ones may differ from ours"
 )
-# transformers' own defaults, for a folder without preprocessor_config.json
+# transformers' own defaults, for a folder that does not say
 _DEFAULT_NORMALIZE, _DEFAULT_RATE_HZ = True, 16000
 
 
@@ -47,8 +48,6 @@ def convert(
     """Convert a model: a folder of Hugging Face to a fairseq checkpoint, or a file of fairseq to a folder.
 
     Args:
-        source: folder or file.
-        out: file or folder to create.
         reader: program whose classes a written fairseq checkpoint names.
         family: model family of a written folder, see `hf_config.FAMILIES`; None = that of the checkpoint.
         dictionary: `dict.ltr.txt`, for a fairseq CTC checkpoint that does not hold its own.
@@ -57,39 +56,32 @@ def convert(
         What became of every weight.
 
     Raises:
-        FileNotFoundError: the source, or a part of it, is not there.
+        FileNotFoundError: the source is not there.
         FileExistsError: `out` is there already.
         ValueError: a source that is damaged, of another architecture, or that the other side cannot compute.
         ImportError: a package that is needed is missing.
     """
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: no such file or folder; check the path")
+    what = "a folder of Hugging Face" if source.is_dir() else "a checkpoint of fairseq"
+    with reading(source, what, advice="download it again, or give another"):
+        model, report = (
+            _read_hugging_face(source) if source.is_dir() else fairseq_file.read_model(source, dictionary)
+        )
+        filled = model.fill() if source.is_dir() else {}
     if source.is_dir():
-        model, report = read_hugging_face(source)
-        filled = model.fill()
         names = fairseq_file.write_model(model, out, reader, filled)
         report.mapped = {theirs: names[ours] for theirs, ours in report.mapped.items()}
         report.filled = {names[name]: reason for name, reason in filled.items()}
     else:
-        model, report = fairseq_file.read_model(source, dictionary)
-        write_hugging_face(model, report, source, out, family or model.family)
+        _write_hugging_face(model, report, source, out, family or model.family)
     if model.normalize:
         report.notes.append(_TWO_NORMALISERS)
     return report
 
 
-def read_hugging_face(folder: Path) -> tuple[SpeechModel, Report]:
-    """Read a folder.
-
-    Args:
-        folder: folder as `save_pretrained` writes it.
-
-    Returns:
-        The model, complete but for what fine-tuning does not need; the report maps to fairseq's bare names.
-
-    Raises:
-        FileNotFoundError: configuration, vocabulary or weights are missing.
-        ValueError: a damaged file, another architecture, or what fairseq cannot compute.
-        ImportError: safetensors is missing.
-    """
+def _read_hugging_face(folder: Path) -> tuple[SpeechModel, Report]:
+    """Read a folder; the report maps to fairseq's bare names."""
     content = read_folder(folder)
     config = config_to_fairseq(content.config, str(folder / CONFIG))
     report = Report()
@@ -107,14 +99,14 @@ def read_hugging_face(folder: Path) -> tuple[SpeechModel, Report]:
         **content.preprocessor,
     }
     if not content.preprocessor:
-        report.notes.append(f"no preprocessor_config.json: transformers' defaults taken, {preprocessor}")
+        report.notes.append(f"no {PREPROCESSOR} or {PROCESSOR}: transformers' defaults taken, {preprocessor}")
     model = SpeechModel(
         family=content.config["model_type"],
         config=config,
         weights=weights,
         symbols=None,
-        normalize=bool(preprocessor["do_normalize"]),
-        sample_rate_hz=int(preprocessor["sampling_rate"]),
+        normalize=preprocessor["do_normalize"],
+        sample_rate_hz=preprocessor["sampling_rate"],
     )
     _drop_identity(model, report, folder)
     model.check(str(folder), report.mapped)
@@ -123,21 +115,8 @@ def read_hugging_face(folder: Path) -> tuple[SpeechModel, Report]:
     return model, report
 
 
-def write_hugging_face(model: SpeechModel, report: Report, source: Path, folder: Path, family: str) -> None:
-    """Write a folder that transformers loads.
-
-    Args:
-        model: model from `fairseq_file.read_model`; a projection is added if it has none.
-        report: report from there, completed in place with Hugging Face's names.
-        source: file or folder that the messages name.
-        folder: folder to create.
-        family: one of `hf_config.FAMILIES`.
-
-    Raises:
-        FileExistsError: something is there already.
-        ValueError: Hugging Face's model cannot compute what this one does.
-        ImportError: safetensors is missing.
-    """
+def _write_hugging_face(model: SpeechModel, report: Report, source: Path, folder: Path, family: str) -> None:
+    """Write a folder that transformers loads; the report is completed in place with Hugging Face's names."""
     _leave_out_heads(model, report, family)
     model.check(str(source), report.mapped)
     filled = _add_identity(model)
@@ -198,7 +177,7 @@ def _add_identity(model: SpeechModel) -> dict[str, str]:
 
 
 def _arrange_head(model: SpeechModel, report: Report, content: Folder, folder: Path) -> None:
-    num_rows = len(model.weights[f"{CTC_HEAD}weight"])
+    num_rows = len(model.weights[f"{CTC_HEAD}weight"])  # checked: weight and bias fit the encoder
     if content.tokens is None:
         raise FileNotFoundError(
             f"{folder}: a CTC model needs vocab.json, which is missing; download it again"
@@ -208,7 +187,7 @@ def _arrange_head(model: SpeechModel, report: Report, content: Folder, folder: P
             f"{folder / CONFIG}: vocab_size is {content.config['vocab_size']}, but lm_head has {num_rows} rows; "
             "configuration and weights are of different models"
         )
-    blank = int(content.config.get("pad_token_id") or 0)
+    blank = content.config.get("pad_token_id") or 0
     vocabulary = read_vocabulary(
         content.tokens, content.tokenizer, blank, num_rows, str(folder / "vocab.json")
     )
@@ -216,11 +195,17 @@ def _arrange_head(model: SpeechModel, report: Report, content: Folder, folder: P
         name = f"{CTC_HEAD}{part}"
         model.weights[name] = head_to_fairseq(model.weights[name], vocabulary.rows)
     model.symbols = vocabulary.symbols
-    report.notes += _about_rows(vocabulary.rows, vocabulary.unused)
+    report.notes += _about_rows(vocabulary)
 
 
-def _about_rows(rows: list[int | None], unused: dict[str, str]) -> list[str]:
-    notes = [f"token {token!r} left out: {reason}" for token, reason in unused.items()]
+def _about_rows(vocabulary: Vocabulary) -> list[str]:
+    rows = vocabulary.rows
+    notes = [f"token {token!r} left out: {reason}" for token, reason in vocabulary.unused.items()]
+    if vocabulary.num_spare:
+        notes.append(
+            f"the head has {vocabulary.num_spare} rows more than vocab.json has tokens: they are kept, named "
+            f"{SPARE.format('N')}, and never chosen"
+        )
     if rows != list(range(len(rows))):
         notes.append(f"rows of the CTC head in fairseq's order, from Hugging Face's {rows}")
     if None in rows:
@@ -262,7 +247,7 @@ def _files(model: SpeechModel, config: dict[str, Any]) -> dict[str, dict[str, An
         # transformers' group norm counts the padding, mask or not; its models of this kind were trained without one
         "return_attention_mask": model.config["extractor_mode"] == "layer_norm",
     }
-    files = {CONFIG: config, "preprocessor_config.json": preprocessor}
+    files = {CONFIG: config, PREPROCESSOR: preprocessor}
     if model.symbols is None:
         return files
     vocabulary, options = write_vocabulary(model.symbols)

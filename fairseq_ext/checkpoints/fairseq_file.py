@@ -42,7 +42,6 @@ def read_model(path: Path, dictionary: Path | None = None) -> tuple[SpeechModel,
     """Read a checkpoint.
 
     Args:
-        path: checkpoint file.
         dictionary: `dict.ltr.txt`, for a CTC checkpoint that does not hold its own.
 
     Returns:

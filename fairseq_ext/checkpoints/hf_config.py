@@ -9,6 +9,8 @@ from ..modules.conv_layers import parse_conv_layers
 FAMILIES = ("wav2vec2", "hubert", "wavlm")
 _CLASSES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM"}
 
+_MOST = 1 << 40  # of any size; beyond it torch cannot even compute how much memory it would take
+
 # Hugging Face's name, fairseq's, and Hugging Face's default, which a config.json may leave out.
 _EQUAL = (
     ("hidden_size", "encoder_embed_dim", 768),
@@ -79,14 +81,11 @@ _ONLY_FAIRSEQ: tuple[tuple[str, Any], ...] = (
 
 
 def family_of(config: Mapping[str, Any], where: str) -> str:
-    """Return the family of the model that a `config.json` describes.
+    """Return the family of the model that a `config.json` describes, one of `FAMILIES`.
 
     Args:
         config: content of `config.json`.
         where: file or folder that the message names.
-
-    Returns:
-        One of `FAMILIES`.
 
     Raises:
         ValueError: another model.
@@ -116,7 +115,7 @@ def config_to_fairseq(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     family = family_of(config, where)
     _refuse(config, _ONLY_HUGGING_FACE, where)
     rows = _rows(family)
-    found = {ours: config.get(theirs, default) for theirs, ours, default in rows}
+    found = {ours: _value(config, theirs, default, where) for theirs, ours, default in rows}
     found["conv_feature_layers"] = str(_conv_layers(config, where))
     found["activation_fn"] = _activation(config.get("hidden_act", "gelu"), 0, where)
     found["extractor_mode"] = _extractor_mode(config.get("feat_extract_norm", "group"), where)
@@ -180,7 +179,8 @@ def _rows(family: str) -> tuple[tuple[str, str, Any], ...]:
 def _refuse(config: Mapping[str, Any], only: tuple[tuple[str, Any], ...], where: str) -> None:
     for key, value in only:
         found = config.get(key, value)
-        same = math.isclose(found, value) if isinstance(value, float) else found == value
+        is_number = isinstance(value, float) and isinstance(found, float | int)
+        same = math.isclose(found, value) if is_number else found == value
         if not same:
             raise ValueError(
                 f"{where}: {key} = {value!r} expected, found {found!r}; the other side has no such layer, so the "
@@ -188,8 +188,26 @@ def _refuse(config: Mapping[str, Any], only: tuple[tuple[str, Any], ...], where:
             )
 
 
+def _value(config: Mapping[str, Any], key: str, default: Any, where: str) -> Any:
+    """Return a value of the default's type; a whole number may stand for a fraction."""
+    found = config.get(key, default)
+    types, least = (
+        ((float, int), 0) if isinstance(default, float) else ((type(default),), type(default) is int)
+    )
+    if type(found) not in types or not least <= found < _MOST:
+        raise ValueError(f"{where}: {key}: a value such as {default!r} expected, found {found!r}; correct it")
+    return found
+
+
 def _conv_layers(config: Mapping[str, Any], where: str) -> list[tuple[int, int, int]]:
     columns = [config.get(key, default) for key, default in _CONV_DEFAULTS.items()]
+    for key, column in zip(_CONV_DEFAULTS, columns, strict=True):
+        if not (
+            isinstance(column, list | tuple) and column and all(type(n) is int and n > 0 for n in column)
+        ):
+            raise ValueError(
+                f"{where}: {key}: a list of whole numbers expected, found {str(column)[:80]}; correct it"
+            )
     if len({len(column) for column in columns}) != 1:
         raise ValueError(
             f"{where}: {', '.join(_CONV_DEFAULTS)} have different lengths, "
@@ -208,7 +226,7 @@ def _activation(name: str, side: int, where: str) -> str:
 
 def _extractor_mode(norm: str, where: str) -> str:
     modes = dict(_EXTRACTOR_MODES)
-    if norm not in modes:
+    if not isinstance(norm, str) or norm not in modes:
         raise ValueError(f"{where}: feat_extract_norm {' or '.join(modes)} expected, found {norm!r}")
     return modes[norm]
 

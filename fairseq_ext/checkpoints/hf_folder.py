@@ -20,6 +20,8 @@ from ..optional import import_optional
 from ..torch_files import archive_fault, reason_of
 
 CONFIG = "config.json"
+PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
+_MOST_HZ = 1_000_000
 SAFETENSORS = "model.safetensors"
 PICKLED = "pytorch_model.bin"
 
@@ -33,7 +35,7 @@ class Folder:
         weights: name -> tensor.
         tokens: `vocab.json` with the added tokens; None = there is no `vocab.json`.
         tokenizer: `tokenizer_config.json`, completed by `special_tokens_map.json`.
-        preprocessor: `preprocessor_config.json`; empty = there is none.
+        preprocessor: how waveforms are prepared, see `_read_preprocessor`; empty = nothing says it.
     """
 
     config: dict[str, Any]
@@ -49,9 +51,6 @@ def read_folder(folder: Path) -> Folder:
     Args:
         folder: folder of the model, with `config.json`.
 
-    Returns:
-        Its content.
-
     Raises:
         FileNotFoundError: no configuration or no weights.
         ValueError: a file that cannot be read.
@@ -66,35 +65,50 @@ def read_folder(folder: Path) -> Folder:
     }
     tokens = _read_json(folder / "vocab.json")
     if tokens is not None:
-        added = tokenizer.get("added_tokens_decoder", {}).items()  # where newer versions keep what is added
+        added = tokenizer.get("added_tokens_decoder", {})  # where newer versions keep what is added
+        if not (isinstance(added, dict) and all(isinstance(token, dict) for token in added.values())):
+            raise ValueError(
+                f"{folder}/tokenizer_config.json: added_tokens_decoder is no table of tokens; correct it"
+            )
         older = _read_json(folder / "added_tokens.json") or {}
-        tokens = {**{token["content"]: int(row) for row, token in added}, **older, **tokens}
-    preprocessor = _read_json(folder / "preprocessor_config.json") or {}
-    return Folder(config, read_weights(folder), tokens, tokenizer, preprocessor)
+        tokens = {**{str(token["content"]): int(row) for row, token in added.items()}, **older, **tokens}
+    return Folder(config, _read_weights(folder), tokens, tokenizer, _read_preprocessor(folder))
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Read the weights: safetensors if there are any, else torch's own format; shards are joined.
+def _read_preprocessor(folder: Path) -> dict[str, Any]:
+    """Read the feature extractor: part of `processor_config.json` since transformers 5, a file of its own before.
 
-    Args:
-        folder: folder of the model.
-
-    Returns:
-        Name -> tensor.
-
-    Raises:
-        FileNotFoundError: no file of weights, or a shard is missing.
-        ValueError: a file is damaged, or lacks tensors that the index lists.
-        ImportError: safetensors is not installed.
+    Where both are there the former counts, as in transformers.
     """
+    nested = (_read_json(folder / PROCESSOR) or {}).get("feature_extractor")
+    found = nested if isinstance(nested, dict) else _read_json(folder / PREPROCESSOR) or {}
+    name = folder / (PROCESSOR if isinstance(nested, dict) else PREPROCESSOR)
+    if not isinstance(found.get("do_normalize", True), bool):
+        raise ValueError(
+            f"{name}: do_normalize true or false expected, found {found['do_normalize']!r}; correct it"
+        )
+    rate = found.get("sampling_rate", 1)
+    if type(rate) is not int or not 0 < rate <= _MOST_HZ:
+        raise ValueError(
+            f"{name}: a sampling_rate of 1 to {_MOST_HZ} Hz expected, found {rate!r}; correct it"
+        )
+    return found
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    """Read the weights: safetensors if there are any, else torch's own format; shards are joined."""
     for name, read in ((SAFETENSORS, _read_safetensors), (PICKLED, _read_pickled)):
         if (folder / name).is_file():
             return read(folder / name)
         index = _read_json(folder / f"{name}.index.json")
         if index is not None:
-            shards = sorted(set(index["weight_map"].values()))
-            parts = [read(folder / shard) for shard in shards]
-            return _join(parts, index["weight_map"], folder / f"{name}.index.json")
+            shard_of = index.get("weight_map")
+            if not isinstance(shard_of, dict) or not all(_is_name(shard) for shard in shard_of.values()):
+                raise ValueError(
+                    f"{folder / name}.index.json: no weight_map of tensors to files; download it again"
+                )
+            parts = [read(folder / shard) for shard in sorted(set(shard_of.values()))]
+            return _join(parts, shard_of, folder / f"{name}.index.json")
     raise FileNotFoundError(
         f"{folder}: neither {SAFETENSORS} nor {PICKLED} (nor an index of shards) in it; download it again"
     )
@@ -104,9 +118,7 @@ def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: 
     """Write a folder that appears when it is complete.
 
     Args:
-        folder: folder to create.
         files: name -> content of each JSON file.
-        weights: name -> tensor.
 
     Raises:
         FileExistsError: something is there already.
@@ -131,6 +143,11 @@ def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: 
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_name(shard: object) -> bool:
+    """Return whether an entry names a file of the folder itself."""
+    return isinstance(shard, str) and shard not in {"", ".."} and Path(shard).name == shard
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

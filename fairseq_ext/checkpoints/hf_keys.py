@@ -97,14 +97,7 @@ def to_hugging_face(name: str, extractor_mode: str, family: str) -> str | None:
 
 
 def bare_fairseq_name(name: str) -> str:
-    """Take off the prefixes of fairseq's CTC models, and settle on one spelling of weight norm.
-
-    Args:
-        name: name in a fairseq checkpoint.
-
-    Returns:
-        The bare name.
-    """
+    """Take off the prefixes of fairseq's CTC models, and settle on one spelling of weight norm."""
     bare = _FAIRSEQ_PREFIX.sub("", name)
     return dict(_WEIGHT_NORM).get(bare, bare)
 
@@ -115,9 +108,6 @@ def with_family(name: str, family: str) -> str:
     Args:
         name: Hugging Face's bare name.
         family: wav2vec2, hubert or wavlm.
-
-    Returns:
-        The name.
     """
     heads = tuple(left.split(".")[0] + "." for left, _ in (*_PRETRAINING, *_CTC_HEAD))
     return name if name.startswith(heads) else f"{family}.{name}"
@@ -128,9 +118,6 @@ def with_encoder(name: str) -> str:
 
     Args:
         name: fairseq's bare name.
-
-    Returns:
-        The name.
     """
     return f"w2v_encoder.{name}" if name.startswith(CTC_HEAD) else f"w2v_encoder.w2v_model.{name}"
 

@@ -23,6 +23,8 @@ _ROLES = (
 )
 # A row that Hugging Face lacks must never be chosen, nor weigh in the softmax: exp(-10000) is 0 in any precision.
 ABSENT_BIAS = -1e4
+# Name of a row of the head that the vocabulary has no token for.
+SPARE = "<spare{}>"
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,13 @@ class Vocabulary:
         symbols: the alphabet, without fairseq's four specials.
         rows: Hugging Face's row for each of fairseq's, specials first; None = it has none.
         unused: tokens without a row in the head, and why that does no harm.
+        num_spare: rows of the head beyond the vocabulary, at the end; they have names here and, as None, never win.
     """
 
     symbols: list[str]
     rows: list[int | None]
     unused: dict[str, str]
+    num_spare: int = 0
 
 
 def read_vocabulary(
@@ -52,13 +56,10 @@ def read_vocabulary(
         num_rows: number of rows of the head.
         where: file or folder that the messages name.
 
-    Returns:
-        The alphabet and where its rows are.
-
     Raises:
         ValueError: tokens and head do not fit, or a token that a fairseq dictionary cannot hold.
     """
-    if any(not isinstance(row, int) for row in tokens.values()):
+    if any(type(row) is not int or row < 0 for row in tokens.values()):
         raise ValueError(
             f"{where}: holds a vocabulary per language, not one table of token -> row; save the model with the one you "
             "need"
@@ -71,16 +72,18 @@ def read_vocabulary(
             f"{blank}; correct the one that is wrong"
         )
     by_row = {row: token for token, row in tokens.items()}
+    spare = [row for row in range(num_rows) if row not in by_row]
     rest = [row for row in range(num_rows) if row not in specials]
     delimiter = _name(options.get("word_delimiter_token", WORD_END))
-    symbols = [_symbol(by_row[row], delimiter, options) for row in rest]
+    symbols = [_symbol(by_row.get(row, SPARE.format(row)), delimiter, options) for row in rest]
     _check_symbols(symbols, where)
     unused = {
         token: "the tokenizer adds it, the head has no row for it"
         for token, row in tokens.items()
         if row >= num_rows
     }
-    return Vocabulary(symbols, [*specials, *rest], unused)
+    rows = [*specials, *(None if row in spare else row for row in rest)]
+    return Vocabulary(symbols, rows, unused, len(spare))
 
 
 def write_vocabulary(symbols: Sequence[str]) -> tuple[dict[str, int], dict[str, Any]]:
@@ -132,7 +135,10 @@ def _role_names(options: Mapping[str, Any]) -> list[str]:
 
 def _name(token: Any) -> str | None:
     """Return the text of a token, which is written as a string or as an object with its content."""
-    return token.get("content") if isinstance(token, Mapping) else token
+    text = token.get("content") if isinstance(token, Mapping) else token
+    if not isinstance(text, str | None):
+        raise ValueError(f"tokenizer_config.json: a token expected, found {str(text)[:80]}; correct it")
+    return text
 
 
 def _symbol(token: str, delimiter: str | None, options: Mapping[str, Any]) -> str:
@@ -142,10 +148,14 @@ def _symbol(token: str, delimiter: str | None, options: Mapping[str, Any]) -> st
 
 
 def _check_rows(tokens: Mapping[str, int], added: Sequence[str], num_rows: int, where: str) -> None:
-    """Check that each row of the head has one token; beyond them only special ones may be, added by the tokenizer."""
+    """Check that each row has one token; beyond the head only special ones may be, added by the tokenizer.
+
+    The head may have more rows at its end: heads are often made as large as a multiple of 8, or for another alphabet.
+    """
     rows = sorted(row for row in tokens.values() if row < num_rows)
     surplus = [token for token, row in tokens.items() if row >= num_rows and token not in added]
-    if rows != list(range(num_rows)) or surplus:
+    has_letters = any(row < num_rows and token not in added for token, row in tokens.items())
+    if rows != list(range(len(rows))) or surplus or not (has_letters or len(rows) == num_rows):
         raise ValueError(
             f"{where}: {len(rows)} tokens for the {num_rows} rows of the head, and {len(surplus)} beyond them "
             f"{surplus[:5]}; use the vocabulary that the model was trained with"

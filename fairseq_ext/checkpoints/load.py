@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..modules.checkpoint_file import checkpoint_weights, read_checkpoint
+from ..modules.pretrained_encoder import SHAPE_KEYS, check_size
 from ..scoring.trained import TrainedModel
 from .devices import check_device
 
@@ -27,9 +28,6 @@ def load_model(
         label: label stream that "logits" belongs to, for a model with several; empty = the first.
         untrained: keep the weights at their initial values (a control), seeded by the training's seed.
 
-    Returns:
-        The model and its labels.
-
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a fairseq checkpoint, of a model that is not ours, or without that label stream; or no such
@@ -42,10 +40,12 @@ def load_model(
             f"{path} is not a checkpoint of fairseq_ext: it has no configuration; give one that fairseq_ext trained"
         )
     cfg = OmegaConf.create(state["cfg"])
-    streams = _streams(state, cfg)
+    streams, weights = _streams(state, cfg), dict(checkpoint_weights(state))
+    if "encoder_layers" in (cfg.get("model") or {}):
+        check_size({key: cfg.model[key] for key in SHAPE_KEYS if key in cfg.model}, weights, path)
     model = _build(cfg, streams, path)
     if not untrained:
-        model.load_state_dict(dict(checkpoint_weights(state)))
+        model.load_state_dict(weights)
     chosen = _choose(model, streams, label, path)
     updates = int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0))
     labels = streams.get(chosen, [])

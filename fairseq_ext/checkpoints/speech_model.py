@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.wav2vec2 import ExtWav2Vec2, Wav2Vec2Config
+from ..modules.pretrained_encoder import SHAPE_KEYS, check_size
 from ..modules.speech_encoder import SpeechEncoder
 from .hf_keys import CTC_HEAD, PRETRAINING_HEADS
 
@@ -21,6 +22,8 @@ Config = TypeVar("Config", bound=Any)
 Head = Literal["ctc", "pretraining", "none"]
 # Seed of the weights that are filled in: any will do, but a conversion must give the same file each time.
 FILL_SEED = 1
+# Values of the heads of pre-training, at most; those of wav2vec 2.0 large have 2 million.
+_MOST_FILLED = 200_000_000
 
 
 @dataclass
@@ -40,11 +43,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """Return the report as lines; names that differ in their numbers only share a line.
-
-        Returns:
-            Lines of text.
-        """
+        """Return the report as lines; names that differ in their numbers only share a line."""
         mapped = _grouped(f"{source} -> {target}" for source, target in self.mapped.items())
         left_out = _grouped(f"{name}: {reason}" for name, reason in self.left_out.items())
         filled = _grouped(f"{name}: {reason}" for name, reason in self.filled.items())
@@ -94,6 +93,7 @@ class SpeechModel:
         Raises:
             ValueError: a tensor is missing, has another shape, or has no place in the network.
         """
+        check_size({key: self.config[key] for key in SHAPE_KEYS if key in self.config}, self.weights, where)
         expected = _shapes(self)
         sources = {ours: theirs for theirs, ours in names.items()}
         missing = [name for name in expected if name not in self.weights and name != "mask_emb"]
@@ -116,9 +116,19 @@ class SpeechModel:
 
         Returns:
             Name -> where the value is from.
+
+        Raises:
+            ValueError: the configuration asks for more than `_MOST_FILLED` of them.
         """
         needed = ("mask_emb", *(PRETRAINING_HEADS if self.head == "none" else ()))
         filled = {}
+        config = pick(Wav2Vec2Config, self.config)
+        width = max(config.latent_dim, config.final_dim, config.encoder_embed_dim, config.conv_pos)
+        size = width * (width + max(config.latent_vars, 1) * max(config.latent_groups, 1))
+        if size > _MOST_FILLED:
+            raise ValueError(
+                f"the configuration asks for {size} values of heads that the file lacks; correct its quantizer"
+            )
         for name, value in _initial_values(self.config, ExtWav2Vec2, 0).items():
             if name.startswith(needed) and name not in self.weights:
                 self.weights[name] = value
@@ -127,15 +137,7 @@ class SpeechModel:
 
 
 def pick(config_class: type[Config], values: Mapping[str, Any]) -> Config:
-    """Make a configuration of the values that it has keys for, with its defaults for the other keys.
-
-    Args:
-        config_class: a dataclass.
-        values: by name.
-
-    Returns:
-        The configuration.
-    """
+    """Make a configuration of the values that it has keys for, with its defaults for the other keys."""
     known = {item.name for item in fields(config_class)} - {"_name"}
     result: Config = config_class(**{key: value for key, value in values.items() if key in known})
     return result

@@ -6,15 +6,8 @@ from pathlib import Path
 SUMMARY = "Check manifests before training"
 
 
-def decode_count(text: str) -> int | None:
-    """Parse the value of --decode.
-
-    Args:
-        text: a count or "all".
-
-    Returns:
-        The count; None = all.
-    """
+def _decode_count(text: str) -> int | None:
+    """Return the count of --decode; None = all."""
     return None if text == "all" else int(text)
 
 
@@ -52,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--decode",
-        type=decode_count,
+        type=_decode_count,
         default=200,
         help="how many recordings to decode: a number or all (default: 200)",
     )

@@ -45,9 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def read(args: argparse.Namespace) -> "Iterator[Utterance]":
     """Read the utterances of the source.
 
-    Args:
-        args: parsed options.
-
     Returns:
         The utterances, as the source describes them.
     """
@@ -78,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..manifest import write_manifest
+    from ..text.spelling import Spelling, write_spelling
 
     found = read(args)
     first = next(found, None)
@@ -90,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     )
     shown = tqdm(utterances, desc="import", unit="clip", leave=False)
     labels = {"wrd": lambda utterance: utterance.transcript or ""}
+    write_spelling(args.out, Spelling(args.language or "", punctuation=True))
     num_rows = write_manifest(args.out, args.split, shown, root=args.root, labels=labels)
     print(f"{args.out / args.split}.tsv: {num_rows} clips")
     return 0

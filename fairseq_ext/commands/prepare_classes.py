@@ -4,7 +4,12 @@
     fairseq-ext prepare classes --corpus DIR --speaker '(?P<speaker>[a-z]+)_' ...   DIR/CLASS/anna_01.wav
     fairseq-ext prepare classes --corpus DIR --table T.csv --class emotion ...      a row per recording
 
-The paths of a table are relative to DIR.
+The paths of a table are relative to DIR. Of several data sets the first is trained on and each other one tested:
+
+    fairseq-ext prepare classes --corpus EMODB RAVDESS --label-map MAP.tsv --speaker 1 --out MANIFESTS
+
+writes cross_corpus/EMODB-RAVDESS. MAP.tsv has the columns class, common and, where a name means two things, corpus;
+recordings of a class without a common one are left out and counted. Without it the names of the classes are common.
 
 A folder per partition is written below MANIFESTS. There `problems.txt` has a line for each file or row that was left
 out, and `sample_rate_hz.txt` the sample rate. No speaker is in training and in a test, except in partitions leaky/*.
@@ -18,6 +23,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..corpora.labelled_corpus import LabelledCorpus, Recording
+    from ..corpora.partitions import Partition
 
 SUMMARY = "Write manifests of a folder per class or a table"
 
@@ -33,11 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--corpus",
         type=Path,
+        nargs="+",
         required=True,
-        help="folder of the class folders, or that paths are relative to",
+        metavar="DIR",
+        help="folder of the class folders, or that paths are relative to; of several the first is for training",
     )
     add("--out", type=Path, required=True, help="folder of a manifest folder per partition")
-    add("--table", type=Path, help="csv or tsv with a header, a row per recording")
+    add("--table", type=Path, nargs="+", metavar="FILE", help="csv or tsv with a header, a row per recording; one for "
+        "each --corpus")  # fmt: skip
+    add("--label-map", type=Path, metavar="FILE", help="tsv of class and common class, for several data sets")
     add(
         "--speaker",
         metavar="PATTERN",
@@ -69,13 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read the data set, write its partitions, and print what was found and left out."""
-    from ..corpora.class_partitions import partitions, unlearnable
-    from ..corpora.labelled_corpus import collect
+    """Read the data sets, write their partitions, and print what was found and left out."""
+    from ..corpora.class_partitions import unlearnable
     from ..corpora.partition_sizes import describe
     from ..corpora.partitions import write
     from ..files import atomic_write
-    from ..media.audio import probe
 
     if args.max_folds < 2:
         raise ValueError(f"--max-folds {args.max_folds}: 2 folds are the fewest")
@@ -83,39 +91,30 @@ def run(args: argparse.Namespace) -> int:
     problems: list[str] = []
     is_done = False
     try:
-        corpus = collect(
-            args.corpus,
-            list(_recordings(args, problems)),
-            probe,
-            stream=args.label,
-            sample_rate_hz=args.sample_rate_hz,
-            needs_speaker=not args.no_speakers,
-            on_problem=problems.append,
-        )
-        print("\n".join(_found(corpus, speakers_known=not args.no_speakers)))
-        options = {
-            "stream": args.label,
-            "max_folds": args.max_folds,
-            "lists": _lists(args.lists),
-            "seed": args.seed,
-            "on_problem": problems.append,
-        }
-        made = list(partitions(corpus, chosen, **options))
-        _refuse_earlier_folds(args.out, [partition.name for partition in made])
+        corpora = [_collect(args, number, problems) for number in range(len(args.corpus))]
+        rate_hz = corpora[0].sample_rate_hz
+        for root, corpus in zip(args.corpus, corpora, strict=True):
+            if corpus.sample_rate_hz != rate_hz:
+                raise ValueError(
+                    f"{root}: {corpus.sample_rate_hz} Hz, and {args.corpus[0]} {rate_hz} Hz; choose one rate "
+                    "(--sample-rate-hz)"
+                )
+        made = list(_partitions(args, chosen, corpora, problems))
+        _refuse_earlier_folds(args.out, [partition.name for partition, _ in made])
         is_done = True
     finally:
         if problems or is_done:
             _print_problems(args.out, problems)
-    for partition in made:
-        write(partition, args.out / partition.name, args.corpus, sample_rate_hz=corpus.sample_rate_hz)
-        print(describe(partition, corpus.sample_rate_hz)[0])
+    for partition, roots in made:
+        write(partition, args.out / partition.name, roots, sample_rate_hz=rate_hz)
+        print(describe(partition, rate_hz)[0])
         if classes := unlearnable(partition, args.label):
             print(
                 f"  no training recording of {', '.join(classes)}: its test recordings cannot be recognised; leave the "
                 "class out, or add recordings of more speakers"
             )
     with atomic_write(args.out / "sample_rate_hz.txt") as file:
-        file.write(f"{corpus.sample_rate_hz}\n")
+        file.write(f"{rate_hz}\n")
     if args.no_speakers:
         print(
             "WARNING: the speakers are not known. Test speakers may be training speakers: the scores are NOT "
@@ -124,16 +123,56 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _recordings(args: argparse.Namespace, problems: list[str]) -> "Iterator[Recording]":
+def _collect(args: argparse.Namespace, number: int, problems: list[str]) -> "LabelledCorpus":
+    """Read a data set and print what it holds."""
+    from ..corpora.labelled_corpus import collect
+    from ..media.audio import probe
+
+    corpus = collect(
+        args.corpus[number],
+        list(_recordings(args, number, problems)),
+        probe,
+        stream=args.label,
+        sample_rate_hz=args.sample_rate_hz,
+        needs_speaker=not args.no_speakers,
+        on_problem=problems.append,
+    )
+    print("\n".join(_found(corpus, speakers_known=not args.no_speakers)))
+    return corpus
+
+
+def _partitions(
+    args: argparse.Namespace, chosen: list[str], corpora: "list[LabelledCorpus]", problems: list[str]
+) -> "Iterator[tuple[Partition, Path | dict[str, Path]]]":
+    """Yield the partitions of one data set, or those across several, and the folders of their recordings."""
+    from ..corpora.class_partitions import across, partitions, read_label_map
+
+    if len(corpora) == 1:
+        options = {"max_folds": args.max_folds, "lists": _lists(args.lists), "on_problem": problems.append}
+        for partition in partitions(corpora[0], chosen, stream=args.label, seed=args.seed, **options):
+            yield partition, args.corpus[0]
+        return
+    names = [root.resolve().name for root in args.corpus]
+    if len(set(names)) != len(names):
+        raise ValueError(f"--corpus: the folders {names} need different names; rename one")
+    table = read_label_map(args.label_map, names) if args.label_map else None
+    given = list(zip(names, corpora, strict=True))
+    made = across(given, table, stream=args.label, seed=args.seed, on_problem=problems.append)
+    for partition, root in zip(made, args.corpus[1:], strict=True):
+        yield partition, {"train": args.corpus[0], "valid": args.corpus[0], "test": root}
+
+
+def _recordings(args: argparse.Namespace, number: int, problems: list[str]) -> "Iterator[Recording]":
     from ..corpora import folder_per_class, table
     from ..media.media_files import SUFFIXES
 
+    where = {"speaker": args.speaker, "group": args.group}
     if args.table is None:
         return folder_per_class.read(
-            args.corpus, suffixes=SUFFIXES, speaker=args.speaker, group=args.group, on_problem=problems.append
+            args.corpus[number], suffixes=SUFFIXES, **where, on_problem=problems.append
         )
     named = {column: getattr(args, column) for column in table.COLUMNS if getattr(args, column)}
-    return table.read(args.table, columns=named, on_problem=problems.append)
+    return table.read(args.table[number], columns=named, on_problem=problems.append)
 
 
 def _chosen(args: argparse.Namespace) -> list[str]:
@@ -143,6 +182,15 @@ def _chosen(args: argparse.Namespace) -> list[str]:
         raise argparse.ArgumentError(None, "--no-speakers: without speakers only leaky can be written")
     if args.lists and not {"published", "few_labels"} & set(chosen):
         raise argparse.ArgumentError(None, "--lists: they are for the partitions published and few_labels")
+    if len(args.corpus) > 1 and (args.partitions or args.no_speakers):
+        name = "--partitions" if args.partitions else "--no-speakers"
+        raise argparse.ArgumentError(None, f"{name}: of several data sets only cross_corpus is written")
+    if args.label_map and len(args.corpus) == 1:
+        raise argparse.ArgumentError(
+            None, "--label-map: it is for several data sets; give two --corpus folders"
+        )
+    if args.table and len(args.table) != len(args.corpus):
+        raise argparse.ArgumentError(None, f"--table: {len(args.corpus)} expected, one for each --corpus")
     from ..corpora.table import COLUMNS
 
     named = [c for c in COLUMNS if c not in ("speaker", "group") and getattr(args, c)]

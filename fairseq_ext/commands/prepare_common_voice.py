@@ -9,6 +9,8 @@ column `locale`: a mistyped one is refused.
 import argparse
 from pathlib import Path
 
+_MOST_SHOWN = 5  # of the rows that will be skipped, by --check
+
 SUMMARY = "Write manifests of a Common Voice corpus"
 
 
@@ -75,7 +77,6 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
     """Read the corpus once, write every partition, and print what was dropped.
 
     Args:
-        args: parsed options.
         problems: list to which a line is added for each clip that is dropped.
     """
     from tqdm import tqdm
@@ -100,9 +101,12 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
         keep_shared_sentences=args.keep_shared_sentences,
     )
     official = args.division == "official"
-    common_voice.check_lists(folder, ("train", "dev", "test") if official else ("validated",))
+    needed = ("train", "dev", "test") if official else ("validated",)
     cv_partitions.check_language(choices.language, common_voice.stated_locale(folder), on_note=print)
+    skipped = common_voice.check_files(folder, needed, audio=args.audio)
     if args.check:
+        if skipped:
+            print("\n".join([*skipped[:_MOST_SHOWN], f"{len(skipped)} rows of {folder} will be skipped"]))
         return
     clips = common_voice.read(
         folder,
@@ -128,15 +132,7 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
 
 
 def write_problems(out: Path, problems: list[str]) -> Path:
-    """Write the list of the clips that were dropped.
-
-    Args:
-        out: folder of the manifests.
-        problems: a line for each.
-
-    Returns:
-        The file.
-    """
+    """Write the list of the clips that were dropped."""
     from ..files import atomic_write
 
     with atomic_write(out / "problems.txt") as file:

@@ -8,7 +8,10 @@ into RUN/scores/<partition>/<system>/seed<k>:
 
 Decodes greedily and, with --lm, by beam search, whose weights (alpha, beta, unk_score) are chosen on the development
 split. With --run the weights are also kept beside the checkpoint, in lm_weights.json, where `fairseq-ext transcribe`
-finds them. Systems that have their metrics.json are skipped unless --force is given, whatever the other options.
+finds them. Systems that have their metrics.json are skipped unless --force is given, or split, language or what
+concerns the language model differ from what they were scored with.
+
+References are the texts of SPLIT.wrd, as training reads them. Hypotheses are spelled as MANIFESTS/spelling.json says.
 """
 
 import argparse
@@ -29,9 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dev-split", default="valid", help="split on which the weights of --lm are chosen (default: valid)"
     )
     parser.add_argument(
-        "--language", default="", help="language whose rules normalise the texts (default: the sidecar's)"
+        "--language",
+        default="",
+        help="language of manifests without spelling.json; another than that of the record is refused (default: the "
+        "record's, or the sidecar's)",
     )
-    parser.add_argument("--lm", type=Path, metavar="ARPA", help="n-gram language model, gzip or not")
+    parser.add_argument(
+        "--lm", type=Path, metavar="ARPA", help="n-gram language model, also .gz, .bz2 or .xz"
+    )
     parser.add_argument(
         "--beam", type=int, default=32, help="hypotheses of the beam search, with --lm (default: 32)"
     )
@@ -46,15 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load(path: str, device: str) -> Any:
-    """Load a recogniser; fairseq, which takes seconds to import, is needed only if there is one to score.
-
-    Args:
-        path: its checkpoint.
-        device: torch device.
-
-    Returns:
-        The recogniser.
-    """
+    """Load a recogniser; fairseq, which takes seconds to import, is needed only if there is one to score."""
     from ..inference.recognizer import load_recognizer
 
     return load_recognizer(path, device)

@@ -24,15 +24,8 @@ UNKNOWN, UNKNOWN_ID = "<unk>", 1
 SAMPLES_PER_FRAME = 640
 
 
-def unit_ids(symbols: Sequence[str]) -> dict[str, int]:
-    """Return the number of each unit, as auto_avsr counts them.
-
-    Args:
-        symbols: pieces of a model in its order, without `<unk>`.
-
-    Returns:
-        Unit -> id, `<unk>` first.
-    """
+def _unit_ids(symbols: Sequence[str]) -> dict[str, int]:
+    """Return the number of each unit, as auto_avsr counts them: unit -> id, `<unk>` first."""
     return {symbol: number for number, symbol in enumerate([UNKNOWN, *symbols], UNKNOWN_ID)}
 
 
@@ -49,18 +42,13 @@ def export(
     Args:
         manifest: folder of our manifests of prepared clips (`clip_layout`).
         split: stem of the files.
-        out: folder of the new ones.
-        pieces: cuts the texts into units.
         dataset: first column; None for the name of the clips' folder, so that `root_dir` is the folder above it.
-
-    Returns:
-        The number of rows.
 
     Raises:
         ValueError: for a row that is no prepared clip, lacks its text, or has a comma in its id. No file is changed.
     """
     dataset = dataset or read_root(manifest, split).name
-    ids = unit_ids(pieces.symbols)
+    ids = _unit_ids(pieces.symbols)
     num_rows = 0
     with ExitStack() as stack:
         csv = stack.enter_context(atomic_write(Path(out) / f"{split}.csv"))  # entered first, so moved last
@@ -80,12 +68,6 @@ def export(
 
 def read_units(path: str | os.PathLike[str]) -> dict[int, str]:
     """Read `units.txt`.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Id -> unit.
 
     Raises:
         ValueError: for a row that is not `unit id`, and for repeated ids.

@@ -29,11 +29,7 @@ def find_splits(folder: str | os.PathLike[str], wanted: Sequence[str] = ()) -> l
     """Check that there are splits to read, ours or AV-HuBERT's.
 
     Args:
-        folder: folder of the manifests.
         wanted: stems of the tsv files; none: those of train, valid and test that are there.
-
-    Returns:
-        The splits.
 
     Raises:
         ValueError: saying which are there, or in which folders below.
@@ -58,7 +54,6 @@ def transcribed(manifest: str | os.PathLike[str], split: str) -> Iterator[tuple[
     """Read prepared clips with the text that training reads.
 
     Args:
-        manifest: folder of our manifests.
         split: stem of the files.
 
     Yields:
@@ -93,10 +88,6 @@ def export(
     Args:
         manifest: folder of our manifests of prepared clips (`clip_layout`).
         split: stem of the files.
-        out: folder of the new ones.
-
-    Returns:
-        The number of rows.
 
     Raises:
         ValueError: as for `transcribed`; no file is changed then.
@@ -129,9 +120,6 @@ def export_dictionary(
     """Write `dict.wrd.txt`.
 
     Args:
-        manifest: folder of our manifests.
-        out: folder of the new file.
-        split: split whose units are counted.
         pieces: the model, whose pieces it then lists in their order, also those that never occur; None for words.
     """
     texts = (text for _, text in transcribed(manifest, split))

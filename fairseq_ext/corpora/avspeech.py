@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..manifest import Utterance
-from .published_text import Report, published_lines
+from ..text.published import Report, published_lines
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,6 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
     Args:
         root: the folder with the lists or the clips.
 
-    Returns:
-        The same folder.
-
     Raises:
         FileNotFoundError: when it is not there.
     """
@@ -58,16 +55,7 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
 
 
 def clip_id(video: str, start_s: float, end_s: float) -> str:
-    """Return the id of a clip, the name of its file.
-
-    Args:
-        video: YouTube id.
-        start_s: its start in the video.
-        end_s: its end.
-
-    Returns:
-        For example `enSzPLXxw8I_115.715600_119.986533`.
-    """
+    """Return the id of a clip, the name of its file: for example `enSzPLXxw8I_115.715600_119.986533`."""
     return f"{video}_{start_s:.6f}_{end_s:.6f}"
 
 
@@ -75,7 +63,6 @@ def read(root: str | os.PathLike[str], *, on_problem: Report | None = None) -> I
     """Read what is there of the corpus (see `corpora/__init__.py` for the contract).
 
     Args:
-        root: as for `recordings_folder`.
         on_problem: receives one line per row or file that was skipped; by default it is logged as a warning.
 
     Yields:
@@ -89,10 +76,6 @@ def clips(
     root: str | os.PathLike[str], *, on_problem: Report | None = None
 ) -> Iterator[tuple[Utterance, Face | None]]:
     """Read what is there of the corpus, with the place of the speaker's face; opens no media file.
-
-    Args:
-        root: as for `recordings_folder`.
-        on_problem: as for `read`.
 
     Yields:
         An utterance of `read` and its face, None where the list gives none.

@@ -7,20 +7,25 @@
                                    `labels_N/SPEAKER` of each fold
 `leaky/FOLD`                       random folds that share speakers: a control, not a result; all that can be made where
                                    no speakers are known
+`cross_corpus/FIRST-OTHER`         train on one data set, test on another, see `across`
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 
 from ..manifest import Utterance
+from ..text.published import table_rows
 from .labelled_corpus import LabelledCorpus, Report
 from .partitions import (
     Partition,
+    cross_corpus,
     few_labels,
     leaky_control,
     leave_one_out,
+    map_labels,
     published,
     side_by_lists,
     with_classes,
@@ -46,12 +51,9 @@ def partitions(
     """Make the chosen partitions.
 
     Args:
-        corpus: the data set.
         chosen: names in `CHOICES`.
-        stream: name of the label stream.
         max_folds: most folds; where there are more speakers or groups, several are left out together.
         lists: side -> speakers or utterance ids of the published split; None takes what the utterances state.
-        seed: seed of whatever is drawn.
         on_problem: receives a line for each recording or list entry that a published split leaves out; by default it is
             logged.
 
@@ -129,12 +131,71 @@ def _few_labels(
             yield Partition(name, partition.train, partition.valid if is_published else [], partition.test)
 
 
+def read_label_map(path: Path, corpora: Collection[str]) -> dict[tuple[str, str], str]:
+    """Read a label map, a table of `class`, `common` and perhaps `corpus`, between tabs; "" as common class drops.
+
+    Returns:
+        (corpus, class) -> common class.
+
+    Raises:
+        ValueError: a column is missing, a row is damaged, names no corpus that is given, or repeats another.
+    """
+    problems: list[str] = []
+    found: dict[tuple[str, str], str] = {}
+    for number, row in table_rows(path, ("class", "common"), problems.append):
+        corpus, label, common = row.get("corpus", ""), row["class"].strip(), "_".join(row["common"].split())
+        if corpus and corpus not in corpora:
+            problems.append(f"{path}:{number}: the corpus {corpus!r} is none of {list(corpora)}")
+        for name in [corpus] if corpus else corpora:
+            if found.setdefault((name, label), common) != common:
+                problems.append(
+                    f"{path}:{number}: the class {label!r} of {name} becomes {found[name, label]!r} and {common!r}"
+                )
+    if problems:
+        raise ValueError(f"{problems[0]}; correct the label map ({len(problems)} faults)")
+    return found
+
+
+def across(
+    corpora: Sequence[tuple[str, LabelledCorpus]],
+    table: Mapping[tuple[str, str], str] | None,
+    *,
+    stream: str,
+    seed: int = 1,
+    on_problem: Report | None = None,
+) -> Iterator[Partition]:
+    """Train on the first data set and test on each other one.
+
+    Args:
+        corpora: name and content of two data sets or more.
+        table: result of `read_label_map`; None = all have the same classes.
+        seed: seed of the speakers that are held out for validation.
+        on_problem: receives a line for each class that is left out, with its number of recordings.
+
+    Yields:
+        The partitions `cross_corpus/FIRST-OTHER`.
+
+    Raises:
+        ValueError: a data set is tested on classes that the first one lacks.
+    """
+    report, mapped = on_problem or log.warning, []
+    for name, corpus in corpora:
+        own = set(corpus.classes.values())
+        common = {label: label if table is None else table.get((name, label), "") for label in own}
+        classes, dropped = map_labels(corpus.utterances, corpus.label, common)
+        for label, count in sorted(dropped.items()):
+            report(f"{name}: {label}: no common class in the label map; its {count} recordings are left out")
+        mapped.append((name, corpus.utterances, classes))
+    for other in mapped[1:]:
+        name = f"cross_corpus/{mapped[0][0]}-{other[0]}"
+        yield cross_corpus(name, mapped[0], other, stream=stream, seed=seed)
+
+
 def unlearnable(partition: Partition, stream: str) -> list[str]:
     """Find the classes that a partition tests without a training utterance.
 
     Args:
         partition: one of `partitions`.
-        stream: name of the label stream.
 
     Returns:
         The classes, in the order of the dictionary.

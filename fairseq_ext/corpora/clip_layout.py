@@ -4,25 +4,19 @@ AUDIO, VIDEO = ("audio", ".wav"), ("video", ".mp4")
 
 
 def audio_path(clip_id: str) -> str:
-    """Return the path of a clip's audio.
+    """Return the path of a clip's audio relative to the clips' root, as manifests hold it.
 
     Args:
         clip_id: its id, which may contain slashes.
-
-    Returns:
-        Path relative to the clips' root, as manifests hold it.
     """
     return f"{AUDIO[0]}/{clip_id}{AUDIO[1]}"
 
 
 def video_path(audio: str) -> str:
-    """Return the path of the video that belongs to an audio file.
+    """Return the path of the video that belongs to an audio file, relative to the same root.
 
     Args:
         audio: path of the sound relative to the clips' root.
-
-    Returns:
-        Path of the video relative to the same root.
 
     Raises:
         ValueError: for a path of another shape.
@@ -31,13 +25,10 @@ def video_path(audio: str) -> str:
 
 
 def clip_id(audio: str) -> str:
-    """Return the id that `audio_path` was made from.
+    """Return the clip's id that `audio_path` was made from.
 
     Args:
         audio: path of the sound relative to the clips' root.
-
-    Returns:
-        The clip's id.
 
     Raises:
         ValueError: for a path of another shape.

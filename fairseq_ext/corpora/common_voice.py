@@ -27,6 +27,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..manifest import Utterance
+from ..text.published import Report, as_written, published_lines, table_rows
+from ..text.sentences import read_sentences
 from .common_voice_accents import accent_class
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ log = logging.getLogger(__name__)
 SPLITS = ("train", "dev", "test", "validated", "other", "invalidated")
 VALIDATED = SPLITS[:4]
 DURATIONS = ("clip_durations.tsv", "times.txt")
+# Sentences for the language model, since corpus 17.
+TEXT = "validated_sentences.tsv"
 REQUIRED_COLUMNS = ("client_id", "path", "sentence")
 AUDIO_SUFFIXES = (".flac", ".wav", ".mp3")
 
@@ -58,7 +62,6 @@ SPEAKER_DIGITS = 12
 # A converted recording may lack the padding of the mp3 coder; one that lacks more than that and a tenth was cut off.
 _PADDING_MS, _WHOLE = 200, 0.9
 
-Report = Callable[[str], None]
 TsvLine = dict[str, str]  # column -> cell
 
 
@@ -101,10 +104,6 @@ def _is_locale(folder: Path) -> bool:
 def recordings_folder(root: str | os.PathLike[str], locale: str | None = None) -> Path:
     """Find the folder that the paths of `read` are relative to.
 
-    Args:
-        root: as for `locale_folder`.
-        locale: as for `locale_folder`.
-
     Returns:
         `clips/`.
     """
@@ -126,8 +125,6 @@ def read(
     shows what was cut off.
 
     Args:
-        root: as for `locale_folder`.
-        locale: as for `locale_folder`.
         on_problem: receives one line per row or clip that was skipped; by default it is logged as a warning.
         sample_rate_hz: what `num_samples` counts at, since the clips are of several rates.
         audio: folder of the clips converted to flac or wav (fairseq-ext prepare audio), to which the paths are
@@ -140,7 +137,6 @@ def read(
         written, and speakers are the first digits of `client_id`.
 
     Raises:
-        FileNotFoundError: as for `locale_folder`.
         ValueError: for a tsv without a needed column, and when lengths are not known and `measure` is missing.
     """
     report = on_problem or log.warning
@@ -158,15 +154,9 @@ def read(
 def stated_locale(root: str | os.PathLike[str], *, locale: str | None = None) -> str | None:
     """Return the locale that the rows state, which may differ from the name of the folder.
 
-    Args:
-        root: as for `locale_folder`.
-        locale: as for `locale_folder`.
-
-    Returns:
-        That of the first row with one; None where no row has one.
+    That of the first row with one; None where no row has one.
 
     Raises:
-        FileNotFoundError: as for `locale_folder`.
         ValueError: for a tsv without a needed column.
     """
     folder = locale_folder(root, locale)
@@ -174,36 +164,45 @@ def stated_locale(root: str | os.PathLike[str], *, locale: str | None = None) ->
     return next((row["locale"] for row in rows if row.get("locale")), None)
 
 
-def check_lists(root: str | os.PathLike[str], needed: Iterable[str], *, locale: str | None = None) -> None:
-    """Check the lists of clips before they are read.
+def check_files(
+    root: str | os.PathLike[str],
+    needed: Iterable[str],
+    *,
+    locale: str | None = None,
+    audio: str | os.PathLike[str] | None = None,
+) -> list[str]:
+    """Check every file that a preparation or the language model reads, before anything is done.
 
     Args:
-        root: as for `locale_folder`.
         needed: splits of `SPLITS` that must have rows.
-        locale: as for `locale_folder`.
+        audio: as for `read`.
+
+    Returns:
+        A line for each row that will be skipped.
 
     Raises:
-        FileNotFoundError: as for `locale_folder`.
-        ValueError: a list without a needed column, or one that is needed and has no row.
+        FileNotFoundError: as for `locale_folder`; there are no recordings.
+        ValueError: a file without a needed column, or a list that is needed and has no row.
     """
-    folder = locale_folder(root, locale)
+    folder, problems = locale_folder(root, locale), list[str]()
     for split in SPLITS:
         path = folder / f"{split}.tsv"
-        is_empty = next(_rows(path, lambda _: None), None) is None
-        if is_empty and split in needed:
+        if not sum(1 for _ in _rows(path, problems.append)) and split in needed:
             found = "no row" if path.is_file() else "no such file"
             raise ValueError(
                 f"{path}: the list has no clip ({found}); unpack the corpus again, or draw a division of "
                 "your own from validated.tsv (--division drawn)"
             )
+    _files(Path(audio or folder / "clips"))
+    _durations_ms(folder, problems.append)
+    if (folder / TEXT).is_file():
+        for _ in read_sentences(folder / TEXT, problems.append):
+            pass
+    return problems
 
 
 def unmapped_accents(root: str | os.PathLike[str], *, locale: str | None = None) -> Counter[str]:
     """Count descriptions of accents that name no single class: candidates for the table of accents.
-
-    Args:
-        root: as for `locale_folder`.
-        locale: as for `locale_folder`.
 
     Returns:
         The columns of accents and variant, as written, with " / " between them -> number of clips.
@@ -252,7 +251,7 @@ class _Reader:
             id=stem,
             path=file,
             num_samples=self._num_samples(row["path"], file, where),
-            transcript=_sentence(row["sentence"]),
+            transcript=as_written(row["sentence"]),
             speaker=self._speakers[row["client_id"]],
             language=locale,
             accent=accent_class(locale, *_stated_accent(row)),
@@ -300,11 +299,11 @@ def _durations_ms(folder: Path, report: Report) -> dict[str, int]:
     found: dict[str, int] = {}
     if path is None:
         return found
-    for number, line in _lines(path, report):
+    for number, line in published_lines(path, report):
         clip, _, duration = line.partition("\t")
         if duration.isascii() and duration.isdigit():
             found[clip] = int(duration)
-        elif number > 1:
+        elif number > 1 and line:
             report(f"{path}:{number}: {line!r} is not a clip and its length in ms; skipped")
     return found
 
@@ -335,36 +334,9 @@ def _clips(folder: Path, report: Report) -> Iterator[tuple[str, str, TsvLine]]:
 
 def _rows(path: Path, report: Report) -> Iterator[tuple[str, TsvLine]]:
     """Yield ("file:line", column -> cell); nothing for a missing file."""
-    lines = _lines(path, report) if path.is_file() else iter(())
-    header = next(lines, (1, ""))[1].split("\t")
-    if path.is_file() and not set(REQUIRED_COLUMNS) <= set(header):
-        raise ValueError(
-            f"{path}:1: the columns {', '.join(REQUIRED_COLUMNS)} expected, found {header}; unpack the corpus again"
-        )
-    for number, line in lines:
-        cells = line.split("\t")
-        if len(cells) == len(header):
-            yield f"{path}:{number}", dict(zip(header, cells, strict=True))
-        else:
-            report(f"{path}:{number}: {len(header)} columns expected, found {len(cells)}; skipped")
-
-
-def _lines(path: Path, report: Report) -> Iterator[tuple[int, str]]:
-    """Yield (number, line); a byte-order mark and Windows line ends are accepted, since many hands edit a corpus."""
-    with open(path, "rb") as file:
-        for number, raw in enumerate(file, 1):
-            try:
-                line = raw.rstrip(b"\r\n").decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                report(f"{path}:{number}: it is not UTF-8 ({error}); skipped")
-                continue
-            if line:
-                yield number, line
-
-
-def _sentence(text: str) -> str:
-    """Return a sentence as written, without what a manifest cannot hold: odd spaces, byte-order marks and zeros."""
-    return " ".join(text.replace("\ufeff", "").replace("\0", "").split())
+    if path.is_file():
+        for number, row in table_rows(path, REQUIRED_COLUMNS, report):
+            yield f"{path}:{number}", row
 
 
 def _stated_accent(row: TsvLine) -> tuple[str, str]:

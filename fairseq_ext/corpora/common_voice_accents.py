@@ -39,9 +39,6 @@ _BETWEEN = re.compile(r",(?![^(]*\))")  # a comma, not in brackets
 def simplify(text: str) -> str:
     """Reduce a wording to its distinctive words: "Català de Barcelona" becomes "barcelona".
 
-    Args:
-        text: what a speaker wrote.
-
     Returns:
         Its words in lower case, without marks, punctuation and fillers; may be empty.
     """
@@ -53,9 +50,6 @@ def simplify(text: str) -> str:
 @cache
 def table(locale: str) -> Mapping[str, str]:
     """Read the table of a language.
-
-    Args:
-        locale: locale of the corpus.
 
     Returns:
         Simplified wording -> class, `LEARNER` or `OTHER`; empty for a language without rows.
@@ -80,9 +74,6 @@ def wordings(accents: str) -> list[str]:
 
     Args:
         accents: wordings between bars or else commas; commas in brackets belong to the wording.
-
-    Returns:
-        The wordings.
     """
     parts = accents.split("|") if "|" in accents else _BETWEEN.split(accents)
     return [part.strip() for part in parts if part.strip()]
@@ -90,15 +81,11 @@ def wordings(accents: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def accent_class(locale: str, accents: str, variant: str = "") -> str | None:
-    """Return the class of a clip.
+    """Return the class that the wordings of a clip name; None when they name none, several, or a learner.
 
     Args:
-        locale: locale of the corpus.
         accents: its column `accents` or `accent`.
         variant: its column `variant`.
-
-    Returns:
-        The class that its wordings name; None when they name none, several, or a learner.
     """
     known = table(locale)
     marks = {known.get(simplify(wording), OTHER) for wording in [*wordings(accents), variant] if wording}

@@ -36,9 +36,7 @@ def class_partitions(
     """Make the partitions of accents and genders.
 
     Args:
-        validated: all validated clips.
         division: division of the speakers into training, validation and test.
-        max_per_speaker: most clips of a speaker.
         seed: seed of the choice of clips and of the leaky controls.
         note: receives a line for whatever was left out, and why.
 
@@ -130,7 +128,6 @@ def _leaky_sides(sides: Sides, streams: Sequence[str], seed: int) -> dict[str, s
     every side gets its share of each stream.
 
     Args:
-        sides: side -> clips.
         streams: one or both of `STATED`, or none.
         seed: another seed gives another division.
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from ..manifest import Utterance
 from ..splits import Key, few_minutes
 from ..text.languages import has_rules
-from ..text.normalize import check_choice, is_spelled, normalize
+from ..text.normalize import unread
+from ..text.spelling import Spelling
 from ..text.units import count_units, to_characters
 from .common_voice import VALIDATED
 from .common_voice_classes import class_partitions
@@ -53,12 +54,17 @@ class Choices:
 
     def __post_init__(self) -> None:
         """Raise ValueError for an unusable value before anything is read."""
-        check_choice(self.language, self.case)
+        _ = self.spelling
         for name in ("sample_rate_hz", "max_per_speaker"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} is too small; choose 1 or more")
         if not all(minutes > 0 for minutes in self.minutes):
             raise ValueError(f"minutes: {list(self.minutes)} are not all above 0; change them")
+
+    @property
+    def spelling(self) -> Spelling:
+        """Return how transcripts are spelled."""
+        return Spelling(self.language, self.case)
 
 
 def check_language(language: str, stated: str | None, *, on_note: Note | None = None) -> None:
@@ -101,7 +107,6 @@ def partitions(
     Args:
         utterances: all utterances of `common_voice.read`.
         division: division of the speakers into training, validation and test.
-        choices: the settings.
         on_note: receives a line for whatever was left out, and why; by default it is logged.
         on_problem: receives a line for each clip whose sentence cannot be spelled; by default it is logged.
 
@@ -114,7 +119,8 @@ def partitions(
     note = on_note or log.info
     if not has_rules(choices.language):
         note(
-            f"no rules for {choices.language!r}: letters are kept as they are, sentences with digits are left out"
+            f"no rules for {choices.language!r}: letters are kept as they are, sentences with digits or signs are left "
+            "out"
         )
     base = _recognition(utterances, division, choices, note, on_problem or log.info)
     yield base
@@ -133,15 +139,14 @@ def partitions(
 class _Texts:
     """Normalised transcripts, each computed once."""
 
-    def __init__(self, choices: Choices) -> None:
-        self._choices = choices
+    def __init__(self, spelling: Spelling) -> None:
+        self._spelling = spelling
         self._known: dict[str, str] = {}
 
     def __call__(self, utterance: Utterance) -> str:
         text = self._known.get(utterance.id)
         if text is None:
-            text = normalize(utterance.transcript or "", self._choices.language, case=self._choices.case)
-            self._known[utterance.id] = text
+            text = self._known[utterance.id] = self._spelling(utterance.transcript or "")
         return text
 
     def characters(self, utterance: Utterance) -> str:
@@ -152,14 +157,14 @@ class _Texts:
 def _recognition(
     utterances: Iterable[Utterance], division: Division, choices: Choices, note: Note, problem: Note
 ) -> Partition:
-    text = _Texts(choices)
+    text = _Texts(choices.spelling)
     sides = divide(utterances, division.labelled_side)
     for side, found in sides.items():
         members = _spelled(found, choices.language, problem)
         if unspelled := len(found) - len(members):
             note(
-                f"asr: {unspelled} clips of {side} have digits, which {choices.language!r} has no rules for, and are "
-                "left out"
+                f"asr: {unspelled} clips of {side} have digits, signs or letters that the rules of "
+                f"{choices.language!r} cannot read, and are left out"
             )
         sides[side] = [u for u in members if text(u)]
         if missing := len(members) - len(sides[side]):
@@ -177,20 +182,22 @@ def _recognition(
         )
     dictionary = count_units(to_characters(text(u)) for u in train)
     labels: dict[str, Key] = {"ltr": text.characters, "wrd": text}
-    return Partition("asr", train, valid, test, labels=labels, dictionaries={"ltr": dictionary})
+    return Partition(
+        "asr", train, valid, test, labels=labels, dictionaries={"ltr": dictionary}, spelling=choices.spelling
+    )
 
 
 def _spelled(clips: Iterable[Utterance], language: str, problem: Note) -> list[Utterance]:
     """Return the clips whose sentence the normaliser can spell."""
     kept = []
     for clip in clips:
-        if is_spelled(clip.transcript or "", language):
-            kept.append(clip)
-        else:
+        if signs := unread(clip.transcript or "", language):
             problem(
-                f"{clip.id}: the sentence has digits, and {language!r} has no rules to spell them: "
-                f"{clip.transcript!r}; left out of asr"
+                f"{clip.id}: the rules of {language!r} cannot read {' '.join(signs)} in {clip.transcript!r}; left out "
+                "of asr"
             )
+        else:
+            kept.append(clip)
     return kept
 
 

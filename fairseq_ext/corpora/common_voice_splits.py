@@ -30,25 +30,21 @@ class Division:
     is_official: bool = False
 
     def side(self, utterance: Utterance) -> str:
-        """Return the side of an utterance's speaker.
+        """Return the side of an utterance's speaker: "train", "valid" or "test".
 
         Args:
             utterance: utterance that the division was made from.
-
-        Returns:
-            "train", "valid" or "test".
         """
         return self.sides[utterance.speaker or ""]
 
     def labelled_side(self, utterance: Utterance) -> str | None:
         """Return the side of a transcribed clip.
 
+        "train", "valid" or "test"; None for a clip that is not validated or, in the official division, in none of the
+        three lists.
+
         Args:
             utterance: utterance that the division was made from.
-
-        Returns:
-            "train", "valid" or "test"; None for a clip that is not validated or, in the official division, in none
-            of the three lists.
         """
         if self.is_official:
             return _OFFICIAL.get(utterance.split or "")
@@ -85,9 +81,6 @@ def drawn(
         seed: another seed gives another draw.
         valid_share: share of the validated clips to hold out for choices.
         test_share: share of the validated clips to hold out for the result.
-
-    Returns:
-        The division.
     """
     speakers = by_speaker(utterances)
     groups: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
@@ -144,12 +137,7 @@ def overlap(
     """Count shared speakers and sentences.
 
     Args:
-        first: one side.
-        second: another.
         text: the sentence of an utterance, normalised, so that spelling hides nothing.
-
-    Returns:
-        The counts.
     """
     speakers, sentences = {u.speaker for u in second}, {text(u) for u in second}
     return Overlap(
@@ -165,8 +153,6 @@ def without_overlap(
     """Remove the utterances that share a speaker or a sentence with the held-out side.
 
     Args:
-        utterances: utterances to train on.
-        held_out: utterances to score.
         text: as for `overlap`.
 
     Returns:
@@ -179,21 +165,16 @@ def without_overlap(
 def unlabelled(utterances: Iterable[Utterance], division: Division) -> list[Utterance]:
     """Return speech to pre-train on: everything but invalidated clips and held-out speakers.
 
+    The clips, in their order.
+
     Args:
         utterances: all utterances of `common_voice.read`.
-        division: side of each speaker.
-
-    Returns:
-        The clips, in their order.
     """
     return [u for u in utterances if u.split != "invalidated" and division.side(u) == TRAIN]
 
 
 def agreed_accents(utterances: Iterable[Utterance]) -> list[Utterance]:
     """Give all clips of a speaker the accent that some of them state: many clips state none.
-
-    Args:
-        utterances: all clips.
 
     Returns:
         The clips of the speakers who state one accent, with it; speakers who state none or several are left out.
@@ -205,9 +186,6 @@ def agreed_accents(utterances: Iterable[Utterance]) -> list[Utterance]:
 
 def agreed_genders(utterances: Iterable[Utterance]) -> list[Utterance]:
     """Give all clips of a speaker the gender that some of them state.
-
-    Args:
-        utterances: all clips.
 
     Returns:
         The clips of the speakers who state one gender, with it.

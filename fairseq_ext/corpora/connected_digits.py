@@ -29,6 +29,7 @@ from ..dictionary import write_dictionary
 from ..files import atomic_write, read_lines
 from ..manifest import Utterance, write_manifest
 from ..splits import assert_disjoint, by_speaker
+from ..text.spelling import Spelling, write_spelling
 from ..text.units import count_units, to_characters
 from . import fsdd
 
@@ -62,7 +63,6 @@ def plan(recordings: Iterable[Utterance], name: str, *, uses: int, seed: int) ->
     """Group recordings into utterances of 3 to 7, each of one speaker.
 
     Args:
-        recordings: recordings of one split.
         name: name of the split; ids begin with it.
         uses: how often each recording occurs, exactly; never twice in one utterance.
         seed: another seed gives other sequences.
@@ -103,7 +103,6 @@ def label_subset(utterances: Iterable[Utterance], minutes: float) -> list[Uttera
     """Take utterances of that duration, from the speakers in turn; more minutes contain fewer.
 
     Args:
-        utterances: utterances of the training split.
         minutes: at least so much.
 
     Returns:
@@ -139,13 +138,10 @@ def write(
     """Join the recordings of every split and write the manifests of every partition; resumable.
 
     Args:
-        out: folder of the results.
         recordings: the corpus, of `fsdd.read`.
-        root: folder of the recordings.
         join: writes one joined file, unless it is there already (`media.join.join_files`).
         uses: split -> how often each of its recordings occurs.
         seed: seed of the sequences and pauses.
-        label_minutes: sizes of the label subsets.
         on_progress: called with the number of utterances done and the number of all.
 
     Returns:
@@ -239,6 +235,7 @@ def _write_partition(
     train: Sequence[Utterance],
     spans: Mapping[str, Sequence[Span]],
 ) -> None:
+    write_spelling(folder, Spelling("en"))
     write_dictionary(folder / "dict.ltr.txt", count_units(map(_letters, train)))
     labels = {"wrd": lambda u: u.transcript or "", "ltr": lambda u: " ".join(_letters(u))}
     for split, utterances in members.items():

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from .published_text import Report, published_lines
+from ..text.published import Report, published_lines
 
 _ITEM = re.compile(r"""\s*(\w+)\s*:\s*('(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[^,'"{}]*?)\s*(?:,|$)""")
 
@@ -16,7 +16,6 @@ def flow_mappings(path: str | os.PathLike[str], report: Report) -> Iterator[dict
     """Stream the rows of a list of mappings; one may continue over several lines, as dumped ones do.
 
     Args:
-        path: the file.
         report: receives one line per row that is no mapping.
 
     Yields:

@@ -62,9 +62,6 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
     Args:
         root: the folder that holds `recordings/`, or that folder itself.
 
-    Returns:
-        The folder with the wav files.
-
     Raises:
         FileNotFoundError: when neither holds a recording.
     """
@@ -154,13 +151,10 @@ def _utterance(speaker: str, digit_: str, index: int, name: str, num_samples: in
 
 
 def digit(utterance: Utterance) -> str:
-    """Return the class of an utterance.
+    """Return the class of an utterance: "0" ... "9".
 
     Args:
         utterance: one of `read`.
-
-    Returns:
-        "0" ... "9".
     """
     return utterance.id[0]
 
@@ -191,12 +185,10 @@ def published_split(utterance: Utterance) -> str:
     """Return the side of the published speaker-independent split that an utterance is on.
 
     It holds for synthetic corpora too, since they use the same speakers' names and indices.
+    "train", "valid" or "test".
 
     Args:
         utterance: one of `read`.
-
-    Returns:
-        "train", "valid" or "test".
 
     Raises:
         ValueError: for a speaker who is not in the split.

@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 
 from ..files import atomic_write
 from ..manifest import Utterance
-from .published_text import Report, as_written, published_lines
+from ..text.published import Report, as_written, published_lines
 
 log = logging.getLogger(__name__)
 
@@ -66,16 +66,8 @@ class Label:
     speaker: str | None = None
 
 
-def check_split(kind: str, split: str) -> None:
-    """Refuse automatic labels for the splits that results are measured on.
-
-    Args:
-        kind: format of the list, one of `KINDS`.
-        split: split that the labels are for.
-
-    Raises:
-        ValueError: for automatic labels outside of train, and for an unknown format or split.
-    """
+def _check_split(kind: str, split: str) -> None:
+    """Refuse automatic labels for the splits that results are measured on."""
     if kind not in KINDS or split not in SPLITS:
         raise ValueError(
             f"label list: format {kind!r}, split {split!r}: choose one of {KINDS} and one of {SPLITS}"
@@ -89,9 +81,6 @@ def check_split(kind: str, split: str) -> None:
 
 def find_kind(path: str | os.PathLike[str]) -> str:
     """Recognise the format of a list by its first row.
-
-    Args:
-        path: the list.
 
     Returns:
         One of `KINDS`.
@@ -118,7 +107,6 @@ def read_list(
     """Read a list.
 
     Args:
-        path: the list.
         split: train, valid or test; automatic labels are for train.
         kind: format of the list, one of `KINDS`; None recognises it by the first row.
         language: ISO 639-1 code of the talks; needed for the ids of mtedx.
@@ -132,7 +120,7 @@ def read_list(
     """
     report = on_problem or log.warning
     kind = kind or find_kind(path)
-    check_split(kind, split)
+    _check_split(kind, split)
     if kind == "mtedx" and not language:
         raise ValueError(f"{path}: the language of the talks is not known; give its code (--language fr)")
     prefix = f"{language}/{split}/" if kind == "mtedx" else ""
@@ -177,12 +165,7 @@ def write_list(path: str | os.PathLike[str], labels: Iterable[Label], kind: str)
     """Write a list in its published format; what `read_list` took without complaint comes back byte by byte.
 
     Args:
-        path: the list to appear.
-        labels: its rows.
         kind: format of the list, one of `KINDS`.
-
-    Returns:
-        The number of rows.
 
     Raises:
         ValueError: for a label that the format cannot hold. No file is changed then.

@@ -87,9 +87,6 @@ class LabelledCorpus:
 
         Args:
             utterance: one of `utterances`.
-
-        Returns:
-            Its class.
         """
         return self.classes[utterance.id]
 
@@ -108,15 +105,11 @@ def collect(
 
     Args:
         root: folder that the paths are relative to.
-        recordings: the recordings.
         probe: reads the length and sample rate of a file, or raises ValueError or OSError.
         stream: name of the classes; accent, emotion, gender and language also go to that column of the sidecar.
         sample_rate_hz: sample rate to count samples at, Hz; None takes the rate of the files.
         needs_speaker: skip recordings without a speaker; otherwise every speaker becomes `UNKNOWN_SPEAKER`.
         on_problem: receives a line for each recording that is skipped; by default it is logged.
-
-    Returns:
-        The corpus.
 
     Raises:
         ValueError: no speaker is known although they are needed, the files have several rates and none was chosen,
@@ -144,7 +137,8 @@ def collect(
             utterance = _utterance(recording, infos[recording.path], rate_hz, needs_speaker)
             if utterance.id in utterances:
                 raise ValueError(
-                    f"{utterance.id} occurs twice; give each recording another name, or delete one"
+                    f"{utterance.id} occurs twice, as {classes[utterance.id]} and {symbols[recording.label]}; give "
+                    "each recording another name, or delete one"
                 )
         except ValueError as error:
             report(f"{recording.where}: {error}; skipped")

@@ -26,8 +26,8 @@ from itertools import islice, repeat
 from pathlib import Path
 
 from ..manifest import Utterance
+from ..text.published import Report, as_written, published_lines
 from .flow_yaml import flow_mappings
-from .published_text import Report, as_written, published_lines
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +54,6 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
 
     Args:
         root: the folder that holds `fr-fr/` and the like, or one of these.
-
-    Returns:
-        The folder that holds them.
 
     Raises:
         FileNotFoundError: when there is none.
@@ -87,7 +84,6 @@ def read(
     """Read the sentences of every talk (see `corpora/__init__.py` for the contract).
 
     Args:
-        root: as for `recordings_folder`.
         languages: ISO 639-1 codes; None for all that are there.
         splits: splits to read, some of train, valid, test.
         video: whether paths are of videos (a talk without one is skipped) or of the flac files; None for videos

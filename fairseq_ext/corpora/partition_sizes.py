@@ -8,7 +8,6 @@ def describe(partition: Partition, sample_rate_hz: int) -> list[str]:
     """Describe a partition in lines of text.
 
     Args:
-        partition: partition to describe.
         sample_rate_hz: sample rate that `num_samples` counts at, Hz.
 
     Returns:

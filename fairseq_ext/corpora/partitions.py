@@ -28,6 +28,7 @@ from ..splits import (
     random_folds,
     random_rank,
 )
+from ..text.spelling import Spelling, write_spelling
 
 SIDES = ("train", "valid", "test")
 
@@ -44,6 +45,7 @@ class Partition:
         shares_speakers: whether it is a leaky control, whose speakers may be on both sides.
         labels: label stream -> function that gives the utterance's line of it.
         dictionaries: label stream -> symbol -> count in the training utterances.
+        spelling: how the stream `wrd` is spelled; None = there is none.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Partition:
     shares_speakers: bool = False
     labels: Mapping[str, Key] = field(default_factory=dict)
     dictionaries: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    spelling: Spelling | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for a speaker on both sides, unless the partition is a leaky control."""
@@ -81,6 +84,8 @@ def write(
         root: folder of the recordings, first line of each tsv; side -> folder where they differ (cross-corpus).
         sample_rate_hz: sample rate that `num_samples` counts at, Hz; only needed when there are segments.
     """
+    if partition.spelling is not None:
+        write_spelling(folder, partition.spelling)
     for side, members in partition.sides.items():
         if members:
             recordings = root[side] if isinstance(root, Mapping) else root
@@ -95,7 +100,6 @@ def with_classes(partition: Partition, stream: str, label: Key, classes: Iterabl
     """Add a label stream of one class per utterance.
 
     Args:
-        partition: any partition.
         stream: name of the stream, the suffix of its files.
         label: gives the class of an utterance.
         classes: all classes, in the order of the dictionary. Folds whose results are pooled need the same ones, even
@@ -118,7 +122,6 @@ def divide(
     """Divide utterances by a function.
 
     Args:
-        utterances: the utterances.
         side: gives "train", "valid", "test", or None to leave the utterance out.
 
     Returns:
@@ -137,12 +140,7 @@ def published(
     """Follow the split that a corpus was published with.
 
     Args:
-        utterances: the corpus.
         side: gives the side of an utterance or None, such as `side_by_lists`.
-        name: name of the partition.
-
-    Returns:
-        The partition.
     """
     sides = divide(utterances, side)
     return Partition(name, sides["train"], sides["valid"], sides["test"])
@@ -252,7 +250,6 @@ def few_labels(
         base: partition to take training and test utterances from; there is no validation.
         counts: how many per class and speaker, a partition each.
         label: gives the class of an utterance.
-        seed: seed of the draw.
 
     Yields:
         A partition per count, named `family/COUNT`.
@@ -269,9 +266,7 @@ def few_labelled_minutes(
 
     Args:
         base: partition to take everything else from.
-        minutes: minutes of training speech.
         sample_rate_hz: sample rate that `num_samples` counts at, Hz.
-        seed: seed of the draw.
 
     Returns:
         The partition, named `BASE_10min` or `BASE_1h`; None where the base has no more speech than that.
@@ -301,9 +296,6 @@ def leaky_control(
 
     Args:
         family: name before the slash.
-        utterances: the corpus.
-        num_folds: number of folds.
-        seed: seed of the draw.
 
     Yields:
         A partition per fold, named `family/NUMBER` from 0, marked as sharing speakers.
@@ -318,7 +310,6 @@ def map_labels(
     """Translate the classes of a corpus into those of another.
 
     Args:
-        utterances: the corpus.
         label: gives the class of an utterance.
         table: its class -> common class; a class that is missing or mapped to "" is dropped.
 
@@ -347,12 +338,9 @@ def cross_corpus(
     """Train on one corpus and test on another.
 
     Args:
-        name: name of the partition.
         train: name of the corpus, its utterances, and their classes by id (`map_labels`); others are left out.
         test: the same of the corpus to test on.
-        stream: name of the label stream.
         valid_share: share of the training speakers that is held out for validation.
-        seed: seed of their draw.
 
     Returns:
         The partition. Speakers and ids carry the name of their corpus: two corpora may both have a speaker "01".

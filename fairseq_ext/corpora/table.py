@@ -26,7 +26,6 @@ def read(
     """List the recordings of a table.
 
     Args:
-        path: the table.
         columns: name in `COLUMNS` -> name in the header, where they differ. For speaker and group a pattern of the
             path may stand instead, see `folder_per_class.part_of_path`.
         on_problem: receives a line for each row that is skipped, with its line number.
@@ -80,10 +79,6 @@ class _Columns:
 
         Args:
             where: "file:line".
-            cells: its cells.
-
-        Returns:
-            The recording.
 
         Raises:
             ValueError: the row cannot be used.

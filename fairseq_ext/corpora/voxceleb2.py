@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..manifest import Utterance
-from .published_text import Report, published_lines
+from ..text.published import Report, published_lines
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +43,6 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
 
     Args:
         root: the folder that holds `dev/` or `test/`.
-
-    Returns:
-        The same folder.
 
     Raises:
         FileNotFoundError: when it holds neither tree of either.
@@ -68,7 +65,6 @@ def read(
     """Read one of the two trees (see `corpora/__init__.py` for the contract, but for `num_samples`).
 
     Args:
-        root: as for `recordings_folder`.
         tree: "mp4" or "aac".
         measure: gives the length of a file in samples, or raises ValueError. Without it `num_samples` is 0, which no
             manifest takes: a million headers would be opened for what cropping measures anyway.
@@ -79,7 +75,6 @@ def read(
         test, the language is not known.
 
     Raises:
-        FileNotFoundError: as for `recordings_folder`.
         ValueError: for an unknown tree.
     """
     report = on_problem or log.warning
@@ -101,10 +96,6 @@ def clips(
     root: str | os.PathLike[str], *, on_problem: Report | None = None
 ) -> Iterator[tuple[Utterance, str | None]]:
     """Read the videos, each with its sound; opens no media file.
-
-    Args:
-        root: as for `recordings_folder`.
-        on_problem: as for `read`.
 
     Yields:
         An utterance of `read` and the path of its m4a file relative to the root; None where there is none, since

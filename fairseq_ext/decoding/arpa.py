@@ -1,18 +1,22 @@
-"""ARPA files of n-gram models, as KenLM, SRILM and others write and read them; plain or gzip.
+"""ARPA files of n-gram models, as KenLM, SRILM and others write and read them; plain, or by gzip, bzip2 or xz.
 
 After `\\data\\` come the counts, then one section per order with the lines `log10 p`, n-gram, and, below the highest
 order, log10 of the back-off weight where it is not 0. Fields are separated by tabs or spaces.
 """
 
+import bz2
 import gzip
+import lzma
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from ..file_errors import reading
 from ..files import atomic_write
 from .ngram import UNKNOWN, Floats, NgramModel
 from .trie import NO_NODE, Ints, Trie
@@ -20,6 +24,21 @@ from .trie import NO_NODE, Ints, Trie
 _LN_10 = math.log(10)
 # log10 p of unknown words where the model has no <unk>, as in KenLM.
 MISSING_UNKNOWN_LOG10 = -100.0
+_HEAD = 64  # bytes that tell the formats apart
+_COMPRESSED: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open,
+}  # fmt: skip
+_GIVE_ARPA = "only ARPA text can be read; give the ARPA file it was made from"
+_OTHER_FORMATS = {
+    b"mmap lm http://kheafield.com/code": f"a binary language model of KenLM (build_binary); {_GIVE_ARPA}",
+    b"SRILM_BINARY_NGRAM": "a binary language model of SRILM; write it as text (ngram -lm FILE -write-lm FILE.arpa)",
+    b"blmt": f"a binary language model of IRSTLM (compile-lm); {_GIVE_ARPA}",
+    b"Qblmt": f"a binary language model of IRSTLM (compile-lm); {_GIVE_ARPA}",
+    b"PK\x03\x04": "a zip archive; unpack it and give the ARPA file in it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it (zstd -d) or compress it by gzip, bzip2 or xz",
+    b"\xff\xfe": "not UTF-8 text but UTF-16; convert it (iconv -f UTF-16 -t UTF-8)",
+    b"\xfe\xff": "not UTF-8 text but UTF-16; convert it (iconv -f UTF-16 -t UTF-8)",
+}
 _COUNT = re.compile(r"ngram\s+(\d+)\s*=\s*(\d+)", re.ASCII)
 
 
@@ -39,12 +58,7 @@ class _Section:
 
 
 def write_arpa(path: str | os.PathLike[str], model: NgramModel) -> None:
-    """Write a model, with 7 decimals.
-
-    Args:
-        path: file to write.
-        model: the model.
-    """
+    """Write a model, with 7 decimals."""
     levels = range(1, model.order + 1)
     with atomic_write(path) as file:
         file.write("\\data\\\n")
@@ -77,16 +91,10 @@ def _lines_of(model: NgramModel, level: int, texts: list[str]) -> Iterator[str]:
 
 
 def read_arpa(path: str | os.PathLike[str]) -> NgramModel:
-    """Read a model of any order.
-
-    Args:
-        path: plain or gzip file; gzip is recognised by its content.
-
-    Returns:
-        The model; where it has no `<unk>`, unknown words get `MISSING_UNKNOWN_LOG10`.
+    """Read a model of any order; where it has no `<unk>`, unknown words get `MISSING_UNKNOWN_LOG10`.
 
     Raises:
-        ValueError: the file is not in ARPA format; the message names file and line.
+        ValueError: the file is not in ARPA format, cut off or damaged; the message names file and line.
     """
     lines = _numbered_lines(path)
     counts, header = _read_counts(lines, path)
@@ -109,13 +117,13 @@ def read_arpa(path: str | os.PathLike[str]) -> NgramModel:
 
 def _numbered_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not blank, and an empty one at the end."""
-    with open(path, "rb") as raw:
-        is_gzip = raw.read(2) == b"\x1f\x8b"
     number = 0
-    with gzip.open(path, "rb") if is_gzip else open(path, "rb") as file:
+    with reading(path, "an ARPA file"), _open(path) as file:
         for number, line in enumerate(file, 1):
+            if b"\0" in line:
+                raise ValueError(f"{path}:{number}: a binary file; only ARPA text can be read, give that")
             try:
-                text = line.decode("utf-8").strip(" \t\r\n")
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip(" \t\r\n")
             except UnicodeDecodeError as error:
                 raise ValueError(
                     f"{path}:{number}: not UTF-8 text ({error}); convert the file with iconv"
@@ -123,6 +131,17 @@ def _numbered_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
             if text:
                 yield number, text
     yield number + 1, ""
+
+
+def _open(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file by what it begins with, whatever its name."""
+    with open(path, "rb") as raw:
+        head = raw.read(_HEAD)
+    for start, what in _OTHER_FORMATS.items():
+        if head.startswith(start):
+            raise ValueError(f"{path}:1: {what}")
+    opened = next((opened for start, opened in _COMPRESSED.items() if head.startswith(start)), open)
+    return cast(BinaryIO, opened(path, "rb"))
 
 
 def _expect(line: tuple[int, str], header: str, path: str | os.PathLike[str]) -> None:
@@ -171,8 +190,8 @@ def _read_section(
             if order == 1:
                 _add_word(cells[1], len(section.log10_prob), ids)
             section.ids += [ids[word] for word in cells[1 : order + 1]]
-            section.log10_prob.append(float(cells[0]))
-            section.log10_backoff.append(float(cells[order + 1]) if len(cells) == order + 2 else 0.0)
+            section.log10_prob.append(_log10(cells[0]))
+            section.log10_backoff.append(_log10(cells[order + 1]) if len(cells) == order + 2 else 0.0)
             if not order + 1 <= len(cells) <= order + 2 - is_highest:
                 raise ValueError(f"{len(cells)} fields")
         except (ValueError, KeyError, IndexError) as error:
@@ -181,6 +200,13 @@ def _read_section(
                 f"order expected, found {text[:80]!r} ({error}); get the file again"
             ) from error
     raise AssertionError("the lines end with an empty one")
+
+
+def _log10(text: str) -> float:
+    value = float(text)
+    if math.isnan(value) or value == math.inf:
+        raise ValueError(f"{text} is no logarithm of a probability")
+    return value
 
 
 def _add_word(word: str, number: int, ids: dict[str, int]) -> None:

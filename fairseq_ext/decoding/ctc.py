@@ -69,10 +69,6 @@ class BeamConfig:
 def text_of(tokens: Sequence[int], symbols: Sequence[str]) -> str:
     """Convert symbols to text.
 
-    Args:
-        tokens: symbol indices.
-        symbols: V symbols.
-
     Returns:
         The text: letters joined, `|` or `▁` as spaces.
     """
@@ -83,11 +79,10 @@ def text_of(tokens: Sequence[int], symbols: Sequence[str]) -> str:
 def best_path(log_probs: Tensor) -> Tensor:
     """Return the likeliest symbol of every frame, never a special symbol other than the blank.
 
+    Symbol indices, (B, T) int64.
+
     Args:
         log_probs: ln p, (B, T, V).
-
-    Returns:
-        Symbol indices, (B, T) int64.
     """
     best, symbol = log_probs[..., NUM_SPECIAL:].max(-1)
     return torch.where(log_probs[..., BLANK] >= best, BLANK, symbol + NUM_SPECIAL)
@@ -101,9 +96,6 @@ def greedy(log_probs: Tensor, lengths: Tensor, symbols: Sequence[str]) -> list[H
         log_probs: ln p, (B, T, V), on any device.
         lengths: number of valid frames, (B,).
         symbols: V symbols in fairseq's order.
-
-    Returns:
-        One hypothesis per utterance.
 
     Raises:
         ValueError: other shapes, or values that cannot be ln p.
@@ -145,9 +137,6 @@ class BeamSearch:
 
         Args:
             changes: fields of `BeamConfig` to change.
-
-        Returns:
-            The new search.
         """
         other = BeamSearch(self.symbols, replace(self.config, **changes))  # type: ignore[arg-type]
         other.lexicon = self.lexicon

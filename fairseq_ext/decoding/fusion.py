@@ -48,9 +48,6 @@ class Lexicon:
         Args:
             nodes: any shape; `NO_NODE` stays.
             tokens: symbols, the same shape.
-
-        Returns:
-            Where they lead.
         """
         for letter in np.moveaxis(self.letters[tokens], -1, 0):
             nodes = np.where(letter == NO_LETTER, nodes, self.trie.step(nodes, letter))

@@ -46,7 +46,6 @@ def read_lm_weights(checkpoint: Path, lm: Path) -> LmWeights | None:
     """Read the tuned weights for a language model.
 
     Args:
-        checkpoint: checkpoint of the recogniser.
         lm: ARPA file; weights for a file of another name are not used.
 
     Returns:

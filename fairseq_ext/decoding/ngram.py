@@ -92,13 +92,10 @@ class NgramModel:
         return int(self._state[self.trie.find(np.array([[sentence_start]]))[0]])
 
     def word_id(self, word: str) -> int:
-        """Return the id of a word.
+        """Return the id of a word, or of `<unk>` for an unknown one.
 
         Args:
             word: word, normalised like the training text.
-
-        Returns:
-            Id of the word, or of `<unk>` for an unknown one.
         """
         return self.ids.get(word, self.unknown)
 
@@ -138,7 +135,6 @@ class NgramModel:
         """Score a sentence.
 
         Args:
-            words: words of the sentence.
             end: whether the end of the sentence is scored, too.
 
         Returns:
@@ -153,9 +149,6 @@ class NgramModel:
 
         Args:
             texts: sentences, words separated by spaces.
-
-        Returns:
-            The counts and sums.
         """
         num_sentences = num_tokens = num_oov = 0
         total = known = 0.0

@@ -78,12 +78,8 @@ def tune(
 
     Args:
         search: beam search with a language model; its weights are not used.
-        batches: log-probabilities of the development set.
         references: normalised reference texts, in the order of the batches.
         grid: weights to try; None = the defaults of `Grid`.
-
-    Returns:
-        All trials.
 
     Raises:
         ValueError: the search has no language model, the grid is empty, there is no reference word, or the number

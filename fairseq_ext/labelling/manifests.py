@@ -16,13 +16,15 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from ..dictionary import write_dictionary
 from ..files import atomic_write
 from ..manifest import Utterance, write_manifest
+from ..text.spelling import NAME as SPELLING
+from ..text.spelling import write_spelling
 from ..text.units import count_units, to_characters
 from .filters import REASONS
 from .merge import HUMAN, SPLITS, Merged, MergeSettings, TranscribedClip, check
@@ -80,7 +82,7 @@ def _order(path: Path) -> tuple[bool, bool, bool]:
 
 def _remove_earlier(folder: Path) -> None:
     suffixes = ("tsv", "meta.tsv", *_LABELS)
-    names = [_DICTIONARY, *(f"{split}.{suffix}" for split in SPLITS for suffix in suffixes)]
+    names = [_DICTIONARY, SPELLING, *(f"{split}.{suffix}" for split in SPLITS for suffix in suffixes)]
     for mark in list(folder.glob(f"*/{_MARK}")):
         for path in sorted((mark.with_name(name) for name in names), key=_order, reverse=True):
             path.unlink(missing_ok=True)
@@ -119,6 +121,7 @@ def _write(
     merged: Merged, folder: Path, clips: str | os.PathLike[str], languages: Sequence[str]
 ) -> dict[str, int]:
     sizes: dict[str, int] = {}
+    write_spelling(folder, replace(merged.spelling, language=languages[0] if len(languages) == 1 else ""))
     for split in SPLITS:
         if chosen := merged.select(split, languages):
             sizes[split] = write_split(folder, split, chosen, clips)

@@ -13,6 +13,7 @@ from ..manifest import Utterance
 from ..media.mouth.table import ClipRow
 from ..splits import assert_disjoint
 from ..text.normalize import normalize
+from ..text.spelling import Spelling
 from .filters import FilterSettings, judge
 from .table import ClipLabel
 from .videos import video_of
@@ -61,10 +62,12 @@ class Merged:
     Attributes:
         clips: clips with a text, in the order of the clips that were merged.
         rejected: (language or "", reason) -> number of clips.
+        spelling: how the texts are spelled, each by the rules of its own language.
     """
 
     clips: list[TranscribedClip] = field(default_factory=list)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
+    spelling: Spelling = field(default_factory=lambda: Spelling(""))
 
     def select(self, split: str, languages: Iterable[str]) -> list[TranscribedClip]:
         """Return the clips of a split in some languages.
@@ -102,7 +105,7 @@ def merge(
         ValueError: for an automatic label outside of train, or a speaker or video in two splits.
     """
     votes, by_id = vote(labels), {label.id: label for label in labels}
-    merged = Merged()
+    merged = Merged(spelling=Spelling("", settings.case, apostrophes=settings.keep_apostrophes))
     for clip in clips:
         known = published.get(clip.id)
         if known is not None and known.transcript:

@@ -6,6 +6,7 @@ import math
 import torch
 from torch import Tensor
 
+_MOST_LAYERS = 1000  # the largest published extractors have 7
 ConvLayers = list[tuple[int, int, int]]  # channels, kernel, stride
 
 
@@ -20,7 +21,7 @@ def parse_conv_layers(text: str) -> ConvLayers:
         found = [(int(channels), int(kernel), int(stride)) for channels, kernel, stride in layers]
         assert found
         assert min(min(layer) for layer in found) > 0
-    except (SyntaxError, ValueError, TypeError, AssertionError) as error:
+    except (SyntaxError, ValueError, TypeError, AssertionError, RecursionError, MemoryError) as error:
         raise ValueError(
             f"conv_feature_layers: {text!r} is not a list of (channels, kernel, stride); write it like "
             "[(512, 10, 5)] + [(512, 3, 2)] * 4"
@@ -33,7 +34,10 @@ def _evaluate(node: ast.expr) -> ConvLayers:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _evaluate(node.left) + _evaluate(node.right)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return list(_evaluate(node.left) * int(ast.literal_eval(node.right)))
+        layers, times = _evaluate(node.left), int(ast.literal_eval(node.right))
+        if len(layers) * times > _MOST_LAYERS:  # before the list is made
+            raise ValueError(f"more than {_MOST_LAYERS} layers")
+        return layers * times
     return list(ast.literal_eval(node))
 
 

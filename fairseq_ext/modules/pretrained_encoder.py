@@ -12,9 +12,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
 from .checkpoint_file import checkpoint_weights, describe, read_checkpoint
+from .conv_layers import parse_conv_layers
 from .speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 logger = logging.getLogger(__name__)
@@ -29,6 +32,8 @@ SHAPE_KEYS = tuple(field.name for field in fields(SpeechEncoderConfig) if field.
 FIRST_TENSOR = "feature_extractor.conv_layers.0.0.weight"
 # Only masks need it: an encoder without it is whole all the same.
 OPTIONAL_TENSORS = {"mask_emb"}
+# Parameters of the network for each value in the file.
+_MOST_TIMES = 4
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,11 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
             "checkpoint of fairseq or convert one with fairseq-ext convert checkpoint"
         )
     head_prefix = prefix.removesuffix("w2v_model.") + "proj."
+    shape = {key: model[key] for key in SHAPE_KEYS if key in model}
+    check_size(shape, weights, path)
     return EncoderCheckpoint(
         path=Path(path),
-        shape={key: model[key] for key in SHAPE_KEYS if key in model},
+        shape=shape,
         normalize=bool(model.get("normalize", task.get("normalize", False))),
         sample_rate_hz=task.get("sample_rate_hz", task.get("sample_rate")),
         weights={
@@ -96,6 +103,37 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         cfg=cfg,
         content=describe(state),
     )
+
+
+def check_size(shape: Mapping[str, Any], weights: Mapping[str, Tensor], where: str | Path) -> None:
+    """Check that the network of a configuration is about as large as the weights, before it is allocated.
+
+    Args:
+        shape: keys of `SpeechEncoderConfig`.
+        weights: name -> tensor, of the whole file.
+        where: file or folder that the message names.
+
+    Raises:
+        ValueError: it is not, or a value has another type.
+    """
+    try:
+        config = OmegaConf.merge(OmegaConf.structured(SpeechEncoderConfig), shape)
+        num_layers, dim, inner = config.encoder_layers, config.encoder_embed_dim, config.encoder_ffn_embed_dim
+        if min(num_layers, dim, inner, config.conv_pos, config.conv_pos_groups) < 1:
+            raise ValueError(f"layers and widths are {num_layers}, {dim}, {inner}")
+        convolutions = parse_conv_layers(config.conv_feature_layers)
+        channels = [1, *(size for size, _, _ in convolutions)]
+        size = num_layers * dim * (4 * dim + 2 * inner)  # attention and feed-forward layers
+        size += dim * dim * config.conv_pos // config.conv_pos_groups
+        size += sum(c * n * k for c, (n, k, _) in zip(channels, convolutions, strict=False))
+        found = sum(value.numel() for value in weights.values())
+        if size > _MOST_TIMES * found:
+            raise ValueError(f"it would have {size} parameters, the file has {found}")
+    except (ValueError, OmegaConfBaseException) as error:
+        raise ValueError(
+            f"{where}: the network of the configuration cannot be that of the weights "
+            f"({str(error).splitlines()[0][:200]}); the file is damaged: give another"
+        ) from error
 
 
 def _mapping(cfg: Any) -> Mapping[str, Any]:

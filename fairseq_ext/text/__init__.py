@@ -4,9 +4,12 @@ normalize.py  the normaliser: case, apostrophes, hyphens, numbers in words, no p
   languages.py  its rules per language, as tables
   numbers.py    numbers in digits to words
   plain.py      languages without rules
-units.py      characters and SentencePiece units, and back; units missing from a dictionary
+  silence.py    what may be dropped: all else makes a sentence unsound
+spelling.py   how a manifest's texts are spelled, kept beside it: nothing is normalised twice
+published.py  text files and tables of many hands
+units.py      characters and SentencePiece units, and back
 sentences.py  text for language models, without the sentences that are scored
 scoring.py    word and character error rates; bootstrap intervals
 
-Standard library and numpy only; SentencePiece and num2words are imported where they are used.
+Standard library, numpy and editdistance only; SentencePiece and num2words are imported where they are used.
 """

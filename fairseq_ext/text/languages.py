@@ -94,7 +94,7 @@ LANGUAGES: dict[str, Language] = {
         minus="menys",
         units={
             "%": ("u per cent", "per cent"), "€": ("un euro", "euros"),
-            "$": ("un dòlar", "dòlars"), "°": ("un grau", "graus"),
+            "$": ("un dòlar", "dòlars"), "¥": ("un ien", "iens"), "°": ("un grau", "graus"),
         },
         signs={"+": "més", "&": "i", "@": "arrova"},
         ordinals={
@@ -124,7 +124,7 @@ LANGUAGES: dict[str, Language] = {
         minus="menos",
         units={
             "%": ("uno por ciento", "por ciento"), "€": ("un euro", "euros"),
-            "$": ("un dólar", "dólares"), "°": ("un grado", "grados"),
+            "$": ("un dólar", "dólares"), "¥": ("un yen", "yenes"), "°": ("un grado", "grados"),
         },
         signs={"+": "más", "&": "y", "@": "arroba"},
         ordinals={"º": "m", "ª": "f", "er": "short", "ro": "m", "ra": "f", "do": "m", "da": "f"},
@@ -147,7 +147,7 @@ LANGUAGES: dict[str, Language] = {
         minus="minus",
         units={
             "%": ("one percent", "percent"), "€": ("one euro", "euros"), "$": ("one dollar", "dollars"),
-            "£": ("one pound", "pounds"), "°": ("one degree", "degrees"),
+            "£": ("one pound", "pounds"), "¥": ("one yen", "yen"), "°": ("one degree", "degrees"),
         },
         signs={"+": "plus", "&": "and", "@": "at"},
         ordinals={"st": "m", "nd": "m", "rd": "m", "th": "m"},
@@ -164,7 +164,7 @@ LANGUAGES: dict[str, Language] = {
         minus="moins",
         units={
             "%": ("un pour cent", "pour cent"), "€": ("un euro", "euros"),
-            "$": ("un dollar", "dollars"), "°": ("un degré", "degrés"),
+            "$": ("un dollar", "dollars"), "¥": ("un yen", "yens"), "°": ("un degré", "degrés"),
         },
         signs={"+": "plus", "&": "et", "@": "arobase"},
         ordinals={
@@ -190,7 +190,8 @@ LANGUAGES: dict[str, Language] = {
         minus="meno",
         units={
             "%": ("uno per cento", "per cento"), "€": ("un euro", "euro"),
-            "$": ("un dollaro", "dollari"), "°": ("un grado", "gradi"),
+            "$": ("un dollaro", "dollari"), "£": ("una sterlina", "sterline"),
+            "¥": ("uno yen", "yen"), "°": ("un grado", "gradi"),
         },
         signs={"+": "più", "&": "e", "@": "chiocciola"},
         ordinals={"º": "m", "ª": "f"},
@@ -210,7 +211,7 @@ LANGUAGES: dict[str, Language] = {
         minus="menos",
         units={
             "%": ("um por cento", "por cento"), "€": ("um euro", "euros"),
-            "$": ("um dólar", "dólares"), "°": ("um grau", "graus"),
+            "$": ("um dólar", "dólares"), "¥": ("um iene", "ienes"), "°": ("um grau", "graus"),
         },
         signs={"+": "mais", "&": "e", "@": "arroba"},
         ordinals={"º": "m", "ª": "f"},
@@ -227,22 +228,16 @@ _CODE = re.compile(r"[a-z]{2,8}([-_][a-z0-9]+)*", re.IGNORECASE)
 
 
 def has_rules(code: str) -> bool:
-    """Return whether a language is in `LANGUAGES`.
+    """Return whether a language is in `LANGUAGES`, and numbers and signs can be spelled.
 
     Args:
         code: language code, see `language`.
-
-    Returns:
-        True if numbers and signs of the language can be spelled.
     """
     return _base(code) in LANGUAGES
 
 
 def check_code(code: str) -> None:
     """Check that a text is a language code, with rules or without.
-
-    Args:
-        code: text to check.
 
     Raises:
         ValueError: the text is no language code.
@@ -261,9 +256,6 @@ def language(code: str) -> Language:
 
     Args:
         code: "ca", or with a region, "pt-BR" or "pt_BR", which is ignored.
-
-    Returns:
-        The rules.
 
     Raises:
         ValueError: the language has no rules.

@@ -22,8 +22,12 @@ from functools import cache
 
 from .languages import COMMON_FOLDS, MIDDLE_DOT, SHAPES, Language, check_code, has_rules, language
 from .numbers import NumberReader
-from .plain import PlainNormalizer, has_digits
+from .plain import PlainNormalizer
+from .silence import dropped_signs
 
+# Version of the rules, kept beside every manifest (`spelling`); raise it when a text may be spelled otherwise.
+# 2: a minus in every shape, no thousands of millions, "£" and "¥"; 1: the manifests without a record
+RULES = 2
 _DOTS = "·•‧∙⋅・"
 _VOWELS = "aeiouàèéíïòóúü"
 _GEMINATE = re.compile(
@@ -36,7 +40,6 @@ def normalize(text: str, language_code: str, *, case: str = "lower") -> str:
     """Normalise a transcript.
 
     Args:
-        text: transcript.
         language_code: "ca", or with a region, "pt-BR", which is ignored. For languages that are not in
             `languages.LANGUAGES` see `plain`.
         case: "lower" or "upper".
@@ -55,16 +58,8 @@ def normalize(text: str, language_code: str, *, case: str = "lower") -> str:
 
 
 def is_spelled(text: str, language_code: str) -> bool:
-    """Return whether `normalize` keeps all that was spoken: it drops digits of a language without rules.
-
-    Args:
-        text: transcript.
-        language_code: see `normalize`.
-
-    Returns:
-        False for a text that loses its numbers when normalised.
-    """
-    return has_rules(language_code) or not has_digits(text)
+    """Return whether `normalize` reads all that is spoken, see `unread`."""
+    return not unread(text, language_code)
 
 
 def check_choice(language_code: str, case: str) -> None:
@@ -82,14 +77,11 @@ def check_choice(language_code: str, case: str) -> None:
 
 
 def alphabet(language_code: str, *, case: str = "lower") -> frozenset[str]:
-    """Return the characters that `normalize` may return.
+    """Return the characters that `normalize` may return: letters, joiners and space.
 
     Args:
         language_code: see `normalize`.
         case: see `normalize`.
-
-    Returns:
-        Letters, joiners and space.
 
     Raises:
         ValueError: the language has no rules, hence no list of letters, or the case is unknown.
@@ -100,28 +92,22 @@ def alphabet(language_code: str, *, case: str = "lower") -> frozenset[str]:
     return frozenset(letters + rules.joiners + " ")
 
 
-def dropped(texts: Iterable[str], language_code: str) -> Counter[str]:
-    """Count the characters that `normalize` drops: letters of other scripts, unknown signs, lone diacritics.
+def unread(text: str, language_code: str) -> Counter[str]:
+    """Count what `normalize` drops although it may be spoken, or reads in one of several ways.
 
-    Punctuation is not counted.
-
-    Args:
-        texts: transcripts.
-        language_code: see `normalize`.
-
-    Returns:
-        Character -> count.
+    Silent are spaces, invisible characters and punctuation (`silence.is_silent`). All else that is dropped counts:
+    signs and letters without a spelling, lone diacritics, fractions and exponents, digits of a language without rules;
+    and so do telephone numbers.
 
     Raises:
         ValueError: not a language code.
     """
-    normalizer = _normalizer(language_code)
-    return Counter(
-        character
-        for text in texts
-        for character in normalizer.prepare(text)
-        if not normalizer.table[ord(character)].strip() and unicodedata.category(character)[0] in "LMNS"
-    )
+    return _normalizer(language_code).unread(text)
+
+
+def dropped(texts: Iterable[str], language_code: str) -> Counter[str]:
+    """Sum `unread` over texts."""
+    return sum((unread(text, language_code) for text in texts), Counter())
 
 
 def _check_case(case: str) -> None:
@@ -141,7 +127,7 @@ class _Normalizer:
     """The compiled rules of one language."""
 
     def __init__(self, rules: Language) -> None:
-        self.table = _Spelling(rules)
+        self._table = _Spelling(rules)
         self._numbers = NumberReader(rules)
         self._has_geminate = MIDDLE_DOT in rules.joiners
         letters = f"[{rules.letters}]"
@@ -152,19 +138,26 @@ class _Normalizer:
             re.compile(rf"{clipped}(?<!{letters})[{joiners}]|[{joiners}](?!{letters})") if joiners else None
         )
 
-    def prepare(self, text: str) -> str:
-        """Apply steps 1 to 3, and lower the case."""
+    def _shape(self, text: str) -> str:
+        """Apply steps 1 and 2."""
         text = unicodedata.normalize("NFC", text).translate(SHAPES)
         if self._has_geminate:
             text = _GEMINATE.sub(f"l{MIDDLE_DOT}l", text)
-        if not text.isascii():
-            text = "".join(map(_ascii_digit, text))
+        return text if text.isascii() else "".join(map(_ascii_digit, text))
+
+    def _read(self, text: str) -> str:
+        """Apply step 3 to a shaped text, and lower the case."""
         # Lower case may add combining marks: İ.
         return unicodedata.normalize("NFC", self._numbers.read(text).lower())
 
+    def unread(self, text: str) -> Counter[str]:
+        """Count what is dropped although it may be spoken."""
+        shaped = self._shape(text)
+        return dropped_signs(self._read(shaped), self._table) + Counter(self._numbers.unclear(shaped))
+
     def apply(self, text: str) -> str:
         """Apply all steps, in lower case."""
-        text = self.prepare(text).translate(self.table)
+        text = self._read(self._shape(text)).translate(self._table)
         if self._stray is not None:
             text = self._stray.sub(lambda match: match[0] if match[1] else " ", text)
         if self._has_geminate:
@@ -208,15 +201,12 @@ class _Spelling(dict[int, str]):
         return spelling
 
     def _spell(self, character: str) -> str:
+        category = unicodedata.category(character)
+        if category[0] == "S":  # "℃" is not read "c"
+            return " "
         decomposed = unicodedata.normalize("NFKD", character).lower()
         letters = "".join(self._letter(part) for part in decomposed)
-        if letters:
-            return letters
-        return (
-            ""
-            if unicodedata.category(character)[0] in "LM" or unicodedata.category(character) == "Cf"
-            else " "
-        )
+        return letters or ("" if category[0] in "LM" or category == "Cf" else " ")
 
     def _letter(self, part: str) -> str:
         if part in self._letters:

@@ -1,7 +1,7 @@
 """Numbers in digits to words: cardinals, thousands, decimals, ordinals, clock times, signs, centuries.
 
 The words come from the package num2words, the rules around it from `languages`. There is no grammar ("2 dones" becomes
-"dos dones"); telephone numbers and dates are read number by number.
+"dos dones"); dates are read number by number. How telephone numbers are read nobody can tell, see `unclear`.
 """
 
 import re
@@ -10,12 +10,20 @@ from functools import partial
 
 from .languages import Language
 
-# Longer numbers are read digit by digit, like those that begin with 0.
-_MAX_DIGITS = 12
+# Longer numbers are read digit by digit, like those that begin with 0; without separators few people write as many.
+_MAX_DIGITS, _MAX_UNGROUPED = 12, 6
 _NO_LETTER = r"(?![^\W\d_])"
 _HOUR, _MINUTE = r"(?P<hour>[01]?\d|2[0-4])", r"(?P<minute>[0-5]\d)"
-# Characters before a minus sign, so that the hyphens of "covid-19" and "1939-1945" are none.
-_BEFORE_MINUS = "\\s([«\"'"
+# Before a minus sign stands nothing else than this, so that the hyphens of "covid-19" and "1939-1945" are none.
+_MINUS = r"(?P<minus>(?<![^\s([{«‹“„\"'¿¡:;=/—])(?:[-–]|−\s?))?"
+# Digits in groups that spaces, points, hyphens or parentheses separate. From 7 digits on it may be a telephone number.
+_GROUPS, _TELEPHONE_DIGITS = re.compile(r"\+?\(?\d+(?:(?:[\s.-]|\)\s?|\s?\()\d+)*"), 7
+# Nobody groups the digits of a telephone number by points and threes; with spaces, from 9 digits on, many do.
+_TELEPHONE_THOUSANDS = 9
+_DATE, _YEARS = re.compile(r"\d\d?\.\d\d?\.\d{4}"), re.compile(r"\d{4}-\d{4}")
+_POINTED = re.compile(r"\d{1,6}\.\d+")
+# A dash after a number and before another, with a space on one side: a range, or the second number's minus.
+_RANGE_OR_MINUS = re.compile(r"\d\s+[-–]\d|\d−\d")
 _ROMAN = {"x": 10, "ix": 9, "v": 5, "iv": 4, "i": 1}
 
 Match = re.Match[str]
@@ -32,6 +40,11 @@ class NumberReader:
 
     def __init__(self, rules: Language) -> None:
         self._rules = rules
+        self._thousands = re.compile(
+            rf"\d{{1,3}}(?P<group>[{re.escape(rules.thousands)}])\d{{3}}(?:(?P=group)\d{{3}})*"
+        )
+        # "10 000" where no space groups digits
+        self._no_thousands = re.compile(r"(?!)" if " " in rules.thousands else r"\d 0\d\d(?!\d)")
         # Clock times first, while their digits are still there.
         self._steps = self._clock_steps() + self._number_steps()
         words, between = "|".join(rules.centuries), "|".join(rules.century_and)
@@ -52,6 +65,24 @@ class NumberReader:
             text = pattern.sub(partial(_set_off, reader), text)
         return text
 
+    def unclear(self, text: str) -> list[str]:
+        """Find numbers that can be read in several ways: telephone numbers, and a dash that may be a minus.
+
+        Args:
+            text: as for `read`.
+        """
+        if not any("0" <= character <= "9" for character in text):
+            return []
+        found = [match[0] for match in _GROUPS.finditer(text) if self._may_be_telephone(match[0])]
+        return found + _RANGE_OR_MINUS.findall(text) + self._no_thousands.findall(text)
+
+    def _may_be_telephone(self, text: str) -> bool:
+        num_digits = sum(character.isdigit() for character in text)
+        if num_digits < _TELEPHONE_DIGITS or any(p.fullmatch(text) for p in (_DATE, _YEARS, _POINTED)):
+            return False
+        grouped = self._thousands.fullmatch(text)
+        return grouped is None or (grouped["group"].isspace() and num_digits >= _TELEPHONE_THOUSANDS)
+
     def read_centuries(self, text: str) -> str:
         """Replace the Roman numerals after the word for a century: "segle xx" becomes "segle vint".
 
@@ -59,9 +90,6 @@ class NumberReader:
 
         Args:
             text: words in lower case with single spaces.
-
-        Returns:
-            The text.
         """
         return self._centuries.sub(self._century, text) if self._centuries else text
 
@@ -70,9 +98,6 @@ class NumberReader:
 
         Args:
             number: number, not negative.
-
-        Returns:
-            The words.
         """
         from num2words import num2words
 
@@ -87,9 +112,6 @@ class NumberReader:
         Args:
             number: number, 1 or more.
             form: "m", "f", "mp", "fp", or another of `Language.ordinals`.
-
-        Returns:
-            The words.
         """
         from num2words import num2words
 
@@ -111,25 +133,26 @@ class NumberReader:
 
     def _number_steps(self) -> list[Step]:
         rules = self._rules
-        group, decimal = f"[{re.escape(rules.thousands)}]", re.escape(rules.decimal)
-        number = rf"(?P<number>(?:\d{{1,3}}(?P<group>{group})\d{{3}}(?:(?P=group)\d{{3}})*(?!\d)|\d+)(?:{decimal}\d+)?)"
-        minus = rf"(?P<minus>(?:^|(?<=[{_BEFORE_MINUS}]))[-−])?"
+        decimal = re.escape(rules.decimal)
+        number = rf"(?P<number>(?:{self._thousands.pattern}(?!\d)|\d+)(?:{decimal}\d+)?)"
         units = "".join(rules.units)
-        money = "".join(sign for sign in "€$£" if sign in rules.units)
+        money = "".join(sign for sign in "€$£¥" if sign in rules.units)
         marks = "|".join(sorted(rules.ordinals, key=len, reverse=True))
         # In this order: the more special forms before plain numbers, which match the digits of all of them.
         steps: list[Step] = [
             (re.compile(rf"(?<=\d)\s?[°º]\s?[CF]{_NO_LETTER}"), lambda match: "°"),
             (
-                re.compile(rf"(?<![\d.,])(?P<number>[1-9]\d{{0,3}})\.?(?P<mark>{marks}){_NO_LETTER}"),
+                re.compile(
+                    rf"(?<![\d.,])(?<!^[-–−])(?<![\s(][-–−])(?P<number>[1-9]\d{{0,3}})\.?(?P<mark>{marks}){_NO_LETTER}"
+                ),
                 self._ordinal,
             ),
-            (re.compile(rf"(?<!\d)(?P<unit>[{money}]){number}"), self._number),
+            (re.compile(rf"{_MINUS}(?<!\d)(?P<unit>[{money}])(?P<inner>[-–−]?){number}"), self._number),
         ]
         if rules.point_word:
             point = r"(?<![\d.])(?P<number>\d+)\.(?P<rest>\d+)(?!\d|\.\d)"
-            steps.append((re.compile(minus + point), self._pointed))
-        return [*steps, (re.compile(rf"{minus}{number}(?:\s?(?P<unit>[{units}]))?"), self._number)]
+            steps.append((re.compile(_MINUS + point), self._pointed))
+        return [*steps, (re.compile(rf"{_MINUS}{number}(?:\s?(?P<unit>[{units}]))?"), self._number)]
 
     def _clock_steps(self) -> list[Step]:
         start = r"(?<![\d.,:])"
@@ -168,18 +191,20 @@ class NumberReader:
         return f"{self._minus(match)}{whole} {self._rules.point_word} {rest}"
 
     def _minus(self, match: Match) -> str:
-        sign = match.groupdict().get("minus")
+        sign = match.groupdict().get("minus") or match.groupdict().get("inner") or ""
         # In "10 -12" it is a dash between two numbers.
-        after_number = match.string[: match.start()].rstrip()[-1:].isdigit()
+        after_number = match.string[: match.start()].rstrip()[-1:].isdigit() and not sign.startswith("−")
         return f"{self._rules.minus} " if sign and not after_number else ""
 
     def _digits(self, text: str) -> str:
         whole, _, decimals = text.partition(self._rules.decimal)
-        words = self._integer(re.sub(r"\D", "", whole))
+        words = self._integer(whole)
         return f"{words} {self._rules.decimal_word} {self._decimals(decimals)}" if decimals else words
 
-    def _integer(self, digits: str) -> str:
-        if len(digits) > _MAX_DIGITS or (len(digits) > 1 and digits[0] == "0"):
+    def _integer(self, text: str) -> str:
+        digits = re.sub(r"\D", "", text)
+        most = _MAX_UNGROUPED if digits == text else _MAX_DIGITS
+        if len(digits) > most or (len(digits) > 1 and digits[0] == "0"):
             return self._one_by_one(digits)
         return self.cardinal(int(digits))
 

@@ -6,14 +6,16 @@
 3. Letters with their combining marks are kept (ñ, ł, й, ς, हि, 中), and so are ' and - between two letters. Invisible
    joiners are dropped, all else becomes a space.
 
-Numbers are not converted to words: a text with digits is not what was spoken, see `has_digits`. Roman numbers look like
-words.
+Numbers and signs are not converted to words: a text with them is not what was spoken, see `PlainNormalizer.unread`.
+Roman numbers look like words.
 """
 
 import re
 import unicodedata
+from collections import Counter
 
 from .languages import APOSTROPHE, HYPHEN, SHAPES
+from .silence import dropped_signs
 
 _DOTLESS = ("tr", "az", "crh")
 _LOWER_I, _UPPER_I = str.maketrans({"I": "ı", "İ": "i"}), str.maketrans({"i": "İ"})
@@ -27,18 +29,6 @@ _STRAY = re.compile(
 )
 
 
-def has_digits(text: str) -> bool:
-    """Return whether a text has digits of any script, fractions, or Roman numbers of one character.
-
-    Args:
-        text: transcript.
-
-    Returns:
-        True if some of it cannot be spelled without rules.
-    """
-    return any(unicodedata.category(character)[0] == "N" and character != _ZERO for character in text)
-
-
 class PlainNormalizer:
     """The normaliser of languages without rules.
 
@@ -47,34 +37,28 @@ class PlainNormalizer:
     """
 
     def __init__(self, code: str) -> None:
-        self.table = _Kept()
+        self._table = _Kept()
         self._is_dotless = re.split("[-_]", code.lower())[0] in _DOTLESS
 
-    def prepare(self, text: str) -> str:
-        """Apply steps 1 and 2.
-
-        Args:
-            text: transcript.
-
-        Returns:
-            The text in lower case.
-        """
+    def _prepare(self, text: str) -> str:
+        """Apply steps 1 and 2."""
         text = unicodedata.normalize("NFC", text).translate(_SHAPES)
         if self._is_dotless:
             text = text.translate(_LOWER_I)
         return unicodedata.normalize("NFC", text.lower())
 
+    def unread(self, text: str) -> Counter[str]:
+        """Count what is dropped although it may be spoken: digits of any script, signs."""
+        return dropped_signs(self._prepare(text), self._table)
+
     def apply(self, text: str) -> str:
         """Apply all steps.
-
-        Args:
-            text: transcript.
 
         Returns:
             Words in lower case, separated by single spaces.
         """
         # NFC again: without the invisible joiner between them a letter and its mark may compose.
-        text = _without_lone_marks(self.prepare(text).translate(self.table))
+        text = _without_lone_marks(self._prepare(text).translate(self._table))
         return unicodedata.normalize("NFC", " ".join(_STRAY.sub(" ", text).split()))
 
     def upper(self, text: str) -> str:
@@ -82,9 +66,6 @@ class PlainNormalizer:
 
         Args:
             text: result of `apply`.
-
-        Returns:
-            The text in upper case.
         """
         return (text.translate(_UPPER_I) if self._is_dotless else text).upper()
 

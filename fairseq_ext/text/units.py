@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..file_errors import reading, writing
 from ..files import write_bytes
 
 # fairseq's and wav2letter's mark after each word of a row of characters.
@@ -21,12 +22,6 @@ WORD_START = "▁"
 
 def to_characters(text: str) -> list[str]:
     """Convert a text to one unit per Unicode character and `|` after every word.
-
-    Args:
-        text: normalised text; any amount of space separates words.
-
-    Returns:
-        The units; none for an empty text.
 
     Raises:
         ValueError: the text contains `|`, which would be read as a word end.
@@ -39,38 +34,17 @@ def to_characters(text: str) -> list[str]:
 
 
 def from_characters(units: Iterable[str]) -> str:
-    """Convert characters back to a text; a missing last `|` and repeated ones are allowed.
-
-    Args:
-        units: characters and `|`.
-
-    Returns:
-        The text, with single spaces.
-    """
+    """Convert characters back to a text with single spaces; a missing last `|` and repeated ones are allowed."""
     return " ".join("".join(units).replace(WORD_END, " ").split())
 
 
 def from_pieces(units: Iterable[str]) -> str:
-    """Convert SentencePiece units back to a text.
-
-    Args:
-        units: pieces, `▁` at the beginnings of words.
-
-    Returns:
-        The text, with single spaces.
-    """
+    """Convert SentencePiece units, `▁` at the beginnings of words, back to a text with single spaces."""
     return " ".join("".join(units).replace(WORD_START, " ").split())
 
 
 def are_pieces(symbols: Iterable[str]) -> bool:
-    """Return whether symbols are SentencePiece units.
-
-    Args:
-        symbols: symbols of a dictionary, with or without special ones.
-
-    Returns:
-        True when a symbol begins with `▁`.
-    """
+    """Return whether symbols of a dictionary are SentencePiece units: one begins with `▁`."""
     return any(symbol.startswith(WORD_START) for symbol in symbols)
 
 
@@ -88,32 +62,31 @@ class SentencePieces:
         from sentencepiece import SentencePieceProcessor
 
         self.model = model
+        reason = "no pieces"
         try:
-            self._processor = SentencePieceProcessor(model_proto=model)
+            self._processor = SentencePieceProcessor()
+            is_loaded = bool(model) and self._processor.LoadFromSerializedProto(model)
         except RuntimeError as error:
+            is_loaded, reason = False, str(error)
+        if not is_loaded or not self._processor.get_piece_size():
             raise ValueError(
-                f"SentencePiece: these {len(model)} bytes are not a .model file ({error}); train the model again"
-            ) from error
+                f"SentencePiece: these {len(model)} bytes are not a .model file ({reason}); train the model again"
+            )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "SentencePieces":
-        """Read a model.
+        """Read a `.model` file.
 
-        Args:
-            path: `.model` file.
-
-        Returns:
-            The model.
+        Raises:
+            FileError: it cannot be read, or is damaged.
         """
-        return cls(Path(path).read_bytes())
+        with reading(path, "a SentencePiece model", advice="train it again or give another file"):
+            return cls(Path(path).read_bytes())
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as a `.model` file.
-
-        Args:
-            path: file to write.
-        """
-        write_bytes(path, self.model)
+        """Write the model as a `.model` file."""
+        with writing(path):
+            write_bytes(path, self.model)
 
     @property
     def symbols(self) -> list[str]:
@@ -122,27 +95,9 @@ class SentencePieces:
         return [self._processor.id_to_piece(i) for i in ids if not self._processor.is_unknown(i)]
 
     def encode(self, text: str) -> list[str]:
-        """Convert a text to pieces.
-
-        Args:
-            text: normalised text.
-
-        Returns:
-            The pieces; characters that did not occur in training are kept.
-        """
+        """Convert a normalised text to pieces; characters that did not occur in training are kept."""
         pieces: list[str] = self._processor.encode(text, out_type=str)
         return pieces
-
-    def decode(self, units: Iterable[str]) -> str:
-        """Convert pieces back to a text.
-
-        Args:
-            units: pieces.
-
-        Returns:
-            The text, with single spaces.
-        """
-        return from_pieces(units)
 
 
 def train_pieces(texts: Iterable[str], num_pieces: int, *, kind: str = "unigram") -> SentencePieces:
@@ -154,9 +109,6 @@ def train_pieces(texts: Iterable[str], num_pieces: int, *, kind: str = "unigram"
         texts: normalised sentences.
         num_pieces: number of pieces without `<unk>`, at most; fewer when the texts have no more.
         kind: "unigram" (Kudo 2018) or "bpe" (Sennrich et al. 2016).
-
-    Returns:
-        The model.
 
     Raises:
         ValueError: no text, fewer pieces than different characters, or an unknown kind.
@@ -208,14 +160,7 @@ def _fault(characters: set[str], num_pieces: int, error: RuntimeError) -> str:
 
 
 def count_units(rows: Iterable[Iterable[str]]) -> dict[str, int]:
-    """Count units, for `dictionary.write_dictionary`.
-
-    Args:
-        rows: units of each text.
-
-    Returns:
-        Unit -> count, the most frequent first, equal counts by code point.
-    """
+    """Count units for `dictionary.write_dictionary`: the most frequent first, equal counts by code point."""
     counts: Counter[str] = Counter()
     for row in rows:
         counts.update(row)

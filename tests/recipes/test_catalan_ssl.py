@@ -63,7 +63,8 @@ def test_catalan_fine_tunes_a_given_checkpoint(smoke: Path, tmp_path: Path) -> N
 
 
 def test_catalan_command_that_was_refused_decides_nothing(tmp_path: Path) -> None:
-    (tmp_path / "cv").mkdir()
+    (tmp_path / "cv" / "clips").mkdir(parents=True)
+    (tmp_path / "cv" / "clips" / "b.mp3").touch()
     for name in ("validated", "train", "dev", "test"):
         (tmp_path / "cv" / f"{name}.tsv").write_text(
             "client_id\tpath\tsentence\tlocale\na\tb.mp3\tHola.\tca\n"
@@ -74,6 +75,7 @@ def test_catalan_command_that_was_refused_decides_nothing(tmp_path: Path) -> Non
         ((*corpus, "--locale", "cat"), "language 'cat' has no rules and is not 'ca'"),
         ((*corpus, "--start", f"gl={tmp_path / 'old'}"), "--start gl="),
         ((*corpus, "--set", "finetune.optimization.max_updte=9"), "'max_updte' not in"),
+        ((*corpus, "--set", "finetune.model.dropout=7"), "model.dropout=7.0: 0 to 1 expected"),
         (("--stage", "audio"), "run stage data first"),
         (("--stage", "manifests"), "run stage data first"),
         (("--stage", "pretrain"), "run stage manifests first"),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,6 +18,7 @@ from fairseq_ext.checkpoints.convert import convert
 from fairseq_ext.checkpoints.fairseq_file import write_model
 from fairseq_ext.checkpoints.speech_model import Report, SpeechModel, pick
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
+from fairseq_ext.inference.recognizer import load_recognizer
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.models.wav2vec2 import ExtWav2Vec2, Wav2Vec2Config
 
@@ -31,7 +33,7 @@ SIZES: dict[str, Any] = {
     "conv_pos_groups": 2,
     "mask_prob": 0.1,
 }
-WEIGHTS = "model.safetensors"
+WEIGHTS, PREPROCESSOR = "model.safetensors", "preprocessor_config.json"
 
 
 def own_checkpoint(path: Path, symbols: list[str] | None = None, **keys: Any) -> Path:
@@ -151,6 +153,34 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
         r"11 tokens for the 11 rows of the head, and 1 .*\['x'\]",
     ),
     "two letters for a row": (lambda f: change(f / "vocab.json", x=10), "12 tokens for the 11 rows"),
+    "many layers": (
+        lambda f: change(f / "config.json", num_hidden_layers=10**9),
+        r"theirs: the network of the configuration cannot be that of the weights \(it would have \d+ parameters",
+    ),
+    "wide": (lambda f: change(f / "config.json", hidden_size=10**9), "it would have"),
+    "type": (
+        lambda f: change(f / "config.json", hidden_size=[16]),
+        r"hidden_size: a value such as 768 expected",
+    ),
+    "no number": (lambda f: change(f / "config.json", num_hidden_layers=2**63), "num_hidden_layers: a value"),
+    "sizes of convolutions": (lambda f: change(f / "config.json", conv_dim=5), "conv_dim: a list of whole"),
+    "quantizer": (
+        lambda f: change(f / "config.json", num_codevectors_per_group=10**9),
+        r"theirs: damaged .* values of heads that the file lacks",
+    ),
+    "rate": (
+        lambda f: change(f / PREPROCESSOR, sampling_rate=0),
+        "a sampling_rate of 1 to 1000000 Hz expected",
+    ),
+    "switch": (lambda f: change(f / PREPROCESSOR, do_normalize="no"), "do_normalize true or false expected"),
+    "shards": (
+        lambda f: (
+            (f / WEIGHTS).unlink()
+            or (f / f"{WEIGHTS}.index.json").write_text('{"weight_map": {"x": "../y"}}')
+        ),
+        "no weight_map of tensors to files",
+    ),
+    "token": (lambda f: change(f / "tokenizer_config.json", pad_token=[1]), "a token expected, found"),
     "blank": (lambda f: change(f / "config.json", pad_token_id=4), "padding token is at row 0, .* is 4;"),
 }
 
@@ -286,10 +316,59 @@ def test_mask_embedding_is_filled_in_reported_and_dropped_on_the_way_back(
 def test_folder_without_preprocessor_has_the_defaults_of_transformers(folder: Path, tmp_path: Path) -> None:
     (folder / "preprocessor_config.json").unlink()
     report = convert(folder, tmp_path / "ours.pt")
-    assert "no preprocessor_config.json" in "\n".join(report.lines())
+    assert "no preprocessor_config.json or processor_config.json" in "\n".join(report.lines())
     cfg = torch.load(tmp_path / "ours.pt")["cfg"]
     assert cfg["model"]["normalize"]
     assert cfg["task"]["sample_rate_hz"] == 16000
+
+
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_feature_extractor_of_a_processor_counts(is_beside: bool, folder: Path, tmp_path: Path) -> None:
+    """Since version 5 transformers writes it there; an older file beside it is not used."""
+    found = json.loads((folder / PREPROCESSOR).read_text()) | {"do_normalize": True, "sampling_rate": 12000}
+    (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": found}))
+    if not is_beside:
+        (folder / PREPROCESSOR).unlink()
+    convert(folder, tmp_path / "ours.pt")
+    cfg = torch.load(tmp_path / "ours.pt")["cfg"]
+    assert (cfg["model"]["normalize"], cfg["task"]["sample_rate_hz"]) == (True, 12000)
+
+
+def test_rows_beyond_the_vocabulary_are_kept_and_never_win(folder: Path, tmp_path: Path) -> None:
+    weights = load_file(folder / WEIGHTS)
+    weights["lm_head.weight"] = torch.cat([weights["lm_head.weight"], 100 * torch.ones(3, 16)])
+    weights["lm_head.bias"] = torch.cat([weights["lm_head.bias"], 100 * torch.ones(3)])
+    save_file(weights, folder / WEIGHTS)
+    change(folder / "config.json", vocab_size=14)
+    report = convert(folder, tmp_path / "ours.pt")
+    assert "3 rows more than vocab.json has tokens" in "\n".join(report.lines())
+    recognizer = load_recognizer(tmp_path / "ours.pt")
+    assert recognizer.symbols[-3:] == ["<spare11>", "<spare12>", "<spare13>"]
+    log_probs, _ = recognizer.log_probs([np.random.default_rng(0).normal(size=2000).astype(np.float32)])
+    assert log_probs.shape[2] == 14
+    assert log_probs[..., 11:].exp().max() == 0
+    convert(tmp_path / "ours.pt", tmp_path / "again")
+    assert len(load_file(tmp_path / "again" / WEIGHTS)["lm_head.bias"]) == 14
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"encoder_layers": 10**9}, r"own\.pt: the network of the configuration cannot be that"),
+        ({"conv_feature_layers": "[(8, 10, 5)] * 1000000000"}, r"own\.pt.*not a list of"),
+        ({"conv_feature_layers": "[(1000000000, 10, 5)]"}, r"own\.pt.*it would have"),
+        ({"encoder_embed_dim": "wide"}, r"own\.pt.*cannot be that"),
+    ],
+)
+def test_sizes_are_checked_before_anything_is_allocated(
+    keys: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    state = torch.load(own_checkpoint(tmp_path / "own.pt"))
+    state["cfg"]["model"].update(keys)
+    torch.save(state, tmp_path / "own.pt")
+    for use in (load_recognizer, lambda path: convert(path, tmp_path / "out")):
+        with pytest.raises(ValueError, match=message):
+            use(tmp_path / "own.pt")
 
 
 @pytest.mark.parametrize("file", ["added_tokens.json", "tokenizer_config.json"])

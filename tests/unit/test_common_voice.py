@@ -363,12 +363,33 @@ def test_lists_that_are_needed_have_rows(tmp_path: Path) -> None:
     (folder / "clips").mkdir(parents=True)
     for name in ("validated", "train", "test"):
         (folder / f"{name}.tsv").write_text(f"{header}\n" + "\t".join("xyz") + "\n")
-    common_voice.check_lists(folder, ("validated", "train", "test"))
+    with pytest.raises(FileNotFoundError, match="clips: there are no recordings"):
+        common_voice.check_files(folder, ("validated", "train", "test"))
+    (folder / "clips" / "y.mp3").touch()
+    assert common_voice.check_files(folder, ("validated", "train", "test")) == []
     with pytest.raises(ValueError, match=r"dev\.tsv: the list has no clip \(no such file\); .*drawn"):
-        common_voice.check_lists(folder, ("train", "dev"))
+        common_voice.check_files(folder, ("train", "dev"))
     (folder / "train.tsv").write_text(f"{header}\n")
     with pytest.raises(ValueError, match=r"train\.tsv: the list has no clip \(no row\)"):
-        common_voice.check_lists(folder, ("train",))
+        common_voice.check_files(folder, ("train",))
     (folder / "other.tsv").write_text("path\tsentence\n")
     with pytest.raises(ValueError, match=r"other\.tsv:1: the columns client_id"):
-        common_voice.check_lists(folder, ("validated",))
+        common_voice.check_files(folder, ("validated",))
+
+
+def test_every_file_of_a_later_stage_is_checked(tmp_path: Path) -> None:
+    folder = tmp_path / "ca"
+    (folder / "clips").mkdir(parents=True)
+    (folder / "clips" / "y.mp3").touch()
+    header = "\t".join(common_voice.REQUIRED_COLUMNS)
+    (folder / "validated.tsv").write_text(f"{header}\nx\ty\tz\nx\ty\n")
+    (folder / "clip_durations.tsv").write_text("clip\tduration[ms]\ny.mp3\tlong\n")
+    sentences = folder / "validated_sentences.tsv"
+    sentences.write_bytes(b"sentence_id\tsentence\n1\tbon dia\n2\tdos\ttabuladors\n3\t\xff\n")
+    problems = common_voice.check_files(folder, ("validated",))
+    assert [Path(line.split(":")[0]).name for line in problems] == [
+        "validated.tsv", "clip_durations.tsv", "validated_sentences.tsv", "validated_sentences.tsv",
+    ]  # fmt: skip
+    sentences.write_text("id\ttext\n")
+    with pytest.raises(ValueError, match=r"validated_sentences\.tsv:1: the columns sentence expected"):
+        common_voice.check_files(folder, ("validated",))

@@ -408,13 +408,13 @@ def test_a_locale_without_rules(tmp_path: Path, repository: Path) -> None:
         tmp_path / "out",
     ]
     said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=repository).stdout
-    notice = "no rules for 'eu': letters are kept as they are, sentences with digits are left out"
+    notice = "no rules for 'eu': letters are kept as they are, sentences with digits or signs are left out"
     assert said.count(notice) == 1
-    assert "asr: 1 clips of train have digits" in said
+    assert "asr: 1 clips of train have digits, signs or letters that the rules of 'eu' cannot read" in said
     assert "7 clips read, 2 problems" in said
     problems = (tmp_path / "out" / "problems.txt").read_text(encoding="utf-8").splitlines()
     assert [line.split(":")[0] for line in problems] == ["common_voice_eu_2", "common_voice_eu_7"]
-    assert all("the sentence has digits" in line for line in problems)
+    assert all("the rules of 'eu' cannot read" in line for line in problems)
     assert list(read_labels(tmp_path / "out" / "asr", "train", "wrd")) == [
         "ñabar etxe-ko atea",
         "bihar ere bai",

@@ -1,8 +1,12 @@
 """Language models: sums of one, values computed by hand, a slow reference, ARPA files of other tools."""
 
+import bz2
+import codecs
 import gzip
+import lzma
 import math
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 from fairseq_ext.decoding.arpa import MISSING_UNKNOWN_LOG10, read_arpa, write_arpa
 from fairseq_ext.decoding.kneser_ney import discounts_of, train
 from fairseq_ext.decoding.ngram import NgramModel
+from fairseq_ext.file_errors import FileError
 
 WORDS = ["la", "plaça", "del", "coŀlegi", "és", "allà", "gran", "el", "món"]
 sentences = st.lists(
@@ -176,10 +181,13 @@ def log10(model: NgramModel, text: str) -> float:
     return model.score_words(text.split()) / math.log(10)
 
 
-@pytest.mark.parametrize("compressed", [False, True])
-def test_file_of_kenlm(tmp_path: Path, compressed: bool) -> None:
+COMPRESSIONS = [gzip.compress, bz2.compress, lzma.compress]
+
+
+@pytest.mark.parametrize("compress", [bytes, *COMPRESSIONS, codecs.BOM_UTF8.__add__])
+def test_file_of_kenlm(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "model.arpa"
-    path.write_bytes(gzip.compress(KENLM.encode()) if compressed else KENLM.encode())
+    path.write_bytes(compress(KENLM.encode()))
     model = read_arpa(path)
     assert model.order == 3
     # plaça | <s>; coŀlegi | <s> plaça; </s>: weight of "plaça coŀlegi", then </s> | coŀlegi
@@ -221,6 +229,7 @@ def test_words_with_a_no_break_space_stay_whole(tmp_path: Path) -> None:
         ("ngram 2=4", "ngram 7=4", r"arpa:3: ngram 2=\.\.\. expected"),
         ("plaça coŀlegi\t-0.5", "plaça nou\t-0.5", r"arpa:15: .*'nou'"),
         ("-0.375\tplaça", "molt\tplaça", r"arpa:15: .*molt"),
+        ("-0.375\tplaça", "nan\tplaça", r"arpa:15: .*nan is no logarithm"),
         ("-0.5\tcoŀlegi\t-0.375", "-0.5\tplaça\t-0.375", r"arpa:11: .*'plaça' occurs twice"),
         ("-0.125\t<s> plaça coŀlegi", "-0.125\t<s> plaça coŀlegi\t0", r"arpa:20: .*5 fields"),
         ("\\3-grams:", "\\4-grams:", r"arpa:19: \\3-grams: expected"),
@@ -241,6 +250,38 @@ def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.arpa"
     path.write_bytes(KENLM.encode("utf-16"))
     with pytest.raises(ValueError, match=r"arpa:1: not UTF-8 text"):
+        read_arpa(path)
+
+
+@pytest.mark.parametrize("compress", COMPRESSIONS)
+def test_damaged_archives_end_in_a_sentence(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    path, content = tmp_path / "model.arpa.gz", bytearray(compress(KENLM.encode()))
+    for damaged in (content[: len(content) // 2], content[:20], content[:30] + b"xxxx" + content[34:]):
+        path.write_bytes(damaged)
+        with pytest.raises(FileError, match=r"^/.*model\.arpa\.gz.*(damaged or not an ARPA file|expected)"):
+            read_arpa(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"mmap lm http://kheafield.com/code format version 5\n\0\0",
+            "a binary language model of KenLM .*give the ARPA",
+        ),
+        (b"SRILM_BINARY_NGRAM_002\n", "a binary language model of SRILM; write it as text"),
+        (b"PK\x03\x04rest", "a zip archive; unpack it"),
+        (b"\x28\xb5\x2f\xfdrest", "compressed by zstd; unpack it"),
+        (b"\x01\x02\0\0\n", ":1: a binary file; only ARPA text can be read"),
+        ("\\data\\\nplaça".encode("latin-1"), ":2: not UTF-8 text .*; convert the file with iconv"),
+        (None, "no such file"),
+    ],
+)
+def test_what_is_no_arpa_file_is_named(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "model.bin"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"^{path}.*{message}"):
         read_arpa(path)
 
 

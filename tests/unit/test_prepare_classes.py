@@ -9,7 +9,7 @@ import soundfile
 
 from fairseq_ext.commands import prepare_classes
 from fairseq_ext.dictionary import read_dictionary
-from fairseq_ext.manifest import read_labels, read_manifest
+from fairseq_ext.manifest import read_labels, read_manifest, read_root
 from fairseq_ext.media.audio import num_samples_at, probe
 from fairseq_ext.splits import assert_disjoint
 
@@ -133,3 +133,77 @@ def test_a_split_that_is_none_is_counted(tmp_path: Path, capsys: pytest.CaptureF
     assert prepare("--corpus", tmp_path / "corpus", *options) == 0
     assert "4 files or rows left out" in capsys.readouterr().out
     assert "calm/pau/0" in (tmp_path / "out" / "problems.txt").read_text(encoding="utf-8")
+
+
+def two_corpora(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Return two data sets of the same speakers' names, the second with other classes, and a map of labels."""
+    write_corpus(tmp_path / "first")
+    write_corpus(tmp_path / "second")
+    (tmp_path / "second" / "calm").rename(tmp_path / "second" / "low")
+    (tmp_path / "second" / "sad").rename(tmp_path / "second" / "odd")
+    rows = ["corpus\tclass\tcommon", "\tcalm\tquiet", "second\tlow\tquiet", "first\tsad\tsad"]
+    (tmp_path / "map.tsv").write_text("\n".join(rows), encoding="utf-8")
+    return tmp_path / "first", tmp_path / "second", tmp_path / "map.tsv"
+
+
+def test_one_data_set_trains_and_another_is_tested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, table = two_corpora(tmp_path)
+    out = tmp_path / "out"
+    assert prepare("--corpus", first, second, "--label-map", table, "--speaker", 2, "--out", out) == 0
+    folder = out / "cross_corpus" / "first-second"
+    assert read_dictionary(folder / "dict.class.txt") == ["quiet", "sad"]
+    assert sorted(read_labels(folder, "train", "class")) == ["quiet"] * 6 + ["sad"] * 6
+    assert list(read_labels(folder, "test", "class")) == ["quiet"] * 6
+    tested = list(read_manifest(folder, "test"))
+    assert {u.speaker for u in tested} == {"second/anna", "second/pau", "second/òscar"}
+    assert read_root(folder, "train") == first.resolve()
+    assert read_root(folder, "test") == second.resolve()
+    assert (second / tested[0].path).is_file()
+    said = capsys.readouterr().out
+    assert "second: odd: no common class in the label map; its 6 recordings are left out" in said
+    assert "3 files or rows left out" in said
+
+
+def test_classes_that_the_training_lacks_are_named(tmp_path: Path) -> None:
+    first, second, table = two_corpora(tmp_path)
+    options = ("--speaker", 2, "--out", tmp_path / "out")
+    with pytest.raises(ValueError, match=r"the classes \['low', 'odd'\] of second do not occur in first"):
+        prepare("--corpus", first, second, *options)
+    for row, message in (
+        ("third\tx\ty", "map.tsv:5: the corpus 'third' is none of"),
+        ("first\tcalm\tloud", "the class 'calm' of first becomes 'quiet' and 'loud'"),
+        ("x", "map.tsv:5: 3 columns expected, found 1"),
+    ):
+        rows = table.read_text(encoding="utf-8").split("\n")[:4]
+        table.write_text("\n".join([*rows, row]), encoding="utf-8")
+        with pytest.raises(ValueError, match=message):
+            prepare("--corpus", first, second, "--label-map", table, *options)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "first").symlink_to(first)
+    with pytest.raises(ValueError, match="need different names"):
+        prepare("--corpus", first, tmp_path / "x" / "first", *options)
+    for extra in (("--label-map", table), ("--table", table, table)):
+        with pytest.raises(argparse.ArgumentError, match=extra[0]):
+            prepare("--corpus", first, *extra, *options)
+    with pytest.raises(argparse.ArgumentError, match="only cross_corpus is written"):
+        prepare("--corpus", first, second, "--partitions", "leaky", *options)
+
+
+def test_a_recording_of_two_classes_is_named_with_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_corpus(tmp_path / "corpus")
+    rows = [
+        "path,class,speaker",
+        "calm/anna/0.wav,calm,anna",
+        "calm/anna/0.wav,sad,anna",
+        "sad/pau/0.wav,sad,pau",
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(rows), encoding="utf-8")
+    prepare("--corpus", tmp_path / "corpus", "--table", tmp_path / "t.csv", "--out", tmp_path / "out")
+    assert (
+        "t.csv:3: calm/anna/0 occurs twice, as calm and sad; give each recording another"
+        in capsys.readouterr().out
+    )

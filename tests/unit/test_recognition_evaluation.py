@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from fairseq_ext.decoding import kneser_ney
 from fairseq_ext.decoding.lm_weights import LmWeights, read_lm_weights
 from fairseq_ext.decoding.tuning import Grid
-from fairseq_ext.manifest import Utterance, write_manifest
+from fairseq_ext.manifest import Utterance, read_manifest, write_manifest
 from fairseq_ext.report import results
 from fairseq_ext.scoring import trainings
 from fairseq_ext.scoring.recognition import acoustics, evaluation
@@ -22,6 +23,7 @@ from fairseq_ext.scoring.recognition.decoders import LanguageModel
 from fairseq_ext.scoring.recognition.evaluation import Options
 from fairseq_ext.scoring.recognition.transcripts import read_transcripts
 from fairseq_ext.scoring.scored_system import ScoredSystem
+from fairseq_ext.text.spelling import Spelling, write_spelling
 
 RATE, HOP = 8000, 160
 TONES_HZ = {"a": 500, "ç": 1000, "à": 1500, "l": 2000, "·": 2500, "i": 3000}
@@ -189,11 +191,81 @@ def test_a_run_is_scored_once(manifests: Path, tmp_path: Path) -> None:
             (folder / name).touch()
     jobs = trainings.finished_trainings(tmp_path, "synthetic", "x", ["labels/*"])
     (line,) = evaluation.recognise_all(jobs, lambda _: Tones(), Options())
-    assert line == "labels/1/tones seed 1: greedy: WER 0.0 %, CER 0.0 % of 7 recordings"
+    assert line.startswith(
+        "labels/1/tones seed 1: greedy: WER 0.0 %, CER 0.0 % of 7 recordings (no spelling.json"
+    )
     (again,) = evaluation.recognise_all(jobs, lambda _: pytest.fail("loaded again"), Options())
     assert again.endswith("already scored")
     (row,) = results.read_systems(tmp_path)
     assert (row["kind"], row["partition"]) == ("recognition", "labels/1")
+
+
+def test_references_are_the_texts_of_the_manifest(manifests: Path, tmp_path: Path) -> None:
+    """The rows say Catalan, the texts were written by the rules of Spanish: they are scored as they are."""
+    for name in ("train", "test"):
+        rows = list(read_manifest(manifests, name))
+        spelled = {"wrd": lambda u: Spelling("es")(u.transcript or "")}
+        write_manifest(manifests, name, rows, root=manifests, labels=spelled)
+    write_spelling(manifests, Spelling("es"))
+    found = evaluation.evaluate(Tones(), ROW, tmp_path / "out", data=manifests, options=Options())
+    texts = read_transcripts(tmp_path / "out" / "predictions.greedy.tsv")
+    assert texts.references[0] == "Ça àl."
+    assert texts.spelled[0] == ("ca al", "ca al")
+    assert (found["language"], found["spelling_from"]) == ("es", "spelling.json")
+    assert found["decoders"]["greedy"]["metrics"]["wer"]["value"] == 0.0
+    assert found["num_known_sentences"] == 1
+    with pytest.raises(
+        ValueError, match=r"spelled by es, lower case, .* and ca was chosen; leave out --language"
+    ):
+        evaluation.evaluate(Tones(), ROW, tmp_path / "x", data=manifests, options=Options(language="ca"))
+    lm = replace(language_model(), spelling=Spelling("ca"))
+    with pytest.raises(ValueError, match=r"words\.arpa: its words are spelled by ca, .* by es, "):
+        evaluation.evaluate(Tones(), ROW, tmp_path / "x", data=manifests, options=Options(lm=lm))
+    (manifests / "test.wrd").write_text("ca al\n")
+    with pytest.raises(ValueError, match=r"test\.wrd: 7 rows expected, as in test\.tsv, found 1"):
+        evaluation.evaluate(Tones(), ROW, tmp_path / "x", data=manifests, options=Options())
+
+
+def test_manifests_without_a_record_are_read_and_that_is_said(manifests: Path, tmp_path: Path) -> None:
+    options = Options()
+    found = evaluation.evaluate(Tones(), ROW, tmp_path / "a", data=manifests, options=options)
+    assert (
+        found["spelling_from"] == "no spelling.json and no .wrd: transcripts are spelled by the rules of ca"
+    )
+    labels = {"wrd": lambda u: Spelling("ca")(u.transcript or "")}
+    write_manifest(manifests, "test", list(read_manifest(manifests, "test")), root=manifests, labels=labels)
+    found = evaluation.evaluate(Tones(), ROW, tmp_path / "b", data=manifests, options=options)
+    assert found["spelling_from"].startswith(
+        "no spelling.json: the texts of the .wrd look like ca, lower case"
+    )
+    (manifests / "test.wrd").write_text("ÇA  àl?\n" * 7, encoding="utf-8")
+    found = evaluation.evaluate(Tones(), ROW, tmp_path / "c", data=manifests, options=options)
+    assert found["spelling_from"].endswith("look like as written")
+    assert found["decoders"]["greedy"]["metrics"]["wer"]["value"] > 0.5
+
+
+def test_other_settings_are_noticed(manifests: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "train" / "labels" / "1" / "tones" / "seed1"
+    folder.mkdir(parents=True)
+    for name in (trainings.LAST_CHECKPOINT, trainings.DONE):
+        (folder / name).touch()
+    jobs = trainings.finished_trainings(tmp_path, "synthetic", "x", ["labels/*"])
+
+    def score(options: Options) -> list[str]:
+        return list(evaluation.recognise_all(jobs, lambda _: Tones(), options))
+
+    lm = language_model()
+    assert len(score(Options())) == 1
+    assert "scored before with lm none, not words.arpa, beam none, not 8" in score(Options(lm=lm))[0]
+    for options in (Options(lm=lm), Options(), Options(batch_size=2)):
+        assert [line.endswith("already scored") for line in score(options)] == [True]
+    assert "scored before with beam 8, not 4; scoring again" in score(Options(lm=replace(lm, beam_size=4)))[0]
+    assert "max_dev 300, not 2" in score(Options(lm=replace(lm, beam_size=4), max_dev=2))[0]
+    assert "split test, not valid" in score(Options(split="valid"))[0]
+    path = jobs[0].out / "metrics.json"  # as an earlier version wrote it
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "asked"}))
+    assert score(Options(split="valid"))[0].endswith("already scored")
+    assert "lm none, not words.arpa" in score(Options(split="valid", lm=lm, dev_split="test"))[0]
 
 
 @pytest.mark.parametrize("is_kept", [True, False])

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_ext.dictionary import read_dictionary, write_dictionary
+from fairseq_ext.file_errors import FileError
 from fairseq_ext.files import read_lines
 from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.text.units import (
@@ -55,12 +56,12 @@ def test_a_word_end_inside_a_text_is_refused() -> None:
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_pieces_return_as_the_same_text_byte_for_byte(text: str, kind: str) -> None:
     model = train_pieces(SENTENCES, 60, kind=kind)
-    assert model.decode(model.encode(text)).encode() == text.encode()
+    assert from_pieces(model.encode(text)).encode() == text.encode()
     assert set(model.encode(text)) <= set(model.symbols)
 
 
 def test_pieces_keep_unseen_characters(pieces: SentencePieces) -> None:
-    assert pieces.decode(pieces.encode("el niño")) == "el niño"
+    assert from_pieces(pieces.encode("el niño")) == "el niño"
     assert set(pieces.encode("el niño")) - set(pieces.symbols) == {"ñ"}
     assert pieces.encode("") == []
 
@@ -112,3 +113,15 @@ def test_units_are_unchanged_in_a_label_file(tmp_path: Path) -> None:
     write_manifest(tmp_path, "train", rows, root=tmp_path, labels=labels)
     read = [from_characters(line.split(" ")) for line in read_lines(tmp_path / "train.ltr")]
     assert read == SENTENCES[:4]
+
+
+def test_damaged_models_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "spm.model"
+    train_pieces(SENTENCES, 40).save(path)
+    content = path.read_bytes()
+    for damaged in (b"", b"\0" * 50, content[: len(content) // 2], content[:40] + b"\xff" * 8 + content[48:]):
+        path.write_bytes(damaged)
+        with pytest.raises(FileError, match=f"^{path}: damaged or not a SentencePiece model"):
+            SentencePieces.load(path)
+    with pytest.raises(FileError, match="no such file"):
+        SentencePieces.load(tmp_path / "none.model")

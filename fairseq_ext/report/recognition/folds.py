@@ -12,6 +12,7 @@ from ...manifest import Utterance, read_manifest
 from ...scoring.recognition.scores import score_recognition
 from ...scoring.recognition.transcripts import Transcripts, file_name, read_transcripts
 from ...scoring.seeds import mean_of
+from ...text.spelling import Spelling
 from ..result_type import Fold
 
 
@@ -67,7 +68,12 @@ def _decoder(
     known = [said.get(key) for key in texts.ids]
     accents, genders = ([u.accent if u else None for u in known], [u.gender if u else None for u in known])
     sides = (texts.references, texts.hypotheses)
-    score = score_recognition(*sides, texts.speakers, accents, genders, systems[0]["language"])
+    recorded = systems[0].get("spelling")  # not in files of earlier versions
+    score = score_recognition(
+        *(*sides, texts.speakers, accents, genders, systems[0]["language"]),
+        spell=Spelling(**recorded) if recorded else None,
+        spelled=[reference for reference, _ in texts.spelled] or None,
+    )
     # Without its manifest nothing is known of an utterance, which is not the same as not stated.
     if None in known:
         score |= {"per_accent": {}, "per_gender": {}}

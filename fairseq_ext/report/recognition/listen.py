@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from ...line_index import AudioEntry
 from ...scoring.embeddings import read_locations
 from ...scoring.recognition.transcripts import Transcripts, file_name
 from ...scoring.scored_system import RECOGNITION, read_json
-from ...text.normalize import normalize
 from ...text.scoring import ErrorCounts, characters, count_errors, words
+from ...text.spelling import Spelling
 from ..partitions import system_title
 from ..pieces import Block, Piece
 from ..players import player
@@ -67,8 +66,11 @@ def read_transcribed(run: Run) -> Transcribed | None:
         return None
     system = read_json(next(iter(folders.values())) / "metrics.json")
     found = read_folds(folders.values(), decoder)
-    spell = partial(normalize, language_code=system["language"])
-    sides = [spell(text) for text in found.references], [spell(text) for text in found.hypotheses]
+    if found.spelled:
+        sides = [r for r, _ in found.spelled], [h for _, h in found.spelled]
+    else:  # written before the spelled texts were kept
+        spell = Spelling(system["language"])
+        sides = [*map(spell, found.references)], [*map(spell, found.hypotheses)]
     counts = [count_errors(words(r), words(h)) for r, h in zip(*sides, strict=True)]
     title = system_title(run.results, summary["system"])
     return Transcribed(title, decoder, system, folders, found, *sides, counts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ...line_index import AudioEntry, AudioIndex
-from ...manifest import Utterance, read_manifest
+from ...manifest import Utterance, read_labels, read_manifest
+from ...text.spelling import NAME, Spelling, of_texts, read_spelling
 from ..embeddings import read_waveforms
 from ..trained import Recognizer
 
@@ -25,37 +26,37 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class SpeechSplit:
-    """The transcribed utterances of one split of a manifest folder; both fields have the same length N."""
+    """The N transcribed utterances of one split of a manifest folder.
+
+    Attributes:
+        entries: audio locations.
+        utterances: rows of the manifest.
+        spelled: texts of `{split}.wrd`, as training reads them; None = the folder has no such file.
+    """
 
     entries: tuple[AudioEntry, ...]
     utterances: tuple[Utterance, ...]
+    spelled: tuple[str, ...] | None = None
 
     @property
     def references(self) -> list[str]:
-        """Transcripts without normalisation."""
+        """Transcripts as written."""
         return [u.transcript or "" for u in self.utterances]
 
+    def texts(self, spell: Callable[[str], str]) -> list[str]:
+        """Return the spelled texts of the manifest, and only where it has none transcripts that are spelled now."""
+        return list(map(spell, self.references)) if self.spelled is None else list(self.spelled)
+
     def subset(self, rows: Sequence[int]) -> SpeechSplit:
-        """Select some utterances.
-
-        Args:
-            rows: positions of the utterances.
-
-        Returns:
-            The smaller split.
-        """
-        return SpeechSplit(tuple(self.entries[i] for i in rows), tuple(self.utterances[i] for i in rows))
+        """Return the utterances at some positions."""
+        spelled = None if self.spelled is None else tuple(self.spelled[i] for i in rows)
+        return SpeechSplit(
+            tuple(self.entries[i] for i in rows), tuple(self.utterances[i] for i in rows), spelled
+        )
 
 
 def read_speech(folder: Path, split: str) -> SpeechSplit:
     """Read a split with its transcripts.
-
-    Args:
-        folder: manifest folder.
-        split: name of the split, such as `test`.
-
-    Returns:
-        The split.
 
     Raises:
         ValueError: the files have different numbers of rows, or an utterance lacks speaker or transcript.
@@ -70,18 +71,45 @@ def read_speech(folder: Path, split: str) -> SpeechSplit:
                 f"{where}: {len(without)} utterances have no {what}, such as {without[:3]}; fill the columns speaker "
                 "and transcript of the sidecar, which word error rates need"
             )
-    return SpeechSplit(tuple(index.entry(i) for i in range(len(index))), utterances)
+    spelled = _spelled_texts(folder, split)
+    if spelled is not None and len(spelled) != len(utterances):
+        raise ValueError(
+            f"{where}.wrd: {len(utterances)} rows expected, as in {split}.tsv, found {len(spelled)}; write both again"
+        )
+    return SpeechSplit(tuple(index.entry(i) for i in range(len(index))), utterances, spelled)
+
+
+def _spelled_texts(folder: Path, split: str) -> tuple[str, ...] | None:
+    """Return the lines of `{split}.wrd`; None = the folder has no such file."""
+    is_there = (Path(folder) / f"{split}.wrd").is_file()
+    return tuple(read_labels(folder, split, "wrd")) if is_there else None
+
+
+def spelling_of(folder: Path, speech: SpeechSplit, where: str, language: str = "") -> tuple[Spelling, str]:
+    """Return how a manifest is spelled, and where that is known from: its record, or the texts themselves.
+
+    Args:
+        where: name of the split, for the error message.
+        language: chosen language; empty = that of the record or the sidecar.
+
+    Raises:
+        ValueError: the language differs from the record, or is not known.
+    """
+    record = read_spelling(folder)
+    if record is not None:
+        record.check(folder, language=language)
+        return replace(record, language=record.language or language or language_of(speech, where)), NAME
+    language = language or language_of(speech, where)
+    if speech.spelled is None:
+        return Spelling(
+            language
+        ), f"no {NAME} and no .wrd: transcripts are spelled by the rules of {language}"
+    found = of_texts(speech.spelled, language)
+    return found, f"no {NAME}: the texts of the .wrd look like {found.describe()}"
 
 
 def language_of(split: SpeechSplit, where: str) -> str:
-    """Return the language of a split.
-
-    Args:
-        split: utterances of the split.
-        where: name of the split, for the error message.
-
-    Returns:
-        Code of the language.
+    """Return the code of the language that all utterances of a split have.
 
     Raises:
         ValueError: the sidecar names no language, or several.
@@ -100,10 +128,7 @@ def overlap(
     """Count the speakers and sentences of the training split in the tested one: 0 where only unseen ones are scored.
 
     Args:
-        folder: manifest folder.
-        train_split: name of the training split.
-        tested: utterances that are scored.
-        spell: normalises a text before comparison.
+        spell: spells a transcript, where the folder has no spelled texts.
 
     Returns:
         `num_shared_speakers`, and `num_known_sentences`: utterances whose text occurs in training; both None where the
@@ -113,21 +138,16 @@ def overlap(
         return {"num_shared_speakers": None, "num_known_sentences": None}
     trained = list(read_manifest(folder, train_split))
     speakers = {u.speaker for u in trained if u.speaker} & {u.speaker for u in tested.utterances}
-    known = {spell(u.transcript) for u in trained if u.transcript}
-    sentences = sum(spell(text) in known for text in tested.references)
-    return {"num_shared_speakers": len(speakers), "num_known_sentences": sentences}
+    texts = _spelled_texts(folder, train_split)
+    known = {spell(u.transcript) for u in trained if u.transcript} if texts is None else {*texts} - {""}
+    return {
+        "num_shared_speakers": len(speakers),
+        "num_known_sentences": sum(text in known for text in tested.texts(spell)),
+    }
 
 
 def hours_of(entries: Sequence[AudioEntry], sample_rate_hz: int) -> float:
-    """Return the total duration of recordings.
-
-    Args:
-        entries: audio locations.
-        sample_rate_hz: sample rate of the manifest, Hz.
-
-    Returns:
-        Duration, hours.
-    """
+    """Return the total duration of recordings, hours; `sample_rate_hz` is that of the manifest."""
     return sum(entry.num_samples for entry in entries) / sample_rate_hz / 3600
 
 
@@ -155,10 +175,7 @@ def run_network(
     """Run a recogniser over recordings, with those of similar length in a batch.
 
     Args:
-        recognizer: the recogniser.
-        entries: N audio locations.
         batch_size: recordings in a batch, B.
-        device: torch device.
 
     Returns:
         Log-probabilities; unreadable recordings are listed as failures.

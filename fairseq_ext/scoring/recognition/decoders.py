@@ -14,6 +14,7 @@ from ...decoding.arpa import read_arpa
 from ...decoding.ctc import BeamConfig, BeamSearch, greedy
 from ...decoding.ngram import NgramModel
 from ...decoding.tuning import Grid, tune
+from ...text.spelling import Spelling, read_record
 from .acoustics import Batch
 
 GREEDY, WITH_LM = "greedy", "lm"
@@ -43,36 +44,32 @@ class LanguageModel:
         name: name in results, such as its file name.
         beam_size: hypotheses kept per utterance.
         grid: weights that tuning starts from.
+        spelling: how its words are spelled; None = not known.
     """
 
     model: NgramModel
     name: str
     beam_size: int = 32
     grid: Grid = field(default_factory=Grid)
+    spelling: Spelling | None = None
+
+    def check_spelling(self, spelling: Spelling, manifest: Path) -> None:
+        """Raise ValueError if the words of the model are spelled otherwise than the texts of a manifest."""
+        if self.spelling is not None and self.spelling != spelling:
+            raise ValueError(
+                f"{self.name}: its words are spelled by {self.spelling.describe()}, and the texts of {manifest} by "
+                f"{spelling.describe()}; train the language model on texts of this manifest (fairseq-ext train lm)"
+            )
 
 
 def read_language_model(path: Path, **settings: Any) -> LanguageModel:
-    """Read a language model; its name is that of the file.
-
-    Args:
-        path: ARPA file.
-        settings: further fields of `LanguageModel`.
-
-    Returns:
-        The model.
-    """
-    return LanguageModel(read_arpa(path), path.name, **settings)
+    """Read an ARPA file and the record of its spelling; further fields of `LanguageModel` are taken as they are."""
+    spelling = read_record(path.with_name(f"{path.name}.spelling.json"))
+    return LanguageModel(read_arpa(path), path.name, spelling=spelling, **settings)
 
 
 def greedy_decoder(symbols: Sequence[str]) -> Decoder:
-    """Make the decoder that takes the likeliest symbol of every frame.
-
-    Args:
-        symbols: V symbols of the recogniser.
-
-    Returns:
-        The decoder.
-    """
+    """Make the decoder that takes the likeliest of V symbols at every frame."""
 
     def decode(log_probs: Tensor, lengths: Tensor) -> list[str]:
         return [best.text for best in greedy(log_probs, lengths, symbols)]
@@ -86,14 +83,9 @@ def tuned_decoder(
     """Make a beam search whose language model weights have the fewest errors on a dev set.
 
     Args:
-        symbols: V symbols of the recogniser.
-        lm: the language model.
         dev: log-probabilities of the dev set, which must not be the scored split.
-        references: normalised texts of the dev set, in the order of its batches.
+        references: spelled texts of the dev set, in the order of its batches.
         dev_name: name of the dev set in results.
-
-    Returns:
-        The decoder.
     """
     search = BeamSearch(symbols, BeamConfig(beam_size=lm.beam_size), lm.model)
     best = tune(search, dev, references, lm.grid).best

@@ -5,10 +5,10 @@ Files: predictions.<decoder>.tsv, config.json, and last metrics.json, whose pres
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ...decoding.lm_weights import write_lm_weights
 from ...files import atomic_write
-from ...text.normalize import normalize
+from ...text.spelling import NAME, Spelling
 from .. import provenance
 from ..scored_system import RECOGNITION, ScoredSystem, is_scored, write_json
 from ..trained import Recognizer
@@ -27,10 +27,10 @@ from .acoustics import (
     Acoustics,
     SpeechSplit,
     hours_of,
-    language_of,
     overlap,
     read_speech,
     run_network,
+    spelling_of,
 )
 from .decoders import WITH_LM, Decoder, LanguageModel, greedy_decoder, tuned_decoder
 from .transcripts import Transcripts, file_name, write_transcripts
@@ -45,7 +45,7 @@ class Options:
     Attributes:
         split: split to score.
         dev_split: split to tune the language model's weights on.
-        language: code of `text.normalize`; empty = that of the sidecar.
+        language: language of the texts, where the manifest has no spelling.json; empty = that of the sidecar.
         lm: language model; None = greedy decoding only.
         max_dev: utterances of the dev split to tune on, at most; the same for all systems.
         batch_size: recordings in a batch.
@@ -69,9 +69,7 @@ def recognise_all(
     """Score recognisers one after another; what is already scored is skipped.
 
     Args:
-        trainings: the recognisers.
         load_recognizer: loads a recogniser from its path; called only when there is something to score.
-        options: options of scoring.
         force: score again what is already scored.
 
     Yields:
@@ -81,15 +79,55 @@ def recognise_all(
     for training in tqdm(trainings, desc="recognise", unit="system", disable=hidden):
         name = training.system.title
         if is_scored(training.out) and not force:
-            yield f"{name}: already scored"
-            continue
+            if not (changes := other_settings(training.out, options)):
+                yield f"{name}: already scored"
+                continue
+            yield f"{name}: scored before with {changes}; scoring again"
         recognizer = load_recognizer(str(training.checkpoint))
         where = {"data": training.data, "train_log": training.log}
         result = evaluate(recognizer, training.system, training.out, options=options, **where)
         if options.keep_weights and WITH_LM in result["decoders"]:
             write_lm_weights(training.checkpoint, result["decoders"][WITH_LM]["settings"])
         unread = f", {result['num_unreadable']} unreadable" if result["num_unreadable"] else ""
-        yield f"{name}: {scores.figures(result)} of {result['n']} recordings{unread}"
+        known = "" if result["spelling_from"] == NAME else f" ({result['spelling_from']})"
+        yield f"{name}: {scores.figures(result)} of {result['n']} recordings{unread}{known}"
+
+
+def other_settings(folder: Path, options: Options) -> str:
+    """Return in which settings a scored system differs from what is asked now; empty = in none that its file names.
+
+    A system that was scored with a language model has what is asked without one.
+    """
+    result = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    with_lm = result["decoders"].get(WITH_LM, {}).get("settings", {})
+    # Files of earlier versions lack "asked".
+    before = {
+        "split": result["split"],
+        "language": result["language"],
+        "lm": with_lm.get("lm", "none"),
+        "beam": with_lm.get("beam", "none"),
+        "dev_split": with_lm.get("tuned_on", "none"),
+        **result.get("asked", {}),
+    }
+    now = {"split": options.split, "language": options.language or result["language"], **_asked(options)}
+    return ", ".join(
+        f"{key} {before[key]}, not {now[key]}" for key in now if before.get(key, now[key]) != now[key]
+    )
+
+
+def _asked(options: Options) -> dict[str, Any]:
+    """Return what a result with a language model depends on, beside the network."""
+    lm = options.lm
+    if lm is None:
+        return {}
+    grid = {name: list(values) for name, values in asdict(lm.grid).items()}
+    return {
+        "lm": lm.name,
+        "beam": lm.beam_size,
+        "dev_split": options.dev_split,
+        "max_dev": options.max_dev,
+        **grid,
+    }
 
 
 def evaluate(
@@ -104,30 +142,27 @@ def evaluate(
     """Score a recogniser on a split and write the system's files.
 
     Args:
-        recognizer: the recogniser.
-        system: name of the result.
-        out: folder to write to.
-        data: manifest folder.
-        options: options of scoring.
         train_log: fairseq's log, for the seconds that the training took.
-
-    Returns:
-        The contents of metrics.json.
 
     Raises:
         ValueError: the split lacks speakers, transcripts or a language, or the dev split is the scored one.
     """
     speech = read_speech(data, options.split)
-    language = options.language or language_of(speech, f"{data}/{options.split}")
+    spelling, spelling_from = spelling_of(data, speech, f"{data}/{options.split}", options.language)
+    if options.lm is not None:
+        options.lm.check_spelling(spelling, data)
     found = run_network(recognizer, speech.entries, batch_size=options.batch_size, device=options.device)
     read = speech.subset(found.rows)
     hours = hours_of(read.entries, recognizer.sample_rate_hz)
     by_decoder: dict[str, Any] = {}
-    for decoder in _decoders(recognizer, data, language, options):
+    for decoder in _decoders(recognizer, data, spelling, options):
         texts, seconds = _decode(decoder, found)
-        write_transcripts(out / file_name(decoder.name), _transcripts(read, texts))
+        spelled = read.texts(spelling)
+        write_transcripts(out / file_name(decoder.name), _transcripts(read, texts, spelled, spelling))
         factor = (found.network_s + seconds) / (3600 * hours)
-        score = scores.score_recognition(read.references, texts, *_who(read), language)
+        score = scores.score_recognition(
+            read.references, texts, *_who(read), spelling.language, spell=spelling, spelled=spelled
+        )
         by_decoder[decoder.name] = {"settings": dict(decoder.settings), "real_time_factor": factor, **score}
     if found.failures:
         with atomic_write(out / "unreadable.tsv") as file:
@@ -139,14 +174,15 @@ def evaluate(
         "n": len(read.utterances),
         "num_speakers": len({u.speaker for u in read.utterances}),
         "hours": hours,
-        "language": language,
+        "language": spelling.language,
+        "spelling": asdict(spelling),
+        "spelling_from": spelling_from,
         "split": options.split,
+        "asked": _asked(options),
         "labelled_minutes": None if labelled_hours is None else 60 * labelled_hours,
         "num_updates": recognizer.num_updates,
         "num_unreadable": len(found.failures),
-        **overlap(
-            data, str(recognizer.cfg.dataset.train_subset), read, partial(normalize, language_code=language)
-        ),
+        **overlap(data, str(recognizer.cfg.dataset.train_subset), read, spelling),
         "train_s": provenance.training_seconds(train_log) if train_log else None,
         "decoders": by_decoder,
     }
@@ -155,7 +191,7 @@ def evaluate(
     return result
 
 
-def _decoders(recognizer: Recognizer, data: Path, language: str, options: Options) -> Iterator[Decoder]:
+def _decoders(recognizer: Recognizer, data: Path, spelling: Spelling, options: Options) -> Iterator[Decoder]:
     yield greedy_decoder(recognizer.symbols)
     if options.lm is None:
         return
@@ -169,8 +205,7 @@ def _decoders(recognizer: Recognizer, data: Path, language: str, options: Option
     drawn = np.random.default_rng(0).permutation(len(dev.entries))[: options.max_dev]
     dev = dev.subset(sorted(drawn.tolist()))
     found = run_network(recognizer, dev.entries, batch_size=options.batch_size, device=options.device)
-    spell = partial(normalize, language_code=language)
-    references = [spell(text) for text in dev.subset(found.rows).references]
+    references = dev.subset(found.rows).texts(spelling)
     yield tuned_decoder(recognizer.symbols, options.lm, found.batches, references, options.dev_split)
 
 
@@ -191,14 +226,15 @@ def _who(read: SpeechSplit) -> tuple[list[str], list[str | None], list[str | Non
     )
 
 
-def _transcripts(read: SpeechSplit, texts: list[str]) -> Transcripts:
+def _transcripts(read: SpeechSplit, texts: list[str], spelled: list[str], spelling: Spelling) -> Transcripts:
     """Sort texts by id, as batches are sorted by length."""
     columns = zip(
         (u.id for u in read.utterances),
         (str(u.speaker) for u in read.utterances),
         read.references,
         texts,
+        zip(spelled, map(spelling, texts), strict=True),
         strict=True,
     )
-    ids, speakers, references, hypotheses = zip(*sorted(columns), strict=True)
-    return Transcripts(ids, speakers, references, hypotheses)
+    ids, speakers, references, hypotheses, sides = zip(*sorted(columns), strict=True)
+    return Transcripts(ids, speakers, references, hypotheses, sides)

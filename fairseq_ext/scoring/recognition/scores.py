@@ -1,4 +1,4 @@
-"""Word and character error rates of a split: raw and normalised, with intervals, per accent, gender and speaker.
+"""Word and character error rates of a split: raw and spelled alike, with intervals, per accent, gender and speaker.
 
 Errors of one speaker are correlated, so the bootstrap resamples speakers, and the intervals show how the rate varies
 over speakers. With fewer than `MIN_SPEAKERS` it resamples utterances, see `resampled` in the result.
@@ -14,14 +14,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...text import scoring
-from ...text.normalize import normalize
 from ...text.scoring import ErrorCounts, error_rate_interval, total, total_per_group
+from ...text.spelling import Spelling
 from ..seeds import mean_of, over_seeds
 
 REQUIRED = ("decoders", "hours", "num_speakers")
@@ -44,33 +43,32 @@ def score_recognition(
     genders: Sequence[str | None],
     language: str,
     *,
-    normalise: Callable[[str], str] | None = None,
+    spell: Callable[[str], str] | None = None,
+    spelled: Sequence[str] | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Score the transcripts of a split, N utterances.
 
     Args:
-        references: N reference texts.
-        hypotheses: N recognised texts.
-        speakers: N names.
+        references: N reference texts as written.
         accents: N classes, None or empty where not stated.
         genders: N values, None or empty where not stated.
         language: code of `text.normalize`.
-        normalise: normalises both sides; None = `normalize` of the language.
-        seed: seed of the bootstrap.
+        spell: spells hypotheses as the references are; None = the rules of the language.
+        spelled: N spelled references of the manifest; None = `spell` makes them of the references.
 
     Returns:
-        `metrics` (`wer` and `cer` of normalised texts, `wer_raw` and `cer_raw` of the given texts; each
-        `value`, `low`, `high` as fractions), `resampled`, `counts` of edits by unit, `per_accent`, `per_gender`,
-        `per_speaker` (`SPEAKER_COLUMNS`).
+        `metrics` (`wer` and `cer` of spelled texts, `wer_raw` and `cer_raw` of the given texts; each `value`, `low`,
+        `high` as fractions), `resampled`, `counts` of edits by unit, `per_accent`, `per_gender`, `per_speaker`
+        (`SPEAKER_COLUMNS`).
 
     Raises:
         ValueError: the arguments differ in length, or no reference has a word.
     """
+    spell = spell or Spelling(language)
+    spelled = [*map(spell, references)] if spelled is None else spelled
     _check(references, hypotheses, speakers, accents, genders)
-    spell = normalise or partial(normalize, language_code=language)
-    pairs = {"": ([spell(r) for r in references], [spell(h) for h in hypotheses])}
-    pairs["_raw"] = (list(references), list(hypotheses))
+    pairs = {"": (spelled, [*map(spell, hypotheses)]), "_raw": (references, hypotheses)}
     counts: dict[str, Counts] = {}
     for suffix, sides in pairs.items():
         counts[f"wer{suffix}"] = scoring.count_all(*sides, scoring.words)
@@ -101,14 +99,7 @@ def _check(references: Sequence[str], *others: Sequence[Any]) -> None:
 
 
 def resampled(speakers: Sequence[str]) -> str:
-    """Return what the bootstrap resamples.
-
-    Args:
-        speakers: speaker of each utterance.
-
-    Returns:
-        `speakers`, or `utterances` where there are too few speakers.
-    """
+    """Return what the bootstrap resamples: `speakers`, or `utterances` where there are too few speakers."""
     return "speakers" if len(set(speakers)) >= MIN_SPEAKERS else "utterances"
 
 
@@ -152,13 +143,10 @@ def _speakers(counts: Mapping[str, Counts], speakers: Sequence[str]) -> dict[str
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Summarise the seeds of one system and partition.
-
-    Args:
-        seeds: contents of the metrics.json of each seed.
+    """Summarise the metrics.json of the seeds of one system and partition.
 
     Returns:
-        `hours`, `num_speakers`, `test` (see `test_digest`), `num_shared_speakers`, `num_known_sentences`,
+        `hours`, `num_speakers`, `test` (see `_test_digest`), `num_shared_speakers`, `num_known_sentences`,
         `labelled_minutes`, `num_updates` (sorted, without repetitions), and `decoders`: name -> `seeds`, `metrics` and
         groups over seeds, `counts` of all seeds, the different `settings`, `real_time_factor`.
     """
@@ -166,7 +154,7 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "hours": seeds[0]["hours"],
         "num_speakers": seeds[0]["num_speakers"],
-        "test": test_digest(seeds[0]),
+        "test": _test_digest(seeds[0]),
         "num_shared_speakers": seeds[0].get("num_shared_speakers"),
         "num_known_sentences": seeds[0].get("num_known_sentences"),
         "labelled_minutes": seeds[0].get("labelled_minutes"),
@@ -177,15 +165,8 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def test_digest(result: Mapping[str, Any]) -> str:
-    """Hash the test data of a scored system: equal for the same numbers of words of the same speakers.
-
-    Args:
-        result: contents of metrics.json.
-
-    Returns:
-        12 hexadecimal digits.
-    """
+def _test_digest(result: Mapping[str, Any]) -> str:
+    """Return 12 hexadecimal digits that are equal for the same numbers of words of the same speakers."""
     names, numbers = speaker_errors(result, next(iter(result["decoders"])))
     tested = sorted(zip(names, numbers[:, 1].tolist(), strict=True))
     return hashlib.sha256(json.dumps([result["n"], tested]).encode()).hexdigest()[:12]
@@ -217,14 +198,7 @@ def _pooled_groups(seeds: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str
 
 
 def figures(result: Mapping[str, Any]) -> str:
-    """Format the main figures of a scored system.
-
-    Args:
-        result: contents of metrics.json.
-
-    Returns:
-        Such as `greedy: WER 12.3 %, CER 3.4 %; lm: WER 9.8 %, CER 3.1 %`.
-    """
+    """Return the main figures of a metrics.json, such as `greedy: WER 12.3 %, CER 3.4 %; lm: WER 9.8 %, CER 3.1 %`."""
     parts = []
     for name, found in result["decoders"].items():
         wer, cer = (100 * found["metrics"][m]["value"] for m in ("wer", "cer"))
@@ -233,15 +207,7 @@ def figures(result: Mapping[str, Any]) -> str:
 
 
 def speaker_errors(result: Mapping[str, Any], decoder: str) -> tuple[list[str], np.ndarray[Any, Any]]:
-    """Return word errors and words of each speaker.
-
-    Args:
-        result: contents of metrics.json.
-        decoder: name of the decoder, such as `greedy`.
-
-    Returns:
-        Names of the speakers, and counts (speakers, 2).
-    """
+    """Return the names of the speakers, and word errors and words of each, (speakers, 2)."""
     found = result["decoders"][decoder]["per_speaker"]
     columns = [SPEAKER_COLUMNS.index(name) for name in ("word_errors", "words")]
     return list(found), np.array(
