@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--allow-none", action="store_true", help="accept that --only matches no clip")
     parser.add_argument(
-        "--keep-damaged", action="store_true", help="label clips of damaged files too (default: named, no label)"
+        "--keep-damaged",
+        action="store_true",
+        help="label clips of damaged files too (default: named, no label)",
     )
     parser.add_argument(
         "--kind",

@@ -25,8 +25,8 @@ from ..data.collate import pad_waveforms
 from ..data.labels import SPECIAL_SYMBOLS
 from ..decoding.alignment import TokenSpan, align, greedy_spans, timed_words
 from ..decoding.ctc import BeamSearch
-from ..decoding.subtitles import TimedWord
 from ..decoding.stretches import stretches
+from ..decoding.subtitles import TimedWord
 from ..decoding.windows import WINDOW_S, Samples, log_probs_of_long, overlap_of, window_of
 from ..manifest import read_dictionary
 from ..media.stretches import Stretches
@@ -175,7 +175,7 @@ class CtcRecognizer:
         # Greedy text is a path already; the beam sums over paths, so its text must be aligned.
         if search is None:
             return greedy_spans(scores)
-        (best, *_), = search(scores[None], torch.tensor([len(scores)]))
+        ((best, *_),) = search(scores[None], torch.tensor([len(scores)]))
         return align(scores, best.tokens)
 
 

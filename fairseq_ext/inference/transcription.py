@@ -9,6 +9,7 @@ from ..decoding.ctc import BeamConfig, BeamSearch
 from ..decoding.lm_weights import USUAL_WEIGHTS, LmWeights, read_lm_weights
 from ..decoding.subtitles import TimedWord, to_json, to_srt, to_text
 from ..media.audio import AudioError
+from ..media.stretches import Stretches, describe_level
 from .recognizer import CtcRecognizer
 
 # format -> (suffix of its files, writer)
@@ -26,7 +27,7 @@ class Transcription:
     Attributes:
         path: the file.
         words: transcribed words with their times; None when the file could not be read.
-        problem: why not.
+        problem: why not, or what is there instead of words.
     """
 
     path: Path
@@ -156,4 +157,9 @@ def transcribe_files(
             report(1.0)
             yield Transcription(path, None, str(error))
         else:
-            yield Transcription(path, words)
+            yield Transcription(path, words, "" if words else _no_words(path, recognizer.sample_rate_hz))
+
+
+def _no_words(path: Path, sample_rate_hz: int) -> str:
+    samples = Stretches(path, sample_rate_hz)
+    return f"{path}: no words in {len(samples) / sample_rate_hz:.1f} s of {describe_level(samples, sample_rate_hz)}"

@@ -71,7 +71,7 @@ class Decoding:
     padding_s: float = field(
         default=2.0,
         metadata={
-            "help": "silence that the encoder sees behind a window, s; only CTranslate2 on a CPU takes less than up to 30 s"
+            "help": "silence that the encoder runs over behind a window, s; counts for CTranslate2 on a CPU"
         },
     )
     seed: int = field(default=1, metadata={"help": "random seed of the sampling"})

@@ -27,7 +27,7 @@ _CREDITS = re.compile(
 REASONS = {
     "no_speech": "nobody speaks, by the detector or by Whisper",
     "no_text": "the detector found speech, but the recogniser wrote nothing",
-    "damaged": "its file is cut off or damaged (missing_s, num_bad_packets of clips.tsv): copy it again, or --keep-damaged",
+    "damaged": "its file is cut off or damaged, see clips.tsv: copy it again, or --keep-damaged",
     "other_language": "its language is none of the requested ones",
     "unreadable": "its audio cannot be read: prepare the clip again",
     "failed": "labelling failed: run fairseq-ext label auto --retry-failed",
@@ -44,7 +44,7 @@ REASONS = {
     "little_speech": "lower --min-speech-share",
     "too_few_words": "lower --min-words",
     "held_out": "it, its speaker or its video is in valid or test",
-    "other_times": "its label or transcript is of other times than the clip: label it again, or give the list it was cut by",
+    "other_times": "its label or transcript is of other times than the clip: label it again, or give its list",
     "unread": "signs or numbers that the normaliser cannot read, in a label or a published transcript",
     "no_label": "it is not in labels.tsv: label all clips",
     "empty_transcript": "its published transcript has no letters",
@@ -107,7 +107,8 @@ class FilterSettings:
     # Whisper base, FLEURS fr, es, pt: 15 recordings and 12 joined ones of one language stay below 2.4, 24 of 28 that
     # change their language are above 2.5.
     max_language_change: float = field(
-        default=2.4, metadata={"help": "evidence that a part is in another language, ln of a likelihood ratio"}
+        default=2.4,
+        metadata={"help": "evidence that a part is in another language, ln of a likelihood ratio"},
     )
 
     def __post_init__(self) -> None:

@@ -5,19 +5,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
+from ..media.stretches import SampleSource, describe_level
 from . import speech
 from .engine import SAMPLE_RATE_HZ, Engine, Hypothesis, Languages, compression_ratio
 from .signals import characters_per_second, loop_score
-from .speech import Samples, Span
+from .speech import Span
 from .table import LABELLED, NO_SPEECH, NO_TEXT, OTHER_LANGUAGE, ClipLabel
 
 _MIN_PROBABILITY = 1e-8  # instead of 0, which has no logarithm
 # Windows that are held encoded at a time, 2 to 8 MB each. The language of a longer recording is that of its first
 # windows, 16 minutes of speech; the parts of all of it are compared with that.
 _MAX_ENCODED = 32
-_SILENT_DB = -60.0  # peak below which a recording is called silent; microphones' noise lies above
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Recording:
 
     id: str
     video: str
-    waveform: Samples
+    waveform: SampleSource
     language: str | None = None
 
 
@@ -89,7 +87,9 @@ class Labeller:
         batches = [jobs[i : i + size] for i in range(0, len(jobs), size)]
         encoded = []
         for batch in batches:
-            encoded.append(self.engine.encode([speech.cut(f.recording.waveform, window) for f, window in batch]))
+            encoded.append(
+                self.engine.encode([speech.cut(f.recording.waveform, window) for f, window in batch])
+            )
             self._languages(batch, encoded[-1])
         for findings, _ in jobs:
             findings.chosen = findings.chosen or self._choice(findings)
@@ -108,7 +108,9 @@ class Labeller:
                 continue
             for stretch in stretches:
                 start_s, end_s = ((sample - window[0]) / SAMPLE_RATE_HZ for sample in stretch)
-                findings.parts += self.engine.detect_language(self.engine.part(encoded, index, start_s, end_s))
+                findings.parts += self.engine.detect_language(
+                    self.engine.part(encoded, index, start_s, end_s)
+                )
 
     def _choice(self, findings: _Findings) -> str | None:
         if findings.recording.language is not None:
@@ -127,7 +129,7 @@ class Labeller:
             model=self.engine.name,
         )
         if not findings.languages:
-            return replace(row, detail=_why_silent(recording.waveform))
+            return replace(row, detail=f"no speech: {describe_level(recording.waveform, SAMPLE_RATE_HZ)}")
         languages = pooled(findings.languages)
         code = findings.texts[0].language if findings.texts else languages[0][0]
         row = replace(
@@ -136,13 +138,15 @@ class Labeller:
             language=code,
             language_probability=dict(languages).get(code, 0.0),
             languages=_cell(languages, 5),
-            parts=" ".join(_cell(found, 3, ",") for found in findings.parts) if len(findings.parts) > 1 else "",
+            parts=" ".join(_cell(found, 3, ",") for found in findings.parts)
+            if len(findings.parts) > 1
+            else "",
         )
         return with_text(row, findings.texts) if findings.texts else row
 
 
 def _groups(found: Sequence[_Findings]) -> Iterator[list[_Findings]]:
-    """Yield recordings that are encoded together; longer ones are alone, so that they are divided at the same places."""
+    """Yield recordings to encode together; a long one is alone, so that it is always divided at the same places."""
     group: list[_Findings] = []
     for findings in found:
         if sum(len(other.windows) for other in [*group, findings]) > _MAX_ENCODED and group:
@@ -155,15 +159,6 @@ def _groups(found: Sequence[_Findings]) -> Iterator[list[_Findings]]:
 
 def _cell(found: Languages, num: int, separator: str = " ") -> str:
     return separator.join(f"{code}:{probability:.4f}" for code, probability in found[:num])
-
-
-def _why_silent(waveform: Samples) -> str:
-    step = round(speech.BLOCK_S * SAMPLE_RATE_HZ)
-    peak = max((float(np.abs(waveform[i : i + step]).max()) for i in range(0, len(waveform), step)), default=0.0)
-    if peak == 0:
-        return "every sample is zero"
-    level_db = 20 * math.log10(peak)
-    return f"{'silence' if level_db < _SILENT_DB else 'sound without speech'}, peak at {level_db:.0f} dB"
 
 
 def pooled(rows: Sequence[Languages]) -> Languages:

@@ -15,7 +15,13 @@ _LONGEST_UNSPACED = 20  # letters of a word that repeats itself: "hahahaha"
 _LETTERS_PER_DIGIT = 5.0
 _LEAST_PROBABILITY = 0.03
 # Scripts that are written side by side in one language.
-_MIXED = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "KATAKANA-HIRAGANA": "CJK", "HANGUL": "CJK", "BOPOMOFO": "CJK"}
+_MIXED = {
+    "HIRAGANA": "CJK",
+    "KATAKANA": "CJK",
+    "KATAKANA-HIRAGANA": "CJK",
+    "HANGUL": "CJK",
+    "BOPOMOFO": "CJK",
+}
 
 
 def loop_score(text: str) -> float:

@@ -5,22 +5,14 @@ Shapes: waveforms `(S,)` float32 at 16 kHz; spans are pairs of sample indices, s
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 
+from ..media.stretches import SampleSource
 from ..optional import import_optional
 from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Waveform
 
 Span = tuple[int, int]
-
-
-class Samples(Protocol):
-    """A waveform (S,) float32 at 16 kHz, in memory or a file of which stretches are read."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, stretch: slice, /) -> Waveform: ...
 
 
 THRESHOLD = 0.5  # probability of speech; Silero's default
@@ -31,7 +23,7 @@ PART_S = 3.0  # languages are compared between such parts; with 4 s fewer change
 MIN_PART_SPEECH = 0.5  # share of a part; Whisper takes silence for any language
 
 
-def find_speech(waveform: Samples) -> list[Span]:
+def find_speech(waveform: SampleSource) -> list[Span]:
     """Return the spans in which someone speaks, in order, none longer than 30 s with `PAD_S` at both ends.
 
     A long recording is read in blocks of `BLOCK_S`, so that memory does not grow with its length.
@@ -95,17 +87,19 @@ def windows(spans: Sequence[Span], num_samples: int) -> list[Span]:
     return found
 
 
-def cut(waveform: Samples, window: Span) -> Waveform:
+def cut(waveform: SampleSource, window: Span) -> Waveform:
     """Return a copy of the samples of a window."""
     return np.array(waveform[window[0] : window[1]], dtype=np.float32)
 
 
 def parts(window: Span, spans: Sequence[Span]) -> list[Span]:
-    """Divide a window into stretches of `PART_S` or more whose languages are compared; those of silence are left out."""
+    """Divide a window into parts of `PART_S` or more whose languages are compared; those of silence are left out."""
     size = window[1] - window[0]
     num = max(1, int(size / SAMPLE_RATE_HZ / PART_S))
     edges = [window[0] + size * i // num for i in range(num + 1)]
-    return [part for part in pairwise(edges) if _speech_in(part, spans) >= MIN_PART_SPEECH * (part[1] - part[0])]
+    return [
+        part for part in pairwise(edges) if _speech_in(part, spans) >= MIN_PART_SPEECH * (part[1] - part[0])
+    ]
 
 
 def _speech_in(part: Span, spans: Sequence[Span]) -> int:

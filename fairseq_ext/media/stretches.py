@@ -1,11 +1,24 @@
 """A recording of any length as a sequence of samples of which only the stretch in use is in memory."""
 
+import math
 import os
+from typing import Protocol
+
+import numpy as np
 
 from .audio import load, num_samples_at, probe
 from .readers import Samples
 
 _BLOCK_S = 600  # formats that cannot seek are decoded from their start for every block: few and long ones
+_SILENT_DB = -60.0  # the noise of microphones lies above
+
+
+class SampleSource(Protocol):
+    """Samples (S,), in memory or in a file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, stretch: slice, /) -> Samples: ...
 
 
 class Stretches:
@@ -43,3 +56,14 @@ class Stretches:
     def _load(self, start: int, stop: int) -> Samples:
         num = min(max(stop - start, _BLOCK_S * self._rate_hz), self._length - start)
         return load(self._path, sample_rate_hz=self._rate_hz, start_sample=start, num_samples=num)
+
+
+def describe_level(samples: SampleSource, sample_rate_hz: int) -> str:
+    """Say how loud a recording is in which nothing was recognised."""
+    step = _BLOCK_S * sample_rate_hz
+    starts = range(0, len(samples), step)
+    peak = max((float(np.abs(samples[start : start + step]).max()) for start in starts), default=0.0)
+    if peak == 0:
+        return "digital silence, every sample is zero"
+    level_db = 20 * math.log10(peak)
+    return f"{'silence' if level_db < _SILENT_DB else 'sound'}, peak at {level_db:.0f} dB"

@@ -161,7 +161,9 @@ def test_windows_are_as_long_as_the_longest_recordings_in_training(
     torch.save(state, tmp_path / "checkpoint.pt")
     waveform = np.tile(CLIPS[0], 6)
     parts = torch.cat(list(recognizer.log_probs_of_long(waveform, window_s=2.25, overlap_s=0.75)))
-    assert torch.equal(torch.cat(list(load_recognizer(tmp_path / "checkpoint.pt").log_probs_of_long(waveform))), parts)
+    assert torch.equal(
+        torch.cat(list(load_recognizer(tmp_path / "checkpoint.pt").log_probs_of_long(waveform))), parts
+    )
 
 
 @pytest.mark.parametrize("size", [0, 1, 20, 44])
