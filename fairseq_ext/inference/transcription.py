@@ -51,9 +51,6 @@ def choose_weights(
         beta: reward per word; None: likewise.
         unk_score: score added per unknown word; None: likewise.
 
-    Returns:
-        The weights.
-
     Raises:
         ValueError: for a damaged lm_weights.json.
     """
@@ -69,16 +66,13 @@ def make_search(
     lm: Path | None = None,
     weights: LmWeights = USUAL_WEIGHTS,
 ) -> BeamSearch | None:
-    """Choose how to decode.
+    """Return the search to decode with; None = greedy.
 
     Args:
         recognizer: recogniser whose symbols are decoded.
         beam_size: hypotheses kept; 0 = as many as usual with a language model, greedy without one.
         lm: n-gram model of words, an ARPA file.
         weights: weights of the language model.
-
-    Returns:
-        The search; None = greedy.
 
     Raises:
         FileNotFoundError: no such language model.
@@ -93,15 +87,7 @@ def make_search(
 
 
 def output_paths(files: Sequence[Path], folder: Path, suffix: str) -> list[Path]:
-    """Name the outputs after the inputs.
-
-    Args:
-        files: recordings.
-        folder: folder of the outputs.
-        suffix: suffix of the outputs, e.g. ".srt".
-
-    Returns:
-        A path per recording.
+    """Name the outputs after the recordings: a path in the folder with the suffix, such as ".srt", for each.
 
     Raises:
         ValueError: the folder is a file, two recordings would share an output, or one would be overwritten.
@@ -136,8 +122,8 @@ def transcribe_files(
         recognizer: result of `load_recognizer`.
         files: recordings of any format and length.
         search: result of `make_search`; None = greedy.
-        window_s: see `CtcRecognizer.transcribe`.
-        overlap_s: see `CtcRecognizer.transcribe`.
+        window_s: see `CtcRecognizer.log_probs_of_long`, also for the overlap.
+        overlap_s: None: a third of a window, 4 s at most.
         on_progress: called with the number of recordings that are done, the present one by its share.
 
     Yields:
