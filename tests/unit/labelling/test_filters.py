@@ -43,7 +43,8 @@ def label(text: str = GOOD, name: str = "a", **changes: object) -> ClipLabel:
         ("credits", label("Subtítulos por la comunidad de Amara.org", language="es")),
         ("credits", label("Legendas pela comunidade Amara.org", language="pt")),
         ("unlikely", label(avg_logprob=-1.01)),
-        ("no_speech", label(no_speech_prob=0.61)),
+        ("no_speech", label(no_speech_prob=0.96)),
+        (None, label(no_speech_prob=0.91)),  # as of isolated digits, word-perfect
         (None, label(no_speech_prob=None)),  # our own recogniser has no such probability
         ("no_speech", label(state="no_speech", text="")),
         ("other_language", label(state="other_language", text="")),
