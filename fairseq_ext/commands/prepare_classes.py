@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _recordings(args: argparse.Namespace, problems: list[str]) -> "Iterator[Recording]":
     from ..corpora import folder_per_class, table
-    from ..media.convert import SUFFIXES
+    from ..media.media_files import SUFFIXES
 
     if args.table is None:
         return folder_per_class.read(

@@ -26,7 +26,7 @@ def read(
 
     Args:
         root: folder of the class folders; links are followed.
-        suffixes: suffixes of audio files, lower case with their dot, such as `media.convert.SUFFIXES`.
+        suffixes: suffixes of audio files, lower case with their dot, such as `media.media_files.SUFFIXES`.
         speaker: where the speaker is, see `part_of_path`; None: not known.
         group: where the group is, likewise.
         on_problem: receives a line for each file that is skipped.

@@ -6,25 +6,21 @@ samples at `rate`, and a stretch of it equals the same stretch of the whole (up 
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .integrity import AudioError
 from .readers import Samples, open_audio
 from .resampling import Ratio, resample
+from .scale import scale_of
 
-__all__ = ["AudioError", "AudioInfo", "decode_check", "load", "num_samples_at", "probe"]
+__all__ = ["AudioError", "AudioInfo", "decode_check", "load", "load_with_notes", "num_samples_at", "probe"]
 
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """Rate, length and channels of a file.
-
-    Attributes:
-        sample_rate_hz: sample rate of the file, Hz.
-        num_samples: length at that rate, in samples.
-        num_channels: number of channels in the file.
-    """
+    """Sample rate of a file in Hz, its length at that rate in samples, and its number of channels."""
 
     sample_rate_hz: int
     num_samples: int
@@ -33,12 +29,6 @@ class AudioInfo:
 
 def probe(path: str | os.PathLike[str]) -> AudioInfo:
     """Read rate, length and channels, from the header where the format has them there (not m4a and webm).
-
-    Args:
-        path: the file.
-
-    Returns:
-        Rate, length and channels.
 
     Raises:
         AudioError: for a missing, empty, cut-off, zero-length or unreadable file. Damage inside is found by
@@ -54,13 +44,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
 
 
 def decode_check(path: str | os.PathLike[str]) -> AudioInfo:
-    """Decode the whole file once, so that training meets no damaged file.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Rate, length and channels, as `probe`.
+    """Decode the whole file once, so that training meets no damaged file; return what `probe` does.
 
     Raises:
         AudioError: for any error that `load` would raise on a stretch of it.
@@ -82,7 +66,7 @@ def load(
     start_sample: int = 0,
     num_samples: int | None = None,
 ) -> Samples:
-    """Read a file or a stretch of it.
+    """Read a file or a stretch of it as one channel, (num_samples,) float32.
 
     Formats that can seek are decoded from shortly before the stretch; Ogg and WebM from their start.
 
@@ -92,12 +76,26 @@ def load(
         start_sample: first sample.
         num_samples: number of samples; None: up to the end.
 
-    Returns:
-        Mono waveform, (num_samples,) float32, the mean of the channels.
-
     Raises:
         AudioError: for a missing, empty, cut-off, damaged or zero-length file, one that is not audio or holds
             NaN, and for a stretch that reaches beyond its end.
+    """
+    options = {"sample_rate_hz": sample_rate_hz, "start_sample": start_sample}
+    return load_with_notes(path, num_samples=num_samples, **options)[0]
+
+
+def load_with_notes(
+    path: str | os.PathLike[str],
+    *,
+    sample_rate_hz: int,
+    start_sample: int = 0,
+    num_samples: int | None = None,
+) -> tuple[Samples, dict[str, Any]]:
+    """Do as `load` does, and return too what was chosen, filled in or changed on the way.
+
+    The notes are `track` (which of several, and why), `opposite_phase_s` (where one channel was taken, since the
+    channels cancel each other out), `silence_s` (in which nothing was recorded, by the time stamps),
+    `beyond_full_scale` (number of samples) and `scaled_by`.
     """
     if start_sample < 0 or (num_samples is not None and num_samples < 1):
         raise AudioError(
@@ -113,10 +111,19 @@ def load(
             total = ratio.output_length(reader.num_samples)
             stop = total if stop is None else stop
             _check_stretch(path, start_sample, stop, total)
-    if not np.isfinite(native).all():
-        raise AudioError(f"{path}: its samples contain NaN or infinity; convert it again or leave it out")
+        num_wrong = int(np.count_nonzero(~np.isfinite(native)))
+        if num_wrong:
+            raise AudioError(
+                f"{path}: its samples contain NaN or infinity ({num_wrong} of {len(native)}); convert it again or "
+                "leave it out"
+            )
+        scale = scale_of(path, reader)
+        notes = dict(reader.notes)
+    if scale.num_beyond:
+        native *= np.float32(scale.factor)
+        notes |= {"beyond_full_scale": scale.num_beyond, "scaled_by": scale.factor}
     assert stop is not None, "a reader that reached the end knows its length"
-    return resample(native, first, start_sample, stop, ratio)
+    return resample(native, first, start_sample, stop, ratio), notes
 
 
 def _check_stretch(path: str | os.PathLike[str], start: int, stop: int, total: int) -> None:

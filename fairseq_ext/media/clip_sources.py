@@ -14,15 +14,12 @@ from .clips import VideoFile, from_utterances, segment_of, videos_in, whole_file
 def find_videos(
     source: Path, *, corpus: str | None = None, listed: Path | None = None
 ) -> tuple[Path, Iterable[VideoFile]]:
-    """List the videos of a folder in any of the layouts that can be prepared.
+    """Return the folder that the paths start from, and the videos of a folder in any layout that can be prepared.
 
     Args:
         source: folder of videos.
         corpus: its layout: mtedx, voxceleb2, avspeech, "all" for folders of these names; None = any videos.
         listed: file with a path per line, relative to `source`, that names the videos to take; without `corpus`.
-
-    Returns:
-        The folder to which the paths of the videos are relative, and the videos.
 
     Raises:
         FileNotFoundError: if "all" finds none of the corpora.
@@ -39,7 +36,7 @@ def find_videos(
 def videos(
     corpus: str, root: str | os.PathLike[str], *, only: Container[str] | None = None, **options: Any
 ) -> Iterator[VideoFile]:
-    """List the videos of a corpus, each once with all its segments, without opening them.
+    """Yield the videos of a corpus, each once with all its segments, in one order, without opening them.
 
     Args:
         corpus: mtedx, voxceleb2 or avspeech.
@@ -47,9 +44,6 @@ def videos(
         only: ids of the clips to keep, for example those of a label list; None for all.
         **options: options passed on to `mtedx.read`, `voxceleb2.clips` or `avspeech.clips`, such as
             `languages` and `on_problem`.
-
-    Yields:
-        Videos, in the same order on every machine.
 
     Raises:
         ValueError: for an unknown corpus.
@@ -63,13 +57,10 @@ def videos(
 
 
 def all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
-    """List the videos of several corpora: of each subfolder of `root` that has the name of a corpus.
+    """List the videos of several corpora, one after the other; paths are relative to `root`.
 
     Args:
-        root: folder with some of `mtedx/`, `voxceleb2/` and `avspeech/`, or links to them; paths are relative to it.
-
-    Yields:
-        Videos, corpus by corpus.
+        root: folder with some of `mtedx/`, `voxceleb2/` and `avspeech/`, or links to them.
 
     Raises:
         FileNotFoundError: when it has none of them.

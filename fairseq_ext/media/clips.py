@@ -3,19 +3,15 @@
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 from ..manifest import Utterance
+from .media_files import Found, media_files
 
 log = logging.getLogger(__name__)
-
-SUFFIXES = frozenset({
-    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
-    ".vob", ".webm", ".wmv",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +48,7 @@ class VideoFile:
 
 
 def check_id(clip_id: str, where: str) -> str:
-    """Check that an id can name files within a folder.
-
-    Args:
-        clip_id: id of the clip.
-        where: where the id is from, for the message.
-
-    Returns:
-        The id.
+    """Return an id that can name files within a folder; `where` it is from is for the message.
 
     Raises:
         ValueError: for an empty id, one that leaves the folder, or one with characters that a table cannot hold.
@@ -76,50 +65,29 @@ def check_id(clip_id: str, where: str) -> str:
     return clip_id
 
 
-def videos_in(source: str | os.PathLike[str]) -> list[VideoFile]:
-    """List the videos of a folder and its subfolders; each is one clip, named as by `whole_files`.
-
-    Links are followed; a broken one becomes a rejected clip. Hidden files are skipped. A folder that cannot be read is
-    logged as a warning.
+def videos_in(
+    source: str | os.PathLike[str], on_passed_over: Callable[[Found], None] | None = None
+) -> list[VideoFile]:
+    """List the videos of a folder and its subfolders, sorted; each is one clip, named as by `whole_files`.
 
     Args:
-        source: the folder.
-
-    Returns:
-        Videos sorted by path.
+        source: the folder, listed by `media_files`: a broken link becomes a rejected clip.
+        on_passed_over: receives what was passed over, with the reasons; None: its number is logged as a warning.
 
     Raises:
         ValueError: when there is no video.
     """
-    root = Path(source)
-    return whole_files(root, sorted(path.relative_to(root).as_posix() for path in _videos_below(root)))
-
-
-def _videos_below(root: Path) -> Iterator[Path]:
-    def warn(error: OSError) -> None:
-        log.warning("%s: cannot read this folder: %s", error.filename, error.strerror)
-
-    seen: set[str] = set()  # a link may lead back to a folder above
-    for folder, below, names in os.walk(root, followlinks=True, onerror=warn):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        if os.path.realpath(folder) in seen:
-            below.clear()
-            continue
-        seen.add(os.path.realpath(folder))
-        paths = (Path(folder, name) for name in names if not name.startswith("."))
-        yield from (path for path in paths if path.suffix.lower() in SUFFIXES)
+    found = media_files(source, pictures=True)
+    if on_passed_over is not None:
+        on_passed_over(found)
+    elif found.passed_over:
+        name, reason = found.passed_over[0]
+        log.warning("%s: %d files passed over, such as %s: %s", source, len(found.passed_over), name, reason)
+    return whole_files(source, found.paths)
 
 
 def with_sound_beside(source: str | os.PathLike[str], video: VideoFile) -> VideoFile:
-    """Find the sound file of a mouth crop.
-
-    Args:
-        source: root folder of the path.
-        video: mouth crop.
-
-    Returns:
-        The same with `audio` set when there is `X.wav` beside `X.mp4`, or `audio/X.wav` beside `video/X.mp4`.
-    """
+    """Return a mouth crop with `audio` set if `X.wav` is beside `X.mp4`, or `audio/X.wav` beside `video/X.mp4`."""
     sound = Path(source, video.path).with_suffix(".wav")
     parts = sound.absolute().parts
     places = [i for i, part in enumerate(parts[:-1]) if part == "video"]
@@ -136,10 +104,7 @@ def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[Vi
 
     Args:
         source: root folder of the paths.
-        paths: paths relative to it; duplicates are dropped.
-
-    Returns:
-        Videos in the order given.
+        paths: paths relative to it, whose order is kept; duplicates are dropped.
 
     Raises:
         ValueError: for no path, and when none of them is a file.
@@ -178,13 +143,10 @@ def _clip_ids(source: str | os.PathLike[str], paths: Iterable[str]) -> dict[str,
 def from_utterances(
     utterances: Iterable[tuple[Utterance, tuple[float, float] | None]],
 ) -> list[VideoFile]:
-    """Group utterances by their file, so that every file is decoded once.
+    """Group utterances by their file, so that every file is decoded once: videos sorted by path, segments by start.
 
     Args:
         utterances: utterances whose paths are videos, each with the position of its face as in `Segment`.
-
-    Returns:
-        Videos sorted by path, segments by start.
     """
     files: dict[str, list[Segment]] = defaultdict(list)
     for utterance, face_at in utterances:
@@ -196,16 +158,5 @@ def from_utterances(
 
 
 def segment_of(utterance: Utterance, face_at: tuple[float, float] | None = None) -> Segment:
-    """Make the segment of an utterance.
-
-    Args:
-        utterance: utterance of a corpus reader.
-        face_at: position of the face, as in `Segment`.
-
-    Returns:
-        The segment.
-
-    Raises:
-        ValueError: for an id that cannot name files.
-    """
+    """Return the segment of an utterance; raise ValueError for an id that cannot name files."""
     return Segment(check_id(utterance.id, utterance.path), utterance.start_s, utterance.end_s, face_at)

@@ -5,7 +5,6 @@ over a folder through `fairseq_ext.jobs`, whose files are in `OUT/jobs/convert`.
 """
 
 import os
-import re
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,23 +12,26 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import parent_process
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import soundfile
 
+from ..file_errors import FileError
 from ..files import atomic_path, atomic_write
 from ..jobs import Execution, Item, Outcome, Rejected, Work, one_by_one, outcomes, run
-from .audio import AudioError, load
+from .audio import load_with_notes
+from .media_files import media_files, printable, write_passed_over
 from .readers import MAX_RATE_HZ, MIN_RATE_HZ
+from .scale import limited
 from .threads import one_thread
 
-SUFFIXES = frozenset({
-    ".aac", ".aif", ".aiff", ".amr", ".au", ".avi", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3", ".mp4",
-    ".mpg", ".oga", ".ogg", ".opus", ".sph", ".wav", ".webm", ".wma",
-})  # fmt: skip
 JOB = Path("jobs", "convert")  # folder of the run, below that of the FLAC files
 _BATCH_SIZE = 16  # recordings; a chunk of `jobs` has as many or more, so that its bookkeeping costs little
+
+
+NOTES = ("track", "opposite_phase_s", "silence_s", "beyond_full_scale", "scaled_by", "clipped")
 
 
 @dataclass(slots=True)
@@ -41,33 +43,22 @@ class Conversion:
         num_kept: number of recordings whose FLAC file was there already.
         num_missing: number of recordings left to other shards; the problems are known when it is 0.
         num_failed: number of problems that are not the recording's fault: the conversion raised an error.
+        num_passed_over: number of files that are no recordings.
         problems: (path relative to the source, why it was skipped), sorted.
+        notes: (path, what was chosen, filled in or changed: keys of `NOTES`), sorted.
     """
 
     num_converted: int = 0
     num_kept: int = 0
     num_missing: int = 0
     num_failed: int = 0
+    num_passed_over: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
-def recordings(source: str | os.PathLike[str]) -> list[str]:
-    """List the media files of a folder and its subfolders.
-
-    Args:
-        source: the folder.
-
-    Returns:
-        Paths relative to it, sorted.
-    """
-    root = Path(source)
-    return sorted(
-        str(p.relative_to(root)) for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
-    )
-
-
-def convert_file(source: Path, target: Path, sample_rate_hz: int) -> None:
-    """Convert one recording to 16-bit mono FLAC; louder samples than full scale are clipped.
+def convert_file(source: Path, target: Path, sample_rate_hz: int) -> dict[str, Any]:
+    """Convert one recording to 16-bit mono FLAC, and return notes: keys of `NOTES`.
 
     Args:
         source: any file that `media.audio` can read.
@@ -77,9 +68,11 @@ def convert_file(source: Path, target: Path, sample_rate_hz: int) -> None:
     Raises:
         AudioError: when the recording cannot be used.
     """
-    waveform = np.clip(load(source, sample_rate_hz=sample_rate_hz), -1.0, 1.0)
+    waveform, notes = load_with_notes(source, sample_rate_hz=sample_rate_hz)
+    waveform, more = limited(source, waveform)
     with atomic_path(target) as temporary, open(temporary, "wb") as file:
         soundfile.write(file, waveform, sample_rate_hz, format="FLAC", subtype="PCM_16")
+    return notes | more
 
 
 def convert_folder(
@@ -91,8 +84,10 @@ def convert_folder(
 ) -> Conversion:
     """Convert every recording of a folder; `a/b.mp3` becomes `a/b.flac`.
 
-    A recording that cannot be used is skipped, counted and listed in `dest/problems.tsv` (path, reason). The same call
-    again converts what is new, what has another size, what was skipped and what is gone from `dest`; it keeps the rest.
+    Three tables in `dest` name what is not simply converted: `problems.tsv` the recordings that cannot be used,
+    `passed_over.tsv` the files that are none (path, reason), and `notes.tsv` what was chosen, filled in or changed.
+    The same call again converts what is new, what has another size, what was skipped and what is gone from `dest`; it
+    keeps the rest.
 
     Args:
         source: folder of recordings; it is not changed.
@@ -100,9 +95,6 @@ def convert_folder(
         sample_rate_hz: sample rate of the FLAC files, Hz.
         execution: where to run and with how many workers; None: in this process, without a progress bar. Its
             `update`, `retry_failed` and `retry_rejected` are always on.
-
-    Returns:
-        What was converted, kept and skipped.
 
     Raises:
         ValueError: for no recording, two that would get one name, a destination within the source or that is a file,
@@ -112,6 +104,9 @@ def convert_folder(
     execution = execution or Execution(workers=0, progress=False)
     root, target_root = Path(source).resolve(), Path(dest).resolve()
     _check(root, target_root, sample_rate_hz)
+    found = media_files(root)
+    items = list(_items(root, found.paths))
+    write_passed_over(target_root / "passed_over.tsv", found)
     job, call = target_root / JOB, secrets.token_hex(4)
     # FLAC files from before conversion kept a record of what it did are taken as they are.
     work = partial(
@@ -120,21 +115,31 @@ def convert_folder(
     with one_thread() if execution.workers == 0 else nullcontext():
         summary = run(
             job,
-            _items(root),
+            items,
             work,
             settings={"sample_rate_hz": sample_rate_hz},
             execution=replace(execution, update=True, retry_failed=True, retry_rejected=True),
             batch_size=_BATCH_SIZE,
             output_exists=lambda outcome: (target_root / outcome.result["flac"]).exists(),
         )
-    problems = target_root / "problems.tsv"
+    problems, notes = target_root / "problems.tsv", target_root / "notes.tsv"
     if not summary.complete:
         problems.unlink(missing_ok=True)
-        return Conversion(num_missing=summary.num_missing)
+        notes.unlink(missing_ok=True)
+        return Conversion(num_missing=summary.num_missing, num_passed_over=len(found.passed_over))
     result = _count(outcomes(job), call)
+    result.num_passed_over = len(found.passed_over)
     with atomic_write(problems) as file:
         file.writelines(f"{path}\t{problem}\n" for path, problem in result.problems)
+    with atomic_write(notes) as file:
+        file.write("\t".join(("path", *NOTES)) + "\n")
+        for path, values in result.notes:
+            file.write("\t".join((path, *(_cell(values.get(name, "")) for name in NOTES))) + "\n")
     return result
+
+
+def _cell(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _check(root: Path, target_root: Path, sample_rate_hz: int) -> None:
@@ -155,26 +160,24 @@ def _count(found: Iterable[Outcome], call: str) -> Conversion:
             reason = outcome.detail if outcome.state == "rejected" else f"{outcome.reason} {outcome.detail}"
             result.problems.append((outcome.id, reason))
             result.num_failed += outcome.state == "failed"
-        elif outcome.result.get("call") == call:
+            continue
+        if notes := outcome.result.get("notes"):
+            result.notes.append((outcome.id, notes))
+        if outcome.result.get("call") == call:
             result.num_converted += 1
         else:
             result.num_kept += 1
     result.problems.sort()
+    result.notes.sort(key=itemgetter(0))
     return result
 
 
-def _items(root: Path) -> Iterator[Item]:
+def _items(root: Path, paths: list[str]) -> Iterator[Item]:
     """Yield an item per recording, with its size, by which a replaced recording is noticed."""
-    for path, target in _targets(recordings(root), root).items():
-        data = {"path": path, "flac": target, "num_bytes": (root / path).stat().st_size}
-        yield Item(_printable(path), data)
-
-
-def _printable(path: str) -> str:
-    """Return a path with escapes for what an id or a table cannot hold, such as bytes that are not UTF-8."""
-    text = os.fsencode(path).decode(errors="backslashreplace")
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return re.sub("^ +", lambda spaces: r"\x20" * len(spaces[0]), text)
+    for path, target in _targets(paths, root).items():
+        source = root / path
+        num_bytes = source.stat().st_size if source.exists() else None  # a link may be broken
+        yield Item(printable(path), {"path": path, "flac": target, "num_bytes": num_bytes})
 
 
 def _is_utf8(path: str) -> bool:
@@ -199,7 +202,7 @@ def _make_work(root: Path, target_root: Path, sample_rate_hz: int, call: str, *,
     if parent_process() is not None:
         _limit_threads()
 
-    def convert(item: Item) -> dict[str, str]:
+    def convert(item: Item) -> dict[str, Any]:
         source, target = root / item.data["path"], target_root / item.data["flac"]
         if not _is_utf8(str(target)):  # no manifest could hold it
             message = "its name is not UTF-8; rename it, with convmv for example"
@@ -207,10 +210,10 @@ def _make_work(root: Path, target_root: Path, sample_rate_hz: int, call: str, *,
         if adopt and target.exists():
             return {"flac": item.data["flac"]}
         try:
-            convert_file(source, target, sample_rate_hz)
-        except AudioError as error:
+            notes = convert_file(source, target, sample_rate_hz)
+        except FileError as error:
             raise Rejected("unreadable", str(error)) from error
-        return {"flac": item.data["flac"], "call": call}
+        return {"flac": item.data["flac"], "call": call, "notes": notes}
 
     return one_by_one(convert)
 

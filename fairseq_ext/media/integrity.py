@@ -1,19 +1,23 @@
-"""Find audio files that were cut off, without decoding them.
+"""Compare the length that a file states with what is there, both ways, without decoding: cut off, or more behind it.
 
-libsndfile reads a truncated wav or ogg file without an error. Both formats state their length: a wav file in its chunk
-sizes, an ogg file in the sizes of its pages and the time stamp of the last one. For MP3 see `mp3`.
+Libraries read a truncated file, or the first of two recordings in one file, without an error. Here are chunks
+(`chunks`), the pages of Ogg, the markers of FLAC and AMR; MP3 is checked by its frames (`mp3`), what only FFmpeg reads
+where it is decoded (`containers`).
 """
 
+import mmap
 import os
 import struct
 from pathlib import Path
-from typing import BinaryIO
 
 from ..file_errors import FileError
+from . import chunks
+from .streams import JOINED
 
-_UNKNOWN_SIZE = 0x7FFFF000  # writers that cannot seek put 0 or a size near 2 or 4 GiB into the header
 _OGG_HEADER = struct.Struct("<4sBBqIIIB")  # RFC 3533, section 6
-_OGG_MAX_PAGE = 27 + 255 + 255 * 255
+_OGG_FIRST_PAGE = b"OggS\x00\x02"  # of each stream
+# What files begin with: FLAC with its marker and STREAMINFO of 34 bytes.
+_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22", b"#!AMR\n", b"#!AMR-WB\n")
 _OPUS_RATE_HZ = 48000  # rate of its time stamps, whatever that of the recording (RFC 7845, section 4)
 
 
@@ -21,22 +25,24 @@ class AudioError(FileError):
     """A media file that cannot be used; the message says which, what is wrong and what to do."""
 
 
-def check_not_cut_off(path: str | os.PathLike[str], duration_s: float) -> None:
-    """Raise for a wav or ogg file that is shorter than it states; other formats pass.
-
-    Args:
-        path: the file.
-        duration_s: length reported by the decoder, s.
+def states_length(path: str | os.PathLike[str]) -> bool:
+    """Check the length that a file states; False: a WAV header states none, and the file is read to its end.
 
     Raises:
-        AudioError: with both sizes.
+        AudioError: for a file that is shorter or longer than it states, with both sizes.
     """
+    path = Path(path)
     with open(path, "rb") as file:
         magic = file.read(4)
-        if magic == b"RIFF":
-            _check_wav(Path(path), file)
-        elif magic == b"OggS":
-            _check_ogg(Path(path), file, duration_s)
+        if magic in chunks.MAGICS:
+            return _check_chunks(path, chunks.extent(file))
+        if magic in {b"OggS", b"fLaC", b"#!AM"}:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                if magic == b"OggS":
+                    _check_ogg(path, data)
+                elif max(data.rfind(start) for start in _STARTS) > 0:  # what is missing shows in decoding
+                    raise joined(path)
+    return True
 
 
 def broken_off(path: Path, found: str) -> AudioError:
@@ -44,37 +50,51 @@ def broken_off(path: Path, found: str) -> AudioError:
     return AudioError(f"{path}: it does not decode to its end: {found}; copy it again or leave it out")
 
 
-def _check_wav(path: Path, file: BinaryIO) -> None:
-    """Walk the chunks to the audio data. Layout of a chunk: id (4 bytes), size (4, little endian), content, padding to
-    even length."""
-    total = os.fstat(file.fileno()).st_size
-    position = 12
-    while position + 8 <= total:
-        file.seek(position)
-        name, size = struct.unpack("<4sI", file.read(8))
-        position += 8
-        if name == b"data":
-            if total - position < size < _UNKNOWN_SIZE:
-                raise _cut_off(path, f"{size} bytes of audio", f"{total - position}")
+def joined(path: Path, found: str = "") -> AudioError:
+    """Return the error for a file that holds several recordings; `found` is how it shows."""
+    return AudioError(f"{path}: {found}{JOINED}")
+
+
+def check_seconds(path: Path, duration_s: float) -> None:
+    """Raise AudioError for an Ogg file whose last page states a later time than the decoder's length, s."""
+    with open(path, "rb") as file:
+        if file.read(4) != b"OggS":
             return
-        position += size + size % 2
-
-
-def _check_ogg(path: Path, file: BinaryIO, duration_s: float) -> None:
-    total = os.fstat(file.fileno()).st_size
-    file.seek(max(0, total - _OGG_MAX_PAGE))
-    tail = file.read()
-    start = tail.rfind(b"OggS")
-    if start < 0 or len(tail) - start < _OGG_HEADER.size:
-        raise _cut_off(path, "a whole page at the end", "a part of one")
-    _, _, _, time_stamp, _, _, _, num_segments = _OGG_HEADER.unpack_from(tail, start)
-    segments = tail[start + _OGG_HEADER.size :][:num_segments]
-    if len(tail) - start < _OGG_HEADER.size + num_segments + sum(segments):
-        raise _cut_off(path, "a whole page at the end", "a part of one")
-    file.seek(0)
-    stated_s = _ogg_seconds(file.read(200), time_stamp)
+        file.seek(0)
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            stamp = _OGG_HEADER.unpack_from(data, data.rfind(b"OggS"))[3]
+            stated_s = _ogg_seconds(data[:200], stamp)
     if stated_s is not None and duration_s < stated_s - 0.02:  # libsndfile rounds down to whole packets
         raise _cut_off(path, f"{stated_s:.2f} s by its last time stamp", f"{duration_s:.2f} s")
+
+
+def _check_chunks(path: Path, found: chunks.Extent | None) -> bool:
+    if found is None or found.stated is None:
+        return found is None
+    if found.stated > found.available:
+        raise _cut_off(path, f"{found.stated} bytes of audio", f"{found.available}")
+    if found.rest[:4] in chunks.MAGICS:
+        raise joined(path, f"it states {found.stated} bytes of audio, and another header follows: ")
+    if found.rest:
+        raise AudioError(
+            f"{path}: expected {found.stated} bytes of audio by its header, found {found.available}; where all of it "
+            "is one recording, write the header again (sox --ignore-length), or leave it out"
+        )
+    return True
+
+
+def _check_ogg(path: Path, data: mmap.mmap) -> None:
+    start = data.rfind(b"OggS")
+    if len(data) - start < _OGG_HEADER.size:
+        raise _cut_off(path, "a whole page at the end", "a part of one")
+    num_segments = _OGG_HEADER.unpack_from(data, start)[7]
+    first = start + _OGG_HEADER.size
+    if len(data) - first < num_segments + sum(data[first : first + num_segments]):
+        raise _cut_off(path, "a whole page at the end", "a part of one")
+    # The first pages of all streams come before any other page (RFC 3533, section 4), or a second file begins.
+    others = [at for kind in (b"\x00", b"\x01", b"\x04") if (at := data.find(b"OggS\x00" + kind)) >= 0]
+    if others and data.rfind(_OGG_FIRST_PAGE) > min(others):
+        raise joined(path, "it is chained Ogg: ")
 
 
 def _ogg_seconds(head: bytes, time_stamp: int) -> float | None:

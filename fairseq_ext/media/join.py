@@ -53,16 +53,13 @@ class Joined(NamedTuple):
 def join(
     recordings: Sequence[Samples], sample_rate_hz: int, *, seed: int, style: JoinStyle = DEFAULT_STYLE
 ) -> Joined:
-    """Join recordings; equal arguments give equal samples.
+    """Join waveforms (S,) of one speaker and one microphone, within [-1, 1]; equal arguments give equal samples.
 
     Args:
-        recordings: waveforms (S,) of one speaker and one microphone.
-        sample_rate_hz: sample rate of the recordings, Hz.
+        recordings: the waveforms.
+        sample_rate_hz: their sample rate, Hz.
         seed: seed of the pauses and the room tone.
         style: pauses, fades, levels.
-
-    Returns:
-        The joined waveform in [-1, 1] and the span of each recording.
 
     Raises:
         ValueError: without recordings, or for an empty one.
@@ -98,15 +95,14 @@ def join_files(
 ) -> tuple[int, tuple[tuple[float, float], ...]]:
     """Join files of any format and rate to one 16-bit FLAC file; a complete one that exists is kept.
 
+    Return the number of samples, and the span of each recording in seconds.
+
     Args:
         paths: paths of the recordings, in order.
         target: FLAC file; it appears when it is complete.
-        seed: seed, as for `join`.
+        seed: as for `join`.
         sample_rate_hz: sample rate of the result, Hz.
-        style: style, as for `join`.
-
-    Returns:
-        Number of samples, and the span of each recording in seconds.
+        style: as for `join`.
 
     Raises:
         AudioError: for a recording that cannot be read.

@@ -5,7 +5,7 @@ pixels ("display"), pixel centres at whole numbers; `to_display` is the (2, 3) m
 merged into the one warp that cuts the crop, so that a rotated phone video or 720x576 anamorphic PAL costs nothing.
 """
 
-import math
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,47 +42,76 @@ class Picture:
 
 
 def display_matrix(
-    width: int, height: int, rotation_deg: float, pixel_aspect: float
+    width: int, height: int, rotation_deg: float, pixel_aspect: float, *, mirrored: bool = False
 ) -> tuple[NDArray[np.float64], int, int]:
-    """Return the matrix from the pixels of a stored picture to those of the upright one.
+    """Return the (2, 3) matrix from the pixels of a stored picture to those of the upright one, and its size in pixels.
 
     Args:
         width: stored width, px.
         height: stored height, px.
         rotation_deg: counter-clockwise rotation that makes it upright, rounded to a multiple of 90 degrees.
         pixel_aspect: width of a stored pixel divided by its height.
-
-    Returns:
-        The (2, 3) matrix, and width and height of the upright picture in pixels.
+        mirrored: whether left and right are exchanged before the rotation.
     """
-    wide = round(width * pixel_aspect)
-    shift = (pixel_aspect - 1) / 2  # pixel centres are at whole numbers
-    x, y = np.array([pixel_aspect, 0, shift]), np.array([0, 1.0, 0])
-    last_x, last_y = np.array([0, 0, wide - 1.0]), np.array([0, 0, height - 1.0])
-    match round(rotation_deg / 90) % 4:
-        case 0:
-            return np.stack([x, y]), wide, height
-        case 1:
-            return np.stack([y, last_x - x]), height, wide
-        case 2:
-            return np.stack([last_x - x, last_y - y]), wide, height
-        case _:
-            return np.stack([last_y - y, x]), height, wide
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[round(rotation_deg / 90) % 4]
+    turn = np.array([[cos, sin], [-sin, cos]]) @ np.diag([-1 if mirrored else 1, 1])
+    stored = np.array([round(width * pixel_aspect), height])
+    shown = np.abs(turn) @ stored
+    centre = np.array([(pixel_aspect - 1) / 2, 0.0])  # pixel centres are at whole numbers
+    shift = turn @ centre + np.where(turn.sum(axis=1) < 0, shown - 1, 0)
+    return np.column_stack([turn * [pixel_aspect, 1], shift]), int(shown[0]), int(shown[1])
 
 
-def to_picture(frame: Any, stream: Any, start_s: float, last_s: float) -> Picture | None:
-    """Convert a decoded frame to a picture; None when it is not later than the last one."""
-    rate = float(stream.average_rate or stream.guessed_rate or 25)
-    if frame.time is None:
-        time_s = 0.0 if math.isinf(last_s) else last_s + 1 / rate
-    else:
-        time_s = frame.time - start_s
-    if time_s <= last_s:
-        return None
-    luma, full_range = _luma(frame)
-    aspect = float(stream.sample_aspect_ratio or 1) or 1.0
-    to_display, width, height = display_matrix(frame.width, frame.height, frame.rotation, aspect)
-    return Picture(time_s, 1 / rate, luma, to_display, width, height, full_range)
+class PictureReader:
+    """A converter of the decoded frames of one stream to pictures with the time at which they are shown."""
+
+    def __init__(self, stream: Any, start_s: float, container_name: str) -> None:
+        """Start before the first frame.
+
+        Args:
+            stream: video stream of PyAV.
+            start_s: time stamp of the start of the file, s.
+            container_name: format of the file. ASF states when pictures are decoded, AVI counts them in that order;
+                what FFmpeg then gives as times of display is a guess that goes back and forth with B-frames. Decoders
+                return pictures in the order of display, each with the stamp of the packet that completed it.
+        """
+        self._stream, self._start_s, self._container_name = stream, start_s, container_name
+        self._rate = float(stream.average_rate or stream.guessed_rate or 25)
+        self._aspect = float(stream.sample_aspect_ratio or 1) or 1.0
+        self._first_dts: int | None = None
+        self._last_s = -1 / self._rate
+
+    def read(self, frame: Any) -> Picture:
+        """Convert a frame; one without a time stamp follows the last by a period."""
+        time_s = self._time_s(frame)
+        self._last_s = self._last_s + 1 / self._rate if time_s is None else time_s
+        luma, full_range = _luma(frame)
+        mirrored = _is_mirrored(frame)
+        to_display, width, height = display_matrix(
+            frame.width, frame.height, frame.rotation + 180 * mirrored, self._aspect, mirrored=mirrored
+        )
+        return Picture(self._last_s, 1 / self._rate, luma, to_display, width, height, full_range)
+
+    def _time_s(self, frame: Any) -> float | None:
+        if self._container_name not in {"asf", "avi"}:
+            return None if frame.time is None else frame.time - self._start_s
+        if frame.dts is None:  # the last ones, which no packet completed
+            return None
+        if self._first_dts is None:
+            self._first_dts = frame.dts
+        if self._container_name == "avi":  # it counts from 0, without the delay of reordering
+            return float((frame.dts - self._first_dts) * self._stream.time_base)
+        return float(frame.dts * self._stream.time_base) - self._start_s
+
+
+def _is_mirrored(frame: Any) -> bool:
+    """Return whether the display matrix (a, b, u, c, d, v, x, y, w of ISO 14496-12) mirrors, which phones' front
+    cameras write; PyAV returns its rotation only, that of the first row, which is half a turn off where it mirrors."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return False
+    a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
+    return bool(a * d < b * c)
 
 
 def _luma(frame: Any) -> tuple[NDArray[np.uint8], bool]:

@@ -58,7 +58,7 @@ class Ratio:
 def resample(
     native: NDArray[np.float32], offset: int, start: int, stop: int, ratio: Ratio
 ) -> NDArray[np.float32]:
-    """Compute output samples `start` to `stop`.
+    """Compute output samples `start` to `stop`, (stop - start,) float32.
 
     Args:
         native: input samples from `offset` on, all of `ratio.input_range(start, stop)` that the file has.
@@ -66,9 +66,6 @@ def resample(
         start: first output sample.
         stop: output sample after the last.
         ratio: ratio of the rates.
-
-    Returns:
-        (stop - start,) float32.
     """
     if ratio.up == ratio.down:
         return native[start - offset : stop - offset]

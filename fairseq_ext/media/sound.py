@@ -1,4 +1,5 @@
-"""Decoded sound: stretches of mono int16 at 16 kHz, placed by their time stamps."""
+"""Decoded sound of videos: stretches of mono int16 at 16 kHz, placed by their time stamps, one channel of several
+(`channels`)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from .channels import Mixer
+from .clock import MAX_JITTER_S
+
 SAMPLE_RATE_HZ = 16_000
 
-_MAX_DRIFT_S = 0.06  # sound further than this from its time stamp is moved to it
 _BLOCK = 4000  # samples per stretch, where no gap comes before
 
 
@@ -20,7 +23,7 @@ class Sound:
 
     Attributes:
         start_sample: position of the first sample, at 16 kHz from time 0.
-        samples: (S,) int16, mean of the channels.
+        samples: (S,) int16.
     """
 
     start_sample: int
@@ -33,12 +36,18 @@ class Sound:
 
 
 class SoundConverter:
-    """A converter of decoded sound to 16 kHz mono, placed by its time stamps."""
+    """A converter of decoded sound to 16 kHz mono, placed by its time stamps.
+
+    Attributes:
+        num_opposite: samples for which one channel was taken, since the channels cancel each other out.
+    """
 
     def __init__(self, start_s: float) -> None:
         self._start_s = start_s
         self._format: tuple[Any, ...] | None = None
         self._resampler: Any = None
+        self._mixer = Mixer(SAMPLE_RATE_HZ)
+        self.num_opposite = 0
         self._position = 0  # position of the first sample in `_pieces`
         self._pieces: list[NDArray[np.int16]] = []
         self._num_samples = 0  # in `_pieces`
@@ -48,11 +57,12 @@ class SoundConverter:
         time_s = self._next_s if frame.time is None else frame.time - self._start_s
         time_s = 0.0 if time_s is None else time_s
         source = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if source != self._format or self._next_s is None or abs(time_s - self._next_s) > _MAX_DRIFT_S:
+        if source != self._format or self._next_s is None or abs(time_s - self._next_s) > MAX_JITTER_S:
             yield from self.flush()
             self._format = source
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+            self._resampler = av.AudioResampler(format="s16p", rate=SAMPLE_RATE_HZ)
             self._position = round(time_s * SAMPLE_RATE_HZ)
+            self._mixer = Mixer(SAMPLE_RATE_HZ, self._position)
             self._next_s = time_s
         assert self._next_s is not None
         self._next_s += frame.samples / frame.sample_rate  # counted, not stamped: stamps may be rounded
@@ -66,10 +76,16 @@ class SoundConverter:
 
     def _out(self, frame: Any) -> Iterator[Sound]:
         for converted in self._resampler.resample(frame):
-            samples = converted.to_ndarray().reshape(-1)
-            self._pieces.append(samples)
-            self._num_samples += len(samples)
+            self._keep(self._mixer.add(converted.to_ndarray().astype(np.float32)))
+        if frame is None:
+            self._keep(self._mixer.finish())
+            self.num_opposite += self._mixer.num_chosen
         if self._num_samples and (frame is None or self._num_samples >= _BLOCK):
             yield Sound(self._position, np.concatenate(self._pieces))
             self._position += self._num_samples
             self._pieces, self._num_samples = [], 0
+
+    def _keep(self, mixed: Iterator[NDArray[np.float32]]) -> None:
+        for samples in mixed:
+            self._pieces.append(np.rint(samples).astype(np.int16))
+            self._num_samples += len(samples)

@@ -1,6 +1,7 @@
 """Video and its sound, decoded in one pass in step with their time stamps; damaged packets are skipped and counted.
 
-Time 0 is the start of the file. `picture` and `sound` hold what comes out, `seeking` skips what no span needs.
+Time 0 is the start of the file. `picture` and `sound` hold what comes out, `seeking` skips what no span needs, `streams`
+chooses among several.
 """
 
 import math
@@ -12,16 +13,16 @@ from typing import Any, Self
 
 import av
 
-from ..file_errors import FileError
-from .picture import Picture, to_picture
+from .picture import Picture, PictureReader
 from .seeking import NeededSpans, Skipper, Span
 from .sound import Sound, SoundConverter
+from .streams import JOINED, LOCAL, choose_stream, holds_second_recording, jumps_back
 
 _AFTER_S = 5.0  # decoded after the last span, for sound that is stored late in the file
 _MAX_ERRORS_IN_A_ROW = 20
 
 
-class VideoError(FileError):
+class VideoError(ValueError):
     """A video that cannot be used; the message says which, what is wrong and what to do."""
 
 
@@ -29,10 +30,15 @@ class VideoMissingError(VideoError):
     """A missing video or sound file."""
 
 
+class JoinedError(VideoError):
+    """A video whose time stamps start again, since several recordings were joined without care."""
+
+
 class MediaReader:
     """A reader of a video, with the sound in it or in a separate file.
 
     Attributes:
+        tracks: which streams were chosen among several, and how; "" where there was no choice.
         has_audio: whether there is a sound stream.
         duration_s: length stated in the file, s; None where it states none.
         num_bad_packets: number of packets skipped so far.
@@ -53,8 +59,12 @@ class MediaReader:
         self._path = Path(path)
         self._container = _open(self._path)
         self._other = _open(Path(audio)) if audio is not None else None
-        self._video = _moving_picture(self._container)
-        self._audio = _first_audio(self._other or self._container)
+        self._video, video_text = choose_stream(self._container, "video")
+        self._audio, audio_text = choose_stream(self._other or self._container, "audio")
+        self.tracks = "; ".join(filter(None, (video_text, audio_text)))
+        if self._video is not None:
+            self._video.codec_context.thread_count = 1  # one process per core is faster than threads
+        self._sought = False  # since the last picture that is later than those before it
         self.has_video = self._video is not None
         self.has_audio = self._audio is not None
         stated = self._container.duration
@@ -92,41 +102,64 @@ class MediaReader:
         start_s = (container.start_time or 0) / av.time_base
         needed = NeededSpans(spans)
         converter = SoundConverter(start_s)
+        pictures = self._video and PictureReader(self._video, start_s, container.format.name)
         skipper = Skipper(container, streams[0], start_s, needed)
-        last_s = -math.inf
+        last_s, last_sound_s = -math.inf, -math.inf
         skipper.skip(0.0)
         for packet in self._packets(container, streams, skipper):
             is_sound = packet.stream.type == "audio"
-            if is_sound and not needed.holds_packet(packet, start_s):
-                continue
+            if is_sound:
+                last_sound_s = self._check_time(packet, last_sound_s)
+                if not needed.holds_packet(packet, start_s):
+                    continue
             for frame in self._frames_of(packet):
                 if is_sound:
                     yield from converter.convert(frame)
                     continue
-                picture = to_picture(frame, packet.stream, start_s, last_s)
-                if picture is None:  # its time stamp is not later than the last
-                    self.num_bad_packets += 1
-                elif skipper.overshot(picture.time_s):
+                picture = pictures.read(frame)
+                if skipper.overshot(picture.time_s):
                     break
-                else:
-                    last_s = picture.time_s
+                if picture.time_s > last_s:
+                    last_s, self._sought = picture.time_s, False
                     yield picture
                     skipper.skip(last_s)
+                elif not self._sought:
+                    if jumps_back(picture.time_s, last_s):
+                        raise self._joined(last_s, picture.time_s)
+                    self.num_bad_packets += 1
             if last_s > needed.end_s + _AFTER_S:
                 break
         yield from converter.flush()
 
+    def _check_time(self, packet: Any, last_s: float) -> float:
+        """Return the time stamp of a packet of sound, or the last one where it has none."""
+        if packet.pts is None:
+            return last_s
+        time_s = float(packet.pts * packet.time_base)
+        if jumps_back(time_s, last_s) and not self._sought:
+            raise self._joined(last_s, time_s)
+        return time_s
+
+    def _joined(self, last_s: float, time_s: float) -> JoinedError:
+        return JoinedError(
+            f"{self._path}: its time stamps jump back from {last_s:.2f} to {time_s:.2f} s: {JOINED}"
+        )
+
     def _packets(self, container: Any, streams: list[Any], skipper: Skipper) -> Iterator[Any]:
         """Yield the packets, also after one that cannot be read, and from the new position after a seek."""
-        errors = 0
+        errors = last_byte = 0
         while errors < _MAX_ERRORS_IN_A_ROW:
             try:
                 for packet in container.demux(streams):
                     errors = 0
+                    last_byte = max(last_byte, packet.pos or 0)
                     yield packet
                     if skipper.take_seek():
+                        self._sought = True
                         break
                 else:
+                    if holds_second_recording(container.name, container, last_byte):
+                        raise JoinedError(f"{container.name}: {JOINED}")
                     return
             except av.error.FFmpegError:
                 errors += 1
@@ -161,22 +194,8 @@ def _open(path: Path) -> Any:
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty; copy it again or leave it out")
     try:
-        options = {"partition_whitelist": "file"}  # a playlist must not reach the network
-        return av.open(str(path), metadata_errors="ignore", options=options)
+        return av.open(str(path), metadata_errors="ignore", options=LOCAL)
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
             f"{path}: FFmpeg cannot read this video ({error}); copy it again or leave it out"
         ) from error
-
-
-def _moving_picture(container: Any) -> Any:
-    for stream in container.streams.video:
-        cover = stream.disposition & av.stream.Disposition.attached_pic  # album art
-        if not cover and stream.codec_context is not None:
-            stream.codec_context.thread_count = 1  # one process per core is faster than threads
-            return stream
-    return None
-
-
-def _first_audio(container: Any) -> Any:
-    return next((s for s in container.streams.audio if s.codec_context is not None and s.rate), None)

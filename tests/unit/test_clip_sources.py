@@ -100,7 +100,8 @@ def test_a_folder_of_videos_follows_links_and_logs_unreadable_folders(
     assert [video.path for video in videos_in(root)] == ["a.mp4", "below/link/linked.mkv", "gone.mp4"]
     with pytest.raises(ValueError, match="no videos found"):
         videos_in(tmp_path / "nowhere")
-    assert f"{tmp_path / 'nowhere'}: cannot read this folder" in caplog.text
+    assert "3 files passed over, such as ._a.mp4: a hidden file" in caplog.text
+    assert f"{tmp_path / 'nowhere'}: no such file or folder" in caplog.text
 
 
 def test_the_sound_of_a_mouth_crop_lies_beside_it(tmp_path: Path) -> None:

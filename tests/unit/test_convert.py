@@ -15,7 +15,12 @@ import torch
 from fairseq_ext.jobs import Execution
 from fairseq_ext.media import convert
 from fairseq_ext.media.audio import load, probe
-from fairseq_ext.media.convert import convert_folder, recordings
+from fairseq_ext.media.convert import convert_folder
+from fairseq_ext.media.media_files import media_files
+
+
+def recordings(folder: Path) -> list[str]:
+    return media_files(folder).paths
 
 
 def tone(num_samples: int, rate: int) -> np.ndarray:
@@ -94,7 +99,7 @@ def test_torch_keeps_its_threads(source: Path, tmp_path: Path, monkeypatch: pyte
     torch.set_num_threads(2)
     seen: list[int] = []
     try:
-        monkeypatch.setattr(convert, "convert_file", lambda *_: seen.append(torch.get_num_threads()))
+        monkeypatch.setattr(convert, "convert_file", lambda *_: seen.append(torch.get_num_threads()) or {})
         convert_folder(source, tmp_path / "flac", sample_rate_hz=16000)
         assert set(seen) == {1}
         assert torch.get_num_threads() == 2
@@ -102,12 +107,14 @@ def test_torch_keeps_its_threads(source: Path, tmp_path: Path, monkeypatch: pyte
         torch.set_num_threads(before)
 
 
-def test_too_loud_is_clipped_and_not_wrapped(tmp_path: Path) -> None:
+def test_too_loud_is_scaled_as_a_whole_and_not_clipped(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    soundfile.write(tmp_path / "in" / "loud.wav", 3 * tone(800, 8000), 8000, subtype="FLOAT")
-    convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=8000)
+    loud = 3 * tone(800, 8000)
+    soundfile.write(tmp_path / "in" / "loud.wav", loud, 8000, subtype="FLOAT")
+    result = convert_folder(tmp_path / "in", tmp_path / "out", sample_rate_hz=8000)
     written = load(tmp_path / "out" / "loud.flac", sample_rate_hz=8000)
-    np.testing.assert_allclose(written, np.clip(3 * tone(800, 8000), -1, 1), atol=1e-4)
+    np.testing.assert_allclose(written, loud / loud.max(), atol=1e-4)
+    assert result.notes[0][1]["beyond_full_scale"] == np.count_nonzero(np.abs(loud) > 1)
 
 
 def test_names_that_are_not_text_are_problems(source: Path, tmp_path: Path) -> None:

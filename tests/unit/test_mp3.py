@@ -11,7 +11,7 @@ import pytest
 
 from fairseq_ext.media.audio import AudioError, load, probe
 from fairseq_ext.media.convert import convert_folder
-from fairseq_ext.media.mp3 import tag_end, unstated_length
+from fairseq_ext.media.mp3 import tag_end
 
 RATE = 32_000
 FRAME = 1152
@@ -54,10 +54,9 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_length_is_counted_where_it_is_not_stated(tmp_path: Path, rate: int) -> None:
     path = tmp_path / "a.mp3"
     encode(path, 56, rate=rate)
-    counted = unstated_length(path)
-    assert counted is not None
+    counted = probe(path).num_samples
     assert 3 * rate <= counted < 3 * rate + 4 * FRAME
-    assert probe(path).num_samples == counted == len(load(path, sample_rate_hz=rate))
+    assert counted == len(load(path, sample_rate_hz=rate))
 
 
 @pytest.mark.parametrize("order", [(32, 128), (128, 32), (64, 128, 32)])

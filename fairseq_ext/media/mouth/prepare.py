@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clips import Segment, VideoFile, check_id
-from ..video import MediaReader, VideoError, VideoMissingError
+from ..video import JoinedError, MediaReader, VideoError, VideoMissingError
 from .clip import Clip
 from .crops import Crops, FaceCrops, MouthCrops
 from .landmarker import Landmarker, import_models
@@ -44,24 +44,27 @@ def prepare_file(
     Returns:
         A row per segment, in the order given; for a file that cannot be used, all have its reason.
     """
+    rows: dict[str, ClipRow] = {}
+    reason, detail = "no_video", "no stream of moving pictures"
     try:
         audio = None if video.audio is None else Path(root) / video.audio
         with MediaReader(Path(root) / video.path, audio) as reader:
-            if not reader.has_video:
-                return _all_rejected(video, "no_video", "no stream of moving pictures")
-            rows = {row.id: row for row in _rows(video, reader, out, settings, landmarker)}
-    except VideoMissingError as error:
-        return _all_rejected(video, "missing", str(error))
+            if reader.has_video:
+                rows.update((row.id, row) for row in _rows(video, reader, out, settings, landmarker))
     except VideoError as error:
-        return _all_rejected(video, "unreadable", str(error))
-    return [rows[segment.id] for segment in video.segments]
+        reason, detail = _reason_of(error), str(error)
+    return [rows.get(segment.id) or _rejected(video, segment, reason, detail) for segment in video.segments]
 
 
-def _all_rejected(video: VideoFile, reason: str, detail: str) -> list[ClipRow]:
-    return [
-        ClipRow(s.id, video.path, s.start_s, s.end_s, status="rejected", reason=reason, detail=detail)
-        for s in video.segments
-    ]
+def _reason_of(error: VideoError) -> str:
+    if isinstance(error, VideoMissingError):
+        return "missing"
+    return "joined" if isinstance(error, JoinedError) else "unreadable"
+
+
+def _rejected(video: VideoFile, segment: Segment, reason: str, detail: str) -> ClipRow:
+    where = segment.id, video.path, segment.start_s, segment.end_s
+    return ClipRow(*where, status="rejected", reason=reason, detail=detail)
 
 
 def _rows(

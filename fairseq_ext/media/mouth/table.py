@@ -19,6 +19,8 @@ REASONS = {
     "missing": "no such file, or none with its sound: fix the list and add --update, or put the file there and add "
     "--retry-rejected",
     "unreadable": "FFmpeg cannot open it: copy it again",
+    "joined": "its time stamps start again: several recordings one after the other; join them with ffmpeg's concat "
+    "demuxer, or copy each by itself",
     "no_video": "it holds no video stream: an audio file, or a cover picture",
     "beyond_end": "the segment starts after the end of its file: the file was cut off, or the times are wrong",
     "cut_off": "more of the segment than --max-missing-s is missing: copy the file again",
