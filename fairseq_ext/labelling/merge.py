@@ -15,6 +15,7 @@ from ..splits import assert_disjoint
 from ..text.normalize import check_choice, is_spelled, normalize
 from .engine import SAMPLE_RATE_HZ
 from .filters import FilterSettings, judge
+from .signals import without_foreign_letters
 from .table import ClipLabel
 from .videos import video_of
 from .vote import Vote, vote
@@ -160,7 +161,8 @@ def _automatic(
         return label.language, reason
     if _differ([clip.num_samples / SAMPLE_RATE_HZ], [label.duration_s]):
         return label.language, "other_times"
-    if not is_spelled(label.text, label.language):
+    # Letters of other scripts are the filters' matter.
+    if not is_spelled(without_foreign_letters(label.text, label.language), label.language):
         return label.language, "unread"
     text = normal(label.text, label.language, settings)
     return _transcribed(clip, known, text, label.language, "train", label.model)

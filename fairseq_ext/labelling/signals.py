@@ -58,13 +58,22 @@ def foreign_letters(text: str, language: str) -> float:
     """
     letters = [char for char in text.lower() if char.isalpha()]
     if has_rules(language):
-        known = alphabet(language)
-        foreign = sum(char not in known and _script(char) != "LATIN" for char in letters)
+        foreign = len(letters) - len(without_foreign_letters("".join(letters), language))
     else:
         scripts = Counter(map(_script, letters))
         del scripts["LATIN"]
         foreign = scripts.total() - max(scripts.values(), default=0)
     return foreign / len(letters) if letters else 0.0
+
+
+def without_foreign_letters(text: str, language: str) -> str:
+    """Return a text without letters that are neither Latin nor in the alphabet of a language with rules."""
+    known = alphabet(language) if has_rules(language) else None
+    return "".join(
+        char
+        for char in text
+        if known is None or not char.isalpha() or char.lower() in known or _script(char) == "LATIN"
+    )
 
 
 def _script(char: str) -> str:
@@ -103,7 +112,7 @@ def characters_per_second(text: str, speech_s: float, language: str) -> float:
 
 
 def _spoken_letters(text: str, language: str) -> float:
-    if has_rules(language):
+    if has_rules(language) and any(map(str.isnumeric, text)):
         text = normalize(text, language)
     num_digits = sum(char.isnumeric() and not char.isalpha() for char in text)
     return sum(map(str.isalpha, text)) + _LETTERS_PER_DIGIT * num_digits
