@@ -7,7 +7,6 @@ contract in pyproject.toml ([tool.importlinter]) checks it, and README.md has th
     inference, tasks: what answers a user (recogniser, classifier, transcription); tasks, a file per registered name
     checkpoints, criterions: loading and conversion; losses, a file per registered name
     models: networks, a file per registered name
-    modules: parts that several models share
     data: datasets and batches
     compat: the few fixes that this stack of versions needs
     explain: what a network listens to or looks at
@@ -15,13 +14,14 @@ contract in pyproject.toml ([tool.importlinter]) checks it, and README.md has th
     scoring: embeddings, probes, metrics, recognition scores
     decoding, labelling, preflight: log-probabilities to text; texts for recordings without; checks before training
     synthetic: corpora in each published layout, spoken by a synthesiser
-    augment, features, media: waveform augmentation; spectrograms, dumps, clusters; audio, video and mouth clips
+    features: dumped features and their clusters
+    modules, media: parts of networks, mel spectra, waveform augmentation; audio, video and mouth clips
     corpora: a reader per corpus, a folder per class, tables, and partitions
     splits, text, line_index, download, jobs: disjoint speakers; spelling; random access; HTTP; work that may be killed
-    manifest: the Utterance record, and the files that training reads
+    dictionary, manifest: fairseq's dictionaries; the Utterance record, and the files that training reads
     file_errors, files, optional: what can be wrong with a file; atomic text files; optional dependencies
 
-From `compat` up the modules may import fairseq; from `augment` up torch, soundfile and PyAV. What is below takes the
+From `compat` up the modules may import fairseq; from `modules` up torch, soundfile and PyAV. What is below takes the
 standard library and numpy. Importing `fairseq_ext` itself loads none of them. `common.user_dir` names this
 folder; fairseq then imports `tasks/` and `models/`.
 """

@@ -47,25 +47,6 @@ def check_versions() -> None:
         )
 
 
-def refuse_silent_copies() -> None:
-    """Refuse a launcher that fairseq overlooks: it would train independent copies of the model silently.
-
-    Called when the model is built, which is after fairseq joined its ranks, if there are any.
-
-    Raises:
-        ValueError: torchrun started more processes than fairseq has joined.
-    """
-    import torch.distributed
-
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    joined = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-    if launched > 1 and joined == 1:
-        raise ValueError(
-            f"distributed training: the launcher started {launched} processes (WORLD_SIZE), but fairseq runs as 1, so "
-            f"each would train its own model; add distributed_training.distributed_world_size={launched}"
-        )
-
-
 def quiet_logs() -> None:
     """Keep libraries from flooding the log: one of fairseq's modules sets the root logger to DEBUG at import."""
     if logging.getLogger().level == logging.DEBUG:
@@ -100,15 +81,7 @@ def copy_checkpoints_atomically() -> None:
 
 
 def copy_atomically(src_path: str, dst_path: str, overwrite: bool = False) -> bool:
-    """Copy a file: the destination holds the whole of it or what it held before.
-
-    Args:
-        src_path: file to copy.
-        dst_path: path of the copy.
-        overwrite: replace an existing file.
-
-    Returns:
-        True, as `PathManager.copy` does.
+    """Copy a file: the destination holds the whole of it or what it held before. True, as fairseq's function returns.
 
     Raises:
         FileExistsError: the destination exists and `overwrite` is off.
@@ -145,13 +118,10 @@ def leave_finished_trainings_alone() -> None:
 
 
 def end_readers(patience_s: float = 60.0) -> None:
-    """Stop the threads that read ahead; called at exit.
+    """Stop the threads that read ahead; called at exit. A stuck reader is abandoned after `patience_s` seconds.
 
     A training ends in the middle of an epoch, its reader at work. Python unwinds such a thread through torch's code,
     which aborts ("terminate called without an active exception") and turns success into exit status 134.
-
-    Args:
-        patience_s: time after which a stuck reader is abandoned, s.
     """
     from fairseq.data.iterators import BackgroundConsumer
 

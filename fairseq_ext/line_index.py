@@ -185,13 +185,7 @@ class AudioIndex:
         return len(self.sizes)
 
     def entry(self, index: int) -> AudioEntry:
-        """Read one row.
-
-        Args:
-            index: row, from 0.
-
-        Returns:
-            Its file and the samples to read of it.
+        """Return the file of one row, and the samples to read of it.
 
         Raises:
             IndexError: past the last row.

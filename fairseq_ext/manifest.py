@@ -22,24 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import atomic_path, atomic_write, read_lines, split_row
-
-# Those of `files` are handed on: whoever writes beside a manifest needs no second import.
-__all__ = [
-    "SIDECAR_COLUMNS",
-    "Utterance",
-    "atomic_path",
-    "atomic_write",
-    "parse_audio_path",
-    "read_dictionary",
-    "read_labels",
-    "read_lines",
-    "read_manifest",
-    "read_root",
-    "split_row",
-    "write_dictionary",
-    "write_manifest",
-]
+from .files import atomic_write, read_lines, split_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +56,6 @@ class Utterance:
 SIDECAR_COLUMNS = ("id", *(f.name for f in fields(Utterance) if f.name not in {"id", "path", "num_samples"}))
 _sidecar_values = attrgetter(*SIDECAR_COLUMNS)
 
-# Fairseq adds these four to every dictionary; a file that lists one is rejected by it.
-_RESERVED_SYMBOLS = {"<s>", "<pad>", "</s>", "<unk>"}
 # Characters that would move a row or column, that have no UTF-8 form (file names that are not UTF-8), and the
 # byte-order mark, which editors leave in texts and which names another encoding at the start of a file.
 _UNSAFE = re.compile("[\t\n\r\0\ufeff\ud800-\udfff]")
@@ -226,14 +207,7 @@ def _column(path: Path, index: int) -> Iterator[str]:
 
 
 def parse_audio_path(text: str) -> tuple[str, int, int | None]:
-    """Split the first column of a tsv row.
-
-    Args:
-        text: `path` or `path:start_sample:num_samples`.
-
-    Returns:
-        Path, first sample, and number of samples (None for a whole file).
-    """
+    """Split `path` or `path:start_sample:num_samples`: path, first sample, samples (None for a whole file)."""
     match = _SEGMENT.fullmatch(text) if ":" in text else None
     if match is None:
         return text, 0, None
@@ -241,16 +215,9 @@ def parse_audio_path(text: str) -> tuple[str, int, int | None]:
 
 
 def read_manifest(folder: str | os.PathLike[str], split: str) -> Iterator[Utterance]:
-    """Stream the utterances of a split.
+    """Stream the utterances of `{split}.tsv` in a folder.
 
     Without a sidecar (a manifest made for stock fairseq) the first column of a row serves as its id.
-
-    Args:
-        folder: folder that holds `{split}.tsv`.
-        split: stem of the files.
-
-    Yields:
-        The utterances in the order of the rows.
 
     Raises:
         ValueError: naming file and line, for a row that is not as documented; for files of different lengths
@@ -275,15 +242,7 @@ def read_manifest(folder: str | os.PathLike[str], split: str) -> Iterator[Uttera
 
 
 def read_root(folder: str | os.PathLike[str], split: str) -> Path:
-    """Read line 1 of `{split}.tsv`.
-
-    Args:
-        folder: folder that holds the tsv.
-        split: stem of the tsv.
-
-    Returns:
-        The folder that the paths of the rows are relative to.
-    """
+    """Return the folder that the paths of `{split}.tsv` are relative to, its line 1."""
     path = Path(folder) / f"{split}.tsv"
     root = next(read_lines(path), "")
     if not root or "\t" in root:
@@ -314,22 +273,10 @@ def _read_sidecar(path: Path) -> Iterator[list[str]]:
 
 
 def _utterance(audio_path: str, num_samples: int, cells: list[str], sidecar: Path, line: int) -> Utterance:
-    (
-        utterance_id,
-        num_frames,
-        transcript,
-        speaker,
-        language,
-        accent,
-        gender,
-        emotion,
-        split,
-        start_s,
-        end_s,
-    ) = cells
+    id_, num_frames, transcript, speaker, language, accent, gender, emotion, split, start_s, end_s = cells
     try:
         return Utterance(
-            utterance_id,
+            id_,
             parse_audio_path(audio_path)[0],
             num_samples,
             int(num_frames) if num_frames else None,
@@ -350,65 +297,5 @@ def _utterance(audio_path: str, num_samples: int, cells: list[str], sidecar: Pat
 
 
 def read_labels(folder: str | os.PathLike[str], split: str, name: str) -> Iterator[str]:
-    """Stream the lines of `{split}.{name}`.
-
-    Args:
-        folder: folder that holds the file.
-        split: stem of the file.
-        name: suffix of the file, for example "digit" or "ltr".
-
-    Returns:
-        The labels in the order of the rows.
-    """
+    """Stream the lines of `{split}.{name}`, a label per row."""
     return read_lines(Path(folder) / f"{split}.{name}")
-
-
-def write_dictionary(path: str | os.PathLike[str], counts: Mapping[str, int]) -> None:
-    """Write a fairseq dictionary, one `symbol count` per line, in the order of the mapping.
-
-    Fairseq puts `<s> <pad> </s> <unk>` before them by itself.
-
-    Args:
-        path: the file.
-        counts: symbol -> how often it occurs.
-
-    Raises:
-        ValueError: for a symbol that fairseq would split or refuse.
-    """
-    with atomic_write(path) as file:
-        for symbol, count in counts.items():
-            _check_symbol(symbol, str(path))
-            file.write(f"{symbol} {count}\n")
-
-
-def read_dictionary(path: str | os.PathLike[str]) -> list[str]:
-    """Read a fairseq dictionary.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Its symbols in order, without the four that fairseq adds.
-
-    Raises:
-        ValueError: for a line that is not `symbol count` and for a repeated symbol.
-    """
-    symbols: dict[str, None] = {}
-    for number, line in enumerate(read_lines(path), 1):
-        symbol, _, count = line.rpartition(" ")
-        if not count.isdigit():
-            raise ValueError(
-                f"{path}:{number}: {line!r} is not of the form `symbol count`; write the dictionary again"
-            )
-        _check_symbol(symbol, f"{path}:{number}")
-        if symbol in symbols:
-            raise ValueError(f"{path}:{number}: the symbol {symbol!r} occurs twice; delete one")
-        symbols[symbol] = None
-    return list(symbols)
-
-
-def _check_symbol(symbol: str, where: str) -> None:
-    if symbol in _RESERVED_SYMBOLS or symbol.split() != [symbol] or _UNSAFE.search(symbol):
-        raise ValueError(
-            f"{where}: the symbol {symbol!r} has spaces or is one of {sorted(_RESERVED_SYMBOLS)}; rename it"
-        )

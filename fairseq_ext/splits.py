@@ -15,10 +15,7 @@ Key = Callable[[Utterance], str]
 
 
 def assert_disjoint(speakers: Mapping[str, Iterable[str | None]]) -> None:
-    """Check that no speaker is in two splits.
-
-    Args:
-        speakers: split name -> the speakers of its utterances (repetitions allowed).
+    """Check that no speaker is in two splits; `speakers` maps a split's name to those of its utterances.
 
     Raises:
         ValueError: a speaker is in two splits (the message names all three), or an utterance has no speaker, so that
@@ -39,13 +36,7 @@ def assert_disjoint(speakers: Mapping[str, Iterable[str | None]]) -> None:
 
 
 def by_speaker(utterances: Iterable[Utterance]) -> dict[str, list[Utterance]]:
-    """Group utterances by speaker.
-
-    Args:
-        utterances: utterances with speakers.
-
-    Returns:
-        Speaker -> utterances, speakers sorted, utterances in the order of the input.
+    """Group utterances by speaker: speakers sorted, utterances in the order of the input.
 
     Raises:
         ValueError: an utterance has no speaker.
@@ -54,15 +45,12 @@ def by_speaker(utterances: Iterable[Utterance]) -> dict[str, list[Utterance]]:
 
 
 def by_group(utterances: Iterable[Utterance], group: Key, name: str = "group") -> dict[str, list[Utterance]]:
-    """Group utterances by any key.
+    """Group utterances by any key: groups sorted, utterances in the order of the input.
 
     Args:
         utterances: the utterances.
         group: gives the group of an utterance.
         name: what a group is, for the message.
-
-    Returns:
-        Group -> utterances, groups sorted, utterances in the order of the input.
 
     Raises:
         ValueError: the group of an utterance is empty.
@@ -82,11 +70,6 @@ def random_folds(utterances: Iterable[Utterance], k: int, seed: int) -> Iterator
 
     Every test speaker is also a training speaker, so the score says how well a system recognises its speakers. It
     is reported beside a speaker-disjoint score to show by how much the random one flatters.
-
-    Args:
-        utterances: `k` utterances or more.
-        k: number of folds, 2 or more.
-        seed: another seed gives another split.
 
     Yields:
         `k` training and test sets; the test sets are disjoint, cover everything, and differ in size by one at
@@ -110,19 +93,10 @@ def random_folds(utterances: Iterable[Utterance], k: int, seed: int) -> Iterator
 def few_per_class_and_speaker(
     utterances: Iterable[Utterance], n: int, label: Key, seed: int
 ) -> list[Utterance]:
-    """Draw `n` utterances of every class from every speaker: a small labelled set.
+    """Draw `n` utterances of every class from every speaker: a small labelled set, in the order of the input.
 
     Nested: with the same seed, the draw for n = 2 contains the draw for n = 1. A speaker with fewer than `n` of a
     class gives all of them, which is logged.
-
-    Args:
-        utterances: utterances with speakers.
-        n: how many per class and speaker, 1 or more.
-        label: gives the class of an utterance.
-        seed: another seed gives another draw.
-
-    Returns:
-        The chosen utterances in the order of the input.
 
     Raises:
         ValueError: `n` is below 1, or an utterance has no speaker.
@@ -142,16 +116,7 @@ def few_per_class_and_speaker(
 
 
 def few_per_speaker(utterances: Iterable[Utterance], n: int, *, seed: int) -> list[Utterance]:
-    """Draw at most `n` utterances of each speaker, where some have recorded thousands.
-
-    Args:
-        utterances: utterances with speakers.
-        n: how many per speaker.
-        seed: another seed gives another draw.
-
-    Returns:
-        The chosen utterances in the order of the input.
-    """
+    """Draw at most `n` utterances of each speaker, where some have recorded thousands, in the order of the input."""
     everyone = list(utterances)
     chosen: set[str] = set()
     for spoken in by_speaker(everyone).values():
@@ -164,16 +129,13 @@ def few_minutes(
 ) -> list[Utterance]:
     """Draw a small labelled set, spread over speakers: one utterance of each, then a second of each, and so on.
 
-    Nested: with one seed, more minutes contain fewer.
+    Nested: with one seed, more minutes contain fewer. The order is that of the input.
 
     Args:
         utterances: utterances with speakers.
-        minutes: minutes of audio to draw; exceeded by less than one utterance.
+        minutes: minutes of audio to draw; exceeded by less than one utterance. All are taken when there is less.
         seed: another seed gives another draw.
         sample_rate_hz: sample rate that `num_samples` counts at, Hz.
-
-    Returns:
-        The chosen utterances in the order of the input; all, when there is less audio.
     """
     everyone = list(utterances)
     order: list[tuple[int, bytes, str, int]] = []
@@ -191,15 +153,8 @@ def few_minutes(
 
 
 def random_rank(name: str, seed: int) -> bytes:
-    """Return a random rank that depends on nothing but the name and the seed.
+    """Return a random rank, to sort by, that depends on nothing but the name and the seed.
 
     A hash instead of a generator: a corpus that grows or is read in another order keeps its draws.
-
-    Args:
-        name: name of a speaker or id of an utterance.
-        seed: another seed gives another order.
-
-    Returns:
-        A key to sort by.
     """
     return hashlib.sha256(f"{seed}:{name}".encode()).digest()

@@ -16,7 +16,7 @@ from small_encoder import SIZES
 from torch import Tensor, nn
 
 import fairseq_ext.models  # noqa: F401 - registers them
-from fairseq_ext.features.spectral import valid_mask
+from fairseq_ext.modules.padding import valid_mask
 
 RATE_HZ = 8000
 # Sizes of the keys that our configurations share; a model with other keys is built with its defaults. Masks are on:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from .. import compat  # noqa: F401 - lets torch read and write dictionaries
 from ..data.labels import SPECIAL_SYMBOLS
+from ..dictionary import read_dictionary
 from ..files import atomic_path
-from ..manifest import read_dictionary
 from ..models.ctc import CtcConfig
 from ..models.wav2vec2 import Wav2Vec2Config
 from ..modules.checkpoint_file import checkpoint_weights, describe, read_checkpoint

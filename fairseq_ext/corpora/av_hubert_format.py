@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 
+from ..dictionary import write_dictionary
 from ..files import atomic_write, read_lines, split_row
-from ..manifest import Utterance, read_labels, read_manifest, read_root, write_dictionary
+from ..manifest import Utterance, read_labels, read_manifest, read_root
 from ..text.units import SentencePieces, count_units
 from .clip_layout import video_path
 

@@ -25,8 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..dictionary import write_dictionary
 from ..files import atomic_write, read_lines
-from ..manifest import Utterance, write_dictionary, write_manifest
+from ..manifest import Utterance, write_manifest
 from ..splits import assert_disjoint, by_speaker
 from ..text.units import count_units, to_characters
 from . import fsdd

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..manifest import Utterance, write_dictionary, write_manifest
+from ..dictionary import write_dictionary
+from ..manifest import Utterance, write_manifest
 from ..splits import (
     Key,
     assert_disjoint,

@@ -60,14 +60,11 @@ class CollapseAlarm:
         self._trivial_for = 0
 
     def watch(self, codes_per_group: float, accuracy: float) -> bool:
-        """Check an update.
+        """Check an update; return whether it warned: when the patience ends, and at each doubling of that time.
 
         Args:
             codes_per_group: perplexity of the choices, mean of the groups; 1 = always the same code.
             accuracy: share of right predictions.
-
-        Returns:
-            Whether it warned: when the patience ends, and at each doubling of that time.
         """
         few = codes_per_group < MIN_CODES_PER_GROUP
         self._trivial_for = self._trivial_for + 1 if few or accuracy > TRIVIAL_ACCURACY else 0
@@ -88,12 +85,6 @@ class CollapseAlarm:
 class ContrastiveDiversityCriterion(FairseqCriterion):
     """Sum over masked frames; the other terms count once per masked frame.
 
-    Args:
-        task: the task; not used.
-        diversity_weight: weight of the share of codes not in use.
-        penalty_weight: weight of the mean square of the convolutions' output.
-        alarm_after: updates, see `CollapseAlarm`.
-
     Raises:
         ValueError: a weight below 0.
     """
@@ -109,15 +100,12 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
     def forward(
         self, model: Any, sample: Mapping[str, Any], reduce: bool = True
     ) -> tuple[Tensor, int, dict[str, Any]]:
-        """Score a batch (called by fairseq).
+        """Score a batch (called by fairseq): loss, number of masked frames it sums over, and what is logged.
 
         Args:
             model: `ext_wav2vec2`.
             sample: a batch of `PretrainingDataset`.
             reduce: not used; the loss is always summed.
-
-        Returns:
-            Loss in nats, number of masked frames it sums over, and what is logged.
         """
         output = model(**sample["net_input"])
         logits = output["logits"].flatten(0, 1)  # (B M, 1 + N)
@@ -146,11 +134,7 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
         return loss, count, logged
 
     def watch(self, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Look for a collapse; called by the task once per update.
-
-        Args:
-            logging_outputs: logged values of `forward`, a mapping per rank.
-        """
+        """Look for a collapse in the ranks' outputs of `forward`; called by the task once per update."""
         total = totals(logging_outputs)
         if total["sample_size"] and self.training:
             self.alarm.watch(
@@ -159,11 +143,7 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Add up the ranks' outputs; log loss and contrastive loss (bits), accuracy (%), and the other means.
-
-        Args:
-            logging_outputs: logged values of `forward`, a mapping per rank.
-        """
+        """Add up the ranks' outputs; log loss and contrastive loss (bits), accuracy (%), and the other means."""
         total = totals(logging_outputs)
         count = total["sample_size"]
         mean = {name: total[name] / max(count, 1) for name in ("loss", "num_correct", *MEANS)}
@@ -182,14 +162,7 @@ class ContrastiveDiversityCriterion(FairseqCriterion):
 
 
 def totals(logging_outputs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the sums over the ranks, read from the device in one piece.
-
-    Args:
-        logging_outputs: logged values of `forward`, a mapping per rank.
-
-    Returns:
-        Name -> sum.
-    """
+    """Return the sums over the ranks' outputs, read from the device in one piece."""
     names = list(logging_outputs[0])
     numbers = [output[name] for output in logging_outputs for name in names]
     device = next((number.device for number in numbers if torch.is_tensor(number)), torch.device("cpu"))

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from ..data.labels import BLANK
 from ..decoding.ctc import greedy, text_of
-from ..text.scoring import characters, words
 
 ERRORS = ("word_errors", "num_words", "character_errors", "num_characters")
 
@@ -42,7 +41,7 @@ class CtcCriterionConfig(FairseqDataclass):
 def ctc_losses(
     log_probs: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor, zero_infinity: bool
 ) -> Tensor:
-    """Return the CTC loss of each transcript.
+    """Return the CTC loss of each transcript, (B,), in nats.
 
     Args:
         log_probs: (B, T, V), float32.
@@ -50,32 +49,15 @@ def ctc_losses(
         target: (B, L), tokens; what lies beyond a transcript's length does not count.
         target_lengths: (B,), tokens.
         zero_infinity: 0, not infinity, where no path spells the transcript; gradients too.
-
-    Returns:
-        (B,), in nats.
     """
     frames_first = log_probs.transpose(0, 1)
-    return F.ctc_loss(
-        frames_first,
-        target,
-        lengths,
-        target_lengths,
-        blank=BLANK,
-        reduction="none",
-        zero_infinity=zero_infinity,
-    )
+    return F.ctc_loss(frames_first, target, lengths, target_lengths, BLANK, "none", zero_infinity)
 
 
 def infeasible(lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tensor:
-    """Find transcripts that no path spells, without reading anything from the device.
+    """Find transcripts that no path spells, (B,) bool, without reading anything from the device.
 
-    Args:
-        lengths: (B,), frames.
-        target: (B, L), tokens.
-        target_lengths: (B,), tokens.
-
-    Returns:
-        (B,) bool.
+    Arguments as of `ctc_losses`.
     """
     follows = torch.arange(target.shape[1], device=target.device)[1:] < target_lengths[:, None]
     # A path needs a blank, hence a frame more, between equal neighbours (Graves et al. 2006, section 3.1).
@@ -85,13 +67,7 @@ def infeasible(lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tenso
 
 @register_criterion("ext_ctc", dataclass=CtcCriterionConfig)
 class ExtCtcCriterion(FairseqCriterion):
-    """Sum of the batch's CTC losses, in nats; in validation, errors of greedy decoding beside it.
-
-    Args:
-        task: gives `symbols`.
-        zero_infinity: let transcripts that no path spells cost nothing.
-        sentence_avg: average over recordings, not tokens.
-    """
+    """Sum of the batch's CTC losses, in nats; in validation, errors of greedy decoding beside it."""
 
     def __init__(self, task: Any, zero_infinity: bool, sentence_avg: bool) -> None:
         super().__init__(task)
@@ -100,15 +76,12 @@ class ExtCtcCriterion(FairseqCriterion):
     def forward(
         self, model: Any, sample: Mapping[str, Any], reduce: bool = True
     ) -> tuple[Tensor, int, dict[str, Any]]:
-        """Score a batch (called by fairseq).
+        """Score a batch (called by fairseq): loss, number of tokens (or recordings) it sums over, and what is logged.
 
         Args:
             model: gives "logits" (B, T, V) and "lengths" (B,).
             sample: a batch of `TranscribedDataset`.
             reduce: not used; the loss is always summed.
-
-        Returns:
-            Loss, number of tokens (or recordings) it sums over, and what is logged.
         """
         output = model(**sample["net_input"])
         log_probs = output["logits"].float().log_softmax(2)  # (B, T, V)
@@ -137,8 +110,8 @@ class ExtCtcCriterion(FairseqCriterion):
         counts = dict.fromkeys(ERRORS, 0)
         rows = zip(target.tolist(), target_lengths.tolist(), greedy(log_probs, lengths, symbols), strict=True)
         for tokens, size, hypothesis in rows:
-            text = text_of(tokens[:size], symbols)
-            for errors, total, split in ((*ERRORS[:2], words), (*ERRORS[2:], characters)):
+            text = text_of(tokens[:size], symbols)  # words with single spaces, like the hypothesis
+            for errors, total, split in ((*ERRORS[:2], str.split), (*ERRORS[2:], list)):
                 reference = split(text)
                 counts[errors] += weight * editdistance.eval(reference, split(hypothesis.text))
                 counts[total] += weight * len(reference)
@@ -146,11 +119,7 @@ class ExtCtcCriterion(FairseqCriterion):
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Add up the ranks' outputs; log loss per token (or recording) in bits, and error rates (%) in validation.
-
-        Args:
-            logging_outputs: logged values of `forward`, a mapping per rank.
-        """
+        """Add up the ranks' outputs; log loss per token (or recording) in bits, and error rates (%) in validation."""
         names = ("loss", "num_infeasible", "ntokens", "sample_size", *ERRORS)
         total = {name: sum(float(output.get(name, 0)) for output in logging_outputs) for name in names}
         count = total["sample_size"]

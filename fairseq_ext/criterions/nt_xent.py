@@ -58,10 +58,6 @@ class NtXentCriterion(FairseqCriterion):
 
     Negatives come from the rank's own batch, so the batch size per rank is part of the method.
 
-    Args:
-        task: the task; not used.
-        temperature: number that divides the cosines.
-
     Raises:
         ValueError: a temperature that is not positive.
     """
@@ -75,15 +71,12 @@ class NtXentCriterion(FairseqCriterion):
     def forward(
         self, model: Any, sample: Mapping[str, Any], reduce: bool = True
     ) -> tuple[Tensor, int, dict[str, Any]]:
-        """Score a batch (called by fairseq).
+        """Score a batch (called by fairseq): loss, number of views it sums over, and what is logged.
 
         Args:
             model: gives "projection" (2 B, P).
             sample: a batch of `AudioDataset` with two views.
             reduce: not used; the loss is always summed.
-
-        Returns:
-            Loss, number of views it sums over, and what is logged.
         """
         projection = model(**sample["net_input"])["projection"]
         # The last batch of an epoch may hold one recording, or none that can be read: nothing to contrast.
@@ -105,11 +98,7 @@ class NtXentCriterion(FairseqCriterion):
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Add up the ranks' outputs; log loss (bits), contrastive accuracy (%) and the spread of the projections.
-
-        Args:
-            logging_outputs: logged values of `forward`, a mapping per rank.
-        """
+        """Add up the ranks' outputs; log loss (bits), contrastive accuracy (%) and the spread of the projections."""
         count = sum(float(output.get("sample_size", 0)) for output in logging_outputs)
         total = {
             name: sum(float(output.get(name, 0)) for output in logging_outputs)

@@ -69,20 +69,16 @@ class UtteranceClassificationCriterion(FairseqCriterion):
     def forward(
         self, model: Any, sample: Mapping[str, Any], reduce: bool = True
     ) -> tuple[Tensor, int, dict[str, Any]]:
-        """Score a batch (called by fairseq).
+        """Score a batch (called by fairseq): loss, number of labels it sums over, and what is logged.
 
         Args:
             model: gives "logits" (B, C), and with several streams "all_logits", those of each.
             sample: a batch of `AudioDataset`; a target of `NOT_KNOWN` counts nowhere.
             reduce: not used; the loss is always summed.
-
-        Returns:
-            Loss, number of labels it sums over, and what is logged.
         """
         targets = self._targets(sample["target"])  # (B, H)
-        known = (
-            (targets != NOT_KNOWN).sum(0).tolist()
-        )  # before the network runs: on a GPU nothing is waited for
+        # Before the network runs: on a GPU nothing is waited for.
+        known = (targets != NOT_KNOWN).sum(0).tolist()
         output = model(**sample["net_input"])
         scores = output.get("all_logits") or [output["logits"]]
         losses = [
@@ -116,11 +112,7 @@ class UtteranceClassificationCriterion(FairseqCriterion):
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Add up the ranks' outputs and log loss (bits per label) and accuracy (%), of each stream too.
-
-        Args:
-            logging_outputs: logged values of `forward`, a mapping per rank.
-        """
+        """Add up the ranks' outputs and log loss (bits per label) and accuracy (%), of each stream too."""
         total = {
             key: sum(float(output.get(key, 0)) for output in logging_outputs)
             for key in dict.fromkeys(key for output in logging_outputs for key in output)

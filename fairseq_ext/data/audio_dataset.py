@@ -17,8 +17,8 @@ from torch import Generator, Tensor
 
 from ..line_index import AudioIndex
 from ..media import audio
-from .collate import pad_waveforms
-from .labels import ClassLabels
+from ..modules.padding import pad_waveforms
+from .label_streams import NOT_KNOWN, LabelStreams
 
 logger = logging.getLogger(__name__)
 
@@ -32,19 +32,18 @@ GIVE_UP_AFTER = 100
 # update_freq), so a batch of which nothing could be read holds noise that no loss counts.
 NUM_WEIGHTLESS = 2
 WEIGHTLESS_S = 0.5
-WEIGHTLESS_LABEL = -100  # `ignore_index` of torch's losses
 
 
 @dataclass(frozen=True)
 class Item:
     """One row: `views` are its waveforms (one, or two for contrastive training), empty when it cannot be read.
 
-    `label` is a class, or the tokens of a transcript (L,).
+    `label` is a class, one for each of several streams, or the tokens of a transcript (L,).
     """
 
     row: int
     views: tuple[Tensor, ...]
-    label: int | Tensor | None
+    label: int | list[int] | Tensor | None
 
 
 class AudioDataset(FairseqDataset):
@@ -53,7 +52,7 @@ class AudioDataset(FairseqDataset):
     Args:
         index: rows of the tsv.
         sample_rate_hz: sample rate of the waveforms and of the manifest's `num_samples`, Hz.
-        labels: class of each row; None = unlabelled.
+        labels: classes of each row; None = unlabelled.
         augment: distorts a waveform (S,) given the rate and a generator; None = as recorded.
         num_views: waveforms per item, each augmented on its own.
         min_samples: shorter rows are left out (counted and logged).
@@ -73,7 +72,7 @@ class AudioDataset(FairseqDataset):
         index: AudioIndex,
         sample_rate_hz: int,
         *,
-        labels: ClassLabels | None = None,
+        labels: LabelStreams | None = None,
         augment: Augment | None = None,
         num_views: int = 1,
         min_samples: int = 0,
@@ -153,14 +152,13 @@ class AudioDataset(FairseqDataset):
         return torch.nn.functional.layer_norm(waveform, waveform.shape) if self.normalize else waveform
 
     def draw_seed(self, row: int, purpose: int) -> int:
-        """Return the seed of one random choice, the same in any process.
+        """Return the seed of one random choice, 63 bits, the same in any process.
+
+        The mixing of numpy's seed sequence keeps neighbouring rows and epochs independent.
 
         Args:
             row: row of the tsv.
             purpose: number of the choice, so that those of a row differ; the first `num_views` are the views'.
-
-        Returns:
-            63 bits. The mixing of numpy's seed sequence keeps neighbouring rows and epochs independent.
         """
         mixed = np.random.SeedSequence([self.seed, self.epoch, row, purpose]).generate_state(1, np.uint64)
         return int(mixed[0] >> np.uint64(1))
@@ -184,9 +182,6 @@ class AudioDataset(FairseqDataset):
     def collater(self, samples: Sequence[Item]) -> dict[str, Any]:
         """Make a batch; when none of its recordings could be read, one without weight ("nsentences" 0, noise).
 
-        Args:
-            samples: B items.
-
         Returns:
             "id" (B,), "net_input": {"source": (V B, S), "padding_mask": (V B, S) bool, True = padding},
             V = `num_views`, the first views of all items first; "target" (B,) when there are labels; "nsentences" B,
@@ -205,11 +200,11 @@ class AudioDataset(FairseqDataset):
         noise = 0.01 * torch.randn(
             NUM_WEIGHTLESS * self.num_views, size, generator=torch.Generator().manual_seed(1)
         )
-        batch = self._batch([-1] * NUM_WEIGHTLESS, list(noise), [WEIGHTLESS_LABEL] * NUM_WEIGHTLESS)
+        batch = self._batch([-1] * NUM_WEIGHTLESS, list(noise), [NOT_KNOWN] * NUM_WEIGHTLESS)
         return {**batch, "nsentences": 0, "ntokens": 0}
 
     def _batch(
-        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | Tensor | None]
+        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | list[int] | Tensor | None]
     ) -> dict[str, Any]:
         source, padding_mask = pad_waveforms(waveforms)  # (V B, S)
         batch: dict[str, Any] = {
@@ -231,7 +226,7 @@ class AudioDataset(FairseqDataset):
 
     def size(self, index: int) -> int:
         """Return the number of samples of a row."""
-        return int(self.sizes[index])
+        return self.num_tokens(index)
 
     def ordered_indices(self) -> NDArray[np.int64]:
         """Return the rows by length; in training, rows of similar length are mixed, by seed and epoch."""

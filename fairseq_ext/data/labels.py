@@ -1,6 +1,7 @@
-"""Labels of a split, a line per row of its tsv, mapped to numbers by a dictionary file: a class, or a row of tokens."""
+"""Transcripts of a split, a line of units per row of its tsv, as the numbers of a dictionary's symbols."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..dictionary import read_dictionary
 from ..line_index import LineIndex
-from ..manifest import read_dictionary
-from ..text.units import find_missing
 
 logger = logging.getLogger(__name__)
 
@@ -22,54 +22,13 @@ SPECIAL_SYMBOLS = ("<s>", "<pad>", "</s>", "<unk>")
 BLANK, PAD, END, UNKNOWN = range(4)
 
 
-class ClassLabels:
-    """Class number of each row, read on demand.
-
-    Args:
-        path: label stream, a line per row of the tsv, e.g. `train.digit`.
-        names: the classes, in the order of the network's outputs.
-
-    Raises:
-        FileNotFoundError: no label stream.
-    """
-
-    def __init__(self, path: str | Path, names: list[str]) -> None:
-        self.names = names
-        self._numbers = {name: number for number, name in enumerate(names)}
-        self._lines = LineIndex(path)
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def __getitem__(self, row: int) -> int:
-        name = self._lines[row]
-        if name not in self._numbers:
-            raise ValueError(
-                f"{self._lines.path}:{row + 1}: one of {self.names} expected, found {name!r}; add it to the dictionary "
-                "or fix the row, then run fairseq-ext check"
-            )
-        return self._numbers[name]
-
-
-def class_names(folder: str | Path, label: str) -> list[str]:
-    """Read the classes of a label stream from `dict.<label>.txt`.
-
-    Args:
-        folder: folder of the manifests.
-        label: name of the stream.
-
-    Returns:
-        The class names in the dictionary's order.
+def token_symbols(folder: str | Path, label: str) -> list[str]:
+    """Read `dict.<label>.txt` of a stream such as "ltr": `SPECIAL_SYMBOLS`, then the dictionary's.
 
     Raises:
         FileNotFoundError: no dictionary.
     """
-    path = Path(folder) / f"dict.{label}.txt"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: no such dictionary of classes; write it with manifest.write_dictionary"
-        )
-    return read_dictionary(path)
+    return [*SPECIAL_SYMBOLS, *read_dictionary(Path(folder) / f"dict.{label}.txt")]
 
 
 class TokenLabels:
@@ -98,16 +57,7 @@ class TokenLabels:
         return [self._numbers.get(unit, UNKNOWN) for unit in units]
 
     def misfits(self, num_frames: NDArray[Any]) -> NDArray[np.bool_]:
-        """Find the transcripts that no CTC path of their clip spells: a frame per token, one more between equal ones.
-
-        Graves et al. 2006, "Connectionist Temporal Classification", section 3.1.
-
-        Args:
-            num_frames: number of frames of each row's clip.
-
-        Returns:
-            (rows,), True = too long.
-        """
+        """Find the rows (True) whose transcript no CTC path of as many frames as the row's clip has spells."""
         found = np.zeros(len(self), dtype=bool)
         for row, (line, available) in enumerate(zip(self._lines, num_frames.tolist(), strict=True)):
             units = line.split()
@@ -117,44 +67,29 @@ class TokenLabels:
         return found
 
     def report_missing(self) -> None:
-        """Log the units that the dictionary lacks: they become `<unk>`."""
-        rows = (line.split() for line in self._lines)
-        report = find_missing((row for row in rows if not self._numbers.keys() >= set(row)), self.symbols)
-        for unit in report.missing:
+        """Log the units that the dictionary lacks, which become `<unk>`, the most frequent first."""
+        counts: Counter[str] = Counter()
+        num_rows: Counter[str] = Counter()
+        examples: dict[str, str] = {}
+        for line in self._lines:
+            units = line.split()
+            if self._numbers.keys() >= set(units):
+                continue
+            missing = Counter(unit for unit in units if unit not in self._numbers)
+            counts.update(missing)
+            num_rows.update(missing.keys())
+            for unit in missing:
+                examples.setdefault(unit, " ".join(units))
+        for unit in sorted(counts, key=lambda unit: (-counts[unit], unit)):
             logger.warning(
-                f"{self._lines.path}: {unit.unit!r} is not in the dictionary and becomes <unk>: {unit.count} times in "
-                f"{unit.num_rows} rows, e.g. {unit.example}"
+                f"{self._lines.path}: {unit!r} is not in the dictionary and becomes <unk>: {counts[unit]} times in "
+                f"{num_rows[unit]} rows, e.g. {examples[unit]}"
             )
 
 
 def frames_needed(tokens: Sequence[int]) -> int:
-    """Return the number of frames of the shortest CTC path that spells a transcript.
+    """Return the frames of the shortest CTC path: one per token, and one for the blank between equal neighbours.
 
-    Args:
-        tokens: numbers of its units.
-
-    Returns:
-        A frame per token, and one for the blank between equal neighbours.
+    Graves et al. 2006, "Connectionist Temporal Classification", section 3.1.
     """
     return len(tokens) + sum(a == b for a, b in pairwise(tokens))
-
-
-def token_symbols(folder: str | Path, label: str) -> list[str]:
-    """Read the symbols of a label stream from `dict.<label>.txt`, in fairseq's order.
-
-    Args:
-        folder: folder of the manifests.
-        label: name of the stream, e.g. "ltr".
-
-    Returns:
-        `SPECIAL_SYMBOLS`, then the dictionary's.
-
-    Raises:
-        FileNotFoundError: no dictionary.
-    """
-    path = Path(folder) / f"dict.{label}.txt"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: no such dictionary of units; write it with manifest.write_dictionary"
-        )
-    return [*SPECIAL_SYMBOLS, *read_dictionary(path)]

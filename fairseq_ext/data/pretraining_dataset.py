@@ -19,13 +19,7 @@ from .audio_dataset import AudioDataset, Item
 
 
 class PretrainingDataset(AudioDataset):
-    """Audio rows of a tsv, a waveform each.
-
-    Args:
-        args: see `AudioDataset`.
-        pad: keep whole clips and pad the shorter ones.
-        kwargs: see `AudioDataset`.
-    """
+    """Audio rows of a tsv, a waveform each; with `pad`, clips are kept whole and the shorter ones padded."""
 
     def __init__(self, *args: Any, pad: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -34,20 +28,14 @@ class PretrainingDataset(AudioDataset):
     def collater(self, samples: Sequence[Item]) -> dict[str, Any]:
         """Make a batch: see `AudioDataset.collater`. "padding_mask" is None where clips were cut.
 
-        Args:
-            samples: B items.
-
-        Returns:
-            The batch, whose "net_input" also has "seeds": B numbers in a list, which stay on the host.
+        "net_input" also has "seeds": B numbers in a list, which stay on the host.
         """
         batch = super().collater(samples)
         if batch["nsentences"] and not self.pad:
             batch["ntokens"] = batch["net_input"]["source"].numel()
         return batch
 
-    def _batch(
-        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | Tensor | None]
-    ) -> dict[str, Any]:
+    def _batch(self, rows: list[int], waveforms: list[Tensor], labels: Sequence[Any]) -> dict[str, Any]:
         if not self.pad:
             shortest = min(map(len, waveforms))
             waveforms = [self._cut(wave, shortest, row) for row, wave in zip(rows, waveforms, strict=True)]

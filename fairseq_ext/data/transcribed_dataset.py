@@ -26,16 +26,14 @@ NO_TOKENS = torch.zeros(0, dtype=torch.long)
 
 
 class TranscribedDataset(AudioDataset):
-    """Audio rows of a tsv, each with a transcript.
+    """Audio rows of a tsv, each with a transcript; other arguments are those of `AudioDataset`.
 
     Args:
-        args: see `AudioDataset`.
         transcripts: tokens of each row.
         leave_out: rows that training cannot use: longer than `max_samples`, or with more tokens than frames.
         frame_lengths: gives the network's frames for numbers of samples, (rows,) both; None = unknown, no row is
             left out for its tokens.
         max_samples: longer rows are left out (never cut); None = no limit.
-        kwargs: see `AudioDataset`.
 
     Raises:
         ValueError: the numbers of transcripts and rows differ.
@@ -77,14 +75,9 @@ class TranscribedDataset(AudioDataset):
         return replace(super().__getitem__(row), label=self.transcripts[int(row)])
 
     def collater(self, samples: Sequence[Item]) -> dict[str, Any]:
-        """Make a batch, see `AudioDataset.collater`.
+        """Make a batch: see `AudioDataset.collater`.
 
-        Args:
-            samples: B items.
-
-        Returns:
-            What `AudioDataset.collater` gives, with "target" (B, L), "target_lengths" (B,), "ntokens" = their sum, and
-            in "net_input" "seeds" (B,).
+        Besides, "target" (B, L), "target_lengths" (B,), "ntokens" = their sum, and in "net_input" "seeds" (B,).
         """
         batch = super().collater(samples)
         return {**batch, "ntokens": int(batch["target_lengths"].sum())}

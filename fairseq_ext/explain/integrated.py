@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..features.spectral import MelSpectrogram
+from ..modules.spectral import MelSpectrogram
 from ..optional import import_optional
 from .background import background_noise
 from .maps import AttributionMap

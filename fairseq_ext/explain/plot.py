@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..features.spectral import MelSpectrogram, power_to_db
+from ..modules.spectral import MelSpectrogram, power_to_db
 from ..optional import import_optional
 from ..report.plots import COLOURS, INK, QUIET, STYLE
 from .maps import AttributionMap

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..decoding.alignment import AlignedWord, TokenSpan, align, aligned_words, greedy_spans
-from ..features.spectral import MelSpectrogram
+from ..modules.spectral import MelSpectrogram
 from ..text.units import WORD_END, are_pieces, to_characters
 from .maps import FrameGrid
 from .methods import attribute

@@ -1,1 +1,1 @@
-"""Signal features of speech, computed on any device from waveforms."""
+"""Features of every frame of a corpus: dumped, and clustered to the targets of masked prediction."""

@@ -9,7 +9,7 @@ HuBERT (Hsu et al. 2021, section IV-B) learns the clusters from a tenth of the f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import atomic_path, atomic_write
+from ..files import atomic_path, atomic_write, read_lines
 from ..jobs import Item, Work, one_by_one, outcomes
 from ..jobs.plan import open_plan
 from ..optional import import_optional
@@ -53,14 +53,11 @@ class Fit:
 
 
 def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
-    """Return the names of the blocks of splits, in the order of the manifest.
+    """Return the names of the blocks of splits, such as `train/000000256`, in the order of the manifest.
 
     Args:
         features: output folder of `fairseq-ext features dump`.
         splits: names of splits, such as `train`.
-
-    Returns:
-        Names such as `train/000000256`.
 
     Raises:
         ValueError: when a split has no block, or a failed one, without which rows and labels would not correspond.
@@ -81,25 +78,18 @@ def blocks_of(features: Path, splits: Sequence[str]) -> list[str]:
 
 
 def version_of(features: Path) -> str:
-    """Return a digest of the features, which changes with the manifest and with recordings that were fixed.
-
-    Args:
-        features: output folder of `fairseq-ext features dump`.
-    """
+    """Return a digest of dumped features, which changes with the manifest and with recordings that were fixed."""
     results = [(o.id, o.state, dict(o.result)) for o in outcomes(features / JOBS)]
     return hashlib.sha256(repr((open_plan(features / JOBS).token, results)).encode()).hexdigest()[:16]
 
 
 def fit_work(features: Path, out: Path, fit: Fit) -> Work:
-    """Make the work of a single item that learns the clusters and writes `centroids.npy`, (K, D).
+    """Make the work of a single item that learns the clusters of its `blocks` and writes `centroids.npy`, (K, D).
 
     Args:
         features: output folder of `features.dump`.
         out: output folder.
         fit: settings of k-means.
-
-    Returns:
-        The work; an item names the `blocks` it learns from.
     """
 
     def learn(item: Item) -> Mapping[str, Any]:
@@ -113,15 +103,12 @@ def fit_work(features: Path, out: Path, fit: Fit) -> Work:
 
 
 def draw_frames(features: Path, names: Sequence[str], fit: Fit) -> Floats:
-    """Draw the frames to learn from, each with the same probability.
+    """Draw the frames to learn from, (N, D), each with the same probability.
 
     Args:
         features: output folder of `features.dump`.
         names: names of the blocks.
         fit: settings: share, max_frames and seed.
-
-    Returns:
-        (N, D).
 
     Raises:
         ValueError: when fewer frames than clusters are drawn.
@@ -129,7 +116,8 @@ def draw_frames(features: Path, names: Sequence[str], fit: Fit) -> Floats:
     rng = np.random.default_rng(fit.seed)
     total = sum(int(read_block(features / f"{name}.npz")[1].sum()) for name in names)
     share = min(fit.share, fit.max_frames / max(total, 1))
-    drawn = [_some(read_block(features / f"{name}.npz")[0], share, rng) for name in names]
+    blocks = (read_block(features / f"{name}.npz")[0] for name in names)
+    drawn = [block[rng.random(len(block)) < share] for block in blocks]
     # Rejected blocks have shape (0, 0), which cannot be joined with (N, D).
     frames = np.concatenate([some for some in drawn if len(some)] or drawn).astype(np.float32)
     if len(frames) < fit.num_clusters:
@@ -140,16 +128,8 @@ def draw_frames(features: Path, names: Sequence[str], fit: Fit) -> Floats:
     return frames
 
 
-def _some(frames: NDArray[np.float16], share: float, rng: np.random.Generator) -> NDArray[np.float16]:
-    return frames[rng.random(len(frames)) < share]
-
-
 def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
-    """Learn the clusters.
-
-    Args:
-        frames: (N, D).
-        fit: settings of k-means.
+    """Learn the clusters of frames (N, D).
 
     Returns:
         Centroids (K, D), and the mean squared distance between a frame and its centroid.
@@ -168,15 +148,7 @@ def learn_clusters(frames: Floats, fit: Fit) -> tuple[Floats, float]:
 
 
 def nearest(frames: NDArray[Any], centroids: Floats) -> NDArray[np.int64]:
-    """Return the cluster of each frame.
-
-    Args:
-        frames: (N, D).
-        centroids: (K, D).
-
-    Returns:
-        (N,) indices from 0 to K - 1.
-    """
+    """Return the cluster (N,), 0 to K - 1, of each frame (N, D), given the centroids (K, D)."""
     # |f - c|^2 without |f|^2, which is the same for all clusters.
     offset = (centroids**2).sum(axis=1)
     parts = [
@@ -187,14 +159,11 @@ def nearest(frames: NDArray[Any], centroids: Floats) -> NDArray[np.int64]:
 
 
 def assign_work(features: Path, out: Path) -> Work:
-    """Make the work of labelling blocks; it writes `OUT/SPLIT/START.km`, a line of cluster indices per row.
+    """Make the work of labelling the blocks that items name: `OUT/SPLIT/START.km`, a line of cluster indices per row.
 
     Args:
         features: output folder of `features.dump`.
         out: folder that holds `centroids.npy`.
-
-    Returns:
-        The work; the id of an item is the name of its block.
     """
     centroids = np.load(out / CENTROIDS)
 
@@ -216,25 +185,17 @@ def assign_work(features: Path, out: Path) -> Work:
 
 
 def join_labels(out: Path, split: str, names: Sequence[str]) -> int:
-    """Join the labels of the blocks of a split to `OUT/SPLIT.km`, a line per row of its manifest.
+    """Join the labels of the blocks of a split to `OUT/SPLIT.km`, a line per row; return the number of rows.
 
     Args:
         out: output folder of `assign_work`.
         split: name of the split, such as `train`.
         names: names of its blocks, from `blocks_of`.
-
-    Returns:
-        The number of rows.
     """
     num_rows = 0
     with atomic_write(out / f"{split}.km") as file:
-        for line in _lines([out / f"{name}.km" for name in names]):
-            file.write(line)
-            num_rows += 1
+        for name in names:
+            for line in read_lines(out / f"{name}.km"):
+                file.write(line + "\n")
+                num_rows += 1
     return num_rows
-
-
-def _lines(paths: Sequence[Path]) -> Iterator[str]:
-    for path in paths:
-        with open(path, encoding="utf-8") as file:
-            yield from file

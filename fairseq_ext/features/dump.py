@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..file_errors import reading
 from ..files import atomic_path
 from ..jobs import Item, Rejected, Work, one_by_one
 from ..line_index import AudioIndex
@@ -51,20 +52,13 @@ class MfccFrames:
     """MFCC: 13 coefficients with first and second differences, (T, 39), 100 frames per second."""
 
     def __init__(self, sample_rate_hz: int = 16000) -> None:
-        from .spectral import Mfcc
+        from ..modules.spectral import Mfcc
 
         self.sample_rate_hz = sample_rate_hz
         self._mfcc = Mfcc(sample_rate_hz)
 
     def __call__(self, waveform: Floats) -> Floats:
-        """Compute the coefficients of a recording.
-
-        Args:
-            waveform: (S,), full scale = 1.
-
-        Returns:
-            (T, 39).
-        """
+        """Compute the coefficients (T, 39) of a recording (S,), full scale = 1."""
         import torch
 
         with torch.no_grad():
@@ -74,14 +68,7 @@ class MfccFrames:
 
 
 def differences(features: Floats) -> Floats:
-    """Return the slope of each feature over time, by least squares over five frames; the ends are repeated.
-
-    Args:
-        features: (T, D).
-
-    Returns:
-        (T, D), per frame.
-    """
+    """Return the slope of each feature (T, D) per frame, by least squares over five frames; the ends are repeated."""
     padded = np.pad(features, ((DELTA_REACH, DELTA_REACH), (0, 0)), mode="edge")
     num_frames = len(features)
     slope = np.zeros_like(features)
@@ -92,12 +79,7 @@ def differences(features: Floats) -> Floats:
 
 
 def blocks(manifest: Path, splits: Sequence[str], rows_per_file: int = ROWS_PER_FILE) -> Iterator[Item]:
-    """Yield an item of work per block of rows of the splits.
-
-    Args:
-        manifest: folder of `SPLIT.tsv` files.
-        splits: names of splits, such as `train`.
-        rows_per_file: recordings per file.
+    """Yield an item of work per block of `rows_per_file` recordings of the splits `SPLIT.tsv` in a folder.
 
     Raises:
         ValueError: for fewer than one row per file.
@@ -125,9 +107,6 @@ def dump_work(manifest: Path, out: Path, make_frames: Callable[[], Frames]) -> W
         manifest: folder of `SPLIT.tsv` files.
         out: output folder.
         make_frames: makes the object that computes features; called once per process.
-
-    Returns:
-        The work.
     """
     frames = make_frames()
     indexes: dict[str, AudioIndex] = {}
@@ -176,22 +155,14 @@ def _write(path: Path, rows: list[Floats]) -> None:
 
 
 def read_block(path: Path) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
-    """Read a block.
-
-    Args:
-        path: `OUT/SPLIT/START.npz`.
-
-    Returns:
-        (N, D) features and (rows,) the number of frames of each row.
+    """Read a block `OUT/SPLIT/START.npz`: (N, D) features, and (rows,) the number of frames of each row.
 
     Raises:
-        ValueError: with the file, when it is not a block or the numbers of frames contradict each other.
+        FileError: it is not a block.
+        ValueError: the numbers of frames contradict each other.
     """
-    try:
-        with np.load(path) as content:
-            frames, lengths = content["frames"], content["lengths"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ValueError(f"{path}: not a block of features ({error}); delete it and dump again") from error
+    with reading(path, "a block of features", advice="delete it and dump again"), np.load(path) as content:
+        frames, lengths = content["frames"], content["lengths"]
     if lengths.sum() != len(frames):
         raise ValueError(
             f"{path}: expected {lengths.sum()} frames, found {len(frames)}; delete it and dump again"

@@ -48,14 +48,7 @@ class CtcLabeller:
         self._recognizer, self._language = recognizer, language
 
     def encode(self, windows: Sequence[Waveform]) -> Encoded:
-        """Score the symbols of windows.
-
-        Args:
-            windows: B windows of up to 30 s, (S,) float32 at 16 kHz.
-
-        Returns:
-            (B, T, V) ln p, (B,) frames.
-        """
+        """Score the symbols of B windows of up to 30 s, (S,) float32 at 16 kHz: (B, T, V) ln p, (B,) frames."""
         check_windows(windows)
         return self._recognizer.log_probs(windows)
 
@@ -65,25 +58,11 @@ class CtcLabeller:
         return scores[index : index + 1], lengths[index : index + 1]
 
     def detect_language(self, encoded: Encoded) -> list[Languages]:
-        """Return the language of the training.
-
-        Args:
-            encoded: result of `encode`.
-
-        Returns:
-            For each window that language alone.
-        """
+        """Return the language of the training, alone, for each window."""
         return [[(self._language, 1.0)] for _ in encoded[1]]
 
     def transcribe(self, encoded: Encoded, languages: Sequence[str | None]) -> list[Hypothesis | None]:
-        """Transcribe windows in the language of the training.
-
-        Args:
-            encoded: result of `encode`.
-            languages: language of each window; None = skip the window.
-
-        Returns:
-            B hypotheses, None for skipped windows.
+        """Transcribe windows in the language of the training; None for those whose language is None.
 
         Raises:
             ValueError: another language than that of the training.
@@ -125,9 +104,6 @@ def load_ctc_labeller(
         batch_size: number of windows in a batch.
         num_threads: number of threads on a CPU.
         dictionary: `dict.ltr.txt` of the training, for a fairseq checkpoint without its symbols.
-
-    Returns:
-        The labeller.
 
     Raises:
         ValueError: for a file that is no recogniser, or one of another rate than 16 kHz, for several languages, and

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from ..checkpoints.devices import check_device
+from ..modules.padding import normalize_clips
 from ..modules.pretrained_encoder import load_encoder, read_encoder
 from ..modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
-from ..modules.waveforms import normalize_clips
 from .recognizer import USUAL_RATE_HZ
 
 
@@ -44,14 +44,7 @@ class EncoderFrames:
 
     @torch.no_grad()
     def __call__(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the encoder on a recording.
-
-        Args:
-            waveform: (S,) at `sample_rate_hz`.
-
-        Returns:
-            (T, D); no frames for a recording that is too short for one.
-        """
+        """Run the encoder on a recording (S,): (T, D), no frames where it is too short for one."""
         source = torch.from_numpy(waveform)[None].to(self._device)  # (1, S)
         if int(self._encoder.frame_lengths(torch.tensor([source.shape[1]]))[0]) < 1:
             return np.zeros((0, self._encoder.out_dim), dtype=np.float32)

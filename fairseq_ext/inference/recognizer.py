@@ -21,16 +21,16 @@ from torch import Tensor
 
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..checkpoints.devices import check_device
-from ..data.collate import pad_waveforms
 from ..data.labels import SPECIAL_SYMBOLS
 from ..decoding.alignment import TokenSpan, align, greedy_spans, timed_words
 from ..decoding.ctc import BeamSearch
 from ..decoding.stretches import stretches
 from ..decoding.subtitles import TimedWord
 from ..decoding.windows import WINDOW_S, Samples, log_probs_of_long, overlap_of, window_of
-from ..manifest import read_dictionary
+from ..dictionary import read_dictionary
 from ..media.stretches import Stretches
 from ..models.ctc import CtcConfig, ExtCtc
+from ..modules.padding import pad_waveforms
 from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder
 
 logger = logging.getLogger(__name__)

@@ -20,8 +20,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..dictionary import write_dictionary
 from ..files import atomic_write
-from ..manifest import Utterance, write_dictionary, write_manifest
+from ..manifest import Utterance, write_manifest
 from ..text.units import count_units, to_characters
 from .filters import REASONS
 from .merge import HUMAN, SPLITS, Merged, MergeSettings, TranscribedClip, check

@@ -18,12 +18,17 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from ..data.labels import BLANK
-from ..features.spectral import valid_mask
-from ..modules.lr_scale import mark_lr_scale
+from ..modules.learning_rates import mark_lr_scale
 from ..modules.masking import channel_masks, time_masks
-from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder, warn_of_another_rate
+from ..modules.padding import normalize_clips, valid_mask
+from ..modules.pretrained_encoder import (
+    EncoderCheckpoint,
+    encoder_keys,
+    load_encoder,
+    read_encoder,
+    warn_of_another_rate,
+)
 from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
-from ..modules.waveforms import normalize_clips
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +150,10 @@ class ExtCtc(BaseFairseqModel):
     def encoder(self) -> SpeechEncoder:
         """Return the network below the output layer."""
         return self.w2v_encoder.w2v_model
+
+    def encoder_keys(self) -> dict[str, Any]:
+        """Return the keys that build the model without `pretrained_path`."""
+        return encoder_keys(self.config)
 
     def load_head(self, source: EncoderCheckpoint, symbols: Sequence[str]) -> bool:
         """Take the output layer of a checkpoint if it is for the same symbols in the same order.

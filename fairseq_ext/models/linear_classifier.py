@@ -10,7 +10,7 @@ from fairseq.models import register_model
 from torch import Tensor, nn
 
 from ..modules.pooling import segment_means
-from ..modules.utterance_model import UtteranceModel, UtteranceModelConfig
+from ._utterance_model import UtteranceModel, UtteranceModelConfig
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 from fairseq.models import register_model
 
 from ..modules.recurrent import RecurrentEncoder
-from ..modules.utterance_model import UtteranceModel, UtteranceModelConfig
+from ._utterance_model import UtteranceModel, UtteranceModelConfig
 
 
 @dataclass

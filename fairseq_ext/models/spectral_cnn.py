@@ -14,10 +14,10 @@ import torch
 from fairseq.models import register_model
 from torch import Tensor, nn
 
-from ..features.spectral import valid_mask
+from ..modules.padding import strided_lengths, valid_mask
 from ..modules.pooling import AttentiveStatisticsPooling
-from ..modules.residual import ResidualBlock1d, ResidualBlock2d, halve_lengths
-from ..modules.utterance_model import UtteranceModel, UtteranceModelConfig
+from ..modules.residual import ResidualBlock1d, ResidualBlock2d
+from ._utterance_model import UtteranceModel, UtteranceModelConfig
 
 
 @dataclass
@@ -71,7 +71,7 @@ class SpectralCnnEncoder(nn.Module):
             (B, 3 W).
         """
         planes = self.stem(features[:, None])  # (B, W, T', F')
-        lengths = halve_lengths(lengths)
+        lengths = strided_lengths(lengths, 2)
         valid = valid_mask(lengths, planes.shape[2])[:, None, :]  # (B, 1, T')
         planes = self.stage_1(planes * valid[..., None], valid[..., None])
         planes = self.stage_2(self.down_1(planes) * valid[..., None], valid[..., None])

@@ -18,11 +18,11 @@ from fairseq.models import BaseFairseqModel, register_model
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from ..modules.lr_scale import mark_lr_scale
+from ..modules.learning_rates import mark_lr_scale
+from ..modules.padding import normalize_clips
 from ..modules.pooling import AttentiveStatisticsPooling, MeanPooling, StatisticsPooling
-from ..modules.pretrained_encoder import SHAPE_KEYS, load_encoder, read_encoder, warn_of_another_rate
+from ..modules.pretrained_encoder import encoder_keys, load_encoder, read_encoder, warn_of_another_rate
 from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
-from ..modules.waveforms import normalize_clips
 
 logger = logging.getLogger(__name__)
 
@@ -169,12 +169,8 @@ class SpeechClassifier(BaseFairseqModel):
         return model
 
     def encoder_keys(self) -> dict[str, Any]:
-        """Return the keys that build the model without `pretrained_path`.
-
-        Returns:
-            Key -> value.
-        """
-        return {key: getattr(self.config, key) for key in (*SHAPE_KEYS, "normalize")}
+        """Return the keys that build the model without `pretrained_path`."""
+        return encoder_keys(self.config)
 
     def _mark_parameters(self) -> None:
         """Freeze parameters without gradient, so that no rank waits for it; mark those with another learning rate."""

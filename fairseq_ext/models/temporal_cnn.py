@@ -6,14 +6,13 @@ Shapes: B batch, T frames, F features, W width.
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from fairseq.models import register_model
 from torch import Tensor, nn
 
-from ..features.spectral import valid_mask
+from ..modules.padding import strided_lengths, valid_mask
 from ..modules.pooling import AttentiveStatisticsPooling
 from ..modules.residual import ResidualBlock1d
-from ..modules.utterance_model import UtteranceModel, UtteranceModelConfig
+from ._utterance_model import UtteranceModel, UtteranceModelConfig
 
 
 @dataclass
@@ -66,8 +65,7 @@ class TemporalCnnEncoder(nn.Module):
             (B, 3 W).
         """
         frames = self.stem(features.transpose(1, 2))  # (B, W, T')
-        # Rounded up: padding by half a kernel lets the last, incomplete step count.
-        lengths = torch.div(lengths + self.stride - 1, self.stride, rounding_mode="floor")
+        lengths = strided_lengths(lengths, self.stride)
         valid = valid_mask(lengths, frames.shape[2])[:, None, :]
         frames = frames * valid
         for block in self.blocks:

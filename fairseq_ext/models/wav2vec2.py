@@ -18,9 +18,9 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model
 from torch import Generator, Tensor, nn
 
-from ..features.spectral import valid_mask
 from ..modules.contrast import contrastive_logits, draw_negatives
 from ..modules.masking import channel_masks, equalize_mask_counts, masks_at, time_masks
+from ..modules.padding import valid_mask
 from ..modules.quantizer import GumbelQuantizer
 from ..modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 

@@ -1,1 +1,1 @@
-"""Parts that models share. Plain torch: importing one does not import fairseq, unless it says so."""
+"""Parts that models and tasks share, in plain torch: nothing here imports fairseq."""

@@ -16,19 +16,11 @@ from torch import Tensor, nn
 from .products import Linear
 
 
-def distance_buckets(num_frames: int, num_buckets: int, max_distance: int, device: Any = None) -> Tensor:
+def _distance_buckets(num_frames: int, num_buckets: int, max_distance: int, device: Any = None) -> Tensor:
     """Return the bucket of the distance of any two frames: exact nearby, logarithmic beyond (Raffel et al. 2020, T5).
 
-    Half of the buckets are for each direction, half of those for exact distances.
-
-    Args:
-        num_frames: T.
-        num_buckets: N.
-        max_distance: distance beyond which all share a bucket, frames.
-        device: torch device of the result.
-
-    Returns:
-        (T, T) of 0 to N - 1; row = from, column = to.
+    Half of the N buckets are for each direction, half of those for exact distances; beyond `max_distance` frames all
+    share one. The result is (T, T), 0 to N - 1; row = from, column = to.
     """
     position = torch.arange(num_frames, device=device)
     relative = position[None, :] - position[:, None]
@@ -74,18 +66,11 @@ class SelfAttention(nn.Module):
             self.grep_a = nn.Parameter(torch.ones(1, num_heads, 1, 1))
 
     def position_bias(self, num_frames: int) -> Tensor | None:
-        """Return the bias that all layers share, from the layer that owns it.
-
-        Args:
-            num_frames: T.
-
-        Returns:
-            (H, T, T), or None when this layer owns none.
-        """
+        """Return the bias (H, T, T) that all layers share; None when another layer owns it, or none does."""
         table = self.relative_attention_bias
         if table is None:
             return None
-        buckets = distance_buckets(num_frames, table.num_embeddings, self.max_distance, table.weight.device)
+        buckets = _distance_buckets(num_frames, table.num_embeddings, self.max_distance, table.weight.device)
         result: Tensor | None = table(buckets).permute(2, 0, 1)  # (H, T, T)
         return result
 
@@ -96,9 +81,6 @@ class SelfAttention(nn.Module):
             frames: (B, T, D).
             valid: (B, T) bool, False = padding; None = no padding.
             bias: (H, T, T), see `position_bias`; None = none.
-
-        Returns:
-            (B, T, D).
         """
         query, key, value = (
             self._split(project(frames)) for project in (self.q_proj, self.k_proj, self.v_proj)

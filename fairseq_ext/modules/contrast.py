@@ -58,7 +58,7 @@ def contrastive_logits(
     *,
     from_all: bool,
 ) -> Tensor:
-    """Return the cosines with the target and with the negatives, divided by the temperature.
+    """Return the cosines with the target and with the negatives, over the temperature: (B, M, 1 + N), the target first.
 
     Args:
         predicted: (B, M, P).
@@ -67,9 +67,6 @@ def contrastive_logits(
         negatives: (B, M, N), see `draw_negatives`.
         temperature: number that divides the cosines.
         from_all: whether the negatives count the frames of all clips (R = B M), or of the same clip (R = M).
-
-    Returns:
-        (B, M, 1 + N), float32, the target first.
     """
     predicted, targets = F.normalize(predicted.float(), dim=2), F.normalize(targets.float(), dim=2)
     positive = (predicted * targets).sum(2, keepdim=True)  # (B, M, 1)

@@ -13,9 +13,8 @@ Shapes: B batch, S samples, T frames, R rows of a layer's input (frames of all c
 O channels out, K kernel.
 """
 
-import ast
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -24,8 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..features.spectral import valid_mask
+from .conv_layers import ConvLayers, conv_lengths, hop_samples, receptive_field
 from .gabor import gabor_filters
+from .padding import valid_mask
 from .products import add_product_, product, set_product_
 
 MODES = ("default", "layer_norm")
@@ -34,82 +34,6 @@ INITS = ("random", "gabor")
 WIDE_KERNEL = 64
 # Frames per product when the covariance is summed.
 MOMENT_FRAMES = 64
-ConvLayers = list[tuple[int, int, int]]
-
-
-def parse_conv_layers(text: str) -> ConvLayers:
-    """Read the layers as fairseq's configurations write them, e.g. "[(512, 10, 5)] + [(512, 3, 2)] * 4".
-
-    Args:
-        text: lists of (channels, kernel, stride), joined by + and repeated by *.
-
-    Returns:
-        A (channels, kernel, stride) per layer.
-
-    Raises:
-        ValueError: anything else, or sizes below 1.
-    """
-    try:
-        layers = _evaluate(ast.parse(text.strip(), mode="eval").body)
-        found = [(int(channels), int(kernel), int(stride)) for channels, kernel, stride in layers]
-        assert found
-        assert min(min(layer) for layer in found) > 0
-    except (SyntaxError, ValueError, TypeError, AssertionError) as error:
-        raise ValueError(
-            f"conv_feature_layers: {text!r} is not a list of (channels, kernel, stride); write it like "
-            "[(512, 10, 5)] + [(512, 3, 2)] * 4"
-        ) from error
-    return found
-
-
-def _evaluate(node: ast.expr) -> list[tuple[int, int, int]]:
-    """Evaluate literals, + and * only: configurations come with checkpoints and must not run code."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _evaluate(node.left) + _evaluate(node.right)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return list(_evaluate(node.left) * int(ast.literal_eval(node.right)))
-    return list(ast.literal_eval(node))
-
-
-def receptive_field(layers: Sequence[tuple[int, int, int]]) -> int:
-    """Return the number of samples that one frame depends on: the shortest clip that gives a frame.
-
-    Args:
-        layers: (channels, kernel, stride) per layer.
-
-    Returns:
-        Samples.
-    """
-    size = 1
-    for _, kernel, stride in reversed(layers):
-        size = (size - 1) * stride + kernel
-    return size
-
-
-def hop_samples(layers: Sequence[tuple[int, int, int]]) -> int:
-    """Return the number of samples from one frame to the next.
-
-    Args:
-        layers: (channels, kernel, stride) per layer.
-
-    Returns:
-        Samples.
-    """
-    return math.prod(stride for _, _, stride in layers)
-
-
-def conv_lengths(lengths: Tensor, layers: Sequence[tuple[int, int, int]]) -> Tensor:
-    """Return the number of frames of clips; a clip shorter than the receptive field gives 0.
-
-    Args:
-        lengths: (B,), samples.
-        layers: (channels, kernel, stride) per layer.
-
-    Returns:
-        (B,), frames.
-    """
-    beyond = lengths - receptive_field(layers)
-    return (torch.div(beyond, hop_samples(layers), rounding_mode="floor") + 1).clamp(min=0)
 
 
 class _Convolve(torch.autograd.Function):
@@ -177,14 +101,7 @@ class StridedConv(nn.Module):
         nn.init.kaiming_normal_(self.weight)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Convolve rows in time.
-
-        Args:
-            rows: (R, C), contiguous.
-
-        Returns:
-            (Q, O).
-        """
+        """Convolve rows (R, C), contiguous, in time: (Q, O)."""
         flat = self.weight.transpose(1, 2).flatten(1)  # (O, K C)
         result: Tensor = _Convolve.apply(rows, flat, self.kernel, self.stride)  # type: ignore[no-untyped-call]
         return result if self.bias is None else result + self.bias
@@ -214,14 +131,9 @@ class NormalizedConv(nn.ModuleDict):
         )
 
     def forward(self, source: Tensor, lengths: Tensor) -> Tensor:
-        """Convolve and normalise.
+        """Convolve and normalise waveforms (B, S), S a multiple of the stride: (Q, O) rows, Q = B S / stride.
 
-        Args:
-            source: (B, S) waveforms, S a multiple of the stride.
-            lengths: (B,), frames of the output that are valid.
-
-        Returns:
-            (Q, O) rows, Q = B S / stride.
+        `lengths` (B,) counts the frames of the output that are valid.
         """
         conv, norm = self._parts()
         if conv.kernel > WIDE_KERNEL:
@@ -276,16 +188,7 @@ def _moments(windows: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class ConvBlock(nn.ModuleDict):
-    """Convolution, layer norm over the channels if asked for, GELU.
-
-    Args:
-        in_channels: C.
-        out_channels: O.
-        kernel: K, rows.
-        stride: rows.
-        bias: whether the convolution adds a bias.
-        layer_norm: whether there is a norm.
-    """
+    """Convolution in time, layer norm over the channels if asked for, GELU."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int, stride: int, *, bias: bool, layer_norm: bool
@@ -296,14 +199,7 @@ class ConvBlock(nn.ModuleDict):
             self["2"] = nn.ModuleDict({"1": nn.LayerNorm(out_channels)})
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Convolve rows in time and activate.
-
-        Args:
-            rows: (R, C).
-
-        Returns:
-            (Q, O).
-        """
+        """Convolve rows (R, C) in time and activate: (Q, O)."""
         rows = self["0"](rows)
         if self.has_norm:
             norms = self["2"]
@@ -362,14 +258,11 @@ class ConvExtractor(nn.Module):
         return conv
 
     def forward(self, source: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Extract frames from waveforms.
+        """Extract frames (B, T, C) from waveforms; `conv_lengths` says how many are valid.
 
         Args:
             source: (B, S) waveforms, S at least `receptive_field(layers)`.
             lengths: (B,), samples that are valid; None = all.
-
-        Returns:
-            (B, T, C) frames, of which `conv_lengths` says how many are valid.
         """
         num_clips, num_samples = source.shape
         hop = hop_samples(self.layers)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from ..features.spectral import MelSpectrogram, power_to_db, valid_mask
+from .padding import valid_mask
+from .spectral import MelSpectrogram, power_to_db
 
 NORMALIZATIONS = ("none", "clip", "clip_std", "band", "band_std")
 # Features are in units of 10 dB, so that they are of order 1 for the first layer.
@@ -224,14 +225,9 @@ class FrontEnd(nn.Module):
 
 
 def gather_frames(features: Tensor, positions: Tensor) -> Tensor:
-    """Read a padded batch at fractional frame positions, by linear interpolation.
+    """Read (B, T, F) features at fractional frame positions (B, T'), by linear interpolation: (B, T', F).
 
-    Args:
-        features: (B, T, F).
-        positions: (B, T'), frames; clipped to 0 .. T - 1.
-
-    Returns:
-        (B, T', F).
+    Positions are clipped to 0 .. T - 1.
     """
     positions = positions.clamp(0, features.shape[1] - 1)
     low = positions.long()
@@ -258,18 +254,9 @@ def bend(share: Tensor, shift: Tensor) -> Tensor:
 
 
 def add_noise(power: Tensor, lengths: Tensor, low_snr_db: float, high_snr_db: float) -> Tensor:
-    """Add the power spectrum of coloured Gaussian noise.
+    """Add the power spectrum of coloured Gaussian noise to (B, T, F) power, at a ratio drawn between the two, in dB.
 
     The power of Gaussian noise in a bin is exponentially distributed; the colour is a random tilt.
-
-    Args:
-        power: (B, T, F).
-        lengths: (B,), frames.
-        low_snr_db: worst signal-to-noise ratio, dB.
-        high_snr_db: best signal-to-noise ratio, dB.
-
-    Returns:
-        (B, T, F), power.
     """
     num_clips, _, num_bands = power.shape
     snr_db = _uniform(power, num_clips, low_snr_db, high_snr_db)
@@ -283,30 +270,19 @@ def add_noise(power: Tensor, lengths: Tensor, low_snr_db: float, high_snr_db: fl
 
 
 def random_curve(power: Tensor, deviation_db: float, num_points: int = 5) -> Tensor:
-    """Draw one smooth gain curve over the bands per clip.
+    """Draw one smooth gain curve over the bands per clip: (B, 1, F), dB.
 
     Args:
         power: (B, T, F), for shape and device.
         deviation_db: standard deviation of the gain at the curve's support points, dB.
         num_points: support points, evenly spaced over the bands and joined by straight lines.
-
-    Returns:
-        (B, 1, F), dB.
     """
     points = torch.randn(power.shape[0], 1, num_points, device=power.device) * deviation_db
     return nn.functional.interpolate(points, size=power.shape[2], mode="linear", align_corners=True)
 
 
 def time_difference(features: Tensor, lengths: Tensor) -> Tensor:
-    """Return half the difference between the next and the previous frame; the ends repeat their edge frame.
-
-    Args:
-        features: (B, T, F).
-        lengths: (B,), frames.
-
-    Returns:
-        (B, T, F).
-    """
+    """Return half the difference between the next and the previous frame; the ends repeat their edge frame."""
     index = torch.arange(features.shape[1], device=features.device)[None, :]
     last = (lengths - 1).clamp(min=0)[:, None]
     rows = torch.arange(features.shape[0], device=features.device)[:, None]

@@ -12,6 +12,8 @@ import math
 import torch
 from torch import Tensor
 
+from .spectral import hz_to_mel, mel_to_hz
+
 # A filter's frequency depends on the sample rate; speech encoders work at 16 kHz.
 SAMPLE_RATE_HZ = 16_000
 LOWEST_HZ, HIGHEST_HZ = 60.0, 7_800.0
@@ -20,14 +22,11 @@ MOST_DEVIATIONS = 2.5
 
 
 def gabor_filters(num_filters: int, kernel: int) -> Tensor:
-    """Make the filters, each of unit energy.
+    """Return filters (O, K) of unit energy, frequencies rising, the two of a pair side by side.
 
     Args:
         num_filters: O, even: half of them lag a quarter period behind the others.
         kernel: K, samples.
-
-    Returns:
-        (O, K), frequencies rising, the two of a pair side by side.
 
     Raises:
         ValueError: an odd number of filters.
@@ -37,7 +36,8 @@ def gabor_filters(num_filters: int, kernel: int) -> Tensor:
             f"conv_feature_layers: extractor_init=gabor needs an even number of channels in the first layer, found "
             f"{num_filters}; change one of them"
         )
-    edges = _hz(torch.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), num_filters // 2 + 2))
+    lowest, highest = hz_to_mel(torch.tensor([LOWEST_HZ, HIGHEST_HZ], dtype=torch.float64)).tolist()
+    edges = mel_to_hz(torch.linspace(lowest, highest, num_filters // 2 + 2))
     centre = edges[1:-1] / SAMPLE_RATE_HZ  # cycles per sample
     width = (edges[2:] - edges[:-2]) / 2 / SAMPLE_RATE_HZ
     # Half of the peak where the neighbour's centre lies, but no longer than the kernel.
@@ -48,11 +48,3 @@ def gabor_filters(num_filters: int, kernel: int) -> Tensor:
     filters = torch.stack([envelope * phase.cos(), envelope * phase.sin()], dim=1).flatten(0, 1)
     result: Tensor = filters / filters.norm(dim=1, keepdim=True)
     return result
-
-
-def _mel(frequency_hz: float) -> float:
-    return 2595.0 * math.log10(1.0 + frequency_hz / 700.0)
-
-
-def _hz(mel: Tensor) -> Tensor:
-    return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)

@@ -28,7 +28,7 @@ def time_masks(
     num_frames: int | None = None,
     min_masks: int = 0,
 ) -> Tensor:
-    """Mask spans of frames.
+    """Mask spans of frames: (B, T) bool, True = masked; never beyond a clip's length.
 
     Spans may overlap, so fewer frames are masked than `mask_prob`: 0.65 with spans of 10 masks about 0.48. No span
     covers more than half of a clip, and no clip is masked as a whole.
@@ -41,9 +41,6 @@ def time_masks(
         num_frames: T; None = the longest clip, whose length must then be read from the device.
         min_masks: smallest number of spans, where they leave a frame unmasked.
 
-    Returns:
-        (B, T) bool, True = masked; never beyond a clip's length.
-
     Raises:
         ValueError: a probability outside 0 to 1, or spans below one frame.
     """
@@ -55,7 +52,7 @@ def time_masks(
 def channel_masks(
     num_channels: int, mask_prob: float, mask_length: int, seeds: Tensor, *, min_masks: int = 0
 ) -> Tensor:
-    """Mask spans of channels, the same in all frames of a clip.
+    """Mask spans of channels, the same in all frames of a clip: (B, D) bool, True = masked.
 
     Args:
         num_channels: D.
@@ -63,9 +60,6 @@ def channel_masks(
         mask_length: channels per span.
         seeds: (B,) int64, one per clip.
         min_masks: smallest number of spans, where they leave a channel unmasked.
-
-    Returns:
-        (B, D) bool, True = masked.
 
     Raises:
         ValueError: a probability outside 0 to 1, or spans below one channel.
@@ -91,15 +85,7 @@ def equalize_mask_counts(masks: Tensor, seeds: Tensor) -> Tensor:
 
 
 def masks_at(positions: Tensor, num_frames: int) -> Tensor:
-    """Invert `equalize_mask_counts`.
-
-    Args:
-        positions: (B, M).
-        num_frames: T.
-
-    Returns:
-        (B, T) bool.
-    """
+    """Invert `equalize_mask_counts`: positions (B, M) to a mask (B, T)."""
     nothing = torch.zeros(len(positions), num_frames, dtype=torch.bool, device=positions.device)
     return nothing.scatter(1, positions, True)
 

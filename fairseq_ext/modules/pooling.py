@@ -6,33 +6,22 @@ Shapes: B batch, T frames, D width.
 import torch
 from torch import Tensor, nn
 
-from ..features.spectral import valid_mask
+from .padding import valid_mask
 
 
 def masked_mean(frames: Tensor, lengths: Tensor) -> Tensor:
-    """Average the valid frames.
-
-    Args:
-        frames: (B, T, D).
-        lengths: (B,), frames; 0 gives zeros.
-
-    Returns:
-        (B, D).
-    """
+    """Average the valid frames of (B, T, D), `lengths` (B,) of them: (B, D); zeros for a clip without."""
     valid = valid_mask(lengths, frames.shape[1])[:, :, None]
     return frames.masked_fill(~valid, 0.0).sum(1) / lengths.clamp(min=1)[:, None]
 
 
 def masked_std(frames: Tensor, lengths: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Return the standard deviation over the valid frames.
+    """Return the standard deviation (B, D) over the valid frames of (B, T, D).
 
     Args:
         frames: (B, T, D).
         lengths: (B,), frames.
         weights: (B, T, D) that sum to 1 over T, 0 on padding; None = equal weights.
-
-    Returns:
-        (B, D).
     """
     valid = valid_mask(lengths, frames.shape[1])[:, :, None]
     if weights is None:
@@ -46,15 +35,7 @@ def masked_std(frames: Tensor, lengths: Tensor, weights: Tensor | None = None) -
 
 
 def masked_max(frames: Tensor, lengths: Tensor) -> Tensor:
-    """Return the largest value over the valid frames.
-
-    Args:
-        frames: (B, T, D).
-        lengths: (B,), frames; 0 gives zeros.
-
-    Returns:
-        (B, D).
-    """
+    """Return the largest value (B, D) over the valid frames of (B, T, D); zeros for a clip without."""
     valid = valid_mask(lengths, frames.shape[1])[:, :, None]
     largest = frames.masked_fill(~valid, -torch.inf).amax(1)
     return torch.where((lengths > 0)[:, None], largest, torch.zeros_like(largest))
@@ -64,26 +45,11 @@ class MeanPooling(nn.Module):
     """Pooling by the mean over time."""
 
     def out_dim(self, dim: int) -> int:
-        """Return the width of the result.
-
-        Args:
-            dim: D, width of the frames.
-
-        Returns:
-            The same.
-        """
+        """Return the width of the pooled vector."""
         return dim
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pool a padded batch.
-
-        Args:
-            frames: (B, T, D).
-            lengths: (B,), frames.
-
-        Returns:
-            (B, D).
-        """
+        """Pool (B, T, D) frames, `lengths` (B,) of them valid: (B, D)."""
         return masked_mean(frames, lengths)
 
 
@@ -91,26 +57,11 @@ class StatisticsPooling(nn.Module):
     """Mean, standard deviation and maximum over time, side by side (Snyder et al. 2018, plus the maximum)."""
 
     def out_dim(self, dim: int) -> int:
-        """Return the width of the result.
-
-        Args:
-            dim: D, width of the frames.
-
-        Returns:
-            Width of the pooled vector.
-        """
+        """Return the width of the pooled vector."""
         return 3 * dim
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pool a padded batch.
-
-        Args:
-            frames: (B, T, D).
-            lengths: (B,), frames.
-
-        Returns:
-            (B, 3 D).
-        """
+        """Pool (B, T, D) frames, `lengths` (B,) of them valid: (B, 3 D)."""
         parts = [masked_mean(frames, lengths), masked_std(frames, lengths), masked_max(frames, lengths)]
         return torch.cat(parts, dim=1)
 
@@ -128,26 +79,11 @@ class AttentiveStatisticsPooling(nn.Module):
         self.attention = nn.Sequential(nn.Linear(dim, hidden), nn.Tanh(), nn.Linear(hidden, dim))
 
     def out_dim(self, dim: int) -> int:
-        """Return the width of the result.
-
-        Args:
-            dim: D, width of the frames.
-
-        Returns:
-            Width of the pooled vector.
-        """
+        """Return the width of the pooled vector."""
         return 3 * dim
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pool a padded batch.
-
-        Args:
-            frames: (B, T, D).
-            lengths: (B,), frames.
-
-        Returns:
-            (B, 3 D).
-        """
+        """Pool (B, T, D) frames, `lengths` (B,) of them valid: (B, 3 D)."""
         valid = valid_mask(lengths, frames.shape[1])[:, :, None]
         # The lowest number, not minus infinity: a clip without frames would give 0 / 0.
         scores = self.attention(frames).masked_fill(~valid, torch.finfo(frames.dtype).min)
@@ -157,17 +93,9 @@ class AttentiveStatisticsPooling(nn.Module):
 
 
 def segment_means(frames: Tensor, lengths: Tensor, num_segments: int) -> Tensor:
-    """Cut each clip into equal parts of its own length and average each part: a time-normalised picture.
+    """Cut each clip into N equal parts of its own length and average each part: a time-normalised picture (B, N, D).
 
     A frame that lies across a cut counts in both parts by its shares, so any length works, even one frame.
-
-    Args:
-        frames: (B, T, D).
-        lengths: (B,), frames.
-        num_segments: N, number of parts.
-
-    Returns:
-        (B, N, D).
     """
     edges = (
         torch.linspace(0, 1, num_segments + 1, device=frames.device)[None, :] * lengths[:, None]

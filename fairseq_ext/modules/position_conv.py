@@ -44,22 +44,11 @@ class PositionConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def weight(self) -> Tensor:
-        """Return the weights in use.
-
-        Returns:
-            (D, E, K).
-        """
+        """Return the weights in use, (D, E, K)."""
         return self.weight_v * (self.weight_g / _norm(self.weight_v)).to(self.weight_v)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Convolve frames over time.
-
-        Args:
-            frames: (B, T, D), zero beyond a clip's length.
-
-        Returns:
-            (B, T, D).
-        """
+        """Convolve frames (B, T, D), zero beyond a clip's length, over time."""
         if frames.is_cpu and frames.dtype == torch.float32:
             return convolve_blocks(frames, self.weight(), self.groups) + self.bias
         # An even kernel with this padding gives one frame too many, which is cut off at the end, as in fairseq.
@@ -89,9 +78,6 @@ def convolve_blocks(frames: Tensor, weight: Tensor, groups: int) -> Tensor:
         frames: (B, T, D).
         weight: (D, E, K); its position K // 2 meets the frame itself.
         groups: G.
-
-    Returns:
-        (B, T, D).
     """
     num_clips, size, dim = frames.shape
     kernel = weight.shape[2]

@@ -63,13 +63,7 @@ class EncoderCheckpoint:
 
 
 def read_encoder(path: str | Path) -> EncoderCheckpoint:
-    """Read the encoder of a checkpoint.
-
-    Args:
-        path: checkpoint file.
-
-    Returns:
-        Its shape and weights; averaged (EMA) weights are preferred.
+    """Read the encoder of a checkpoint; averaged (EMA) weights are preferred.
 
     Raises:
         FileNotFoundError: no such file.
@@ -133,10 +127,6 @@ def _symbols(task_state: Mapping[str, Any]) -> list[str] | None:
 def load_encoder(encoder: SpeechEncoder, source: EncoderCheckpoint) -> None:
     """Copy the weights of a checkpoint into an encoder of its shape.
 
-    Args:
-        encoder: changed in place.
-        source: result of `read_encoder`.
-
     Raises:
         ValueError: a tensor is missing or has another shape: the file holds another network.
     """
@@ -157,13 +147,13 @@ def load_encoder(encoder: SpeechEncoder, source: EncoderCheckpoint) -> None:
         )
 
 
-def warn_of_another_rate(source: EncoderCheckpoint, sample_rate_hz: int) -> None:
-    """Warn when a checkpoint was trained at another sample rate than it will be used at.
+def encoder_keys(config: SpeechEncoderConfig) -> dict[str, Any]:
+    """Return the keys of a model that build its encoder without `pretrained_path`."""
+    return {key: getattr(config, key) for key in (*SHAPE_KEYS, "normalize")}
 
-    Args:
-        source: result of `read_encoder`.
-        sample_rate_hz: sample rate of the waveforms to come, Hz.
-    """
+
+def warn_of_another_rate(source: EncoderCheckpoint, sample_rate_hz: int) -> None:
+    """Warn when a checkpoint was trained at another sample rate than it will be used at."""
     if source.sample_rate_hz not in {None, sample_rate_hz}:
         logger.warning(
             f"{source.path}: trained at {source.sample_rate_hz} Hz, the task has {sample_rate_hz} Hz, which moves its "

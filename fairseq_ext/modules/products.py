@@ -20,11 +20,7 @@ from torch.autograd.function import once_differentiable
 
 @functools.cache
 def has_slow_mkl() -> bool:
-    """Return whether MKL is slow on this processor, and oneDNN can replace it.
-
-    Returns:
-        True on x86 processors that are not Intel's.
-    """
+    """Return whether MKL is slow here, on an x86 processor that is not Intel's, and oneDNN can replace it."""
     if platform.machine() not in ("x86_64", "AMD64") or not torch.backends.mkldnn.is_available():
         return False
     try:
@@ -42,15 +38,7 @@ def _is_for_onednn(matrix: Tensor) -> bool:
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply two matrices, without a gradient.
-
-    Args:
-        left: (N, I).
-        right: (I, O).
-
-    Returns:
-        (N, O).
-    """
+    """Multiply (N, I) by (I, O), without a gradient."""
     if _is_for_onednn(left) and left.numel() and right.numel():
         # With gaps between the rows of its second matrix, oneDNN falls back to plain loops.
         dense = right if right.is_contiguous() or right.T.is_contiguous() else right.contiguous()
@@ -60,32 +48,14 @@ def product(left: Tensor, right: Tensor) -> Tensor:
 
 
 def set_product_(target: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Write a product into a tensor, without a gradient.
-
-    Args:
-        target: (N, O), changed.
-        left: (N, I).
-        right: (I, O).
-
-    Returns:
-        `target`.
-    """
+    """Write the product of (N, I) and (I, O) into `target`, without a gradient."""
     if _is_for_onednn(left):
         return target.copy_(product(left, right))
     return torch.mm(left, right, out=target)
 
 
 def add_product_(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Add a product in place, without a gradient.
-
-    Args:
-        total: (N, O), changed.
-        left: (N, I).
-        right: (I, O).
-
-    Returns:
-        `total`.
-    """
+    """Add the product of (N, I) and (I, O) to `total`, without a gradient."""
     if _is_for_onednn(left):
         return total.add_(product(left, right))
     return total.addmm_(left, right)
@@ -115,16 +85,7 @@ class _Linear(torch.autograd.Function):
 
 
 def linear(frames: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Multiply by a weight, with gradients (of the first order).
-
-    Args:
-        frames: (..., I).
-        weight: (O, I).
-        bias: (O,), or None.
-
-    Returns:
-        (..., O).
-    """
+    """Multiply frames (..., I) by a weight (O, I), with gradients of the first order: (..., O)."""
     if _is_for_onednn(frames):
         rows = frames.reshape(-1, frames.shape[-1])  # (N, I)
         result: Tensor = _Linear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
@@ -136,12 +97,5 @@ class Linear(nn.Linear):
     """`nn.Linear` by the quickest product."""
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Multiply frames by the weight.
-
-        Args:
-            frames: (..., I).
-
-        Returns:
-            (..., O).
-        """
+        """Multiply frames (..., I) by the weight: (..., O)."""
         return linear(frames, self.weight, self.bias)

@@ -82,24 +82,12 @@ class GumbelQuantizer(nn.Module):
         return self.num_groups * self.num_codes
 
     def set_num_updates(self, num_updates: int) -> None:
-        """Cool down (called by fairseq at each update).
-
-        Args:
-            num_updates: updates so far.
-        """
+        """Cool down to the temperature of this update (called by fairseq)."""
         cooled = self.temperature_start * self.temperature_factor**num_updates
         self.temperature = max(cooled, self.temperature_end)
 
     def forward(self, frames: Tensor, generator: Generator | None = None) -> Quantized:
-        """Choose codes for frames.
-
-        Args:
-            frames: (N, C).
-            generator: random generator of the noise, on the frames' device; None = torch's default one.
-
-        Returns:
-            The codes.
-        """
+        """Choose codes for frames (N, C); `generator`, on their device, draws the noise; None = torch's own."""
         logits = self.weight_proj(frames).unflatten(1, (self.num_groups, -1)).float()  # (N, G, V)
         likeliest = logits.argmax(2)  # (N, G)
         count = max(len(frames), 1)  # nothing is masked in a batch of clips too short for it
@@ -127,12 +115,5 @@ class GumbelQuantizer(nn.Module):
 
 
 def perplexity(shares: Tensor) -> Tensor:
-    """Return how many codes are in use: the exponential of the entropy.
-
-    Args:
-        shares: (G, V), each row sums to 1.
-
-    Returns:
-        (G,), from 1 to V.
-    """
+    """Return how many codes are in use, 1 to V per group: the exponential of the entropy of `shares`, (G, V)."""
     return (-(shares * (shares + _TINY).log()).sum(1)).exp()

@@ -5,10 +5,10 @@ Shapes: B batch, T frames, F features, H hidden width.
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from .padding import strided_lengths
 from .pooling import StatisticsPooling
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM}
@@ -48,15 +48,7 @@ class RecurrentEncoder(nn.Module):
         _orthogonal_recurrence(self.layers)
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Encode a padded batch.
-
-        Args:
-            features: (B, T, F).
-            lengths: (B,), frames.
-
-        Returns:
-            (B, 6 H).
-        """
+        """Encode a padded batch (B, T, F) of clips of (B,) frames: (B, 6 H)."""
         frames, lengths = stack_frames(features, lengths, self.frame_stack)
         frames = self.input(frames)  # (B, T', H)
         steps = lengths.clamp(min=1)  # packing refuses empty clips, and takes lengths on the CPU only
@@ -71,7 +63,7 @@ class RecurrentEncoder(nn.Module):
 
 
 def stack_frames(features: Tensor, lengths: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Join groups of consecutive frames; the last group is filled with zeros.
+    """Join groups of `size` consecutive frames; the last group is filled with zeros.
 
     Args:
         features: (B, T, F), 0 beyond each clip's end.
@@ -79,13 +71,11 @@ def stack_frames(features: Tensor, lengths: Tensor, size: int) -> tuple[Tensor, 
         size: frames per group.
 
     Returns:
-        (B, ceil(T / size), size * F) and (B,) the numbers of groups.
+        (B, ceil(T / size), size F), and the numbers of groups (B,).
     """
     num_clips, num_frames, width = features.shape
     features = nn.functional.pad(features, (0, 0, 0, -num_frames % size))
-    return features.reshape(num_clips, -1, size * width), torch.div(
-        lengths + size - 1, size, rounding_mode="floor"
-    )
+    return features.reshape(num_clips, -1, size * width), strided_lengths(lengths, size)
 
 
 def _orthogonal_recurrence(layers: nn.Module) -> None:

@@ -30,15 +30,7 @@ class ResidualBlock1d(nn.Module):
         )
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """Apply the block.
-
-        Args:
-            frames: (B, W, T), 0 on padding.
-            valid: (B, 1, T) bool.
-
-        Returns:
-            (B, W, T), 0 on padding.
-        """
+        """Apply the block to (B, W, T) frames, 0 where `valid` (B, 1, T) is not; so is the result."""
         return torch.relu(frames + self.body(frames)) * valid
 
 
@@ -61,25 +53,8 @@ class ResidualBlock2d(nn.Module):
         self.second = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
 
     def forward(self, planes: Tensor, valid: Tensor) -> Tensor:
-        """Apply the block; padding is cleared between the convolutions too: the second reaches into it.
+        """Apply the block to (B, W, T, F) planes, 0 where `valid` (B, 1, T, 1) is not; so is the result.
 
-        Args:
-            planes: (B, W, T, F), 0 on padding.
-            valid: (B, 1, T, 1) bool.
-
-        Returns:
-            (B, W, T, F), 0 on padding.
+        Padding is cleared between the convolutions too: the second reaches into it.
         """
         return torch.relu(planes + self.second(self.first(planes) * valid)) * valid
-
-
-def halve_lengths(lengths: Tensor) -> Tensor:
-    """Return the lengths after a convolution of stride 2 with padding of half its kernel.
-
-    Args:
-        lengths: (B,), frames.
-
-    Returns:
-        (B,), steps.
-    """
-    return torch.div(lengths + 1, 2, rounding_mode="floor")

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .conv_extractor import ConvExtractor, conv_lengths, hop_samples, parse_conv_layers, receptive_field
+from .conv_extractor import ConvExtractor
+from .conv_layers import conv_lengths, hop_samples, parse_conv_layers, receptive_field
 from .products import Linear
 from .transformer import TransformerConfig, TransformerEncoder
 
@@ -63,11 +64,7 @@ class EncoderOutput:
 
 
 class SpeechEncoder(nn.Module):
-    """Convolutions, projection, masks, transformer.
-
-    Args:
-        config: see `SpeechEncoderConfig`.
-    """
+    """Convolutions, projection, masks, transformer."""
 
     def __init__(self, config: SpeechEncoderConfig) -> None:
         super().__init__()
@@ -91,14 +88,7 @@ class SpeechEncoder(nn.Module):
         return hop_samples(self.feature_extractor.layers)
 
     def frame_lengths(self, num_samples: Tensor) -> Tensor:
-        """Return the number of frames of clips.
-
-        Args:
-            num_samples: (B,).
-
-        Returns:
-            (B,), frames, 0 for a clip that is too short for one.
-        """
+        """Return the numbers of frames (B,) of clips of (B,) samples, 0 for a clip that is too short for one."""
         return conv_lengths(num_samples, self.feature_extractor.layers)
 
     def conv_frames(self, source: Tensor, padding_mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
@@ -126,15 +116,7 @@ class SpeechEncoder(nn.Module):
         return frames, None if lengths is None else self.frame_lengths(lengths)
 
     def features(self, source: Tensor, padding_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Extract what enters the projection and, in pre-training, the quantiser.
-
-        Args:
-            source: (B, S) waveforms.
-            padding_mask: see `conv_frames`.
-
-        Returns:
-            (B, T, C) normalised frames and (B,) valid frames.
-        """
+        """Extract what enters the projection and the quantiser: (B, T, C) normalised frames and (B,) valid ones."""
         frames, lengths = self.conv_frames(source, padding_mask)
         return self.layer_norm(frames), _given(lengths, frames)
 
@@ -154,9 +136,6 @@ class SpeechEncoder(nn.Module):
             time_mask: (B, T) bool, True = replaced by the mask embedding; None = none.
             channel_mask: (B, D) bool, True = set to zero in all frames; None = none.
             return_hidden: keep what lies between the layers.
-
-        Returns:
-            Contextual frames.
         """
         frames = features if self.post_extract_proj is None else self.post_extract_proj(features)
         frames = self.dropout_input(frames)  # (B, T, D)
@@ -175,17 +154,9 @@ class SpeechEncoder(nn.Module):
         channel_mask: Tensor | None = None,
         return_hidden: bool = False,
     ) -> EncoderOutput:
-        """Encode waveforms.
+        """Encode (B, S) waveforms; frames beyond a clip's length mean nothing.
 
-        Args:
-            source: (B, S) waveforms.
-            padding_mask: see `conv_frames`.
-            time_mask: (B, T) bool, True = replaced by the mask embedding; None = none.
-            channel_mask: (B, D) bool, True = set to zero in all frames; None = none.
-            return_hidden: keep what lies between the layers.
-
-        Returns:
-            Contextual frames; those beyond a clip's length mean nothing.
+        `padding_mask` as for `conv_frames`, the rest as for `contextualize`.
         """
         frames, lengths = self.conv_frames(source, padding_mask)
         return self.contextualize(self.layer_norm(frames), lengths, time_mask, channel_mask, return_hidden)

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..features.spectral import valid_mask
 from .attention import SelfAttention
+from .padding import valid_mask
 from .position_conv import PositionConv
 from .products import Linear
 
@@ -78,7 +78,7 @@ class TransformerLayer(nn.Module):
     """Attention and feed-forward part, each with a residual connection and a norm.
 
     Args:
-        config: see `TransformerConfig`.
+        config: the keys.
         owns_bias: whether this layer holds the relative position bias that all layers share.
 
     Raises:
@@ -110,16 +110,7 @@ class TransformerLayer(nn.Module):
         self.activation_dropout = nn.Dropout(config.activation_dropout)
 
     def forward(self, frames: Tensor, valid: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-        """Transform frames.
-
-        Args:
-            frames: (B, T, D).
-            valid: (B, T) bool, False = padding; None = no padding.
-            bias: (H, T, T), see `SelfAttention.position_bias`; None = none.
-
-        Returns:
-            (B, T, D).
-        """
+        """Transform frames (B, T, D); `valid` and `bias` as for `SelfAttention.forward`."""
         attend, feed = self.self_attn, self._feed_forward
         if self.norm_first:
             frames = frames + self.dropout(attend(self.self_attn_layer_norm(frames), valid, bias))
@@ -135,11 +126,7 @@ class TransformerLayer(nn.Module):
 
 
 class TransformerEncoder(nn.Module):
-    """Positions, norm and layers.
-
-    Args:
-        config: see `TransformerConfig`.
-    """
+    """Positions, norm and layers."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ NO_SPLITS = FindingType(
     "give a folder that holds train.tsv, such as MANIFESTS/PARTITION; fairseq-ext prepare writes it",
 )
 NO_SPLIT = FindingType("split missing", "write the manifest again, with this split")
-NO_DICTIONARY = FindingType("dictionary missing", "write it with fairseq_ext.manifest.write_dictionary")
+NO_DICTIONARY = FindingType("dictionary missing", "write it with fairseq_ext.dictionary.write_dictionary")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from pathlib import Path
 
-from ..manifest import read_dictionary
+from ..dictionary import read_dictionary
 from .findings import Findings, FindingType, Severity
 from .lines import tolerant_lines
 
 __all__ = ["CtcLimits", "LabelCheck", "load_dictionary", "looks_like_classes"]
 
 EMPTY_LABEL = FindingType("empty label", "leave these utterances out or label them")
-BAD_DICTIONARY = FindingType("bad dictionary", "write it again with fairseq_ext.manifest.write_dictionary")
+BAD_DICTIONARY = FindingType("bad dictionary", "write it again with fairseq_ext.dictionary.write_dictionary")
 OOV_TRAIN = FindingType(
     "symbols missing in the dictionary, in training", "build the dictionary from these labels"
 )

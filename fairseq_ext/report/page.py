@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..manifest import atomic_write
+from ..files import atomic_write
 from . import extras, html, provenance
 from .pieces import Piece
 from .registry import RESULT_TYPES

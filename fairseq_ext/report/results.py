@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..manifest import atomic_write
+from ..files import atomic_write
 from ..scoring.scored_system import COMMON, result_type_of, scores_folder
 from ..scoring.seeds import mean_of
 from . import extras

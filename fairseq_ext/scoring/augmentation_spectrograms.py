@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import augment
+from ..modules import augment
 
 PLAIN, AS_TRAINED = "no augmentation", "as trained"
 # Strengths for the picture only, mostly above what trains well, so that each effect is visible.

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..augment import WaveformAugment, WaveformAugmentConfig
 from ..line_index import AudioEntry
+from ..modules.augment import WaveformAugment, WaveformAugmentConfig
 from .embeddings import Extracted, extract, padded
 from .provenance import augment_settings
 from .trained import TrainedModel

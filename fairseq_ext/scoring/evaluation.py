@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from ..manifest import atomic_path, atomic_write, read_manifest
+from ..files import atomic_path, atomic_write
+from ..manifest import read_manifest
 from ..media.audio import AudioError, load
 from . import classification, embeddings, metrics, provenance
 from .embeddings import Extracted, Split

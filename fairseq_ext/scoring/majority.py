@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..manifest import read_dictionary, read_labels
+from ..dictionary import read_dictionary
+from ..manifest import read_labels
 from . import metrics
 from .embeddings import read_split
 from .evaluation import shared_speakers, with_labels

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..manifest import atomic_path, atomic_write, read_lines, split_row
+from ..files import atomic_path, atomic_write, read_lines, split_row
 
 COLUMNS = ("id", "speaker", "target", "prediction")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..manifest import atomic_write
+from ..files import atomic_write
 from . import provenance
 
 CLASSIFICATION, RECOGNITION, PRETRAINING = "classification", "recognition", "pretraining"

@@ -9,13 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairseq.tasks import register_task
-from omegaconf import open_dict
 
-from ..data.label_streams import LabelStreams, count_classes, stream_names
-from ..data.labels import class_names
-from ..models.speech_classifier import SpeechClassifier
+from ..data.audio_dataset import AudioDataset
+from ..data.label_streams import LabelStreams, class_names, count_classes, stream_names
 from ._audio import AudioTask, AudioTaskConfig, read_split
-from ._learning_rates import per_parameter_lr
 
 
 @dataclass
@@ -33,12 +30,9 @@ class AudioClassificationConfig(AudioTaskConfig):
 
 @register_task("ext_audio_classification", dataclass=AudioClassificationConfig)
 class ExtAudioClassificationTask(AudioTask):
-    """Classify whole recordings.
+    """Classify whole recordings; `streams` maps a stream to its classes, in the order of the network's outputs."""
 
-    Args:
-        cfg: see `AudioClassificationConfig`.
-        streams: stream -> classes, in the order of the network's outputs.
-    """
+    lr_scale_key = "model.encoder_lr_scale"
 
     def __init__(self, cfg: AudioClassificationConfig, streams: Mapping[str, list[str]]) -> None:
         super().__init__(cfg)
@@ -77,58 +71,14 @@ class ExtAudioClassificationTask(AudioTask):
         return len(self.class_names)
 
     def class_counts(self) -> dict[str, list[int]]:
-        """Count the classes in the training split.
-
-        Returns:
-            Stream -> rows of each class.
-        """
+        """Return stream -> rows of each class in the training split."""
         split, folder = self.cfg.train_subset, self.cfg.data
         return {name: count_classes(folder, split, name, classes) for name, classes in self.streams.items()}
 
-    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Build the model (called by fairseq), and write what it read of its encoder into the configuration.
-
-        Checkpoints of an `ext_speech_classifier` then hold its shape.
-
-        Args:
-            cfg: the model's keys; changed in place.
-            from_checkpoint: whether the weights come from a checkpoint, so that `pretrained_path` is not needed.
-
-        Returns:
-            The model.
-        """
-        with open_dict(cfg):
-            if from_checkpoint:
-                cfg.pretrained_path = ""
-            model = super().build_model(cfg, from_checkpoint)
-            if isinstance(model, SpeechClassifier):
-                cfg.update(model.encoder_keys())
-        return model
-
-    def load_dataset(self, split: str, combine: bool = False, task_cfg: Any = None, **kwargs: Any) -> None:
-        """Open a split (called by fairseq); only the one of `dataset.train_subset` is augmented and shuffled.
-
-        Args:
-            split: name of the tsv.
-            combine: not used.
-            task_cfg: keys to use instead of the task's.
-            kwargs: not used.
-        """
-        cfg = task_cfg or self.cfg
+    def open_split(self, cfg: Any, split: str, *, train: bool) -> AudioDataset:
+        """Open a split with its labels; augmented in training."""
         labels = LabelStreams(cfg.data, split, self.streams)
-        train = split == cfg.train_subset
-        self.datasets[split] = read_split(cfg, split, train=train, augment=train, labels=labels)
-
-    def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
-        """Make an update, the encoder at its own learning rate (called by fairseq).
-
-        Args:
-            optimizer: fairseq's optimizer.
-            model: model whose marked parameters have other rates.
-            update_num: number of updates so far.
-        """
-        with per_parameter_lr(optimizer, model, "model.encoder_lr_scale"):
-            super().optimizer_step(optimizer, model, update_num)
+        return read_split(AudioDataset, cfg, split, train=train, augment=train, labels=labels)
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
         """Add to a checkpoint what `set_checkpoint_dict` compares (called by fairseq)."""
@@ -136,9 +86,6 @@ class ExtAudioClassificationTask(AudioTask):
 
     def set_checkpoint_dict(self, state: Mapping[str, Any]) -> None:
         """Refuse to continue with other classes than before (called by fairseq on resuming).
-
-        Args:
-            state: result of `get_checkpoint_dict`.
 
         Raises:
             ValueError: a dictionary has changed.

@@ -9,6 +9,7 @@ from typing import Any
 
 from fairseq.tasks import register_task
 
+from ..data.audio_dataset import AudioDataset
 from ._audio import AudioTask, AudioTaskConfig, read_split
 
 
@@ -23,15 +24,6 @@ class ExtAudioContrastiveTask(AudioTask):
 
     num_classes = 0
 
-    def load_dataset(self, split: str, combine: bool = False, task_cfg: Any = None, **kwargs: Any) -> None:
-        """Open a split (called by fairseq); views differ in validation too, or the task would be empty.
-
-        Args:
-            split: name of the tsv.
-            combine: not used.
-            task_cfg: keys to use instead of the task's.
-            kwargs: not used.
-        """
-        cfg = task_cfg or self.cfg
-        train = split == cfg.train_subset
-        self.datasets[split] = read_split(cfg, split, train=train, augment=True, num_views=2)
+    def open_split(self, cfg: Any, split: str, *, train: bool) -> AudioDataset:
+        """Open a split; views differ in validation too, or the task would be empty."""
+        return read_split(AudioDataset, cfg, split, train=train, augment=True, num_views=2)

@@ -14,14 +14,11 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.tasks import register_task
 from numpy.typing import NDArray
-from omegaconf import open_dict
 
 from ..data.labels import SPECIAL_SYMBOLS, TokenLabels, token_symbols
 from ..data.transcribed_dataset import TranscribedDataset
-from ..modules.conv_extractor import conv_lengths, parse_conv_layers
-from ..modules.pretrained_encoder import SHAPE_KEYS
+from ..modules.conv_layers import conv_lengths, parse_conv_layers
 from ._audio import AudioTask, AudioTaskConfig, read_split
-from ._learning_rates import per_parameter_lr
 
 _LONG = 0.99  # share of the training recordings that are shorter than `long_s`
 
@@ -38,11 +35,9 @@ class AudioCtcConfig(AudioTaskConfig):
 
 @register_task("ext_audio_ctc", dataclass=AudioCtcConfig)
 class ExtAudioCtcTask(AudioTask):
-    """Recognise speech, token by token.
+    """Recognise speech, token by token."""
 
-    Args:
-        cfg: see `AudioCtcConfig`.
-    """
+    lr_scale_key = "model.layer_decay"
 
     def __init__(self, cfg: AudioCtcConfig) -> None:
         super().__init__(cfg)
@@ -64,77 +59,35 @@ class ExtAudioCtcTask(AudioTask):
         return dictionary
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Build the model (called by fairseq), and write what it read of its encoder into the configuration.
-
-        The checkpoints then hold the network's shape.
-
-        Args:
-            cfg: the model's keys; changed in place.
-            from_checkpoint: whether the weights come from a checkpoint, so that `pretrained_path` is not needed.
-
-        Returns:
-            The model.
-        """
-        with open_dict(cfg):
-            if from_checkpoint:
-                cfg.pretrained_path = ""
-            model = super().build_model(cfg, from_checkpoint)
-            cfg.update({key: model.config[key] for key in (*SHAPE_KEYS, "normalize")})
+        """Build the model (called by fairseq), whose convolutions say how many frames a recording gives."""
+        model = super().build_model(cfg, from_checkpoint)
         self._conv_layers = cfg.conv_feature_layers
         return model
 
     def frame_lengths(self, num_samples: NDArray[Any]) -> NDArray[Any]:
-        """Return the number of frames that the network gives.
-
-        Args:
-            num_samples: (rows,).
-
-        Returns:
-            (rows,), frames.
-        """
+        """Return the numbers of frames (rows,) that the network gives."""
         layers = parse_conv_layers(str(self._conv_layers))
         return conv_lengths(torch.from_numpy(num_samples.astype(np.int64)), layers).numpy()
 
-    def load_dataset(self, split: str, combine: bool = False, task_cfg: Any = None, **kwargs: Any) -> None:
-        """Open a split (called by fairseq); only the one of `dataset.train_subset` is augmented and shuffled.
-
-        Nothing is left out of the others, and they are never cut.
-
-        Args:
-            split: name of the tsv.
-            combine: not used.
-            task_cfg: keys to use instead of the task's.
-            kwargs: not used.
-        """
-        cfg = task_cfg or self.cfg
-        train = split == cfg.train_subset
+    def open_split(self, cfg: Any, split: str, *, train: bool) -> TranscribedDataset:
+        """Open a split with its transcripts; augmented in training. Nothing is left out of others, nothing ever cut."""
         transcripts = TokenLabels(Path(cfg.data) / f"{split}.{cfg.labels}", self.symbols)
         transcripts.report_missing()
-        self.datasets[split] = read_split(
+        dataset = read_split(
+            TranscribedDataset,
             cfg,
             split,
             train=train,
             augment=train,
-            dataset=TranscribedDataset,
             transcripts=transcripts,
             leave_out=train,
             frame_lengths=self.frame_lengths if self._conv_layers else None,
         )
         if train:
             # Inference cuts recordings into windows of about this length, which training has covered.
-            long_s = float(np.quantile(self.datasets[split].sizes, _LONG)) / cfg.sample_rate_hz
+            long_s = float(np.quantile(dataset.sizes, _LONG)) / cfg.sample_rate_hz
             self.state.merge_state_dict({"long_s": round(long_s, 2)})
-
-    def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
-        """Make an update, each layer at its own learning rate (called by fairseq).
-
-        Args:
-            optimizer: fairseq's optimizer.
-            model: model whose marked parameters have other rates.
-            update_num: number of updates so far.
-        """
-        with per_parameter_lr(optimizer, model, "model.layer_decay"):
-            super().optimizer_step(optimizer, model, update_num)
+        return dataset
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
         """Add to a checkpoint what `set_checkpoint_dict` compares (called by fairseq)."""
@@ -142,9 +95,6 @@ class ExtAudioCtcTask(AudioTask):
 
     def set_checkpoint_dict(self, state: Mapping[str, Any]) -> None:
         """Refuse to continue with another dictionary than before (called by fairseq on resuming).
-
-        Args:
-            state: result of `get_checkpoint_dict`.
 
         Raises:
             ValueError: the dictionary has changed.

@@ -39,34 +39,13 @@ class ExtAudioPretrainingTask(AudioTask):
 
     num_classes = 0
 
-    def load_dataset(self, split: str, combine: bool = False, task_cfg: Any = None, **kwargs: Any) -> None:
-        """Open a split (called by fairseq); only the one of `dataset.train_subset` is augmented and shuffled.
-
-        Args:
-            split: name of the tsv.
-            combine: not used.
-            task_cfg: keys to use instead of the task's.
-            kwargs: not used.
-        """
-        cfg = task_cfg or self.cfg
-        train = split == cfg.train_subset
-        self.datasets[split] = read_split(
-            cfg,
-            split,
-            train=train,
-            augment=train,
-            dataset=PretrainingDataset,
-            normalize=cfg.normalize,
-            pad=cfg.enable_padding,
-        )
+    def open_split(self, cfg: Any, split: str, *, train: bool) -> PretrainingDataset:
+        """Open a split; augmented in training."""
+        options = {"normalize": cfg.normalize, "pad": cfg.enable_padding}
+        return read_split(PretrainingDataset, cfg, split, train=train, augment=train, **options)
 
     def reduce_metrics(self, logging_outputs: Sequence[Mapping[str, Any]], criterion: Any) -> None:
-        """Log an update (called by fairseq), and let the criterion look for a collapse.
-
-        Args:
-            logging_outputs: a mapping per rank.
-            criterion: `ext_contrastive_diversity`, or another one.
-        """
+        """Log an update (called by fairseq), and let `ext_contrastive_diversity` look for a collapse."""
         super().reduce_metrics(logging_outputs, criterion)
         if hasattr(criterion, "watch"):
             criterion.watch(logging_outputs)

@@ -8,8 +8,7 @@ normaliser's.
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..files import write_bytes
@@ -209,7 +208,7 @@ def _fault(characters: set[str], num_pieces: int, error: RuntimeError) -> str:
 
 
 def count_units(rows: Iterable[Iterable[str]]) -> dict[str, int]:
-    """Count units, for `manifest.write_dictionary`.
+    """Count units, for `dictionary.write_dictionary`.
 
     Args:
         rows: units of each text.
@@ -221,76 +220,3 @@ def count_units(rows: Iterable[Iterable[str]]) -> dict[str, int]:
     for row in rows:
         counts.update(row)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-@dataclass(frozen=True, slots=True)
-class MissingUnit:
-    """A unit that a dictionary lacks.
-
-    Attributes:
-        unit: the unit.
-        count: number of occurrences.
-        num_rows: number of texts with the unit.
-        example: first of these texts, units separated by spaces.
-    """
-
-    unit: str
-    count: int
-    num_rows: int
-    example: str
-
-
-@dataclass(frozen=True, slots=True)
-class OovReport:
-    """The coverage of texts by a dictionary.
-
-    Attributes:
-        num_rows: number of texts.
-        num_units: number of units in them.
-        missing: units that the dictionary lacks, the most frequent first.
-    """
-
-    num_rows: int
-    num_units: int
-    missing: tuple[MissingUnit, ...]
-
-    @property
-    def rate(self) -> float:
-        """Share of units that are missing; NaN without units."""
-        return sum(m.count for m in self.missing) / self.num_units if self.num_units else float("nan")
-
-    def __str__(self) -> str:
-        if not self.missing:
-            return f"all {self.num_units} units of {self.num_rows} rows are in the dictionary"
-        lines = [f"{m.unit!r} {m.count} times in {m.num_rows} rows, e.g. {m.example}" for m in self.missing]
-        head = f"{sum(m.count for m in self.missing)} of {self.num_units} units are not in the dictionary:"
-        return "\n".join([head, *lines])
-
-
-def find_missing(rows: Iterable[Sequence[str]], dictionary: Iterable[str]) -> OovReport:
-    """Find the units that would become `<unk>`.
-
-    Args:
-        rows: units of each text.
-        dictionary: symbols of the dictionary.
-
-    Returns:
-        The report.
-    """
-    known = frozenset(dictionary)
-    counts: Counter[str] = Counter()
-    in_rows: Counter[str] = Counter()
-    examples: dict[str, str] = {}
-    num_rows = num_units = 0
-    for row in rows:
-        num_rows += 1
-        num_units += len(row)
-        missing = [unit for unit in row if unit not in known]
-        counts.update(missing)
-        for unit in set(missing):
-            in_rows[unit] += 1
-            examples.setdefault(unit, " ".join(row))
-    ordered = sorted(counts, key=lambda unit: (-counts[unit], unit))
-    return OovReport(
-        num_rows, num_units, tuple(MissingUnit(u, counts[u], in_rows[u], examples[u]) for u in ordered)
-    )

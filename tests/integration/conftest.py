@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,44 +55,52 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _torchrun(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a training as two ranks on this machine."""
+def _torchrun(preloaded: Preloaded, command: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a training as two ranks of torchrun, without importing fairseq in each.
+
+    What torchrun starts only writes its environment down and stays, so that torchrun's store does too; the ranks are
+    forks in these environments.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    script = 'exec "$@" distributed_training.distributed_rank=$RANK'
-    launcher = [
-        str(Path(command[0]).with_name("torchrun")),
-        "--nproc-per-node",
-        "2",
-        "--master-port",
-        str(_free_port()),
-    ]
-    return subprocess.run(
-        [*launcher, "--no-python", "bash", "-c", script, "_", *command, *JOINED],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    script = "env -0 > rank$RANK.part; mv rank$RANK.part rank$RANK.env; until [ -e done ]; do sleep 0.1; done"
+    launcher = [str(Path(command[0]).with_name("torchrun")), "--nproc-per-node", "2"]
+    launcher += ["--master-port", str(_free_port()), "--no-python", "bash", "-c", script]
+    process = subprocess.Popen(launcher, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    try:
+        files = [folder / f"rank{rank}.env" for rank in range(2)]
+        deadline = time.monotonic() + 200
+        while not all(file.exists() for file in files):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        variables = [file.read_text(encoding="utf-8").split("\0")[:-1] for file in files]
+        found = [dict(variable.split("=", 1) for variable in each) for each in variables]
+        return _ranks(preloaded, [*command, *JOINED], folder, found)
+    finally:
+        (folder / "done").touch()
+        assert process.wait(timeout=200) == 0
 
 
 def _two_ranks(
     preloaded: Preloaded, command: list[str], folder: Path, *, joined: bool = True
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a training as two ranks in torchrun's environment; unless `joined`, fairseq does not join them.
-
-    Returns:
-        What both say; its exit status is 0 when both have that.
-    """
+    """Run a training as two ranks in an environment like torchrun's; unless `joined`, fairseq does not join them."""
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": "2"}
-    ranks, logs = [], [folder / f"rank{rank}.log" for rank in range(2)]
-    for rank, log in enumerate(logs):
-        options = [*(JOINED if joined else ()), f"distributed_training.distributed_rank={rank}"]
-        env = os.environ | environment | {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"}
-        ranks.append(preloaded.start([*command, *options], log, log, cwd=folder, env=env))
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    shared |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    own = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    environments = [os.environ | shared | each for each in own]
+    return _ranks(preloaded, [*command, *(JOINED if joined else ())], folder, environments)
+
+
+def _ranks(
+    preloaded: Preloaded, command: list[str], folder: Path, environments: Sequence[Mapping[str, str]]
+) -> "subprocess.CompletedProcess[str]":
+    """Run a rank in each environment; the exit status is 0 when all have that."""
+    ranks, logs = [], [folder / f"rank{rank}.log" for rank in range(len(environments))]
+    for rank, (log, env) in enumerate(zip(logs, environments, strict=True)):
+        options = [*command, f"distributed_training.distributed_rank={rank}"]
+        ranks.append(preloaded.start(options, log, log, cwd=folder, env=env))
     failed = [status for status in [rank.wait() for rank in ranks] if status]
     said = "".join(log.read_text(encoding="utf-8") for log in logs)
     return subprocess.CompletedProcess(command, failed[0] if failed else 0, said)
@@ -111,9 +119,9 @@ def differences() -> Callable[[Any, Any], dict[str, float]]:
 
 
 @pytest.fixture(scope="session")
-def torchrun() -> Callable[[list[str], Path], subprocess.CompletedProcess[str]]:
-    """Run a training as two ranks on this machine."""
-    return _torchrun
+def torchrun(preloaded: Preloaded) -> Callable[[list[str], Path], "subprocess.CompletedProcess[str]"]:
+    """Run a training as two ranks of torchrun on this machine."""
+    return partial(_torchrun, preloaded)
 
 
 @pytest.fixture(scope="session")

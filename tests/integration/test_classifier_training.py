@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 from preloaded import Preloaded
 
 from fairseq_ext.checkpoints.load import load_model
+from fairseq_ext.dictionary import write_dictionary
 from fairseq_ext.inference.classifier import classify
-from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
+from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.media.audio import load
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 

@@ -13,8 +13,9 @@ import soundfile
 import torch
 from preloaded import Preloaded
 
+from fairseq_ext.dictionary import write_dictionary
 from fairseq_ext.inference.recognizer import load_recognizer
-from fairseq_ext.manifest import Utterance, read_labels, write_dictionary, write_manifest
+from fairseq_ext.manifest import Utterance, read_labels, write_manifest
 from fairseq_ext.text.units import count_units, to_characters
 
 pytestmark = pytest.mark.training

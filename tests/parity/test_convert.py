@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -84,14 +85,15 @@ def test_recogniser_has_the_same_layers_text_and_loss(
         # Our large models normalise, theirs leave it to the feature extractor.
         return F.layer_norm(source.to(dtype), (NUM_SAMPLES,)) if large else source.to(dtype)
 
-    def layers(dtype: torch.dtype, which: int) -> tuple[Results, Results]:
+    @cache
+    def layers(dtype: torch.dtype) -> list[tuple[Results, Results]]:
         frames, hidden = theirs.to(dtype).layers(prepared(dtype))
         found = ours.to(dtype).encode(source.to(dtype), return_hidden=True)
-        pairs = list(zip([found.frames, *found.hidden[1:]], [frames, *hidden], strict=True))
-        return {"": pairs[which][0]}, {"": pairs[which][1]}
+        pairs = zip([found.frames, *found.hidden[1:]], [frames, *hidden], strict=True)
+        return [({"": mine}, {"": other}) for mine, other in pairs]
 
     for which in range(1 + theirs.network.config.num_hidden_layers):
-        compare(lambda dtype, which=which: layers(dtype, which))
+        compare(lambda dtype, which=which: layers(dtype)[which])
 
     def loss(dtype: torch.dtype) -> tuple[Results, Results]:
         log_probs = ours.to(dtype)(source[:1].to(dtype))["logits"].log_softmax(2).transpose(0, 1)

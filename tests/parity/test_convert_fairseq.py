@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from fairseq_ext import models, tasks  # noqa: F401 - registers them
 from fairseq_ext.checkpoints.convert import convert
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
-from fairseq_ext.manifest import write_dictionary
+from fairseq_ext.dictionary import write_dictionary
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 

@@ -7,8 +7,9 @@ import soundfile
 from fairseq.data import Dictionary, FileAudioDataset
 from fairseq.data.audio.hubert_dataset import HubertDataset
 
+from fairseq_ext.dictionary import read_dictionary, write_dictionary
 from fairseq_ext.line_index import AudioIndex, LineIndex
-from fairseq_ext.manifest import Utterance, read_dictionary, write_dictionary, write_manifest
+from fairseq_ext.manifest import Utterance, write_manifest
 
 TEXTS = ["la plaça", "és allà", "el coŀlegi", "niño"]
 

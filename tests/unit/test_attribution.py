@@ -20,7 +20,7 @@ from fairseq_ext.explain.occlusion import occlusion
 from fairseq_ext.explain.pointing_score import PointingScore, pointing_game
 from fairseq_ext.explain.sanity import randomisation_test, randomised_weights
 from fairseq_ext.explain.targets import ClassTarget, TokenTarget, TranscriptTarget, words
-from fairseq_ext.features.spectral import MelSpectrogram, power_to_db
+from fairseq_ext.modules.spectral import MelSpectrogram, power_to_db
 
 RATE, CLIP_S, HOP_S = 4000, 1.8, 0.02
 SYMBOLS = ("<s>", "|", "à", "ç", "ŀ", "o")

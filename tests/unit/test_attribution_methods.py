@@ -19,7 +19,7 @@ from fairseq_ext.explain.methods import METHODS, attribute, attribute_each
 from fairseq_ext.explain.network import Network
 from fairseq_ext.explain.occlusion import occlusion
 from fairseq_ext.explain.targets import ClassTarget, TokenTarget
-from fairseq_ext.features.spectral import MelSpectrogram
+from fairseq_ext.modules.spectral import MelSpectrogram
 
 RATE, HOP = 1000, 10
 GRID = FrameGrid(HOP / RATE, HOP / 2 / RATE)

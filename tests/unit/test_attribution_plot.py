@@ -12,7 +12,7 @@ from PIL import Image
 from fairseq_ext.explain.maps import AttributionMap, FrameGrid
 from fairseq_ext.explain.plot import Label, Spectrogram, attribution_rows, hit_rates
 from fairseq_ext.explain.pointing_score import PointingScore
-from fairseq_ext.features.spectral import MelSpectrogram
+from fairseq_ext.modules.spectral import MelSpectrogram
 from fairseq_ext.report.plots import png
 from fairseq_ext.text.scoring import Interval
 

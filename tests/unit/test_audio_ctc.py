@@ -18,7 +18,8 @@ from small_encoder import SIZES
 import fairseq_ext.tasks  # noqa: F401 - registers them
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.data.transcribed_dataset import TranscribedDataset
-from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
+from fairseq_ext.dictionary import write_dictionary
+from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.text.units import count_units, to_characters
 
@@ -161,7 +162,7 @@ def test_training_is_not_continued_with_another_dictionary(configure: Configure)
 
 def test_missing_dictionary_is_named(configure: Configure, tmp_path: Path) -> None:
     task = tasks.setup_task(configure(data=str(tmp_path)).task)
-    with pytest.raises(FileNotFoundError, match=r"dict\.ltr\.txt: no such dictionary of units"):
+    with pytest.raises(FileNotFoundError, match=r"dict\.ltr\.txt: no such dictionary"):
         task.build_model(configure().model)
 
 

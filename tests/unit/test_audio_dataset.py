@@ -14,12 +14,12 @@ import pytest
 import torch
 from fairseq.data import FairseqDataset
 
-from fairseq_ext.augment import WaveformAugment, WaveformAugmentConfig
-from fairseq_ext.data.audio_dataset import GIVE_UP_AFTER, WEIGHTLESS_LABEL, AudioDataset
-from fairseq_ext.data.labels import ClassLabels
+from fairseq_ext.data.audio_dataset import GIVE_UP_AFTER, AudioDataset
+from fairseq_ext.data.label_streams import NOT_KNOWN, LabelStreams
 from fairseq_ext.line_index import AudioIndex
 from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.media.audio import AudioError
+from fairseq_ext.modules.augment import WaveformAugment, WaveformAugmentConfig
 
 RATE = 8000
 WORDS = ["plaça", "demà", "iŀlusió", "no"]
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def make(folder: Path) -> Make:
     def build(**options: Any) -> AudioDataset:
-        labels = ClassLabels(folder / "train.word", WORDS)
+        labels = LabelStreams(folder, "train", {"word": WORDS})
         return AudioDataset(AudioIndex(folder / "train.tsv"), RATE, **{"labels": labels, **options})
 
     return build
@@ -220,7 +220,7 @@ def test_batch_of_unreadable_recordings_has_no_weight(make: Make, damaged: list[
     dataset = make(num_views=num_views)
     batch = dataset.collater([dataset[row] for row in damaged])
     assert (batch["nsentences"], batch["ntokens"]) == (0, 0)
-    assert batch["target"].tolist() == [WEIGHTLESS_LABEL] * 2
+    assert batch["target"].tolist() == [NOT_KNOWN] * 2
     assert len(batch["net_input"]["source"]) == 2 * num_views
     assert batch["net_input"]["source"].std() > 0
     full = dataset.collater([dataset[3], dataset[5]])
@@ -252,7 +252,7 @@ def test_folder_in_which_nothing_can_be_read_stops(make: Make, folder: Path, tmp
 
 
 def test_wrong_label_is_not_taken_for_damage(make: Make, folder: Path) -> None:
-    dataset = make(labels=ClassLabels(folder / "train.word", WORDS[1:]))
+    dataset = make(labels=LabelStreams(folder, "train", {"word": WORDS[1:]}))
     with pytest.raises(ValueError, match=r"train\.word:1:"):
         dataset[0]
 
@@ -288,7 +288,7 @@ def test_long_rows_are_cut(make: Make) -> None:
 def test_as_many_labels_as_rows_are_demanded(make: Make, tmp_path: Path) -> None:
     (tmp_path / "train.word").write_text("no\n" * (NUM_ROWS - 1), encoding="utf-8")
     with pytest.raises(ValueError, match=f"the tsv has {NUM_ROWS} rows, the labels {NUM_ROWS - 1}"):
-        make(labels=ClassLabels(tmp_path / "train.word", WORDS))
+        make(labels=LabelStreams(tmp_path, "train", {"word": WORDS}))
 
 
 def test_no_rows_make_no_batches(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 import fairseq_ext.tasks  # noqa: F401 - registers them
 from fairseq_ext.data.audio_dataset import AudioDataset
-from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
+from fairseq_ext.dictionary import write_dictionary
+from fairseq_ext.manifest import Utterance, write_manifest
 
 RATE = 8000
 NAMES = ["plaça", "demà", "iŀlusió"]

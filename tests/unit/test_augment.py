@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairseq_ext.augment import (
+from fairseq_ext.modules.augment import (
     WaveformAugment,
     WaveformAugmentConfig,
     add_noise,

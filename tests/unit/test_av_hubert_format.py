@@ -8,7 +8,8 @@ import pytest
 
 from fairseq_ext.corpora import av_hubert_format
 from fairseq_ext.corpora.clip_layout import audio_path, clip_id, video_path
-from fairseq_ext.manifest import Utterance, read_dictionary, write_manifest
+from fairseq_ext.dictionary import read_dictionary
+from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.text.units import SentencePieces, train_pieces
 
 TOOL = Path(__file__).parents[2] / "tools" / "export_manifest.py"

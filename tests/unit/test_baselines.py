@@ -7,7 +7,8 @@ import pytest
 from preloaded import Preloaded
 from sklearn.metrics import f1_score
 
-from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
+from fairseq_ext.dictionary import write_dictionary
+from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.scoring.majority import majority
 from fairseq_ext.scoring.predictions import read_predictions
 from fairseq_ext.scoring.scored_system import ScoredSystem

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fairseq_ext.data.labels import ClassLabels, class_names
-from fairseq_ext.manifest import write_dictionary
+from fairseq_ext.data.label_streams import LabelStreams, class_names
+from fairseq_ext.dictionary import write_dictionary
 
 # Two, three and four bytes each: a reader that mistakes bytes for characters slips at once.
 WORDS = ["plaça", "demà", "intel·ligent", "iŀlusió", "日本", "😀", "no"]
@@ -21,24 +21,24 @@ def stream(tmp_path: Path) -> Path:
 
 
 def test_each_row_gets_its_own_label(stream: Path) -> None:
-    labels = ClassLabels(stream, class_names(stream.parent, "word"))
+    labels = LabelStreams(stream.parent, "train", {"word": class_names(stream.parent, "word")})
     assert len(labels) == 30 * len(WORDS)
-    assert [labels.names[labels[row]] for row in range(len(labels))] == WORDS * 30
+    assert [labels[row] for row in range(len(labels))] == list(range(len(WORDS))) * 30
 
 
 def test_order_of_the_dictionary_is_the_order_of_the_classes(stream: Path) -> None:
     write_dictionary(stream.parent / "dict.word.txt", dict.fromkeys(reversed(WORDS), 1))
-    labels = ClassLabels(stream, class_names(stream.parent, "word"))
+    labels = LabelStreams(stream.parent, "train", {"word": class_names(stream.parent, "word")})
     assert [labels[row] for row in range(len(WORDS))] == list(reversed(range(len(WORDS))))
 
 
 def test_survives_pickling_for_the_workers(stream: Path) -> None:
-    labels = pickle.loads(pickle.dumps(ClassLabels(stream, WORDS)))
+    labels = pickle.loads(pickle.dumps(LabelStreams(stream.parent, "train", {"word": WORDS})))
     assert labels[1] == 1
 
 
 def test_label_outside_the_dictionary_names_file_and_line(stream: Path) -> None:
-    labels = ClassLabels(stream, WORDS[1:])
+    labels = LabelStreams(stream.parent, "train", {"word": WORDS[1:]})
     with pytest.raises(ValueError, match=r"train\.word:8: .*'plaça'") as error:
         labels[len(WORDS)]
     assert "fairseq-ext check" in str(error.value)
@@ -51,4 +51,4 @@ def test_missing_dictionary_says_how_to_write_it(tmp_path: Path) -> None:
 
 def test_missing_stream_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"train\.digit"):
-        ClassLabels(tmp_path / "train.digit", ["0"])
+        LabelStreams(tmp_path, "train", {"digit": ["0"]})

@@ -15,7 +15,8 @@ from fairseq_ext.corpora.common_voice_partitions import Choices, check_language,
 from fairseq_ext.corpora.common_voice_splits import drawn, official
 from fairseq_ext.corpora.partition_sizes import balance, describe
 from fairseq_ext.corpora.partitions import Partition, write
-from fairseq_ext.manifest import Utterance, read_dictionary, read_labels, read_manifest
+from fairseq_ext.dictionary import read_dictionary
+from fairseq_ext.manifest import Utterance, read_labels, read_manifest
 from fairseq_ext.media.convert import convert_folder
 from fairseq_ext.scoring.recognition.scores import score_recognition
 from fairseq_ext.splits import assert_disjoint

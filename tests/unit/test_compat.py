@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from preloaded import Preloaded
 
 from fairseq_ext import compat
+from fairseq_ext.tasks._audio import refuse_silent_copies
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +100,7 @@ def test_other_classes_stay_refused(tmp_path: Path) -> None:
 def test_launch_that_fairseq_overlooks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match="distributed_world_size=4"):
-        compat.refuse_silent_copies()
+        refuse_silent_copies()
 
 
 @pytest.mark.parametrize("size", [None, "1"])
@@ -108,7 +109,7 @@ def test_single_process_is_not_refused(monkeypatch: pytest.MonkeyPatch, size: st
         monkeypatch.delenv("WORLD_SIZE", raising=False)
     else:
         monkeypatch.setenv("WORLD_SIZE", size)
-    compat.refuse_silent_copies()
+    refuse_silent_copies()
 
 
 def test_old_torch_is_refused_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:

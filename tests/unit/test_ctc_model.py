@@ -15,10 +15,10 @@ from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config as StockConfig
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Model
 from omegaconf import OmegaConf
 
-from fairseq_ext.data.collate import pad_waveforms
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.models.wav2vec2 import ExtWav2Vec2, Wav2Vec2Config
+from fairseq_ext.modules.padding import pad_waveforms
 from fairseq_ext.modules.pretrained_encoder import read_encoder
 from fairseq_ext.modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 

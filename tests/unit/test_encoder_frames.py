@@ -10,7 +10,7 @@ from small_encoder import SLOWER
 
 from fairseq_ext.inference.frames import EncoderFrames
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
-from fairseq_ext.modules.waveforms import normalize_clips
+from fairseq_ext.modules.padding import normalize_clips
 
 RATE = 8000
 CLIP = np.random.default_rng(0).normal(3.0, 2.0, size=4000).astype(np.float32)

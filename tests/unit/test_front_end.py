@@ -7,7 +7,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairseq_ext.features.spectral import valid_mask
 from fairseq_ext.modules.front_end import (
     FrontEnd,
     FrontEndConfig,
@@ -17,6 +16,7 @@ from fairseq_ext.modules.front_end import (
     random_curve,
     time_difference,
 )
+from fairseq_ext.modules.padding import valid_mask
 
 RATE_HZ = 8000
 STRONG = {

@@ -15,7 +15,7 @@ import pytest
 
 from fairseq_ext.corpora import fsdd
 from fairseq_ext.download import fetch
-from fairseq_ext.manifest import read_lines
+from fairseq_ext.files import read_lines
 from fairseq_ext.splits import assert_disjoint
 
 

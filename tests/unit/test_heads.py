@@ -15,7 +15,8 @@ import torch
 from sklearn.metrics import confusion_matrix, f1_score
 from torch import Tensor, nn
 
-from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
+from fairseq_ext.dictionary import write_dictionary
+from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.scoring import evaluation, trainings
 from fairseq_ext.scoring.heads import check_same_clips, per_head
 

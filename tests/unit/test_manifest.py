@@ -9,18 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairseq_ext.dictionary import read_dictionary, write_dictionary
+from fairseq_ext.files import atomic_path, atomic_write
 from fairseq_ext.line_index import AudioIndex, LineIndex
-from fairseq_ext.manifest import (
-    Utterance,
-    atomic_path,
-    atomic_write,
-    read_dictionary,
-    read_labels,
-    read_manifest,
-    read_root,
-    write_dictionary,
-    write_manifest,
-)
+from fairseq_ext.manifest import Utterance, read_labels, read_manifest, read_root, write_manifest
 
 CATALAN = [
     Utterance(

@@ -13,8 +13,8 @@ from model_checks import RATE_HZ, registered
 from omegaconf import OmegaConf
 
 from fairseq_ext import models
-from fairseq_ext.features.spectral import valid_mask
-from fairseq_ext.modules.utterance_model import UtteranceModel
+from fairseq_ext.models._utterance_model import UtteranceModel
+from fairseq_ext.modules.padding import valid_mask
 
 NAMES = registered(UtteranceModel)
 

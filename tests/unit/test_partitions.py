@@ -22,7 +22,8 @@ from fairseq_ext.corpora.partitions import (
     with_classes,
     write,
 )
-from fairseq_ext.manifest import Utterance, read_dictionary, read_labels, read_manifest, read_root
+from fairseq_ext.dictionary import read_dictionary
+from fairseq_ext.manifest import Utterance, read_labels, read_manifest, read_root
 from fairseq_ext.splits import assert_disjoint
 
 CORPUS = [

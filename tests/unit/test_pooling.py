@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairseq_ext.features.spectral import valid_mask
+from fairseq_ext.modules.padding import valid_mask
 from fairseq_ext.modules.pooling import (
     AttentiveStatisticsPooling,
     MeanPooling,

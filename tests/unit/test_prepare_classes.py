@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from fairseq_ext.commands import prepare_classes
-from fairseq_ext.manifest import read_dictionary, read_labels, read_manifest
+from fairseq_ext.dictionary import read_dictionary
+from fairseq_ext.manifest import read_labels, read_manifest
 from fairseq_ext.media.audio import num_samples_at, probe
 from fairseq_ext.splits import assert_disjoint
 

@@ -19,8 +19,8 @@ from fairseq_ext.checkpoints.load import load_model
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.ctc import BeamConfig, BeamSearch
 from fairseq_ext.decoding.subtitles import to_text
+from fairseq_ext.dictionary import write_dictionary
 from fairseq_ext.inference.recognizer import CtcRecognizer, load_recognizer
-from fairseq_ext.manifest import write_dictionary
 from fairseq_ext.media.audio import AudioError
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairseq_ext.features.spectral import valid_mask
+from fairseq_ext.modules.padding import strided_lengths, valid_mask
 from fairseq_ext.modules.recurrent import RecurrentEncoder, stack_frames
-from fairseq_ext.modules.residual import ResidualBlock1d, ResidualBlock2d, halve_lengths
+from fairseq_ext.modules.residual import ResidualBlock1d, ResidualBlock2d
 
 
 def test_frames_are_stacked_in_order_and_the_last_group_is_filled() -> None:
@@ -63,4 +63,4 @@ def test_halved_lengths_are_those_of_the_convolution(length: int) -> None:
         result = torch.nn.functional.conv1d(
             torch.zeros(1, 1, length), torch.zeros(1, 1, kernel_size), stride=2, padding=kernel_size // 2
         )
-        assert int(halve_lengths(torch.tensor([length]))) == result.shape[2]
+        assert int(strided_lengths(torch.tensor([length]), 2)) == result.shape[2]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairseq_ext.features.spectral import (
+from fairseq_ext.modules.spectral import (
     MelSpectrogram,
     Mfcc,
     dct_matrix,

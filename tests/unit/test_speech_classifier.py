@@ -11,11 +11,11 @@ from omegaconf import OmegaConf
 from small_encoder import SIZES
 
 from fairseq_ext.checkpoints.load import load_model
-from fairseq_ext.data.collate import pad_waveforms
 from fairseq_ext.inference.classifier import classify
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.models.speech_classifier import LayerSum, SpeechClassifier, SpeechClassifierConfig
 from fairseq_ext.models.wav2vec2 import ExtWav2Vec2, Wav2Vec2Config
+from fairseq_ext.modules.padding import pad_waveforms
 
 RATE = 8000
 STREAMS = {"accent": ["balear", "central", "valencià"], "gender": ["female", "male"]}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fairseq_ext.modules.conv_extractor import conv_lengths, parse_conv_layers, receptive_field
+from fairseq_ext.modules.conv_layers import conv_lengths, parse_conv_layers, receptive_field
 from fairseq_ext.modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 SMALL = SpeechEncoderConfig(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fairseq_ext.data.labels import PAD, SPECIAL_SYMBOLS, UNKNOWN, TokenLabels, frames_needed, token_symbols
-from fairseq_ext.manifest import write_dictionary
+from fairseq_ext.dictionary import write_dictionary
 from fairseq_ext.text.units import count_units, from_characters, to_characters
 
 TEXTS = ["la plaça de demà", "una iŀlusió", "", "caça-la", "l'àvia viu allà", "ŀŀ"] * 400
@@ -102,6 +102,20 @@ def test_units_of_no_dictionary_become_unknown_and_are_reported(
     assert "1200 times in 800 rows" in caplog.text
 
 
+def test_missing_units_come_with_counts_and_an_example(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [" ".join(to_characters(text)) for text in ("l'any", "què l'l", "ça")]
+    (tmp_path / "train.ltr").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        TokenLabels(tmp_path / "train.ltr", [*SPECIAL_SYMBOLS, *"lanyquç|"]).report_missing()
+    assert [message.split("becomes <unk>: ")[1] for message in caplog.messages] == [
+        "2 times in 2 rows, e.g. l ' a n y |",
+        "1 times in 1 rows, e.g. q u è | l ' l |",
+    ]
+    assert ['"\'"' in caplog.messages[0], "'è'" in caplog.messages[1]] == [True, True]
+
+
 def test_nothing_is_reported_of_a_dictionary_that_covers_all(
     labels: TokenLabels, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -115,7 +129,7 @@ def test_padding_is_never_a_token(labels: TokenLabels) -> None:
 
 
 def test_missing_dictionary_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"dict\.ltr\.txt: no such dictionary of units"):
+    with pytest.raises(FileNotFoundError, match=r"dict\.ltr\.txt: no such dictionary"):
         token_symbols(tmp_path, "ltr")
 
 

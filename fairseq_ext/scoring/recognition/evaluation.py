@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...decoding.lm_weights import write_lm_weights
-from ...manifest import atomic_write
+from ...files import atomic_write
 from ...text.normalize import normalize
 from .. import provenance
 from ..scored_system import RECOGNITION, ScoredSystem, is_scored, write_json

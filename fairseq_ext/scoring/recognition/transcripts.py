@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...manifest import atomic_write, read_lines, split_row
+from ...files import atomic_write, read_lines, split_row
 
 COLUMNS = ("id", "speaker", "reference", "hypothesis")
 # Characters that end a cell or a line of the file.

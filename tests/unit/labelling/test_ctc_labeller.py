@@ -11,13 +11,13 @@ import torch
 from omegaconf import OmegaConf
 
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
+from fairseq_ext.dictionary import write_dictionary
 from fairseq_ext.inference.ctc_labeller import CtcLabeller, load_ctc_labeller
 from fairseq_ext.inference.recognizer import load_recognizer
 from fairseq_ext.jobs import Execution
 from fairseq_ext.labelling.load import CTC, find_kind
 from fairseq_ext.labelling.run import Labelling, label_clips
 from fairseq_ext.labelling.table import read_labels
-from fairseq_ext.manifest import write_dictionary
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 
 SYMBOLS = [*SPECIAL_SYMBOLS, "|", *"abcéo"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from fairseq_ext import preflight
-from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
+from fairseq_ext.dictionary import write_dictionary
+from fairseq_ext.manifest import Utterance, write_manifest
 
 RATE_HZ = 8000
 TEXTS = ("la plaça és àmplia", "col·lega coŀlega", "què hi ha")

@@ -8,7 +8,8 @@ import pytest
 from unit.preflight.folder import find
 
 from fairseq_ext import preflight
-from fairseq_ext.manifest import Utterance, write_dictionary, write_manifest
+from fairseq_ext.dictionary import write_dictionary
+from fairseq_ext.manifest import Utterance, write_manifest
 
 RATE_HZ = 8000
 ACCENTS = ["central"] * 40 + ["balear"] * 20 + [""] * 240

@@ -1,15 +1,23 @@
-"""Learning rates per parameter, with any optimizer and schedule of fairseq. Registers nothing.
+"""Learning rates per parameter, with any optimizer and schedule of fairseq.
 
-A model marks a parameter with `optim_overrides = {"optimizer": {"lr_scale": x}}`, as fairseq's composite optimizer
-reads it too: its rate is x of the schedule's. fairseq's other optimizers have one rate; for the time of a step their
-groups are split by x here, so that schedules, checkpoints and all other readers of the groups see one rate.
+A model marks a parameter as fairseq's composite optimizer reads it: its rate is a share of the schedule's. fairseq's
+other optimizers have one rate; for the time of a step their groups are split by the shares here, so that schedules,
+checkpoints and all other readers of the groups see one rate.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from torch import nn
+
 Group = dict[str, Any]
+
+
+def mark_lr_scale(parameter: nn.Parameter, scale: float) -> None:
+    """Mark a parameter whose learning rate is `scale` times that of the schedule."""
+    # Fairseq looks for an attribute of this name, which torch's type does not have.
+    parameter.optim_overrides = {"optimizer": {"lr_scale": scale}}  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -22,9 +30,6 @@ def per_parameter_lr(optimizer: Any, model: Any, key: str) -> Iterator[None]:
         optimizer: fairseq's optimizer.
         model: model some of whose parameters are marked.
         key: key of the model's configuration that messages name.
-
-    Yields:
-        Once, for the step.
 
     Raises:
         ValueError: the optimizer holds the parameters as one tensor, or the schedule gives its many groups one rate.
@@ -53,7 +58,8 @@ def per_parameter_lr(optimizer: Any, model: Any, key: str) -> Iterator[None]:
     finally:
         inner.param_groups = whole
         for group, own in zip(whole, parts, strict=True):
-            group |= _without_rate(own[0])  # some optimizers keep their step count in the group
+            # Some optimizers keep their step count in the group.
+            group |= {key: value for key, value in own[0].items() if key not in {"params", "lr"}}
 
 
 def _scale(parameter: Any) -> float:
@@ -67,7 +73,3 @@ def _divided(group: Group) -> list[Group]:
     for parameter in group["params"]:
         members.setdefault(_scale(parameter), []).append(parameter)
     return [{**group, "params": own, "lr": group["lr"] * scale} for scale, own in members.items()]
-
-
-def _without_rate(group: Group) -> Group:
-    return {key: value for key, value in group.items() if key not in {"params", "lr"}}

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairseq_ext.data.collate import pad_waveforms
+from fairseq_ext.modules.padding import pad_waveforms
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=8))

@@ -13,6 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .padding import valid_mask
+
 # Lowest power of a band, for digital silence; -100 dB under a full-scale sine is under 16-bit noise.
 MIN_POWER = 1e-10
 # Jaitly & Hinton 2013, section 3: formants lie below this share of Nyquist; only they are scaled.
@@ -20,26 +22,12 @@ WARP_BOUNDARY = 0.85
 
 
 def hz_to_mel(frequency_hz: Tensor) -> Tensor:
-    """Map Hz to mel, 2595 log10(1 + f / 700) (O'Shaughnessy 1987, as in HTK).
-
-    Args:
-        frequency_hz: any shape, Hz.
-
-    Returns:
-        The same shape, mel.
-    """
+    """Map Hz to mel, 2595 log10(1 + f / 700) (O'Shaughnessy 1987, as in HTK)."""
     return 2595.0 * torch.log10(1.0 + frequency_hz / 700.0)
 
 
 def mel_to_hz(mel: Tensor) -> Tensor:
-    """Invert `hz_to_mel`.
-
-    Args:
-        mel: any shape, mel.
-
-    Returns:
-        The same shape, Hz.
-    """
+    """Map mel to Hz."""
     return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
 
 
@@ -65,15 +53,12 @@ def warp_frequency(frequency_hz: Tensor, factor: Tensor, nyquist_hz: float) -> T
     return torch.where(frequency_hz <= edge / factor, low, high)
 
 
-def triangular_filters(edges_hz: Tensor, bins_hz: Tensor) -> Tensor:
-    """Return triangular filters of height 1 between consecutive edges.
+def _triangular_filters(edges_hz: Tensor, bins_hz: Tensor) -> Tensor:
+    """Return triangular filters of height 1 between consecutive edges: (..., K, F) weights.
 
     Args:
         edges_hz: (..., F + 2), rising, Hz.
         bins_hz: (K,), Hz.
-
-    Returns:
-        (..., K, F) weights in [0, 1].
     """
     left, centre, right = (edges_hz[..., None, i : edges_hz.shape[-1] - 2 + i] for i in range(3))
     frequency = bins_hz[:, None]  # (K, 1)
@@ -83,29 +68,8 @@ def triangular_filters(edges_hz: Tensor, bins_hz: Tensor) -> Tensor:
 
 
 def frame_counts(num_samples: Tensor, hop: int) -> Tensor:
-    """Return the number of centred frames of clips.
-
-    Args:
-        num_samples: (B,), samples; 0 gives 0 frames.
-        hop: samples between frames.
-
-    Returns:
-        (B,), frames.
-    """
+    """Return the numbers of centred frames of clips, (B,); none for a clip without samples."""
     return torch.where(num_samples > 0, 1 + num_samples // hop, torch.zeros_like(num_samples))
-
-
-def valid_mask(lengths: Tensor, size: int) -> Tensor:
-    """Return a mask that is True on the valid positions of a padded batch.
-
-    Args:
-        lengths: (B,), positions.
-        size: T, positions.
-
-    Returns:
-        (B, T) bool.
-    """
-    return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
 
 
 class MelSpectrogram(nn.Module):
@@ -152,7 +116,7 @@ class MelSpectrogram(nn.Module):
         mels = hz_to_mel(torch.tensor([f_min_hz, f_max_hz]))
         edges_hz = mel_to_hz(torch.linspace(float(mels[0]), float(mels[1]), n_mels + 2)).clamp(max=f_max_hz)
         bins_hz = torch.linspace(0.0, self.nyquist_hz, self.n_fft // 2 + 1)
-        filters = triangular_filters(edges_hz, bins_hz)  # (K, F)
+        filters = _triangular_filters(edges_hz, bins_hz)  # (K, F)
         if bool((filters.sum(0) == 0).any()):
             raise ValueError(
                 f"mel bands: {int((filters.sum(0) == 0).sum())} of {n_mels} contain no frequency bin at "
@@ -186,14 +150,7 @@ class MelSpectrogram(nn.Module):
         return mel * valid_mask(lengths, mel.shape[1])[:, :, None], lengths
 
     def power_spectrum(self, waveform: Tensor) -> Tensor:
-        """Compute the short-time power spectrum.
-
-        Args:
-            waveform: (B, S) float.
-
-        Returns:
-            (B, 1 + S // hop, K) power.
-        """
+        """Compute the short-time power spectrum of (B, S) waveforms: (B, 1 + S // hop, K)."""
         left = self.window // 2
         padded = nn.functional.pad(waveform, (left, self.window))
         frames = padded.unfold(1, self.window, self.hop)[
@@ -204,16 +161,9 @@ class MelSpectrogram(nn.Module):
         return power
 
     def warped_filters(self, factors: Tensor) -> Tensor:
-        """Build the filter banks for vocal tracts of other lengths.
-
-        Args:
-            factors: (N,), see `warp_frequency`.
-
-        Returns:
-            (N, K, F).
-        """
+        """Return filter banks (N, K, F) for vocal tracts of other lengths; factors (N,) as for `warp_frequency`."""
         edges_hz = warp_frequency(self.get_buffer("edges_hz"), factors, self.nyquist_hz)  # (N, F + 2)
-        return triangular_filters(edges_hz, self.get_buffer("bins_hz"))
+        return _triangular_filters(edges_hz, self.get_buffer("bins_hz"))
 
 
 class Mfcc(nn.Module):
@@ -262,27 +212,12 @@ class Mfcc(nn.Module):
 
 
 def power_to_db(power: Tensor) -> Tensor:
-    """Convert power to decibels, at least that of `MIN_POWER`.
-
-    Args:
-        power: any shape, >= 0.
-
-    Returns:
-        The same shape, dB.
-    """
+    """Convert power to decibels, at least those of `MIN_POWER`."""
     return 10.0 * torch.log10(power.clamp(min=MIN_POWER))
 
 
 def dct_matrix(n_in: int, n_out: int) -> Tensor:
-    """Return the orthonormal DCT-II as a matrix.
-
-    Args:
-        n_in: length of the input.
-        n_out: number of coefficients kept, lowest first.
-
-    Returns:
-        (n_in, n_out); its columns are orthonormal.
-    """
+    """Return the orthonormal DCT-II as a matrix (n_in, n_out), the lowest coefficients first."""
     position = (torch.arange(n_in) + 0.5) * math.pi / n_in
     matrix = torch.cos(position[:, None] * torch.arange(n_out)[None, :]) * math.sqrt(2.0 / n_in)
     matrix[:, 0] /= math.sqrt(2.0)

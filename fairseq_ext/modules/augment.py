@@ -58,9 +58,6 @@ class WaveformAugment:
     First the voice (speed, pitch, stretch), then the room and the microphone (equaliser, reverberation,
     noise), then the recording (shift, gain).
 
-    Args:
-        config: settings of the distortions.
-
     Raises:
         ValueError: for a probability outside 0 to 1, or an invalid range.
     """
@@ -75,15 +72,12 @@ class WaveformAugment:
         return not any(value for name, value in vars(self.config).items() if name.endswith("_prob"))
 
     def __call__(self, waveform: Tensor, sample_rate_hz: int, generator: Generator) -> Tensor:
-        """Distort one waveform.
+        """Distort one waveform (S,); its length changes with a change of speed or a stretch.
 
         Args:
             waveform: (S,) float.
             sample_rate_hz: sample rate of the waveform, Hz.
             generator: source of all randomness; the same state gives the same result.
-
-        Returns:
-            (S',) float; S' differs from S after a change of speed or a stretch.
 
         Raises:
             ValueError: for a waveform that is not a vector.
@@ -119,16 +113,9 @@ class WaveformAugment:
 
 
 def change_speed(waveform: Tensor, speed: float) -> Tensor:
-    """Speed up or slow down by resampling: pitch, formants and duration change together.
+    """Speed up or slow down by resampling: pitch, formants and duration change together, to round(S / speed) samples.
 
     Band-limited, by cutting or padding the spectrum; what would fold back is removed.
-
-    Args:
-        waveform: (S,).
-        speed: above 1 = faster.
-
-    Returns:
-        (round(S / speed),).
     """
     num_out = max(1, round(len(waveform) / speed))
     # Silence at the end keeps the clip's end from leaking into its start: the transform is circular.
@@ -140,15 +127,9 @@ def change_speed(waveform: Tensor, speed: float) -> Tensor:
 
 
 def stretch(waveform: Tensor, factor: float, sample_rate_hz: int) -> Tensor:
-    """Change the duration and keep pitch and formants: a phase vocoder (Flanagan & Golden 1966; Dolson 1986).
+    """Change the duration to round(S * factor) samples and keep pitch and formants.
 
-    Args:
-        waveform: (S,).
-        factor: above 1 = longer.
-        sample_rate_hz: sample rate of the waveform, Hz.
-
-    Returns:
-        (round(S * factor),).
+    A phase vocoder (Flanagan & Golden 1966; Dolson 1986).
     """
     window, hop = _vocoder_sizes(sample_rate_hz)
     taper = torch.hann_window(window)
@@ -171,16 +152,7 @@ def stretch(waveform: Tensor, factor: float, sample_rate_hz: int) -> Tensor:
 
 
 def shift_pitch(waveform: Tensor, semitones: float, sample_rate_hz: int) -> Tensor:
-    """Raise or lower the voice, formants included, and keep the duration.
-
-    Args:
-        waveform: (S,).
-        semitones: above 0 = higher.
-        sample_rate_hz: sample rate of the waveform, Hz.
-
-    Returns:
-        (S,).
-    """
+    """Raise (semitones above 0) or lower the voice, formants included, and keep the duration."""
     ratio = 2.0 ** (semitones / 12.0)
     shifted = change_speed(stretch(waveform, ratio, sample_rate_hz), ratio)
     return _fit(shifted, len(waveform))
@@ -194,9 +166,6 @@ def equalize(waveform: Tensor, range_db: float, generator: Generator, num_points
         range_db: gains at the curve's support points are drawn from -x to +x, dB.
         generator: source of the randomness.
         num_points: support points, evenly spaced from 0 Hz to half the sample rate, joined by lines in dB.
-
-    Returns:
-        (S,).
     """
     # Silence at the end, into which the filter's response dies out: the transform is circular.
     size = _fast_size(len(waveform) + 256)
@@ -212,14 +181,7 @@ def equalize(waveform: Tensor, range_db: float, generator: Generator, num_points
 def reverberate(waveform: Tensor, longest_s: float, sample_rate_hz: int, generator: Generator) -> Tensor:
     """Add a room: the direct sound, then exponentially decaying noise (Polack 1988).
 
-    Args:
-        waveform: (S,).
-        longest_s: the time of decay by 60 dB is drawn from a fifth of this to this, s.
-        sample_rate_hz: sample rate of the waveform, Hz.
-        generator: source of the randomness.
-
-    Returns:
-        (S,).
+    The time of decay by 60 dB is drawn from a fifth of `longest_s` to all of it.
     """
     decay_s = _between(0.2 * longest_s, longest_s, generator)
     num_taps = max(2, round(decay_s * sample_rate_hz))
@@ -236,30 +198,16 @@ def reverberate(waveform: Tensor, longest_s: float, sample_rate_hz: int, generat
 
 
 def add_noise(waveform: Tensor, snr_db: float, generator: Generator) -> Tensor:
-    """Add white Gaussian noise at a signal-to-noise ratio.
-
-    Args:
-        waveform: (S,); digital silence stays silent.
-        snr_db: ratio of the powers, dB.
-        generator: source of the randomness.
-
-    Returns:
-        (S,).
-    """
+    """Add white Gaussian noise at a ratio of the powers in dB; digital silence stays silent."""
     level = waveform.square().mean().sqrt() * 10.0 ** (-snr_db / 20.0)
     noisy: Tensor = waveform + torch.randn(len(waveform), generator=generator) * level
     return noisy
 
 
 def shift_time(waveform: Tensor, num_samples: int) -> Tensor:
-    """Shift the clip later or earlier within its length; zeros are shifted in, the rest is cut off.
+    """Shift the clip later (above 0) or earlier within its length; zeros are shifted in, the rest is cut off.
 
-    Args:
-        waveform: (S,).
-        num_samples: above 0 = later; limited to a quarter of the clip, so that speech remains.
-
-    Returns:
-        (S,).
+    By at most a quarter of the clip, so that speech remains.
     """
     limit = len(waveform) // 4
     num_samples = max(-limit, min(limit, num_samples))

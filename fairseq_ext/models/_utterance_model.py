@@ -1,7 +1,6 @@
 """What all utterance models share: front-end, encoder, classifier, projection head, averaging at test time.
 
 A model supplies its encoder; everything else, and the output's keys, are the same for all of them.
-Importing this module imports fairseq.
 
 Shapes: B batch, S samples, T frames, F features, D embedding width, C classes, P projection width.
 """
@@ -16,8 +15,8 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel
 from torch import Tensor, nn
 
-from .front_end import FrontEnd, FrontEndConfig
-from .pretrained import load_pretrained
+from ..modules.front_end import FrontEnd, FrontEndConfig
+from ..modules.pretrained import load_pretrained
 
 
 @dataclass
@@ -98,53 +97,27 @@ class UtteranceModel(BaseFairseqModel, ABC):
     @classmethod
     @abstractmethod
     def make_encoder(cls, config: Any, num_features: int) -> Encoder:
-        """Build the encoder.
+        """Build the encoder: from features (B, T, F) and lengths (B,) to (B, out_dim).
 
         Args:
             config: the model's keys.
             num_features: F, width of the front-end's output.
-
-        Returns:
-            A module that maps features (B, T, F) and lengths (B,) to (B, out_dim).
         """
 
     @classmethod
     def build_model(cls, cfg: UtteranceModelConfig, task: AudioTask) -> Self:
-        """Build the model for a task (called by fairseq).
-
-        Args:
-            cfg: the model's keys.
-            task: gives `num_classes` and `sample_rate_hz`.
-
-        Returns:
-            The model.
-        """
+        """Build the model for a task (called by fairseq)."""
         return cls(cfg, task.sample_rate_hz, task.num_classes)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch training mode; a frozen encoder keeps its evaluation mode.
-
-        Args:
-            mode: True = training.
-
-        Returns:
-            Itself.
-        """
+        """Switch training mode; a frozen encoder keeps its evaluation mode."""
         super().train(mode)
         if self.freeze_encoder:  # else dropout stays on, and batch norms drift from what was pre-trained
             self.encoder.train(False)
         return self
 
     def encode(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Map the front-end's features to embeddings.
-
-        Args:
-            features: (B, T, F).
-            lengths: (B,), frames.
-
-        Returns:
-            (B, D).
-        """
+        """Map the front-end's features (B, T, F) to embeddings (B, D)."""
         return self.encoder(features, lengths)
 
     def forward(self, source: Tensor, padding_mask: Tensor | None = None) -> dict[str, Tensor | None]:
@@ -182,15 +155,7 @@ class UtteranceModel(BaseFairseqModel, ABC):
     def get_normalized_probs(
         self, net_output: Mapping[str, Tensor | None], log_probs: bool, sample: Any = None
     ) -> Tensor:
-        """Return the probabilities of the classes (called by fairseq).
-
-        Args:
-            net_output: result of `forward`.
-            log_probs: return their logarithm.
-            sample: the batch; not used.
-
-        Returns:
-            (B, C).
+        """Return the (logarithms of the) probabilities of the classes, (B, C) (called by fairseq).
 
         Raises:
             ValueError: the model has no classifier.
