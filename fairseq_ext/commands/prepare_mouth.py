@@ -1,13 +1,18 @@
 """Cut mouth clips from a folder of videos: 96x96 grey pictures at 25 per second, 16 kHz sound, landmarks, a table.
 
 OUT then holds video/ID.mp4, audio/ID.wav, landmarks/ID.npz, rejected/ID.jpg (a source frame of each rejected clip),
-clips.tsv (the measurements of every clip) and rejections.tsv (why clips were rejected, and what to do). If it is
+clips.tsv (the measurements of every clip), rejections.tsv (why clips were rejected, and what to do) and, for a folder
+without --corpus and --list, passed_over.tsv (files that are no videos: told by their content). If it is
 killed, the same command continues where it was; --update processes videos that were added, fixed or removed. With
 --shards and --shard-id several machines share the work; the last one to finish writes the tables.
 """
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..media.media_files import Found
 
 SUMMARY = "Cut mouth clips from videos"
 
@@ -44,13 +49,15 @@ def run(args: argparse.Namespace) -> int:
     from ..media.clip_sources import find_videos
     from ..media.clips import with_sound_beside
     from ..media.mouth import settings as mouth_settings
-    from ..media.mouth.prepare import items, make_work, merge
+    from ..media.mouth.prepare import UNLISTED, items, make_work, merge
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings, execution = mouth_settings.from_args(args), Execution.from_args(args)
     if args.out.resolve().is_relative_to(args.source.resolve()):
         raise ValueError(f"--out {args.out} is inside of {args.source}; choose a folder outside")
-    root, videos = find_videos(args.source, corpus=args.corpus, listed=args.list)
+    root, videos = find_videos(
+        args.source, corpus=args.corpus, listed=args.list, on_passed_over=partial(_name_passed_over, args.out)
+    )
     if settings.input == "mouth":
         videos = (with_sound_beside(root, video) for video in videos)
     work = partial(make_work, str(root.resolve()), str(args.out.resolve()), settings)
@@ -60,15 +67,25 @@ def run(args: argparse.Namespace) -> int:
         (args.out / "clips.tsv").unlink(missing_ok=True)  # left from before --update
         print(f"{summary}; the last shard to finish writes the tables")
         return 0
-    counts = merge(args.out, outcomes(folder))
+    counts, num_unlisted = merge(args.out, outcomes(folder))
     print(f"{counts['']} clips, {counts.total() - counts['']} rejected: {args.out / 'clips.tsv'}")
     for reason, count in counts.most_common():
         if reason:
             print(f"  {count} {reason}")
+    if num_unlisted:
+        print(f"{num_unlisted} files belong to clips that are not listed any more: {args.out / UNLISTED}")
     _warn(args.out)
     if args.audit or args.audit_clips:
         _audit(args.out, counts.total(), args.audit_clips)
     return 0
+
+
+def _name_passed_over(out: Path, found: "Found") -> None:
+    from ..media.media_files import write_passed_over
+
+    write_passed_over(out / "passed_over.tsv", found)
+    if found.passed_over:
+        print(f"{len(found.passed_over)} files are no videos: {out / 'passed_over.tsv'}")
 
 
 def _warn(out: Path) -> None:

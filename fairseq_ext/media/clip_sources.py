@@ -9,10 +9,15 @@ from typing import Any
 from ..corpora import avspeech, mtedx, voxceleb2
 from ..files import read_lines
 from .clips import VideoFile, from_utterances, segment_of, videos_in, whole_files
+from .media_files import Found
 
 
 def find_videos(
-    source: Path, *, corpus: str | None = None, listed: Path | None = None
+    source: Path,
+    *,
+    corpus: str | None = None,
+    listed: Path | None = None,
+    on_passed_over: Callable[[Found], None] | None = None,
 ) -> tuple[Path, Iterable[VideoFile]]:
     """Return the folder that the paths start from, and the videos of a folder in any layout that can be prepared.
 
@@ -20,6 +25,7 @@ def find_videos(
         source: folder of videos.
         corpus: its layout: mtedx, voxceleb2, avspeech, "all" for folders of these names; None = any videos.
         listed: file with a path per line, relative to `source`, that names the videos to take; without `corpus`.
+        on_passed_over: as for `videos_in`, where neither of them is given.
 
     Raises:
         FileNotFoundError: if "all" finds none of the corpora.
@@ -30,7 +36,7 @@ def find_videos(
         return Path(_MODULES[corpus].recordings_folder(source)), videos(corpus, source)
     if listed:
         return source, whole_files(source, filter(None, read_lines(listed)))
-    return source, videos_in(source)
+    return source, videos_in(source, on_passed_over)
 
 
 def videos(

@@ -7,6 +7,7 @@ merged into the one warp that cuts the crop, so that a rotated phone video or 72
 
 import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ class Picture:
     full_range: bool
 
 
+@cache
 def display_matrix(
     width: int, height: int, rotation_deg: float, pixel_aspect: float, *, mirrored: bool = False
 ) -> tuple[NDArray[np.float64], int, int]:

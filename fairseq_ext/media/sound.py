@@ -24,10 +24,12 @@ class Sound:
     Attributes:
         start_sample: position of the first sample, at 16 kHz from time 0.
         samples: (S,) int16.
+        num_chosen: samples of which one channel was taken, since the channels cancel each other out.
     """
 
     start_sample: int
     samples: NDArray[np.int16]
+    num_chosen: int = 0
 
     @property
     def time_s(self) -> float:
@@ -36,18 +38,13 @@ class Sound:
 
 
 class SoundConverter:
-    """A converter of decoded sound to 16 kHz mono, placed by its time stamps.
-
-    Attributes:
-        num_opposite: samples for which one channel was taken, since the channels cancel each other out.
-    """
+    """A converter of decoded sound to 16 kHz mono, placed by its time stamps."""
 
     def __init__(self, start_s: float) -> None:
         self._start_s = start_s
         self._format: tuple[Any, ...] | None = None
         self._resampler: Any = None
         self._mixer = Mixer(SAMPLE_RATE_HZ)
-        self.num_opposite = 0
         self._position = 0  # position of the first sample in `_pieces`
         self._pieces: list[NDArray[np.int16]] = []
         self._num_samples = 0  # in `_pieces`
@@ -79,9 +76,9 @@ class SoundConverter:
             self._keep(self._mixer.add(converted.to_ndarray().astype(np.float32)))
         if frame is None:
             self._keep(self._mixer.finish())
-            self.num_opposite += self._mixer.num_chosen
         if self._num_samples and (frame is None or self._num_samples >= _BLOCK):
-            yield Sound(self._position, np.concatenate(self._pieces))
+            yield Sound(self._position, np.concatenate(self._pieces), self._mixer.num_chosen)
+            self._mixer.num_chosen = 0
             self._position += self._num_samples
             self._pieces, self._num_samples = [], 0
 

@@ -1,4 +1,4 @@
-"""Which stream of a container is used, and how joined recordings show: one rule for pictures and sound."""
+"""Which stream of a container is used, and how it shows joined recordings: one rule for pictures and sound."""
 
 import os
 import struct
@@ -45,11 +45,11 @@ def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
 def _sounds(path: str, index: int) -> bool:
     """Return whether a stream of sound is not silent, in a container of its own, as reading moves on."""
     with av.open(path, metadata_errors="ignore", options=LOCAL) as container:
-        stream: Any = container.streams[index]
-        floats: Any = av.AudioResampler(format="fltp")
+        stream = container.streams[index]
+        floats = av.AudioResampler(format="fltp")
         try:
-            for whole in container.decode(stream):
-                for frame in floats.resample(whole):
+            for packet in container.demux(stream):
+                for frame in (part for whole in packet.decode() for part in floats.resample(whole)):
                     if np.abs(frame.to_ndarray()).max(initial=0.0) > SILENCE:
                         return True
         except (av.error.FFmpegError, ValueError):
@@ -64,7 +64,9 @@ def jumps_back(time_s: float, last_s: float) -> bool:
 
 # Neither stream is used beyond the joint, which lies in different places of the file for picture and sound: the sound
 # of one recording would come under the picture of the other.
-JOINED = "several recordings one after the other in one file; join them with ffmpeg's concat demuxer, or copy each one"
+JOINED = (
+    "several recordings one after the other; join them with ffmpeg's concat demuxer, or copy each by itself"
+)
 
 
 def holds_second_recording(path: str | os.PathLike[str], container: Any, last_byte: int) -> bool:
@@ -81,8 +83,8 @@ def holds_second_recording(path: str | os.PathLike[str], container: Any, last_by
     if name.startswith("mov"):
         return _count_boxes(Path(path), b"ftyp") > 1
     tail = container.size - last_byte
-    index = container.size / 20 + 4096  # the index at the end of ASF is smaller
-    return name in {"asf", "flv", "tta"} and tail > index
+    indexed = container.size / 20 + 4096  # the index at the end of ASF is smaller
+    return name in {"asf", "flv", "tta"} and tail > indexed
 
 
 def _count_boxes(path: Path, name: bytes) -> int:

@@ -1,7 +1,7 @@
 """Video and its sound, decoded in one pass in step with their time stamps; damaged packets are skipped and counted.
 
-Time 0 is the start of the file. `picture` and `sound` hold what comes out, `seeking` skips what no span needs, `streams`
-chooses among several.
+Time 0 is the start of the file. `picture` and `sound` hold what comes out, `seeking` skips what no span needs,
+`streams` chooses among several.
 """
 
 import math

@@ -26,7 +26,8 @@ _DAMAGED = "file cut off or damaged"
 _FRAMES = 10  # per strip
 _SHOWN = (
     "num_frames", "detection_rate", "longest_gap_s", "face_size_px", "jitter_px", "yaw_deg", "num_faces", "choice",
-    "num_resets", "num_cuts", "av_difference_s", "missing_s", "num_bad_packets", "audio",
+    "num_resets", "num_cuts", "av_difference_s", "missing_s", "num_bad_packets", "audio", "tracks", "late_s", "outside",
+    "contrast", "lip_motion", "picture_rate",
 )  # fmt: skip
 _STYLE = """body{font:14px system-ui,sans-serif;margin:1em auto;max-width:1040px;padding:0 1em;color:#1a1a1a}
 figure{margin:0 0 1em;border-top:1px solid #ccc;padding-top:.5em}figcaption{margin-bottom:.3em}
@@ -53,6 +54,8 @@ def badness(row: ClipRow) -> tuple[bool, str, float]:
         20 / max(row.face_size_px or 200.0, 1.0),
         0.2 * row.num_resets,
         1.0 * row.is_damaged,
+        row.outside or 0.0,
+        0.1 / max(row.lip_motion or 1.0, 0.01),
     )
     return row.status == "ok", row.reason, -sum(parts)
 

@@ -76,6 +76,7 @@ class Clip:
         self._files = ClipFiles(out, segment.id, settings.crf)
         self._early: list[Sound] = []  # before the origin is known
         self._sound_until_s = 0.0
+        self._num_chosen = 0  # samples of one channel of several
         self._thumbnail: NDArray[np.uint8] | None = None
         self._lost_shown = False
 
@@ -153,8 +154,11 @@ class Clip:
         assert self._clock.origin_s is not None
         wanted = self._clock.wanted
         limit = None if wanted is None else wanted * SAMPLES_PER_FRAME
+        origin = round(self._clock.origin_s * SAMPLE_RATE_HZ)
         for sound in sounds:
-            self._files.sound.add(sound, round(self._clock.origin_s * SAMPLE_RATE_HZ), limit)
+            self._num_chosen += sound.num_chosen
+            self._files.sound.add(sound, origin, limit)
+            self._crops.add_sound(sound.start_sample - origin, sound.samples)
 
     def _measured(self) -> ClipRow:
         """Return the row with what was measured on pictures and sound, before the crops are considered."""
@@ -169,7 +173,12 @@ class Clip:
             missing_s=round(self._missing_s(), 3),
             num_bad_packets=reader.num_bad_packets - self._num_bad_before[0],
             audio=self._state_of_sound(),
+            tracks="; ".join(filter(None, (reader.tracks, self._channels()))),
         )
+
+    def _channels(self) -> str:
+        chosen_s = self._num_chosen / SAMPLE_RATE_HZ
+        return f"one channel for {chosen_s:.1f} s, opposite phase" if chosen_s else ""
 
     def _missing_s(self) -> float:
         if self._clock.wanted is not None:

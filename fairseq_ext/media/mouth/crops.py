@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..picture import Picture
+from .content import Content
 from .landmarker import Landmarker
 from .settings import FRAMES_PER_S, SIZE_PX, MouthSettings
 from .smoothing import Frame, Smoother
@@ -44,6 +45,10 @@ class Crops(Protocol):
 
     def finish(self) -> list[Crop]:
         """Return the remaining crops."""
+        ...
+
+    def add_sound(self, start: int, samples: NDArray[np.int16]) -> None:
+        """Add a stretch of sound; `start` is the position of its first sample in the clip."""
         ...
 
     def measured(self, row: ClipRow) -> ClipRow:
@@ -78,6 +83,9 @@ class MouthCrops:
     def finish(self) -> list[Crop]:
         return []
 
+    def add_sound(self, start: int, samples: NDArray[np.int16]) -> None:
+        pass
+
     def measured(self, row: ClipRow) -> ClipRow:
         return row
 
@@ -89,7 +97,11 @@ class MouthCrops:
 
 
 class FaceCrops:
-    """Crops of the mouth of one face, upright and of one size."""
+    """Crops of the mouth of one face, upright and of one size.
+
+    Attributes:
+        content: what the crops hold.
+    """
 
     def __init__(
         self, landmarker: Landmarker, settings: MouthSettings, face_at: tuple[float, float] | None
@@ -101,6 +113,7 @@ class FaceCrops:
             settings: settings of the preparation.
             face_at: (x, y) of the face, from 0 to 1 in the picture; None: take the largest face.
         """
+        self.content = Content()
         self._settings = settings
         self._tracker: Tracker | None = Tracker(landmarker, face_at)
         self._choice = self._tracker.choice
@@ -114,6 +127,7 @@ class FaceCrops:
         self._detections: list[bool] = []
         self._lost_at: int | None = None  # first of the failed detections in a row
         self._longest_gap = 0  # frames, among the gaps that have ended
+        self._late = 0  # frames at the start of a scene in which the face was not seen
         self._sizes: list[float] = []
         self._yaws: list[float] = []
         self._jitters: list[float] = []
@@ -135,6 +149,15 @@ class FaceCrops:
     def lost(self) -> bool:
         return bool(self._detections) and not self._detections[-1]
 
+    @property
+    def other_faces(self) -> list[tuple[float, float]]:
+        """Positions of the faces beside the one followed, from 0 to 1 in the picture, largest first."""
+        return [] if self._tracker is None else self._tracker.other_faces
+
+    def chosen(self, rule: str) -> None:
+        """Note by which rule the face was chosen among several."""
+        self._choice.rule = rule
+
     def add(self, picture: Picture) -> list[Crop]:
         crops: list[Crop] = []
         if picture is not self._last and self._cuts.is_cut(picture):
@@ -147,6 +170,9 @@ class FaceCrops:
             self._next_detection = self._frame + self._settings.detect_every
         self._frame += 1
         return crops + self._cropped(self._smoother.add(picture, marks))
+
+    def add_sound(self, start: int, samples: NDArray[np.int16]) -> None:
+        pass
 
     def finish(self) -> list[Crop]:
         return self._end_scene()
@@ -165,6 +191,11 @@ class FaceCrops:
             choice=self._choice.rule,
             num_resets=self._choice.num_resets,
             num_cuts=self._choice.num_cuts,
+            late_s=self._late / FRAMES_PER_S,
+            outside=self.content.outside,
+            contrast=self.content.contrast,
+            lip_motion=self.content.lip_motion,
+            picture_rate=self.content.picture_rate,
         )
 
     def landmarks(self) -> dict[str, NDArray[Any]]:
@@ -189,11 +220,22 @@ class FaceCrops:
         if mesh is None:
             self._lost_at = frame if self._lost_at is None else self._lost_at
             return None
+        self._look_back(picture)
         self._longest_gap, self._lost_at = self._gap(frame), None
         self._sizes.append(face_size(mesh))
         self._yaws.append(abs(yaw_deg(mesh)))
         marks: Points = mesh[list(KEPT), :2]
         return marks
+
+    def _look_back(self, picture: Picture) -> None:
+        """Search the frames of a scene before the first that shows the face; its position is taken where none does."""
+        assert self._tracker is not None
+        waiting = [frame for frame in self._smoother.before_first() if frame.picture is not picture][::-1]
+        found = 0
+        for frame, mesh in zip(waiting, self._tracker.look_back(f.picture for f in waiting), strict=False):
+            frame.marks, frame.seen = mesh[list(KEPT), :2], True
+            found += 1
+        self._late = max(self._late, len(waiting) - found)
 
     def _gap(self, end: int | None = None) -> int:
         """Return the longest gap up to frame `end`, in frames: from a failed detection to the next that succeeds."""
@@ -226,7 +268,9 @@ class FaceCrops:
         if frame.seen:
             moved = (frame.pose[:-1] - frame.smoothed[:-1]).sum(axis=0) / (len(frame.pose) - 1)
             self._jitters.append(math.hypot(*(matrix[:, :2] @ moved).tolist()))
-        return to_full_range(warp(frame.picture, matrix, (SIZE_PX, SIZE_PX)), frame.picture)
+        crop = to_full_range(warp(frame.picture, matrix, (SIZE_PX, SIZE_PX)), frame.picture)
+        self.content.add(frame.picture, matrix, crop, seen=frame.seen)
+        return crop
 
 
 def jpeg(image: NDArray[np.uint8]) -> bytes:

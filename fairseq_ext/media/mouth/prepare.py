@@ -9,19 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...files import atomic_write
 from ..clips import Segment, VideoFile, check_id
 from ..video import JoinedError, MediaReader, VideoError, VideoMissingError
-from .clip import Clip
+from .clip import REJECTED, Clip
 from .crops import Crops, FaceCrops, MouthCrops
 from .landmarker import Landmarker, import_models
 from .settings import MouthSettings
-from .table import ClipRow, write_clips_table
+from .speaker import SpeakerCrops
+from .table import ClipRow, read_clips, write_clips_table
 from .warp import opencv
-from .writer import PARTIAL
+from .writer import FOLDERS, PARTIAL
 
 if TYPE_CHECKING:
     from ...jobs import Item, Outcome, Work
 
+UNLISTED = "unlisted.txt"
 _START_BEFORE_S = 0.5  # the first frame may come from before the segment
 
 
@@ -77,10 +80,14 @@ def _rows(
     """Start each clip shortly before its segment; finish it when all of it has come."""
 
     def start(segment: Segment) -> Clip:
-        crops: Crops = (
-            MouthCrops() if settings.input == "mouth" else FaceCrops(landmarker, settings, segment.face_at)
-        )
-        return Clip(video.path, segment, out, settings, crops, reader)
+        return Clip(video.path, segment, out, settings, crops_of(segment), reader)
+
+    def crops_of(segment: Segment) -> Crops:
+        if settings.input == "mouth":
+            return MouthCrops()
+        if segment.face_at is not None:
+            return FaceCrops(landmarker, settings, segment.face_at)
+        return SpeakerCrops(partial(FaceCrops, landmarker, settings), settings)
 
     waiting = sorted(video.segments, key=lambda s: s.start_s or 0.0)
     spans = [(s.start_s or 0.0, float("inf") if s.end_s is None else s.end_s) for s in waiting]
@@ -206,19 +213,39 @@ def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
             yield ClipRow(outcome.id, outcome.id, status="rejected", reason="failed", detail=detail)
 
 
-def merge(out: str | os.PathLike[str], outcomes: Iterable["Outcome"]) -> Counter[str]:
+def merge(out: str | os.PathLike[str], outcomes: Iterable["Outcome"]) -> tuple[Counter[str], int]:
     """Write the tables of a finished run and remove what killed processes left.
+
+    Files of clips that are no longer listed stay; `unlisted.txt` names them, and is gone where there are none.
 
     Args:
         out: folder of all clips.
         outcomes: outcomes of the run, in the order of its items.
 
     Returns:
-        Clips by reason; "" for those that are ok.
+        Clips by reason, "" for those that are ok; and the number of files that belong to no clip.
     """
     counts = write_clips_table(out, rows_of(outcomes))
     shutil.rmtree(Path(out) / PARTIAL, ignore_errors=True)
-    return counts
+    unlisted = _unlisted(Path(out))
+    (Path(out) / UNLISTED).unlink(missing_ok=True)
+    if unlisted:
+        with atomic_write(Path(out) / UNLISTED) as file:
+            file.writelines(f"{name}\n" for name in unlisted)
+    return counts, len(unlisted)
+
+
+def _unlisted(out: Path) -> list[str]:
+    """Return the files of clips that the table does not list as what they are, accepted or rejected."""
+    status = {row.id: row.status for row in read_clips(out, status=None)}
+    found = []
+    for folder, suffix in (FOLDERS | {REJECTED: ".jpg"}).items():
+        expected = "rejected" if folder == REJECTED else "ok"
+        for path in (out / folder).rglob(f"*{suffix}"):
+            name = path.relative_to(out / folder).as_posix().removesuffix(suffix)
+            if status.get(name) != expected:
+                found.append(f"{folder}/{name}{suffix}")
+    return sorted(found)
 
 
 def _video(data: Mapping[str, Any]) -> VideoFile:

@@ -31,6 +31,27 @@ class MouthSettings:
     max_yaw_deg: float = _setting(
         90.0, "largest turn of the head to the side (median over the clip), in degrees"
     )
+    max_late_s: float = _setting(
+        0.08,
+        "longest start of a scene without the face, in seconds; it is shown where the face is found later",
+    )
+    max_outside: float = _setting(
+        0.3, "largest share of the crop outside of the picture, 0 to 1 (GRID: 0 to 0.12; half a face: 0.5)"
+    )
+    min_contrast: float = _setting(
+        10.0,
+        "least standard deviation of the crop's levels, of 255 (GRID: 20 to 29; PQ shown as SDR: 9; dark: 2)",
+    )
+    min_lip_motion: float = _setting(
+        0.08,
+        "least change of the lips relative to the contrast (GRID: 0.13 to 0.40; photographs: 0.01 to 0.05)",
+    )
+    min_picture_rate: float = _setting(
+        8.0, "fewest different pictures per second; fewer miss syllables, of which there are some 4"
+    )
+    max_bad_share: float = _setting(
+        0.2, "most packets that cannot be decoded, relative to the frames of the clip, 0 to 1"
+    )
     min_frames: int = _setting(10, "shortest clip, in frames at 25 per second")
     max_missing_s: float = _setting(
         0.5, "longest part of a segment that may be missing at the end of its file, in seconds"
@@ -45,7 +66,8 @@ class MouthSettings:
         if self.input not in INPUTS:
             raise ValueError(f"input: expected one of {', '.join(INPUTS)}, found {self.input!r}")
         least = {"detect_every": 1, "smoothing_frames": 0, "min_frames": 1, "crf": 0, "max_gap_s": 0.0}
-        most = {"min_detection_rate": 1.0, "crf": 51, "max_yaw_deg": 180.0}
+        least |= dict.fromkeys(("max_late_s", "min_contrast", "min_lip_motion", "min_picture_rate"), 0.0)
+        most = {"min_detection_rate": 1.0, "crf": 51, "max_yaw_deg": 180.0, "min_picture_rate": FRAMES_PER_S}
         for name, smallest in least.items():
             if getattr(self, name) < smallest:
                 raise ValueError(f"{name}: expected {smallest} or more, found {getattr(self, name)}")

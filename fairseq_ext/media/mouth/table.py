@@ -28,6 +28,12 @@ REASONS = {
     "too_short": "fewer frames than --min-frames",
     "no_face": "no face in any frame; if it is a mouth crop already, prepare it with --input mouth",
     "face_lost": "the face is out of sight for longer than --max-gap-s or more often than --min-detection-rate allows",
+    "face_late": "no face in the first --max-late-s of the clip or of a scene: let the segment start later",
+    "face_outside": "more of the crop than --max-outside lies outside of the picture: half a face, or the chin cut off",
+    "low_contrast": "less contrast than --min-contrast: too dark, or HDR, which ffmpeg's tonemap filter converts",
+    "lips_still": "the lips move less than --min-lip-motion: a photograph, or somebody who listens",
+    "few_pictures": "fewer different pictures per second than --min-picture-rate",
+    "damaged": "more packets than --max-bad-share of the frames could not be decoded: copy the file again",
     "face_small": "the face is narrower than --min-face-px",
     "face_turned": "the head is turned farther than --max-yaw-deg",
     "av_mismatch": "sound and picture differ in length by more than --max-av-difference-s",
@@ -53,13 +59,20 @@ class ClipRow:
         jitter_px: mean distance between detected and smoothed face, in pixels of the crop.
         yaw_deg: median absolute turn of the head to the side, degrees.
         num_faces: largest number of faces in one frame.
-        choice: rule by which the face was chosen: only, largest, nearest.
+        choice: rule by which the face was chosen: only, largest, nearest (to the position that the corpus gives), sound
+            (its lips move with the sound), motion (the others' do not move).
         num_resets: how often the face was chosen anew, after a cut or a loss.
         num_cuts: number of scene cuts.
         av_difference_s: length of the sound minus that of the pictures, before the sound is trimmed or padded, s.
         missing_s: part of the segment (or of the length stated in the file) that the file does not hold, s.
         num_bad_packets: number of packets and pictures that could not be decoded.
         audio: ok, silent (only zeros), none (no sound stream: the wav file is silence), damaged (gaps are silence).
+        tracks: which of several streams and channels were read, and why.
+        late_s: longest start of a scene in which the face is not seen, s.
+        outside: mean share of the crop outside of the picture.
+        contrast: mean standard deviation of the levels of a crop, of 255.
+        lip_motion: change of the lips from detection to detection, relative to the contrast.
+        picture_rate: pictures per second that differ from the one before, at most 25.
         status: ok or rejected.
         reason: a key of `REASONS`, or "".
         detail: details of the reason.
@@ -84,6 +97,12 @@ class ClipRow:
     missing_s: float = 0.0
     num_bad_packets: int = 0
     audio: str = ""
+    tracks: str = ""
+    late_s: float = 0.0
+    outside: float | None = None
+    contrast: float | None = None
+    lip_motion: float | None = None
+    picture_rate: float | None = None
     status: str = "ok"
     reason: str = ""
     detail: str = ""
@@ -104,6 +123,10 @@ class ClipRow:
 
 
 COLUMNS = tuple(item.name for item in fields(ClipRow))
+_NEW = {"tracks", "late_s", "outside", "contrast", "lip_motion", "picture_rate"}
+_OLD_COLUMNS = tuple(
+    name for name in COLUMNS if name not in _NEW
+)  # of tables from before crops were measured
 _TYPES = {item.name: item.type for item in fields(ClipRow)}  # str, int, float, or one of them and None
 
 
@@ -146,16 +169,18 @@ def read_clips(clips: str | os.PathLike[str], *, status: str | None = "ok") -> I
         ValueError: with file and line, for another header or a cell of the wrong type.
     """
     path = Path(clips) / TABLE
+    columns: tuple[str, ...] = ()
     for number, line in enumerate(read_lines(path), 1):
         where = f"{path}:{number}"
         if number == 1:
-            if tuple(line.split("\t")) != COLUMNS:
+            columns = tuple(line.split("\t"))
+            if columns not in {COLUMNS, _OLD_COLUMNS}:
                 raise ValueError(
                     f"{where}: expected columns {', '.join(COLUMNS)}, found {line!r}; prepare the clips again"
                 )
             continue
-        cells = split_row(line, len(COLUMNS), where)
-        row = ClipRow(**{name: _value(name, cell, where) for name, cell in zip(COLUMNS, cells, strict=True)})
+        cells = split_row(line, len(columns), where)
+        row = ClipRow(**{name: _value(name, cell, where) for name, cell in zip(columns, cells, strict=True)})
         if status is None or row.status == status:
             yield row
 

@@ -27,7 +27,7 @@ KEPT = (*ANCHORS, *LIPS)
 _TEMPLATE = np.array([(-0.5, 0.0), (-0.194, 0.019), (0.194, 0.019), (0.5, 0.0), (0.0, 0.545)])
 # The same mean has the mouth's corners 0.56 apart, its centre 0.82 and the chin 1.32 below the eyes, and is 1.52 wide:
 # 80 px between the outer corners show it from the middle of the nose to below the chin, the mouth 44 px wide.
-_EYES_PX = 80.0
+EYES_PX = 80.0
 
 
 def similarity(source: Points, target: Points) -> NDArray[np.float64]:
@@ -61,7 +61,7 @@ def crop_matrix(anchors: Points, mouth: Points, scale: float = 1.0) -> NDArray[n
     Returns:
         (2, 3) matrix to the pixels of the crop.
     """
-    matrix = similarity(anchors, _TEMPLATE * (_EYES_PX * scale))
+    matrix = similarity(anchors, _TEMPLATE * (EYES_PX * scale))
     matrix[:, 2] = (SIZE_PX - 1) / 2 - matrix[:, :2] @ mouth
     return matrix
 

@@ -7,6 +7,7 @@ searches the whole frame and, at longer and longer intervals, the tiles of a wid
 for the same when it overlaps the last position; after a second, or after a cut, the face is chosen anew.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ class Choice:
 
     Attributes:
         num_faces: largest number of faces in one frame.
-        rule: "only", "largest" (of several), "nearest" (to the position given by the corpus), or "" for none yet.
+        rule: as in `table.ClipRow.choice`; "" for none yet.
         num_resets: how often the face was chosen anew, after a cut or a loss.
         num_cuts: number of scene cuts.
     """
@@ -82,6 +83,7 @@ class Tracker:
 
     Attributes:
         choice: how the face was chosen.
+        other_faces: (x, y), from 0 to 1 in the picture, of the faces beside it when it was chosen, largest first.
     """
 
     def __init__(self, landmarker: Landmarker, face_at: tuple[float, float] | None = None) -> None:
@@ -92,6 +94,7 @@ class Tracker:
             face_at: (x, y) of the face, from 0 to 1 in the picture; None: take the largest face.
         """
         self.choice = Choice()
+        self.other_faces: list[tuple[float, float]] = []
         self._landmarker = landmarker
         self._mesh = landmarker.borrow()
         self._face_at = face_at
@@ -128,6 +131,25 @@ class Tracker:
             self._box, self._last_seen = _box_of(mesh), frame
             self._next_tiles, self._tiles_after = frame, _FIRST_TILES_AFTER
         return mesh
+
+    def look_back(self, pictures: Iterable[Picture]) -> Iterator[NDArray[np.float64]]:
+        """Find the face in the pictures before the one in which it was found first, as the detector may have missed it.
+
+        Args:
+            pictures: the latest first.
+
+        Yields:
+            (468, 3) meshes, up to the first picture that does not show the face.
+        """
+        assert self._window is not None, "the face was found"
+        box = self._box
+        for picture in pictures:
+            mesh = self._mesh.points(picture, self._window)
+            if mesh is None or box is None or overlap(_box_of(mesh), box) < _SAME_FACE:
+                break
+            box = _box_of(mesh)
+            yield mesh
+        self._mesh.forget()
 
     def close(self) -> None:
         """Return the mesh."""
@@ -176,6 +198,7 @@ class Tracker:
                 self.choice.num_resets += self._box is not None
                 if rule != "same":
                     self.choice.rule = rule
+                    self.other_faces = [_place(other.box, picture) for other in faces if other is not face]
                 self._after_cut = False
                 self._next_check = frame + _CHECK_EVERY
                 self._move_window(mesh)
@@ -240,6 +263,11 @@ def _window(centre: Points, side: float, tilt_rad: float) -> NDArray[np.float64]
 
 def _box_of(mesh: NDArray[np.float64]) -> Box:
     return np.concatenate([mesh[:, :2].min(axis=0), mesh[:, :2].max(axis=0)])
+
+
+def _place(box: Box, picture: Picture) -> tuple[float, float]:
+    x, y = _centre(box)
+    return float(x / picture.width), float(y / picture.height)
 
 
 def _centre(box: Box) -> Points:

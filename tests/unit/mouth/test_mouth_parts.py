@@ -116,7 +116,10 @@ def test_segments_are_as_long_as_the_file_allows(start_s: float, end_s: float, w
 
 
 def marks_at(x: float, y: float) -> np.ndarray:
-    return np.tile([x, y], (len(KEPT), 1)).astype(float)
+    """Return the marks of a face 160 px between the eyes, the first of them at (x, y)."""
+    marks = np.tile([80.0, 130.0], (len(KEPT), 1))
+    marks[: len(ANCHORS)] = np.round(160 * (TEMPLATE - TEMPLATE[0]))
+    return marks + np.array([x, y])
 
 
 def run_smoother(marks: list[np.ndarray | None], cuts: set[int], half: int = 3, gap: int = 25) -> list[Frame]:
