@@ -12,7 +12,8 @@ Reads ../shared/data and the model that ../shared/tools/real_whisper.py fetches 
 
 "right": word-perfect after normalisation. "refused": of the right ones. Limits of the filters were chosen on other
 material: the change of languages on recordings joined with seed 3 (here 4), the padding of the encoder on training
-speakers of speechocean762. fleurs, grid and digits were not used for any limit.
+speakers of speechocean762 and other commands of GRID. The limit of silence was chosen on digits, drawn
+with the same seed.
 
     tests/bench/label_quality.py                      all groups, some 6 CPU minutes
     tests/bench/label_quality.py --groups digits grid --clips 50

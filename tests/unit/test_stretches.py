@@ -13,6 +13,7 @@ from fairseq_ext.decoding.stretches import stretches
 from fairseq_ext.media import audio
 from fairseq_ext.media.stretches import Stretches
 
+CASES = Path(__file__).resolve().parents[3] / "shared" / "cases" / "late_audio"
 SYMBOLS = [*SPECIAL_SYMBOLS, *"|abc"]
 PIECES = [*SPECIAL_SYMBOLS, "▁a", "b", "▁c", "c"]
 
@@ -58,3 +59,25 @@ def test_an_hour_of_silence_or_one_endless_word_is_cut_too() -> None:
         sizes = [len(part) for part in stretches(scores.split(40), 100, SYMBOLS)]
         assert sum(sizes) == 3000
         assert max(sizes) <= 4 * 100 + 40
+
+
+@pytest.mark.parametrize("name", ["late4s.mkv", "late4s.mp4"])
+def test_words_of_a_late_track_are_late(name: str) -> None:
+    """Word times count samples, so sound that starts at 4 s must be 4 s of silence and then the sound."""
+    path = CASES / name
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    samples = Stretches(path, 16_000)
+    plain = audio.load(CASES / "plain.wav", sample_rate_hz=16_000)
+    assert np.abs(samples[: round(3.9 * 16_000)]).max() < 1e-4
+    later = samples[4 * 16_000 : 4 * 16_000 + len(plain)]
+    assert np.corrcoef(later, plain[: len(later)])[0, 1] > 0.9
+
+
+def test_a_gap_in_the_track_is_silence() -> None:
+    path = CASES / "gap5s.mkv"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    samples = Stretches(path, 16_000)
+    levels = np.abs(samples[:]).reshape(-1)[: len(samples) // 1600 * 1600].reshape(-1, 1600).max(1)
+    assert max(len(run) for run in "".join("0" if level == 0 else "1" for level in levels).split("1")) >= 45
