@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Read, merge, write, and print what was rejected."""
     from tqdm import tqdm
 
+    from ..file_errors import writing
     from ..labelling import filters, manifests, merge, published, table
     from ..media.mouth.table import read_clips
 
@@ -65,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     problems: list[str] = []
     limits = filters.FilterSettings(**{name: getattr(args, name) for name in filters.names()})
     settings = merge.MergeSettings(languages, limits, args.case, not args.drop_apostrophes, args.keep_damaged)
+    with writing(args.out):
+        args.out.mkdir(parents=True, exist_ok=True)
     labels = list(table.read_labels(table.labels_path(args.labels))) if args.labels else []
     if not args.transcribed:
         published.check_splits_known((row.source for row in read_clips(args.clips)), args.corpus)
