@@ -13,6 +13,7 @@ EXTRAS = {
     "jinja2": "analysis",
     "markupsafe": "analysis",  # with jinja2
     "matplotlib": "analysis",
+    "scipy": "analysis",  # with scikit-learn
     "sklearn": "analysis",
     "threadpoolctl": "analysis",  # with scikit-learn
     "umap": "analysis",

@@ -12,13 +12,7 @@ if TYPE_CHECKING:
 def add_checkpoint_or_run(
     parser: argparse.ArgumentParser, *, partitions: str = "*", partition: str = "published"
 ) -> None:
-    """Add the options that say what to score, where the result goes and on which device.
-
-    Args:
-        parser: parser of the command.
-        partitions: default pattern of --partitions.
-        partition: default of --partition.
-    """
+    """Add the options that say what to score, where the result goes and on which device."""
     what = parser.add_argument_group("what to score")
     what.add_argument("--checkpoint", type=Path, help="score one checkpoint")
     what.add_argument("--run", type=Path, help="score everything that a run folder has trained")
@@ -40,23 +34,14 @@ def add_checkpoint_or_run(
 
 
 def add_origin(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Add --origin.
-
-    Args:
-        parser: parser of the command.
-        required: whether the command cannot do without.
-    """
+    """Add --origin."""
     parser.add_argument(
         "--origin", choices=["real", "synthetic"], required=required, help="origin of the recordings"
     )
 
 
 def add_intervals_over(parser: argparse.ArgumentParser) -> None:
-    """Add --intervals-over.
-
-    Args:
-        parser: parser of the command.
-    """
+    """Add --intervals-over."""
     parser.add_argument(
         "--intervals-over",
         choices=["recordings", "speakers"],
@@ -66,10 +51,7 @@ def add_intervals_over(parser: argparse.ArgumentParser) -> None:
 
 
 def check_checkpoint_or_run(args: argparse.Namespace) -> None:
-    """Check that the options name one checkpoint completely, or a run.
-
-    Args:
-        args: parsed options of `add_checkpoint_or_run`.
+    """Check that the options of `add_checkpoint_or_run` name one checkpoint completely, or a run.
 
     Raises:
         argparse.ArgumentError: if they do not.
@@ -83,14 +65,9 @@ def check_checkpoint_or_run(args: argparse.Namespace) -> None:
 def find_trainings(
     args: argparse.Namespace, find: "Callable[..., list[FinishedTraining]] | None" = None
 ) -> "list[FinishedTraining]":
-    """Find the checkpoints to score.
+    """Find the trainings to score by the options of `add_checkpoint_or_run` and `add_origin`.
 
-    Args:
-        args: parsed options of `add_checkpoint_or_run` and `add_origin`.
-        find: finds those of a run; None = `scoring.trainings.finished_trainings`.
-
-    Returns:
-        A training for each checkpoint.
+    `find` finds those of a run; None = `scoring.trainings.finished_trainings`.
 
     Raises:
         FileNotFoundError: if there is no such run folder.

@@ -28,13 +28,7 @@ SUMMARY = "Score classifiers: accuracy, F1, embeddings"
 
 
 def head(text: str) -> tuple[str, str]:
-    """Parse a value of --heads.
-
-    Args:
-        text: STREAM=PARTITION.
-
-    Returns:
-        The label stream and the partition.
+    """Parse STREAM=PARTITION, a value of --heads.
 
     Raises:
         argparse.ArgumentTypeError: if either is missing.
@@ -62,16 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load(path: str, *, device: str, label: str) -> Any:
-    """Load a classifier; fairseq, which takes seconds to import, is needed only if there is one to score.
-
-    Args:
-        path: its checkpoint.
-        device: torch device.
-        label: label stream to score.
-
-    Returns:
-        The trained model.
-    """
+    """Load a classifier; fairseq, which takes seconds to import, is needed only if there is one to score."""
     from ..checkpoints.load import load_model
 
     return load_model(path, device, label=label)

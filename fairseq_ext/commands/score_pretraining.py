@@ -24,14 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read(path: str) -> Any:
-    """Read a checkpoint file.
-
-    Args:
-        path: the file.
-
-    Returns:
-        What it holds.
-    """
+    """Read what a checkpoint file holds."""
     from .. import compat  # noqa: F401 - lets torch read the file
     from ..modules.checkpoint_file import read_checkpoint
 

@@ -46,16 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load(path: str, *, device: str, untrained: bool = False) -> Any:
-    """Load a network; fairseq, which takes seconds to import, is needed only if there is a probe to fit.
-
-    Args:
-        path: its checkpoint.
-        device: torch device.
-        untrained: draw fresh weights instead of reading the trained ones.
-
-    Returns:
-        The trained model.
-    """
+    """Load a network; fairseq, which takes seconds to import, is needed only if there is a probe to fit."""
     from ..checkpoints.load import load_model
 
     return load_model(path, device, untrained=untrained)

@@ -73,7 +73,7 @@ def read_clips(
     max_utterances: int,
     device: str = "cpu",
 ) -> list[Clip]:
-    """Read and align recordings of a split, from its speakers in turn.
+    """Read and align recordings of a split, from its speakers in turn; those that cannot be are left out.
 
     Args:
         recognizer: recogniser that aligns the recordings with their transcripts, in its units.
@@ -82,9 +82,6 @@ def read_clips(
         times: word times of the utterances.
         max_utterances: recordings at most; the same for all recognisers.
         device: torch device.
-
-    Returns:
-        The clips; recordings that cannot be read or aligned are left out.
 
     Raises:
         ValueError: no recording has word times, or they are of other words.
@@ -107,16 +104,7 @@ def read_clips(
 
 
 def choose_utterances(utterances: Sequence[Utterance], times: WordTimes, at_most: int) -> list[int]:
-    """Draw utterances with word times, from the speakers in turn, so that intervals over speakers have many of them.
-
-    Args:
-        utterances: utterances of a split.
-        times: word times of the utterances.
-        at_most: number of utterances.
-
-    Returns:
-        Positions of the utterances.
-    """
+    """Draw positions of utterances with word times, from the speakers in turn, since intervals are over speakers."""
     position = {u.id: i for i, u in enumerate(utterances)}
     # A fixed seed: all recognisers are scored on the same recordings.
     order = np.random.default_rng(0).permutation(len(utterances))
@@ -146,7 +134,7 @@ def _aligned(
             a == b for a, b in pairwise(tokens)
         ):  # fewer frames than CTC needs
             continue
-        words, is_recognised = align_words(recognizer, log_probs[:, : int(lengths[0])], tokens)
+        words, is_recognised = _align_words(recognizer, log_probs[:, : int(lengths[0])], tokens)
         known = times[utterance.id]
         _check_words(utterance.id, words, known)
         cases = [
@@ -159,22 +147,10 @@ def _aligned(
         yield Clip(utterance.id, str(utterance.speaker), waveform, text, tuple(cases))
 
 
-def align_words(
+def _align_words(
     recognizer: Recognizer, log_probs: Tensor, tokens: Sequence[int]
 ) -> tuple[list[AlignedWord], list[bool]]:
-    """Align a transcript, and compare its words with greedy decoding.
-
-    Args:
-        recognizer: the recogniser.
-        log_probs: log probabilities of a recording, (1, T, V).
-        tokens: U symbol indices of the transcript.
-
-    Returns:
-        The words on their frames, and for each whether greedy decoding has it.
-
-    Raises:
-        ValueError: too many tokens for T frames.
-    """
+    """Return the words of U tokens on frames of (1, T, V), and for each whether greedy decoding has it in its place."""
     words = aligned_words(align(log_probs[0], tokens), recognizer.symbols)
     lengths = torch.tensor([log_probs.shape[1]])
     recognised = greedy(log_probs, lengths, recognizer.symbols)[0].text.split()

@@ -17,16 +17,13 @@ QUIET_SHARE, FRAME_S = 0.1, 0.02
 
 
 def background_noise(waveform: Tensor, sample_rate_hz: int, floor_db: float | None = None) -> Tensor:
-    """Return white noise at the level of a clip's background; the same in every call.
+    """Return white noise at the level of a clip's background, (1, S); the same in every call.
 
     Args:
         waveform: clip, (1, S).
         sample_rate_hz: sample rate of the waveform, Hz.
         floor_db: least level of the noise relative to the clip, dB; None = no limit, and a clip with digital
             silence gives silence.
-
-    Returns:
-        Noise, (1, S).
     """
     size = min(waveform.shape[1], max(1, round(FRAME_S * sample_rate_hz)))
     level = waveform[0].unfold(0, size, size).square().mean(1).sqrt().quantile(QUIET_SHARE)

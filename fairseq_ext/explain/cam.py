@@ -26,18 +26,10 @@ CAMS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
 
 
 def hirescam(network: Network, waveform: Tensor, target: Target) -> AttributionMap:
-    """Explain a score by HiRes-CAM: gradient times activation in each frame, summed over channels.
+    """Explain a score by HiRes-CAM: gradient times activation in each frame, summed over channels; the map is signed.
 
     Draelos and Carin 2020, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
     networks" (arXiv 2011.08891), with time in the place of space.
-
-    Args:
-        network: the network and its layer.
-        waveform: clip, (1, S).
-        target: score to explain.
-
-    Returns:
-        The signed map at the layer's frames.
     """
     return cams(network, waveform, [target], ["hirescam"])["hirescam"][0]
 
@@ -48,14 +40,6 @@ def gradcam(network: Network, waveform: Tensor, target: Target) -> AttributionMa
     Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via gradient-based localization",
     equations 1 and 2, with time in the place of space. It is here for comparison: a channel that matters in one frame
     shows wherever it is active.
-
-    Args:
-        network: the network and its layer.
-        waveform: clip, (1, S).
-        target: score to explain.
-
-    Returns:
-        The map at the layer's frames, >= 0.
     """
     return cams(network, waveform, [target], ["gradcam"])["gradcam"][0]
 
@@ -63,16 +47,9 @@ def gradcam(network: Network, waveform: Tensor, target: Target) -> AttributionMa
 def cams(
     network: Network, waveform: Tensor, targets: Sequence[Target], methods: Sequence[str] = tuple(CAMS)
 ) -> dict[str, list[AttributionMap]]:
-    """Explain several scores of a clip by several methods, with one forward and a gradient per score.
+    """Explain scores of a clip (1, S) by keys of `CAMS`, with one forward and a gradient per score.
 
-    Args:
-        network: the network and its layer.
-        waveform: clip, (1, S).
-        targets: scores to explain.
-        methods: keys of `CAMS`.
-
-    Returns:
-        Method -> a map per target.
+    Returns method -> a map per target, at the layer's frames.
     """
     activations, gradients = network.layer_gradients(waveform, targets)
     return {

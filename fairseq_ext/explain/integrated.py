@@ -143,20 +143,12 @@ def _baseline(network: Network, waveform: Tensor, baseline: str) -> Tensor:
 
 
 def time_frequency(sound: Tensor, gradient: Tensor, mel: MelSpectrogram) -> Tensor:
-    """Split sound times gradient over mel bands and frames, exactly.
+    """Split sound times gradient, (S,) each, over the windows and bands of `mel`: values (T', F), T' = 1 + S // hop.
 
     A short-time Fourier transform whose windows' squares are divided out keeps the sum over the samples
     (Parseval), so that the values add up to those over time (compare Vielhaben et al. 2023, "Explainable
     AI for time series via virtual inspection layers", arXiv 2303.06365). A bin's value is shared among the
     bands that cover it.
-
-    Args:
-        sound: difference between the ends of the path, (S,).
-        gradient: mean gradient along the path, (S,).
-        mel: mel bands, with window and hop.
-
-    Returns:
-        Values, (T', F) with T' = 1 + S // hop; they sum to (sound * gradient).sum().
 
     Raises:
         ValueError: windows with gaps between them.

@@ -37,12 +37,7 @@ class FrameGrid:
     def of_convolutions(cls, layers: Sequence[tuple[int, int, int]], sample_rate_hz: int) -> FrameGrid:
         """Derive the grid of a stack of convolutions over the waveform.
 
-        Args:
-            layers: (kernel, stride, padding on the left) of each, first to last; padding is 0 in wav2vec 2.0.
-            sample_rate_hz: sample rate of the waveform, Hz.
-
-        Returns:
-            The grid of the last layer's output.
+        `layers` are (kernel, stride, padding on the left) of each, first to last; padding is 0 in wav2vec 2.0.
         """
         hop, centre = 1, 0.0
         for kernel, stride, padding in layers:
@@ -51,38 +46,16 @@ class FrameGrid:
         return cls(hop / sample_rate_hz, centre / sample_rate_hz)
 
     def centres_s(self, num_frames: int) -> NDArray[np.float64]:
-        """Return the middles of the first frames.
-
-        Args:
-            num_frames: number of frames, T.
-
-        Returns:
-            Times, (T,), s.
-        """
+        """Return the middles of the first T frames, (T,), s."""
         return self.first_centre_s + self.step_s * np.arange(num_frames, dtype=np.float64)
 
     def span_s(self, start: int, end: int) -> tuple[float, float]:
-        """Return the time span of a run of frames, half a step at either side included.
-
-        Args:
-            start: first frame.
-            end: one past the last.
-
-        Returns:
-            Start and end, s; the start is not below 0.
-        """
+        """Return start and end of frames `start` to `end - 1`, s, with half a step at either side, but not below 0."""
         first = self.first_centre_s - self.step_s / 2
         return max(0.0, first + start * self.step_s), max(0.0, first + end * self.step_s)
 
     def num_frames(self, duration_s: float) -> int:
-        """Return the number of frames of a clip whose two ends are padded alike.
-
-        Args:
-            duration_s: duration of the clip, s.
-
-        Returns:
-            T, at least 0; networks differ from it by a frame or two.
-        """
+        """Return the number of frames of a clip whose two ends are padded alike; networks differ from it by a few."""
         # 1e-6: rounding must not cost a clip of whole steps its last frame.
         steps = (duration_s - 2 * self.first_centre_s) / self.step_s
         return max(0, math.floor(steps + 1e-6) + 1)

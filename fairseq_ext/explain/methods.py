@@ -30,20 +30,11 @@ DEFAULT_METHOD = "hirescam"
 def attribute(
     network: Network, waveform: Tensor, target: Target, method: str = DEFAULT_METHOD
 ) -> AttributionMap:
-    """Explain a score by a method with default settings; call the method's function for other settings.
+    """Explain a score of a clip (1, S) by a key of `METHODS` with default settings; its function takes others.
 
     Example, a character of a transcript:
         `spans = align(network.output(waveform)[0], tokens)`, from `decoding.alignment`
         `attribute(network, waveform, TokenTarget("à", (spans[3],)))`
-
-    Args:
-        network: the network and its layer.
-        waveform: clip, (1, S), at the network's sample rate.
-        target: score to explain, a `TokenTarget`, `TranscriptTarget` or `ClassTarget`.
-        method: key of `METHODS`.
-
-    Returns:
-        The map over time.
 
     Raises:
         ValueError: unknown method, or the method cannot explain this.
@@ -55,20 +46,7 @@ def attribute(
 def attribute_each(
     network: Network, waveform: Tensor, targets: Sequence[Target], method: str = DEFAULT_METHOD
 ) -> list[AttributionMap]:
-    """Explain several scores of one clip, such as all its words, faster than one after the other.
-
-    Args:
-        network: the network and its layer.
-        waveform: clip, (1, S), at the network's sample rate.
-        targets: scores to explain, 1 or more.
-        method: key of `METHODS`.
-
-    Returns:
-        A map per target, equal to that of `attribute`.
-
-    Raises:
-        ValueError: unknown method, or the method cannot explain this.
-    """
+    """Explain several scores of one clip, such as all its words, by `attribute`, faster than one after the other."""
     _check(method)
     if method in CAMS:
         return cams(network, waveform, targets, [method])[method]

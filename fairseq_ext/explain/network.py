@@ -57,27 +57,13 @@ class Network:
             )
 
     def output(self, waveform: Tensor) -> Tensor:
-        """Run the network without gradients.
-
-        Args:
-            waveform: clips, (B, S).
-
-        Returns:
-            The network's output.
-        """
+        """Run the network without gradients on clips, (B, S)."""
         check_waveform(waveform)
         with torch.no_grad():
             return self.forward(waveform)
 
     def activations(self, waveform: Tensor) -> Tensor:
-        """Return the layer's output.
-
-        Args:
-            waveform: clips, (B, S).
-
-        Returns:
-            Activations, (B, T, D).
-        """
+        """Return the layer's output for clips (B, S), as (B, T, D)."""
         check_waveform(waveform)
         seen: list[Tensor] = []
 
@@ -90,15 +76,7 @@ class Network:
         return self.frames_first(seen[0])
 
     def layer_gradients(self, waveform: Tensor, targets: Sequence[Target]) -> tuple[Tensor, list[Tensor]]:
-        """Return the layer's output and the gradients of several scores there, from one forward.
-
-        Args:
-            waveform: clip, (1, S).
-            targets: scores to differentiate.
-
-        Returns:
-            Activations (T, D), and for each target the gradient (T, D).
-        """
+        """Return the layer's output for a clip (1, S) and each score's gradient there, (T, D), from one forward."""
         activations = self.activations(waveform)  # (1, T, D)
         check_waveform(waveform, one=True)
         # The forward runs again with a leaf in the layer's place: this works for frozen parameters too, and nothing
@@ -107,7 +85,7 @@ class Network:
         with torch.enable_grad():
             # A clone, because the next module may work in place, which a leaf does not allow.
             output = self._run(waveform, lambda _: leaf.clone())
-            gradients = [score_gradient(target(output), leaf, target) for target in targets]
+            gradients = [_score_gradient(target(output), leaf, target) for target in targets]
         return activations[0], [self.frames_first(gradient)[0] for gradient in gradients]
 
     def _run(self, waveform: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
@@ -153,31 +131,25 @@ class Network:
         return output
 
     def frames_first(self, values: Tensor) -> Tensor:
-        """Convert values of the layer's shape to (B, T, D), or back.
-
-        Args:
-            values: (B, T, D) or (B, D, T), as the layer returns.
-
-        Returns:
-            (B, T, D).
-        """
+        """Convert values of the layer's shape to (B, T, D), or back."""
         return values if self.time_axis == 1 else values.transpose(1, 2)
 
 
-def score_gradient(scores: Tensor, leaf: Tensor, target: Target) -> Tensor:
-    """Differentiate scores of independent clips; the graph is kept for other scores.
+@dataclass(frozen=True)
+class Explained:
+    """A model and the layers at which its maps may be made; see `inference.explained`.
 
-    Args:
-        scores: (B,).
-        leaf: tensor that the scores were computed from, (B, ...).
-        target: the score's target, for the message.
-
-    Returns:
-        The gradient, of the leaf's shape.
-
-    Raises:
-        ValueError: the scores do not depend on the leaf.
+    Attributes:
+        model: module that holds the weights, randomised for the control.
+        networks: layer, named as in the encoder, early ones first -> the network with that layer.
     """
+
+    model: nn.Module
+    networks: dict[str, Network]
+
+
+def _score_gradient(scores: Tensor, leaf: Tensor, target: Target) -> Tensor:
+    """Differentiate scores (B,) of independent clips by their `leaf` (B, ...); the graph is kept for other scores."""
     gradient = None
     if scores.requires_grad:
         (gradient,) = torch.autograd.grad(scores.sum(), leaf, allow_unused=True, retain_graph=True)
@@ -190,14 +162,10 @@ def score_gradient(scores: Tensor, leaf: Tensor, target: Target) -> Tensor:
 
 
 def check_waveform(waveform: Tensor, *, one: bool = False) -> None:
-    """Check that a tensor is a batch of waveforms.
-
-    Args:
-        waveform: tensor to check.
-        one: whether B must be 1.
+    """Check that a tensor is a batch of waveforms (B, S), or of one.
 
     Raises:
-        ValueError: the shape is not (B, S), or there are no samples.
+        ValueError: the shape is another, or there are no samples.
     """
     shape = "(1, S)" if one else "(B, S)"
     if waveform.ndim != 2 or waveform.numel() == 0 or (one and len(waveform) != 1):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,40 +27,9 @@ FILLS = ("noise", "silence")
 RAMP_S = 0.005
 
 
-def occlusion(
-    network: Network,
-    waveform: Tensor,
-    target: Target,
-    *,
-    window_s: float = 0.08,
-    step_s: float = 0.02,
-    fill: str = "noise",
-    batch_size: int = 16,
-) -> AttributionMap:
-    """Explain a score by its loss under a sliding window.
-
-    Zeiler and Fergus 2014, "Visualizing and understanding convolutional networks", in time instead of space.
-    A cell's value is the mean loss over the windows that cover it.
-
-    Args:
-        network: the network; its layer is not used.
-        waveform: clip, (1, S).
-        target: score to explain.
-        window_s: length of the window, s; rounded to whole steps.
-        step_s: length of a cell, s.
-        fill: content of the window: `noise` as loud as the clip's own background, or digital `silence`, to which
-            networks trained on real rooms react as to a sound of its own.
-        batch_size: windows in one forward, B.
-
-    Returns:
-        The map over cells of `step_s`; in units of the score, positive where the score falls.
-
-    Raises:
-        ValueError: unknown fill, or a window shorter than the step.
-    """
-    return occlusions(
-        network, waveform, [target], window_s=window_s, step_s=step_s, fill=fill, batch_size=batch_size
-    )[0]
+def occlusion(network: Network, waveform: Tensor, target: Target, **options: Any) -> AttributionMap:
+    """Explain a score by its loss under a sliding window; see `occlusions` for the options."""
+    return occlusions(network, waveform, [target], **options)[0]
 
 
 def occlusions(
@@ -72,22 +42,26 @@ def occlusions(
     fill: str = "noise",
     batch_size: int = 16,
 ) -> list[AttributionMap]:
-    """Explain several scores of a clip by `occlusion`, with one forward per window for all of them.
+    """Explain scores of a clip by their loss under a sliding window, with one forward per window for all of them.
+
+    Zeiler and Fergus 2014, "Visualizing and understanding convolutional networks", in time instead of space.
+    A cell's value is the mean loss over the windows that cover it.
 
     Args:
-        network: see `occlusion`.
+        network: the network; its layer is not used.
         waveform: clip, (1, S).
         targets: scores to explain.
-        window_s: see `occlusion`.
-        step_s: see `occlusion`.
-        fill: see `occlusion`.
-        batch_size: see `occlusion`.
+        window_s: length of the window, s; rounded to whole steps.
+        step_s: length of a cell, s.
+        fill: content of the window: `noise` as loud as the clip's own background, or digital `silence`, to which
+            networks trained on real rooms react as to a sound of its own.
+        batch_size: windows in one forward, B.
 
     Returns:
-        A map per target.
+        A map per target over cells of `step_s`; in units of the score, positive where it falls.
 
     Raises:
-        ValueError: see `occlusion`.
+        ValueError: unknown fill, or a window shorter than the step.
     """
     check_waveform(waveform, one=True)
     step = round(step_s * network.sample_rate_hz)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..modules.spectral import MelSpectrogram, power_to_db
 from ..optional import import_optional
-from ..report.plots import COLOURS, INK, QUIET, STYLE
+from ..report.plots import COLOURS, INK, QUIET, canvas, line_sample, style
 from .maps import AttributionMap
 from .pointing_game import ALIGNMENT
 from .pointing_score import PointingScore
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-import_optional("matplotlib.figure")  # makes mpl.figure, mpl.colors, mpl.lines and mpl.patches
+import_optional("matplotlib.patches")  # makes mpl.patches and mpl.colors
 mpl = import_optional("matplotlib")
 
 NAMES = {
@@ -48,13 +48,7 @@ HEATMAP = mpl.colors.LinearSegmentedColormap.from_list(
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A text over a span of time.
-
-    Attributes:
-        text: text to draw, such as a character or a word.
-        start_s: start, s.
-        end_s: end, s.
-    """
+    """A text, such as a character or a word, over a span of time."""
 
     text: str
     start_s: float
@@ -79,16 +73,7 @@ class Spectrogram:
 
     @classmethod
     def of(cls, waveform: Tensor, mel: MelSpectrogram, sample_rate_hz: int) -> Spectrogram:
-        """Compute the log-mel spectrogram of a clip.
-
-        Args:
-            waveform: clip, (1, S).
-            mel: mel bands; the same as those of the time-frequency map, if one is drawn.
-            sample_rate_hz: sample rate of the waveform, Hz.
-
-        Returns:
-            The spectrogram.
-        """
+        """Compute the log-mel spectrogram of a clip (1, S), in the bands of the time-frequency map, if one is drawn."""
         level = power_to_db(mel(waveform.detach().float())[0][0]).cpu().numpy()
         centres = mel.get_buffer("edges_hz")[1:-1].cpu().numpy().astype(np.float64)
         return cls(level, mel.hop / sample_rate_hz, centres, waveform.shape[1] / sample_rate_hz)
@@ -105,6 +90,8 @@ def attribution_rows(
 ) -> Figure:
     """Draw an utterance: its words and symbols, its log-mel, and below each method's map over the log-mel.
 
+    Each map is scaled to its peak, since units differ by method; negative values are not drawn.
+
     Args:
         clip: spectrogram of the utterance.
         maps: maps, one row each, and another row for a time-frequency map.
@@ -112,20 +99,17 @@ def attribution_rows(
         aligned: labels of the CTC alignment, such as characters on their frames.
         spoken: labels at the true boundaries, where they are known.
         true_span_s: true start and end of the target, marked in every row, s; None = unknown.
-
-    Returns:
-        The figure. Each map is scaled to its peak, since units differ by method; negative values are not drawn.
     """
     lanes = [(name, labels) for name, labels in (("spoken", spoken), ("aligned", aligned)) if labels]
     rows: list[tuple[AttributionMap, bool]] = [(m, False) for m in maps]
     rows += [(m, True) for m in maps if m.time_frequency is not None]
     heights = [0.32 * max(1, len(lanes)), 1.5, *[1.0] * len(rows)]
     width = float(np.clip(3.2 * clip.duration_s, 8.0, 16.0))
-    with mpl.rc_context(STYLE):
-        figure: Figure = mpl.figure.Figure(
-            figsize=(width, sum(heights) + 0.42 * len(rows) + 1.0), layout="constrained"
+    height = sum(heights) + 0.42 * len(rows) + 1.0
+    with style():
+        figure, axes = canvas(
+            len(heights), 1, width, height, sharex=True, gridspec_kw={"height_ratios": heights}
         )
-        axes = figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights})
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         _lanes(axes[0], lanes, true_span_s, width)
         _log_mel(axes[1], clip, "magma")
@@ -241,22 +225,17 @@ def _bands(axes: Axes, clip: Spectrogram, found: AttributionMap) -> None:
 def _legend(figure: Figure, has_span: bool) -> None:
     handles = [
         mpl.patches.Patch(color=HEAT, alpha=0.6, label="supports the target, share of the row's peak"),
-        mpl.lines.Line2D([], [], color=INK, marker="v", linestyle="", label="peak"),
+        line_sample(color=INK, marker="v", linestyle="", label="peak"),
     ]
     if has_span:
-        handles.append(mpl.lines.Line2D([], [], color=TRUE, label="true boundaries of the target", **DASHES))
+        handles.append(line_sample(color=TRUE, label="true boundaries of the target", **DASHES))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9)
 
 
 def hit_rates(scores: Mapping[str, PointingScore], title: str = "Pointing game") -> Figure:
-    """Draw how often each method's peak lies where its target was spoken, against chance.
+    """Draw how often each method's peak lies where its target was spoken, against chance, from top to bottom.
 
-    Args:
-        scores: method -> score, drawn from top to bottom.
-        title: heading of the figure.
-
-    Returns:
-        The figure: bars with 95% intervals, the mean share of the map inside as a marker, chance as a line.
+    Bars have 95% intervals; the mean share of the map inside is a marker, chance a line.
 
     Raises:
         ValueError: there are no scores, or they are of different cases.
@@ -268,9 +247,8 @@ def hit_rates(scores: Mapping[str, PointingScore], title: str = "Pointing game")
             "play the game on the same utterances"
         )
     first = next(iter(scores.values()))
-    with mpl.rc_context(STYLE):
-        figure: Figure = mpl.figure.Figure(figsize=(8.0, 1.7 + 0.5 * len(scores)), layout="constrained")
-        axes = figure.subplots()
+    with style():
+        figure, (axes,) = canvas(1, 1, 8.0, 1.7 + 0.5 * len(scores))
         for row, score in enumerate(scores.values()):
             rate = score.hit_rate
             axes.barh(row, 100 * rate.value, 0.6, color=COLOURS[5], alpha=0.75)
@@ -297,10 +275,9 @@ def hit_rates(scores: Mapping[str, PointingScore], title: str = "Pointing game")
 
 
 def _rate_handles(chance: float) -> list[Any]:
-    line, patch = mpl.lines.Line2D, mpl.patches.Patch
     return [
-        patch(color=COLOURS[5], alpha=0.75, label="hit rate"),
-        line([], [], color=INK, linewidth=1.6, label="95% interval"),
-        line([], [], color=HEAT, marker="D", linestyle="", label="share of the map inside"),
-        line([], [], color=QUIET, label=f"chance, {chance:.1f}%", **DASHES),
+        mpl.patches.Patch(color=COLOURS[5], alpha=0.75, label="hit rate"),
+        line_sample(color=INK, linewidth=1.6, label="95% interval"),
+        line_sample(color=HEAT, marker="D", linestyle="", label="share of the map inside"),
+        line_sample(color=QUIET, label=f"chance, {chance:.1f}%", **DASHES),
     ]

@@ -93,9 +93,6 @@ def play(
         test: clips of other speakers or sentences.
         settings: settings of the game.
 
-    Returns:
-        The result.
-
     Raises:
         ValueError: a split has no words, or a method cannot explain them.
     """
@@ -107,10 +104,12 @@ def play(
         maps = {m: explain(networks[layers.get(m, first)], test, m) for m in settings.methods}
         chosen = {m: networks[layers.get(m, first)] for m in settings.methods}
         random = (
-            randomise(model, chosen, test[: settings.max_randomised], maps) if settings.max_randomised else {}
+            _randomise(model, chosen, test[: settings.max_randomised], maps)
+            if settings.max_randomised
+            else {}
         )
     scores = {m: _score(layers.get(m, ""), maps[m], test, settings, random.get(m)) for m in maps}
-    pointed = alignment_maps(networks[first], test)
+    pointed = _alignment_maps(networks[first], test)
     scores[ALIGNMENT] = _score("", pointed, test, settings, None)
     return Game(scores, rates, maps, sum(len(clip.words) for clip in dev))
 
@@ -128,16 +127,7 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 
 
 def explain(network: Network, clips: Sequence[Clip], method: str) -> list[AttributionMap]:
-    """Explain every word of clips.
-
-    Args:
-        network: network with its layer.
-        clips: clips with their words.
-        method: key of `METHODS`.
-
-    Returns:
-        N maps, clip after clip.
-    """
+    """Explain every word of clips by a method; N maps, clip after clip."""
     maps = []
     for clip in tqdm(clips, method, unit="clip", leave=False, disable=None):
         maps += _explain_clip(network, clip, method)
@@ -188,14 +178,7 @@ def _score(
 
 
 def words_of(clips: Sequence[Clip]) -> list[Word]:
-    """List the words of clips.
-
-    Args:
-        clips: clips with their words.
-
-    Returns:
-        N words, clip after clip.
-    """
+    """List the N words of clips, clip after clip."""
     return [word for clip in clips for word in clip.words]
 
 
@@ -217,19 +200,13 @@ def _pointing(
     )
 
 
-def randomise(
+def _randomise(
     model: nn.Module,
     networks: Mapping[str, Network],
     clips: Sequence[Clip],
     maps: Mapping[str, Sequence[AttributionMap]],
 ) -> dict[str, Interval]:
-    """Compare maps of the middle word of each clip with those of randomised weights.
-
-    Args:
-        model: module whose weights are shuffled.
-        networks: method -> network with the method's layer.
-        clips: first clips of the split that `maps` belong to.
-        maps: method -> maps of all words with the trained weights.
+    """Compare maps of the middle word of each of the first clips with those of randomised weights.
 
     Returns:
         Method -> mean rank correlation with an interval over clips; without integrated gradients, which may be
@@ -253,16 +230,8 @@ def _mean(values: np.ndarray) -> Interval:
     return bootstrap_interval(lambda i: float(values[i].mean()), len(values), seed=SEED)
 
 
-def alignment_maps(network: Network, clips: Sequence[Clip]) -> list[AttributionMap]:
-    """Make maps from the alignment alone: constant over a word's aligned frames, slightly higher in the middle.
-
-    Args:
-        network: network whose frames the clips are aligned to.
-        clips: clips with their words.
-
-    Returns:
-        N maps.
-    """
+def _alignment_maps(network: Network, clips: Sequence[Clip]) -> list[AttributionMap]:
+    """Make maps from the alignment alone: constant over a word's aligned frames, slightly higher in the middle."""
     return [
         _alignment_map(network, word, clip.waveform.shape[1] / network.sample_rate_hz)
         for clip in clips

@@ -24,9 +24,8 @@ from ..scoring.scored_system import RECOGNITION, ScoredSystem, write_json
 from ..scoring.trained import Recognizer
 from ..scoring.trainings import FinishedTraining, finished_trainings
 from .aligned_clips import Clip, Word, read_clips
-from .explained import Explained
 from .maps import AttributionMap
-from .network import Network
+from .network import Explained, Network
 from .plot import NAMES, Label, attribution_rows, hit_rates
 from .pointing_game import Game, Settings, play, words_of
 from .pointing_game_table import Played, system_title, table
@@ -100,7 +99,7 @@ def explain_all(
             yield f"{name}: no word times in {training.data} or beside the corpus, so no pointing game; see --times"
         else:
             recognizer, explained = load(str(training.checkpoint))
-            game = explain_system(recognizer, explained, training, times, options)
+            game = _explain_system(recognizer, explained, training, times, options)
             rate = game.scores[options.game.methods[0]].words
             yield (
                 f"{name}: {NAMES[options.game.methods[0]]} {tables.percent(rate.hit_rate.value)}% of "
@@ -111,56 +110,24 @@ def explain_all(
 def finished_recognizers(
     run: Path, data: Literal["real", "synthetic"], command: str, partitions: Sequence[str], *, seed: int
 ) -> list[FinishedTraining]:
-    """Find the finished recognisers of a run.
-
-    Args:
-        run: run folder.
-        data: origin of the recordings.
-        command: command line, written to the results.
-        partitions: patterns of partitions with recognisers, such as `asr`.
-        seed: seed of the trainings to explain.
-
-    Returns:
-        One training per system, with results folder `RUN/attribution`.
-    """
+    """Find the finished recognisers of a run with one seed; their results go to `RUN/attribution`."""
     found = finished_trainings(run, data, command, partitions)
     return [replace(item, out=run / "attribution") for item in found if item.system.seed == seed]
 
 
 def stem(system: ScoredSystem) -> str:
-    """Return the common part of the file names of a system.
-
-    Args:
-        system: the scored system.
-
-    Returns:
-        The name, without ending.
-    """
+    """Return the common part of the names of a system's files."""
     return f"{system.partition.replace('/', '-')}-{system.name}-seed{system.seed}"
 
 
-def explain_system(
+def _explain_system(
     recognizer: Recognizer,
     explained: Explained,
     training: FinishedTraining,
     times: Sequence[Path],
     options: Options,
 ) -> Game:
-    """Play the game of a recogniser and write its files.
-
-    Args:
-        recognizer: the recogniser.
-        explained: the recogniser with its layers.
-        training: name, manifests and results folder of the recogniser.
-        times: files of word times.
-        options: options of explaining.
-
-    Returns:
-        The result of the game.
-
-    Raises:
-        ValueError: the splits have no usable recordings, or the layer would be chosen on the scored split.
-    """
+    """Play the game of a recogniser and write its files."""
     if options.split == options.dev_split:
         raise ValueError(
             f"{training.data}/{options.split}: the layer cannot be chosen on the split that is scored; name a "

@@ -46,28 +46,12 @@ class Played:
 
 
 def system_title(system: ScoredSystem) -> str:
-    """Return the title of a system.
-
-    Args:
-        system: the scored system.
-
-    Returns:
-        Such as `ctc pretrained, asr, seed 1`.
-    """
+    """Return the title of a system, such as `ctc pretrained, asr, seed 1`."""
     return f"{system.name.replace('_', ' ')}, {system.partition}, seed {system.seed}"
 
 
 def table(game: Game, system: ScoredSystem, played: Played) -> dict[str, Any]:
-    """Convert a game to a table.
-
-    Args:
-        game: result of the game.
-        system: name of the system.
-        played: data of the game.
-
-    Returns:
-        The entries that `report.extras` reads for a table and its picture, and the scores as numbers.
-    """
+    """Convert a game to what `report.extras` reads for a table and its picture, and the scores as numbers."""
     return {
         "title": f"Attribution: pointing game, {system_title(system)}",
         "header": list(HEADER),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..text.scoring import Interval, bootstrap_interval
+from ..text.scoring import Interval, bootstrap_intervals
 from .maps import AttributionMap
 
 Span = tuple[float, float]  # start and end, s
@@ -47,7 +47,7 @@ def pointing_game(
     seed: int,
     groups: Sequence[Hashable] | None = None,
 ) -> PointingScore:
-    """Score maps against true spans.
+    """Score N maps of one method against true spans.
 
     Args:
         maps: N maps of one method.
@@ -55,9 +55,6 @@ def pointing_game(
         tolerance_s: widening of each span at either side, s; half a frame allows for the grid.
         seed: seed of the intervals.
         groups: utterance or speaker of each case, resampled as a whole, since its cases are not independent.
-
-    Returns:
-        The score.
 
     Raises:
         ValueError: no cases, unequal numbers, an empty span, or a negative tolerance.
@@ -72,12 +69,13 @@ def pointing_game(
     hits = np.array([_peaks_in(m, where) for m, where in zip(maps, inside, strict=True)])
     mass = np.array([_share(m.positive, where) for m, where in zip(maps, inside, strict=True)])
 
-    def interval(figures: NDArray[np.float64]) -> Interval:
-        return bootstrap_interval(lambda i: float(figures[i].mean()), len(figures), seed=seed, groups=groups)
-
+    figures = np.stack([hits, mass])  # (2, N)
+    hit_rate, mass_inside = bootstrap_intervals(
+        lambda i: figures[:, i].mean(1).tolist(), len(maps), seed=seed, groups=groups
+    )
     return PointingScore(
-        hit_rate=interval(hits.astype(np.float64)),
-        mass_inside=interval(mass),
+        hit_rate=hit_rate,
+        mass_inside=mass_inside,
         chance=float(np.mean([where.mean() for where in inside])),
         tolerance_s=tolerance_s,
         num_cases=len(maps),
@@ -86,16 +84,7 @@ def pointing_game(
 
 
 def is_hit(found: AttributionMap, span_s: Span, tolerance_s: float) -> bool:
-    """Return whether a map's peak lies in the true span.
-
-    Args:
-        found: the map.
-        span_s: start and end of the true span, s.
-        tolerance_s: widening of the span at either side, s.
-
-    Returns:
-        True for a hit; False for a map without positive values.
-    """
+    """Return whether a map's peak lies in the true span, widened at either side; not without positive values."""
     return _peaks_in(found, _inside(found, span_s, tolerance_s))
 
 

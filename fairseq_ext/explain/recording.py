@@ -32,13 +32,7 @@ MAX_DURATION_S = 30.0
 
 
 def parse_target(text: str) -> tuple[str, str]:
-    """Parse the target of an explanation.
-
-    Args:
-        text: `word:N`, `char:N` (from 1, spaces not counted) or `class:NAME`.
-
-    Returns:
-        `word`, `char` or `class`, and the number or name.
+    """Parse `word:N`, `char:N` (from 1, spaces not counted) or `class:NAME` into the part before and after the colon.
 
     Raises:
         ValueError: the text has another form.
@@ -50,14 +44,7 @@ def parse_target(text: str) -> tuple[str, str]:
 
 
 def tokens_of(text: str, symbols: Sequence[str]) -> list[int]:
-    """Convert a transcript to a recogniser's characters.
-
-    Args:
-        text: transcript, normalised as in training.
-        symbols: V symbols of the recogniser.
-
-    Returns:
-        U symbol indices.
+    """Convert a transcript, normalised as in training, to the indices of a recogniser's characters.
 
     Raises:
         ValueError: the recogniser has pieces instead of characters, or lacks a character.
@@ -97,9 +84,6 @@ def draw_word(
         text: transcript for `tokens_of`; None = the result of greedy decoding.
         device: torch device of the network.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: there is no such word or character, or the recording is too long.
     """
@@ -111,7 +95,7 @@ def draw_word(
     chosen = _pick(words, target_type, which)
     transcript = " ".join(word.text for word in words)
     title = f"{target_type} “{chosen.name}” of “{transcript}” ({'recognised' if text is None else 'given'})"
-    return _draw(network, waveform, chosen, methods, title, aligned_labels(spans, symbols, network.grid))
+    return _draw(network, waveform, chosen, methods, title, _aligned_labels(spans, symbols, network.grid))
 
 
 def draw_class(
@@ -123,18 +107,7 @@ def draw_class(
     *,
     device: str = "cpu",
 ) -> Figure:
-    """Draw the explanation of a class of a recording.
-
-    Args:
-        network: classifier, with the layer of the maps.
-        samples: recording at the network's sample rate, (S,).
-        labels: class names in the order of the network's outputs.
-        target: `class:NAME`.
-        methods: keys of `METHODS`, one row of the figure each.
-        device: torch device of the network.
-
-    Returns:
-        The figure.
+    """Draw the explanation of a class of a recording, `class:NAME` of `labels`, as `draw_word`.
 
     Raises:
         ValueError: there is no such class, or the recording is too long.
@@ -151,17 +124,8 @@ def draw_class(
     return _draw(network, waveform, ClassTarget(name, index), methods, title, ())
 
 
-def aligned_labels(spans: Sequence[TokenSpan], symbols: Sequence[str], grid: FrameGrid) -> list[Label]:
-    """Convert an alignment to labels that can be drawn.
-
-    Args:
-        spans: aligned tokens.
-        symbols: V symbols of the recogniser.
-        grid: times of the frames.
-
-    Returns:
-        A label per symbol, without word ends.
-    """
+def _aligned_labels(spans: Sequence[TokenSpan], symbols: Sequence[str], grid: FrameGrid) -> list[Label]:
+    """Convert an alignment to labels that can be drawn, one per symbol, without word ends."""
     return [
         Label(symbols[span.token], *grid.span_s(span.start, span.end))
         for span in spans
@@ -207,13 +171,5 @@ def _draw(
 
 
 def spectrogram(waveform: Tensor, sample_rate_hz: int) -> Spectrogram:
-    """Compute the log-mel spectrogram that maps are drawn over.
-
-    Args:
-        waveform: recording, (1, S).
-        sample_rate_hz: sample rate, Hz.
-
-    Returns:
-        The spectrogram.
-    """
+    """Compute the log-mel spectrogram of a recording (1, S), which maps are drawn over."""
     return Spectrogram.of(waveform.cpu(), MelSpectrogram(sample_rate_hz, n_mels=NUM_MELS), sample_rate_hz)

@@ -5,9 +5,7 @@ Legend: B clips (changed copies of one clip), T frames, V vocabulary, C classes,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -36,9 +34,7 @@ class TokenTarget:
     probability is almost 0, with a random sign, where a network is certain. A softmax hides what all logits of a
     frame have in common, so the mean over the frame is subtracted.
 
-    Attributes:
-        name: name of the target, such as `à` or `bon`.
-        spans: span of each token, from `decoding.alignment.align`.
+    `spans` has each token's, from `decoding.alignment.align`.
     """
 
     name: str
@@ -50,14 +46,7 @@ class TokenTarget:
             raise ValueError(f"target {self.name!r} has no tokens; give the span of one or more")
 
     def __call__(self, output: Tensor) -> Tensor:
-        """Score log probabilities.
-
-        Args:
-            output: log probabilities, (B, T, V).
-
-        Returns:
-            Scores, (B,), in nats above the mean symbol.
-        """
+        """Score log probabilities (B, T, V): (B,), in nats above the mean symbol."""
         _check_log_probs(output, f"target {self.name!r}")
         last = max(span.end for span in self.spans)
         if output.shape[1] < last:
@@ -73,23 +62,14 @@ class TokenTarget:
 class TranscriptTarget:
     """The log probability of a whole transcript over all alignments: minus the CTC loss.
 
-    Attributes:
-        name: name of the target, such as the text.
-        tokens: U symbol indices without blanks.
+    `tokens` are U symbol indices without blanks.
     """
 
     name: str
     tokens: tuple[int, ...]
 
     def __call__(self, output: Tensor) -> Tensor:
-        """Score log probabilities.
-
-        Args:
-            output: log probabilities, (B, T, V).
-
-        Returns:
-            Scores, (B,), in nats.
-        """
+        """Score log probabilities (B, T, V): (B,), in nats."""
         _check_log_probs(output, f"target {self.name!r}")
         size, num_frames, _ = output.shape
         tokens = torch.tensor([self.tokens] * size, device=output.device)  # (B, U)
@@ -107,46 +87,19 @@ class TranscriptTarget:
 
 @dataclass(frozen=True, slots=True)
 class ClassTarget:
-    """The logit of a class of an utterance classifier.
-
-    Attributes:
-        name: name of the class.
-        index: index of the class.
-    """
+    """The logit of a class of an utterance classifier."""
 
     name: str
     index: int
 
     def __call__(self, output: Tensor) -> Tensor:
-        """Score logits.
-
-        Args:
-            output: logits, (B, C).
-
-        Returns:
-            Scores, (B,).
-        """
+        """Score logits (B, C): (B,)."""
         if output.ndim != 2 or not 0 <= self.index < output.shape[1]:
             raise ValueError(
                 f"class {self.name!r}: expected logits (B, C) with C > {self.index}, found shape "
                 f"{tuple(output.shape)}; pass the classifier's logits"
             )
         return output[:, self.index]
-
-
-def words(tokens: Sequence[int], boundary: int) -> list[range]:
-    """Split a transcript at its word boundaries.
-
-    Args:
-        tokens: U symbol indices.
-        boundary: index of the word boundary `|`.
-
-    Returns:
-        Positions of each word's tokens, without boundaries.
-    """
-    cuts = [-1, *(i for i, token in enumerate(tokens) if token == boundary), len(tokens)]
-    found = [range(low + 1, high) for low, high in pairwise(cuts)]
-    return [word for word in found if len(word)]
 
 
 def _check_log_probs(output: Tensor, name: str) -> None:

@@ -23,13 +23,7 @@ OF_COMMON_VOICE = "SYNTHETIC_times.tsv"
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word with its start and end.
-
-    Attributes:
-        word: spelling in the transcript.
-        start_s: start, s.
-        end_s: end, s.
-    """
+    """A word, spelled as in the transcript, with its start and end."""
 
     word: str
     start_s: float
@@ -41,13 +35,7 @@ WordTimes = dict[str, dict[int, SpokenWord]]
 
 
 def read_word_times(paths: Iterable[Path]) -> WordTimes:
-    """Read files of word times.
-
-    Args:
-        paths: files of the layout above.
-
-    Returns:
-        The words of every utterance; an utterance, or some of its words, may be missing.
+    """Read files of word times; an utterance, or some of its words, may be missing.
 
     Raises:
         ValueError: a file has another layout, or a word ends before it starts.
@@ -83,16 +71,7 @@ def _parse(line: str, where: str) -> tuple[str, int, SpokenWord]:
 
 
 def find_word_times(data: Path, corpus: Path | None, splits: Sequence[str]) -> list[Path]:
-    """Find files of word times where corpora put them.
-
-    Args:
-        data: manifest folder.
-        corpus: folder of the corpus; None = unknown.
-        splits: splits whose times are needed.
-
-    Returns:
-        The files; empty when there are none, as for most real recordings.
-    """
+    """Find files of word times where corpora put them; none, as for most real recordings, unless all are there."""
     of_splits = [data / f"{split}.times.tsv" for split in splits]
     if all(path.is_file() for path in of_splits):
         return of_splits

@@ -9,9 +9,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ..checkpoints.load import load_model
-from ..explain.explained import Explained
 from ..explain.maps import FrameGrid
-from ..explain.network import Forward, Network
+from ..explain.network import Explained, Forward, Network
 from ..explain.recording import draw_class, draw_word, parse_target
 from ..files import write_bytes
 from ..media import audio

@@ -83,12 +83,7 @@ class CtcTask(Protocol):
 
 
 class CtcEncoder(nn.Module):
-    """Encoder, dropout, output layer; the names are fairseq's.
-
-    Args:
-        config: see `CtcConfig`.
-        num_symbols: V.
-    """
+    """Encoder, dropout, output layer over V symbols; the names are fairseq's."""
 
     def __init__(self, config: CtcConfig, num_symbols: int) -> None:
         super().__init__()
@@ -102,12 +97,7 @@ class CtcEncoder(nn.Module):
 
 @register_model("ext_ctc", dataclass=CtcConfig)
 class ExtCtc(BaseFairseqModel):
-    """Log-probabilities of the symbols at every frame.
-
-    Args:
-        config: see `CtcConfig`.
-        num_symbols: V.
-    """
+    """Log-probabilities of the V symbols at every frame."""
 
     def __init__(self, config: CtcConfig, num_symbols: int) -> None:
         super().__init__()
@@ -124,12 +114,7 @@ class ExtCtc(BaseFairseqModel):
     def build_model(cls, cfg: CtcConfig, task: CtcTask) -> Self:
         """Build the model for a task (called by fairseq).
 
-        Args:
-            cfg: the model's keys.
-            task: gives `symbols` and `sample_rate_hz`.
-
-        Returns:
-            The model; its `config` has the shape of the encoder in `pretrained_path`, if there is one.
+        Its `config` has the shape of the encoder in `pretrained_path`, if there is one.
         """
         if not cfg.pretrained_path:
             if cfg.freeze_feature_extractor:
@@ -158,10 +143,6 @@ class ExtCtc(BaseFairseqModel):
     def load_head(self, source: EncoderCheckpoint, symbols: Sequence[str]) -> bool:
         """Take the output layer of a checkpoint if it is for the same symbols in the same order.
 
-        Args:
-            source: result of `read_encoder`.
-            symbols: symbols of this model's outputs.
-
         Returns:
             Whether it was taken; otherwise the reason is logged.
         """
@@ -175,11 +156,7 @@ class ExtCtc(BaseFairseqModel):
         return False
 
     def set_num_updates(self, num_updates: int) -> None:
-        """Set the number of updates (called by fairseq).
-
-        Args:
-            num_updates: number of updates so far.
-        """
+        """Set the number of updates so far (called by fairseq)."""
         super().set_num_updates(num_updates)
         self.num_updates = num_updates
 
@@ -210,17 +187,7 @@ class ExtCtc(BaseFairseqModel):
         seeds: Tensor | None = None,
         return_hidden: bool = False,
     ) -> EncoderOutput:
-        """Run the encoder, with masks in training.
-
-        Args:
-            source: (B, S) waveforms.
-            padding_mask: see `forward`.
-            seeds: see `forward`.
-            return_hidden: keep what lies between the layers.
-
-        Returns:
-            Contextual frames.
-        """
+        """Run the encoder for `forward`, with masks in training; `return_hidden` keeps what lies between the layers."""
         if self.config.normalize:
             source = normalize_clips(source, padding_mask).to(source)
         frames, lengths = self.encoder.conv_frames(source, padding_mask)
@@ -248,15 +215,9 @@ class ExtCtc(BaseFairseqModel):
     def get_normalized_probs(
         self, net_output: Mapping[str, Tensor], log_probs: bool, sample: Any = None
     ) -> Tensor:
-        """Return the probabilities as fairseq's CTC criterion and decoders take them.
+        """Return the probabilities (T, B, V), float32, as fairseq's CTC criterion and decoders take them.
 
-        Args:
-            net_output: result of `forward`.
-            log_probs: return their logarithm.
-            sample: the batch; not used.
-
-        Returns:
-            (T, B, V), float32; beyond a clip's end the blank is certain.
+        Beyond a clip's end the blank is certain.
         """
         certain = torch.full_like(net_output["logits"], float("-inf"))
         certain[..., BLANK] = 0.0

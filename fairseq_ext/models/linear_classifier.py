@@ -22,12 +22,7 @@ class LinearClassifierConfig(UtteranceModelConfig):
 
 
 class PictureEncoder(nn.Module):
-    """Averages over time segments and bands; nothing is learnt here.
-
-    Args:
-        num_segments: N.
-        num_bands: M.
-    """
+    """Averages over N time segments and M bands; nothing is learnt here."""
 
     def __init__(self, num_segments: int, num_bands: int) -> None:
         super().__init__()
@@ -36,15 +31,7 @@ class PictureEncoder(nn.Module):
         self.out_dim = num_segments * num_bands
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Shrink a batch.
-
-        Args:
-            features: (B, T, F).
-            lengths: (B,), frames.
-
-        Returns:
-            (B, N * M).
-        """
+        """Shrink a batch (B, T, F) of lengths (B,), frames, to (B, N * M)."""
         picture = segment_means(features, lengths, self.num_segments)  # (B, N, F)
         return nn.functional.adaptive_avg_pool1d(picture, self.num_bands).flatten(1)
 

@@ -36,11 +36,7 @@ class SpectralCnnConfig(UtteranceModelConfig):
 
 
 class SpectralCnnEncoder(nn.Module):
-    """Three stages in two dimensions, maximum over frequency, temporal blocks, attentive statistics.
-
-    Args:
-        config: see `SpectralCnnConfig`.
-    """
+    """Three stages in two dimensions, maximum over frequency, temporal blocks, attentive statistics."""
 
     def __init__(self, config: Any) -> None:
         super().__init__()

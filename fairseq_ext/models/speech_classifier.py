@@ -81,11 +81,9 @@ class ClassificationTask(Protocol):
 
 
 class LayerSum(nn.Module):
-    """Sum of the layers' frames; the weights are a softmax, equal at the start.
+    """Sum of the frames of L layers; the weights are a softmax, equal at the start.
 
-    Args:
-        num_layers: L.
-        normalize: bring each frame of each layer to mean 0 and variance 1 first.
+    With `normalize` each frame of each layer is first brought to mean 0 and variance 1.
     """
 
     def __init__(self, num_layers: int, normalize: bool = False) -> None:
@@ -94,22 +92,11 @@ class LayerSum(nn.Module):
         self.scores = nn.Parameter(torch.zeros(num_layers))
 
     def weights(self) -> Tensor:
-        """Return the layers' shares.
-
-        Returns:
-            (L,), they sum to 1.
-        """
+        """Return the layers' shares (L,), which sum to 1."""
         return self.scores.float().softmax(0)
 
     def forward(self, layers: Sequence[Tensor]) -> Tensor:
-        """Add up the layers.
-
-        Args:
-            layers: L times (B, T, D).
-
-        Returns:
-            (B, T, D).
-        """
+        """Add up L layers of (B, T, D)."""
         if self.normalize:
             layers = [F.layer_norm(frames, frames.shape[-1:]) for frames in layers]
         # One after the other: a stack would hold all layers a second time.
@@ -121,11 +108,7 @@ class LayerSum(nn.Module):
 
 @register_model("ext_speech_classifier", dataclass=SpeechClassifierConfig)
 class SpeechClassifier(BaseFairseqModel):
-    """One vector per clip, and scores of the classes of every label stream.
-
-    Args:
-        config: see `SpeechClassifierConfig`.
-        num_classes: C of each stream.
+    """One vector per clip, and scores of the classes of every label stream, whose numbers `num_classes` gives.
 
     Raises:
         ValueError: an unknown choice of layers or pooling.
@@ -150,12 +133,7 @@ class SpeechClassifier(BaseFairseqModel):
     def build_model(cls, cfg: SpeechClassifierConfig, task: ClassificationTask) -> Self:
         """Build the model for a task (called by fairseq).
 
-        Args:
-            cfg: the model's keys.
-            task: gives `streams` and `sample_rate_hz`.
-
-        Returns:
-            The model; its `config` has the shape of the encoder in `pretrained_path`, if there is one.
+        Its `config` has the shape of the encoder in `pretrained_path`, if there is one.
         """
         sizes = [len(names) for names in task.streams.values()]
         if not cfg.pretrained_path:
@@ -184,14 +162,7 @@ class SpeechClassifier(BaseFairseqModel):
                 mark_lr_scale(parameter, self.config.encoder_lr_scale)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch training mode; a frozen encoder keeps its evaluation mode.
-
-        Args:
-            mode: True = training.
-
-        Returns:
-            Itself.
-        """
+        """Switch training mode; a frozen encoder keeps its evaluation mode."""
         super().train(mode)
         if self.config.freeze_encoder:
             self.encoder.train(False)
@@ -200,16 +171,7 @@ class SpeechClassifier(BaseFairseqModel):
     def encode(
         self, source: Tensor, padding_mask: Tensor | None = None, return_hidden: bool = False
     ) -> EncoderOutput:
-        """Run the encoder; no graph is kept of a frozen one.
-
-        Args:
-            source: (B, S) waveforms.
-            padding_mask: (B, S) bool, True = padding; None = none, which is faster.
-            return_hidden: keep what lies between the layers.
-
-        Returns:
-            Contextual frames.
-        """
+        """Run the encoder, without a graph if it is frozen; `return_hidden` keeps what lies between the layers."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
             if self.config.normalize:
                 source = normalize_clips(source, padding_mask).to(source)
@@ -242,16 +204,7 @@ class SpeechClassifier(BaseFairseqModel):
     def get_normalized_probs(
         self, net_output: Mapping[str, Any], log_probs: bool, sample: Any = None
     ) -> Tensor:
-        """Return the probabilities of the classes of stream `head` (called by fairseq).
-
-        Args:
-            net_output: result of `forward`.
-            log_probs: return their logarithm.
-            sample: the batch; not used.
-
-        Returns:
-            (B, C).
-        """
+        """Return the probabilities (B, C) of the classes of stream `head` (called by fairseq)."""
         logits = net_output["logits"].float()
         result: Tensor = logits.log_softmax(1) if log_probs else logits.softmax(1)
         return result

@@ -29,12 +29,7 @@ class TemporalCnnConfig(UtteranceModelConfig):
 
 
 class TemporalCnnEncoder(nn.Module):
-    """Strided convolution, dilated residual blocks, attentive statistics.
-
-    Args:
-        num_features: F.
-        config: see `TemporalCnnConfig`.
-    """
+    """Strided convolution, dilated residual blocks, attentive statistics."""
 
     def __init__(self, num_features: int, config: Any) -> None:
         super().__init__()
@@ -55,15 +50,7 @@ class TemporalCnnEncoder(nn.Module):
         self.out_dim = self.pooling.out_dim(width)
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Encode a padded batch.
-
-        Args:
-            features: (B, T, F), 0 on padding.
-            lengths: (B,), frames.
-
-        Returns:
-            (B, 3 W).
-        """
+        """Encode a batch (B, T, F), 0 on padding, of lengths (B,), frames, to (B, 3 W)."""
         frames = self.stem(features.transpose(1, 2))  # (B, W, T')
         lengths = strided_lengths(lengths, self.stride)
         valid = valid_mask(lengths, frames.shape[2])[:, None, :]

@@ -62,26 +62,16 @@ class Wav2Vec2Config(SpeechEncoderConfig, FairseqDataclass):
 
 @dataclass(frozen=True)
 class ClipMasks:
-    """The masks of a batch.
+    """The masks of a batch."""
 
-    Attributes:
-        positions: (B, M), masked frames, rising.
-        time: (B, T) bool, the same as a mask.
-        channels: (B, D) bool, or None.
-    """
-
-    positions: Tensor
-    time: Tensor
-    channels: Tensor | None
+    positions: Tensor  # (B, M), masked frames, rising
+    time: Tensor  # (B, T) bool, the same as a mask
+    channels: Tensor | None  # (B, D) bool, or None
 
 
 @register_model("ext_wav2vec2", dataclass=Wav2Vec2Config)
 class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
-    """The encoder, with what pre-training adds: quantiser and two projections.
-
-    Args:
-        config: see `Wav2Vec2Config`.
-    """
+    """The encoder, with what pre-training adds: quantiser and two projections."""
 
     # Mask counts and negatives depend on the whole batch: only `encode` gives the same for a clip alone.
     forward_mixes_clips = True
@@ -101,15 +91,7 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
 
     @classmethod
     def build_model(cls, cfg: Wav2Vec2Config, task: Any = None) -> Self:
-        """Build the model (called by fairseq).
-
-        Args:
-            cfg: the model's keys.
-            task: not used.
-
-        Returns:
-            The model.
-        """
+        """Build the model (called by fairseq)."""
         return cls(cfg)
 
     def encode(self, *args: Any, **kwargs: Any) -> Any:
@@ -157,16 +139,9 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
         }
 
     def draw_masks(self, lengths: Tensor | None, num_clips: int, num_frames: int, seeds: Tensor) -> ClipMasks:
-        """Draw the masks of a batch, on the host.
+        """Draw the masks of a batch of clips with `seeds` (B,), on the host, where their positions stay.
 
-        Args:
-            lengths: (B,), frames; None = all T.
-            num_clips: B.
-            num_frames: T.
-            seeds: (B,) int64.
-
-        Returns:
-            Masks on the model's device; the positions stay on the host.
+        `lengths` (B,) are in frames; None = all T.
         """
         config, device = self.config, self.mask_emb.device
         sizes = torch.full((num_clips,), num_frames) if lengths is None else lengths.cpu()
@@ -188,16 +163,13 @@ class ExtWav2Vec2(SpeechEncoder, BaseFairseqModel):
         return ClipMasks(positions, time, channels)
 
     def contrast(self, predicted: Tensor, targets: Tensor, codes: Tensor, generator: Generator) -> Tensor:
-        """Compare predictions with targets.
+        """Compare predictions with targets: (B, M, 1 + N) logits, float32, the target first.
 
         Args:
             predicted: (B, M, P).
             targets: (B, M, P).
             codes: (B, M, G).
-            generator: random generator of the negatives.
-
-        Returns:
-            (B, M, 1 + N) logits, float32, the target first.
+            generator: random generator of the negatives, on the device.
         """
         config = self.config
         negatives = self.draw_negatives(len(codes), codes.shape[1], generator)
@@ -241,14 +213,9 @@ def _rows(frames: Tensor, positions: Tensor) -> Tensor:
 
 
 def mean_square(frames: Tensor, lengths: Tensor | None) -> Tensor:
-    """Return the mean square of the valid frames, float32: the penalty that keeps the convolutions' output small.
+    """Return the mean square of the valid frames (B, T, C), float32: the penalty that keeps the convolutions small.
 
-    Args:
-        frames: (B, T, C).
-        lengths: (B,), frames; None = all.
-
-    Returns:
-        Scalar.
+    `lengths` (B,) are in frames; None = all.
     """
     squares = frames.float().square()
     if lengths is None:

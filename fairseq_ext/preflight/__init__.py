@@ -38,40 +38,27 @@ NO_DICTIONARY = FindingType("dictionary missing", "write it with fairseq_ext.dic
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The settings of a check.
+    """The settings of a check."""
 
-    Attributes:
-        splits: names of splits that must be there; empty takes those found.
-        labels: label streams that must be there; empty takes those found, each expected in every split.
-        classes: label streams of one class per row; None finds them by themselves. Of several, an empty line in one
-            says that this class is not known; a row that is empty in all of them is an error.
-        ctc: label streams that a CTC model learns (ltr): enough frames are needed.
-        ctc_limits: the frames of that model.
-        sample_rate_hz: sample rate of the manifest and, unless any_rate, of the files; None: each its own.
-        any_rate: files may have other rates, since they are resampled on reading.
-        min_duration_s: shortest allowed recording, s; 0 is no limit. Durations need sample_rate_hz.
-        max_duration_s: longest allowed recording, s; 0 is no limit.
-        num_decode: how many recordings to decode, drawn by the seed; None is all.
-        seed: seed of that draw.
-        allow_shared_speakers: the folder is a declared leaky control.
-        num_workers: threads that read files; 0 takes twice the cores.
-        progress: show a progress bar.
-    """
-
-    splits: Sequence[str] = ()
+    splits: Sequence[str] = ()  # names of splits that must be there; empty takes those found
+    # label streams that must be there; empty takes those found, each expected in every split
     labels: Sequence[str] = ()
+    # label streams of one class per row; None finds them by themselves. Of several, an empty line in one says that this
+    # class is not known; a row that is empty in all of them is an error.
     classes: Sequence[str] | None = None
-    ctc: Sequence[str] = ()
-    ctc_limits: CtcLimits = field(default_factory=CtcLimits)
+    ctc: Sequence[str] = ()  # label streams that a CTC model learns (ltr): enough frames are needed
+    ctc_limits: CtcLimits = field(default_factory=CtcLimits)  # the frames of that model
+    # sample rate of the manifest and, unless any_rate, of the files; None: each its own
     sample_rate_hz: int | None = None
-    any_rate: bool = False
+    any_rate: bool = False  # files may have other rates, since they are resampled on reading
+    # shortest allowed recording, s; 0 is no limit. Durations need sample_rate_hz.
     min_duration_s: float = 0.0
-    max_duration_s: float = 0.0
-    num_decode: int | None = 200
-    seed: int = 1
-    allow_shared_speakers: bool = False
-    num_workers: int = 0
-    progress: bool = False
+    max_duration_s: float = 0.0  # longest allowed recording, s; 0 is no limit
+    num_decode: int | None = 200  # how many recordings to decode, drawn by the seed; None is all
+    seed: int = 1  # seed of that draw
+    allow_shared_speakers: bool = False  # the folder is a declared leaky control
+    num_workers: int = 0  # threads that read files; 0 takes twice the cores
+    progress: bool = False  # show a progress bar
 
     def __post_init__(self) -> None:
         """Refuse options that would check nothing."""
@@ -85,19 +72,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of a check.
+    """The result of a check."""
 
-    Attributes:
-        folder: folder that was checked.
-        scans: one per split.
-        rates: sample rate in Hz -> recordings.
-        findings: the problems.
-    """
-
-    folder: Path
-    scans: Sequence[SplitScan]
-    rates: Counter[int]
-    findings: Findings
+    folder: Path  # folder that was checked
+    scans: Sequence[SplitScan]  # one per split
+    rates: Counter[int]  # sample rate in Hz -> recordings
+    findings: Findings  # the problems
 
     @property
     def ok(self) -> bool:
@@ -105,11 +85,7 @@ class Report:
         return self.findings.count(Severity.ERROR) == 0
 
     def text(self) -> str:
-        """Return a summary of splits and labels, the findings and the verdict.
-
-        Returns:
-            Text of several lines.
-        """
+        """Return a summary of splits and labels, the findings and the verdict."""
         errors, warnings = (self.findings.count(severity) for severity in (Severity.ERROR, Severity.WARNING))
         verdict = (
             f"{'OK' if self.ok else 'FAILED'}: {errors:,} errors, {warnings:,} warnings in {self.folder}"
@@ -142,14 +118,11 @@ def _label_summary(split: str, label: LabelCheck) -> tuple[str | int | None, ...
 
 
 def check(folder: str | Path, options: Options | None = None) -> Report:
-    """Check a manifest folder.
+    """Check a manifest folder; nothing that its files hold makes it raise.
 
     Args:
         folder: holds `{split}.tsv`, `{split}.{label}`, `{split}.meta.tsv`, `dict.{label}.txt`.
         options: what to check; by default everything that can be found out without knowing the task.
-
-    Returns:
-        What was found. It does not raise for anything that the files hold.
     """
     folder, options, findings = Path(folder), options or Options(), Findings()
     splits = _find_splits(folder, options, findings)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from ..file_errors import FileError
 from .findings import Findings, FindingType, Severity
 from .lines import AudioRow, audio_rows
 from .rows import SplitScan
@@ -46,21 +47,14 @@ _CHUNK_ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class AudioLimits:
-    """The limits for recordings.
+    """The limits for recordings."""
 
-    Attributes:
-        sample_rate_hz: sample rate that the manifest counts at, Hz; None takes that of each file.
-        any_rate: files may have other rates.
-        num_decode: how many rows to decode; None is all.
-        seed: seed of the choice of rows to decode.
-        num_workers: threads.
-    """
-
+    # sample rate that the manifest counts at, Hz; None takes that of each file
     sample_rate_hz: int | None = None
-    any_rate: bool = False
-    num_decode: int | None = 200
-    seed: int = 1
-    num_workers: int = 4
+    any_rate: bool = False  # files may have other rates
+    num_decode: int | None = 200  # how many rows to decode; None is all
+    seed: int = 1  # seed of the choice of rows to decode
+    num_workers: int = 4  # threads
 
 
 class _Job(NamedTuple):
@@ -79,18 +73,7 @@ class _Problem(NamedTuple):
 def check_audio(
     folder: Path, scans: Sequence[SplitScan], limits: AudioLimits, findings: Findings, *, progress: bool
 ) -> Counter[int]:
-    """Read the header of every recording, and decode some.
-
-    Args:
-        folder: folder of the manifest.
-        scans: scans of the splits; one without a root folder is skipped.
-        limits: what recordings are held to.
-        findings: receives the problems.
-        progress: show a progress bar.
-
-    Returns:
-        Sample rate in Hz -> rows.
-    """
+    """Read the header of every recording, and decode some; return sample rate in Hz -> rows."""
     scans = [scan for scan in scans if scan.root is not None]
     num_rows = sum(scan.num_rows for scan in scans)
     rates: Counter[int] = Counter()
@@ -154,13 +137,13 @@ def _check_chunk(chunk: list[_Job], limits: AudioLimits) -> tuple[list[int], lis
 
 
 def _check_recording(job: _Job, limits: AudioLimits) -> tuple[int, list[tuple[FindingType, str]]]:
-    from ..media.audio import AudioError, num_samples_at, probe
+    from ..media.audio import num_samples_at, probe
 
     if job.row.num_samples is None:
         return 0, []  # reported as a row already
     try:
         info = probe(job.path)
-    except (AudioError, OSError) as error:
+    except (FileError, OSError) as error:
         return 0, [(UNREADABLE if job.path.is_file() else MISSING, str(error))]
     expected_hz = limits.sample_rate_hz or info.sample_rate_hz
     found = []
@@ -187,13 +170,13 @@ def _check_length(job: _Job, available: int, tolerance: int) -> Iterator[tuple[F
 
 def _check_samples(job: _Job, sample_rate_hz: int) -> Iterator[tuple[FindingType, str]]:
     """Decode the recording as training does."""
-    from ..media.audio import AudioError, load
+    from ..media.audio import load
 
     num_samples = job.row.num_samples if job.row.is_segment else None
     try:
         start = job.row.start_sample
         samples = load(job.path, sample_rate_hz=sample_rate_hz, start_sample=start, num_samples=num_samples)
-    except (AudioError, OSError) as error:
+    except (FileError, OSError) as error:
         yield UNDECODABLE, str(error)
         return
     if not samples.any():
@@ -201,9 +184,5 @@ def _check_samples(job: _Job, sample_rate_hz: int) -> Iterator[tuple[FindingType
 
 
 def default_workers() -> int:
-    """Return the number of threads for reading files: a few more than cores, since they wait for the disk.
-
-    Returns:
-        Their number.
-    """
+    """Return the number of threads for reading files: a few more than cores, since they wait for the disk."""
     return min(16, 2 * (os.cpu_count() or 1))

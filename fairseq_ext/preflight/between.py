@@ -37,11 +37,7 @@ def check_between(
 ) -> None:
     """Check that splits share neither ids nor recordings nor speakers.
 
-    Args:
-        folder: folder of the manifest.
-        scans: scans of all splits.
-        findings: receives the problems.
-        allow_shared_speakers: a speaker in training and in a test is meant; it is reported as a warning.
+    With `allow_shared_speakers` a speaker in training and in a test is meant, and reported as a warning.
     """
     _check_duplicates(DUPLICATE_ID, [s.id_hashes for s in scans], lambda: _ids(folder, scans), findings)
     _check_duplicates(

@@ -16,32 +16,20 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class FindingType:
-    """A type of problem.
+    """A type of problem."""
 
-    Attributes:
-        problem: what is wrong, in a few words.
-        next_step: what to do about it.
-        severity: whether it fails the check.
-    """
-
-    problem: str
-    next_step: str
-    severity: Severity = Severity.ERROR
+    problem: str  # what is wrong, in a few words
+    next_step: str  # what to do about it
+    severity: Severity = Severity.ERROR  # whether it fails the check
 
 
 @dataclass(slots=True)
 class Finding:
-    """All cases of one type of problem.
+    """All cases of one type of problem."""
 
-    Attributes:
-        type: type of the problem.
-        count: how many cases.
-        examples: the first few, as "file:line: what is wrong".
-    """
-
-    type: FindingType
-    count: int = 0
-    examples: list[str] = field(default_factory=list)
+    type: FindingType  # type of the problem
+    count: int = 0  # how many cases
+    examples: list[str] = field(default_factory=list)  # the first few, as "file:line: what is wrong"
 
 
 class Findings:
@@ -51,14 +39,7 @@ class Findings:
         self._by_type: dict[FindingType, Finding] = {}
 
     def add(self, finding_type: FindingType, where: str, detail: str, *, count: int = 1) -> None:
-        """Count a case.
-
-        Args:
-            finding_type: type of the problem.
-            where: file, or file:line.
-            detail: what is wrong.
-            count: number of equal cases at this place.
-        """
+        """Count `count` equal cases of a type of problem at a place: a file, or file:line."""
         finding = self._by_type.setdefault(finding_type, Finding(finding_type))
         finding.count += count
         if len(finding.examples) < _MAX_EXAMPLES:
@@ -69,22 +50,11 @@ class Findings:
         return iter(sorted(self._by_type.values(), key=lambda finding: finding.type.severity))
 
     def count(self, severity: Severity) -> int:
-        """Return the number of cases of a severity.
-
-        Args:
-            severity: which.
-
-        Returns:
-            The sum over the types.
-        """
+        """Return the number of cases of a severity."""
         return sum(finding.count for finding in self if finding.type.severity == severity)
 
     def text(self) -> str:
-        """Return the findings as a table: severity, count and problem; below each its examples and the next step.
-
-        Returns:
-            Text of several lines, or "" without findings.
-        """
+        """Return the findings as a table, "" without any; below each its examples and the next step."""
         lines = []
         for finding in self:
             lines.append(f"{finding.type.severity.name:<7} {finding.count:>9,}  {finding.type.problem}")

@@ -7,6 +7,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 from ..dictionary import read_dictionary
+from ..file_errors import reading
 from .findings import Findings, FindingType, Severity
 from .lines import tolerant_lines
 
@@ -46,72 +47,39 @@ _CLASS_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class CtcLimits:
-    """The number of frames that an encoder computes from a recording.
+    """The number of frames that an encoder computes from a recording."""
 
-    Attributes:
-        stride_samples: audio samples from one frame to the next.
-        field_samples: audio samples that one frame sees; 0 takes the stride.
-    """
-
-    stride_samples: int = 320
-    field_samples: int = 0
+    stride_samples: int = 320  # audio samples from one frame to the next
+    field_samples: int = 0  # audio samples that one frame sees; 0 takes the stride
 
     def num_frames(self, num_samples: int) -> int:
-        """Return the number of frames of the encoder's output.
-
-        Args:
-            num_samples: number of audio samples.
-
-        Returns:
-            Their number, 0 or more.
-        """
+        """Return the number of frames of the encoder's output for a number of audio samples, 0 or more."""
         seen = self.field_samples or self.stride_samples
         return max(0, (num_samples - seen) // self.stride_samples + 1)
 
 
 @dataclass(slots=True)
 class LabelCheck:
-    """A check of the rows of one stream of one split, row by row.
+    """A check of the rows of one stream of one split, row by row."""
 
-    Attributes:
-        path: path of the label file.
-        name: suffix of the label file, the name of the stream.
-        is_training: whether the split is trained on: an OOV symbol is an error there.
-        is_class: one class per row.
-        may_be_empty: another stream may hold the row's class: an empty line says that this one is not known.
-        dictionary: symbols of the stream, or None without a dictionary.
-        ctc: the frames that must suffice, or None.
-        findings: receives the problems.
-        num_rows: lines so far.
-        num_tokens: symbols so far.
-        num_oov: rows with symbols that the dictionary lacks.
-        num_unk: rows with a written <unk>.
-        num_empty: rows without a symbol.
-        classes: class -> rows.
-    """
-
-    path: Path
-    name: str
-    is_training: bool
-    is_class: bool
+    path: Path  # path of the label file
+    name: str  # suffix of the label file, the name of the stream
+    is_training: bool  # whether the split is trained on: an OOV symbol is an error there
+    is_class: bool  # one class per row
+    # another stream may hold the row's class: an empty line says that this one is not known
     may_be_empty: bool
-    dictionary: frozenset[str] | None
-    ctc: CtcLimits | None
-    findings: Findings
-    num_rows: int = 0
-    num_tokens: int = 0
-    num_oov: int = 0
-    num_unk: int = 0
-    num_empty: int = 0
-    classes: Counter[str] = field(default_factory=Counter)
+    dictionary: frozenset[str] | None  # symbols of the stream, or None without a dictionary
+    ctc: CtcLimits | None  # the frames that must suffice, or None
+    findings: Findings  # receives the problems
+    num_rows: int = 0  # lines so far
+    num_tokens: int = 0  # symbols so far
+    num_oov: int = 0  # rows with symbols that the dictionary lacks
+    num_unk: int = 0  # rows with a written <unk>
+    num_empty: int = 0  # rows without a symbol
+    classes: Counter[str] = field(default_factory=Counter)  # class -> rows
 
     def add(self, text: str, num_samples: int | None) -> None:
-        """Check the next row.
-
-        Args:
-            text: the line.
-            num_samples: length of the utterance's audio, samples; None when it is not known.
-        """
+        """Check the next row; `num_samples`, the length of its audio, is None when it is not known."""
         self.num_rows += 1
         tokens = text.split()
         self.num_tokens += len(tokens)
@@ -161,21 +129,13 @@ class LabelCheck:
 
 
 def load_dictionary(folder: Path, name: str, findings: Findings) -> frozenset[str] | None:
-    """Read `dict.{name}.txt`.
-
-    Args:
-        folder: folder of the manifest.
-        name: name of the label stream.
-        findings: receives a dictionary that is malformed or empty.
-
-    Returns:
-        Its symbols; None when it is missing or cannot be used.
-    """
+    """Read the symbols of `dict.{name}.txt`; None when it is missing, malformed or empty."""
     path = folder / f"dict.{name}.txt"
     if not path.exists():
         return None
     try:
-        symbols = frozenset(read_dictionary(path))
+        with reading(path, "a dictionary"):
+            symbols = frozenset(read_dictionary(path))
     except ValueError as error:
         findings.add(BAD_DICTIONARY, name, str(error))
         return None
@@ -185,14 +145,7 @@ def load_dictionary(folder: Path, name: str, findings: Findings) -> frozenset[st
 
 
 def looks_like_classes(paths: Iterable[Path]) -> bool:
-    """Return whether a stream has one class per row, judged by its first non-empty rows.
-
-    Args:
-        paths: paths of its label files, one per split.
-
-    Returns:
-        Whether most of them hold a single symbol.
-    """
+    """Return whether a stream has one class per row: most of the first non-empty rows of its files hold one symbol."""
     rows = (row for path in paths for line in tolerant_lines(path) if (row := line.split()))
     first = [len(row) == 1 for row in islice(rows, _CLASS_ROWS)]
     return sum(first) > len(first) / 2

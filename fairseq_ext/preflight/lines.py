@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..file_errors import FileError, reading
 from ..manifest import parse_audio_path
 from .findings import Findings, FindingType
 
@@ -16,81 +17,63 @@ __all__ = ["BAD_COLUMNS", "AudioRow", "audio_rows", "read_root_folder", "toleran
 NOT_TEXT = FindingType(
     "lines that are not UTF-8 with \\n line ends", "convert the file: iconv, then sed -i 's/\\r$//'"
 )
+UNREADABLE = FindingType("files that cannot be read", "do what the message says, or write the manifest again")
 BAD_COLUMNS = FindingType("wrong columns", "write the manifest again")
 
 
 @dataclass(frozen=True, slots=True)
 class AudioRow:
-    """A row of an audio tsv.
+    """A row of an audio tsv."""
 
-    Attributes:
-        line: in the file, from 1.
-        audio: the first column as it stands.
-        path: path of the file, relative to the root.
-        start_sample: first sample of a segment, else 0.
-        num_samples: None when the row cannot be read.
-        is_segment: whether only a part of the file is meant.
-    """
-
-    line: int
-    audio: str
-    path: str
-    start_sample: int
-    num_samples: int | None
-    is_segment: bool
+    line: int  # in the file, from 1
+    audio: str  # the first column as it stands
+    path: str  # path of the file, relative to the root
+    start_sample: int  # first sample of a segment, else 0
+    num_samples: int | None  # None when the row cannot be read
+    is_segment: bool  # whether only a part of the file is meant
 
 
 def tolerant_lines(path: Path, findings: Findings | None = None) -> Iterator[str]:
-    """Stream the lines of a file, bad ones too.
+    """Stream the lines of a file without their ends, bad ones too; a missing file has none.
 
     Args:
-        path: the file; a missing one has no lines.
-        findings: receives lines that are not UTF-8 or end as on Windows; None ignores them.
-
-    Yields:
-        The lines without their ends; bytes that are no UTF-8 become U+FFFD.
+        path: the file; bytes that are no UTF-8 become U+FFFD.
+        findings: receives files that cannot be read, and lines that are not UTF-8 or end as on Windows; None: nobody.
     """
     if not path.exists():
         return
-    with open(path, "rb") as file:
-        for number, raw in enumerate(file, 1):
-            line = raw.removesuffix(b"\n")
-            problem = ""
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                text, problem = line.decode("utf-8", errors="replace"), str(error)
-            if "\r" in text or text.startswith("\ufeff"):
-                text = text.rstrip("\r").removeprefix("\ufeff")
-                problem = "a carriage return or byte-order mark"
-            if problem and findings is not None:
-                findings.add(NOT_TEXT, f"{path}:{number}", f"it is not plain UTF-8 text: {problem}")
-            yield text
+    try:
+        with reading(path, "a text file"), open(path, "rb") as file:
+            for number, raw in enumerate(file, 1):
+                text, problem = _decode(raw.removesuffix(b"\n"))
+                if problem and findings is not None:
+                    findings.add(NOT_TEXT, f"{path}:{number}", f"it is not plain UTF-8 text: {problem}")
+                yield text
+    except FileError as error:
+        if findings is not None:
+            findings.add(UNREADABLE, str(path), str(error))
+
+
+def _decode(line: bytes) -> tuple[str, str]:
+    """Return a line as text, and what is wrong with it, or ""."""
+    problem = ""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text, problem = line.decode("utf-8", errors="replace"), str(error)
+    if "\r" in text or text.startswith("\ufeff"):
+        text, problem = text.rstrip("\r").removeprefix("\ufeff"), "a carriage return or byte-order mark"
+    return text, problem
 
 
 def read_root_folder(tsv_path: Path) -> Path | None:
-    """Read line 1 of a tsv.
-
-    Args:
-        tsv_path: the file.
-
-    Returns:
-        The folder, or None when there is no such folder.
-    """
+    """Read line 1 of a tsv; return None when there is no such folder."""
     line = next(tolerant_lines(tsv_path), "")
     return Path(line) if line and Path(line).is_dir() else None
 
 
 def audio_rows(tsv_path: Path, findings: Findings | None = None) -> Iterator[AudioRow]:
-    """Stream the rows of an audio tsv, bad ones too.
-
-    Args:
-        tsv_path: the file.
-        findings: receives rows that are not `path<TAB>num_samples`; None ignores them.
-
-    Yields:
-        The rows after line 1.
-    """
+    """Stream the rows after line 1 of an audio tsv, bad ones too, which `findings` receives."""
     lines = tolerant_lines(tsv_path, findings)
     next(lines, None)
     for number, line in enumerate(lines, 2):

@@ -46,59 +46,36 @@ NO_SPEAKER = FindingType(
 
 @dataclass(frozen=True, slots=True)
 class RowLimits:
-    """The limits for rows.
+    """The limits for rows."""
 
-    Attributes:
-        sample_rate_hz: sample rate that num_samples counts at, Hz; None leaves durations unchecked.
-        min_duration_s: shortest duration allowed, s; 0: no limit.
-        max_duration_s: longest duration allowed, s; 0: no limit.
-        classes: label streams of one class per row; of several, a row needs a class in one of them at least.
-        ctc: label streams that a CTC model learns.
-        ctc_limits: the frames of that model.
-    """
-
+    # sample rate that num_samples counts at, Hz; None leaves durations unchecked
     sample_rate_hz: int | None = None
-    min_duration_s: float = 0.0
-    max_duration_s: float = 0.0
+    min_duration_s: float = 0.0  # shortest duration allowed, s; 0: no limit
+    max_duration_s: float = 0.0  # longest duration allowed, s; 0: no limit
+    # label streams of one class per row; of several, a row needs a class in one of them at least
     classes: Sequence[str] = ()
-    ctc: Sequence[str] = ()
-    ctc_limits: CtcLimits = field(default_factory=CtcLimits)
+    ctc: Sequence[str] = ()  # label streams that a CTC model learns
+    ctc_limits: CtcLimits = field(default_factory=CtcLimits)  # the frames of that model
 
 
 @dataclass(slots=True)
 class SplitScan:
-    """The result of one pass over a split.
+    """The result of one pass over a split."""
 
-    Attributes:
-        name: name of the split.
-        root: folder of the audio; None when line 1 does not name one.
-        labels: the checked label streams.
-        num_rows: number of rows of the tsv.
-        num_samples: number of samples of all rows.
-        speakers: speaker -> rows.
-        id_hashes: hash of the id, per row of the sidecar.
-        audio_hashes: hash of the first column, per row of the tsv.
-    """
-
-    name: str
-    root: Path | None
-    labels: list[LabelCheck]
-    num_rows: int = 0
-    num_samples: int = 0
-    speakers: Counter[str] = field(default_factory=Counter)
+    name: str  # name of the split
+    root: Path | None  # folder of the audio; None when line 1 does not name one
+    labels: list[LabelCheck]  # the checked label streams
+    num_rows: int = 0  # number of rows of the tsv
+    num_samples: int = 0  # number of samples of all rows
+    speakers: Counter[str] = field(default_factory=Counter)  # speaker -> rows
+    # hash of the id, per row of the sidecar
     id_hashes: "array[int]" = field(default_factory=lambda: array("q"))
+    # hash of the first column, per row of the tsv
     audio_hashes: "array[int]" = field(default_factory=lambda: array("q"))
 
 
 def is_training(split: str) -> bool:
-    """Return whether parameters are fitted to a split.
-
-    Args:
-        split: name of the split.
-
-    Returns:
-        True for train, train_clean and so on.
-    """
+    """Return whether parameters are fitted to a split: train, train_clean and so on."""
     return split.startswith("train")
 
 
@@ -109,7 +86,7 @@ def scan_split(
     limits: RowLimits,
     findings: Findings,
 ) -> SplitScan:
-    """Check the rows of one split against each other and against the limits.
+    """Check the rows of one split against each other and the limits; return counts, and hashes for the other checks.
 
     Args:
         folder: folder of the manifest.
@@ -117,9 +94,6 @@ def scan_split(
         dictionaries: label stream that the split must have -> symbols of its dictionary, if any.
         limits: what rows are held to.
         findings: receives the problems.
-
-    Returns:
-        Counts, and hashes for the checks between splits.
     """
     tsv_path, sidecar = folder / f"{split}.tsv", _Sidecar(folder / f"{split}.meta.tsv", findings)
     scan = SplitScan(split, _check_root(tsv_path, findings), [])

@@ -4,7 +4,7 @@ The way through the room, for the run folder of a recipe:
 
     results.py        reads RUN/scores/**/metrics.json, summarises seeds and pools folds (folds.py), writes results.json
     registry.py       RESULT_TYPES, the types of result, each with a package that exports its RESULT_TYPE:
-        recognition/      error rates by decoder, groups, comparisons, transcripts to listen to
+        recognition/      error rates by decoder, folds, groups, comparisons, transcripts to listen to
         pretraining/      figures and curves of self-supervised trainings
         classification/   accuracy and macro-F1, folds, few labels, confusions, embeddings, examples to listen to
     markdown.py       RESULTS.md and the tables for the terminal, from results.json alone

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from ..scoring.scored_system import read_json
 
 # Every key may be absent.
 KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
@@ -42,23 +43,10 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 def read_about(path: Path) -> dict[str, Any]:
     """Read report.json.
 
-    Args:
-        path: the file.
-
-    Returns:
-        The contents of the file.
-
     Raises:
-        ValueError: it is not JSON, or has an unknown key, or a value of another type.
+        ValueError: it is no JSON object, or has an unknown key, or a value of another type.
     """
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error}); correct the file") from error
-    if not isinstance(about, dict):
-        raise ValueError(
-            f"{path}: expected an object, found {type(about).__name__}; see fairseq_ext/report/about.py"
-        )
+    about = read_json(path, "correct the file, see fairseq_ext/report/about.py")
     for key, value in about.items():
         if key not in KEYS:
             near = get_close_matches(key, KEYS, n=1)

@@ -11,26 +11,12 @@ _RENAMED = {"row": "system", "protocol": "partition", "rows": "systems", "protoc
 
 
 def with_current_keys(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename the keys that format 1 wrote under other names.
-
-    Args:
-        item: contents of metrics.json, or an entry of results.json, of any format.
-
-    Returns:
-        The same values under the names of the current format.
-    """
+    """Rename the keys that format 1 wrote under other names, in metrics.json or an entry of results.json."""
     return {_RENAMED.get(key, key): value for key, value in item.items()}
 
 
 def upgrade(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert results.json of format 1 to the current format; figures stay as they are.
-
-    Args:
-        results: contents of the file.
-
-    Returns:
-        The results; those of another format than 1 are returned as they are.
-    """
+    """Convert results.json of format 1 to the current format; figures and other formats stay as they are."""
     if results.get("format") != 1:
         return dict(results)
     upgraded = with_current_keys(results)

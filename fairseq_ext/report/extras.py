@@ -7,12 +7,12 @@ results.json, RESULTS.md and the page. A picture is a PNG with a JSON file of th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..scoring.scored_system import read_json
 from .partitions import Results
 from .pieces import Picture, Piece
 from .result_type import Section
@@ -25,13 +25,7 @@ MAX_PICTURE_BYTES = 2_000_000
 
 
 def read_tables(run: Path) -> list[dict[str, Any]]:
-    """Read the tables of all folders.
-
-    Args:
-        run: run folder.
-
-    Returns:
-        `folder`, `key`, `title`, `header`, `rows`, `note` of each, in the order of the file names.
+    """Read the tables of all folders: `folder`, `key`, `title`, `header`, `rows`, `note` of each, by file name.
 
     Raises:
         ValueError: a file is not of the format.
@@ -46,15 +40,7 @@ def read_tables(run: Path) -> list[dict[str, Any]]:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error}); run the tool that wrote it again") from error
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"{path}: expected an object with a title, found {content!r:.60}; see fairseq_ext/report/extras.py"
-        )
-    return content
+    return read_json(path, "run the tool that wrote it again; see fairseq_ext/report/extras.py")
 
 
 def _checked(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -70,15 +56,7 @@ def _checked(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def tables(results: Results, folder: str | None = None) -> list[Table]:
-    """Return the tables that other tools left.
-
-    Args:
-        results: results of a run.
-        folder: one of `FOLDERS`; None for all.
-
-    Returns:
-        The tables.
-    """
+    """Return the tables that other tools left in a folder, one of `FOLDERS`; None for all."""
     return [
         Table(t["key"], t["title"], tuple(t["header"]), tuple(map(tuple, t["rows"])), t["note"])
         for t in results.get("tables", [])

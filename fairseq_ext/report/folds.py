@@ -10,15 +10,11 @@ from ..scoring.scored_system import result_type_of, scores_folder
 from ..scoring.seeds import mean_of
 from .partitions import family_of
 from .registry import RESULT_TYPES
-from .result_type import System
+from .result_type import Fold, System
 
 
 def pooled_systems(run: Path, systems: Sequence[System]) -> Iterator[tuple[list[str], dict[str, Any]]]:
     """Score the predictions of all folds together, for each family, system and seed that has every fold.
-
-    Args:
-        run: run folder, which holds the predictions.
-        systems: contents of the metrics.json files.
 
     Yields:
         The partitions of the folds, and what metrics.json would hold of them as one; its partition is the family.
@@ -36,9 +32,16 @@ def pooled_systems(run: Path, systems: Sequence[System]) -> Iterator[tuple[list[
             folds = sorted(
                 (s for s in mine if (s["system"], s["seed"]) == (name, seed)), key=lambda s: s["partition"]
             )
-            folders = [scores_folder(run) / s["partition"] / name / f"seed{seed}" for s in folds]
+            every = [
+                Fold(
+                    s,
+                    scores_folder(run) / s["partition"] / name / f"seed{seed}",
+                    run / "manifests" / s["partition"],
+                )
+                for s in folds
+            ]
             # A system without some of the folds was tested on other utterances than the rest of the family.
-            if len(folds) == len(partitions) and (scores := pool(folders)) is not None:
+            if len(folds) == len(partitions) and (scores := pool(every)) is not None:
                 about = {**folds[0], "partition": family, "train_s": mean_of(folds, "train_s")}
                 shared = [s["num_shared_speakers"] for s in folds if s.get("num_shared_speakers") is not None]
                 about["num_shared_speakers"] = max(shared, default=None)

@@ -38,15 +38,7 @@ def _environment() -> Any:
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill a template.
-
-    Args:
-        template: file name without `.html.jinja`.
-        values: variables of the template.
-
-    Returns:
-        HTML.
-    """
+    """Fill a template, named without `.html.jinja`."""
     return str(_environment().get_template(f"{template}.html.jinja").render(**values))
 
 
@@ -57,14 +49,7 @@ def _macro(template: str, name: str, *values: Any) -> Markup:
 
 
 def show(piece: Piece) -> Markup:
-    """Turn a piece of a section into HTML; templates call it for pieces within pieces.
-
-    Args:
-        piece: table, picture, block, or text of a paragraph.
-
-    Returns:
-        HTML.
-    """
+    """Turn a piece of a section into HTML; templates call it for pieces within pieces."""
     if isinstance(piece, Block):
         markup: Markup = import_optional("markupsafe").Markup(render(piece.template, **piece.values))
         return markup  # its template has escaped it
@@ -73,15 +58,7 @@ def show(piece: Piece) -> Markup:
 
 
 def differences(reference: Sequence[str], hypothesis: Sequence[str]) -> Markup:
-    """Mark what a hypothesis left out and put in, token by token.
-
-    Args:
-        reference: tokens that were spoken.
-        hypothesis: tokens that were recognised.
-
-    Returns:
-        HTML: tokens left out in `<del>`, tokens put in in `<ins>`.
-    """
+    """Mark the tokens of the reference that were left out in `<del>`, and those put in in `<ins>`."""
     parts: list[tuple[str, str]] = []
     pairs = align(reference, hypothesis)
     for is_equal, group in itertools.groupby(pairs, key=lambda pair: pair[0] == pair[1]):
@@ -96,12 +73,5 @@ def aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> Markup:
     """Set two texts one above the other, token over token.
 
     A difference shows by colour, by symbol (≠ another token, − left out, + put in), and to screen readers as text.
-
-    Args:
-        reference: tokens that were spoken.
-        hypothesis: tokens that were recognised.
-
-    Returns:
-        HTML.
     """
     return _macro("texts", "aligned", align(reference, hypothesis))

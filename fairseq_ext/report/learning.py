@@ -18,18 +18,7 @@ Log = list[dict[str, Any]]
 def learning_curves(
     run: Run, headlines: Sequence[str], result_type: str, panels: Sequence[Panel], caption: str
 ) -> list[Picture]:
-    """Draw the logs of the first seed of every system, a picture per headline and a curve per fold.
-
-    Args:
-        run: the run.
-        headlines: partitions, or families of folds.
-        result_type: type of their results.
-        panels: metrics to draw.
-        caption: text below each picture.
-
-    Returns:
-        The pictures of headlines with logs.
-    """
+    """Draw the logs of the first seed of every system: a picture per headline with logs, a curve per fold."""
     drawn = []
     for headline in headlines:
         if logs := _logs(run, headline, result_type):

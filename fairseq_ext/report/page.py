@@ -19,25 +19,13 @@ MAX_PAGE_BYTES = 8_000_000
 
 
 def sections() -> list[Section]:
-    """Return the sections of a page, in order.
-
-    Returns:
-        What other tools left about the corpus, every result type's sections, and where the figures come from.
-    """
+    """Return the sections of a page: corpus, every result type's, attribution, and where the figures come from."""
     of_types = [section for result_type in RESULT_TYPES.values() for section in result_type.sections]
     return [extras.CORPUS, *of_types, extras.ATTRIBUTION, provenance.SECTION]
 
 
 def render(run: Run, parts: Sequence[Section] | None = None) -> str:
-    """Make the page.
-
-    Args:
-        run: run folder and results.
-        parts: sections of the page, in order; None = all. Those with nothing to show are left out.
-
-    Returns:
-        The HTML document.
-    """
+    """Make the page from sections, None = all; those with nothing to show are left out."""
     about = run.results["about"]
     made = list(_made(run, sections() if parts is None else parts))
     return html.render(
@@ -59,14 +47,7 @@ def _made(run: Run, parts: Sequence[Section]) -> Iterator[tuple[Section, Sequenc
 
 
 def write_report(run: Run, parts: Sequence[Section] | None = None) -> Path:
-    """Write report.html into the run's folder.
-
-    Args:
-        run: run folder and results.
-        parts: sections of the page; None = all.
-
-    Returns:
-        Path of the page.
+    """Write report.html into the run's folder, from sections, None = all.
 
     Raises:
         ValueError: the page is larger than `MAX_PAGE_BYTES`.

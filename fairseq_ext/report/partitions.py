@@ -26,42 +26,18 @@ Summary = Mapping[str, Any]
 
 
 def system_title(results: Results, name: str) -> str:
-    """Return the name of a system for readers.
-
-    Args:
-        results: results of a run.
-        name: name of the system, such as `temporal_cnn`.
-
-    Returns:
-        The recipe's title, or the name with spaces.
-    """
+    """Return the recipe's title of a system, or its name with spaces."""
     return str(results["about"].get("systems", {}).get(name, name.replace("_", " ")))
 
 
 def in_order(results: Results, names: Iterable[str]) -> list[str]:
-    """Order systems as the recipe lists them; others follow alphabetically.
-
-    Args:
-        results: results of a run.
-        names: names of systems.
-
-    Returns:
-        Each name once.
-    """
+    """Order systems as the recipe lists them, each once; others follow alphabetically."""
     order = {name: i for i, name in enumerate(results["about"].get("systems", {}))}
     return sorted(set(names), key=lambda name: (order.get(name, len(order)), name))
 
 
 def partition_title(results: Results, partition: str) -> str:
-    """Return the name of a partition for readers.
-
-    Args:
-        results: results of a run; `about.partitions` may name it.
-        partition: partition, or family of folds.
-
-    Returns:
-        Its title, for a family with the words "folds pooled".
-    """
+    """Return the title of a partition or family of folds, for a family with the words "folds pooled"."""
     if partition.endswith("/"):
         return f"{family_title(results, partition)}, folds pooled"
     named = results["about"].get("partitions", {})
@@ -69,98 +45,45 @@ def partition_title(results: Results, partition: str) -> str:
 
 
 def bare_title(results: Results, partition: str) -> str:
-    """Return the name of a partition for places that already say what it is.
-
-    Args:
-        results: results of a run.
-        partition: partition, or family of folds.
-
-    Returns:
-        Its title, without the word partition where it has no other title than its name.
-    """
+    """Return the title of a partition or family, without the word partition where its name is its title."""
     return partition_title(results, partition).removeprefix("Partition: ")
 
 
 def family_title(results: Results, family: str) -> str:
-    """Return the name of a family for readers.
-
-    Args:
-        results: results of a run; `about.partitions` may name it, with or without the slash.
-        family: family, such as `leave_one_out/`.
-
-    Returns:
-        Its title, such as `Leave one out`.
-    """
+    """Return the title of a family, such as `Leave one out`; `about.partitions` may name it, without the slash too."""
     named = {**TITLES, **results["about"].get("partitions", {})}
     name = family.rstrip("/")
     return str(named.get(family, named.get(name, name.replace("_", " ").capitalize())))
 
 
 def family_of(partition: str) -> str | None:
-    """Return the family of a partition.
-
-    Args:
-        partition: partition, such as `leave_one_out/anna`.
-
-    Returns:
-        What is before its last slash, with the slash; None without one.
-    """
+    """Return what is before a partition's last slash, with the slash; None without one."""
     family, slash, _ = partition.rpartition("/")
     return family + slash if slash else None
 
 
 def belongs(partition: str, prefix: str) -> bool:
-    """Return whether a partition is the given one, or of the given family.
-
-    Args:
-        partition: partition of a scored system.
-        prefix: partition, or family of partitions when it ends in `/`.
-
-    Returns:
-        True for the partition itself and for those of the family.
-    """
+    """Return whether a partition is the given one, or of the given family, which ends in `/`."""
     return partition == prefix or (prefix.endswith("/") and partition.startswith(prefix))
 
 
 def num_labels(partition: str) -> int | None:
-    """Return how many recordings per class and speaker a partition with few labels trains on.
+    """Return how many recordings per class and speaker a partition with few labels trains on; None for others.
 
-    Args:
-        partition: partition `labels/N` of a published split, or family `labels_N/` of folds.
-
-    Returns:
-        N, or None for other partitions.
+    They are `labels/N` of a published split, and families `labels_N/` of folds.
     """
     found = re.fullmatch(r"labels(?:/(\d+)|_(\d+)/)", partition)
     return int(found[1] or found[2]) if found else None
 
 
 def summaries(results: Results, prefix: str, result_type: str = CLASSIFICATION) -> list[Summary]:
-    """Pick the summaries of a partition, or of every partition of a family.
-
-    Args:
-        results: results of a run.
-        prefix: partition, or family of partitions when it ends in `/`.
-        result_type: type of the results.
-
-    Returns:
-        Summaries in the recipe's order of systems.
-    """
+    """Pick the summaries of a partition, or of every partition of a family, in the recipe's order of systems."""
     found = [s for s in of_result_type(results["summary"], result_type) if belongs(s["partition"], prefix)]
     return _ordered(results, found)
 
 
 def headline_summaries(results: Results, headline: str, result_type: str = CLASSIFICATION) -> list[Summary]:
-    """Pick the summaries of a headline: those of a partition, or of the pooled folds of a family.
-
-    Args:
-        results: results of a run.
-        headline: partition, or family of folds when it ends in `/`.
-        result_type: type of the results.
-
-    Returns:
-        One summary per system, in the recipe's order.
-    """
+    """Pick the summaries of a partition or of the pooled folds of a family: one per system, in the recipe's order."""
     source = results.get("pooled", []) if headline.endswith("/") else results["summary"]
     return _ordered(results, [s for s in of_result_type(source, result_type) if s["partition"] == headline])
 
@@ -171,15 +94,10 @@ def _ordered(results: Results, found: list[Summary]) -> list[Summary]:
 
 
 def headlines(results: Results, result_type: str = CLASSIFICATION) -> list[str]:
-    """Return the partitions whose systems are shown first and in detail.
+    """Return the partitions and families whose systems are shown first and in detail, where they have such results.
 
-    Args:
-        results: results of a run; `about.headline` lists them. The default is the published split, or else
-            everything that has no table of its own: pooled folds, and partitions outside of families of folds.
-        result_type: type of the results.
-
-    Returns:
-        Those that have results of the type, in the recipe's order.
+    `about.headline` lists them. The default is the published split, or else everything that has no table of its own:
+    pooled folds, and partitions outside of families of folds.
     """
     listed = results["about"].get("headline") or _default_headlines(results, result_type)
     return [headline for headline in listed if headline_summaries(results, headline, result_type)]
@@ -208,13 +126,8 @@ def detailed_system(
 ) -> str | None:
     """Return the system whose details are shown: the recipe's choice, never the best test score.
 
-    Args:
-        results: results of a run; `about.best` is a system, or a mapping from partitions or result types to systems.
-        headline: partition, or family of folds, that it was scored on.
-        result_type: type of the results.
-
-    Returns:
-        Name of the system; the last one of the headline when the recipe names none that was scored.
+    `about.best` is a system, or a mapping from headlines or result types to systems. Where the recipe names none that
+    was scored, it is the last one of the headline.
     """
     names = [s["system"] for s in headline_summaries(results, headline, result_type)] or in_order(
         results, [s["system"] for s in of_result_type(results["summary"], result_type)]

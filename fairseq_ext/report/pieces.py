@@ -11,15 +11,7 @@ from .tables import Table
 
 
 def data_uri(content: bytes, media_type: str) -> str:
-    """Turn a file into an address that a page can hold.
-
-    Args:
-        content: content of the file.
-        media_type: media type, such as `image/png`.
-
-    Returns:
-        A `data:` URI.
-    """
+    """Turn a file into a `data:` URI, which a page can hold."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
@@ -30,8 +22,6 @@ class Picture:
     Attributes:
         png: the file, drawn at 1.5 pixels per pixel of the page.
         description: contents of the picture, for readers who cannot see it.
-        caption: text below the picture.
-        title: heading above the picture.
         is_wide: scroll sideways on narrow screens instead of shrinking.
     """
 
@@ -55,12 +45,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Block:
-    """A template of `report/templates` and what fills it.
-
-    Attributes:
-        template: file name without `.html.jinja`.
-        values: variables of the template; text is escaped there, pieces are shown with `show`.
-    """
+    """A template of `report/templates`, without `.html.jinja`, and its variables; `show` shows pieces in them."""
 
     template: str
     values: Mapping[str, Any]

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..file_errors import FileError
 from ..line_index import AudioEntry
-from ..media.audio import AudioError, load
+from ..media.audio import load
 from .pieces import data_uri
 
 # ISO/IEC 11172-3 and 13818-3, and MPEG-2.5, which browsers play too.
@@ -34,14 +35,12 @@ def player(
     compress: bool = False,
     max_bytes: int | None = None,
 ) -> Player | str:
-    """Read a recording for the page.
+    """Read a recording, or its first `max_s` seconds, for the page, as MP3 if `compress` is set.
 
     Args:
         entry: location of the recording, or None when the manifest does not list it.
         sample_rate_hz: sample rate of the embedded recording, Hz.
         name: id of the utterance.
-        max_s: longest part to embed, s.
-        compress: embed MP3 instead of WAV.
         max_bytes: longest address; None = any.
 
     Returns:
@@ -55,7 +54,7 @@ def player(
     }
     try:
         waveform = load(entry.path, sample_rate_hz=sample_rate_hz, **place)
-    except (AudioError, OSError):
+    except FileError:
         return "recording not readable"
     content, media_type = (compressed if compress else wav)(waveform, sample_rate_hz)
     uri = data_uri(content, media_type)
@@ -65,15 +64,7 @@ def player(
 
 
 def wav(waveform: NDArray[np.float32], sample_rate_hz: int) -> tuple[bytes, str]:
-    """Write a waveform as a 16-bit mono WAV file.
-
-    Args:
-        waveform: samples, (S,), full scale = 1.
-        sample_rate_hz: sample rate of the waveform, Hz.
-
-    Returns:
-        The file and its media type.
-    """
+    """Write a waveform (S,), full scale = 1, as a 16-bit mono WAV file; return the file and its media type."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         # 1 channel, 2 bytes per sample
@@ -83,15 +74,7 @@ def wav(waveform: NDArray[np.float32], sample_rate_hz: int) -> tuple[bytes, str]
 
 
 def compressed(waveform: NDArray[np.float32], sample_rate_hz: int) -> tuple[bytes, str]:
-    """Write a waveform as an MP3 file, a tenth of the size of `wav`; as WAV at rates that MP3 does not have.
-
-    Args:
-        waveform: samples, (S,), full scale = 1.
-        sample_rate_hz: sample rate of the waveform, Hz.
-
-    Returns:
-        The file and its media type.
-    """
+    """Write a waveform as MP3, a tenth of the size of `wav`; as WAV at rates that MP3 does not have."""
     import soundfile
 
     if sample_rate_hz not in MP3_RATES_HZ:

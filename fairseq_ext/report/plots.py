@@ -55,35 +55,17 @@ STYLE: Any = {
 
 
 def style() -> Any:
-    """Return the context to draw in.
-
-    Returns:
-        A context manager that sets `STYLE`.
-    """
+    """Return a context manager that sets `STYLE`, to draw in."""
     return import_optional("matplotlib", extra="analysis").rc_context(STYLE)
 
 
 def line_sample(**options: Any) -> Any:
-    """Make a line for a legend.
-
-    Args:
-        options: options of `matplotlib.lines.Line2D`.
-
-    Returns:
-        The line, without points.
-    """
+    """Make a `Line2D` without points for a legend."""
     return import_optional("matplotlib.lines", extra="analysis").Line2D([], [], **options)
 
 
 def png(figure: Figure) -> bytes:
-    """Draw a figure, half as fine again as a page at `PAGE_DPI` shows it.
-
-    Args:
-        figure: the figure.
-
-    Returns:
-        A PNG file; equal figures give equal bytes.
-    """
+    """Draw a figure as PNG, half as fine again as a page at `PAGE_DPI` shows it; equal figures give equal bytes."""
     buffer = io.BytesIO()
     # Software would be the version of matplotlib, and change the bytes with it.
     with style():
@@ -92,18 +74,7 @@ def png(figure: Figure) -> bytes:
 
 
 def canvas(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Figure, list[Any]]:
-    """Make an empty figure; draw on it inside `style()`.
-
-    Args:
-        rows: number of rows of panels.
-        columns: number of panels in a row.
-        width: width of the figure, inches.
-        height: height of the figure, inches.
-        options: options of `Figure.subplots`.
-
-    Returns:
-        The figure and its panels.
-    """
+    """Make an empty figure, width and height in inches, and its panels; draw on it inside `style()`."""
     figure = import_optional("matplotlib.figure", extra="analysis").Figure(
         figsize=(width, height), layout="constrained"
     )
@@ -130,14 +101,9 @@ _FEW_EPOCHS = 5
 def learning_curves(
     logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], panels: Sequence[Panel] = LOSS_AND_ACCURACY
 ) -> Figure:
-    """Draw metrics over the updates, solid in training and dotted in validation.
+    """Draw metrics over the updates, solid in training and dotted in validation; those that no log holds are left out.
 
-    Args:
-        logs: system -> a log per training (one, or one per fold), as `provenance.read_log` returns it.
-        panels: metrics to draw.
-
-    Returns:
-        The figure, up to three panels in a row; metrics that no log holds are left out.
+    `logs` has a log per training (one, or one per fold) of each system, as `provenance.read_log` returns it.
     """
     every = [lines for trainings in logs.values() for lines in trainings]
     shown = [p for p in panels if any(_points(lines, side, p.metric) for lines in every for side in SIDES)]
@@ -192,16 +158,7 @@ def _legend(figure: Figure, names: Sequence[str], columns: int) -> None:
 
 
 def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str) -> Figure:
-    """Draw a confusion matrix, coloured by the share of each true class.
-
-    Args:
-        counts: number of utterances, (C, C), rows are true classes.
-        labels: names of the C classes.
-        title: heading.
-
-    Returns:
-        The figure.
-    """
+    """Draw a confusion matrix, (C, C), rows are true classes, coloured by the share of each true class."""
     table = np.asarray(counts)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     size = max(3.6, 0.42 * len(labels) + 1.4)
@@ -220,15 +177,7 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str
 
 
 def scatter(panels: Mapping[str, NDArray[np.float32]], groups: Mapping[str, Sequence[str]]) -> Figure:
-    """Draw projections of embeddings, one row per projection and one column per colouring.
-
-    Args:
-        panels: projection -> positions, (N, 2).
-        groups: colouring, such as `class` or `speaker` -> N names.
-
-    Returns:
-        The figure.
-    """
+    """Draw projections (N, 2), a row each, coloured by the N names of each group, such as `class`, in columns."""
     pairs = {f"{p}, by {g}": (panels[p], groups[g]) for p in panels for g in groups}
     return clouds(pairs, columns=len(groups), each_legend=True)
 
@@ -239,16 +188,7 @@ def clouds(
     columns: int = 3,
     each_legend: bool = False,
 ) -> Figure:
-    """Draw clouds of points, a panel each.
-
-    Args:
-        panels: title -> positions, (N, 2), and N names that colour them.
-        columns: number of panels in a row.
-        each_legend: whether panels differ in their names, so that each needs a legend.
-
-    Returns:
-        The figure.
-    """
+    """Draw clouds of points (N, 2), coloured by N names, a panel each; `each_legend` where panels' names differ."""
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
     names = sorted({name for _, of_panel in panels.values() for name in of_panel})
@@ -289,16 +229,7 @@ def _cloud(
 
 
 def spectrogram_grid(views: Mapping[str, NDArray[np.float32]], hop_ms: float, columns: int = 4) -> Figure:
-    """Draw log-mel features side by side, all on one time and colour scale.
-
-    Args:
-        views: name -> features, (T, F).
-        hop_ms: hop between frames, ms.
-        columns: number of panels in a row.
-
-    Returns:
-        The figure.
-    """
+    """Draw log-mel features (T, F) side by side, all on one time and colour scale."""
     rows = math.ceil(len(views) / columns)
     longest = max(len(view) for view in views.values())
     every = np.concatenate([view.ravel() for view in views.values()])

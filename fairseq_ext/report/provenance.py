@@ -14,14 +14,7 @@ from .tables import NOTHING, Table
 
 
 def synthetic_note(results: Results) -> str | None:
-    """Return the warning for figures that were not measured on real recordings.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The warning, or None for real recordings.
-    """
+    """Return the warning for figures that were not measured on real recordings, or None."""
     if results["data"] == "real":
         return None
     speech = "Synthetic speech" if results["data"] == "synthetic" else "Partly synthetic speech"
@@ -32,14 +25,7 @@ def synthetic_note(results: Results) -> str | None:
 
 
 def short_commit(commit: str) -> str:
-    """Shorten a commit's hash and keep the mark of a changed checkout.
-
-    Args:
-        commit: hash, from metrics.json.
-
-    Returns:
-        12 digits, with `-dirty` where the checkout had changes.
-    """
+    """Shorten a commit's hash to 12 digits, with `-dirty` where the checkout had changes."""
     return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
 
 
@@ -49,13 +35,13 @@ def origins(results: Results) -> list[str]:
     seeds = sorted({s["seed"] for s in systems})
     commits = sorted({short_commit(s["commit"]) for s in systems})
     devices = sorted({s.get("device", "unknown") for s in systems})
-    mixed = [s for s in results["summary"] if len(s["config_hashes"]) > 1]
+    mixed = [s for s in (*results["summary"], *results.get("pooled", [])) if len(s["config_hashes"]) > 1]
     return [
         f"Data: {results['data']}. Scored systems: {len(systems)}. Seeds: {', '.join(map(str, seeds))}.",
         f"Commit: {', '.join(commits)}. Device: {', '.join(devices)}.",
         *(
-            f"Warning: the seeds of {s['system']} ({s['partition']}) were trained with different settings "
-            f"({', '.join(s['config_hashes'])})."
+            f"Warning: the {'seeds and folds' if 'folds' in s else 'seeds'} of {s['system']} ({s['partition']}) were "
+            f"trained with different settings ({', '.join(s['config_hashes'])})."
             for s in mixed
         ),
     ]

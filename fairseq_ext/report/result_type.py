@@ -16,19 +16,22 @@ from .tables import Table
 System = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Fold:
+    """A system scored on one fold, with the folder of its scores and of the fold's manifests."""
+
+    system: System
+    scores: Path
+    manifests: Path
+
+
 def _nothing(_: Any) -> list[Any]:
     return []
 
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the page.
-
-    Attributes:
-        key: short name, unique on the page.
-        title: heading.
-        make: run -> pieces; the page leaves out a section without any.
-    """
+    """One section of the page; `make` turns a run into pieces, and the page leaves out a section without any."""
 
     key: str
     title: str
@@ -37,12 +40,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure to take away, on top of the page.
-
-    Attributes:
-        figure: the figure, such as `92.1 %`.
-        text: name of the figure, with its conditions.
-    """
+    """A figure to take away, such as `92.1 %`, on top of the page, and its name with its conditions."""
 
     figure: str
     text: str
@@ -61,7 +59,7 @@ class ResultType:
         main_tables: results -> those of them that the terminal shows.
         sections: sections of the page.
         tiles: run -> figures on top of the page.
-        pool: folders of a system's folds, of one seed -> scores of all their predictions together, under the keys of
+        pool: folds of a system, of one seed -> scores of all their predictions together, under the keys of
             metrics.json, or None where they are no folds. None = results of this type are not pooled.
     """
 
@@ -73,4 +71,4 @@ class ResultType:
     main_tables: Callable[[Results], Sequence[Table]] = _nothing
     sections: Sequence[Section] = ()
     tiles: Callable[[Run], Sequence[Tile]] = _nothing
-    pool: Callable[[Sequence[Path]], dict[str, Any] | None] | None = None
+    pool: Callable[[Sequence[Fold]], dict[str, Any] | None] | None = None

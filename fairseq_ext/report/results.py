@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import atomic_write
-from ..scoring.scored_system import COMMON, result_type_of, scores_folder
+from ..scoring.scored_system import COMMON, read_json, result_type_of, scores_folder
 from ..scoring.seeds import mean_of
 from . import extras
 from .earlier_formats import FORMAT, upgrade, with_current_keys
@@ -19,13 +19,9 @@ from .registry import RESULT_TYPES
 
 
 def read_systems(run: Path) -> list[dict[str, Any]]:
-    """Read every metrics.json of a run.
+    """Read every metrics.json of a run, ordered by partition, system and seed.
 
-    Args:
-        run: run folder. In the commands that scored the systems its path is replaced by `RUN`.
-
-    Returns:
-        The scored systems, ordered by partition, system and seed.
+    In the commands that scored the systems, the path of the run is replaced by `RUN`.
 
     Raises:
         ValueError: a file is damaged, or two files describe the same system.
@@ -44,12 +40,7 @@ def read_systems(run: Path) -> list[dict[str, Any]]:
 
 
 def _read_system(path: Path) -> dict[str, Any]:
-    try:
-        system = with_current_keys(json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path}: not a JSON object ({error}); delete it and score the system again"
-        ) from error
+    system = with_current_keys(read_json(path))
     if result_type_of(system) not in RESULT_TYPES:
         raise ValueError(
             f"{path}: expected a result type (kind) among {list(RESULT_TYPES)}, found {system['kind']!r}; update the "
@@ -64,13 +55,7 @@ def _read_system(path: Path) -> dict[str, Any]:
 
 
 def summarise(systems: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Summarise the seeds of each system and partition.
-
-    Args:
-        systems: contents of the metrics.json files.
-
-    Returns:
-        One entry per partition and system, in that order.
+    """Summarise the seeds of each partition and system, in that order.
 
     Raises:
         ValueError: seeds of a system differ in their result type.
@@ -106,18 +91,17 @@ def _pooled(run: Path, systems: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     found = list(pooled_systems(run, systems))
     folds = {(system["partition"], system["system"]): partitions for partitions, system in found}
     summary = summarise(system for _, system in found)
-    return [{**s, "folds": folds[s["partition"], s["system"]]} for s in summary]
+    hashes: dict[tuple[str, str], set[str]] = {}
+    for system in systems:
+        hashes.setdefault((system["partition"], system["system"]), set()).add(system["config_hash"])
+    for s in summary:
+        s["folds"] = folds[s["partition"], s["system"]]
+        s["config_hashes"] = sorted(set[str]().union(*(hashes[p, s["system"]] for p in s["folds"])))
+    return summary
 
 
 def collect(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     """Gather the scored systems of a run into what results.json holds.
-
-    Args:
-        run: run folder.
-        about: content of the recipe's report.json, see `about.KEYS`.
-
-    Returns:
-        The results.
 
     Raises:
         ValueError: nothing was scored, or a file is damaged.
@@ -140,14 +124,7 @@ def collect(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dumps(results: Results) -> str:
-    """Write results as JSON with one system per line, so that a diff shows the few that changed.
-
-    Args:
-        results: result of `collect`.
-
-    Returns:
-        The text of results.json.
-    """
+    """Write results as JSON with one system per line, so that a diff shows the few that changed."""
     parts = []
     for key, value in results.items():
         if isinstance(value, list):
@@ -159,15 +136,7 @@ def dumps(results: Results) -> str:
 
 
 def write_results(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Gather the scored systems of a run and write results.json and RESULTS.md.
-
-    Args:
-        run: run folder.
-        about: content of the recipe's report.json, see `about.KEYS`.
-
-    Returns:
-        The results.
-    """
+    """Gather the scored systems of a run and write results.json and RESULTS.md; `about` is the recipe's report.json."""
     text = dumps(collect(run, about))
     with atomic_write(run / "results.json") as file:
         file.write(text)
@@ -176,18 +145,12 @@ def write_results(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """Read results.json.
-
-    Args:
-        path: the file, of this format or an earlier one.
-
-    Returns:
-        The results.
+    """Read results.json, of this format or an earlier one.
 
     Raises:
         ValueError: the file has an unknown format.
     """
-    results = upgrade(json.loads(Path(path).read_text(encoding="utf-8")))
+    results = upgrade(read_json(path, "rerun fairseq-ext report page"))
     if results.get("format") != FORMAT:
         raise ValueError(
             f"{path}: expected format {FORMAT}, found {results.get('format')}; rerun fairseq-ext report page"
@@ -196,14 +159,7 @@ def read_results(path: Path) -> dict[str, Any]:
 
 
 def stale_results_page(folder: Path) -> str | None:
-    """Compare a committed RESULTS.md with what its results.json gives.
-
-    Args:
-        folder: folder that holds both.
-
-    Returns:
-        None when they agree; otherwise what to do.
-    """
+    """Compare a committed RESULTS.md with what its results.json gives; return what to do, or None when they agree."""
     expected = markdown(read_results(folder / "results.json"))
     found = (folder / "RESULTS.md").read_text(encoding="utf-8")
     if found == expected:
@@ -219,14 +175,7 @@ def stale_results_page(folder: Path) -> str | None:
 
 
 def rewrite_markdown(folder: Path) -> Path:
-    """Write RESULTS.md from the results.json beside it.
-
-    Args:
-        folder: folder of results.json.
-
-    Returns:
-        Path of RESULTS.md.
-    """
+    """Write RESULTS.md from the results.json beside it; return its path."""
     with atomic_write(folder / "RESULTS.md") as file:
         file.write(markdown(read_results(folder / "results.json")))
     return folder / "RESULTS.md"

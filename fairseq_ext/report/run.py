@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..scoring.embeddings import PROJECTIONS
-from ..scoring.scored_system import CLASSIFICATION, scores_folder
+from ..scoring.scored_system import CLASSIFICATION, read_json, scores_folder
 from .partitions import detailed_system, headline_summaries, headlines
 
 
 def sample_rate_hz(folder: Path) -> int:
-    """Read the rate at which the manifests of a scored system count samples.
-
-    Args:
-        folder: folder of the scored system, with the configuration of its training.
-
-    Returns:
-        The sample rate, Hz.
-    """
-    return int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["task"]["sample_rate_hz"])
+    """Read the rate at which the manifests of a scored system count samples, Hz, from its training's configuration."""
+    return int(read_json(folder / "config.json")["task"]["sample_rate_hz"])
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a section may read.
-
-    Attributes:
-        folder: run folder.
-        results: contents of results.json.
-        projections: projections of embeddings to draw.
-    """
+    """What a section may read: the folder, results.json, and which projections of embeddings to draw."""
 
     folder: Path
     results: Mapping[str, Any]
@@ -42,16 +28,9 @@ class Run:
     def trainings(
         self, headline: str, system: str, result_type: str = CLASSIFICATION
     ) -> dict[str, tuple[Path, Path]]:
-        """Return the folders of a system's first seed.
+        """Return the folders of a system's first seed: partition -> its folder under `train` and under `scores`.
 
-        Args:
-            headline: partition, or family of folds.
-            system: name of the system.
-            result_type: type of the results.
-
-        Returns:
-            Partition -> its folder under `train` and its folder under `scores`, whether they exist or not; several
-            partitions for a family of folds, none where the system was not scored.
+        They need not exist. There are several partitions for a family of folds, none where the system was not scored.
         """
         for s in headline_summaries(self.results, headline, result_type):
             if s["system"] == system:
@@ -61,29 +40,13 @@ class Run:
         return {}
 
     def detailed(self, headline: str, result_type: str = CLASSIFICATION) -> tuple[str, dict[str, Path]]:
-        """Return the system shown in detail.
-
-        Args:
-            headline: partition, or family of folds.
-            result_type: type of the results.
-
-        Returns:
-            Its name, and partition -> folder of its first seed under `scores`, for those that exist.
-        """
+        """Return the name of the system shown in detail, and partition -> its existing folder of scores, first seed."""
         name = detailed_system(self.results, headline, result_type) or ""
         trainings = self.trainings(headline, name, result_type)
         return name, {p: scores for p, (_, scores) in trainings.items() if scores.is_dir()}
 
     def first_detailed(self, file: str, result_type: str = CLASSIFICATION) -> tuple[str, dict[str, Path]]:
-        """Return the system shown in detail under the first headline, where it has left a certain file.
-
-        Args:
-            file: name of the file in the folder of a scored system.
-            result_type: type of the results.
-
-        Returns:
-            Its name, and partition -> folder for those that hold the file.
-        """
+        """Return `detailed` of the first headline, with the folders that hold a certain file."""
         name, folders = "", dict[str, Path]()
         if heads := headlines(self.results, result_type):
             name, folders = self.detailed(heads[0], result_type)

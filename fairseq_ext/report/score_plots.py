@@ -20,15 +20,9 @@ def efficiency(
     xlabel: str = "labelled recordings per class and speaker",
     ylabel: str = "accuracy, %",
 ) -> Figure:
-    """Draw a score against the amount of labels, with intervals.
+    """Draw a score against the amount of labels, with intervals, panels side by side with one scale.
 
-    Args:
-        panels: heading -> system -> amount of labels -> `mean`, `low`, `high`, as fractions.
-        xlabel: label of the axis of amounts.
-        ylabel: name of the score.
-
-    Returns:
-        The figure, its panels side by side with one scale.
+    `panels` are heading -> system -> amount of labels -> `mean`, `low`, `high`, as fractions.
     """
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     width = 8.0 if len(panels) < 2 else 5.0 * len(panels)
@@ -64,13 +58,7 @@ def _curve(axes: Axes, points: Mapping[float, Interval], i: int, count: int) -> 
 def interval_bars(values: Mapping[str, Mapping[str, Interval]], title: str, unit: str) -> Figure:
     """Draw horizontal bars by group with their intervals, the highest of each system marked.
 
-    Args:
-        values: system -> group, in the order of the figure -> `mean`, `low`, `high`, as fractions.
-        title: heading.
-        unit: label of the value axis.
-
-    Returns:
-        The figure.
+    `values` are system -> group, in the order of the figure -> `mean`, `low`, `high`, as fractions.
     """
     groups = list(dict.fromkeys(group for scores in values.values() for group in scores))
     height = 0.8 / max(len(values), 1)
@@ -101,16 +89,7 @@ def interval_bars(values: Mapping[str, Mapping[str, Interval]], title: str, unit
 
 
 def bars(values: Mapping[str, Mapping[str, float]], title: str, unit: str) -> Figure:
-    """Draw horizontal bars by group, the lowest of each system marked.
-
-    Args:
-        values: system -> group (such as a speaker) -> fraction.
-        title: heading.
-        unit: label of the value axis.
-
-    Returns:
-        The figure.
-    """
+    """Draw horizontal bars by group, the lowest of each system marked, of system -> group -> fraction."""
     groups = sorted({group for scores in values.values() for group in scores})
     height = 0.8 / max(len(values), 1)
     with style():

@@ -6,10 +6,12 @@ RESULTS.md prints tables as Markdown, report.html as HTML. Scores are fractions 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 NOTHING = "–"
+# More columns do not fit on a page; results.json holds all.
+MAX_FOLDS = 12
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,6 @@ class Table:
 
     Attributes:
         key: short name, unique on the page.
-        title: heading.
-        header: column names.
-        rows: cells, as many in each row as columns.
         note: explanation below the table.
         is_control: True for figures that must not be taken for results.
     """
@@ -33,75 +32,51 @@ class Table:
     is_control: bool = False
 
 
+def filled(tables: Iterable[Table | None]) -> list[Table]:
+    """Leave out the tables that nothing was scored for."""
+    return [table for table in tables if table]
+
+
 def percent(value: float) -> str:
-    """Print a fraction in percent.
-
-    Args:
-        value: 0..1.
-
-    Returns:
-        Text such as `87.4`.
-    """
+    """Print a fraction in percent, such as `87.4`."""
     return f"{100 * value:.1f}"
 
 
 def spread(metric: Mapping[str, float], num_seeds: int) -> str:
-    """Print a mean with its range over seeds.
-
-    Args:
-        metric: `mean`, `min`, `max`, as fractions.
-        num_seeds: number of seeds; the range of a single one is left out.
-
-    Returns:
-        Text such as `87.4 (86.0–89.1)`.
-    """
+    """Print a mean with its range over seeds, such as `87.4 (86.0–89.1)`; the range of a single one is left out."""
     mean = percent(metric["mean"])
     return mean if num_seeds < 2 else f"{mean} ({percent(metric['min'])}–{percent(metric['max'])})"
 
 
 def interval(metric: Mapping[str, float]) -> str:
-    """Print an interval.
-
-    Args:
-        metric: `low`, `high`, as fractions.
-
-    Returns:
-        Text such as `[84.1, 90.3]`.
-    """
+    """Print the interval of fractions `low` and `high`, such as `[84.1, 90.3]`."""
     return f"[{percent(metric['low'])}, {percent(metric['high'])}]"
 
 
 def seconds(value: float | None) -> str:
-    """Print a duration.
-
-    Args:
-        value: seconds, or None when it is not known.
-
-    Returns:
-        Text such as `174` or `0.8`.
-    """
+    """Print a duration in seconds, such as `174` or `0.8`; None when it is not known."""
     return NOTHING if value is None else f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def number(value: float | None) -> str:
-    """Print a whole number.
-
-    Args:
-        value: the number, or None when it is not known.
-
-    Returns:
-        Text such as `93,546`.
-    """
+    """Print a whole number, such as `93,546`; None when it is not known."""
     return NOTHING if value is None else f"{value:,.0f}"
 
 
+def shown_folds(scores: Mapping[str, Mapping[str, float]]) -> tuple[list[str], str]:
+    """Return the folds of system -> fold -> score that get a column, and what a note says where they are too many."""
+    folds = sorted({fold for of_system in scores.values() for fold in of_system})
+    if len(folds) <= MAX_FOLDS:
+        return folds, ""
+    return [], f" Of {len(folds)} columns only the worst is shown; results.json holds all."
+
+
+def fold_cells(scores: Mapping[str, float], worst: str, shown: Iterable[str]) -> tuple[str, ...]:
+    """Print the worst fold of a system with its score, and the scores of those that get a column."""
+    columns = (percent(scores[fold]) if fold in scores else NOTHING for fold in shown)
+    return f"{worst} {percent(scores[worst])}", *columns
+
+
 def slug(partition: str) -> str:
-    """Make a partition a part of a table's key.
-
-    Args:
-        partition: partition, or family of partitions, such as `labels/10`.
-
-    Returns:
-        Text without slashes and spaces, such as `labels-10`.
-    """
+    """Make a partition a part of a table's key, without slashes and spaces, such as `labels-10`."""
     return re.sub(r"[^\w.-]+", "-", partition).strip("-")

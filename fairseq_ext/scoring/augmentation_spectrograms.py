@@ -48,18 +48,12 @@ def spectrograms(
     seed: int = 0,
     num_draws: int = 3,
 ) -> dict[str, NDArray[np.float32]]:
-    """Compute the features of one recording plain, under each augmentation alone, and augmented as in training.
+    """Compute features (T, F) of one recording (S,) plain, under each augmentation alone, and augmented as in training.
 
     Args:
         front_end: front-end of the network, with a `config`; maps (B, S) to features (B, T, F) and lengths (B,).
-        waveform: samples, (S,).
-        sample_rate_hz: sample rate of the waveform, Hz.
         settings: values of `WaveformAugmentConfig` in the training.
-        seed: seed of all random choices.
         num_draws: number of views augmented as in training.
-
-    Returns:
-        Name of the view -> features, (T, F).
     """
     clip = torch.from_numpy(waveform)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):

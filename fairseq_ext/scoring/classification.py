@@ -14,10 +14,7 @@ REQUIRED = ("metrics", "confusion", "labels")
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Summarise the seeds of one system and partition.
-
-    Args:
-        seeds: contents of the metrics.json of each seed.
+    """Summarise the metrics.json of the seeds of one system and partition.
 
     Returns:
         `metrics` over seeds; `per_class`, `confusion` and `labels` of all seeds pooled; `per_speaker` means;
@@ -47,26 +44,12 @@ def _speakers(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]
 
 
 def result_line(result: Mapping[str, Any]) -> str:
-    """Format the main figures and the number of recordings, for the terminal.
-
-    Args:
-        result: contents of metrics.json.
-
-    Returns:
-        Such as `accuracy 92.1 %, macro-F1 91.8 % of 120 recordings, 2 unreadable`.
-    """
+    """Format what the terminal shows, such as `accuracy 92.1 %, macro-F1 91.8 % of 120 recordings, 2 unreadable`."""
     unread = f", {result['num_unreadable']} unreadable" if result["num_unreadable"] else ""
     return f"{figures(result)} of {result['n']} recordings{unread}"
 
 
 def figures(result: Mapping[str, Any]) -> str:
-    """Format the main figures of a scored system.
-
-    Args:
-        result: contents of metrics.json.
-
-    Returns:
-        Such as `accuracy 92.1 %, macro-F1 91.8 %`.
-    """
+    """Format the main figures of a scored system, such as `accuracy 92.1 %, macro-F1 91.8 %`."""
     accuracy, f1 = (100 * result["metrics"][m]["value"] for m in ("accuracy", "macro_f1"))
     return f"accuracy {accuracy:.1f} %, macro-F1 {f1:.1f} %"

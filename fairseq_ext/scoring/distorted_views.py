@@ -23,11 +23,8 @@ from .trained import TrainedModel
 class DistortingNetwork(nn.Module):
     """A frozen network whose input is augmented as in its training.
 
-    Args:
-        model: network; a `front_end` of it, if any, augments in training mode.
-        settings: values of `WaveformAugmentConfig` in the training.
-        sample_rate_hz: sample rate of the waveforms, Hz.
-        seed: seed of the waveform augmentation; the front-end draws from torch's global generator.
+    A `front_end` of the network, if any, augments in training mode. `seed` is that of the waveform augmentation; the
+    front-end draws from torch's global generator.
     """
 
     def __init__(self, model: Any, settings: Mapping[str, Any], sample_rate_hz: int, seed: int) -> None:
@@ -38,15 +35,7 @@ class DistortingNetwork(nn.Module):
         self.generator = torch.Generator().manual_seed(seed)
 
     def forward(self, source: Tensor, padding_mask: Tensor) -> Any:
-        """Run the network, its encoder in evaluation mode.
-
-        Args:
-            source: waveforms, (B, S).
-            padding_mask: (B, S), True on padding.
-
-        Returns:
-            The output of the network.
-        """
+        """Run the network on waveforms (B, S), mask True on padding, its encoder in evaluation mode."""
         # On the CPU, where the generator is, and without padding, which filters and rooms would spread.
         clips = [clip[~padding].cpu() for clip, padding in zip(source, padding_mask, strict=True)]
         views = [self.distort(clip, self.sample_rate_hz, self.generator) for clip in clips]
@@ -62,17 +51,9 @@ class DistortingNetwork(nn.Module):
 def distorted_views(
     trained: TrainedModel, entries: Sequence[AudioEntry], num_views: int, *, seed: int, device: str = "cpu"
 ) -> list[Extracted]:
-    """Embed recordings several times, augmented anew each time.
+    """Embed N recordings several times, augmented anew each time; return the embeddings of each view, (N, D).
 
-    Args:
-        trained: the network, and its configuration with the augmentation.
-        entries: N audio locations.
-        num_views: number of views.
-        seed: seed of the augmentation; the global random state is restored afterwards.
-        device: torch device.
-
-    Returns:
-        Embeddings of each view, (N, D), in the order of `entries`.
+    The global random state is restored afterwards.
     """
     network = DistortingNetwork(trained.model, augment_settings(trained.cfg), trained.sample_rate_hz, seed)
     with torch.random.fork_rng(devices=[]):

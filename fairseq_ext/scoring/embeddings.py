@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ..file_errors import FileError
 from ..line_index import AudioEntry, AudioIndex
 from ..manifest import read_labels, read_manifest
-from ..media.audio import AudioError, load
+from ..media.audio import load
 from ..optional import import_optional
 
 if TYPE_CHECKING:
@@ -36,14 +37,7 @@ class Split:
     targets: tuple[str, ...]
 
     def subset(self, rows: Sequence[int]) -> Split:
-        """Select some utterances.
-
-        Args:
-            rows: positions of the utterances.
-
-        Returns:
-            The smaller split.
-        """
+        """Select the utterances at some positions."""
         return Split(
             entries=tuple(self.entries[i] for i in rows),
             ids=tuple(self.ids[i] for i in rows),
@@ -72,14 +66,6 @@ class Extracted:
 def read_split(folder: Path, split: str, label: str) -> Split:
     """Read the audio locations, speakers and labels of a split.
 
-    Args:
-        folder: manifest folder.
-        split: name of the split, such as `test`.
-        label: label stream, such as `digit`.
-
-    Returns:
-        The split.
-
     Raises:
         ValueError: the files have different numbers of rows, or an utterance has no speaker.
     """
@@ -107,15 +93,7 @@ def read_split(folder: Path, split: str, label: str) -> Split:
 
 
 def read_locations(folder: Path, split: str) -> dict[str, AudioEntry]:
-    """Read the audio location of each utterance.
-
-    Args:
-        folder: manifest folder.
-        split: name of the split, such as `test`.
-
-    Returns:
-        id -> location; empty when the folder does not hold the split.
-    """
+    """Read the audio location of each utterance, by id; empty when the folder does not hold the split."""
     path = Path(folder) / f"{split}.tsv"
     if not path.is_file():
         return {}
@@ -131,19 +109,19 @@ def extract(
     batch_size: int = 32,
     device: str = "cpu",
 ) -> Extracted:
-    """Run a network in evaluation mode over utterances.
+    """Run a network in evaluation mode over utterances, and return their embeddings and logits in the same order.
 
     Batches hold utterances of similar length, so little padding is computed.
 
     Args:
         model: network; called with `source` (B, S) and `padding_mask` (B, S), it returns `embedding` and `logits`.
-        entries: N audio locations.
+        entries: N audio locations; the unreadable ones are listed as failures.
         sample_rate_hz: sample rate that the network was trained at, Hz.
         batch_size: utterances in a batch, B.
         device: torch device.
 
-    Returns:
-        Embeddings and logits in the order of `entries`; unreadable utterances are listed as failures.
+    Raises:
+        ValueError: no utterance can be read.
     """
     import torch
 
@@ -183,43 +161,24 @@ def extract(
 def read_waveforms(
     entries: Sequence[AudioEntry], batch: Sequence[int], sample_rate_hz: int, failures: list[tuple[int, str]]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Read the audio of a batch.
-
-    Args:
-        entries: N audio locations.
-        batch: positions of the recordings to read.
-        sample_rate_hz: sample rate of the waveforms, Hz.
-        failures: list that (position, reason) of unreadable recordings is appended to.
+    """Read the recordings at some positions; (position, reason) of unreadable ones are appended to `failures`.
 
     Yields:
         Position and waveform, (S,), of the readable recordings.
     """
     for i in batch:
         entry = entries[i]
+        span = {"start_sample": entry.start_sample, "num_samples": entry.num_samples}
         try:
-            yield (
-                i,
-                load(
-                    entry.path,
-                    sample_rate_hz=sample_rate_hz,
-                    start_sample=entry.start_sample,
-                    num_samples=entry.num_samples,
-                ),
-            )
-        except (AudioError, OSError) as error:
+            waveform = load(entry.path, sample_rate_hz=sample_rate_hz, **span)
+        except FileError as error:
             failures.append((i, str(error)))
+        else:
+            yield i, waveform
 
 
 def padded(waveforms: Sequence[NDArray[np.float32]], device: str = "cpu") -> dict[str, torch.Tensor]:
-    """Pad waveforms of different lengths to a batch.
-
-    Args:
-        waveforms: B arrays, (S_i,).
-        device: torch device.
-
-    Returns:
-        `source` (B, S) float32 and `padding_mask` (B, S), True on padding.
-    """
+    """Pad B waveforms (S_i,) to `source` (B, S) float32 and `padding_mask` (B, S), True on padding."""
     import torch
 
     lengths = torch.tensor([len(waveform) for waveform in waveforms])
@@ -231,17 +190,10 @@ def padded(waveforms: Sequence[NDArray[np.float32]], device: str = "cpu") -> dic
 
 
 def project(embedding: NDArray[np.float32], method: str, *, seed: int = 0) -> NDArray[np.float32]:
-    """Project embeddings to the plane, neighbours near each other.
+    """Project embeddings (N, D) to the plane, neighbours near each other; return positions, (N, 2).
 
-    Dimensions are standardised first. Distances between far groups mean little with either method.
-
-    Args:
-        embedding: (N, D).
-        method: `t-SNE` (van der Maaten and Hinton 2008) or `UMAP` (McInnes et al. 2018).
-        seed: seed of the projection.
-
-    Returns:
-        Positions, (N, 2).
+    Dimensions are standardised first. Distances between far groups mean little with either method: `t-SNE` (van der
+    Maaten and Hinton 2008) or `UMAP` (McInnes et al. 2018).
 
     Raises:
         ValueError: unknown method, or fewer than 4 utterances.

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
+from ..file_errors import FileError
 from ..files import atomic_path, atomic_write
 from ..manifest import read_manifest
-from ..media.audio import AudioError, load
+from ..media.audio import load
 from . import classification, embeddings, metrics, provenance
 from .embeddings import Extracted, Split
 from .predictions import Predictions, class_numbers, write_embeddings, write_predictions
@@ -81,21 +82,13 @@ def evaluate(
     device: str = "cpu",
     over: str = "recordings",
 ) -> Mapping[str, Any]:
-    """Score a trained classifier on a split and write the system's files.
+    """Score a trained classifier on a split, write the system's files, and return the contents of metrics.json.
 
     Args:
-        trained: the network.
-        system: name of the result.
-        out: folder to write to.
         data: manifest folder.
-        split: split to score.
         label: label stream; empty = the one that the network was trained on.
         train_log: fairseq's log, for the seconds that the training took.
-        device: torch device.
         over: what the bootstrap resamples, one of `metrics.INTERVALS_OVER`.
-
-    Returns:
-        The contents of metrics.json.
 
     Raises:
         ValueError: the network is no classifier, it has several label streams and none was named, or the split
@@ -126,27 +119,14 @@ def evaluate(
 
 
 def with_labels(split: Split) -> Split:
-    """Drop the utterances without a label, whose line in the label file is empty.
-
-    Args:
-        split: utterances from `embeddings.read_split`.
-
-    Returns:
-        The labelled utterances.
-    """
+    """Drop the utterances without a label, whose line in the label file is empty."""
     return split.subset([i for i, target in enumerate(split.targets) if target])
 
 
 def shared_speakers(data: Path, scored: Split, train_split: str = "train") -> int | None:
     """Count the speakers in both the scored and the training split: 0 in a result, more in a leaky control.
 
-    Args:
-        data: manifest folder.
-        scored: utterances that are scored.
-        train_split: name of the training split.
-
-    Returns:
-        Number of speakers; None when the folder does not hold the training split.
+    None when the folder does not hold the training split.
     """
     if not (Path(data) / f"{train_split}.tsv").is_file():
         return None
@@ -164,21 +144,14 @@ def write_system(
     extra: Mapping[str, Any],
     over: str,
 ) -> Mapping[str, Any]:
-    """Write all files of a scored classifier or probe, metrics.json last.
+    """Write all files of a scored classifier or probe, metrics.json last; return the contents of that.
 
     Args:
-        out: folder to write to.
-        system: name of the result.
-        trained: the network.
         predictions: predictions of the utterances that could be read.
         utterances: utterances that the failures of `extracted` refer to.
         extracted: embeddings in the order of the predictions, and failures.
-        device: torch device the system was scored on.
         extra: further entries of metrics.json.
         over: what the bootstrap resamples, one of `metrics.INTERVALS_OVER`.
-
-    Returns:
-        The contents of metrics.json.
     """
     labels = predictions.labels
     num_parameters = sum(p.numel() for p in trained.model.parameters())
@@ -213,7 +186,7 @@ def _write_spectrograms(path: Path, trained: TrainedModel, data: Path, split: st
     span = {"start_sample": entry.start_sample, "num_samples": entry.num_samples}
     try:
         waveform = load(entry.path, sample_rate_hz=trained.sample_rate_hz, **span)
-    except (AudioError, OSError):
+    except FileError:
         return  # a picture less; the scores do not depend on it
     settings = provenance.augment_settings(trained.cfg)
     views = spectrograms(front_end.cpu(), waveform, trained.sample_rate_hz, settings)

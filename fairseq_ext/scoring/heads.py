@@ -20,14 +20,8 @@ def per_head(
 ) -> list[FinishedTraining]:
     """List each training once per head, with that head's label stream and results folder.
 
-    Args:
-        trainings: networks with several label streams.
-        heads: label stream -> partition of the scored system, such as `accent` -> `accent`.
-        run: run folder; `manifests/<partition>` lists the clips that the partition's other systems are scored on.
-        split: split that is scored.
-
-    Returns:
-        An item per head, with the manifests that the network was trained with.
+    `heads` maps label streams to partitions of the scored systems, such as `accent` to `accent`. The run's
+    `manifests/<partition>` lists the clips that the partition's other systems are scored on.
 
     Raises:
         FileNotFoundError: a partition has no manifests.
@@ -57,12 +51,6 @@ def _check_name(head: FinishedTraining, other: FinishedTraining | None, run: Pat
 
 def check_same_clips(data: Path, other: Path, split: str, label: str) -> None:
     """Check that two manifest folders have the same clips and classes; clips without a class are not scored.
-
-    Args:
-        data: manifest folder.
-        other: manifest folder of the partition that the system will be compared in.
-        split: split that is scored.
-        label: label stream; both folders have it.
 
     Raises:
         FileNotFoundError: a folder lacks the split or the stream.

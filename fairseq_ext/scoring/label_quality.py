@@ -20,7 +20,7 @@ from ..text.normalize import normalize
 from ..text.scoring import count_all, error_rate_interval, words
 from .recognition.scores import score_recognition
 from .recognition.transcripts import Transcripts, file_name, write_transcripts
-from .scored_system import RECOGNITION, ScoredSystem, write_json
+from .scored_system import RECOGNITION, ScoredSystem, is_scored, read_json, write_json
 
 DECODER = "auto"
 SAMPLE_RATE_HZ = 16000
@@ -45,15 +45,7 @@ class Checked:
 
 
 def pair(utterances: Sequence[Utterance], labels: Mapping[str, ClipLabel]) -> Checked:
-    """Pair transcripts and labels of the same clips.
-
-    Args:
-        utterances: utterances with transcripts.
-        labels: labels by id of the clip; clips without one are left out.
-
-    Returns:
-        The pairs, sorted by id.
-    """
+    """Pair the transcripts and labels of the same clips, sorted by id; clips without either are left out."""
     both = sorted((u for u in utterances if u.id in labels and u.transcript), key=lambda u: u.id)
     return Checked(tuple(both), tuple(labels[u.id] for u in both))
 
@@ -68,13 +60,7 @@ def score_labels(
 ) -> dict[str, Any] | None:
     """Score the labels of a split with human transcripts and write the system's files.
 
-    Args:
-        system: name of the result; its partition is the language.
-        out: folder to write to.
-        manifest: manifest folder.
-        split: split to score, such as `valid`.
-        labels: labels by id of the clip.
-        settings: settings of labeller and filters, for config.json.
+    `labels` are by id of the clip, `settings` those of labeller and filters, for config.json.
 
     Returns:
         The contents of metrics.json; None where no transcribed clip was labelled.
@@ -114,8 +100,7 @@ def score_labels(
 
 def _scored(out: Path) -> dict[str, Any] | None:
     """Return the contents of an earlier metrics.json."""
-    path = out / "metrics.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return read_json(out / "metrics.json") if is_scored(out) else None
 
 
 def _digest(found: Checked, cfg: Mapping[str, Any]) -> str:
@@ -127,12 +112,7 @@ def _digest(found: Checked, cfg: Mapping[str, Any]) -> str:
 
 
 def word_error_rate(found: Checked, language: str, ids: Container[str]) -> dict[str, float] | None:
-    """Compute the word error rate of some of the labels, with an interval over clips.
-
-    Args:
-        found: transcripts and labels.
-        language: code of `text.normalize`, applied to both.
-        ids: ids of the clips that count.
+    """Compute the word error rate of the labels of some clips, with an interval over clips.
 
     Returns:
         `n`, `value`, `low`, `high`; None where no clip counts or no reference has a word.

@@ -47,13 +47,7 @@ def without_offsets(
 ) -> NDArray[np.float32]:
     """Subtract each speaker's mean deviation from the class means, so that a probe learns classes and not speakers.
 
-    Args:
-        embedding: labelled embeddings, (N, D).
-        targets: (N,).
-        speakers: N names.
-
-    Returns:
-        (N, D); unchanged for a single speaker.
+    Takes and returns labelled embeddings, (N, D), unchanged for a single speaker.
     """
     beside_class = embedding - _means(embedding, targets)
     return (embedding - _means(beside_class, speakers)).astype(np.float32)
@@ -68,16 +62,9 @@ def _means(embedding: NDArray[Any], groups: Sequence[str] | NDArray[Any]) -> NDA
 
 
 def centred(embedding: NDArray[np.float32], speakers: Sequence[str]) -> NDArray[np.float32]:
-    """Subtract from each embedding the mean of its speaker's, as in cepstral mean normalisation.
+    """Subtract from each embedding (N, D) the mean of its speaker's, as in cepstral mean normalisation.
 
     No label is used, but all recordings of a speaker must be given together, and their classes be about balanced.
-
-    Args:
-        embedding: (N, D).
-        speakers: N names.
-
-    Returns:
-        (N, D).
     """
     return (embedding - _means(embedding, speakers)).astype(np.float32)
 
@@ -96,16 +83,7 @@ def _fitted(embedding: NDArray[np.float32], targets: NDArray[np.int64], strength
 def choose_strength(
     embedding: NDArray[np.float32], targets: NDArray[np.int64], speakers: Sequence[str]
 ) -> dict[float, float]:
-    """Score each penalty on training speakers left out one at a time.
-
-    Args:
-        embedding: training embeddings, (N, D).
-        targets: (N,).
-        speakers: N names.
-
-    Returns:
-        strength -> mean accuracy on the speaker left out; empty when there is only one speaker.
-    """
+    """Return each penalty's mean accuracy on training speakers left out one at a time; empty with only one speaker."""
     names = np.asarray(speakers)
     folds = [names == speaker for speaker in sorted(set(speakers))]
     if len(folds) < 2:
@@ -139,22 +117,11 @@ def linear_probe(
     num_classes: int,
     leaky_control: bool = False,
 ) -> Probe:
-    """Fit a standardised logistic regression and predict the classes of the test utterances.
+    """Fit a standardised logistic regression on (N_train, D) and predict the classes of the test utterances, (N, D).
 
     Nothing of the test speakers is used: the scaling is that of the training embeddings without their speakers'
-    offsets (`without_offsets`), and the penalty is chosen by leaving out one training speaker at a time.
-
-    Args:
-        train_embedding: (N_train, D).
-        train_targets: (N_train,).
-        train_speakers: N_train names.
-        test_embedding: (N, D).
-        test_speakers: N names.
-        num_classes: C.
-        leaky_control: allow the same speakers in both; the result is marked as a control.
-
-    Returns:
-        The predictions; classes absent from the training set score minus infinity.
+    offsets (`without_offsets`), and the penalty is chosen by leaving out one training speaker at a time. Classes absent
+    from the training set score minus infinity. With `leaky_control` speakers may be in both; the result is marked.
 
     Raises:
         ValueError: a speaker is in both, or the training has fewer than two classes.

@@ -30,19 +30,8 @@ def majority(
 ) -> Mapping[str, Any]:
     """Score the most frequent class of the training split as prediction for every utterance, and write the files.
 
-    Its macro-F1 is low even where one class is so frequent that its accuracy is high.
-
-    Args:
-        system: name of the result.
-        out: folder to write to.
-        data: manifest folder.
-        label: label stream, such as `accent`.
-        train_split: split to count in; of equal counts, the class listed first in the dictionary is taken.
-        split: split to score.
-        over: what the bootstrap resamples, one of `metrics.INTERVALS_OVER`.
-
-    Returns:
-        The contents of metrics.json.
+    Its macro-F1 is low even where one class is so frequent that its accuracy is high. Of equally frequent classes the
+    one listed first in the dictionary is taken. Returns the contents of metrics.json.
 
     Raises:
         ValueError: the training split has no label, or a split has one that is not in the dictionary.

@@ -49,15 +49,7 @@ class Predictions:
 
 
 def class_numbers(names: Sequence[str], labels: Sequence[str], where: str) -> NDArray[np.int64]:
-    """Convert label names to class numbers.
-
-    Args:
-        names: N label names.
-        labels: the C known labels, in the order of the network's outputs.
-        where: file of the names, for the error message.
-
-    Returns:
-        Class numbers, (N,).
+    """Convert N label names to class numbers, (N,), in the order of `labels`; `where` names their file in the message.
 
     Raises:
         ValueError: a name is not among the labels.
@@ -73,12 +65,7 @@ def class_numbers(names: Sequence[str], labels: Sequence[str], where: str) -> ND
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write predictions.tsv atomically.
-
-    Args:
-        path: file to write.
-        predictions: the predictions.
-    """
+    """Write predictions.tsv atomically."""
     header = [*COLUMNS, *(f"score_{label}" for label in predictions.labels)]
     with atomic_write(path) as file:
         file.write("\t".join(header) + "\n")
@@ -90,12 +77,6 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 def read_predictions(path: Path) -> Predictions:
     """Read predictions.tsv.
-
-    Args:
-        path: file written by `write_predictions`.
-
-    Returns:
-        The predictions.
 
     Raises:
         ValueError: the header or a row is not of this format.
@@ -124,15 +105,7 @@ def write_embeddings(
     targets: Sequence[str],
     embedding: NDArray[np.float32],
 ) -> None:
-    """Write embeddings.npz (arrays id, speaker, target, embedding) atomically.
-
-    Args:
-        path: file to write.
-        ids: N utterance ids.
-        speakers: N names.
-        targets: N label names.
-        embedding: (N, D).
-    """
+    """Write embeddings.npz (arrays id, speaker, target (N,), embedding (N, D)) atomically."""
     columns: dict[str, Any] = {
         "id": np.array(ids),
         "speaker": np.array(speakers),
@@ -144,13 +117,6 @@ def write_embeddings(
 
 
 def read_embeddings(path: Path) -> dict[str, NDArray[Any]]:
-    """Read embeddings.npz.
-
-    Args:
-        path: file written by `write_embeddings`.
-
-    Returns:
-        Arrays `id`, `speaker`, `target` (N,) and `embedding` (N, D).
-    """
+    """Read embeddings.npz: arrays `id`, `speaker`, `target` (N,) and `embedding` (N, D)."""
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in ("id", "speaker", "target", "embedding")}

@@ -22,10 +22,7 @@ METRICS = ("loss", "contrastive", "diversity", "accuracy", "code_perplexity", "p
 
 
 def read_figures(log: Path) -> dict[str, Any]:
-    """Read the last figures of a training log.
-
-    Args:
-        log: fairseq's JSON log.
+    """Read the last figures of fairseq's JSON log.
 
     Returns:
         `metrics` (name -> number, those that were logged), `split` (whose they are), `num_updates`, `train_s`.
@@ -56,10 +53,7 @@ def gather_all(
 ) -> Iterator[str]:
     """Write the results of pre-trainings one after another; what is already written is skipped.
 
-    Args:
-        trainings: the pre-trainings.
-        read_checkpoint: path -> entries of the checkpoint, `cfg` and `model` among them.
-        force: write again what is already written.
+    `read_checkpoint` returns the entries of a checkpoint, `cfg` and `model` among them.
 
     Yields:
         A line about each, for the terminal.
@@ -73,14 +67,7 @@ def gather_all(
 
 
 def gather(training: FinishedTraining, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the results of one pre-training.
-
-    Args:
-        training: the pre-training; the hours of audio are those of its manifest folder.
-        checkpoint: entries of its last checkpoint.
-
-    Returns:
-        The contents of metrics.json.
+    """Write the results of one pre-training, given the entries of its last checkpoint; return those of metrics.json.
 
     Raises:
         ValueError: the log holds no losses.
@@ -102,10 +89,7 @@ def gather(training: FinishedTraining, checkpoint: Mapping[str, Any]) -> dict[st
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Summarise the seeds of one system and partition.
-
-    Args:
-        seeds: contents of the metrics.json of each seed.
+    """Summarise the metrics.json of the seeds of one system and partition.
 
     Returns:
         `metrics` over seeds (`mean`, `min`, `max`), `hours`, `num_updates` (sorted, without repetitions), `split`.
@@ -120,13 +104,6 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def figures(result: Mapping[str, Any]) -> str:
-    """Format the main figures of a pre-training.
-
-    Args:
-        result: contents of metrics.json.
-
-    Returns:
-        Such as `loss 3.21, accuracy 41.2, 2000 updates`.
-    """
+    """Format the main figures of a pre-training, such as `loss 3.21, accuracy 41.2, 2000 updates`."""
     shown = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in result["metrics"].items()]
     return ", ".join([*shown, f"{result['num_updates']} updates"])

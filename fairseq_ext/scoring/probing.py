@@ -31,11 +31,8 @@ def probe_checkpoint(
     """Fit a linear probe for each manifest folder on one checkpoint's embeddings; what is already scored is skipped.
 
     Args:
-        checkpoint: pre-trained or trained network.
         manifests: name of the result -> folder with a training and a test split.
-        scores_folder: folder of all scored systems.
         load_model: loads the network from its path; with fresh weights for the untrained control.
-        force: fit again what is already scored.
         options: further arguments of `probe`.
 
     Yields:
@@ -71,7 +68,7 @@ def probe(
     leaky_control: bool = False,
     over: str = "recordings",
 ) -> list[Mapping[str, Any]]:
-    """Fit linear probes on frozen embeddings, one per manifest folder, and write the files of each.
+    """Fit linear probes on frozen embeddings, one per manifest folder; write their files, return each metrics.json.
 
     Every recording passes through the network once (and once more per view), however many manifests list it.
 
@@ -80,17 +77,10 @@ def probe(
         systems: names of the results, one per manifest folder.
         manifests: folders with a training and a test split.
         scores_folder: folder of all scored systems.
-        label: label stream, such as `digit`.
-        train_split: split to fit on.
-        split: split to score.
-        device: torch device.
         num_views: augmented copies of each training recording that are fitted on as well; see `distorted_views`.
         centred: systems whose embeddings are centred per speaker; see `linear_probe.centred`.
         leaky_control: allow the same speakers in both splits; see `linear_probe.linear_probe`.
         over: what the bootstrap resamples, one of `metrics.INTERVALS_OVER`.
-
-    Returns:
-        The contents of each metrics.json.
     """
     pairs = [
         tuple(with_labels(embeddings.read_split(folder, s, label)) for s in (train_split, split))

@@ -18,10 +18,9 @@ PLACE_KEYS = ("data", "seed", "pretrained_path", "store_ema_path")
 
 
 def commit() -> str:
-    """Return the commit of this checkout.
+    """Return the full hash of this checkout's commit.
 
-    Returns:
-        The full hash, with `-dirty` when tracked files differ from it; `unknown` outside a checkout.
+    It ends in `-dirty` when tracked files differ from it, and is `unknown` outside a checkout.
     """
     folder = Path(__file__).parent
     try:
@@ -37,13 +36,9 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def plain(config: Any) -> Any:
-    """Convert a configuration (OmegaConf, dataclass, namespace or mapping) to plain JSON values.
+    """Convert a configuration, any nesting of OmegaConf, dataclass, namespace or mapping, to plain JSON values.
 
-    Args:
-        config: any nesting of these; interpolations are kept as text.
-
-    Returns:
-        Dicts, lists, strings, numbers, booleans and None.
+    Interpolations are kept as text.
     """
     from omegaconf import OmegaConf
 
@@ -59,27 +54,13 @@ def plain(config: Any) -> Any:
 
 
 def augment_settings(config: Any) -> dict[str, Any]:
-    """Return the augmentation that a training used.
-
-    Args:
-        config: training configuration.
-
-    Returns:
-        Keys of `WaveformAugmentConfig` -> value; empty without augmentation.
-    """
+    """Return the augmentation that a training used: keys of `WaveformAugmentConfig` -> value, empty without."""
     settings = plain(config.task).get("augment") or {}
     return {key: value for key, value in settings.items() if not key.startswith("_")}
 
 
 def config_hash(config: Any) -> str:
-    """Hash the settings of a training: equal for equal settings, whatever the seed or folder.
-
-    Args:
-        config: training configuration stored in a checkpoint.
-
-    Returns:
-        12 hexadecimal digits.
-    """
+    """Hash the settings of a training to 12 digits: equal for equal settings, whatever the seed or folder."""
     settings = plain(config)
     chosen = {
         name: _without_places(settings[name]) for name in LEARNING_SECTIONS if settings.get(name) is not None
@@ -94,14 +75,7 @@ def _without_places(value: Any) -> Any:
 
 
 def device_name(device: str) -> str:
-    """Return the name of a device: `cpu`, or the model of the GPU.
-
-    Args:
-        device: torch device, such as `cpu` or `cuda:0`.
-
-    Returns:
-        The name.
-    """
+    """Return the name of a torch device: `cpu`, or the model of the GPU."""
     if not device.startswith("cuda"):
         return device
     import torch
@@ -110,16 +84,10 @@ def device_name(device: str) -> str:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Read the JSON lines of a fairseq training log (`common.log_format=json`, `common.log_file=...`).
+    """Read the JSON lines of a fairseq training log (`common.log_format=json`, `common.log_file=...`), by update.
 
     fairseq adds one handler per epoch, so a line may be there many times, and a resumed run repeats updates:
     the last line of each split and update counts. Numbers, which fairseq writes as text, are converted.
-
-    Args:
-        path: path of train.log.
-
-    Returns:
-        One mapping per line, sorted by the number of updates.
     """
     unique: dict[tuple[str, float], dict[str, Any]] = {}
     for entry in _json_lines(path):
@@ -152,16 +120,10 @@ def _number(value: Any) -> Any:
 
 
 def training_seconds(path: Path) -> float | None:
-    """Return the seconds that a training took, validation included.
+    """Return the seconds that a training took, validation included; None when the log is absent or has no times.
 
     An epoch's `train_wall` counts from the start of the process, so it falls where a killed run was resumed: the
     last value before each fall is added.
-
-    Args:
-        path: path of train.log.
-
-    Returns:
-        Seconds; None when the log is absent or has no times.
     """
     if not Path(path).is_file():
         return None
@@ -174,15 +136,7 @@ def training_seconds(path: Path) -> float | None:
 
 
 def training_audio(config: Any, data: Path) -> tuple[int, float | None]:
-    """Count the audio that a training had.
-
-    Args:
-        config: training configuration.
-        data: manifest folder of the training.
-
-    Returns:
-        Recordings and hours; 0 and None when the folder lacks the split.
-    """
+    """Count the recordings and hours that a training had; 0 and None when its manifest folder lacks the split."""
     path = Path(data) / f"{config.dataset.train_subset}.tsv"
     if not path.is_file():
         return 0, None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..file_errors import reading
 from ..files import atomic_write
 from . import provenance
 
@@ -40,29 +41,19 @@ class ScoredSystem:
         return f"{self.partition}/{self.name} seed {self.seed}"
 
     def folder(self, scores: Path) -> Path:
-        """Return the folder of the system's files.
-
-        Args:
-            scores: folder of all scored systems.
-
-        Returns:
-            `scores/<partition>/<system>/seed<k>`.
-        """
+        """Return the folder of the system's files, `scores/<partition>/<system>/seed<k>`."""
         return scores / self.partition / self.name / f"seed{self.seed}"
 
     def metadata(
         self, result_type: str, cfg: Any, *, device: str = "cpu", num_parameters: int | None = None
     ) -> dict[str, Any]:
-        """Return the entries of metrics.json that are not scores.
+        """Return the entries of metrics.json that are not scores, the system's name first.
 
         Args:
             result_type: result type, such as `classification`; stored under the key `kind`.
             cfg: configuration of the training.
             device: torch device the system was scored on.
             num_parameters: number of parameters of the network; None = it has none.
-
-        Returns:
-            Key -> value, the system's name first.
         """
         return {
             "system": self.name,
@@ -79,62 +70,41 @@ class ScoredSystem:
 
 
 def scores_folder(run: Path) -> Path:
-    """Return the folder of a run that holds its scored systems.
-
-    Args:
-        run: run folder.
-
-    Returns:
-        `RUN/scores`, or `RUN/rows` where an earlier version has begun it under that name.
-    """
+    """Return `RUN/scores`, or `RUN/rows` where an earlier version has begun it under that name."""
     earlier = run / "rows"
     return earlier if earlier.is_dir() else run / "scores"
 
 
 def result_type_of(item: Mapping[str, Any]) -> str:
-    """Return the result type of a scored system or a summary.
-
-    Args:
-        item: entry of metrics.json or results.json.
-
-    Returns:
-        The result type; `classification` where the entry has none.
-    """
+    """Return the result type of a scored system or a summary; `classification` where the entry has none."""
     return str(item.get("kind", CLASSIFICATION))
 
 
 def of_result_type(items: Iterable[Mapping[str, Any]], result_type: str) -> list[Mapping[str, Any]]:
-    """Select the scored systems or summaries of one result type.
-
-    Args:
-        items: entries of results.json.
-        result_type: result type, such as `recognition`.
-
-    Returns:
-        The entries of that type, in their order.
-    """
+    """Select the scored systems or summaries of one result type, in their order."""
     return [item for item in items if result_type_of(item) == result_type]
 
 
 def is_scored(folder: Path) -> bool:
-    """Return whether a system is scored.
-
-    Args:
-        folder: folder of the system's files.
-
-    Returns:
-        True when the folder holds metrics.json.
-    """
+    """Return whether the folder of a system's files holds metrics.json."""
     return (folder / "metrics.json").is_file()
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically.
+def read_json(path: Path, advice: str = "delete it and score the system again") -> dict[str, Any]:
+    """Read a JSON object.
 
-    Args:
-        path: file to write.
-        value: contents; NaN is refused, as other JSON readers refuse it.
+    Raises:
+        FileError: it cannot be read, or holds something else; the message ends in the advice.
     """
+    with reading(path, "a JSON object", advice=advice):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"found {type(content).__name__}")
+        return content
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically; NaN is refused, as other JSON readers refuse it."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
     with atomic_write(path) as file:
         file.write(text + "\n")

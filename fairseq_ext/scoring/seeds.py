@@ -9,10 +9,7 @@ import numpy as np
 
 
 def over_seeds(values: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Summarise one metric over seeds.
-
-    Args:
-        values: mapping with `value`, `low` and `high`, one per seed.
+    """Summarise one metric over seeds, each with `value`, `low` and `high`.
 
     Returns:
         `mean`, `min` and `max` of the values, and the mean of the interval bounds `low` and `high`.
@@ -26,26 +23,11 @@ def over_seeds(values: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def range_of(numbers: Sequence[float]) -> dict[str, float]:
-    """Summarise plain numbers over seeds.
-
-    Args:
-        numbers: one number per seed.
-
-    Returns:
-        `mean`, `min` and `max`.
-    """
+    """Return `mean`, `min` and `max` of a number per seed."""
     return {"mean": float(np.mean(numbers)), "min": min(numbers), "max": max(numbers)}
 
 
 def mean_of(rows: Sequence[Mapping[str, Any]], key: str) -> float | None:
-    """Return the mean of an entry over the seeds that have it.
-
-    Args:
-        rows: contents of metrics.json, one per seed.
-        key: name of the entry, such as `train_s`.
-
-    Returns:
-        The mean; None when no seed has the entry.
-    """
+    """Return the mean of an entry of metrics.json over the seeds that have it; None when no seed has."""
     numbers = [row[key] for row in rows if row.get(key) is not None]
     return float(np.mean(numbers)) if numbers else None

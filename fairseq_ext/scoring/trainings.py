@@ -42,16 +42,10 @@ class FinishedTraining:
 def finished_trainings(
     run: Path, data: Literal["real", "synthetic"], command: str, partitions: Sequence[str] = ("*",)
 ) -> list[FinishedTraining]:
-    """Find the finished trainings of a run.
+    """Find the finished trainings of a run, in alphabetical order.
 
-    Args:
-        run: run folder, with `train/<partition>/<system>/seed<k>/` and `manifests/<partition>/`.
-        data: origin of the recordings.
-        command: command line, written to the results.
-        partitions: patterns of partition names, such as `labels/*`.
-
-    Returns:
-        The trainings, in alphabetical order.
+    They are in `train/<partition>/<system>/seed<k>/`, their manifests in `manifests/<partition>/`; `partitions` are
+    patterns, such as `labels/*`.
     """
     train = run / "train"
     found = []
@@ -71,10 +65,6 @@ def finished_trainings(
 
 def check_partitions(run: Path, partitions: Sequence[str]) -> None:
     """Check that every pattern matches a partition of the run, whether or not its trainings have finished.
-
-    Args:
-        run: run folder.
-        partitions: patterns, see `finished_trainings`.
 
     Raises:
         FileNotFoundError: the folder does not exist.

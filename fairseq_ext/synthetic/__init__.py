@@ -17,4 +17,9 @@ A new corpus is one file with SUMMARY (a line), `add_arguments(parser)` and `run
 tools/make_synthetic.py finds it by these names. It never imports the reader of the same corpus in `corpora/`: one
 misreading of the layout would then pass its own test. Both cite the published layout. Every synthetic corpus has a
 SYNTHETIC.txt in its root, by which results on it are marked as synthetic.
+
+`write(root, ...)` of a corpus writes it, or what is missing of it, by `num_workers` processes, and returns what there
+is now. Equal arguments give equal files; `seed` is that of speakers, sentences and pictures. It raises ValueError when
+an argument is out of range or the folder holds anything other than this corpus, SpeechError without the package
+espeakng-loader, and, where there are pictures, ModuleNotFoundError without OpenCV.
 """

@@ -11,24 +11,23 @@ As in the real world, some clips show a second, larger face that is silent, one 
 lines of the list have no clip (deleted from YouTube); `SYNTHETIC_truth.tsv` lists which. Left out: avspeech_test.csv.
 """
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..files import atomic_write
-from .corpus_folder import describe
 from .faces.look import draw_look
-from .film_corpus import add_amount, sizes_of, write_films
-from .films import Film, Speaker, cast, duration_s, sentences, youtube_id
+from .film_corpus import add_amount, write_as_asked, write_films
+from .films import Film, Speaker, duration_s, take_turns, youtube_id
 
-__all__ = ["LANGUAGES", "Sizes", "plan", "write"]
+__all__ = ["Sizes", "plan", "write"]
 
 SUMMARY = "AVSpeech: clips of larger pictures in five languages, one speaker each"
-LANGUAGES = ("fr", "it", "es", "pt", "en")
 _CLIP_S = 3.3  # average duration of a clip
 _RATES_HZ = (Fraction(25), Fraction(30000, 1001), Fraction(24), Fraction(30), Fraction(60))
 _FACE_CENTRE = 0.15  # from the bridge of the nose down to the centre of the face's box, head units
@@ -37,15 +36,10 @@ _NO_PICTURE, _NO_SOUND = 3, 7  # indices of the damaged clips
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many clips.
+    """How many clips."""
 
-    Attributes:
-        clips: number of clips, each by another speaker; languages take turns.
-        deleted: number of further lines of the list that have no clip.
-    """
-
-    clips: int = 12
-    deleted: int = 2
+    clips: int = 12  # number of clips, each by another speaker; languages take turns
+    deleted: int = 2  # number of further lines of the list that have no clip
 
     def __post_init__(self) -> None:
         """Raise ValueError when there is no clip."""
@@ -54,83 +48,35 @@ class Sizes:
 
     @classmethod
     def of(cls, minutes: float) -> "Sizes":
-        """Return the sizes for an amount of speech.
-
-        Args:
-            minutes: total duration of the clips, about.
-
-        Returns:
-            The sizes.
-        """
+        """Return the sizes for clips of about so many minutes altogether."""
         clips = max(1, round(minutes * 60 / _CLIP_S))
         return cls(clips, max(1, clips // 6))
 
 
-def write(
-    root: str | Path,
-    *,
-    sizes: Sizes | None = None,
-    seed: int = 1,
-    num_workers: int = 1,
-    progress: bool = True,
-) -> dict[str, int]:
-    """Write the corpus, or what is missing of it; equal arguments give equal files.
-
-    Args:
-        root: folder of the corpus, created when missing.
-        sizes: number of clips; default: enough for a demo.
-        seed: random seed of speakers, sentences and pictures.
-        num_workers: number of processes.
-        progress: show a progress bar.
-
-    Returns:
-        Number of "clips", and of "lines" in the list.
-
-    Raises:
-        ValueError: when an argument is out of range, or the folder holds anything other than this corpus.
-        SpeechError: when the package espeakng-loader is missing.
-        ModuleNotFoundError: when OpenCV is missing.
-    """
+def write(root: str | Path, *, sizes: Sizes | None = None, seed: int = 1, **options: Any) -> dict[str, int]:
+    """Write the corpus, `options` as of `write_films`; return the number of "clips", and of "lines" in the list."""
     root, sizes = Path(root), sizes or Sizes()
-    films, settings = plan(sizes, seed), {"corpus": "avspeech", "seed": seed, **asdict(sizes)}
-    write_films(root, films, settings, num_workers=num_workers, progress=progress)
+    films = plan(sizes, seed)
+    write_films(root, films, {"corpus": "avspeech", "seed": seed, **asdict(sizes)}, **options)
     lines = sorted([*map(_line, films), *_deleted(sizes.deleted, seed)])
     with atomic_write(root / "avspeech_train.csv") as file:
         file.writelines(f"{line}\n" for line in lines)
     return {"clips": len(films), "lines": len(lines)}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this corpus to a parser."""
-    add_amount(parser, "all clips", has_speakers=False)
-
-
-def run(args: argparse.Namespace) -> str:
-    """Write the corpus as the command line asks; return a line that says what there is now."""
-    sizes = sizes_of(args, Sizes.of)
-    return describe(write(args.out, sizes=sizes, seed=args.seed, num_workers=args.workers), args.out)
+add_arguments = partial(add_amount, of="all clips", has_speakers=False)
+run = partial(write_as_asked, write=write, sizes=Sizes.of)
 
 
 def plan(sizes: Sizes, seed: int) -> list[Film]:
-    """Plan all clips; since a clip's name holds its duration, every sentence is synthesised once to measure it.
-
-    Args:
-        sizes: number of clips.
-        seed: random seed of the clips.
-
-    Returns:
-        The films.
-    """
+    """Plan all clips; since a clip's name holds its duration, every sentence is synthesised once to measure it."""
     return [_name(film) for film in _plan_all(sizes, seed)]
 
 
 def _plan_all(sizes: Sizes, seed: int) -> Iterator[Film]:
-    each = -(-sizes.clips // len(LANGUAGES))
-    casts = {language: cast("avspeech", language, each, seed=seed) for language in LANGUAGES}
-    texts = {language: sentences(language, "train", each, seed=seed + 70) for language in LANGUAGES}
-    for index in range(sizes.clips):
-        language, turn = LANGUAGES[index % len(LANGUAGES)], index // len(LANGUAGES)
-        film = _plan_clip(casts[language][turn], texts[language][turn], seed, index)
+    speakers = take_turns("avspeech", sizes.clips, 1, seed=seed, texts_seed=seed + 70)
+    for index, (speaker, spoken) in enumerate(speakers):
+        film = _plan_clip(speaker, spoken, seed, index)
         if index == _NO_PICTURE:
             film = replace(film, is_sound_only=True, planted="no picture")
         elif index == _NO_SOUND:
@@ -138,7 +84,7 @@ def _plan_all(sizes: Sizes, seed: int) -> Iterator[Film]:
         yield film
 
 
-def _plan_clip(speaker: Speaker, text: str, seed: int, index: int) -> Film:
+def _plan_clip(speaker: Speaker, spoken: list[str], seed: int, index: int) -> Film:
     rng = np.random.default_rng([seed, *speaker.name.encode()])
     is_large = index % 4 == 0
     scale = 2.0 if is_large else 1.0
@@ -146,7 +92,7 @@ def _plan_clip(speaker: Speaker, text: str, seed: int, index: int) -> Film:
         name="",
         split="train",
         speaker=speaker,
-        sentences=(text,),
+        sentences=tuple(spoken),
         seed=int(rng.integers(2**31)),
         video="",
         width=round(640 * scale),
@@ -162,13 +108,8 @@ def _plan_clip(speaker: Speaker, text: str, seed: int, index: int) -> Film:
     left = rng.uniform() < 0.5
     other = draw_look(film.seed, "female" if rng.uniform() < 0.5 else "male")
     beside = (other, 0.74 if left else 0.26, 0.47, 108 * scale)
-    return replace(
-        film,
-        x=0.24 if left else 0.76,
-        unit_px=76 * scale,
-        bystanders=(beside,),
-        planted="second, larger face",
-    )
+    x, planted = 0.24 if left else 0.76, "second, larger face"
+    return replace(film, x=x, unit_px=76 * scale, bystanders=(beside,), planted=planted)
 
 
 def _name(film: Film) -> Film:

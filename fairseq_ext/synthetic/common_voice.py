@@ -18,7 +18,7 @@ import argparse
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -28,9 +28,8 @@ import av
 import soundfile
 
 from ..files import atomic_write
-from ..jobs import Item, Work, one_by_one
 from .common_voice_plan import ACCENTS, Clip, Sizes, plan_clips
-from .corpus_folder import LABEL_FILE, SCRATCH, claim, describe, making
+from .corpus_folder import LABEL_FILE, SCRATCH, claim, describe, making, refuse_others
 from .voices import Samples, speak
 
 __all__ = ["ACCENTS", "COLUMNS", "LABEL_FILE", "SAMPLE_RATE_HZ", "TIMES_FILE", "Sizes", "write"]
@@ -67,24 +66,15 @@ def write(
     num_workers: int = 1,
     progress: bool = True,
 ) -> dict[str, int]:
-    """Write the corpus of one locale, or what is missing of it; the tsv files appear last.
-
-    Equal arguments give equal tsv files and equal sound. Several locales may share a root.
+    """Write the corpus of one locale, or what is missing of it; return the rows of each tsv file, which appear last.
 
     Args:
-        root: folder that holds the locales, created when missing.
+        root: folder that holds the locales, of which several may share one; created when missing.
         locale: one of `ACCENTS`.
         sizes: speakers and minutes of the splits; default: enough for a demo.
         seed: random seed of speakers and sentences.
         num_workers: number of processes.
         progress: show a progress bar.
-
-    Returns:
-        Rows of each tsv file.
-
-    Raises:
-        ValueError: when an argument is out of range, or the folder holds anything other than this corpus.
-        SpeechError: when the package espeakng-loader is missing.
     """
     root, sizes = Path(root), sizes or Sizes()
     clips, unread = plan_clips(locale, sizes, seed)
@@ -92,18 +82,17 @@ def write(
     claim(root, _ABOUT, settings, part="locale")
     folder = root / locale
     (folder / "clips").mkdir(parents=True, exist_ok=True)
-    _refuse_others(folder, {clip.name for clip in clips})
+    refuse_others(folder / "clips", {clip.name for clip in clips})
     is_whole, times = partial(_is_whole, folder), _known_times(folder)
     missing = [c for c in clips if not (is_whole(c.name) and (c.name in times or c.is_cut))]
     tables = {name: list(_rows(clips, locale, name)) for name in BUCKETS}
     if missing or not all((folder / name).exists() for name in _TABLES):
         for name in BUCKETS:
             (folder / f"{name}.tsv").unlink(missing_ok=True)
-        names, work = [clip.name for clip in missing], partial(_clip_work, folder, missing)
+        by_name = {clip.name: clip for clip in missing}
         options: dict[str, Any] = {"batch_size": 4, "num_workers": num_workers, "progress": progress}
-        with making(
-            folder, names, work, is_there=is_whole, title=f"common_voice_{locale}", **options
-        ) as made:
+        options |= {"is_there": is_whole, "title": f"common_voice_{locale}"}
+        with making(folder, list(by_name), partial(_make, folder, by_name), **options) as made:
             times |= {name: tuple((n, a, b) for n, a, b in result["times"]) for name, result in made.items()}
             _write_tables(folder, clips, unread, times, tables)
     return {name: len(rows) for name, rows in tables.items()}
@@ -113,10 +102,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this corpus to a parser."""
     parser.add_argument("--locale", default="ca", choices=ACCENTS, help="language (default: ca)")
     for size in fields(Sizes):
-        option, default = f"--{size.name.replace('_', '-')}", size.default
-        parser.add_argument(
-            option, type=type(default), default=default, metavar="N", help=f"default: {default}"
-        )
+        option, about = f"--{size.name.replace('_', '-')}", f"default: {size.default}"
+        parser.add_argument(option, type=type(size.default), default=size.default, metavar="N", help=about)
 
 
 def run(args: argparse.Namespace) -> str:
@@ -124,16 +111,6 @@ def run(args: argparse.Namespace) -> str:
     sizes = Sizes(**{size.name: getattr(args, size.name) for size in fields(Sizes)})
     counts = write(args.out, args.locale, sizes=sizes, seed=args.seed, num_workers=args.workers)
     return describe(counts, args.out / args.locale)
-
-
-def _refuse_others(folder: Path, wanted: set[str]) -> None:
-    """Raise ValueError when another file is among the clips: this is then not our folder."""
-    others = sorted(set(os.listdir(folder / "clips")) - wanted)
-    if others:
-        raise ValueError(
-            f"{folder / 'clips'}: {len(others)} files such as {others[0]} are not clips of this corpus; choose another "
-            "folder"
-        )
 
 
 def _is_whole(folder: Path, name: str) -> bool:
@@ -146,25 +123,16 @@ def _is_whole(folder: Path, name: str) -> bool:
     return bool(info.samplerate == SAMPLE_RATE_HZ and path.stat().st_size * 8 >= info.duration * BITRATE_BPS)
 
 
-def _clip_work(folder: Path, clips: Sequence[Clip]) -> Work:
-    by_name = {clip.name: clip for clip in clips}
-
-    def record(item: Item) -> dict[str, Any]:
-        return {"times": _record(folder, by_name[item.id])}
-
-    return one_by_one(record)
-
-
-def _record(folder: Path, clip: Clip) -> Times:
+def _make(folder: Path, clips: Mapping[str, Clip], name: str) -> dict[str, Times]:
     """Synthesise a clip and write its mp3, which appears when it is complete."""
+    clip = clips[name]
     speech = speak(clip.speaker.voice, clip.spoken.text, take=clip.take, sample_rate_hz=SAMPLE_RATE_HZ)
     samples = speech.samples[: len(speech.samples) // 2] if clip.is_cut else speech.samples
     scratch = folder / f"{SCRATCH}{os.getpid()}.mp3"
     _write_mp3(scratch, samples)
     scratch.replace(folder / "clips" / clip.name)
-    if clip.is_cut:
-        return ()
-    return tuple((word.number, round(word.start_s, 3), round(word.end_s, 3)) for word in speech.words)
+    words = () if clip.is_cut else speech.words
+    return {"times": tuple((number, round(start_s, 3), round(end_s, 3)) for start_s, end_s, number in words)}
 
 
 def _write_mp3(path: Path, samples: Samples) -> None:
@@ -178,13 +146,6 @@ def _write_mp3(path: Path, samples: Samples) -> None:
         frame.sample_rate = SAMPLE_RATE_HZ
         for packet in (*stream.encode(frame), *stream.encode(None)):
             container.mux(packet)
-
-
-def _time_lines(clip: Clip, spans: Times) -> str:
-    rows = (
-        (clip.name, number, clip.spoken.words[number], start_s, end_s) for number, start_s, end_s in spans
-    )
-    return "".join(_line(row) for row in rows)
 
 
 def _known_times(folder: Path) -> dict[str, Times]:
@@ -208,23 +169,24 @@ def _write_tables(
 ) -> None:
     """Write all tables; train.tsv last, so that a folder that has it is complete."""
     durations = (
-        (clip.name, round(soundfile.info(str(folder / "clips" / clip.name)).duration * 1000))
+        _line((clip.name, round(soundfile.info(str(folder / "clips" / clip.name)).duration * 1000)))
         for clip in clips
     )
-    _write_lines(
-        folder / TIMES_FILE, [_TIMES_HEADER, *(_time_lines(clip, times.get(clip.name, ())) for clip in clips)]
+    words = (
+        _line((clip.name, number, clip.spoken.words[number], start_s, end_s))
+        for clip in clips
+        for number, start_s, end_s in times.get(clip.name, ())
     )
-    _write_lines(folder / "clip_durations.tsv", [_line(("clip", "duration[ms]")), *map(_line, durations)])
-    _write_lines(
-        folder / "validated_sentences.tsv", [_line(_SENTENCE_COLUMNS), *_sentence_rows(clips, unread)]
-    )
+    _write_table(folder / TIMES_FILE, ("clip", "word_number", "word", "start_s", "end_s"), words)
+    _write_table(folder / "clip_durations.tsv", ("clip", "duration[ms]"), durations)
+    _write_table(folder / "validated_sentences.tsv", _SENTENCE_COLUMNS, _sentence_rows(clips, unread))
     for name in reversed(BUCKETS):
-        _write_lines(folder / f"{name}.tsv", [_line(COLUMNS), *tables[name]])
+        _write_table(folder / f"{name}.tsv", COLUMNS, tables[name])
 
 
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
+def _write_table(path: Path, header: Iterable[str], lines: Iterable[str]) -> None:
     with atomic_write(path) as file:
-        file.writelines(lines)
+        file.writelines([_line(header), *lines])
 
 
 def _rows(clips: list[Clip], locale: str, name: str) -> Iterator[str]:
@@ -243,10 +205,8 @@ def _sentence_rows(clips: list[Clip], unread: list[str]) -> Iterator[str]:
     counts = Counter(clip.text for clip in clips)
     domains = {clip.text: clip.domain for clip in clips}
     for text in sorted({*counts, *unread}):
-        used = text in counts
-        yield _line(
-            (_sentence_id(text), text, domains.get(text, ""), "made by a grammar", int(used), counts[text])
-        )
+        facts = (text, domains.get(text, ""), "made by a grammar", int(text in counts), counts[text])
+        yield _line((_sentence_id(text), *facts))
 
 
 def _sentence_id(text: str) -> str:
@@ -255,6 +215,3 @@ def _sentence_id(text: str) -> str:
 
 def _line(cells: Iterable[object]) -> str:
     return "\t".join(map(str, cells)) + "\n"
-
-
-_TIMES_HEADER = _line(("clip", "word_number", "word", "start_s", "end_s"))

@@ -40,29 +40,17 @@ _DOMAIN_EVERY = 20  # most real sentences have no domain
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much speech of how many speakers.
+    """How much speech of how many speakers."""
 
-    Attributes:
-        train_speakers: speakers of `train`; multiples of 8 balance accents and genders (Catalan).
-        dev_speakers: speakers of `dev`, different from all others.
-        test_speakers: speakers of `test`, likewise.
-        other_speakers: speakers of `other`, likewise: speech that nobody has validated.
-        train_minutes: duration of `train`, estimated from the texts (within some percent).
-        dev_minutes: duration of `dev`.
-        test_minutes: duration of `test`.
-        other_minutes: duration of `other`.
-        num_unread: sentences in `validated_sentences.tsv` that nobody has read yet.
-    """
-
-    train_speakers: int = 16
-    dev_speakers: int = 8
-    test_speakers: int = 8
-    other_speakers: int = 8
-    train_minutes: float = 10.0
-    dev_minutes: float = 3.5
-    test_minutes: float = 3.5
-    other_minutes: float = 25.0
-    num_unread: int = 1000
+    train_speakers: int = 16  # speakers of `train`; multiples of 8 balance accents and genders (Catalan)
+    dev_speakers: int = 8  # speakers of `dev`, different from all others
+    test_speakers: int = 8  # speakers of `test`, likewise
+    other_speakers: int = 8  # speakers of `other`, likewise: speech that nobody has validated
+    train_minutes: float = 10.0  # duration of `train`, estimated from the texts (within some percent)
+    dev_minutes: float = 3.5  # duration of `dev`
+    test_minutes: float = 3.5  # duration of `test`
+    other_minutes: float = 25.0  # duration of `other`
+    num_unread: int = 1000  # sentences in `validated_sentences.tsv` that nobody has read yet
 
     def __post_init__(self) -> None:
         """Raise ValueError for a split without a speaker or without speech."""
@@ -86,43 +74,27 @@ class Speaker(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """One recording.
+    """One recording."""
 
-    Attributes:
-        bucket: "train", "dev", "test", "other", "invalidated", or "validated" for a clip that is in no split.
-        name: name of the mp3 file.
-        take: number of the voice's recording.
-        spoken: spoken sentence; in an invalidated clip it may differ from the text.
-        text: the column `sentence`.
-        is_cut: the recording stops in the middle.
-    """
-
+    # "train", "dev", "test", "other", "invalidated", or "validated" for a clip that is in no split
     bucket: str
-    name: str
-    take: int
+    name: str  # name of the mp3 file
+    take: int  # number of the voice's recording
     speaker: Speaker
-    spoken: Sentence
-    text: str
+    spoken: Sentence  # spoken sentence; in an invalidated clip it may differ from the text
+    text: str  # the column `sentence`
     domain: str
     up_votes: int
     down_votes: int
-    is_cut: bool = False
+    is_cut: bool = False  # the recording stops in the middle
 
 
 def plan_clips(locale: str, sizes: Sizes, seed: int) -> tuple[list[Clip], list[str]]:
-    """Plan all recordings.
+    """Plan all recordings; return the clips, and the sentences that nobody reads.
 
     The splits share no speaker and no sentence. `validated.tsv` holds more than the three splits, as in the real
     corpus: sentences read a second time, here by speakers of dev and test. A training on it must leave
     those speakers out.
-
-    Args:
-        locale: one of `ACCENTS`.
-        sizes: speakers and minutes of the splits.
-        seed: random seed of speakers and sentences.
-
-    Returns:
-        The clips, and the sentences that nobody reads.
 
     Raises:
         ValueError: for a locale that has no grammar or voice here.

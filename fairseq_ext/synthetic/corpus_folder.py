@@ -7,16 +7,17 @@ looks; they are removed once the tables are written.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..files import atomic_write, read_lines
-from ..jobs import Execution, Item, Work, outcomes, run
+from ..jobs import Execution, Item, Work, one_by_one, outcomes, run
 from .speech import list_languages
 
-__all__ = ["LABEL_FILE", "SCRATCH", "claim", "describe", "making"]
+__all__ = ["LABEL_FILE", "SCRATCH", "claim", "describe", "making", "refuse_others"]
 
 LABEL_FILE = "SYNTHETIC.txt"
 SCRATCH = ".partial-"  # first letters of files under way, in the folder that `making` is given
@@ -58,7 +59,7 @@ def claim(root: Path, about: str, settings: Mapping[str, object], *, part: str =
 def making(
     folder: Path,
     names: Sequence[str],
-    make_work: Callable[[], Work],
+    make: Callable[[str], Mapping[str, Any]],
     *,
     is_there: Callable[[str], bool],
     title: str,
@@ -71,7 +72,7 @@ def making(
     Args:
         folder: folder of the corpus, claimed.
         names: unique names of the recordings to make; none: the block is run without results.
-        make_work: work on items with these names as ids, as for `jobs.run`.
+        make: makes the recording of a name; other processes must be able to pickle it.
         is_there: whether the files of a name are there, whole.
         title: title of the progress bar, usable as the name of a folder.
         batch_size: recordings that a worker takes at once; several where each takes milliseconds only, since a
@@ -80,17 +81,24 @@ def making(
         progress: show a progress bar.
 
     Yields:
-        Name -> what the work returned. Results are forgotten after the block, so write them down within it.
+        Name -> what `make` returned. Results are forgotten after the block, so write them down within it.
 
     Raises:
         RuntimeError: when a recording could not be made.
         WorkerError: when no recording can be made, for a full disk, say.
     """
 
-    def make(some: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    def make_all(some: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         workers = num_workers if num_workers > 1 else 0
         execution = Execution(workers=workers, update=True, retry_failed=True, progress=progress)
-        run(job, map(Item, some), make_work, settings={}, execution=execution, batch_size=batch_size)
+        run(
+            job,
+            map(Item, some),
+            partial(_work, make),
+            settings={},
+            execution=execution,
+            batch_size=batch_size,
+        )
         found = list(outcomes(job))
         for outcome in found:
             if outcome.state != "done":
@@ -103,23 +111,29 @@ def making(
     for scratch in folder.glob(f"{SCRATCH}*"):
         scratch.unlink()  # of a killed call
     job = folder / _JOBS / title
-    results = make(names) if names else {}
+    results = make_all(names) if names else {}
     # The journal of a killed call still counts files as written that were removed since.
     if lost := [name for name in names if not is_there(name)]:
         shutil.rmtree(job)
-        results |= make(lost)
+        results |= make_all(lost)
     yield results
     shutil.rmtree(folder / _JOBS, ignore_errors=True)
 
 
+def _work(make: Callable[[str], Mapping[str, Any]]) -> Work:
+    return one_by_one(lambda item: make(item.id))
+
+
+def refuse_others(folder: Path, wanted: Iterable[str]) -> None:
+    """Raise ValueError when a folder of recordings has other files than those to write: it is then not ours."""
+    others = sorted({path.name for path in folder.iterdir()}.difference(wanted))
+    if others:
+        raise ValueError(
+            f"{folder}: {len(others)} files such as {others[0]} are not among the recordings to write; write at least "
+            "as many as before, or choose another folder"
+        )
+
+
 def describe(counts: Mapping[str, int], folder: Path) -> str:
-    """Say what there is in a corpus now.
-
-    Args:
-        counts: what is counted -> how many.
-        folder: folder of the corpus.
-
-    Returns:
-        A line such as "5 speakers, 10 clips in data/voxceleb2".
-    """
+    """Say what there is in a corpus now, "5 speakers, 10 clips in data/voxceleb2" for example."""
     return f"{', '.join(f'{count} {name}' for name, count in counts.items())} in {folder}"

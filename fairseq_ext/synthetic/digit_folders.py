@@ -7,8 +7,8 @@ which readers skip because it is hidden, so that an interrupted run continues.
 import argparse
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import fsdd
 from .corpus_folder import LABEL_FILE, describe
@@ -16,29 +16,11 @@ from .corpus_folder import LABEL_FILE, describe
 SUMMARY = "The digits of fsdd as a folder per class, for recipes/TEMPLATE"
 
 
-def write(
-    root: str | Path,
-    *,
-    num_per_digit: int = fsdd.NUM_PER_DIGIT,
-    speakers: Sequence[str] = tuple(fsdd.SPEAKERS),
-    seed: int = 1,
-    num_workers: int = 1,
-) -> int:
-    """Write the folders, or what is missing of them.
-
-    Args:
-        root: folder of the class folders, created when missing.
-        num_per_digit: recordings of each digit per speaker.
-        speakers: some of `fsdd.SPEAKERS`.
-        seed: another seed gives other takes by the same speakers.
-        num_workers: number of processes.
-
-    Returns:
-        The number of recordings.
-    """
+def write(root: str | Path, **options: Any) -> int:
+    """Write the folders, or what is missing of them, as `fsdd.write` does; return the number of recordings."""
     root = Path(root)
     source = root / ".fsdd"
-    fsdd.write(source, num_per_digit=num_per_digit, speakers=speakers, seed=seed, num_workers=num_workers)
+    fsdd.write(source, **options)
     shutil.copyfile(source / LABEL_FILE, root / LABEL_FILE)
     recordings = sorted((source / "recordings").glob("*.wav"))
     for recording in recordings:
@@ -53,12 +35,8 @@ def write(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this corpus to a parser."""
     fsdd.add_arguments(parser)
-    parser.add_argument(
-        "--num-speakers",
-        type=int,
-        default=len(fsdd.SPEAKERS),
-        help="the first N of the 6 speakers (default: 6)",
-    )
+    about = "the first N of the 6 speakers (default: 6)"
+    parser.add_argument("--num-speakers", type=int, default=len(fsdd.SPEAKERS), help=about)
 
 
 def run(args: argparse.Namespace) -> str:

@@ -1,23 +1,20 @@
 """Write the films of a corpus, and the table of truth: what is said when, and which damage was planted.
 
-A corpus of films plans its `films.Film` and calls `write_films`; `add_amount` and `sizes_of` are its options.
+A corpus of films plans its `films.Film` and calls `write_films`; `add_amount` and `write_as_asked` make its command.
 """
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..files import atomic_write
-from ..jobs import Item, Work, one_by_one
 from ..optional import import_optional
-from .corpus_folder import claim, making
+from .corpus_folder import claim, describe, making
 from .films import TRUTH_COLUMNS, Film, TruthRow, make_film
 
-__all__ = ["TRUTH_FILE", "add_amount", "sizes_of", "write_films"]
-
-SizesT = TypeVar("SizesT")
+__all__ = ["TRUTH_FILE", "add_amount", "write_as_asked", "write_films"]
 
 TRUTH_FILE = "SYNTHETIC_truth.tsv"
 # Raise it whenever audio or picture changes, so that a folder of an older version is not continued.
@@ -48,11 +45,6 @@ def write_films(
 
     Returns:
         The rows of `TRUTH_FILE` (columns: `TRUTH_COLUMNS`), in the order of the films.
-
-    Raises:
-        ValueError: when the folder holds anything other than this corpus.
-        SpeechError: when the package espeakng-loader is missing.
-        ModuleNotFoundError: when OpenCV is missing, naming what to install.
     """
     import_optional("cv2")
     claim(root, _ABOUT, {"version": _VERSION, **settings})
@@ -65,11 +57,10 @@ def write_films(
     known = _read_truth(truth, films)
     missing = [film for film in films if film.name not in known or not is_there(film.name)]
     if missing:
-        names, title = [film.name for film in missing], str(settings["corpus"])
+        by_name = {film.name: film for film in missing}
         options: dict[str, Any] = {"num_workers": num_workers, "progress": progress}
-        with making(
-            root, names, partial(_film_work, root, missing), is_there=is_there, title=title, **options
-        ) as made:
+        options |= {"is_there": is_there, "title": str(settings["corpus"])}
+        with making(root, list(by_name), partial(_make, root, by_name), **options) as made:
             known |= {name: [tuple(row) for row in result["rows"]] for name, result in made.items()}
             _remove_scratch(root, films)
             with atomic_write(truth) as file:
@@ -78,13 +69,8 @@ def write_films(
     return [row for film in films for row in known[film.name]]
 
 
-def _film_work(root: Path, films: Sequence[Film]) -> Work:
-    by_name = {film.name: film for film in films}
-
-    def make(item: Item) -> dict[str, Any]:
-        return {"rows": make_film(root, by_name[item.id])}
-
-    return one_by_one(make)
+def _make(root: Path, films: Mapping[str, Film], name: str) -> dict[str, Any]:
+    return {"rows": make_film(root, films[name])}
 
 
 def _remove_scratch(root: Path, films: Sequence[Film]) -> None:
@@ -107,13 +93,7 @@ def _read_truth(truth: Path, films: Sequence[Film]) -> dict[str, list[TruthRow]]
 
 
 def add_amount(parser: argparse.ArgumentParser, of: str, *, has_speakers: bool = True) -> None:
-    """Add the options for the amount of speech, which `sizes_of` reads.
-
-    Args:
-        parser: parser of the corpus's options.
-        of: the split whose amount they choose, for the help.
-        has_speakers: whether the number of speakers can be chosen too.
-    """
+    """Add the options for the amount of speech of the split `of`, which `write_as_asked` reads."""
     if has_speakers:
         parser.add_argument("--speakers", type=int, metavar="N", help=f"speakers of {of} (default: a demo's)")
     parser.add_argument(
@@ -121,22 +101,26 @@ def add_amount(parser: argparse.ArgumentParser, of: str, *, has_speakers: bool =
     )
 
 
-def sizes_of(args: argparse.Namespace, sizes: Callable[..., SizesT]) -> SizesT | None:
-    """Read the amount of speech from the options of `add_amount`.
+def write_as_asked(
+    args: argparse.Namespace,
+    write: Callable[..., dict[str, int]],
+    sizes: Callable[..., object],
+    **options: Any,
+) -> str:
+    """Write the corpus as the command line asks; return a line that says what there is now.
 
     Args:
-        args: parsed command line.
+        args: parsed command line, with the options of `add_amount`.
+        write: writes the corpus.
         sizes: makes the corpus's `Sizes` of the amount, its method `of`.
-
-    Returns:
-        The sizes; None when no amount was chosen.
+        **options: further arguments of `write`.
 
     Raises:
-        ValueError: when only one of two options was given.
+        ValueError: when only one of two amounts was given.
     """
     amount = [getattr(args, name) for name in ("speakers", "minutes") if hasattr(args, name)]
-    if all(value is None for value in amount):
-        return None
-    if None in amount:
-        raise ValueError("--speakers and --minutes go together; give both")
-    return sizes(*amount)
+    if set(amount) != {None}:
+        if None in amount:
+            raise ValueError("--speakers and --minutes go together; give both")
+        options["sizes"] = sizes(*amount)
+    return describe(write(args.out, seed=args.seed, num_workers=args.workers, **options), args.out)

@@ -30,15 +30,8 @@ from .speech import Phoneme
 from .voices import Channel, Samples, Voice, record, speak, voice_pool
 
 __all__ = [
-    "TRUTH_COLUMNS",
-    "Film",
-    "Speaker",
-    "TruthRow",
-    "cast",
-    "duration_s",
-    "make_film",
-    "sentences",
-    "youtube_id",
+    *("TRUTH_COLUMNS", "Film", "Speaker", "TruthRow", "cast", "duration_s", "make_film", "sentences"),
+    *("take_turns", "youtube_id"),
 ]
 
 TRUTH_COLUMNS = (
@@ -46,6 +39,7 @@ TRUTH_COLUMNS = (
     *("words", "phonemes"),
 )
 TruthRow = tuple[str, ...]
+LANGUAGES = ("fr", "it", "es", "pt", "en")
 
 # Each sentence is spoken into a clean channel; microphone and room are applied to the whole film, so that pauses sound
 # like the rest.
@@ -66,57 +60,36 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """The plan of one film.
+    """The plan of one film."""
 
-    Attributes:
-        name: name in the table of truth: path of the video, whether or not there is one.
-        split: split of the corpus.
-        speaker: the speaker.
-        sentences: spoken sentences, with pauses between them.
-        seed: random seed of pauses, light, movements and background.
-        video: path of the mp4, relative to the root; None: no video is written.
-        audio: path of a separate audio file (.flac or .m4a); None: the audio is in the video only.
-        is_sound_in_video: whether the video has an audio track.
-        width: width of the picture, pixels.
-        height: height of the picture, pixels.
-        fps: frames per second.
-        sample_rate_hz: sample rate of the audio.
-        x: horizontal place of the face (bridge of the nose), share of the width.
-        y: vertical place of the face, share of the height.
-        unit_px: pixels per head unit; a face is about 0.94 wide and 1.5 high.
-        views: view of each sentence, "close", "wide" (a small face) or "slide" (no face); empty: all close.
-        pauses_s: shortest and longest pause between sentences; half of it stands at either end.
-        bystanders: silent people: look, x, y and unit_px of each.
-        planted: description of what is wrong with the film, for the table of truth; "": nothing.
-        keep: share of the video's bytes that is written; below 1 it is truncated.
-        is_fast_start: put the video's index in front, so that what is left of a truncated video can be read.
-        is_muted: write an audio track of digital silence.
-        is_sound_only: write an mp4 without pictures.
-    """
-
-    name: str
-    split: str
-    speaker: Speaker
-    sentences: tuple[str, ...]
-    seed: int
-    video: str | None
+    name: str  # name in the table of truth: path of the video, whether or not there is one
+    split: str  # split of the corpus
+    speaker: Speaker  # the speaker
+    sentences: tuple[str, ...]  # spoken sentences, with pauses between them
+    seed: int  # random seed of pauses, light, movements and background
+    video: str | None  # path of the mp4, relative to the root; None: no video is written
+    # path of a separate audio file (.flac or .m4a); None: the audio is in the video only
     audio: str | None = None
-    is_sound_in_video: bool = True
-    width: int = 224
-    height: int = 224
-    fps: Fraction = Fraction(25)
-    sample_rate_hz: int = 44_100
-    x: float = 0.5
-    y: float = 0.46
-    unit_px: float = 112.0
+    is_sound_in_video: bool = True  # whether the video has an audio track
+    width: int = 224  # width of the picture, pixels
+    height: int = 224  # height of the picture, pixels
+    fps: Fraction = Fraction(25)  # frames per second
+    sample_rate_hz: int = 44_100  # sample rate of the audio
+    x: float = 0.5  # horizontal place of the face (bridge of the nose), share of the width
+    y: float = 0.46  # vertical place of the face, share of the height
+    unit_px: float = 112.0  # pixels per head unit; a face is about 0.94 wide and 1.5 high
+    # view of each sentence, "close", "wide" (a small face) or "slide" (no face); empty: all close
     views: tuple[str, ...] = ()
+    # shortest and longest pause between sentences; half of it stands at either end
     pauses_s: tuple[float, float] = (0.4, 1.0)
+    # silent people: look, x, y and unit_px of each
     bystanders: tuple[tuple[Look, float, float, float], ...] = ()
-    planted: str = ""
-    keep: float = 1.0
+    planted: str = ""  # description of what is wrong with the film, for the table of truth; "": nothing
+    keep: float = 1.0  # share of the video's bytes that is written; below 1 it is truncated
+    # put the video's index in front, so that what is left of a truncated video can be read
     is_fast_start: bool = False
-    is_muted: bool = False
-    is_sound_only: bool = False
+    is_muted: bool = False  # write an audio track of digital silence
+    is_sound_only: bool = False  # write an mp4 without pictures
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -136,17 +109,7 @@ class _Spoken:
 
 
 def cast(corpus: str, language: str, num_speakers: int, *, seed: int) -> list[Speaker]:
-    """Draw the speakers of a corpus in a language, whom no other corpus has; fewer speakers are the first of many.
-
-    Args:
-        corpus: name of the corpus; each has other speakers.
-        language: language of espeak-ng.
-        num_speakers: number of speakers.
-        seed: random seed of the speakers.
-
-    Returns:
-        The speakers, all with different voices and faces.
-    """
+    """Draw the speakers of a corpus in a language, whom no other corpus has; fewer speakers are the first of many."""
     own = int.from_bytes(hashlib.sha256(f"{corpus} {language} {seed}".encode()).digest()[:4], "big")
     voices = voice_pool(language, num_speakers, seed=own)
     # Takes are drawn from the name, so it must hold the seed.
@@ -157,60 +120,40 @@ def cast(corpus: str, language: str, num_speakers: int, *, seed: int) -> list[Sp
     ]
 
 
+def take_turns(
+    corpus: str, num_speakers: int, num_sentences: int, *, seed: int, texts_seed: int
+) -> Iterator[tuple[Speaker, list[str]]]:
+    """Yield speakers, `LANGUAGES` in turn, each with as many sentences of the training side that nobody else has."""
+    each = -(-num_speakers // len(LANGUAGES))
+    casts = {language: cast(corpus, language, each, seed=seed) for language in LANGUAGES}
+    texts = {code: sentences(code, "train", each * num_sentences, seed=texts_seed) for code in LANGUAGES}
+    for index in range(num_speakers):
+        language, turn = LANGUAGES[index % len(LANGUAGES)], index // len(LANGUAGES)
+        yield casts[language][turn], texts[language][turn * num_sentences : (turn + 1) * num_sentences]
+
+
 def youtube_id(*what: object) -> str:
-    """Return an id like YouTube's: 11 letters, digits, "-" and "_"; it may start with "-".
-
-    Args:
-        *what: anything that identifies the video; equal arguments give equal ids.
-
-    Returns:
-        The id.
-    """
+    """Return an id like YouTube's, equal for equal arguments: 11 letters, digits, "-" and "_", also as the first."""
     digest = hashlib.sha256(" ".join(map(str, what)).encode()).digest()
     return base64.urlsafe_b64encode(digest)[:11].decode()
 
 
 def sentences(language: str, side: str, num_sentences: int, *, seed: int) -> list[str]:
-    """Draw phrases of a language; after some hundred they may repeat.
-
-    Args:
-        language: one of `phrases.LANGUAGES`.
-        side: "train", "dev" or "test"; no phrase is on two.
-        num_sentences: number of phrases.
-        seed: random seed of the phrases.
-
-    Returns:
-        The texts.
-    """
+    """Draw phrases of a language as `phrases.draw` does; after some hundred they may repeat."""
     rounds = range(math.ceil(num_sentences / _ROUND))
-    texts = [
-        phrase.text for turn in rounds for phrase in draw(language, side, _ROUND, seed=seed * 1000 + turn)
-    ]
-    return texts[:num_sentences]
+    drawn = (draw(language, side, _ROUND, seed=seed * 1000 + turn) for turn in rounds)
+    return [phrase.text for phrases in drawn for phrase in phrases][:num_sentences]
 
 
 def duration_s(film: Film) -> float:
-    """Return the duration of a film's audio, found by synthesising it.
-
-    Args:
-        film: plan of the film.
-
-    Returns:
-        Seconds.
-    """
+    """Return the duration of a film's audio in seconds, found by synthesising it."""
     return len(_perform(film)[0]) / film.sample_rate_hz
 
 
 def make_film(root: Path, film: Film) -> list[TruthRow]:
-    """Write the files of a film.
+    """Write the files of a film below `root`; return one row per sentence, columns as in `TRUTH_COLUMNS`.
 
-    Args:
-        root: folder of the corpus.
-        film: plan of the film.
-
-    Returns:
-        One row per sentence, columns as in `TRUTH_COLUMNS`; `words` and `phonemes` are JSON lists of
-        [text, start_s, end_s]. All times are relative to the film.
+    `words` and `phonemes` are JSON lists of [text, start_s, end_s]. All times are relative to the film.
     """
     samples, spoken = _perform(film)
     if film.is_muted:
@@ -271,13 +214,8 @@ def _truth_row(film: Film, number: int, spoken: _Spoken) -> TruthRow:
     phonemes = [[ipa, round(a, 3), round(b, 3)] for a, b, ipa in spoken.phonemes]
     who = (film.split, film.speaker.voice.language, film.speaker.name, film.planted)
     when = (f"{spoken.start_s:.2f}", f"{spoken.end_s:.2f}", spoken.text)
-    return (
-        film.name,
-        str(number),
-        *who,
-        *when,
-        *(json.dumps(spans, ensure_ascii=False) for spans in (words, phonemes)),
-    )
+    spans = (json.dumps(found, ensure_ascii=False) for found in (words, phonemes))
+    return (film.name, str(number), *who, *when, *spans)
 
 
 def _write_sound(path: Path, film: Film, samples: Samples) -> None:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
-from ..jobs import Item, Work, one_by_one
-from .corpus_folder import LABEL_FILE, SCRATCH, claim, describe, making
+from .corpus_folder import LABEL_FILE, SCRATCH, claim, describe, making, refuse_others
 from .voices import Channel, Samples, Voice, speak
 
 __all__ = ["LABEL_FILE", "SAMPLE_RATE_HZ", "SPEAKERS", "write"]
@@ -44,49 +44,18 @@ GREEK = ("ζίρο", "γουάν", "του", "θρι", "φορ", "φάιβ", "σ
 
 # The six published speakers, all men: George (Greece), Jackson and Theo (USA), Nicolas (Belgium), Lucas and
 # Yweweler (Germany). Noise floor and level as measured; margins and rates give their median lengths.
-SPEAKERS: dict[str, tuple[Voice, tuple[str, ...]]] = {
-    "george": (
-        Voice("george", "el", "m4", "male", 46, 45, 150, 1.02, 0.01, Channel(-10, -30, -4, 0.5, 90, 3800)),
-        GREEK,
+_VOICES = (
+    Voice("george", "el", "m4", "male", 46, 45, 150, 1.02, 0.01, Channel(-10, -30, -4, 0.5, 90, 3800)),
+    Voice("jackson", "en-us", "m3", "male", 40, 40, 140, 0.96, 0.03, Channel(-7, -28, -2, -1, 70, 3000)),
+    Voice("lucas", "de", "m7", "male", 52, 50, 150, 1.0, 0.14, Channel(-6, -52, -6, -0.5, 50, 3600)),
+    Voice("nicolas", "fr-be", "max", "male", 55, 55, 185, 1.04, -0.01, Channel(-12, -19, -6, -0.5, 60, 3000)),
+    Voice("theo", "en-us", "Michael", "male", 58, 60, 180, 1.06, 0.0, Channel(-30, -22, -1, 0, 110, 3400)),
+    Voice(
+        "yweweler", "de", "edward2", "male", 47, 45, 190, 0.97, 0.03, Channel(-23, -36, -3, 0.5, 100, 3900)
     ),
-    "jackson": (
-        Voice(
-            "jackson", "en-us", "m3", "male", 40, 40, 140, 0.96, 0.03, Channel(-7, -28, -2, -1.0, 70, 3000)
-        ),
-        ENGLISH,
-    ),
-    "lucas": (
-        Voice("lucas", "de", "m7", "male", 52, 50, 150, 1.0, 0.14, Channel(-6, -52, -6, -0.5, 50, 3600)),
-        GERMAN,
-    ),
-    "nicolas": (
-        Voice(
-            "nicolas", "fr-be", "max", "male", 55, 55, 185, 1.04, -0.01, Channel(-12, -19, -6, -0.5, 60, 3000)
-        ),
-        FRENCH,
-    ),
-    "theo": (
-        Voice(
-            "theo", "en-us", "Michael", "male", 58, 60, 180, 1.06, 0.0, Channel(-30, -22, -1, 0.0, 110, 3400)
-        ),
-        ENGLISH,
-    ),
-    "yweweler": (
-        Voice(
-            "yweweler",
-            "de",
-            "edward2",
-            "male",
-            47,
-            45,
-            190,
-            0.97,
-            0.03,
-            Channel(-23, -36, -3, 0.5, 100, 3900),
-        ),
-        GERMAN,
-    ),
-}
+)
+_WORDS = {"el": GREEK, "en-us": ENGLISH, "de": GERMAN, "fr-be": FRENCH}
+SPEAKERS = {voice.speaker: (voice, _WORDS[voice.language]) for voice in _VOICES}
 
 
 def write(
@@ -98,7 +67,7 @@ def write(
     num_workers: int = 1,
     progress: bool = True,
 ) -> int:
-    """Write the corpus, or what is missing of it.
+    """Write the corpus, or what is missing of it; return its number of recordings.
 
     A recording depends on the seed and its name only: a smaller corpus is a part of a larger one.
 
@@ -109,35 +78,24 @@ def write(
         seed: random seed of the recordings; the speakers stay the same.
         num_workers: number of processes.
         progress: show a progress bar.
-
-    Returns:
-        Number of recordings in the corpus.
-
-    Raises:
-        ValueError: when an argument is out of range, or the folder holds anything other than this corpus.
-        SpeechError: when the package espeakng-loader is missing.
     """
     root, names = Path(root), _names(num_per_digit, speakers)
     claim(root, _ABOUT, {"version": VERSION, "seed": seed})
     folder = root / "recordings"
     folder.mkdir(exist_ok=True)
-    _refuse_others(folder, set(names))
+    refuse_others(folder, names)
     is_whole = partial(_is_whole, folder)
-    missing, work = [name for name in names if not is_whole(name)], partial(_digit_work, root, seed)
+    missing, make = [name for name in names if not is_whole(name)], partial(_make, root, seed)
     options: dict[str, Any] = {"batch_size": 20, "num_workers": num_workers, "progress": progress}
-    with making(root, missing, work, is_there=is_whole, title="fsdd", **options):
+    with making(root, missing, make, is_there=is_whole, title="fsdd", **options):
         pass  # no table to write
     return len(names)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this corpus to a parser."""
-    parser.add_argument(
-        "--num-per-digit",
-        type=int,
-        default=NUM_PER_DIGIT,
-        help="recordings per digit and speaker (default: 50)",
-    )
+    about = f"recordings per digit and speaker (default: {NUM_PER_DIGIT})"
+    parser.add_argument("--num-per-digit", type=int, default=NUM_PER_DIGIT, help=about)
 
 
 def run(args: argparse.Namespace) -> str:
@@ -162,23 +120,14 @@ def _names(num_per_digit: int, speakers: Sequence[str]) -> list[str]:
     ]
 
 
-def _refuse_others(folder: Path, wanted: set[str]) -> None:
-    others = sorted(set(os.listdir(folder)) - wanted)
-    if others:
-        raise ValueError(
-            f"{folder}: {len(others)} files such as {others[0]} are not among the recordings to write; write at least "
-            "as many as before, or choose another folder"
-        )
-
-
-def _digit_work(root: Path, seed: int) -> Work:
-    def record(item: Item) -> dict[str, Any]:
-        digit, speaker, index = item.id.removesuffix(".wav").split("_")
-        samples = _say(int(digit), speaker, int(index), seed)
-        _write_wav(root / "recordings" / item.id, samples, scratch=root / f"{SCRATCH}{os.getpid()}.wav")
-        return {}
-
-    return one_by_one(record)
+def _make(root: Path, seed: int, name: str) -> dict[str, Any]:
+    """Write a recording, which appears when it is complete."""
+    digit, speaker, index = name.removesuffix(".wav").split("_")
+    samples, scratch = _say(int(digit), speaker, int(index), seed), root / f"{SCRATCH}{os.getpid()}.wav"
+    pcm = np.clip(np.round(samples * 32768), -32768, 32767).astype(np.int16)
+    soundfile.write(scratch, pcm, SAMPLE_RATE_HZ, subtype="PCM_16")
+    scratch.replace(root / "recordings" / name)
+    return {}
 
 
 def _is_whole(folder: Path, name: str) -> bool:
@@ -198,12 +147,3 @@ def _say(digit: int, speaker: str, index: int, seed: int) -> Samples:
     samples = speak(voice, words[digit], take=take, sample_rate_hz=SAMPLE_RATE_HZ).samples
     shortest, longest = round(MIN_DURATION_S * SAMPLE_RATE_HZ), round(MAX_DURATION_S * SAMPLE_RATE_HZ)
     return np.pad(samples[:longest], (0, max(0, shortest - len(samples))))
-
-
-def _write_wav(path: Path, samples: Samples, scratch: Path) -> None:
-    with wave.open(str(scratch), "wb") as clip:
-        clip.setnchannels(1)
-        clip.setsampwidth(2)
-        clip.setframerate(SAMPLE_RATE_HZ)
-        clip.writeframes(np.clip(np.round(samples * 32768), -32768, 32767).astype("<i2").tobytes())
-    scratch.replace(path)

@@ -21,13 +21,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..files import atomic_write
-from .corpus_folder import describe
 from .faces.look import draw_look
-from .film_corpus import add_amount, sizes_of, write_films
+from .film_corpus import add_amount, write_as_asked, write_films
 from .films import TRUTH_COLUMNS, Film, Speaker, TruthRow, cast, sentences, youtube_id
 
 __all__ = ["LANGUAGES", "Sizes", "plan", "write"]
@@ -42,19 +42,12 @@ _MISSING, _CUT_OFF = "pt", "it"  # languages whose last talk of train has no vid
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many talks of each language.
+    """How many talks of each language."""
 
-    Attributes:
-        train_talks: talks of train, each by another speaker.
-        valid_talks: talks of valid.
-        test_talks: talks of test.
-        segments: sentences per talk.
-    """
-
-    train_talks: int = 2
-    valid_talks: int = 1
-    test_talks: int = 1
-    segments: int = 4
+    train_talks: int = 2  # talks of train, each by another speaker
+    valid_talks: int = 1  # talks of valid
+    test_talks: int = 1  # talks of test
+    segments: int = 4  # sentences per talk
 
     def __post_init__(self) -> None:
         """Raise ValueError for a split without a talk or a talk without a sentence."""
@@ -70,9 +63,6 @@ class Sizes:
         Args:
             speakers: speakers of train, per language; valid and test have a quarter as many each.
             minutes: duration of train, per language, about.
-
-        Returns:
-            The sizes.
         """
         others = max(1, speakers // 4)
         return cls(speakers, others, others, max(1, round(minutes * 60 / _SEGMENT_S / max(speakers, 1))))
@@ -84,69 +74,42 @@ def write(
     languages: Sequence[str] = LANGUAGES,
     sizes: Sizes | None = None,
     seed: int = 1,
-    num_workers: int = 1,
-    progress: bool = True,
+    **options: Any,
 ) -> dict[str, int]:
-    """Write the corpus, or what is missing of it; equal arguments give equal files.
+    """Write the corpus, or what is missing of it; return the numbers of "talks", existing "videos" and "segments".
 
     Args:
         root: folder of the corpus, created when missing.
         languages: some of `LANGUAGES`.
         sizes: talks and segments; default: enough for a demo.
         seed: random seed of speakers, sentences and pictures.
-        num_workers: number of processes.
-        progress: show a progress bar.
-
-    Returns:
-        Number of "talks", "videos" (files that are there) and "segments".
-
-    Raises:
-        ValueError: when an argument is out of range, or the folder holds anything other than this corpus.
-        SpeechError: when the package espeakng-loader is missing.
-        ModuleNotFoundError: when OpenCV is missing.
+        **options: those of `write_films`.
     """
     root, sizes = Path(root), sizes or Sizes()
     films = plan(languages, sizes, seed)
     settings = {"corpus": "mtedx", "languages": list(languages), "seed": seed, **asdict(sizes)}
-    rows = write_films(root, films, settings, num_workers=num_workers, progress=progress)
+    rows = write_films(root, films, settings, **options)
     for language in languages:
         for split in _SIDES:
             _write_texts(root / f"{language}-{language}" / "data" / split / "txt", language, split, rows)
-    return {
-        "talks": len(films),
-        "videos": sum(film.video is not None for film in films),
-        "segments": len(rows),
-    }
+    num_videos = sum(film.video is not None for film in films)
+    return {"talks": len(films), "videos": num_videos, "segments": len(rows)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this corpus to a parser."""
     add_amount(parser, "train, per language")
-    parser.add_argument(
-        "--languages", nargs="+", metavar="CODE", default=LANGUAGES, help=f"default: {' '.join(LANGUAGES)}"
-    )
+    about = f"default: {' '.join(LANGUAGES)}"
+    parser.add_argument("--languages", nargs="+", metavar="CODE", default=LANGUAGES, help=about)
 
 
 def run(args: argparse.Namespace) -> str:
     """Write the corpus as the command line asks; return a line that says what there is now."""
-    options = {"languages": args.languages, "seed": args.seed, "num_workers": args.workers}
-    return describe(write(args.out, sizes=sizes_of(args, Sizes.of), **options), args.out)
+    return write_as_asked(args, write, Sizes.of, languages=args.languages)
 
 
 def plan(languages: Sequence[str], sizes: Sizes, seed: int) -> list[Film]:
-    """Plan all talks.
-
-    Args:
-        languages: some of `LANGUAGES`.
-        sizes: talks and segments of the splits.
-        seed: random seed of the talks.
-
-    Returns:
-        The films, by language and split.
-
-    Raises:
-        ValueError: for an unknown language.
-    """
+    """Plan all talks, by language and split; raise ValueError for an unknown language."""
     unknown = sorted(set(languages) - set(LANGUAGES))
     if unknown or not languages:
         raise ValueError(f"synthetic mTEDx: languages of {LANGUAGES} expected, found {list(languages)}")
@@ -214,16 +177,13 @@ def _plant(film: Film, language: str) -> Film:
 def _write_texts(folder: Path, language: str, split: str, rows: list[TruthRow]) -> None:
     """Write the three files whose lines describe the same segments."""
     prefix = f"video/{language}/{split}/"
-    segments = [dict(zip(TRUTH_COLUMNS, row, strict=True)) for row in rows if row[0].startswith(prefix)]
-    with atomic_write(folder / "segments") as file:
-        for row in segments:
-            talk = Path(row["path"]).stem
-            file.write(f"{talk}_{int(row['number']):04d} {talk} {row['start_s']} {row['end_s']}\n")
-    with atomic_write(folder / f"{split}.yaml") as file:
-        for row in segments:
-            talk = Path(row["path"]).stem
-            length_s = float(row["end_s"]) - float(row["start_s"])
-            times = f"duration: {length_s:.2f}, offset: {row['start_s']}"
-            file.write(f"- {{{times}, speaker_id: {row['speaker']}, wav: {talk}.wav}}\n")
-    with atomic_write(folder / f"{split}.{language}") as file:
-        file.writelines(f"{row['text']}\n" for row in segments)
+    files: dict[str, list[str]] = {"segments": [], f"{split}.yaml": [], f"{split}.{language}": []}
+    for row in (dict(zip(TRUTH_COLUMNS, row, strict=True)) for row in rows if row[0].startswith(prefix)):
+        talk, start_s, end_s = Path(row["path"]).stem, row["start_s"], row["end_s"]
+        times = f"duration: {float(end_s) - float(start_s):.2f}, offset: {start_s}"
+        files["segments"].append(f"{talk}_{int(row['number']):04d} {talk} {start_s} {end_s}\n")
+        files[f"{split}.yaml"].append(f"- {{{times}, speaker_id: {row['speaker']}, wav: {talk}.wav}}\n")
+        files[f"{split}.{language}"].append(f"{row['text']}\n")
+    for name, lines in files.items():
+        with atomic_write(folder / name) as file:
+            file.writelines(lines)

@@ -61,16 +61,13 @@ LANGUAGES = tuple(_SLOTS)
 
 
 def draw(language: str, side: str, num_phrases: int, *, seed: int) -> list[Sentence]:
-    """Draw distinct phrases; fewer phrases are the first of many.
+    """Draw distinct phrases, with a capital letter and a full stop; fewer phrases are the first of many.
 
     Args:
         language: one of `LANGUAGES`.
         side: "train", "dev" or "test"; no phrase is on two.
         num_phrases: number of phrases.
         seed: random seed of the phrases.
-
-    Returns:
-        The phrases, with a capital letter and a full stop.
 
     Raises:
         ValueError: for an unknown language or side, or more phrases than there are.
@@ -93,17 +90,7 @@ def draw(language: str, side: str, num_phrases: int, *, seed: int) -> list[Sente
 
 
 def vocabulary(language: str) -> frozenset[str]:
-    """Return all words of a language's phrases.
-
-    Args:
-        language: one of `LANGUAGES`.
-
-    Returns:
-        Words in lower case.
-
-    Raises:
-        ValueError: for an unknown language.
-    """
+    """Return all words of a language's phrases, in lower case; raise ValueError for an unknown language."""
     return frozenset(word for slot in _slots(language) for word in slot)
 
 

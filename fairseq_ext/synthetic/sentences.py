@@ -61,9 +61,6 @@ def draw(language: str, side: str, num_sentences: int, *, seed: int) -> list[Sen
         num_sentences: number of sentences.
         seed: random seed of the sentences.
 
-    Returns:
-        The sentences.
-
     Raises:
         ValueError: for an unknown language or side, or when the grammar holds too few sentences.
     """
@@ -76,14 +73,11 @@ def draw(language: str, side: str, num_sentences: int, *, seed: int) -> list[Sen
     sentences = _stream(language, seed)
     while len(found) < num_sentences:
         sentence = next(sentences)
-        if (
-            sentence.words in found
-            or len(sentence.words) not in _NUM_WORDS
-            or side_of(sentence.words) != side
-        ):
+        words = sentence.words
+        if words in found or len(words) not in _NUM_WORDS or side_of(words) != side:
             repeats += 1
         else:
-            repeats, found[sentence.words] = 0, sentence
+            repeats, found[words] = 0, sentence
         if repeats > _MAX_REPEATS:
             raise ValueError(
                 f"sentences: {num_sentences} different ones expected, found {len(found)} in {language!r}; "
@@ -93,46 +87,23 @@ def draw(language: str, side: str, num_sentences: int, *, seed: int) -> list[Sen
 
 
 def side_of(words: tuple[str, ...]) -> str:
-    """Return the side of a sentence, whatever the seed: an eighth is dev, an eighth test.
-
-    Args:
-        words: words of the sentence.
-
-    Returns:
-        One of `SIDES`.
-    """
+    """Return the side of a sentence, whatever the seed: an eighth is dev, an eighth test."""
     digest = hashlib.sha256(" ".join(words).encode()).digest()[0]
     return "test" if digest < 32 else "dev" if digest < 64 else "train"
 
 
 def vocabulary(language: str) -> frozenset[str]:
-    """Return all words of the sentences as in the grammar, before contraction.
-
-    Args:
-        language: one of `LANGUAGES`.
-
-    Returns:
-        Words in lower case.
-    """
+    """Return all words of the sentences as in the grammar, in lower case, before contraction."""
     tokens = {t for rule in _rules(language).values() for alternative in rule for t in alternative}
     return frozenset(t for t in tokens if t[0] != "<" and any(map(str.isalnum, t)))
 
 
 def restyle(sentence: Sentence, style: str, language: str) -> str:
-    """Spell a sentence in an unusual way that is read aloud the same.
-
-    Args:
-        sentence: one of `draw`.
-        style: one of `STYLES`.
-        language: language of the sentence.
-
-    Returns:
-        The text; unchanged when the style does not apply to it.
-    """
+    """Spell a sentence in one of `STYLES`, which is read aloud the same; unchanged when it does not apply."""
     if style == "capitals":
         return sentence.text.upper()
     if style == "digits":
-        digits = _GRAMMARS[language].NUMERALS
+        digits = dict(pair.split("=") for pair in _GRAMMARS[language].NUMERALS.split())
         return re.sub(r"[^\W\d]+(?:-[^\W\d]+)*", lambda m: digits.get(m[0], m[0]), sentence.text)
     return re.sub(*_STYLES[style], sentence.text)
 

@@ -17,6 +17,7 @@ import difflib
 import functools
 import os
 import re
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -119,26 +120,12 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 def list_languages() -> list[str]:
-    """List the languages that `synthesise` takes, e.g. `ca`, `ca-va`, `fr-be`, `en-us`; `en` is British.
-
-    Returns:
-        Sorted names, lower case.
-
-    Raises:
-        SpeechError: when `espeakng-loader` is not installed.
-    """
+    """List the languages that `synthesise` takes, e.g. `ca`, `ca-va`, `fr-be`, `en-us`; `en` is British."""
     return list(_languages(_locate()[1]))
 
 
 def list_variants() -> dict[str, str]:
-    """List the voice variants, which all go with every language.
-
-    Returns:
-        Name of a variant -> "male", "female", or "" when its file states none.
-
-    Raises:
-        SpeechError: when `espeakng-loader` is not installed.
-    """
+    """List the voice variants, which all go with every language: name -> "male", "female", or "" when not stated."""
     return dict(_variants(_locate()[1]))
 
 
@@ -317,10 +304,36 @@ def _run(library: Any, text: str) -> tuple[npt.NDArray[np.int16], list[_Mark]]:
     library.espeak_SetSynthCallback(callback)
     data = text.encode("utf-8")
     size = ctypes.c_size_t(len(data) + 1)
-    status = library.espeak_Synth(data, size, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
+    with _raise_what_is_raised_in(collect):
+        status = library.espeak_Synth(data, size, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
     if status != 0:
         raise SpeechError(f"espeak-ng: {text[:40]!r} cannot be spoken (error {status}); drop it")
     return (np.concatenate(pieces) if pieces else np.zeros(0, np.int16)), marks
+
+
+@contextlib.contextmanager
+def _raise_what_is_raised_in(callback: Any) -> Iterator[None]:
+    """Raise, after the block, what a callback of C raised in it.
+
+    ctypes only prints it. A signal that comes while espeak-ng works is handled in the callback, often before its first
+    line, where it could not catch anything: the `SystemExit` of a stopped worker was lost with a piece of the audio.
+    """
+    lost: list[BaseException] = []
+    before = sys.unraisablehook
+
+    def keep(found: Any) -> None:
+        if found.object is callback:
+            lost.append(found.exc_value)
+        else:
+            before(found)
+
+    sys.unraisablehook = keep
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+    if lost:
+        raise lost[0]
 
 
 def _spans(marks: list[_Mark], num_samples: int, sample_rate_hz: int) -> list[tuple[Phoneme, int]]:

@@ -45,52 +45,31 @@ _MIN_PADDED = 60_000  # samples; 2.7 s at espeak-ng's rate, longer than any digi
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Microphone and room of a speaker.
+    """Microphone and room of a speaker."""
 
-    Attributes:
-        peak_dbfs: level of the largest sample, relative to full scale.
-        noise_db: background noise relative to the loudest 25 ms of speech (both RMS).
-        noise_tilt_db: slope of the noise's spectrum in dB per octave; 0 is white, -3 a room.
-        tilt_db: slope the microphone adds to the speech in dB per octave.
-        low_cut_hz: speech below this fades away (6 dB per octave and more); 0 is off.
-        high_cut_hz: speech above this fades away (12 dB per octave); 0 is off.
-    """
-
-    peak_dbfs: float = -6.0
-    noise_db: float = -45.0
-    noise_tilt_db: float = -3.0
-    tilt_db: float = 0.0
-    low_cut_hz: float = 80.0
-    high_cut_hz: float = 0.0
+    peak_dbfs: float = -6.0  # level of the largest sample, relative to full scale
+    noise_db: float = -45.0  # background noise relative to the loudest 25 ms of speech (both RMS)
+    noise_tilt_db: float = -3.0  # slope of the noise's spectrum in dB per octave; 0 is white, -3 a room
+    tilt_db: float = 0.0  # slope the microphone adds to the speech in dB per octave
+    low_cut_hz: float = 80.0  # speech below this fades away (6 dB per octave and more); 0 is off
+    high_cut_hz: float = 0.0  # speech above this fades away (12 dB per octave); 0 is off
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A synthetic speaker.
+    """A synthetic speaker."""
 
-    Attributes:
-        speaker: name of the speaker in manifests.
-        language: language of espeak-ng, e.g. `ca-va`; decides the accent.
-        variant: voice variant of espeak-ng.
-        gender: "female" or "male".
-        pitch: base pitch, 0-99; 50 is the variant's default.
-        pitch_range: how far the melody swings, 0-99.
-        rate_wpm: words per minute.
-        tract_scale: above 1 a shorter vocal tract: formants (and pitch) higher by this factor.
-        margin_s: usual silence before and after the speech; negative cuts into it, as careless trimming does.
-        channel: microphone and room.
-    """
-
-    speaker: str
-    language: str
-    variant: str
-    gender: Gender
-    pitch: int = 50
-    pitch_range: int = 50
-    rate_wpm: int = 160
-    tract_scale: float = 1.0
+    speaker: str  # name of the speaker in manifests
+    language: str  # language of espeak-ng, e.g. `ca-va`; decides the accent.
+    variant: str  # voice variant of espeak-ng
+    gender: Gender  # "female" or "male"
+    pitch: int = 50  # base pitch, 0-99; 50 is the variant's default
+    pitch_range: int = 50  # how far the melody swings, 0-99
+    rate_wpm: int = 160  # words per minute
+    tract_scale: float = 1.0  # above 1 a shorter vocal tract: formants (and pitch) higher by this factor
+    # usual silence before and after the speech; negative cuts into it, as careless trimming does
     margin_s: float = 0.1
-    channel: Channel = field(default_factory=Channel)
+    channel: Channel = field(default_factory=Channel)  # microphone and room
 
 
 def voice_pool(languages: str | Sequence[str], n: int, *, seed: int) -> list[Voice]:
@@ -101,10 +80,7 @@ def voice_pool(languages: str | Sequence[str], n: int, *, seed: int) -> list[Voi
     Args:
         languages: one or several of `speech.list_languages()`, e.g. ["ca", "ca-ba", "ca-nw", "ca-va"].
         n: number of speakers.
-        seed: random seed of the speakers; their names do not hold it.
-
-    Returns:
-        The voices; names are unique, such as "ca-va_f003".
+        seed: random seed of the speakers; their names, such as "ca-va_f003", do not hold it.
 
     Raises:
         ValueError: when n is negative or no language is given.
@@ -119,14 +95,13 @@ def _draw_voice(language: str, turn: int, index: int, seed: int) -> Voice:
     gender: Gender = "female" if turn % 2 == 0 else "male"
     variants = VARIANTS[gender]
     # Variants are shuffled within rounds, so that neighbouring speakers of one gender never share one.
-    order = np.random.default_rng([seed, turn // 2 // len(variants), len(variants)]).permutation(
-        len(variants)
-    )
+    size = len(variants)
+    order = np.random.default_rng([seed, turn // 2 // size, size]).permutation(size)
     rng = np.random.default_rng([seed, index])
     return Voice(
         speaker=f"{language}_{gender[0]}{turn:03d}",
         language=language,
-        variant=variants[order[(turn // 2) % len(variants)]],
+        variant=variants[order[(turn // 2) % size]],
         gender=gender,
         pitch=int(rng.integers(30, 66)),
         pitch_range=int(rng.integers(30, 80)),
@@ -149,16 +124,13 @@ def _draw_channel(rng: np.random.Generator) -> Channel:
 
 
 def speak(voice: Voice, text: str, *, take: int = 0, sample_rate_hz: int = 16_000) -> Speech:
-    """Synthesise a recording of a speaker.
+    """Synthesise a recording of a speaker, trimmed to the voice's margins and coloured by its channel.
 
     Args:
         voice: the speaker.
         text: text to speak, in the spelling of the voice's language.
         take: number of the recording, any integer >= 0.
         sample_rate_hz: sample rate of the result.
-
-    Returns:
-        The recording, trimmed to the voice's margins, coloured by its channel; phoneme and word times match.
 
     Raises:
         ValueError: when the text or a setting of the voice cannot be spoken.
@@ -184,17 +156,7 @@ def speak(voice: Voice, text: str, *, take: int = 0, sample_rate_hz: int = 16_00
 
 
 def record(samples: Samples, sample_rate_hz: int, channel: Channel, rng: np.random.Generator) -> Samples:
-    """Put clean speech through a microphone in a room.
-
-    Args:
-        samples: clean speech (S,) in [-1, 1].
-        sample_rate_hz: sample rate of the samples.
-        channel: the microphone and the room.
-        rng: random generator of the noise.
-
-    Returns:
-        (S,) float32 in [-1, 1], its peak at `channel.peak_dbfs`.
-    """
+    """Put clean speech (S,) in [-1, 1] through a microphone in a room: float32, its peak at `channel.peak_dbfs`."""
     size = _transform_size(len(samples))
     spectrum = np.fft.rfft(samples, size)  # (size // 2 + 1,)
     frequency_hz = np.fft.rfftfreq(size, 1 / sample_rate_hz)
@@ -231,9 +193,8 @@ def _transform_size(num_samples: int) -> int:
     """
     if num_samples < _MIN_PADDED:
         return num_samples
-    return min(
-        power << math.ceil(math.log2(num_samples / power)) for power in (1, 3, 5, 9, 15, 25, 27, 45, 75)
-    )
+    factors = (1, 3, 5, 9, 15, 25, 27, 45, 75)
+    return min(factor << math.ceil(math.log2(num_samples / factor)) for factor in factors)
 
 
 def _trim(speech: Speech, before_s: float, after_s: float) -> Speech:

@@ -15,41 +15,33 @@ last 4 s or more (8 s on average), these clips one sentence, about 3 s.
 Only `SYNTHETIC_truth.tsv` holds language and words of each clip. One mp4 is truncated, and one m4a is missing.
 """
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..files import atomic_write
-from .corpus_folder import describe
-from .film_corpus import add_amount, sizes_of, write_films
-from .films import Film, Speaker, cast, sentences, youtube_id
+from .film_corpus import add_amount, write_as_asked, write_films
+from .films import Film, Speaker, take_turns, youtube_id
 
-__all__ = ["LANGUAGES", "Sizes", "plan", "write"]
+__all__ = ["Sizes", "plan", "write"]
 
 SUMMARY = "VoxCeleb2: short clips of faces in five languages, without labels of the language"
-LANGUAGES = ("fr", "it", "es", "pt", "en")
 _CLIP_S = 3.0  # average duration of a clip
 _CUT_OFF, _NO_SOUND = 3, 8  # indices of the damaged clips of dev
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many speakers and clips.
+    """How many speakers and clips."""
 
-    Attributes:
-        dev_speakers: speakers of dev; languages take turns.
-        test_speakers: speakers of test, all of them different from those of dev.
-        videos: videos of each speaker.
-        clips: clips of each video.
-    """
-
-    dev_speakers: int = 10
-    test_speakers: int = 2
-    videos: int = 1
-    clips: int = 2
+    dev_speakers: int = 10  # speakers of dev; languages take turns
+    test_speakers: int = 2  # speakers of test, all of them different from those of dev
+    videos: int = 1  # videos of each speaker
+    clips: int = 2  # clips of each video
 
     def __post_init__(self) -> None:
         """Raise ValueError when a number is below 1."""
@@ -58,48 +50,17 @@ class Sizes:
 
     @classmethod
     def of(cls, speakers: int, minutes: float) -> "Sizes":
-        """Return the sizes for an amount of speech.
-
-        Args:
-            speakers: speakers of dev; test has a tenth as many.
-            minutes: duration of dev, about.
-
-        Returns:
-            The sizes.
-        """
+        """Return the sizes for so many speakers and about so many minutes of dev; test has a tenth of the speakers."""
         per_speaker = max(1, round(minutes * 60 / _CLIP_S / max(speakers, 1)))
         videos = max(1, round(per_speaker / 6))
         return cls(speakers, max(1, speakers // 10), videos, max(1, round(per_speaker / videos)))
 
 
-def write(
-    root: str | Path,
-    *,
-    sizes: Sizes | None = None,
-    seed: int = 1,
-    num_workers: int = 1,
-    progress: bool = True,
-) -> dict[str, int]:
-    """Write the corpus, or what is missing of it; equal arguments give equal files.
-
-    Args:
-        root: folder of the corpus, created when missing.
-        sizes: speakers and clips; default: enough for a demo.
-        seed: random seed of speakers, sentences and pictures.
-        num_workers: number of processes.
-        progress: show a progress bar.
-
-    Returns:
-        Number of "speakers" and "clips".
-
-    Raises:
-        ValueError: when an argument is out of range, or the folder holds anything other than this corpus.
-        SpeechError: when the package espeakng-loader is missing.
-        ModuleNotFoundError: when OpenCV is missing.
-    """
+def write(root: str | Path, *, sizes: Sizes | None = None, seed: int = 1, **options: Any) -> dict[str, int]:
+    """Write the corpus, `options` as of `write_films`; return the number of "speakers" and "clips"."""
     root, sizes = Path(root), sizes or Sizes()
-    films, settings = plan(sizes, seed), {"corpus": "voxceleb2", "seed": seed, **asdict(sizes)}
-    write_films(root, films, settings, num_workers=num_workers, progress=progress)
+    films = plan(sizes, seed)
+    write_films(root, films, {"corpus": "voxceleb2", "seed": seed, **asdict(sizes)}, **options)
     speakers = {Path(film.name).parts[2]: film for film in films}
     with atomic_write(root / "vox2_meta.csv") as file:
         file.write("VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set \n")
@@ -109,27 +70,12 @@ def write(
     return {"speakers": len(speakers), "clips": len(films)}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this corpus to a parser."""
-    add_amount(parser, "dev")
-
-
-def run(args: argparse.Namespace) -> str:
-    """Write the corpus as the command line asks; return a line that says what there is now."""
-    sizes = sizes_of(args, Sizes.of)
-    return describe(write(args.out, sizes=sizes, seed=args.seed, num_workers=args.workers), args.out)
+add_arguments = partial(add_amount, of="dev")
+run = partial(write_as_asked, write=write, sizes=Sizes.of)
 
 
 def plan(sizes: Sizes, seed: int) -> list[Film]:
-    """Plan all clips.
-
-    Args:
-        sizes: speakers and clips of dev and test.
-        seed: random seed of the clips.
-
-    Returns:
-        The films, by speaker; some are damaged.
-    """
+    """Plan all clips, by speaker; some are damaged."""
     films = list(_plan_all(sizes, seed))
     if len(films) > _CUT_OFF:
         films[_CUT_OFF] = replace(films[_CUT_OFF], keep=0.5, planted="mp4 cut off, unreadable")
@@ -139,21 +85,12 @@ def plan(sizes: Sizes, seed: int) -> list[Film]:
 
 
 def _plan_all(sizes: Sizes, seed: int) -> Iterator[Film]:
-    num_speakers = sizes.dev_speakers + sizes.test_speakers
-    each = -(-num_speakers // len(LANGUAGES))
-    casts = {language: cast("voxceleb2", language, each, seed=seed) for language in LANGUAGES}
-    per_speaker = sizes.videos * sizes.clips
-    texts = {
-        language: sentences(language, "train", each * per_speaker, seed=seed + 50) for language in LANGUAGES
-    }
-    for index in range(num_speakers):
-        language, turn = LANGUAGES[index % len(LANGUAGES)], index // len(LANGUAGES)
-        spoken = texts[language][turn * per_speaker : (turn + 1) * per_speaker]
+    num_speakers, num_clips = sizes.dev_speakers + sizes.test_speakers, sizes.videos * sizes.clips
+    speakers = take_turns("voxceleb2", num_speakers, num_clips, seed=seed, texts_seed=seed + 50)
+    for index, (speaker, spoken) in enumerate(speakers):
         split = "dev" if index < sizes.dev_speakers else "test"
-        # As in the real corpus, numbers have gaps.
-        yield from _plan_speaker(
-            f"id{12 + 3 * index:05d}", split, casts[language][turn], spoken, sizes.clips, seed
-        )
+        name = f"id{12 + 3 * index:05d}"  # as in the real corpus, numbers have gaps
+        yield from _plan_speaker(name, split, speaker, spoken, sizes.clips, seed)
 
 
 def _plan_speaker(

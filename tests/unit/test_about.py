@@ -31,8 +31,8 @@ def test_every_key_may_be_given(tmp_path: Path) -> None:
         ('{"headlines": []}', "found 'headlines'; did you mean headline?"),
         ('{"xyz": 1}', "found 'xyz'; delete it"),
         ('{"systems": ["a"]}', "systems: expected system -> title"),
-        ("[]", "expected an object, found list"),
-        ("{", "not JSON"),
+        ("[]", "not a JSON object .found list."),
+        ("{", "not a JSON object"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:

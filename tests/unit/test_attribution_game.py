@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -294,11 +295,18 @@ def refuse(_path: str) -> Any:
     raise AssertionError("nothing is loaded")
 
 
-def test_report_reads_the_files_of_a_game(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "attribution"
-    (line,) = explain_all([job(data, out)], load, Options())
+@pytest.fixture(scope="module")
+def played(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Play a game with the files of a report; return the run folder, and the lines for the terminal."""
+    run = tmp_path_factory.mktemp("played")
+    return run, list(explain_all([job(data, run / "attribution")], load, Options()))
+
+
+def test_report_reads_the_files_of_a_game(played: tuple[Path, list[str]]) -> None:
+    run, (line,) = played
+    out = run / "attribution"
     assert line.startswith("asr/ctc_random seed 1: HiRes-CAM 100.0% of 8 words, chance ")
-    (table,) = extras.read_tables(tmp_path)
+    (table,) = extras.read_tables(run)
     assert table["title"] == "Attribution: pointing game, ctc random, asr, seed 1"
     assert table["rows"][0][:3] == ["HiRes-CAM", "right", "100.0"]
     assert table["rows"][-1][0] == "CTC alignment alone"
@@ -315,9 +323,11 @@ def test_report_reads_the_files_of_a_game(data: Path, tmp_path: Path) -> None:
         assert json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["description"]
 
 
-def test_explained_systems_are_skipped_unless_forced(data: Path, tmp_path: Path) -> None:
+def test_explained_systems_are_skipped_unless_forced(
+    data: Path, tmp_path: Path, played: tuple[Path, list[str]]
+) -> None:
     options = Options(game=Settings(methods=("hirescam",), max_randomised=0))
-    list(explain_all([job(data, tmp_path)], load, options))
+    shutil.copytree(played[0] / "attribution", tmp_path, dirs_exist_ok=True)
     (tmp_path / "asr-ctc_random-seed1-word9.png").touch()
     assert list(explain_all([job(data, tmp_path)], refuse, options)) == [
         "asr/ctc_random seed 1: already explained"

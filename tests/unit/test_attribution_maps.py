@@ -15,7 +15,7 @@ from fairseq_ext.decoding.alignment import TokenSpan
 from fairseq_ext.explain.maps import AttributionMap, FrameGrid
 from fairseq_ext.explain.pointing_score import pointing_game
 from fairseq_ext.explain.sanity import map_correlation
-from fairseq_ext.explain.targets import ClassTarget, TokenTarget, TranscriptTarget, words
+from fairseq_ext.explain.targets import ClassTarget, TokenTarget, TranscriptTarget
 
 GRID = FrameGrid(0.01, 0.005)
 
@@ -102,12 +102,6 @@ def test_transcript_score_sums_over_all_paths() -> None:
 
 def collapse(path: tuple[int, ...]) -> list[int]:
     return [t for i, t in enumerate(path) if t and (i == 0 or path[i - 1] != t)]
-
-
-def test_words_are_split_at_boundaries() -> None:
-    assert words([5, 6, 1, 7], boundary=1) == [range(2), range(3, 4)]
-    assert words([1, 1, 5, 1], boundary=1) == [range(2, 3)]
-    assert words([], boundary=1) == []
 
 
 LOG_PROBS = torch.zeros(1, 3, 4).log_softmax(2)

@@ -276,7 +276,7 @@ def test_tables_of_other_tools_are_checked(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"hours.json: expected rows of text"):
             extras.read_tables(tmp_path)
     path.write_text("[]")
-    with pytest.raises(ValueError, match="expected an object"):
+    with pytest.raises(ValueError, match=r"not a JSON object \(found list\)"):
         extras.read_tables(tmp_path)
 
 

@@ -12,6 +12,7 @@ from html_document import Document
 from fairseq_ext.report import markdown, page, partitions, results
 from fairseq_ext.report.classification import families, folds
 from fairseq_ext.report.classification import tables as classification
+from fairseq_ext.report.result_type import Fold
 from fairseq_ext.report.run import Run
 from fairseq_ext.scoring.predictions import read_predictions
 
@@ -150,7 +151,7 @@ def test_classes_that_a_fold_does_not_have_are_kept(tmp_path: Path, make_system:
     column = table[0].index("score_9")
     kept = [[*row[:column], *row[column + 1 :]] for row in table if "9" not in row[2:4]]
     path.write_text("".join("\t".join(row) + "\n" for row in kept))
-    found: dict[str, Any] | None = folds.pool(folders)
+    found: dict[str, Any] | None = folds.pool([Fold({}, folder, folder) for folder in folders])
     assert found is not None
     assert found["labels"] == list("0123456789")
     assert np.sum(found["confusion"]) == found["n"] == 20 + len(kept) - 1

@@ -123,7 +123,7 @@ def test_damaged_files_are_named(make_system: Callable[..., Path], tmp_path: Pat
         results.collect(tmp_path, {})
     folder = make_system(tmp_path, "published", "temporal_cnn", 1)
     (folder / "metrics.json").write_text("{")
-    with pytest.raises(ValueError, match=r"seed1/metrics.json: not a JSON object"):
+    with pytest.raises(ValueError, match=r"seed1/metrics.json: damaged or not a JSON object"):
         results.collect(tmp_path, {})
     (folder / "metrics.json").write_text('{"system": "x"}')
     with pytest.raises(ValueError, match=r"no value for \['partition'"):

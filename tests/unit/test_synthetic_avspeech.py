@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_one_clip_is_silent_and_rates_vary(tmp_path: Path) -> None:
     assert len({film.fps for film in films}) == 5
     silent = next(film for film in films if film.is_muted)
     assert silent.planted == "no sound"
-    make_film(tmp_path, silent)
+    make_film(tmp_path, replace(silent, width=64, height=36, unit_px=10.0))
     assert np.abs(load(tmp_path / silent.name, sample_rate_hz=16_000)).max() < 1e-4
     with av.open(str(tmp_path / silent.name)) as container:
         assert container.streams.audio

@@ -4,6 +4,8 @@ import csv
 import hashlib
 import os
 import re
+import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import soundfile
 
 from fairseq_ext.synthetic import common_voice
 from fairseq_ext.synthetic.common_voice import Sizes
+from fairseq_ext.synthetic.common_voice_plan import Clip, plan_clips
 
 pytest.importorskip("espeakng_loader", reason="needs pip install -e .[synthetic]")
 
@@ -38,6 +41,7 @@ HEADER = (
 )
 
 TsvRow = dict[str, str]
+Plan = tuple[list[Clip], list[str]]
 
 
 def rows(path: Path) -> list[TsvRow]:
@@ -61,6 +65,20 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus") / "cv"
     common_voice.write(folder, "ca", sizes=SMALL, progress=False)
     return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a corpus of a few clips, which tests copy."""
+    folder = tmp_path_factory.mktemp("tiny") / "cv"
+    common_voice.write(folder, "ca", sizes=TINY, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    """Return the clips and the unread sentences of a demo."""
+    return plan_clips("ca", Sizes(), seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +141,8 @@ def test_splits_share_no_speaker_and_no_sentence(tables: dict[str, list[TsvRow]]
     assert any(r["client_id"] in test_speakers and r["path"] not in test_clips for r in tables["validated"])
 
 
-def test_accents_and_genders_are_balanced(tmp_path: Path) -> None:
-    from fairseq_ext.synthetic.common_voice_plan import plan_clips
-
-    clips, _ = plan_clips("ca", Sizes(), seed=1)
+def test_accents_and_genders_are_balanced(plan: Plan) -> None:
+    clips, _ = plan
     for bucket in ("train", "dev", "test"):
         speakers = {clip.speaker for clip in clips if clip.bucket == bucket}
         groups = [(speaker.accents, speaker.gender) for speaker in speakers]
@@ -195,10 +211,8 @@ def test_invalidated_clips_are_wrong(root: Path, tables: dict[str, list[TsvRow]]
     )
 
 
-def test_a_few_texts_have_unusual_spellings(tables: dict[str, list[TsvRow]]) -> None:
-    from fairseq_ext.synthetic.common_voice_plan import plan_clips
-
-    clips, unread = plan_clips("ca", Sizes(), seed=1)
+def test_a_few_texts_have_unusual_spellings(plan: Plan, tables: dict[str, list[TsvRow]]) -> None:
+    clips, unread = plan
     awkward = [clip.text for clip in clips if clip.text != clip.spoken.text and clip.bucket != "invalidated"]
     assert 0.05 < len(awkward) / len(clips) < 0.2
     for sign in ("’", "«", '"', "…", "ŀl", "  ", "7"):
@@ -219,18 +233,14 @@ def test_unread_sentences_are_in_no_test_split(root: Path, tables: dict[str, lis
     assert all((row["is_used"] == "1") == (row["clips_count"] != "0") for row in sentences)
 
 
-def test_any_number_of_workers_writes_the_same_bytes(root: Path, tmp_path: Path) -> None:
-    common_voice.write(tmp_path, "ca", sizes=SMALL, num_workers=2, progress=False)
-    assert contents(tmp_path) == contents(root)
+def test_other_seeds_have_other_speakers(plan: Plan) -> None:
+    others, _ = plan_clips("ca", TINY, seed=2)
+    assert not {clip.speaker.client_id for clip in others} & {clip.speaker.client_id for clip in plan[0]}
 
 
-def test_other_seeds_have_other_speakers(tmp_path: Path, tables: dict[str, list[TsvRow]]) -> None:
-    common_voice.write(tmp_path, "ca", sizes=TINY, seed=2, progress=False)
-    found = rows(tmp_path / "ca" / "validated.tsv")
-    assert not {row["client_id"] for row in found} & {row["client_id"] for row in tables["validated"]}
-
-
-def test_a_killed_run_is_continued(root: Path, tmp_path: Path) -> None:
+def test_a_killed_run_is_continued_and_any_number_of_workers_writes_the_same_bytes(
+    root: Path, tmp_path: Path
+) -> None:
     code = (
         "from fairseq_ext.synthetic import common_voice as c\n"
         f"if __name__ == '__main__': c.write({str(tmp_path)!r}, sizes=c.{SMALL!r}, num_workers=2)"
@@ -252,7 +262,7 @@ def test_a_killed_run_is_continued(root: Path, tmp_path: Path) -> None:
     assert whole
     assert whole.items() <= contents(root).items()
     assert not (tmp_path / "ca" / "train.tsv").exists()
-    common_voice.write(tmp_path, "ca", sizes=SMALL, progress=False)
+    common_voice.write(tmp_path, "ca", sizes=SMALL, num_workers=2, progress=False)
     assert contents(tmp_path) == contents(root)
 
 
@@ -264,8 +274,8 @@ def _group_lives(group: int) -> bool:
     return True
 
 
-def test_what_is_missing_or_damaged_is_written_again(tmp_path: Path) -> None:
-    common_voice.write(tmp_path, "ca", sizes=TINY, progress=False)
+def test_what_is_missing_or_damaged_is_written_again(tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
     expected = contents(tmp_path)
     first, second, third, fourth = sorted((tmp_path / "ca" / "clips").iterdir())[:4]
     first.unlink()
@@ -298,7 +308,7 @@ def test_locales_can_share_a_root(tmp_path: Path) -> None:
     assert accents["en"] <= {"United States English", "England English", "Scottish English"}
 
 
-def test_real_corpora_and_other_settings_are_refused(tmp_path: Path) -> None:
+def test_real_corpora_and_other_settings_are_refused(tiny: Path, tmp_path: Path) -> None:
     real = tmp_path / "real"
     (real / "ca" / "clips").mkdir(parents=True)
     (real / "ca" / "train.tsv").write_text("real")
@@ -309,12 +319,13 @@ def test_real_corpora_and_other_settings_are_refused(tmp_path: Path) -> None:
             common_voice.write(real, locale, sizes=TINY, progress=False)
     assert list(contents(real)) == ["ca/train.tsv"]
     made = tmp_path / "made"
-    common_voice.write(made, "ca", sizes=TINY, progress=False)
+    shutil.copytree(tiny, made)
     with pytest.raises(ValueError, match=r"SYNTHETIC\.txt: the settings .*choose another folder"):
         common_voice.write(made, "ca", sizes=TINY, seed=2, progress=False)
     (made / "ca" / "clips" / "common_voice_ca_17367522.mp3").write_bytes(b"real")
     with pytest.raises(
-        ValueError, match=r"1 files such as common_voice_ca_17367522\.mp3 are not clips of this corpus"
+        ValueError,
+        match=r"1 files such as common_voice_ca_17367522\.mp3 are not among the recordings to write",
     ):
         common_voice.write(made, "ca", sizes=TINY, progress=False)
 
@@ -329,24 +340,18 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_writes_and_reports(tmp_path: Path) -> None:
+def test_the_command_writes_and_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     sizes = [
         f"--{split}-{unit}" for split in ("train", "dev", "test", "other") for unit in ("speakers", "minutes")
     ]
     values = [text for size in sizes for text in (size, "1" if "speakers" in size else "0.03")]
-    command = [
-        sys.executable,
-        "tools/make_synthetic.py",
-        "common_voice",
-        "--out",
-        str(tmp_path / "cv"),
-        *values,
-    ]
-    repository = Path(__file__).parents[2]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=repository)
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(rf"1 train, 1 dev, .* other in {tmp_path}/cv/ca\n", done.stdout)
-    again = subprocess.run([*command, "--seed", "2"], capture_output=True, text=True, cwd=repository)
-    assert again.returncode == 1
-    assert "choose another folder" in again.stderr
-    assert "Traceback" not in again.stderr
+    command = ["make_synthetic.py", "common_voice", "--out", str(tmp_path / "cv"), *values]
+    tool = str(Path(__file__).parents[2] / "tools" / "make_synthetic.py")
+    monkeypatch.setattr(sys, "argv", command)
+    runpy.run_path(tool, run_name="__main__")
+    assert re.fullmatch(rf"1 train, 1 dev, .* other in {tmp_path}/cv/ca\n", capsys.readouterr().out)
+    monkeypatch.setattr(sys, "argv", [*command, "--seed", "2"])
+    with pytest.raises(SystemExit, match=r"make_synthetic\.py: .*choose another folder"):
+        runpy.run_path(tool, run_name="__main__")

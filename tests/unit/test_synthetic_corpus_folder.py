@@ -1,14 +1,14 @@
 """The folder of a synthetic corpus: its label, recordings made once, files removed between calls, failures."""
 
 import json
-import subprocess
+import runpy
 import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from fairseq_ext.jobs import Item, Work, one_by_one
+from fairseq_ext import synthetic
 from fairseq_ext.synthetic.corpus_folder import claim, making
 
 pytest.importorskip("espeakng_loader", reason="needs pip install -e .[synthetic]")
@@ -16,22 +16,19 @@ pytest.importorskip("espeakng_loader", reason="needs pip install -e .[synthetic]
 NAMES = ["a", "b", "c"]
 
 
-def work(folder: Path, broken: str = "") -> Work:
-    def make(item: Item) -> dict[str, str]:
-        if item.id == broken:
-            raise ValueError("no voice")
-        with open(folder / "calls", "a") as calls:
-            calls.write(item.id)
-        (folder / item.id).write_text(item.id)
-        return {"said": item.id * 2}
-
-    return one_by_one(make)
+def make(folder: Path, broken: str, name: str) -> dict[str, str]:
+    if name == broken:
+        raise ValueError("no voice")
+    with open(folder / "calls", "a") as calls:
+        calls.write(name)
+    (folder / name).write_text(name)
+    return {"said": name * 2}
 
 
 def make_all(folder: Path, *, broken: str = "", fail_after: bool = False) -> dict[str, str]:
     is_there = lambda name: (folder / name).exists()  # noqa: E731
     options = {"is_there": is_there, "title": "letters", "progress": False}
-    with making(folder, NAMES, partial(work, folder, broken), **options) as made:
+    with making(folder, NAMES, partial(make, folder, broken), **options) as made:
         if fail_after:
             raise OSError("no room for the table")
         return {name: result["said"] for name, result in made.items()}
@@ -71,17 +68,16 @@ def test_corpora_share_a_root_only_when_a_setting_names_their_folders(tmp_path: 
         claim(tmp_path / "films", "synthetic", {"locale": "ca"}, part="locale")
 
 
-def test_a_corpus_in_a_file_of_its_own_has_a_command(tmp_path: Path) -> None:
+def test_a_corpus_in_a_file_of_its_own_has_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "whistles.py").write_text(
         "SUMMARY = 'Whistles'\n"
         "def add_arguments(parser): parser.add_argument('--octave', type=int)\n"
         "def run(args): return f'{args.octave}, {args.seed}, {args.workers} in {args.out}'\n"
     )
-    code = (
-        "import runpy, fairseq_ext.synthetic as synthetic\n"
-        f"synthetic.__path__.append({str(tmp_path)!r})\n"
-        "runpy.run_path('tools/make_synthetic.py', run_name='__main__')"
-    )
-    command = [sys.executable, "-c", code, "whistles", "--octave", "3", "--out", "there"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert done.stdout == "3, 1, 1 in there\n", done.stderr
+    tool = Path(__file__).parents[2] / "tools" / "make_synthetic.py"
+    monkeypatch.setattr(synthetic, "__path__", [*synthetic.__path__, str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", [tool.name, "whistles", "--octave", "3", "--out", "there"])
+    runpy.run_path(str(tool), run_name="__main__")
+    assert capsys.readouterr().out == "3, 1, 1 in there\n"

@@ -1,6 +1,7 @@
 """Synthetic mTEDx: published layout, times that fit the audio, planted damage, disjoint splits."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import soundfile
 
 from fairseq_ext.synthetic import mtedx, phrases
-from fairseq_ext.synthetic.films import make_film
+from fairseq_ext.synthetic.films import Film, make_film
 from fairseq_ext.synthetic.mtedx import Sizes, plan
 
 av = pytest.importorskip("av")
@@ -23,8 +24,13 @@ SMALL = Sizes(train_talks=1, valid_talks=1, test_talks=1, segments=2)
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def plan_smaller_pictures(*args: Any) -> list[Film]:
+        return [replace(film, width=192, height=108, unit_px=film.unit_px / 4) for film in plan(*args)]
+
     folder = tmp_path_factory.mktemp("corpus") / "mtedx"
-    counts = mtedx.write(folder, languages=("it", "pt"), sizes=SMALL, progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mtedx, "plan", plan_smaller_pictures)  # drawing takes most of the time
+        counts = mtedx.write(folder, languages=("it", "pt"), sizes=SMALL, progress=False)
     assert counts == {"talks": 6, "videos": 5, "segments": 12}
     return folder
 

@@ -29,11 +29,9 @@ from ..partitions import (
     summaries,
     system_title,
 )
-from ..tables import NOTHING, Table, interval, percent, slug, spread
+from ..tables import NOTHING, Table, fold_cells, interval, percent, shown_folds, slug, spread
 
 LEAKY_LABEL = "leaky control: not a result"
-# More columns do not fit on a page; results.json holds all.
-MAX_FOLDS = 12
 METRIC_NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
 
 
@@ -61,14 +59,7 @@ def _spread_by_seed(values: Mapping[int, float]) -> str:
 
 
 def fold_families(results: Results) -> list[str]:
-    """Return the families of folds that are results: no choices made in training, few labels or leaky controls.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The families, `loso/` first.
-    """
+    """Return the families of folds that are results, `loso/` first: no choices, few labels or leaky controls."""
     pooled = {s["partition"] for s in of_result_type(results.get("pooled", []), CLASSIFICATION)}
     leaky = leaky_partitions(results)
     others = sorted(p for p in pooled - {INNER, LEFT_OUT, *leaky} if num_labels(p) is None)
@@ -76,29 +67,12 @@ def fold_families(results: Results) -> list[str]:
 
 
 def tests_one_speaker(results: Results, family: str) -> bool:
-    """Return whether each fold of a family tests one speaker.
-
-    Args:
-        results: results of a run.
-        family: family of folds.
-
-    Returns:
-        True for `loso/` and for folds that do.
-    """
+    """Return whether each fold of a family tests one speaker."""
     return family == LEFT_OUT or all(len(s["per_speaker"]) == 1 for s in summaries(results, family))
 
 
 def fold_scores(results: Results, family: str, system: str) -> dict[str, float]:
-    """Return the macro-F1 of each fold, mean over seeds.
-
-    Args:
-        results: results of a run.
-        family: family of folds.
-        system: name of the system.
-
-    Returns:
-        Fold -> fraction, for the folds that the system was scored on.
-    """
+    """Return the macro-F1 of each fold that a system was scored on, a fraction, mean over seeds."""
     found = [s for s in summaries(results, family) if s["system"] == system]
     return {s["partition"].removeprefix(family): s["metrics"]["macro_f1"]["mean"] for s in found}
 
@@ -133,31 +107,23 @@ def selection(results: Results) -> Table | None:
 def _fold_table(results: Results, family: str, key: str, title: str, note: str) -> Table:
     systems = in_order(results, [s["system"] for s in summaries(results, family)])
     f1 = {name: fold_scores(results, family, name) for name in systems}
-    folds = sorted({fold for scores in f1.values() for fold in scores})
-    if len(folds) > MAX_FOLDS:
-        note += f" Of {len(folds)} columns only the worst is shown; results.json holds all."
-    shown = folds if len(folds) <= MAX_FOLDS else []
+    shown, left_out = shown_folds(f1)
     worst_name = "Worst speaker" if family == INNER or tests_one_speaker(results, family) else "Worst fold"
     lines = []
     for name, scores in f1.items():
         worst = min(scores, key=lambda fold: scores[fold])
         by_seed = _by_seed(results, name, family, "macro_f1")
-        cells = [percent(scores[fold]) if fold in scores else NOTHING for fold in shown]
         accuracy = _spread_by_seed(_by_seed(results, name, family, "accuracy"))
         start = [system_title(results, name), str(len(by_seed)), _spread_by_seed(by_seed)]
-        lines.append((*start, f"{worst} {percent(scores[worst])}", *cells, accuracy))
+        lines.append((*start, *fold_cells(scores, worst, shown), accuracy))
     header = ("System", "Seeds", "Mean macro-F1 %", worst_name, *shown, "Mean accuracy %")
-    return Table(key, title, header, tuple(lines), note)
+    return Table(key, title, header, tuple(lines), note + left_out)
 
 
 def label_partitions(results: Results) -> dict[int, str]:
-    """Return the numbers of labelled recordings per class and speaker that were tried.
+    """Return number of labelled recordings per class and speaker -> partition or pooled folds, in ascending order.
 
-    Args:
-        results: results of a run; `about.published_labels` is the number of the published split.
-
-    Returns:
-        Number -> partition, or pooled folds, in ascending order.
+    `about.published_labels` is the number of the published split.
     """
     every = of_result_type([*results["summary"], *results.get("pooled", [])], CLASSIFICATION)
     counts = {n: s["partition"] for s in every if (n := num_labels(s["partition"])) is not None}
@@ -168,14 +134,7 @@ def label_partitions(results: Results) -> dict[int, str]:
 
 
 def label_curves(results: Results) -> dict[str, dict[int, Summary]]:
-    """Return the scores of each system that was trained with few labels.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        System, in the recipe's order -> labelled recordings per class and speaker -> summary.
-    """
+    """Return the summaries of each system that was trained with few labels, by their number per class and speaker."""
     curves: dict[str, dict[int, Summary]] = {}
     for n, partition in label_partitions(results).items():
         for s in headline_summaries(results, partition):
@@ -187,14 +146,7 @@ def label_curves(results: Results) -> dict[str, dict[int, Summary]]:
 
 
 def label_efficiency(results: Results) -> Table | None:
-    """Make the table of accuracy against the number of labelled recordings.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        The table, or None when nothing was trained with few labels.
-    """
+    """Make the table of accuracy against the number of labelled recordings; None when nothing was trained with few."""
     counts = list(label_partitions(results))
     if not counts:
         return None
@@ -215,14 +167,7 @@ def label_efficiency(results: Results) -> Table | None:
 
 
 def leaky_partitions(results: Results) -> dict[str, str]:
-    """Return the controls with shared speakers.
-
-    Args:
-        results: results of a run; `about.leaky` maps each control to the sound partition beside it.
-
-    Returns:
-        Control -> sound partition, or families of them; only controls that were scored.
-    """
+    """Return the scored controls with shared speakers -> the sound partition or family beside each (`about.leaky`)."""
     heads = [head for head in headlines(results) if head != LEAKY]
     sound = LEFT_OUT if summaries(results, LEFT_OUT) else heads[0] if heads else PUBLISHED
     listed: Mapping[str, str] = results["about"].get("leaky", {LEAKY: sound})
@@ -230,13 +175,9 @@ def leaky_partitions(results: Results) -> dict[str, str]:
 
 
 def leaky_controls(results: Results) -> list[Table]:
-    """Make the tables of what random folds over all speakers would have claimed, beside the sound figure.
+    """Make a table per control: what random folds over all speakers would have claimed, beside the sound figure.
 
-    Args:
-        results: results of a run; `about.metric` is what is compared, accuracy by default.
-
-    Returns:
-        A table per control.
+    `about.metric` is what is compared, accuracy by default.
     """
     return [_leaky(results, control, sound) for control, sound in leaky_partitions(results).items()]
 

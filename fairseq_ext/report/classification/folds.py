@@ -10,6 +10,7 @@ import numpy as np
 
 from ...scoring import metrics
 from ...scoring.predictions import Predictions, read_predictions
+from ..result_type import Fold
 
 PREDICTIONS = "predictions.tsv"
 
@@ -17,11 +18,7 @@ PREDICTIONS = "predictions.tsv"
 def read_folds(folders: Iterable[Path]) -> Predictions:
     """Read the predictions of several folds as those of one test set.
 
-    Args:
-        folders: folders of the scored systems, a fold each.
-
-    Returns:
-        Predictions over all folds. A class that a fold was not trained on has the score -inf there.
+    A class that a fold was not trained on has the score -inf there.
     """
     folds = [read_predictions(folder / PREDICTIONS) for folder in folders]
     if len(folds) == 1:
@@ -40,16 +37,12 @@ def read_folds(folders: Iterable[Path]) -> Predictions:
     )
 
 
-def pool(folders: Sequence[Path]) -> dict[str, Any] | None:
-    """Score the predictions of all folds together.
+def pool(folds: Sequence[Fold]) -> dict[str, Any] | None:
+    """Score the predictions of all folds together, with intervals over speakers, as `metrics.score` does.
 
-    Args:
-        folders: folders of the scored systems, a fold each.
-
-    Returns:
-        What `metrics.score` returns, with intervals over speakers; None where predictions are missing, or two folds
-        test the same utterance and are no folds.
+    None where predictions are missing, or two folds test the same utterance and are no folds.
     """
+    folders = [fold.scores for fold in folds]
     if not all((folder / PREDICTIONS).is_file() for folder in folders):
         return None
     found = read_folds(folders)

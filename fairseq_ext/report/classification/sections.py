@@ -18,7 +18,7 @@ from ..partitions import headline_summaries, headlines, summaries, system_title
 from ..pieces import Block, Picture, Piece
 from ..result_type import Section
 from ..run import Run
-from ..tables import Table
+from ..tables import filled
 from . import families
 from .examples import examples
 from .tables import headline_table, one_speaker, other_partitions, per_class, per_speaker
@@ -32,21 +32,17 @@ MAX_BARS = 30
 Pieces = Sequence[Piece]
 
 
-def _filled(tables: Iterable[Table | None]) -> list[Piece]:
-    return [table for table in tables if table]
-
-
 def summary(run: Run) -> Pieces:
     """Show the scores of the headlines, with intervals."""
     heads = headlines(run.results)
-    return _filled([*(headline_table(run.results, head) for head in heads), one_speaker(run.results)])
+    return filled([*(headline_table(run.results, head) for head in heads), one_speaker(run.results)])
 
 
 def speakers(run: Run) -> Pieces:
     """Show the scores of each speaker and of each fold."""
     results = run.results
     of_speakers = [per_speaker(results, head) for head in headlines(results)]
-    tables = _filled([*families.fold_tables(results), *of_speakers, families.selection(results)])
+    tables = filled([*families.fold_tables(results), *of_speakers, families.selection(results)])
     return [*tables, *(_bars(results, family) for family in families.fold_families(results))]
 
 
@@ -73,7 +69,7 @@ def few_labels(run: Run) -> Pieces:
         if points
     }
     if not table or not curves:
-        return _filled([table])
+        return filled([table])
     drawing = score_plots.efficiency({"Unseen speakers: accuracy with few labels": curves})
     description = (
         "Accuracy against the number of labelled recordings; the table above holds the same figures."
@@ -106,7 +102,7 @@ def _confusions(run: Run, head: str) -> Iterable[Piece]:
     name, _ = run.detailed(head)
     found = sorted(headline_summaries(run.results, head), key=lambda s: s["system"] != name)
     first, *rest = (_confusion(run, s) for s in found)
-    yield Block("side", {"pieces": [first, *_filled([per_class(run.results, head)])]})
+    yield Block("side", {"pieces": [first, *filled([per_class(run.results, head)])]})
     if rest:
         yield Block("details", {"summary": "The other systems", "pieces": rest})
 

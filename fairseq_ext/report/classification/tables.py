@@ -6,7 +6,7 @@ nothing was scored for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ...scoring.scored_system import CLASSIFICATION, of_result_type
 from ..partitions import (
@@ -22,7 +22,7 @@ from ..partitions import (
     partition_title,
     system_title,
 )
-from ..tables import NOTHING, Table, interval, number, percent, seconds, slug, spread
+from ..tables import NOTHING, Table, filled, interval, number, percent, seconds, slug, spread
 from .families import (
     fold_families,
     fold_tables,
@@ -61,17 +61,7 @@ def _published_figure(results: Results, summary: Summary) -> str:
 
 
 def scores_table(results: Results, headline: str, key: str, note: str = "") -> Table | None:
-    """Make a table with a line per system.
-
-    Args:
-        results: results of a run.
-        headline: partition, or family of folds.
-        key: key of the table.
-        note: text below it.
-
-    Returns:
-        The table, or None when nothing was scored.
-    """
+    """Make a table with a line per system; None when nothing was scored."""
     found = headline_summaries(results, headline)
     if not found:
         return None
@@ -153,12 +143,7 @@ def _detail(results: Results, headline: str, group: str, title: str, columns: Se
 def per_speaker(results: Results, headline: str = PUBLISHED) -> Table | None:
     """Make the table of each test speaker's scores, of the detailed system.
 
-    Args:
-        results: results of a run.
-        headline: partition, or family of folds.
-
-    Returns:
-        The table, or None; None also for more than `MAX_SPEAKERS`, which results.json holds.
+    None also for more than `MAX_SPEAKERS`, which results.json holds.
     """
     table = _detail(results, headline, "per_speaker", "Per test speaker", ("accuracy", "macro_f1"))
     return table if table and len(table.rows) <= MAX_SPEAKERS else None
@@ -181,20 +166,15 @@ def other_partitions(results: Results) -> list[Table]:
     ]
     partitions = {s["partition"] for s in of_result_type(results["summary"], CLASSIFICATION)}
     rest = sorted(p for p in partitions if not any(belongs(p, prefix) for prefix in shown))
-    return _filled(scores_table(results, p, f"partition-{slug(p)}") for p in rest)
-
-
-def _filled(tables: Iterable[Table | None]) -> list[Table]:
-    return [table for table in tables if table]
+    return filled(scores_table(results, p, f"partition-{slug(p)}") for p in rest)
 
 
 def _first_tables(results: Results) -> list[Table]:
-    return _filled(headline_table(results, headline) for headline in headlines(results))
+    return filled(headline_table(results, headline) for headline in headlines(results))
 
 
 def _family_tables(results: Results) -> list[Table]:
-    made = [*fold_tables(results), label_efficiency(results), *leaky_controls(results)]
-    return _filled(made)
+    return filled([*fold_tables(results), label_efficiency(results), *leaky_controls(results)])
 
 
 def main_tables(results: Results) -> list[Table]:
@@ -207,10 +187,10 @@ def all_tables(results: Results) -> list[Table]:
     heads = headlines(results)
     return [
         *_first_tables(results),
-        *_filled([one_speaker(results)]),
+        *filled([one_speaker(results)]),
         *_family_tables(results),
-        *_filled(per_speaker(results, headline) for headline in heads),
-        *_filled(per_class(results, headline) for headline in heads),
-        *_filled([selection(results)]),
+        *filled(per_speaker(results, headline) for headline in heads),
+        *filled(per_class(results, headline) for headline in heads),
+        *filled([selection(results)]),
         *other_partitions(results),
     ]

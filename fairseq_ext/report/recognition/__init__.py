@@ -3,7 +3,7 @@
 from ...scoring.recognition import scores
 from ...scoring.scored_system import RECOGNITION
 from ..result_type import ResultType
-from . import sections, tables, tiles
+from . import folds, sections, tables, tiles
 
 RESULT_TYPE = ResultType(
     name=RECOGNITION,
@@ -14,4 +14,5 @@ RESULT_TYPE = ResultType(
     main_tables=tables.main_tables,
     sections=sections.SECTIONS,
     tiles=tiles.tiles,
+    pool=folds.pool,
 )

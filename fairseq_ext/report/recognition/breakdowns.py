@@ -5,14 +5,22 @@ The functions take the results of a run; a table is None where nothing was recog
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from ...scoring.scored_system import RECOGNITION, of_result_type
 from ..partitions import Results, Summary, bare_title, in_order, partition_title, system_title
-from ..tables import NOTHING, Table, interval, number, percent, slug, spread
+from ..tables import NOTHING, Table, filled, interval, number, percent, slug, spread
 from .comparison import Comparison, compare, pairs
-from .systems import decoder_title, decoders, detailed, metric_of, minutes_text, spread_of, updates_text
+from .systems import (
+    decoder_title,
+    decoders,
+    detailed,
+    metric_of,
+    minutes_text,
+    rate_columns,
+    recognised,
+    speaker_sums,
+    spread_of,
+    tested,
+    updates_text,
+)
 
 # Of a table by speakers; results.json holds them all.
 MAX_SPEAKERS = 15
@@ -20,23 +28,15 @@ GROUPS = {"per_accent": "accent", "per_gender": "gender"}
 
 
 def per_group(results: Results, group: str) -> Table | None:
-    """Make the table of error rates of each accent or gender, of the detailed system.
+    """Make the table of error rates of each accent or gender, a key of `GROUPS`, of the detailed system.
 
-    Args:
-        results: results of a run.
-        group: a key of `GROUPS`.
-
-    Returns:
-        The table, or None where no speaker stated it.
+    None where no speaker stated it.
     """
     s = detailed(results)
     if s is None or len(next(iter(s["decoders"].values()))[group]) < 2:
         return None
     names = decoders([s])
-    header = [GROUPS[group].capitalize(), "Utterances", "Speakers", "Words"]
-    for name in names:
-        header += [f"WER %, {decoder_title(name)}", "95 % interval"]
-    header += [f"CER %, {decoder_title(name)}" for name in names]
+    header = (GROUPS[group].capitalize(), "Utterances", "Speakers", "Words", *rate_columns(names))
     groups = s["decoders"][names[0]][group]
     lines = []
     for item, of_group in groups.items():
@@ -54,7 +54,7 @@ def per_group(results: Results, group: str) -> Table | None:
         else "Intervals resample speakers."
     )
     heading = f"WER by {GROUPS[group]}: {_whose(results, s)}"
-    return Table(f"group-{GROUPS[group]}", heading, tuple(header), tuple(lines), note)
+    return Table(f"group-{GROUPS[group]}", heading, header, tuple(lines), note)
 
 
 def per_speaker(results: Results) -> Table | None:
@@ -64,9 +64,8 @@ def per_speaker(results: Results) -> Table | None:
         return None
     # Decoders of all seeds only, so that the columns sum over the same seeds.
     names = [name for name in decoders([s]) if s["decoders"][name]["seeds"] == s["seeds"]]
-    every = of_result_type(results["systems"], RECOGNITION)
-    seeds = [r for r in every if (r["system"], r["partition"]) == (s["system"], s["partition"])]
-    sums = {name: _speaker_sums(seeds, name) for name in names}
+    systems = [system for of_seed in tested(results, s).values() for system in of_seed]
+    sums = {name: speaker_sums(systems, name) for name in names}
     last = sums[names[-1]]
     spoken = [speaker for speaker, numbers in last.items() if numbers[2]]
     hardest = sorted(spoken, key=lambda speaker: (-last[speaker][1] / last[speaker][2], speaker))[
@@ -75,7 +74,7 @@ def per_speaker(results: Results) -> Table | None:
     columns = [f"{m} %, {decoder_title(name)}" for m in ("WER", "CER") for name in names]
     lines = []
     for speaker in hardest:
-        n, _, words, *_ = (number(count / len(seeds)) for count in last[speaker])
+        n, _, words, *_ = (number(count / len(s["seeds"])) for count in last[speaker])
         # Word and character errors in `SPEAKER_COLUMNS`, each followed by the number of tokens.
         rates = [percent(sums[d][speaker][e] / sums[d][speaker][e + 1]) for e in (1, 3) for d in names]
         lines.append((speaker, n, words, *rates))
@@ -89,28 +88,14 @@ def _whose(results: Results, summary: Summary) -> str:
     return f"{system_title(results, summary['system'])}, {bare_title(results, summary['partition'])}"
 
 
-def _speaker_sums(systems: list[Mapping[str, Any]], decoder: str) -> dict[str, list[int]]:
-    """Add up the numbers of `scores.SPEAKER_COLUMNS` over seeds."""
-    sums: dict[str, list[int]] = {}
-    for system in systems:
-        for speaker, numbers in system["decoders"][decoder]["per_speaker"].items():
-            before = sums.get(speaker, [0] * len(numbers))
-            sums[speaker] = [a + b for a, b in zip(before, numbers, strict=True)]
-    return sums
-
-
 def families(results: Results) -> dict[str, list[tuple[float, str]]]:
     """Group partitions with one test set that differ in how much labelled speech was trained on.
 
-    Args:
-        results: results of a run.
-
-    Returns:
-        Partition with the most labels -> (minutes of labelled speech, partition) by rising minutes, itself the last;
-        partitions without others are left out.
+    Returns partition with the most labels -> (minutes of labelled speech, partition) by rising minutes, itself the
+    last; partitions without others are left out.
     """
     found: dict[str, dict[str, float]] = {}
-    for s in of_result_type(results["summary"], RECOGNITION):
+    for s in recognised(results):
         if s["labelled_minutes"] is not None:
             found.setdefault(s["test"], {})[s["partition"]] = float(s["labelled_minutes"])
     ordered = [sorted((minutes, p) for p, minutes in group.items()) for group in found.values()]
@@ -119,19 +104,9 @@ def families(results: Results) -> dict[str, list[tuple[float, str]]]:
 
 
 def label_efficiency(results: Results, family: str) -> Table:
-    """Make the table of WER against the minutes of labelled speech.
-
-    Args:
-        results: results of a run.
-        family: a key of `families`.
-
-    Returns:
-        The table.
-    """
+    """Make the table of WER against the minutes of labelled speech, for a key of `families`."""
     points = families(results)[family]
-    found = [
-        s for s in of_result_type(results["summary"], RECOGNITION) if s["partition"] in {p for _, p in points}
-    ]
+    found = [s for s in recognised(results) if s["partition"] in {p for _, p in points}]
     by_name = {(s["system"], s["partition"]): s for s in found}
     lines = []
     for name in in_order(results, [s["system"] for s in found]):
@@ -165,16 +140,7 @@ def _columns(results: Results, points: list[tuple[float, str]]) -> list[str]:
 
 
 def comparison(results: Results, first: str, second: str) -> Table | None:
-    """Make the table of two systems side by side, with the interval of their difference.
-
-    Args:
-        results: results of a run.
-        first: name of a system.
-        second: name of a system.
-
-    Returns:
-        The table, or None when no partition has both.
-    """
+    """Make the table of two systems side by side with the interval of their difference; None where none has both."""
     found = compare(results, first, second)
     if not found:
         return None
@@ -208,5 +174,4 @@ def _comparison_line(results: Results, c: Comparison) -> tuple[str, ...]:
 
 def comparisons(results: Results) -> list[Table]:
     """Make the tables of the recipe's comparisons."""
-    made = (comparison(results, *pair) for pair in pairs(results))
-    return [table for table in made if table]
+    return filled(comparison(results, *pair) for pair in pairs(results))

@@ -5,17 +5,17 @@ Both were scored on the same utterances, so the difference is resampled as a pai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...scoring.recognition.scores import MIN_SPEAKERS, speaker_errors
-from ...scoring.scored_system import RECOGNITION, of_result_type
 from ...text.scoring import bootstrap_interval
-from ..partitions import Results, summaries
+from ..partitions import Results
+from ..result_type import System
+from .systems import recognised, speaker_sums, tested
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,8 @@ class Comparison:
     """The first system against the second, over the seeds that both have.
 
     Attributes:
-        partition: partition of both.
-        decoder: decoder of both.
-        first: name of a system.
-        second: name of a system.
         wers: word error rates of both, mean over the seeds, as fractions.
         interval: 95 % interval of the first minus the second, as fractions; None with too few speakers.
-        seeds: seeds that both have.
         num_better: number of seeds for which the first has fewer errors.
         updates: numbers of updates that each was trained for; several where seeds differ.
     """
@@ -56,13 +51,7 @@ class Comparison:
 
 
 def pairs(results: Results) -> list[tuple[str, str]]:
-    """Return the pairs that the recipe compares.
-
-    Args:
-        results: results of a run; `about.compare` is a list of pairs of systems.
-
-    Returns:
-        Pairs of names of systems.
+    """Return the pairs of systems that the recipe compares, from `about.compare`.
 
     Raises:
         ValueError: an entry is no pair.
@@ -78,53 +67,39 @@ def pairs(results: Results) -> list[tuple[str, str]]:
 
 
 def compare(results: Results, first: str, second: str) -> list[Comparison]:
-    """Compare two systems wherever both were scored.
-
-    Args:
-        results: results of a run.
-        first: name of a system.
-        second: name of a system.
-
-    Returns:
-        One comparison per partition and decoder that both have.
+    """Compare two systems under every partition and decoder that both have.
 
     Raises:
         ValueError: they were not scored on the same words.
     """
-    systems = of_result_type(results["systems"], RECOGNITION)
+    summaries = {(s["partition"], s["system"]): s for s in recognised(results)}
     found = []
-    for partition in dict.fromkeys(s["partition"] for s in systems):
-        mine, other = (
-            {s["seed"]: s for s in systems if s["partition"] == partition and s["system"] == name}
-            for name in (first, second)
-        )
+    for partition in dict.fromkeys(partition for partition, _ in summaries):
+        both = [summaries[partition, name] for name in (first, second) if (partition, name) in summaries]
+        if len(both) < 2:
+            continue
+        mine, other = (tested(results, summary) for summary in both)
         shared = sorted(mine.keys() & other.keys())
-        decoders = [
-            name
-            for name in (mine[shared[0]]["decoders"] if shared else ())
-            if all(name in s["decoders"] for seed in shared for s in (mine[seed], other[seed]))
-        ]
-        updates = (_updates(results, partition, first), _updates(results, partition, second))
-        for decoder in decoders:
-            errors, words = _errors([(mine[seed], other[seed]) for seed in shared], decoder)
-            found.append(_comparison(partition, decoder, (first, second), shared, errors, words, updates))
+        every = [s for seed in shared for s in (*mine[seed], *other[seed])]
+        updates = (tuple(both[0]["num_updates"]), tuple(both[1]["num_updates"]))
+        for decoder in every[0]["decoders"] if every else ():
+            if all(decoder in s["decoders"] for s in every):
+                errors, words = _errors([(mine[seed], other[seed]) for seed in shared], decoder)
+                names = (first, second)
+                found.append(_comparison(partition, decoder, names, shared, errors, words, updates))
     return found
 
 
-def _updates(results: Results, partition: str, name: str) -> tuple[int, ...]:
-    found = [s["num_updates"] for s in summaries(results, partition, RECOGNITION) if s["system"] == name]
-    return tuple(found[0]) if found else ()
-
-
 def _errors(
-    seeds: list[tuple[Mapping[str, Any], Mapping[str, Any]]], decoder: str
+    seeds: Sequence[tuple[Sequence[System], Sequence[System]]], decoder: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return word errors, (seeds, 2 systems, speakers), and words, (speakers,)."""
     errors = []
     words: NDArray[np.int64] | None = None
     for pair in seeds:
-        found = [speaker_errors(system, decoder) for system in pair]
-        for system, (names, numbers) in zip(pair, found, strict=True):
+        sums = [{"per_speaker": speaker_sums(folds, decoder)} for folds in pair]
+        found = [speaker_errors({"decoders": {decoder: of_system}}, decoder) for of_system in sums]
+        for (system, *_), (names, numbers) in zip(pair, found, strict=True):
             words = numbers[:, 1] if words is None else words
             if names != found[0][0] or not np.array_equal(numbers[:, 1], words):
                 raise ValueError(

@@ -17,30 +17,17 @@ MAX_LINES = 15
 def confusions(
     references: Sequence[str], hypotheses: Sequence[str], split: Callable[[str], list[str]]
 ) -> Counter[Pair]:
-    """Count the errors by reference and recognised token.
+    """Count the errors by reference and recognised token, None where the other side has an extra one.
 
-    Args:
-        references: normalised texts.
-        hypotheses: normalised texts, in the same order.
-        split: function that splits a text, `scoring.words` or `scoring.characters`.
-
-    Returns:
-        (reference, recognised) -> count; None where the other side has an extra token. The counts add up to the errors.
+    Both sides are normalised texts in the same order, split by `scoring.words` or `scoring.characters`. The counts add
+    up to the errors.
     """
     pairs = (align(split(r), split(h)) for r, h in zip(references, hypotheses, strict=True))
     return Counter(pair for row in pairs for pair in row if pair[0] != pair[1])
 
 
 def confusion_tables(references: Sequence[str], hypotheses: Sequence[str]) -> list[Table]:
-    """Make the tables of the most frequent errors of words and of characters.
-
-    Args:
-        references: normalised texts.
-        hypotheses: normalised texts, in the same order.
-
-    Returns:
-        Two tables; fewer where there are no errors.
-    """
+    """Make the tables of the most frequent errors of words and of characters in normalised texts; none if no errors."""
     units = {"words": words, "characters": characters}
     made = (_table(name, confusions(references, hypotheses, split)) for name, split in units.items())
     return [table for table in made if table.rows]

@@ -5,7 +5,6 @@ The page holds the recordings, so their number and their length are bounded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +13,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ...line_index import AudioEntry
 from ...scoring.embeddings import read_locations
-from ...scoring.recognition.transcripts import Transcripts, file_name, read_transcripts
-from ...scoring.scored_system import RECOGNITION
+from ...scoring.recognition.transcripts import Transcripts, file_name
+from ...scoring.scored_system import RECOGNITION, read_json
 from ...text.normalize import normalize
 from ...text.scoring import ErrorCounts, characters, count_errors, words
 from ..partitions import system_title
@@ -24,6 +24,7 @@ from ..pieces import Block, Piece
 from ..players import player
 from ..run import Run, sample_rate_hz
 from ..tables import percent
+from .folds import read_folds
 from .systems import decoder_title, decoders, detailed
 
 CLIPS_PER_GROUP = 6
@@ -35,22 +36,16 @@ class Transcribed:
     """The detailed recogniser's transcripts with both sides normalised, as they were scored.
 
     Attributes:
-        title: title of the system.
-        decoder: decoder that made them.
-        partition: partition that was recognised.
-        system: contents of metrics.json.
-        folder: folder of the scored system.
-        transcripts: texts as written and as recognised.
-        references: N normalised texts.
-        hypotheses: N normalised texts.
+        system: contents of metrics.json, of the first fold where they are pooled.
+        folders: partition that was recognised -> folder of the scored system; several for folds.
+        transcripts: texts as written and as recognised; `references` and `hypotheses` are normalised.
         counts: word errors of each utterance.
     """
 
     title: str
     decoder: str
-    partition: str
     system: Mapping[str, Any]
-    folder: Path
+    folders: Mapping[str, Path]
     transcripts: Transcripts
     references: list[str]
     hypotheses: list[str]
@@ -60,27 +55,23 @@ class Transcribed:
 def read_transcribed(run: Run) -> Transcribed | None:
     """Read the transcripts of the recogniser shown in detail: first seed, with the language model if there is one.
 
-    Args:
-        run: the run.
-
-    Returns:
-        The transcripts, or None when their file is missing.
+    None when their file is missing.
     """
     summary = detailed(run.results)
     if summary is None:
         return None
-    partition = summary["partition"]
-    _, folder = run.trainings(partition, summary["system"], RECOGNITION)[partition]
     decoder = decoders([summary])[-1]
-    if not (folder / file_name(decoder)).is_file():
+    _, every = run.detailed(summary["partition"], RECOGNITION)
+    folders = {p: folder for p, folder in every.items() if (folder / file_name(decoder)).is_file()}
+    if not folders:
         return None
-    system = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    found = read_transcripts(folder / file_name(decoder))
+    system = read_json(next(iter(folders.values())) / "metrics.json")
+    found = read_folds(folders.values(), decoder)
     spell = partial(normalize, language_code=system["language"])
     sides = [spell(text) for text in found.references], [spell(text) for text in found.hypotheses]
     counts = [count_errors(words(r), words(h)) for r, h in zip(*sides, strict=True)]
     title = system_title(run.results, summary["system"])
-    return Transcribed(title, decoder, partition, system, folder, found, *sides, counts)
+    return Transcribed(title, decoder, system, folders, found, *sides, counts)
 
 
 def listen(run: Run) -> Sequence[Piece]:
@@ -88,8 +79,11 @@ def listen(run: Run) -> Sequence[Piece]:
     found = read_transcribed(run)
     if found is None:
         return []
-    locations = read_locations(run.folder / "manifests" / found.partition, found.system.get("split", "test"))
-    rate_hz = sample_rate_hz(found.folder)
+    split = found.system.get("split", "test")
+    locations = dict[str, AudioEntry]()
+    for partition in found.folders:
+        locations |= read_locations(run.folder / "manifests" / partition, split)
+    rate_hz = sample_rate_hz(next(iter(found.folders.values())))
     groups: dict[str, list[dict[str, Any]]] = {}
     for name, chosen in choose(found.counts, CLIPS_PER_GROUP).items():
         for i in tqdm(chosen, desc=f"players, {name}", unit="clip", leave=False, disable=None):
@@ -106,14 +100,9 @@ def listen(run: Run) -> Sequence[Piece]:
 
 
 def choose(counts: Sequence[ErrorCounts], size: int) -> dict[str, list[int]]:
-    """Choose the utterances with most, median and fewest errors; none twice, and none without words.
+    """Choose the utterances with most, median and fewest errors, `size` of each, the worst first.
 
-    Args:
-        counts: word errors of each utterance.
-        size: number of utterances of each group.
-
-    Returns:
-        Heading -> positions, the worst first.
+    None is chosen twice, and none without words.
     """
     spoken = [i for i, c in enumerate(counts) if c.num_reference]
     # Of equal rates the longer utterance says more, good or bad.

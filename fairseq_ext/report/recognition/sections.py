@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...scoring.scored_system import RECOGNITION, of_result_type
+from ...scoring.scored_system import RECOGNITION
 from .. import plots, score_plots
 from ..learning import learning_curves
 from ..partitions import in_order, system_title
@@ -28,9 +28,9 @@ Pieces = Sequence[Piece]
 
 
 def rates(run: Run) -> Pieces:
-    """Show error rates under the first partitions, and the recipe's comparisons."""
+    """Show error rates under the first partitions and of each fold, and the recipe's comparisons."""
     shown = [tables.rates(run.results, partition) for partition in systems.shown_partitions(run.results)]
-    return [*shown, *breakdowns.comparisons(run.results)]
+    return [*shown, *tables.fold_tables(run.results), *breakdowns.comparisons(run.results)]
 
 
 def few_labels(run: Run) -> Pieces:
@@ -53,7 +53,7 @@ def _curves(
 ) -> dict[str, dict[str, dict[float, Mapping[str, float]]]]:
     """Return decoder -> system -> minutes -> WER."""
     minutes = {partition: amount for amount, partition in breakdowns.families(results)[family]}
-    found = [s for s in of_result_type(results["summary"], RECOGNITION) if s["partition"] in minutes]
+    found = [s for s in systems.recognised(results) if s["partition"] in minutes]
     curves: dict[str, dict[str, dict[float, Mapping[str, float]]]] = {d: {} for d in systems.decoders(found)}
     for name in in_order(results, [s["system"] for s in found]):
         for s in (s for s in found if s["system"] == name):

@@ -2,121 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...scoring.scored_system import RECOGNITION, of_result_type
-from ..partitions import Results, Summary, detailed_system, headlines, summaries
+from ..partitions import Results, Summary, detailed_system, headline_summaries, headlines
+from ..result_type import System
 from ..tables import NOTHING, number, spread
 
 DECODER_TITLES = {"greedy": "greedy", "beam": "beam", "lm": "with LM"}
 
 
 def decoder_title(name: str) -> str:
-    """Return a decoder's name for readers.
-
-    Args:
-        name: name of the decoder, such as `lm`.
-
-    Returns:
-        Text such as `with LM`.
-    """
+    """Return a decoder's name for readers, such as `with LM` for `lm`."""
     return DECODER_TITLES.get(name, name)
 
 
 def decoders(found: Sequence[Summary]) -> list[str]:
-    """Return the decoders of some systems, greedy first.
-
-    Args:
-        found: summaries of the systems.
-
-    Returns:
-        Each name once.
-    """
+    """Return the names of all decoders of some systems' summaries, greedy first."""
     order = list(DECODER_TITLES)
     names = {name for s in found for name in s["decoders"]}
     return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
+def recognised(results: Results) -> list[Summary]:
+    """Return the summaries of recognisers: pooled folds as one, and what is no fold of them."""
+    pooled = of_result_type(results.get("pooled", []), RECOGNITION)
+    folds = {(s["system"], fold) for s in pooled for fold in s["folds"]}
+    every = of_result_type(results["summary"], RECOGNITION)
+    return [*pooled, *(s for s in every if (s["system"], s["partition"]) not in folds)]
+
+
+def tested(results: Results, summary: Summary) -> dict[int, list[System]]:
+    """Return what was scored behind a summary: seed -> contents of metrics.json, of each fold where they are pooled."""
+    partitions = summary.get("folds", [summary["partition"]])
+    found: dict[int, list[System]] = {seed: [] for seed in summary["seeds"]}
+    for s in of_result_type(results["systems"], RECOGNITION):
+        if s["system"] == summary["system"] and s["partition"] in partitions and s["seed"] in found:
+            found[s["seed"]].append(s)
+    return found
+
+
+def speaker_sums(systems: Iterable[System], decoder: str) -> dict[str, list[int]]:
+    """Add up the numbers of `scores.SPEAKER_COLUMNS` of each speaker."""
+    sums: dict[str, list[int]] = {}
+    for system in systems:
+        for speaker, numbers in system["decoders"][decoder]["per_speaker"].items():
+            before = sums.get(speaker, [0] * len(numbers))
+            sums[speaker] = [a + b for a, b in zip(before, numbers, strict=True)]
+    return sums
+
+
+def rate_columns(names: Iterable[str]) -> list[str]:
+    """Return the names of the columns of WER with its interval, and of CER, of some decoders."""
+    titles = [decoder_title(name) for name in names]
+    wer = [column for title in titles for column in (f"WER %, {title}", "95 % interval")]
+    return [*wer, *(f"CER %, {title}" for title in titles)]
+
+
 def shown_partitions(results: Results) -> list[str]:
-    """Return the partitions that come first: those of the recipe's headline, else all.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        Partitions that were recognised.
-    """
-    every = dict.fromkeys(s["partition"] for s in of_result_type(results["summary"], RECOGNITION))
+    """Return the recognised partitions that come first: those of the recipe's headline, else all."""
+    every = dict.fromkeys(s["partition"] for s in recognised(results))
     return headlines(results, RECOGNITION) or list(every)
 
 
 def detailed(results: Results) -> Summary | None:
-    """Return the recogniser shown in detail, under the first partition.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        Its summary, or None when nothing was recognised.
-    """
+    """Return the summary of the recogniser shown in detail, under the first partition; None without a recogniser."""
     partitions = shown_partitions(results)
     if not partitions:
         return None
     name = detailed_system(results, partitions[0], RECOGNITION)
-    return next(s for s in summaries(results, partitions[0], RECOGNITION) if s["system"] == name)
+    return next(s for s in headline_summaries(results, partitions[0], RECOGNITION) if s["system"] == name)
 
 
 def metric_of(summary: Summary, decoder: str, metric: str) -> Mapping[str, float] | None:
-    """Return one metric over seeds.
-
-    Args:
-        summary: summary of a system.
-        decoder: name of the decoder, such as `greedy`.
-        metric: name of the metric, such as `wer`.
-
-    Returns:
-        `mean`, `min`, `max`, `low`, `high`; None where the decoder was not run.
-    """
+    """Return `mean`, `min`, `max`, `low`, `high` of a metric over seeds; None where the decoder was not run."""
     found: Mapping[str, Mapping[str, float]] = summary["decoders"].get(decoder, {}).get("metrics", {})
     return found.get(metric)
 
 
 def spread_of(summary: Summary, decoder: str, metric: str) -> str:
-    """Print a metric over seeds.
-
-    Args:
-        summary: summary of a system.
-        decoder: name of the decoder, such as `greedy`.
-        metric: name of the metric, such as `wer`.
-
-    Returns:
-        Text such as `17.4 (16.0–19.1)`.
-    """
+    """Print a metric over seeds, such as `17.4 (16.0–19.1)`."""
     found = metric_of(summary, decoder, metric)
     return NOTHING if found is None else spread(found, len(summary["decoders"][decoder]["seeds"]))
 
 
 def updates_text(values: Sequence[int]) -> str:
-    """Print how long systems were trained.
-
-    Args:
-        values: numbers of updates.
-
-    Returns:
-        Text such as `2,000`.
-    """
+    """Print how many updates systems were trained for, such as `2,000`."""
     return ", ".join(number(value) for value in values) or NOTHING
 
 
 def minutes_text(minutes: float) -> str:
-    """Print an amount of speech.
-
-    Args:
-        minutes: the amount, minutes.
-
-    Returns:
-        Text such as `8.5 s`, `10 min` or `2.5 h`.
-    """
+    """Print an amount of speech, minutes, such as `8.5 s`, `10 min` or `2.5 h`."""
     if minutes < 1:
         return f"{60 * minutes:.3g} s"
     return f"{minutes / 60:.3g} h" if minutes >= 120 else f"{minutes:.3g} min"

@@ -7,14 +7,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...scoring.scored_system import RECOGNITION, of_result_type
-from ..partitions import Results, Summary, bare_title, summaries, system_title
-from ..tables import NOTHING, Table, interval, percent, seconds, slug
+from ..partitions import (
+    Results,
+    Summary,
+    bare_title,
+    family_title,
+    headline_summaries,
+    num_labels,
+    summaries,
+    system_title,
+)
+from ..tables import NOTHING, Table, filled, fold_cells, interval, percent, seconds, shown_folds, slug
 from .breakdowns import GROUPS, comparisons, families, label_efficiency, per_group, per_speaker
 from .systems import (
     decoder_title,
     decoders,
     metric_of,
     minutes_text,
+    rate_columns,
+    recognised,
     shown_partitions,
     spread_of,
     updates_text,
@@ -26,23 +37,21 @@ RATES_NOTE = (
     "{speakers} speaker{plural}{overlap}. Intervals: percentile bootstrap over {resampled}, bounds averaged over seeds."
 )
 TRAINING_NOTE = "Training seconds are those of the last step alone, without pre-training."
+FOLDS_NOTE = " Each fold tests other utterances; the transcripts of all {} folds are scored together."
 SHARES_NOTE = (
     "Shares of the reference's words. Raw: both texts compared as they are, case and punctuation of the reference "
     "included."
 )
 SETTINGS_NOTE = (
-    "alpha, beta and unk_score were chosen on the split that the settings name; several values: one per seed."
+    "alpha, beta and unk_score were chosen on the split that the settings name; several values: one per seed"
 )
 
 
 def rates(results: Results, partition: str) -> Table:
     """Make the table of error rates, a line per system."""
-    found = summaries(results, partition, RECOGNITION)
+    found = headline_summaries(results, partition, RECOGNITION)
     names = decoders(found)
-    header = ["System", "Seeds"]
-    for name in names:
-        header += [f"WER %, {decoder_title(name)}", "95 % interval"]
-    header += [f"CER %, {decoder_title(name)}" for name in names]
+    header = ["System", "Seeds", *rate_columns(names)]
     # A labeller that was downloaded has neither.
     is_trained = any(s["num_updates"] or s["train_s"] is not None for s in found)
     header += ["Updates", "Training s"] if is_trained else []
@@ -67,6 +76,7 @@ def rates(results: Results, partition: str) -> Table:
     }
     resampled = next(iter(first["decoders"].values()))["resampled"]
     note = RATES_NOTE.format(**tested, resampled=resampled) + (f" {TRAINING_NOTE}" if is_trained else "")
+    note += FOLDS_NOTE.format(len(first["folds"])) if "folds" in first else ""
     heading = f"Word error rates: {bare_title(results, partition)}"
     return Table(f"wer-{slug(partition)}", heading, tuple(header), tuple(lines), note)
 
@@ -83,7 +93,7 @@ def _overlap(summary: Summary) -> str:
 
 def decoding(results: Results, partition: str) -> Table:
     """Make the table of types of errors, raw rates, settings and speed, a line per system and decoder."""
-    found = summaries(results, partition, RECOGNITION)
+    found = headline_summaries(results, partition, RECOGNITION)
     header: tuple[str, ...] = ("System", "Decoder", "Substituted %", "Left out %", "Put in %")
     header += ("Raw WER %", "Raw CER %")
     of_decoders = [of_decoder for s in found for of_decoder in s["decoders"].values()]
@@ -104,7 +114,8 @@ def decoding(results: Results, partition: str) -> Table:
             if is_timed:
                 how.append(NOTHING if factor is None else f"{factor:.3g}")
             lines.append((*cells, *raw, *how))
-    note = SHARES_NOTE + (f" {SETTINGS_NOTE}" if has_settings else "")
+    one_per = " and fold" if any("folds" in s for s in found) else ""
+    note = SHARES_NOTE + (f" {SETTINGS_NOTE}{one_per}." if has_settings else "")
     heading = f"Decoding: {bare_title(results, partition)}"
     return Table(f"decoding-{slug(partition)}", heading, header, tuple(lines), note)
 
@@ -125,17 +136,41 @@ def _value(value: Any) -> str:
     )
 
 
+def fold_tables(results: Results) -> list[Table]:
+    """Make a table per family of folds that are pooled: WER of each fold, the worst named."""
+    pooled = of_result_type(results.get("pooled", []), RECOGNITION)
+    families_ = dict.fromkeys(s["partition"] for s in pooled)
+    return [_folds(results, family) for family in families_ if num_labels(family) is None]
+
+
+def _folds(results: Results, family: str) -> Table:
+    found = summaries(results, family, RECOGNITION)
+    rates_of: dict[str, dict[str, float]] = {}
+    for s in found:
+        for name in decoders([s]):
+            title = f"{system_title(results, s['system'])}, {decoder_title(name)}"
+            wer = s["decoders"][name]["metrics"]["wer"]["mean"]
+            rates_of.setdefault(title, {})[s["partition"].removeprefix(family)] = wer
+    shown, left_out = shown_folds(rates_of)
+    fold = "speaker" if all(s["num_speakers"] == 1 for s in found) else "fold"
+    lines = [
+        (title, *fold_cells(scores, max(scores, key=scores.__getitem__), shown))
+        for title, scores in rates_of.items()
+    ]
+    note = f"Each column is a system tested on one {fold} and not trained on it; mean over seeds.{left_out}"
+    heading = (
+        f"{family_title(results, family)}: WER % of each {'unseen speaker' if fold == 'speaker' else fold}"
+    )
+    return Table(
+        f"wer-folds-{slug(family)}", heading, ("System", f"Worst {fold}", *shown), tuple(lines), note
+    )
+
+
 def main_tables(results: Results) -> list[Table]:
-    """Make the tables for the terminal.
-
-    Args:
-        results: results of a run.
-
-    Returns:
-        Error rates of the first partitions, comparisons, amounts of labels.
-    """
+    """Make the tables for the terminal: error rates, comparisons, amounts of labels."""
     return [
         *(rates(results, partition) for partition in shown_partitions(results)),
+        *fold_tables(results),
         *comparisons(results),
         *(label_efficiency(results, family) for family in families(results)),
     ]
@@ -144,13 +179,12 @@ def main_tables(results: Results) -> list[Table]:
 def other_rates(results: Results) -> list[Table]:
     """Make the tables of error rates under the partitions that do not come first."""
     shown = shown_partitions(results)
-    every = dict.fromkeys(s["partition"] for s in of_result_type(results["summary"], RECOGNITION))
+    every = dict.fromkeys(s["partition"] for s in recognised(results))
     return [rates(results, partition) for partition in every if partition not in shown]
 
 
 def all_tables(results: Results) -> list[Table]:
     """Make every table of recognisers."""
-    made = [*(per_group(results, group) for group in GROUPS), per_speaker(results)]
-    groups = [table for table in made if table]
+    groups = filled([*(per_group(results, group) for group in GROUPS), per_speaker(results)])
     details = [decoding(results, partition) for partition in shown_partitions(results)]
     return [*main_tables(results), *groups, *details, *other_rates(results)]

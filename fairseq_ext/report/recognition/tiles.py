@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..partitions import system_title
+from ..partitions import partition_title, system_title
 from ..result_type import Tile
 from ..run import Run
 from ..tables import interval, percent
@@ -10,19 +10,13 @@ from . import systems
 
 
 def tiles(run: Run) -> list[Tile]:
-    """Return the error rates of the system shown in detail.
-
-    Args:
-        run: the run.
-
-    Returns:
-        A word error rate per decoder and the character error rate of the last; none when nothing was recognised.
-    """
+    """Return a word error rate per decoder of the system shown in detail, and the character error rate of the last."""
     summary = systems.detailed(run.results)
     if summary is None:
         return []
     title = system_title(run.results, summary["system"])
     whom = " on unseen speakers" if summary["num_shared_speakers"] == 0 else ""
+    whom += f" ({partition_title(run.results, summary['partition'])})" if "folds" in summary else ""
     made = []
     for name in systems.decoders([summary]):
         found = summary["decoders"][name]

@@ -30,15 +30,7 @@ class Canvas:
     """
 
     def __init__(self, left: float, top: float, right: float, bottom: float, pixels_per_unit: float) -> None:
-        """Make an empty canvas.
-
-        Args:
-            left: smallest x.
-            top: smallest y.
-            right: largest x.
-            bottom: largest y.
-            pixels_per_unit: resolution.
-        """
+        """Make an empty canvas of these bounds in head units."""
         width, height = round((right - left) * pixels_per_unit), round((bottom - top) * pixels_per_unit)
         self.pixels_per_unit = pixels_per_unit
         self.left, self.top = left, top
@@ -53,15 +45,7 @@ class Canvas:
         return np.asarray(np.rint(at * (1 << _SHIFT)), np.int32)[:, None]
 
     def outline(self, points: Sequence[tuple[float, float]] | Floats, soft: float = 0.0) -> Floats:
-        """Draw the mask of a closed outline.
-
-        Args:
-            points: N corners in head units.
-            soft: width of its edge in head units.
-
-        Returns:
-            (H, W) 0-1.
-        """
+        """Draw the mask (H, W), 0-1, of a closed outline of N corners, its edge `soft` head units wide."""
         cv2 = import_optional("cv2")
 
         mask = np.zeros(self.alpha.shape, np.uint8)
@@ -72,17 +56,7 @@ class Canvas:
         )
 
     def blob(self, x: float, y: float, width: float, height: float) -> Floats:
-        """Draw a Gaussian bump.
-
-        Args:
-            x: x of its centre.
-            y: y of its centre.
-            width: standard deviation along x.
-            height: standard deviation along y.
-
-        Returns:
-            (H, W) 0-1.
-        """
+        """Draw a Gaussian bump (H, W), 0-1, around (x, y); `width` and `height` are its standard deviations."""
         return np.exp(-(((self.x - x) / width) ** 2 + ((self.y - y) / height) ** 2) / 2)
 
     def ellipse(self, x: float, y: float, width: float, height: float, soft: float = 0.0) -> Floats:
@@ -115,15 +89,12 @@ class Canvas:
 
 
 def smooth_noise(shape: tuple[int, int], cells: tuple[float, float], rng: np.random.Generator) -> Floats:
-    """Draw noise of mean 0 and deviation about 1 that changes over some pixels.
+    """Draw noise (H, W) of mean 0 and deviation about 1 that changes over some pixels.
 
     Args:
         shape: (H, W) of the result.
         cells: pixels between independent values, down and across.
-        rng: source of the noise.
-
-    Returns:
-        (H, W).
+        rng: random generator of the noise.
     """
     cv2 = import_optional("cv2")
 

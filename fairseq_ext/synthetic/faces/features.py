@@ -26,13 +26,7 @@ Colour = tuple[float, ...]
 
 
 def drop_jaw(image: Image, head: Head, opening: float) -> None:
-    """Move the lower part of the face down, in place.
-
-    Args:
-        image: (S, S, 4) uint8, a copy of the head's texture.
-        head: the head.
-        opening: opening of the mouth, 0-1.
-    """
+    """Move the lower part of the face down, in place: `image`, (S, S, 4) uint8, is a copy of the head's texture."""
     cv2 = import_optional("cv2")
     if opening <= 0.02:
         return
@@ -43,13 +37,7 @@ def drop_jaw(image: Image, head: Head, opening: float) -> None:
 
 
 def draw_mouth(image: Image, head: Head, mouth: npt.NDArray[np.float32]) -> None:
-    """Draw the lips, and teeth and tongue between them, in place.
-
-    Args:
-        image: (S, S, 4) uint8, the head's layer with its jaw moved.
-        head: the head.
-        mouth: (M,) parameters.
-    """
+    """Draw the lips of parameters `mouth` (M,), with teeth and tongue, in place on a layer whose jaw has moved."""
     cv2 = import_optional("cv2")
     look = head.look
     opening, width, teeth, tongue, tuck = (float(value) for value in mouth)
@@ -73,12 +61,12 @@ def draw_mouth(image: Image, head: Head, mouth: npt.NDArray[np.float32]) -> None
     lip = np.asarray(look.lip) * light
     if gap > 0.001:
         _inside(image, head, x, inner_top, inner_bottom, teeth, tongue, light)
-    _fill(image, head, x, inner_top - top_thick, x, inner_top, lip * 0.86)
-    _fill(image, head, x, inner_bottom, x, inner_bottom + bottom_thick, lip * 1.04)
+    _fill(image, head, x, inner_top - top_thick, inner_top, lip * 0.86)
+    _fill(image, head, x, inner_bottom, inner_bottom + bottom_thick, lip * 1.04)
     centre = slice(7, 18)
     shine = inner_bottom[centre] + 0.42 * bottom_thick[centre]
     bow = 0.16 * bottom_thick[centre] * (1 - (_T[centre] / 0.45) ** 2).clip(0)
-    _fill(image, head, x[centre], shine - bow, x[centre], shine + bow, np.minimum(lip * 1.22 + 8, 255))
+    _fill(image, head, x[centre], shine - bow, shine + bow, np.minimum(lip * 1.22 + 8, 255))
     dark = lip * (0.42 if gap < 0.006 else 0.55)
     width_px = max(1, round(0.009 * head.pixels_per_unit))
     seam = _points(head, x * 0.98, inner_top)
@@ -97,17 +85,16 @@ def _inside(
     light: Floats,
 ) -> None:
     """Draw the inside of the mouth: dark, with tongue and upper teeth."""
-    _fill(image, head, x, top, x, bottom, np.asarray((22, 16, 46)) * light)
+    _fill(image, head, x, top, bottom, np.asarray((22, 16, 46)) * light)
     gap = bottom - top
     if tongue > 0.03:
         rise = 0.75 * tongue * gap * np.clip(1 - (_T / 0.75) ** 2, 0, None)
-        _fill(image, head, x, bottom - rise, x, bottom, np.asarray((92, 84, 178)) * light)
+        _fill(image, head, x, bottom - rise, bottom, np.asarray((92, 84, 178)) * light)
     if teeth > 0.03:
-        tall = np.minimum(
-            0.036 * teeth * np.clip(1 - (_T / 0.9) ** 4, 0, None), (0.40 + 0.52 * teeth**4) * gap
-        )
+        tall = 0.036 * teeth * np.clip(1 - (_T / 0.9) ** 4, 0, None)
+        tall = np.minimum(tall, (0.40 + 0.52 * teeth**4) * gap)
         white = np.asarray((205, 222, 230)) * light
-        _fill(image, head, x, top, x, top + tall, white * 0.96)
+        _fill(image, head, x, top, top + tall, white * 0.96)
 
 
 def draw_eyes(image: Image, head: Head, openness: float, gaze: tuple[float, float]) -> None:
@@ -135,9 +122,9 @@ def _draw_eye(image: Image, head: Head, side: int, openness: float, gaze: tuple[
     light = _local_light(head, side * look.eye_x, look.brow_y / 2)
     skin = np.asarray(look.skin) * light * (0.84, 0.82, 0.88)
     at = side * x
-    _fill(image, head, at, upper_open - 0.014, at, lower + 0.004, skin)
+    _fill(image, head, at, upper_open - 0.014, lower + 0.004, skin)
     if openness > 0.12:
-        _fill(image, head, at, upper, at, lower, np.asarray((214, 222, 226)) * np.minimum(light, 1.08))
+        _fill(image, head, at, upper, lower, np.asarray((214, 222, 226)) * np.minimum(light, 1.08))
         _draw_iris(image, head, side, upper, lower, gaze, light)
     lash = np.asarray((26, 24, 28)) * (0.6 if look.make_up > 0.5 else 1.0)
     thick = max(1, round((0.010 + 0.008 * look.make_up) * head.pixels_per_unit))
@@ -194,18 +181,10 @@ def _points(head: Head, x: Floats, y: Floats) -> npt.NDArray[np.int32]:
     return np.asarray(np.rint(at * (1 << _SHIFT)), np.int32)[:, None]
 
 
-def _fill(
-    image: Image,
-    head: Head,
-    x_top: Floats,
-    top: Floats,
-    x_bottom: Floats,
-    bottom: Floats,
-    colour: npt.NDArray[Any],
-) -> None:
-    """Fill between two curves."""
+def _fill(image: Image, head: Head, x: Floats, top: Floats, bottom: Floats, colour: npt.NDArray[Any]) -> None:
+    """Fill between two curves over x."""
     cv2 = import_optional("cv2")
-    points = _points(head, np.concatenate([x_top, x_bottom[::-1]]), np.concatenate([top, bottom[::-1]]))
+    points = _points(head, np.concatenate([x, x[::-1]]), np.concatenate([top, bottom[::-1]]))
     cv2.fillPoly(image, [points], _colour(colour), cv2.LINE_AA, _SHIFT)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...optional import import_optional
 from .canvas import Canvas, Floats, Image, smooth_noise
-from .look import Colour, Light, Look
+from .look import Light, Look
 
 __all__ = ["EXTENT", "Head", "make_body", "make_head"]
 
@@ -22,42 +22,22 @@ BODY = (-1.9, 0.30, 1.9)  # left, top and right of the body's layer
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Layers of one speaker in one light.
+    """Layers of one speaker in one light."""
 
-    Attributes:
-        look: looks of the speaker.
-        light: light of the scene.
-        texture: (S, S, 4) uint8, the head with closed skin where eyes and mouth go.
-        depth: (S, S) how far each point stands out, in head units; 0 at the ears.
-        jaw: (S, S) how much of the jaw's movement each point follows, 0-1.
-        shade: (S, S) brightness that the light gives, 1 where it falls straight on.
-        pixels_per_unit: resolution.
-    """
-
-    look: Look
-    light: Light
-    texture: Image
-    depth: Floats
-    jaw: Floats
-    shade: Floats
-    pixels_per_unit: float
+    look: Look  # looks of the speaker
+    light: Light  # light of the scene
+    texture: Image  # (S, S, 4) uint8, the head with closed skin where eyes and mouth go
+    depth: Floats  # (S, S) how far each point stands out, in head units; 0 at the ears
+    jaw: Floats  # (S, S) how much of the jaw's movement each point follows, 0-1
+    shade: Floats  # (S, S) brightness that the light gives, 1 where it falls straight on
+    pixels_per_unit: float  # resolution
 
 
 def make_head(look: Look, light: Light, size: int) -> Head:
-    """Paint a head.
-
-    Args:
-        look: looks of the speaker.
-        light: light of the scene.
-        size: S, pixels.
-
-    Returns:
-        The layers.
-    """
+    """Paint the layers of a head of `size` = S pixels."""
     canvas = Canvas(-EXTENT, -EXTENT, EXTENT, EXTENT, size / (2 * EXTENT))
     rng = np.random.default_rng([look.seed, 17])
-    outline = face_outline(look)
-    face = canvas.outline(outline, 0.006)
+    face = canvas.outline(_face_outline(look), 0.006)
     height = _height(canvas, look)
     shade = _shade(canvas, height, light)
     _paint_back_hair(canvas, look, light, rng)
@@ -68,23 +48,15 @@ def make_head(look: Look, light: Light, size: int) -> Head:
     _paint_brows(canvas, look, rng)
     _paint_glasses(canvas, look)
     canvas.scale(np.full((1, 1, 3), np.asarray(light.cast, np.float32) * light.gain))
-    return Head(
-        look,
-        light,
-        canvas.image(),
-        _depth(canvas, look, height),
-        _jaw(canvas, look),
-        shade,
-        canvas.pixels_per_unit,
-    )
+    depth, jaw = _depth(canvas, look, height), _jaw(canvas, look)
+    return Head(look, light, canvas.image(), depth, jaw, shade, canvas.pixels_per_unit)
 
 
-def face_outline(look: Look) -> Floats:
+def _face_outline(look: Look) -> Floats:
     """Return the corners of the face's outline, (N, 2)."""
     top, chin = -0.76, look.chin_y
-    y = np.concatenate(
-        [top * np.cos(np.linspace(0, np.pi / 2, 40)), chin * np.sin(np.linspace(0, np.pi / 2, 60))]
-    )
+    above, below = np.linspace(0, np.pi / 2, 40), np.linspace(0, np.pi / 2, 60)
+    y = np.concatenate([top * np.cos(above), chin * np.sin(below)])
     upper = (1 - (np.abs(y) / -top) ** 2.6).clip(0) ** 0.5
     lower = (1 - (np.abs(y) / chin) ** look.jaw_power).clip(0) ** 0.56
     # Cheekbones: widest a little below the eyes.
@@ -164,15 +136,8 @@ def _paint_back_hair(canvas: Canvas, look: Look, light: Light, rng: np.random.Ge
         points[:, 1] = np.minimum(points[:, 1], 0.24)
     mask = canvas.outline(points.astype(np.float32), 0.01)
     if look.hair_style == "long":
-        fall = [
-            (-width, -0.3),
-            (width, -0.3),
-            (width * 1.10, 0.4),
-            (width * 1.06, 0.85),
-            (width * 0.92, 1.03),
-            (0.30, 1.06),
-        ]
-        fall += [(-0.30, 1.06), (-width * 0.92, 1.03), (-width * 1.06, 0.85), (-width * 1.10, 0.4)]
+        right = [(width * 1.10, 0.4), (width * 1.06, 0.85), (width * 0.92, 1.03), (0.30, 1.06)]
+        fall = [(-width, -0.3), (width, -0.3), *right, *((-x, y) for x, y in right[::-1])]
         throat = [(-0.22, 0.3), (0.22, 0.3), (0.34, EXTENT), (-0.34, EXTENT)]
         strands = canvas.outline(fall, 0.02) * (1 - canvas.outline(throat, 0.02))
         mask = np.maximum(mask * (1 - canvas.outline(throat, 0.02)), strands)
@@ -186,18 +151,16 @@ def _hair_colours(canvas: Canvas, look: Look, light: Light, rng: np.random.Gener
     cells = (5.0, 5.0) if look.hair_style == "curly" else (40.0, 2.2)
     strands = smooth_noise(shape, (cells[0] * scale, cells[1] * scale), rng)
     side = 1 + 0.35 * light.direction[0] * canvas.x - 0.25 * light.direction[1] * -canvas.y
-    bright = np.clip(
-        (light.ambient + 0.55) * side + 0.10 * strands + 0.14 * canvas.blob(0.15, -0.62, 0.3, 0.12), 0.3, 1.7
-    )
+    gleam = 0.14 * canvas.blob(0.15, -0.62, 0.3, 0.12)
+    bright = np.clip((light.ambient + 0.55) * side + 0.10 * strands + gleam, 0.3, 1.7)
     return np.asarray(np.asarray(look.hair, np.float32) * bright[..., None])
 
 
 def _paint_ears(canvas: Canvas, look: Look, light: Light) -> None:
     skin = np.asarray(look.skin, np.float32)
     for side in (-1, 1):
-        bright = light.ambient + (1 - light.ambient) * np.clip(
-            0.55 + 0.6 * side * light.direction[0], 0.1, 1.2
-        )
+        facing = np.clip(0.55 + 0.6 * side * light.direction[0], 0.1, 1.2)
+        bright = light.ambient + (1 - light.ambient) * facing
         at = side * (look.face_width + 0.012)
         canvas.fill(canvas.ellipse(at, 0.07, 0.055, 0.125, 0.006), skin * bright * (0.95, 0.92, 1.0))
         canvas.tint(canvas.ellipse(at + side * 0.012, 0.06, 0.026, 0.08, 0.012), skin * bright * 0.66, 0.7)
@@ -247,15 +210,13 @@ def _paint_front_hair(
         canvas.scale(1 - 0.04 * canvas.blob(0, -0.62, 0.4, 0.1))
         return
     x = canvas.x / look.face_width
-    lean = {"parted": 0.10 * np.tanh(4 * (x - 0.3)), "long": 0.05 * np.cos(9 * (x - 0.1))}.get(
-        look.hair_style, 0.0 * x
-    )
+    leans = {"parted": 0.10 * np.tanh(4 * (x - 0.3)), "long": 0.05 * np.cos(9 * (x - 0.1))}
+    lean = leans.get(look.hair_style, 0.0 * x)
     line = look.hairline_y + 0.13 * x**2 + 0.9 * np.clip(np.abs(x) - 0.80, 0, None) ** 1.0 + lean
     ragged = 0.012 * smooth_noise((1, canvas.alpha.shape[1]), (1, 0.03 * canvas.pixels_per_unit), rng)
     above = 1 / (1 + np.exp(np.clip((canvas.y - line - ragged) / 0.014, -40, 40)))
-    hair = np.asarray(
-        above * np.maximum(face, canvas.alpha / (1 + np.exp((canvas.y + 0.1) / 0.05))), np.float32
-    )
+    covered = np.maximum(face, canvas.alpha / (1 + np.exp((canvas.y + 0.1) / 0.05)))
+    hair = np.asarray(above * covered, np.float32)
     canvas.tint(hair, _hair_colours(canvas, look, light, rng))
     shadow = np.exp(-(((canvas.y - line - 0.035) / 0.03) ** 2)) * face * (1 - above)
     canvas.scale(1 - 0.16 * shadow)
@@ -285,32 +246,22 @@ def _paint_glasses(canvas: Canvas, look: Look) -> None:
     ring_y = np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** (2 / power)
     frame = np.zeros_like(canvas.alpha)
     for side in (-1, 1):
-        outer, inner = (
-            canvas.outline(
-                np.stack(
-                    [side * look.eye_x + (wide + grow) * ring_x, 0.018 + (high + grow) * ring_y], 1
-                ).astype(np.float32),
-                0.003,
-            )
+        ring = (
+            np.stack([side * look.eye_x + (wide + grow) * ring_x, 0.018 + (high + grow) * ring_y], 1)
             for grow in (thick / 2, -thick / 2)
         )
+        outer, inner = (canvas.outline(points.astype(np.float32), 0.003) for points in ring)
         frame = np.maximum(frame, outer - inner)
         hinge = [(side * (look.eye_x + wide), -0.03), (side * (look.face_width + 0.01), -0.02)]
-        hinge += [
-            (side * (look.face_width + 0.01), -0.02 + thick),
-            (side * (look.eye_x + wide), -0.03 + thick),
-        ]
-        frame = np.maximum(frame, canvas.outline(hinge, 0.003))
+        frame = np.maximum(frame, canvas.outline(_bar(hinge, thick), 0.003))
     gap = look.eye_x - wide
-    bridge = [
-        (-gap, -0.02),
-        (0, -0.032),
-        (gap, -0.02),
-        (gap, -0.02 + thick),
-        (0, -0.032 + thick),
-        (-gap, -0.02 + thick),
-    ]
-    canvas.tint(np.maximum(frame, canvas.outline(bridge, 0.003)), look.glasses_colour, 0.95)
+    bridge = canvas.outline(_bar([(-gap, -0.02), (0, -0.032), (gap, -0.02)], thick), 0.003)
+    canvas.tint(np.maximum(frame, bridge), look.glasses_colour, 0.95)
+
+
+def _bar(upper: list[tuple[float, float]], thick: float) -> list[tuple[float, float]]:
+    """Return the outline of a bar below its upper edge."""
+    return upper + [(x, y + thick) for x, y in upper[::-1]]
 
 
 def _jaw(canvas: Canvas, look: Look) -> Floats:
@@ -327,51 +278,31 @@ def _smooth(share: Floats) -> Floats:
 
 
 def make_body(look: Look, light: Light, pixels_per_unit: float, bottom: float) -> Image:
-    """Paint neck and shoulders.
+    """Paint neck and shoulders: (H, W, 4) uint8, covering `BODY` down to the bottom.
 
     Args:
         look: looks of the speaker.
         light: light of the scene.
         pixels_per_unit: resolution.
         bottom: lower end of the layer in head units; 1 or more.
-
-    Returns:
-        (H, W, 4) uint8, covering `BODY` down to the bottom.
     """
     canvas = Canvas(*BODY, max(bottom, 1.0), pixels_per_unit)
     rng = np.random.default_rng([look.seed, 19])
     slope, neck = 1.28 + 0.1 * rng.standard_normal(), look.face_width * 0.66
     side = 1 + 0.28 * light.direction[0] * canvas.x / 0.6
     bright = (light.ambient + 0.5 * (1 - light.ambient)) * np.clip(side, 0.5, 1.5)
-    shoulders = [
-        (neck, 0.98),
-        (neck + 0.25, 1.06),
-        (1.15, slope),
-        (1.42, slope + 0.3),
-        (1.55, 2.4),
-        (1.6, 9.0),
-    ]
+    shoulders = [(neck, 0.98), (neck + 0.25, 1.06), (1.15, slope), (1.42, slope + 0.3)]
+    shoulders += [(1.55, 2.4), (1.6, 9.0)]
     outline = shoulders + [(-x, y) for x, y in shoulders[::-1]]
     cloth = 1 + 0.05 * smooth_noise(canvas.alpha.shape, (0.25 * pixels_per_unit, 0.12 * pixels_per_unit), rng)
-    column = [
-        (neck, 0.32),
-        (neck, 0.9),
-        (neck + 0.16, 1.06),
-        (0, 1.5),
-        (-neck - 0.16, 1.06),
-        (-neck, 0.9),
-        (-neck, 0.32),
-    ]
-    canvas.fill(
-        canvas.outline(outline, 0.01), np.asarray(look.clothes, np.float32) * (bright * cloth)[..., None]
-    )
+    right = [(neck, 0.32), (neck, 0.9), (neck + 0.16, 1.06)]
+    column = [*right, (0, 1.5), *((-x, y) for x, y in right[::-1])]
+    clothes = np.asarray(look.clothes, np.float32) * (bright * cloth)[..., None]
+    canvas.fill(canvas.outline(outline, 0.01), clothes)
     shadow = 1 - 0.42 * np.exp(-((np.clip(canvas.y - look.chin_y, 0, None) / 0.16) ** 2))
     tendons = 1 - 0.08 * (canvas.blob(0.1, 1.0, 0.03, 0.2) + canvas.blob(-0.1, 1.0, 0.03, 0.2))
     round_neck = 1 - 0.3 * np.clip(np.abs(canvas.x) / (neck * 1.1), 0, 1) ** 3
-    skin: Colour = look.skin
-    canvas.fill(
-        canvas.outline(column, 0.008),
-        np.asarray(skin, np.float32) * (bright * shadow * tendons * round_neck)[..., None],
-    )
+    skin = np.asarray(look.skin, np.float32) * (bright * shadow * tendons * round_neck)[..., None]
+    canvas.fill(canvas.outline(column, 0.008), skin)
     canvas.scale(np.full((1, 1, 3), np.asarray(light.cast, np.float32) * light.gain))
     return canvas.image()

@@ -33,102 +33,53 @@ _CLOTHES = (
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A face.
+    """A face."""
 
-    Attributes:
-        seed: random seed of the fine texture.
-        skin: colour of the skin.
-        hair: colour of the hair.
-        brow: colour of the brows.
-        iris: colour of the irises.
-        lip: colour of the lips.
-        clothes: colour of the clothes.
-        face_width: half width of the face.
-        chin_y: y of the chin's lower end.
-        jaw_power: 1.6 pointed to 3.5 square.
-        eye_x: half distance between the eyes.
-        eye_width: half width of an eye.
-        eye_height: half height of an open eye.
-        eye_slant: height of the outer corner above the inner one.
-        brow_y: y of the brows.
-        brow_thickness: thickness of the brows.
-        nose_y: y of the nose's lower end.
-        nose_width: half width of the nose.
-        nose_depth: relief of the nose, 1 usual.
-        mouth_y: y of the line between the lips.
-        mouth_width: half width of the closed mouth.
-        upper_lip: thickness of the upper lip.
-        lower_lip: thickness of the lower lip.
-        hair_style: "bald", "short", "parted", "long" or "curly".
-        hairline_y: y of the forehead's upper end.
-        beard: darkness of the beard, 0 none to 1 full.
-        moustache: darkness of the moustache.
-        make_up: strength of lipstick and lashes, 0 to 1.
-        wrinkles: strength of the folds, 0 to 1.
-        glasses: "none", "thin", "thick" or "round".
-        glasses_colour: colour of the frame.
-    """
-
-    seed: int
-    skin: Colour
-    hair: Colour
-    brow: Colour
-    iris: Colour
-    lip: Colour
-    clothes: Colour
-    face_width: float
-    chin_y: float
-    jaw_power: float
-    eye_x: float
-    eye_width: float
-    eye_height: float
-    eye_slant: float
-    brow_y: float
-    brow_thickness: float
-    nose_y: float
-    nose_width: float
-    nose_depth: float
-    mouth_y: float
-    mouth_width: float
-    upper_lip: float
-    lower_lip: float
-    hair_style: str
-    hairline_y: float
-    beard: float
-    moustache: float
-    make_up: float
-    wrinkles: float
-    glasses: str
-    glasses_colour: Colour
+    seed: int  # random seed of the fine texture
+    skin: Colour  # colour of the skin
+    hair: Colour  # colour of the hair
+    brow: Colour  # colour of the brows
+    iris: Colour  # colour of the irises
+    lip: Colour  # colour of the lips
+    clothes: Colour  # colour of the clothes
+    face_width: float  # half width of the face
+    chin_y: float  # y of the chin's lower end
+    jaw_power: float  # 1.6 pointed to 3.5 square
+    eye_x: float  # half distance between the eyes
+    eye_width: float  # half width of an eye
+    eye_height: float  # half height of an open eye
+    eye_slant: float  # height of the outer corner above the inner one
+    brow_y: float  # y of the brows
+    brow_thickness: float  # thickness of the brows
+    nose_y: float  # y of the nose's lower end
+    nose_width: float  # half width of the nose
+    nose_depth: float  # relief of the nose, 1 usual
+    mouth_y: float  # y of the line between the lips
+    mouth_width: float  # half width of the closed mouth
+    upper_lip: float  # thickness of the upper lip
+    lower_lip: float  # thickness of the lower lip
+    hair_style: str  # "bald", "short", "parted", "long" or "curly"
+    hairline_y: float  # y of the forehead's upper end
+    beard: float  # darkness of the beard, 0 none to 1 full
+    moustache: float  # darkness of the moustache
+    make_up: float  # strength of lipstick and lashes, 0 to 1
+    wrinkles: float  # strength of the folds, 0 to 1
+    glasses: str  # "none", "thin", "thick" or "round"
+    glasses_colour: Colour  # colour of the frame
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Light of a scene.
+    """Light of a scene."""
 
-    Attributes:
-        direction: towards the light: x right, y down, z to the camera; of length 1.
-        ambient: share of the light that comes from everywhere.
-        gain: brightness, 1 usual.
-        cast: factor of blue, green and red.
-    """
-
-    direction: tuple[float, float, float]
-    ambient: float
-    gain: float
-    cast: Colour
+    direction: tuple[float, float, float]  # towards the light: x right, y down, z to the camera; of length 1
+    ambient: float  # share of the light that comes from everywhere
+    gain: float  # brightness, 1 usual
+    cast: Colour  # factor of blue, green and red
 
 
 def draw_look(seed: int, gender: Gender) -> Look:
-    """Draw a face; equal seeds give equal faces.
-
-    Args:
-        seed: random seed.
-        gender: "female" or "male".
-
-    Returns:
-        The look.
-    """
+    """Draw a face; equal seeds give equal faces."""
     rng = np.random.default_rng([seed, 71])
     male = gender == "male"
     skin = _along(_SKINS, rng.uniform(0, 1) ** 1.2, rng, 6)
@@ -179,14 +130,7 @@ def draw_look(seed: int, gender: Gender) -> Look:
 
 
 def draw_light(rng: np.random.Generator) -> Light:
-    """Draw the light of a scene: mostly from above, from either side, never from behind.
-
-    Args:
-        rng: random generator.
-
-    Returns:
-        The light.
-    """
+    """Draw the light of a scene: mostly from above, from either side, never from behind."""
     x, y, z = rng.uniform(-0.65, 0.65), rng.uniform(-0.7, 0.05), rng.uniform(0.75, 1.0)
     length = float(np.sqrt(x * x + y * y + z * z))
     warm = float(rng.normal(0, 0.05))

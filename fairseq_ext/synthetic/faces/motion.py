@@ -17,43 +17,21 @@ _BLINK_S = 0.28
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """A head over time, each field (T,).
+    """A head over time, each field (T,)."""
 
-    Attributes:
-        right: shift to the right, head units.
-        down: shift down, head units.
-        scale: size, 1 usual.
-        roll: turn in the picture's plane, radians.
-        yaw: turn to a side, radians.
-        pitch: nod, radians.
-        lids: openness of the eyes, 0-1.
-        gaze_right: direction of the eyes to the right, about -1 to 1.
-        gaze_down: direction of the eyes down, about -1 to 1.
-    """
-
-    right: Floats
-    down: Floats
-    scale: Floats
-    roll: Floats
-    yaw: Floats
-    pitch: Floats
-    lids: Floats
-    gaze_right: Floats
-    gaze_down: Floats
+    right: Floats  # shift to the right, head units
+    down: Floats  # shift down, head units
+    scale: Floats  # size, 1 usual
+    roll: Floats  # turn in the picture's plane, radians
+    yaw: Floats  # turn to a side, radians
+    pitch: Floats  # nod, radians
+    lids: Floats  # openness of the eyes, 0-1
+    gaze_right: Floats  # direction of the eyes to the right, about -1 to 1
+    gaze_down: Floats  # direction of the eyes down, about -1 to 1
 
 
 def draw_motion(num_frames: int, fps: float, liveliness: float, rng: np.random.Generator) -> Motion:
-    """Draw the movements of a head.
-
-    Args:
-        num_frames: T.
-        fps: frames per second.
-        liveliness: 0 still, 1 usual, 2 much.
-        rng: random generator.
-
-    Returns:
-        The movements.
-    """
+    """Draw the movements of a head for T = `num_frames`; `liveliness` is 0 still, 1 usual, 2 much."""
     time_s = np.arange(num_frames) / fps
     amount = 0.35 + 0.65 * liveliness
     turned = rng.normal(0, 0.07)  # mean direction of the head

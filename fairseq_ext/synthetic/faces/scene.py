@@ -7,7 +7,7 @@ grid of source points: similarity, foreshortening, and parallax by depth (the no
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,44 +29,26 @@ _MOST_BLOBS = 3
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A person in the picture.
+    """A person in the picture."""
 
-    Attributes:
-        look: looks of the person.
-        x: x of the bridge of the nose, share of the width.
-        y: y of the bridge of the nose, share of the height.
-        unit_px: pixels per head unit; the face is about 0.94 units wide.
-        mouth: (T, 5) parameters of `visemes`; None: silent and closed.
-        liveliness: how much the head moves, 1 usual.
-    """
-
-    look: Look
-    x: float
-    y: float
-    unit_px: float
-    mouth: npt.NDArray[np.float32] | None = None
-    liveliness: float = 1.0
+    look: Look  # looks of the person
+    x: float  # x of the bridge of the nose, share of the width
+    y: float  # y of the bridge of the nose, share of the height
+    unit_px: float  # pixels per head unit; the face is about 0.94 units wide
+    mouth: npt.NDArray[np.float32] | None = None  # (T, 5) parameters of `visemes`; None: silent and closed
+    liveliness: float = 1.0  # how much the head moves, 1 usual
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One camera position.
+    """One camera position."""
 
-    Attributes:
-        width: W.
-        height: H.
-        fps: frames per second.
-        num_frames: T.
-        actors: from far to near.
-        seed: random seed of light, background, movements and camera noise.
-    """
-
-    width: int
-    height: int
-    fps: float
-    num_frames: int
-    actors: tuple[Actor, ...]
-    seed: int
+    width: int  # W
+    height: int  # H
+    fps: float  # frames per second
+    num_frames: int  # T
+    actors: tuple[Actor, ...]  # from far to near
+    seed: int  # random seed of light, background, movements and camera noise
 
 
 @dataclass(slots=True)
@@ -75,7 +57,7 @@ class _Set:
 
     plate: Image  # (H, W, 3)
     bodies: Floats  # (H, W) coverage by bodies
-    blobs: list["_Blob"] = field(default_factory=list)
+    blobs: list["_Blob"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +69,7 @@ class _Blob:
 
 
 def render(shot: Shot) -> Iterator[Image]:
-    """Render a shot.
-
-    Args:
-        shot: the shot; equal shots give equal frames.
+    """Render a shot; equal shots give equal frames.
 
     Yields:
         T frames, (H * 3 / 2, W) uint8: planes Y, U, V of 4:2:0 in limited range (BT.601).
@@ -113,14 +92,7 @@ def render(shot: Shot) -> Iterator[Image]:
 
 
 def render_slide(shot: Shot) -> Iterator[Image]:
-    """Render a slide: bars on a bright ground, and nobody.
-
-    Args:
-        shot: the shot, whose actors are ignored.
-
-    Yields:
-        As `render`.
-    """
+    """Render a slide, as `render` does: bars on a bright ground, and nobody, whatever the shot's actors."""
     rng = np.random.default_rng([shot.seed, 5])
     frame = np.full((shot.height, shot.width, 3), rng.integers(200, 250, 3), np.uint8)
     left = int(0.12 * shot.width)
@@ -165,23 +137,16 @@ def _make_set(shot: Shot, light: Light, rng: np.random.Generator) -> _Set:
         left = round(actor.x * shot.width + BODY[0] * actor.unit_px)
         top = round(actor.y * shot.height + BODY[1] * actor.unit_px)
         _paste(plate, bodies, body, left, top)
-    blobs = [
-        _make_blob(shot, rng)
-        for _ in range(int(rng.integers(0, _MOST_BLOBS + 1)) if rng.uniform() < 0.5 else 0)
-    ]
-    return _Set(plate, bodies, blobs)
+    num_blobs = int(rng.integers(0, _MOST_BLOBS + 1)) if rng.uniform() < 0.5 else 0
+    return _Set(plate, bodies, [_make_blob(shot, rng) for _ in range(num_blobs)])
 
 
 def _background(shot: Shot, light: Light, rng: np.random.Generator) -> Image:
     """Draw a background: a gradient with soft shapes, out of focus."""
     cv2 = import_optional("cv2")
     small = (max(18, shot.height // 8), max(32, shot.width // 8))
-    corners = (
-        rng.uniform(40, 200)
-        + rng.normal(0, 14, 3)
-        + rng.normal(0, 18, (2, 2, 1))
-        + rng.normal(0, 5, (2, 2, 3))
-    )
+    corners = rng.uniform(40, 200) + rng.normal(0, 14, 3)
+    corners = corners + rng.normal(0, 18, (2, 2, 1)) + rng.normal(0, 5, (2, 2, 3))
     picture = cv2.resize(corners.astype(np.float32), small[::-1], interpolation=cv2.INTER_LINEAR)
     for _ in range(int(rng.integers(0, 9))):
         colour = tuple(float(v) for v in np.clip(rng.uniform(20, 230) + rng.normal(0, 20, 3), 5, 250))
@@ -216,9 +181,8 @@ def _paste(plate: Image, cover: Floats, layer: Image, left: int, top: int) -> No
 def _blend(frame: Image, rows: slice, columns: slice, colour: npt.NDArray[Any], alpha: Floats) -> None:
     cv2 = import_optional("cv2")
     part = frame[rows, columns]
-    frame[rows, columns] = cv2.blendLinear(
-        np.ascontiguousarray(colour), np.ascontiguousarray(part), alpha, 1 - alpha
-    )
+    colours = np.ascontiguousarray(colour), np.ascontiguousarray(part)
+    frame[rows, columns] = cv2.blendLinear(*colours, alpha, 1 - alpha)
 
 
 def _make_blob(shot: Shot, rng: np.random.Generator) -> _Blob:
@@ -253,12 +217,8 @@ def _draw_head(frame: Image, actor: Actor, head: Head, motion: Motion, index: in
     layer = head.texture.copy()
     drop_jaw(layer, head, float(mouth[0]))
     draw_mouth(layer, head, mouth)
-    draw_eyes(
-        layer,
-        head,
-        float(motion.lids[index]),
-        (float(motion.gaze_right[index]), float(motion.gaze_down[index])),
-    )
+    gaze = (float(motion.gaze_right[index]), float(motion.gaze_down[index]))
+    draw_eyes(layer, head, float(motion.lids[index]), gaze)
     unit_px = actor.unit_px * float(motion.scale[index])
     x = actor.x * frame.shape[1] + float(motion.right[index]) * actor.unit_px
     y = actor.y * frame.shape[0] + float(motion.down[index]) * actor.unit_px
@@ -269,9 +229,8 @@ def _draw_head(frame: Image, actor: Actor, head: Head, motion: Motion, index: in
         return
     turn = (float(motion.roll[index]), float(motion.yaw[index]), float(motion.pitch[index]))
     source = _source_map(head, rows, columns, (x, y), unit_px, turn)
-    warped = cv2.remap(
-        layer, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-    )
+    x, y = source[..., 0], source[..., 1]
+    warped = cv2.remap(layer, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     alpha = cv2.extractChannel(warped, 3).astype(np.float32) / 255
     _blend(frame, rows, columns, cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR), alpha)
 
@@ -295,12 +254,8 @@ def _source_map(
     cos, sin = np.cos(roll) / unit_px, np.sin(roll) / unit_px
     x, y = right * cos + down * sin, down * cos - right * sin
     to_px, offset = head.pixels_per_unit, EXTENT * head.pixels_per_unit - 0.5
-    depth = cv2.remap(
-        head.depth,
-        (x * to_px + offset).astype(np.float32),
-        (y * to_px + offset).astype(np.float32),
-        cv2.INTER_LINEAR,
-    )
+    at = [(place * to_px + offset).astype(np.float32) for place in (x, y)]
+    depth = cv2.remap(head.depth, *at, cv2.INTER_LINEAR)
     x = (x - depth * np.sin(yaw)) / np.cos(yaw)
     y = (y - depth * np.sin(pitch)) / np.cos(pitch)
     coarse = (np.stack([x, y], axis=2) * to_px + offset).astype(np.float32)

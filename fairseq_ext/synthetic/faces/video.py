@@ -32,7 +32,7 @@ def write_media(
     quality: int = 23,
     is_fast_start: bool = False,
 ) -> int:
-    """Write an mp4 or m4a.
+    """Write an mp4 or m4a; return its number of frames T.
 
     Args:
         path: path of the file, with any suffix.
@@ -43,9 +43,6 @@ def write_media(
         sample_rate_hz: sample rate of the samples.
         quality: CRF of H.264, lower is better; 23 is x264's default.
         is_fast_start: put the index in front, as for streaming; a truncated file can then be read up to its end.
-
-    Returns:
-        T.
     """
     options = {"movflags": "+faststart"} if is_fast_start else {}
     with av.open(str(path), "w", format="mp4", options=options) as container:

@@ -100,19 +100,16 @@ class _Sound(NamedTuple):
 
 
 def viseme(ipa: str) -> list[str]:
-    """Return the classes of a phoneme's sounds.
+    """Return the classes of a phoneme's sounds: two for an affricate or a diphthong, none for an unknown sound.
 
     Args:
         ipa: symbol of a phoneme, such as "ˈaɪ"; stress, length and nasality do not show on the lips.
-
-    Returns:
-        Class names in order of time: two for an affricate or a diphthong, none for a sound that is not known.
     """
     return [_CLASS_OF[sound] for sound in ipa if sound in _CLASS_OF]
 
 
 def mouth_track(phonemes: Sequence[Phoneme], num_frames: int, fps: float) -> Track:
-    """Return the mouth parameters in the middle of each frame.
+    """Return the mouth parameters in the middle of each frame, at rest where nobody speaks.
 
     Args:
         phonemes: spoken phonemes, in order of time.
@@ -120,7 +117,7 @@ def mouth_track(phonemes: Sequence[Phoneme], num_frames: int, fps: float) -> Tra
         fps: frames per second.
 
     Returns:
-        (T, 5) float32, columns as in `PARAMETERS`; at rest where nobody speaks.
+        (T, 5) float32, columns as in `PARAMETERS`.
     """
     sounds = _sounds(phonemes)
     times_s = (np.arange(num_frames) + 0.5) / fps

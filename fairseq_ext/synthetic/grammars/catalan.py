@@ -65,15 +65,4 @@ REWRITES = (
     (rf"(?<!\S)de (?={_VOWEL})", "d'"),
 )
 
-NUMERALS = {
-    "tres": "3",
-    "quatre": "4",
-    "cinc": "5",
-    "sis": "6",
-    "set": "7",
-    "vuit": "8",
-    "deu": "10",
-    "quinze": "15",
-    "vint-i-cinc": "25",
-    "trenta": "30",
-}
+NUMERALS = "tres=3 quatre=4 cinc=5 sis=6 set=7 vuit=8 deu=10 quinze=15 vint-i-cinc=25 trenta=30"

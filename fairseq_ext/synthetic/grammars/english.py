@@ -50,15 +50,4 @@ question: what does <who.s> eat <late> | where's the <look> <object.s> | who's t
 
 REWRITES = ((r"(?<!\S)a (?=[aeiou])", "an "),)
 
-NUMERALS = {
-    "three": "3",
-    "four": "4",
-    "five": "5",
-    "six": "6",
-    "seven": "7",
-    "eight": "8",
-    "ten": "10",
-    "fifteen": "15",
-    "twenty": "20",
-    "thirty": "30",
-}
+NUMERALS = "three=3 four=4 five=5 six=6 seven=7 eight=8 ten=10 fifteen=15 twenty=20 thirty=30"

@@ -56,15 +56,4 @@ question: quién habla con <who.{gn}>
 
 REWRITES = ((r"(?<!\S)de el(?!\S)", "del"), (r"(?<!\S)a el(?!\S)", "al"))
 
-NUMERALS = {
-    "tres": "3",
-    "cuatro": "4",
-    "cinco": "5",
-    "seis": "6",
-    "siete": "7",
-    "ocho": "8",
-    "diez": "10",
-    "quince": "15",
-    "veinticinco": "25",
-    "treinta": "30",
-}
+NUMERALS = "tres=3 cuatro=4 cinco=5 seis=6 siete=7 ocho=8 diez=10 quince=15 veinticinco=25 treinta=30"

@@ -62,52 +62,28 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A clip and its words.
+    """A clip and its words."""
 
-    Attributes:
-        language: one of `phrases.LANGUAGES`.
-        words: spoken words; none in silence.
-        power: (M, F), mel power.
-        classes: (F,), the word spoken in each frame (`Vocabulary.classes`).
-    """
-
-    language: str
-    words: tuple[str, ...]
-    power: Tensor
-    classes: Tensor
+    language: str  # one of `phrases.LANGUAGES`
+    words: tuple[str, ...]  # spoken words; none in silence
+    power: Tensor  # (M, F), mel power
+    classes: Tensor  # (F,), the word spoken in each frame (`Vocabulary.classes`)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch of clips, padded at the end.
+    """A batch of clips, padded at the end."""
 
-    Attributes:
-        mel: (B, M, 2 N), log-mel; the last frames are padding in all clips.
-        classes: (B, N), the word at each position; 0 is silence.
-        inputs: (B, L), the network's ids of the tokens so far.
-        targets: (B, L), the tokens that come next, or `IGNORE`.
-    """
-
-    mel: Tensor
-    classes: Tensor
-    inputs: Tensor
-    targets: Tensor
+    mel: Tensor  # (B, M, 2 N), log-mel; the last frames are padding in all clips
+    classes: Tensor  # (B, N), the word at each position; 0 is silence
+    inputs: Tensor  # (B, L), the network's ids of the tokens so far
+    targets: Tensor  # (B, L), the tokens that come next, or `IGNORE`
 
 
 def draw_batch(
     recordings: Sequence[Recording], vocabulary: Vocabulary, batch_size: int, rng: random.Random
 ) -> Batch:
-    """Draw a batch of clips.
-
-    Args:
-        recordings: recordings of all languages.
-        vocabulary: vocabulary of these languages.
-        batch_size: number of clips B.
-        rng: random generator.
-
-    Returns:
-        The clips.
-    """
+    """Draw a batch of B = `batch_size` clips from recordings of all languages of the vocabulary."""
     by_language = {name: [r for r in recordings if r.language == name] for name in vocabulary.languages}
     examples = [draw_example(by_language, vocabulary, rng) for _ in range(batch_size)]
     num_frames = max(len(e.classes) for e in examples) + rng.randint(*_ROOM)
@@ -130,16 +106,7 @@ def draw_batch(
 def draw_example(
     by_language: dict[str, list[Recording]], vocabulary: Vocabulary, rng: random.Random
 ) -> Example:
-    """Draw a clip: mostly a phrase, of words of up to three speakers, its level, rate and noise changed.
-
-    Args:
-        by_language: recordings of each language.
-        vocabulary: vocabulary of these languages.
-        rng: random generator.
-
-    Returns:
-        The clip.
-    """
+    """Draw a clip: mostly a phrase, of words of up to three speakers, its level, rate and noise changed."""
     language = rng.choice(list(by_language))
     if rng.random() < _SILENCE:
         num_frames = rng.randint(20, 250)

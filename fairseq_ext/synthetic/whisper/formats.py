@@ -82,13 +82,7 @@ def write_random(
 
 
 def new_model(*, seed: int, d_model: int, layers: int, heads: int) -> Any:
-    """Make a Whisper with random weights and the settings that its formats need.
-
-    Args:
-        seed: random seed of the weights; torch's global generator is not changed.
-        d_model: width; an even multiple of `heads`.
-        layers: layers of the encoder, and of the decoder.
-        heads: heads of each attention.
+    """Make a Whisper with random weights and the settings that its formats need; see `write_random` for the sizes.
 
     Returns:
         A `transformers.WhisperForConditionalGeneration` of 51,865 tokens and 80 mel bands, in evaluation mode.
@@ -155,16 +149,10 @@ def _generation_config(layers: int, heads: int) -> Any:
 
 
 def write(model: Any, folder: str | os.PathLike[str]) -> None:
-    """Write a Whisper in three formats: `folder/hf`, `folder/ct2` and `folder/openai.pt`.
+    """Write a Whisper of `new_model` in three formats: `folder/hf`, `folder/ct2` and `folder/openai.pt`.
 
-    Each appears when it is complete; a run that was killed leaves `folder/.unfinished`, which the next replaces.
-
-    Args:
-        model: result of `new_model`.
-        folder: folder to write to; existing files of these names are replaced.
-
-    Raises:
-        ImportError: when a package is not installed.
+    Each appears when it is complete, in place of an existing one; a run that was killed leaves `folder/.unfinished`,
+    which the next replaces.
     """
     target = Path(folder)
     work = target / ".unfinished"

@@ -17,13 +17,9 @@ _STEPS = 5
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Return a matrix with about the same singular vectors and with singular values near 1.
+    """Return a matrix (R, C) with about the same singular vectors and with singular values near 1.
 
-    Args:
-        matrix: (R, C).
-
-    Returns:
-        (R, C); singular values of the smallest size, relative to the largest, stay below 1.
+    Singular values of the smallest size, relative to the largest, stay below 1.
     """
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonal(matrix.T).T
@@ -51,11 +47,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Update the weights from their gradients.
-
-        Args:
-            closure: not used.
-        """
+        """Update the weights from their gradients."""
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:

@@ -47,48 +47,30 @@ class Attention(nn.Module):
         return out
 
 
-def _plus_mlp(layer: "EncoderLayer | DecoderLayer", x: Tensor) -> Tensor:
-    y: Tensor = layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x))))
-    return x + y
+class Layer(nn.Module):
+    """A pre-norm layer; those of the decoder have cross-attention to the encoder's output."""
 
-
-class EncoderLayer(nn.Module):
-    """A pre-norm layer of the encoder."""
-
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, *, has_memory: bool) -> None:
         super().__init__()
         self.self_attn_layer_norm = nn.LayerNorm(width)
         self.self_attn = Attention(width, heads)
+        if has_memory:
+            self.encoder_attn_layer_norm = nn.LayerNorm(width)
+            self.encoder_attn = Attention(width, heads)
         self.final_layer_norm = nn.LayerNorm(width)
         self.fc1 = nn.Linear(width, 4 * width)
         self.fc2 = nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        """Map x (B, N, D) to the same shape; `bias` (N,) is added to the scores of the positions."""
+    def forward(self, x: Tensor, memory: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Map x (B, L, D), and in the decoder memory (B, N, D), to (B, L, D); `bias` (N,) is that of the encoder."""
         y = self.self_attn_layer_norm(x)
-        x = x + self.self_attn(y, y, bias)
-        return _plus_mlp(self, x)
-
-
-class DecoderLayer(nn.Module):
-    """A pre-norm layer of the decoder, with cross-attention to the encoder's output."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.self_attn_layer_norm = nn.LayerNorm(width)
-        self.self_attn = Attention(width, heads)
-        self.encoder_attn_layer_norm = nn.LayerNorm(width)
-        self.encoder_attn = Attention(width, heads)
-        self.final_layer_norm = nn.LayerNorm(width)
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor, memory: Tensor, bias: Tensor | None) -> Tensor:
-        """Map x (B, L, D) and the encoder's output (B, N, D) to (B, L, D)."""
-        y = self.self_attn_layer_norm(x)
-        x = x + self.self_attn(y, y, causal=True)
-        x = x + self.encoder_attn(self.encoder_attn_layer_norm(x), memory, bias)
-        return _plus_mlp(self, x)
+        if memory is None:
+            x = x + self.self_attn(y, y, bias)
+        else:
+            x = x + self.self_attn(y, y, causal=True)
+            x = x + self.encoder_attn(self.encoder_attn_layer_norm(x), memory, bias)
+        out: Tensor = x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
+        return out
 
 
 class Padding:
@@ -115,7 +97,7 @@ class Encoder(nn.Module):
         self.conv1 = nn.Conv1d(mels, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
         self.embed_positions = nn.Embedding(max_positions, width).requires_grad_(False)
-        self.layers = nn.ModuleList(EncoderLayer(width, heads) for _ in range(layers))
+        self.layers = nn.ModuleList(Layer(width, heads, has_memory=False) for _ in range(layers))
         self.layer_norm = nn.LayerNorm(width)
 
     def forward(self, mel: Tensor, padding: Padding | None) -> tuple[Tensor, Tensor | None]:
@@ -133,7 +115,7 @@ class Encoder(nn.Module):
             positions = torch.cat([positions, padding.positions])
         x = x + self.embed_positions(positions)
         for layer in self.layers:
-            x = layer(x, bias)
+            x = layer(x, None, bias)
         return self.layer_norm(x), bias
 
 
@@ -144,7 +126,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.embed_tokens = nn.Embedding(num_tokens, width)
         self.embed_positions = nn.Embedding(max_tokens, width)
-        self.layers = nn.ModuleList(DecoderLayer(width, heads) for _ in range(layers))
+        self.layers = nn.ModuleList(Layer(width, heads, has_memory=True) for _ in range(layers))
         self.layer_norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Tensor, memory: Tensor, bias: Tensor | None) -> Tensor:
@@ -169,12 +151,10 @@ class Network(nn.Module):
         super().__init__()
         config = whisper.config
         width, heads, num_tokens = config.d_model, config.encoder_attention_heads, len(tokens)
-        self.encoder = Encoder(
-            config.num_mel_bins, width, config.encoder_layers, heads, config.max_source_positions
-        )
-        self.decoder = Decoder(
-            num_tokens + 1, width, config.decoder_layers, heads, config.max_target_positions
-        )
+        mels, positions, layers = config.num_mel_bins, config.max_source_positions, config.encoder_layers
+        self.encoder = Encoder(mels, width, layers, heads, positions)
+        layers, positions = config.decoder_layers, config.max_target_positions
+        self.decoder = Decoder(num_tokens + 1, width, layers, heads, positions)
         log_counts = torch.zeros(num_tokens + 1)
         log_counts[-1] = math.log(config.vocab_size - num_tokens)
         self.register_buffer("log_counts", log_counts, persistent=False)
@@ -200,12 +180,7 @@ class Network(nn.Module):
         return self.decoder(tokens, memory, bias) + self.log_counts, memory
 
     def copy_to(self, whisper: Any) -> None:
-        """Copy the weights into a Whisper.
-
-        Args:
-            whisper: a `transformers.WhisperForConditionalGeneration` of the same size; all unused tokens get the
-                same embedding.
-        """
+        """Copy the weights into a Whisper of the same size, in which all unused tokens get the same embedding."""
         weights = {name: weight.detach() for name, weight in self.state_dict().items()}
         rows = weights[_EMBEDDING]
         table = rows[-1].repeat(whisper.config.vocab_size, 1)

@@ -27,56 +27,30 @@ _FIRST_SEED = 1_592_653_589
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A spoken phrase.
+    """A spoken phrase."""
 
-    Attributes:
-        language: one of `phrases.LANGUAGES`.
-        words: spoken words.
-        power: (M, F), mel power.
-        edges: start of each word, and end of the last one; frames.
-    """
-
-    language: str
-    words: tuple[str, ...]
-    power: Tensor
-    edges: tuple[int, ...]
+    language: str  # one of `phrases.LANGUAGES`
+    words: tuple[str, ...]  # spoken words
+    power: Tensor  # (M, F), mel power
+    edges: tuple[int, ...]  # start of each word, and end of the last one; frames
 
 
 def mel_filters() -> Tensor:
-    """Return Whisper's mel filters.
-
-    Returns:
-        (M, 201), weights of the bins of a spectrum.
-    """
+    """Return Whisper's mel filters: (M, 201), weights of the bins of a spectrum."""
     return torch.tensor(
         import_optional("transformers").WhisperFeatureExtractor().mel_filters.T, dtype=torch.float32
     )
 
 
 def mel_power(samples: npt.NDArray[np.float32], filters: Tensor) -> Tensor:
-    """Compute the mel power of a recording.
-
-    Args:
-        samples: waveform (S,), at least 201 samples.
-        filters: result of `mel_filters`.
-
-    Returns:
-        (M, S // 160).
-    """
+    """Compute the mel power (M, S // 160) of a waveform (S,) of at least 201 samples with `mel_filters`."""
     window = torch.hann_window(WINDOW)
     spectrum = torch.stft(torch.from_numpy(samples), WINDOW, HOP, window=window, return_complex=True)
     return filters @ spectrum[:, :-1].abs().square()
 
 
 def log_mel(power: Tensor) -> Tensor:
-    """Compute Whisper's input: log-mel, clipped 80 dB below its loudest value and scaled.
-
-    Args:
-        power: (..., M, F).
-
-    Returns:
-        The same shape.
-    """
+    """Compute Whisper's input from power (..., M, F): log-mel, clipped 80 dB below its loudest value and scaled."""
     x = power.clamp(min=_MIN_POWER).log10()
     x = torch.maximum(x, x.amax((-2, -1), keepdim=True) - _RANGE_LOG10)
     return (x + 4.0) / 4.0
@@ -85,13 +59,7 @@ def log_mel(power: Tensor) -> Tensor:
 def record(language: str, num_recordings: int, *, seed: int) -> Iterator[Recording]:
     """Record phrases of the training side, each by another voice; fewer recordings are the first of many.
 
-    Args:
-        language: one of `phrases.LANGUAGES`.
-        num_recordings: number of recordings.
-        seed: random seed of phrases and voices.
-
-    Yields:
-        The recordings, at about 35 ms of CPU time each.
+    A recording takes about 35 ms of CPU time.
     """
     filters = mel_filters()
     spoken = phrases.draw(language, "train", num_recordings, seed=_FIRST_SEED + seed)

@@ -36,11 +36,7 @@ _NUM_LANGUAGES = 99  # in the vocabulary of 51,865 tokens; large-v3 has one more
 
 
 def language_tokens() -> dict[str, int]:
-    """Return the languages of the multilingual vocabulary.
-
-    Returns:
-        Language -> id of its token, e.g. {"en": 50259, "zh": 50260, ...}.
-    """
+    """Return language -> id of its token in the multilingual vocabulary, {"en": 50259, "zh": 50260, ...}."""
     languages = list(import_optional("transformers.models.whisper.tokenization_whisper").LANGUAGES)[
         :_NUM_LANGUAGES
     ]
@@ -48,21 +44,13 @@ def language_tokens() -> dict[str, int]:
 
 
 def write_tokenizer(path: str | os.PathLike[str]) -> None:
-    """Write a `tokenizer.json` that encodes as openai-whisper's tokenizer does.
-
-    Args:
-        path: path of the file.
-    """
+    """Write a `tokenizer.json` that encodes as openai-whisper's tokenizer does."""
     with atomic_write(path) as file:
         file.write(_content())
 
 
 def load_tokenizer() -> Any:
-    """Load the same tokenizer without a file.
-
-    Returns:
-        A `tokenizers.Tokenizer`.
-    """
+    """Load the same tokenizer, a `tokenizers.Tokenizer`, without a file."""
     return import_optional("tokenizers").Tokenizer.from_str(_content())
 
 
@@ -141,14 +129,7 @@ def _added_tokens() -> Iterator[dict[str, Any]]:
 
 
 def vocabulary_file() -> Path:
-    """Find the multilingual vocabulary inside openai-whisper without importing it, which takes seconds.
-
-    Returns:
-        Path of `multilingual.tiktoken`.
-
-    Raises:
-        ImportError: when openai-whisper is not installed.
-    """
+    """Find `multilingual.tiktoken` inside openai-whisper without importing it, which takes seconds."""
     spec = importlib.util.find_spec("whisper")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder, "assets", "multilingual.tiktoken")

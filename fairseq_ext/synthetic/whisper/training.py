@@ -195,20 +195,12 @@ class Trainer:
         ]
 
     def whisper(self) -> Any:
-        """Return the model as it is now.
-
-        Returns:
-            A `transformers.WhisperForConditionalGeneration`; the next call changes it.
-        """
+        """Return the `transformers.WhisperForConditionalGeneration` as it is now; the next call changes it."""
         self.network.copy_to(self._whisper)
         return self._whisper
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that the next update depends on.
-
-        Returns:
-            A state for `load_state_dict`.
-        """
+        """Return everything that the next update depends on."""
         return {
             "update": self.update,
             "loss": self.loss,
@@ -218,11 +210,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a state.
-
-        Args:
-            state: result of `state_dict`, with the same settings.
-        """
+        """Restore a state of `state_dict`, made with the same settings."""
         self.update, self.loss = state["update"], state["loss"]
         self.network.load_state_dict(state["network"])
         self.word_head.load_state_dict(state["word_head"])

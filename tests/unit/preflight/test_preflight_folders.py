@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.preflight.folder import OPTIONS, RATE_HZ, find, write_wav
@@ -36,6 +37,16 @@ def test_missing_splits_labels_and_folders_are_errors(healthy: Path, tmp_path: P
     assert [scan.name for scan in report.scans] == ["train"]
     assert not preflight.check(tmp_path, OPTIONS).ok
     assert not preflight.check(tmp_path / "none", OPTIONS).ok
+
+
+@pytest.mark.parametrize("name", ["train.tsv", "train.meta.tsv", "train.ltr", "dict.ltr.txt"])
+def test_a_folder_in_place_of_a_file_is_a_finding(planted: Path, name: str) -> None:
+    (planted / "manifest" / name).unlink()
+    (planted / "manifest" / name).mkdir()
+    report = preflight.check(planted / "manifest", replace(OPTIONS, labels=("digit", "ltr", "wrd")))
+    problem = "bad dictionary" if name.startswith("dict") else "cannot be read"
+    assert f"{name} is a folder" in find(report, problem).examples[0]
+    assert not report.ok
 
 
 def test_segments_are_checked_against_their_file(tmp_path: Path) -> None:

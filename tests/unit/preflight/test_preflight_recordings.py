@@ -57,7 +57,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         assert report.scans[0].num_rows == num_rows
         return peak
 
-    assert peak_bytes(20_000) - peak_bytes(5_000) < 15_000 * 50
+    assert peak_bytes(10_000) - peak_bytes(2_500) < 7_500 * 50
 
 
 def test_options_that_would_check_nothing_are_refused() -> None:
