@@ -58,7 +58,9 @@ def extent(file: BinaryIO) -> Extent | None:
     total = file.seek(0, 2)
     file.seek(0)
     head = file.read(1024)
-    if head[:4] == b".snd" and len(head) >= 12:
+    if len(head) < 12:
+        return None
+    if head[:4] == b".snd":
         start, size = struct.unpack(">II", head[4:12])
         return _behind(file, start, None if size == 0xFFFFFFFF else size, total)
     if head[:4] == b"NIST":
@@ -75,7 +77,7 @@ def _chunked(file: BinaryIO, layout: _Layout, total: int) -> Extent | None:
     position, long_size = layout.first, None
     while found := _chunk(file, position, layout):
         name, start, size = found
-        if name == b"ds64" and (content := file.read(16)):
+        if name == b"ds64" and len(content := file.read(16)) == 16:
             long_size = struct.unpack("<8xQ", content)[0]  # of RF64: sizes beyond 4 GiB
         elif name in _AUDIO:
             stated = _stated(size, long_size, total - start)
@@ -86,7 +88,7 @@ def _chunked(file: BinaryIO, layout: _Layout, total: int) -> Extent | None:
 
 def _chunk(file: BinaryIO, position: int, layout: _Layout) -> tuple[bytes, int, int] | None:
     """Return name, start and size of the content of the chunk at a position; None where there is none."""
-    file.seek(position)
+    file.seek(min(position, 1 << 62))  # a damaged size leads anywhere
     head = file.read(layout.head.size)
     if len(head) < layout.head.size:
         return None
@@ -121,7 +123,7 @@ def _rest(file: BinaryIO, position: int, total: int, layout: _Layout) -> bytes:
         if found[0] in MAGICS or end > total:
             break
         position = end + -end % layout.padded_to
-    file.seek(position)
+    file.seek(min(position, 1 << 62))
     rest = file.read(_MAX_REST + 1)
     is_padding = len(rest) <= _MAX_REST and (not any(rest) or len(rest) < 8 or rest[:3] in {b"TAG", b"ID3"})
     return b"" if is_padding else rest

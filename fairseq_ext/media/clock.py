@@ -8,7 +8,7 @@ recording (`streams.jumps_back`), for pictures and sound alike.
 # speech written by FFmpeg 8 into 25 containers was off by 2 ms at most. Recorders of streams stamp whole packets (20 to
 # 40 ms). A pause of recording is longer, and times of words stay right within a vowel.
 MAX_JITTER_S = 0.06
-_MAX_GAP_S = 3600.0  # a longer one is taken for damage
+_MAX_GAP_S = 600.0  # a longer one is taken for a damaged time stamp
 
 
 class SampleClock:

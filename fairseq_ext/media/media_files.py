@@ -130,9 +130,8 @@ def _why_no_content(path: Path, *, pictures: bool) -> str:
                 with suppress(av.error.FFmpegError):  # damage is for those who read it
                     if packet.size and packet.decode():
                         return ""
-    except OSError as error:
-        is_ffmpegs = isinstance(error, av.error.FFmpegError)
-        return f"no recording: {what_else(path)}" if is_ffmpegs else explain(error, path, to="read")
-    except ValueError:
+    except (av.error.FFmpegError, ValueError):
         pass
+    except OSError as error:
+        return explain(error, path, to="read")
     return f"no recording: {what_else(path)}"

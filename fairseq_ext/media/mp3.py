@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .channels import MixedReader
+from .chunks import MAGICS
 from .integrity import AudioError, broken_off
 
 _KBIT_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -81,9 +82,12 @@ def tag_end(data: Bytes, position: int) -> int:
 
 
 def starts_as_mp3(path: Path) -> bool:
-    """Return whether a file begins with a frame, or a tag and a frame; junk before it is looked for by name."""
-    junk = _JUNK_BEFORE if path.suffix.lower() in {".mp2", ".mp3", ".mpga"} else 1
+    """Return whether a file begins with a frame, or a tag and a frame; junk before it may be in a file of that name."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        by_name = path.suffix.lower() in {".mp2", ".mp3", ".mpga"}
+        # Quiet samples of 16 bits are full of 0xFFFB.
+        is_other = data[:4] in MAGICS | {b"OggS", b"fLaC", b"\x1a\x45\xdf\xa3"} or data[4:8] == b"ftyp"
+        junk = _JUNK_BEFORE if by_name and not is_other else 1
         return _first_frame(data, junk) is not None
 
 

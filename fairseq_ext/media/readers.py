@@ -23,6 +23,7 @@ from .mp3 import Mp3Reader, starts_as_mp3
 
 Samples = NDArray[np.float32]
 
+_MPEG = frozenset({b"ID", *(bytes([0xFF, second]) for second in range(0xE0, 0x100))})  # tags, frames
 _BLOCK = 1 << 20  # samples decoded at once
 _MAX_SAMPLES = 1 << 48  # libsndfile's length of FLAC that states none is larger
 MIN_RATE_HZ, MAX_RATE_HZ = 1000, 768_000  # what recorders use; a damaged header may state anything
@@ -91,6 +92,9 @@ def _open(path: Path) -> Reader:
         return ContainerReader(path, ignore_length=True)
     if starts_as_mp3(path):
         return Mp3Reader(path)
+    with open(path, "rb") as file:
+        if file.read(2) in _MPEG:  # libsndfile would write to standard error what is wrong with it
+            return ContainerReader(path)
     try:
         reader = SoundFileReader(path)
     except soundfile.LibsndfileError:

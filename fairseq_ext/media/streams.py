@@ -45,8 +45,8 @@ def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
 def _sounds(path: str, index: int) -> bool:
     """Return whether a stream of sound is not silent, in a container of its own, as reading moves on."""
     with av.open(path, metadata_errors="ignore", options=LOCAL) as container:
-        stream = container.streams[index]
-        floats = av.AudioResampler(format="fltp")
+        stream: Any = container.streams[index]
+        floats: Any = av.AudioResampler(format="fltp")
         try:
             for packet in container.demux(stream):
                 for frame in (part for whole in packet.decode() for part in floats.resample(whole)):
