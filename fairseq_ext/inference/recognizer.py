@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -126,9 +126,7 @@ class CtcRecognizer:
             on_progress=on_progress,
         )
 
-    def transcribe(
-        self, recording: Recording, search: BeamSearch | None = None, **options: float | None
-    ) -> str:
+    def transcribe(self, recording: Recording, search: BeamSearch | None = None, **options: Any) -> str:
         """Transcribe a recording of any length; arguments as of `timed_words`."""
         return " ".join(word.text for word in self.timed_words(recording, search, **options))
 
@@ -156,8 +154,11 @@ class CtcRecognizer:
         Raises:
             AudioError: the file cannot be read.
         """
-        is_path = isinstance(recording, str | os.PathLike)
-        waveform = Stretches(recording, self.sample_rate_hz) if is_path else recording
+        waveform: Samples
+        if isinstance(recording, str | os.PathLike):
+            waveform = Stretches(recording, self.sample_rate_hz)
+        else:
+            waveform = recording
         scores = self.log_probs_of_long(
             waveform, window_s=window_s, overlap_s=overlap_s, on_progress=on_progress
         )
