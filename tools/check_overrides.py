@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from training_plan.choice import add_choice, check_choice, choice_of
 from training_plan.plan_yaml import read_plan
@@ -50,7 +50,8 @@ def problem_of(conf: Path, training: Training) -> str | None:
     except (HydraException, OmegaConfBaseException) as error:
         return " ".join(str(reason) for reason in (error, error.__cause__) if reason)
     usual = compose(conf, training.config, ())
-    found = out_of_range(OmegaConf.to_container(cfg), OmegaConf.to_container(usual))
+    containers = (cast(dict[str, Any], OmegaConf.to_container(config)) for config in (cfg, usual))
+    found = out_of_range(*containers)
     if found is not None:
         return found
     try:

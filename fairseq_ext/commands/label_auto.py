@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--allow-none", action="store_true", help="accept that --only matches no clip")
     parser.add_argument(
+        "--keep-damaged",
+        action="store_true",
+        help="label clips of damaged files too (default: named, no label)",
+    )
+    parser.add_argument(
         "--kind",
         choices=["auto", *KINDS, CTC],
         default="auto",
@@ -74,9 +79,12 @@ def run(args: argparse.Namespace) -> int:
     from ..labelling.load import CTC, find_kind, load_engine
     from ..labelling.run import Labelling, label_clips
     from ..labelling.table import labels_path, read_labels
+    from ..text.languages import check_code
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     languages = tuple(args.languages.split(","))
+    for code in languages:
+        check_code(code)
     kind = find_kind(args.model) if args.kind == "auto" else args.kind
     model = str(Path(args.model).resolve()) if Path(args.model).exists() else args.model
     temperatures = tuple(float(text) for text in args.temperatures.split(","))
@@ -102,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
         settings,
         only=tuple(args.only),
         allow_none=args.allow_none,
+        keep_damaged=args.keep_damaged,
     )
     print(label_clips(labelling, make_engine, Execution.from_args(args)))
     path = labels_path(args.out)

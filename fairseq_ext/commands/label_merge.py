@@ -44,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drop-apostrophes", action="store_true", help="write locéan, as the published lists of mTEDx do"
     )
+    parser.add_argument(
+        "--keep-damaged", action="store_true", help="keep clips of damaged files (default: rejected)"
+    )
     group = parser.add_argument_group("filters")
     for item in fields(FilterSettings):
         option = f"--{item.name.replace('_', '-')}"
@@ -55,13 +58,16 @@ def run(args: argparse.Namespace) -> int:
     """Read, merge, write, and print what was rejected."""
     from tqdm import tqdm
 
+    from ..file_errors import writing
     from ..labelling import filters, manifests, merge, published, table
     from ..media.mouth.table import read_clips
 
     languages = tuple(args.languages.split(","))
     problems: list[str] = []
     limits = filters.FilterSettings(**{name: getattr(args, name) for name in filters.names()})
-    settings = merge.MergeSettings(languages, limits, args.case, not args.drop_apostrophes)
+    settings = merge.MergeSettings(languages, limits, args.case, not args.drop_apostrophes, args.keep_damaged)
+    with writing(args.out):
+        args.out.mkdir(parents=True, exist_ok=True)
     labels = list(table.read_labels(table.labels_path(args.labels))) if args.labels else []
     if not args.transcribed:
         published.check_splits_known((row.source for row in read_clips(args.clips)), args.corpus)

@@ -4,7 +4,8 @@
   fairseq-ext transcribe checkpoint_best.pt --format srt --out subtitles *.mp4
 
 Writes to standard output, with the path first if there are several recordings, or a file per recording into --out.
-Recordings that cannot be read are named and counted; the exit status is 1 then.
+Recordings that cannot be read, and those in which no word is recognised, are named and counted; the exit status is 1
+then. The output of the latter is written, without words.
 """
 
 import argparse
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Transcribe; return 0 if every recording could be read."""
+    """Transcribe; return 0 if every recording could be read and has words."""
     if len(args.files) > 1 and args.format != "text" and not args.out:
         raise argparse.ArgumentError(None, f"--out is needed to write {args.format} of several recordings")
     weights = (args.alpha, args.beta, args.unk_score)
@@ -69,13 +70,17 @@ def run(args: argparse.Namespace) -> int:
         )
     # Whatever the locale is; file names are bytes, which need not be text.
     cast(TextIOWrapper, sys.stdout).reconfigure(encoding="utf-8", errors="surrogateescape")
-    num_failed = _transcribe(args)
-    if num_failed:
-        raise ValueError(f"{num_failed} of {len(args.files)} recordings could not be read")
+    num_failed, num_empty = _transcribe(args)
+    problems = [f"{num_failed} of {len(args.files)} recordings could not be read"] if num_failed else []
+    if num_empty:
+        problems.append(f"{num_empty} of {len(args.files)} have no words; see above what they hold")
+    if problems:
+        raise ValueError(", ".join(problems))
     return 0
 
 
-def _transcribe(args: argparse.Namespace) -> int:
+def _transcribe(args: argparse.Namespace) -> tuple[int, int]:
+    """Return how many recordings could not be read, and how many have no words."""
     from tqdm import tqdm
 
     from ..files import atomic_write
@@ -93,7 +98,7 @@ def _transcribe(args: argparse.Namespace) -> int:
     search = transcription.make_search(recognizer, **options)
     if args.lm:
         print(f"{args.lm} with {shown}", file=sys.stderr)
-    num_failed = 0
+    num_failed = num_empty = 0
     windows = {"window_s": args.window_s, "overlap_s": args.overlap_s}
     with tqdm(total=len(outputs), unit="file") as bar:
 
@@ -106,10 +111,14 @@ def _transcribe(args: argparse.Namespace) -> int:
             if found.words is None:
                 num_failed += 1
                 tqdm.write(f"skipped: {found.problem}", file=sys.stderr)
-            elif args.out:
+                continue
+            if not found.words:
+                num_empty += 1
+                tqdm.write(found.problem, file=sys.stderr)
+            if args.out:
                 with atomic_write(output) as file:
                     file.write(written(found.words))
             else:
                 name = f"{found.path}\t" if len(args.files) > 1 else ""
                 tqdm.write(name + written(found.words), file=sys.stdout, end="")
-    return num_failed
+    return num_failed, num_empty

@@ -39,14 +39,11 @@ class TokenSpan:
 
 @torch.no_grad()
 def align(log_probs: Tensor, tokens: Sequence[int]) -> list[TokenSpan]:
-    """Find the likeliest alignment of a known transcript.
+    """Return the likeliest alignment of a known transcript, a span per symbol in order.
 
     Args:
         log_probs: ln p, (T, V), on any device.
         tokens: symbol indices of the transcript, without blanks.
-
-    Returns:
-        One span per symbol, in order.
 
     Raises:
         ValueError: the shape is not (T, V), a symbol is out of range, or there are too few frames for the symbols.
@@ -62,14 +59,7 @@ def align(log_probs: Tensor, tokens: Sequence[int]) -> list[TokenSpan]:
 
 
 def greedy_spans(log_probs: Tensor) -> list[TokenSpan]:
-    """Return the times of the symbols of greedy decoding.
-
-    Args:
-        log_probs: ln p, (T, V).
-
-    Returns:
-        One span per symbol, in order.
-    """
+    """Return the times of the symbols of greedy decoding of ln p (T, V), a span per symbol in order."""
     path = best_path(log_probs)
     return _spans(path, log_probs.gather(-1, path[:, None])[:, 0])
 
@@ -106,16 +96,13 @@ def _spans(path: Tensor, scores: Tensor) -> list[TokenSpan]:
 def timed_words(
     spans: Sequence[TokenSpan], symbols: Sequence[str], hop_s: float, *, start_s: float = 0.0
 ) -> list[TimedWord]:
-    """Join symbols to words with times.
+    """Join spans from `align` or `greedy_spans` to words, each from its first letter's start to its last one's end.
 
     Args:
-        spans: from `align` or `greedy_spans`.
+        spans: spans of the symbols.
         symbols: V symbols in fairseq's order.
         hop_s: time from one frame to the next, s.
         start_s: time of the first frame, s.
-
-    Returns:
-        The words, each from the start of its first letter to the end of its last.
     """
     return [_timed_word(word, hop_s, start_s) for word in aligned_words(spans, symbols)]
 
@@ -139,15 +126,7 @@ class AlignedWord:
 
 
 def aligned_words(spans: Sequence[TokenSpan], symbols: Sequence[str]) -> list[AlignedWord]:
-    """Join characters or pieces to words.
-
-    Args:
-        spans: from `align` or `greedy_spans`.
-        symbols: V symbols in fairseq's order.
-
-    Returns:
-        The words; symbols that only mark a word boundary are dropped.
-    """
+    """Join the characters or pieces of spans to words; symbols that only mark a word boundary are dropped."""
     words: list[list[tuple[str, TokenSpan]]] = [[]]
     for span in spans:
         symbol = symbols[span.token]

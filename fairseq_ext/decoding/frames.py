@@ -41,16 +41,13 @@ class Frames:
 def thin_out(
     log_probs: Tensor, lengths: Tensor, *, min_token_log_prob: float, skip_blank_prob: float
 ) -> Frames:
-    """Drop frames and symbols that hardly change the result.
+    """Drop frames and symbols that hardly change the result; return the rest on the CPU.
 
     Args:
         log_probs: ln p, (B, T, V).
         lengths: number of valid frames, (B,).
         min_token_log_prob: symbols of lower ln p are not tried in a frame, unless one beats the blank.
         skip_blank_prob: runs of frames with a likelier blank are cut to their first frame.
-
-    Returns:
-        The pruned frames, on the CPU.
     """
     frames, skipped = _without_silence(log_probs, valid_frames(log_probs, lengths), skip_blank_prob)
     values, tokens = frames[..., NUM_SPECIAL:].sort(-1, descending=True)
@@ -123,13 +120,5 @@ def check(log_probs: Tensor, lengths: Tensor, symbols: Sequence[str]) -> None:
 
 
 def valid_frames(log_probs: Tensor, lengths: Tensor) -> Tensor:
-    """Return which frames are valid; padding may hold any value.
-
-    Args:
-        log_probs: ln p, (B, T, V).
-        lengths: number of valid frames, (B,).
-
-    Returns:
-        Mask, (B, T) bool.
-    """
+    """Return which frames are valid, (B, T) bool; padding may hold any value."""
     return torch.arange(log_probs.shape[1], device=log_probs.device) < lengths.to(log_probs.device)[:, None]

@@ -59,25 +59,14 @@ class Subtitle:
 
 
 def to_text(words: Sequence[TimedWord]) -> str:
-    """Join words to a line of text.
-
-    Args:
-        words: words in order.
-
-    Returns:
-        One line, with a line break.
-    """
+    """Return the words as one line of text, with a line break."""
     return " ".join(word.text for word in words) + "\n"
 
 
 def to_json(words: Sequence[TimedWord]) -> str:
-    """Format words with their times as JSON.
+    """Return the words as JSON, times to the millisecond.
 
-    Args:
-        words: words in order.
-
-    Returns:
-        `{"text": ..., "words": [{"word", "start_s", "end_s", "confidence"}, ...]}`, times to the millisecond.
+    `{"text": ..., "words": [{"word", "start_s", "end_s", "confidence"}, ...]}`
     """
     rows = [
         {
@@ -94,15 +83,7 @@ def to_json(words: Sequence[TimedWord]) -> str:
 
 
 def to_srt(words: Sequence[TimedWord], layout: Layout | None = None) -> str:
-    """Format words as SubRip subtitles.
-
-    Args:
-        words: words in order.
-        layout: limits; None = the defaults of `Layout`.
-
-    Returns:
-        Contents of the file; empty without words.
-    """
+    """Return the words as SubRip subtitles; empty without words. Layout None = the defaults of `Layout`."""
     blocks = [
         f"{number}\n{_clock(cue.start_s)} --> {_clock(cue.end_s)}\n" + "\n".join(cue.lines) + "\n"
         for number, cue in enumerate(subtitles(words, layout), 1)
@@ -118,14 +99,9 @@ def _clock(time_s: float) -> str:
 
 
 def subtitles(words: Sequence[TimedWord], layout: Layout | None = None) -> list[Subtitle]:
-    """Cut words into subtitles: at long pauses, and beyond the limits at the longest pause of the second half.
+    """Cut words into subtitles that do not overlap.
 
-    Args:
-        words: words in order.
-        layout: limits; None = the defaults of `Layout`.
-
-    Returns:
-        The subtitles, which do not overlap.
+    They are cut at long pauses, and beyond the limits at the longest pause of the second half.
     """
     layout = layout or Layout()
     groups: list[list[TimedWord]] = []

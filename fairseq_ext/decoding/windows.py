@@ -7,9 +7,12 @@ its whole input, such as its loudness, does so per window here.
 Shapes: S samples, T frames, V symbols.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 # The length of long utterances of read speech corpora: recognisers fail on longer windows than in training.
@@ -20,33 +23,27 @@ _LEAST_S = 2.0
 _OVERLAP_SHARE = 1 / 3
 
 
+class Samples(Protocol):
+    """A waveform (S,), in memory or a file of which stretches are read."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, stretch: slice, /) -> Tensor | NDArray[np.float32]: ...
+
+
 def window_of(long_s: float | None) -> float:
-    """Choose the length of windows.
-
-    Args:
-        long_s: length of the longest recordings in training, s; None = unknown.
-
-    Returns:
-        That length within 2 s and `WINDOW_S`, s.
-    """
+    """Return the length of windows, s: the longest recordings in training (None: unknown) within 2 s and `WINDOW_S`."""
     return WINDOW_S if long_s is None else min(max(long_s, _LEAST_S), WINDOW_S)
 
 
 def overlap_of(window_s: float) -> float:
-    """Choose the overlap of windows.
-
-    Args:
-        window_s: length of the windows, s.
-
-    Returns:
-        A third of the window, `OVERLAP_S` at most, s.
-    """
+    """Return the overlap of windows, s: a third of a window, `OVERLAP_S` at most."""
     return min(OVERLAP_S, window_s * _OVERLAP_SHARE)
 
 
 @torch.no_grad()
 def log_probs_of_long(
-    waveform: Tensor,
+    waveform: Samples,
     log_probs_of: Callable[[Tensor], Tensor],
     *,
     sample_rate_hz: int,
@@ -54,13 +51,13 @@ def log_probs_of_long(
     window_s: float = WINDOW_S,
     overlap_s: float = OVERLAP_S,
     on_progress: Callable[[float], None] | None = None,
-) -> Tensor:
+) -> Iterator[Tensor]:
     """Run a recogniser over a recording of any length.
 
     Where the receptive field is at most half an overlap to either side, the result equals that of the whole recording.
 
     Args:
-        waveform: samples on the device of the recogniser, (S,).
+        waveform: samples (S,); of a file, only a window at a time is in memory.
         log_probs_of: the recogniser: samples (S',) to ln p (T', V), one frame per hop.
         sample_rate_hz: sample rate of the waveform, Hz.
         hop_samples: samples from one frame to the next.
@@ -68,15 +65,16 @@ def log_probs_of_long(
         overlap_s: overlap of neighbouring windows, s.
         on_progress: called after each window with the share of windows done, 0 to 1.
 
-    Returns:
-        ln p, (T, V).
+    Yields:
+        ln p (T', V) of a window without half of its overlaps; T in all.
 
     Raises:
         ValueError: the waveform is no vector, a window has no frames, the overlap is not shorter than the window or too
             short for the recogniser's filters, or the recogniser has another hop.
     """
-    if waveform.ndim != 1:
-        raise ValueError(f"windows: expected shape (S,), found {tuple(waveform.shape)}; take one channel")
+    shape = tuple(getattr(waveform, "shape", (len(waveform),)))
+    if len(shape) != 1:
+        raise ValueError(f"windows: expected shape (S,), found {shape}; take one channel")
     window = round(window_s * sample_rate_hz) // hop_samples  # frames, as all that follows
     overlap = round(overlap_s * sample_rate_hz) // hop_samples
     if window < 1:
@@ -92,15 +90,13 @@ def log_probs_of_long(
     while (starts[-1] + window) * hop_samples < len(waveform):
         starts.append(starts[-1] + window - overlap)
     ends = [start + overlap // 2 for start in starts[1:]]
-    parts = []
-    for start, first, end in zip(starts, [0, *ends], [*ends, None], strict=True):
-        samples = waveform[start * hop_samples : (start + window) * hop_samples]
+    for number, (start, first, end) in enumerate(zip(starts, [0, *ends], [*ends, None], strict=True), 1):
+        samples = torch.as_tensor(waveform[start * hop_samples : (start + window) * hop_samples])
         found = log_probs_of(samples)
         _check_frames(len(found), len(samples), hop_samples, None if end is None else end - start)
-        parts.append(found[first - start : None if end is None else end - start])
+        yield found[first - start : None if end is None else end - start]
         if on_progress is not None:
-            on_progress(len(parts) / len(starts))
-    return torch.cat(parts)
+            on_progress(number / len(starts))
 
 
 def _check_frames(num_frames: int, num_samples: int, hop_samples: int, needed: int | None) -> None:

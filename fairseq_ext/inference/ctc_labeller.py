@@ -52,6 +52,11 @@ class CtcLabeller:
         check_windows(windows)
         return self._recognizer.log_probs(windows)
 
+    def part(self, encoded: Encoded, index: int, start_s: float, end_s: float) -> Encoded:
+        """Return the whole window: the language is the same everywhere."""
+        scores, lengths = encoded
+        return scores[index : index + 1], lengths[index : index + 1]
+
     def detect_language(self, encoded: Encoded) -> list[Languages]:
         """Return the language of the training, alone, for each window."""
         return [[(self._language, 1.0)] for _ in encoded[1]]

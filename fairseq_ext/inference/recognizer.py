@@ -8,10 +8,10 @@ Shapes: B recordings, S samples, T frames, V symbols.
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,12 +22,13 @@ from torch import Tensor
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..checkpoints.devices import check_device
 from ..data.labels import SPECIAL_SYMBOLS
-from ..decoding.alignment import align, greedy_spans, timed_words
-from ..decoding.ctc import BeamSearch, Hypothesis, greedy
+from ..decoding.alignment import TokenSpan, align, greedy_spans, timed_words
+from ..decoding.ctc import BeamSearch
+from ..decoding.stretches import stretches
 from ..decoding.subtitles import TimedWord
-from ..decoding.windows import WINDOW_S, log_probs_of_long, overlap_of, window_of
+from ..decoding.windows import WINDOW_S, Samples, log_probs_of_long, overlap_of, window_of
 from ..dictionary import read_dictionary
-from ..media import audio
+from ..media.stretches import Stretches
 from ..models.ctc import CtcConfig, ExtCtc
 from ..modules.padding import pad_waveforms
 from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder
@@ -35,7 +36,9 @@ from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_e
 logger = logging.getLogger(__name__)
 
 Waveform = NDArray[np.float32]
+Recording = str | os.PathLike[str] | Waveform
 Progress = Callable[[float], None]
+SEARCH_S = 60.0  # searched at a time
 # Rate of all public wav2vec 2.0, HuBERT and WavLM models, taken for files that give none.
 USUAL_RATE_HZ = 16000
 
@@ -90,114 +93,91 @@ class CtcRecognizer:
 
     def log_probs_of_long(
         self,
-        waveform: Waveform,
+        waveform: Samples,
         *,
         window_s: float | None = None,
         overlap_s: float | None = None,
         on_progress: Progress | None = None,
-    ) -> Tensor:
+    ) -> Iterator[Tensor]:
         """Score the symbols at every frame of a recording of any length, by overlapping windows.
 
         Args:
-            waveform: (S,) at `sample_rate_hz`.
+            waveform: (S,) at `sample_rate_hz`, in memory or `media.stretches.Stretches` of a file.
             window_s: length of a window, s; shorter recordings are one window. None: `window_s` of the recogniser.
             overlap_s: overlap of neighbouring windows, s. None: a third of a window, 4 s at most.
             on_progress: called after each window with the share of the recording that is done, 0 to 1.
 
-        Returns:
-            (T, V) ln p, float32, on the model's device.
+        Yields:
+            (T', V) ln p of the next frames, float32, on the model's device; T in all.
         """
         window_s = self.window_s if window_s is None else window_s
-        overlap_s = overlap_of(window_s) if overlap_s is None else overlap_s
 
         def of_window(samples: Tensor) -> Tensor:
             scores, lengths = self.log_probs([samples.numpy()])
             return scores[0, : int(lengths[0])]
 
         return log_probs_of_long(
-            torch.as_tensor(waveform),
+            waveform,
             of_window,
             sample_rate_hz=self.sample_rate_hz,
             hop_samples=self.model.encoder.hop_samples,
             window_s=window_s,
-            overlap_s=overlap_s,
+            overlap_s=overlap_of(window_s) if overlap_s is None else overlap_s,
             on_progress=on_progress,
         )
 
-    def transcribe(
-        self,
-        recording: str | os.PathLike[str] | Waveform,
-        search: BeamSearch | None = None,
-        *,
-        window_s: float | None = None,
-        overlap_s: float | None = None,
-    ) -> str:
-        """Transcribe a recording of any length.
-
-        Args:
-            recording: path of a file of any format, or a waveform (S,) at `sample_rate_hz`.
-            search: beam search with or without a language model; None = greedy.
-            window_s: see `log_probs_of_long`.
-            overlap_s: see `log_probs_of_long`.
-
-        Returns:
-            The text.
-
-        Raises:
-            AudioError: the file cannot be read.
-        """
-        return self._decode(recording, search, window_s, overlap_s)[0].text
+    def transcribe(self, recording: Recording, search: BeamSearch | None = None, **options: Any) -> str:
+        """Transcribe a recording of any length; arguments as of `timed_words`."""
+        return " ".join(word.text for word in self.timed_words(recording, search, **options))
 
     def timed_words(
         self,
-        recording: str | os.PathLike[str] | Waveform,
+        recording: Recording,
         search: BeamSearch | None = None,
         *,
         window_s: float | None = None,
         overlap_s: float | None = None,
         on_progress: Progress | None = None,
     ) -> list[TimedWord]:
-        """Transcribe a recording of any length, with the time of each word.
+        """Transcribe a recording of any length, with the time of each word, by CTC alignment.
+
+        Memory does not grow with the length: of a file, only the window at hand is decoded, and stretches of a minute
+        are searched one after the other, cut between words (`decoding.stretches`).
 
         Args:
-            recording: see `transcribe`.
-            search: see `transcribe`.
-            window_s: see `transcribe`.
-            overlap_s: see `transcribe`.
+            recording: path of a file of any format, or a waveform (S,) at `sample_rate_hz`.
+            search: beam search with or without a language model; None = greedy.
+            window_s: see `log_probs_of_long`.
+            overlap_s: see `log_probs_of_long`.
             on_progress: see `log_probs_of_long`.
-
-        Returns:
-            The words of `transcribe` and their times, by CTC alignment.
 
         Raises:
             AudioError: the file cannot be read.
         """
-        found, scores = self._decode(recording, search, window_s, overlap_s, on_progress)
-        # Greedy text is a path already; the beam sums over paths, so its text must be aligned.
-        spans = greedy_spans(scores) if search is None else align(scores, found.tokens)
-        return timed_words(spans, self.symbols, self.hop_s)
-
-    def _decode(
-        self,
-        recording: str | os.PathLike[str] | Waveform,
-        search: BeamSearch | None,
-        window_s: float | None,
-        overlap_s: float | None,
-        on_progress: Progress | None = None,
-    ) -> tuple[Hypothesis, Tensor]:
-        """Return the hypothesis, and the log-probabilities (T, V) that it was decoded from."""
-        waveform = (
-            recording
-            if isinstance(recording, np.ndarray)
-            else audio.load(recording, sample_rate_hz=self.sample_rate_hz)
-        )
+        waveform: Samples
+        if isinstance(recording, str | os.PathLike):
+            waveform = Stretches(recording, self.sample_rate_hz)
+        else:
+            waveform = recording
         scores = self.log_probs_of_long(
             waveform, window_s=window_s, overlap_s=overlap_s, on_progress=on_progress
         )
-        if not len(scores):
-            return Hypothesis("", (), 0.0, 0.0, 0.0), scores
-        batch = scores[None], torch.tensor([len(scores)])
-        return greedy(*batch, self.symbols)[0] if search is None else search(*batch)[0][0], scores
+        words: list[TimedWord] = []
+        start = 0
+        for stretch in stretches(scores, round(SEARCH_S / self.hop_s), self.symbols):
+            words += timed_words(
+                self._spans(stretch, search), self.symbols, self.hop_s, start_s=start * self.hop_s
+            )
+            start += len(stretch)
+        return words
+
+    def _spans(self, scores: Tensor, search: BeamSearch | None) -> list[TokenSpan]:
+        """Decode frames (T, V) to the symbols and their times."""
+        # Greedy text is a path already; the beam sums over paths, so its text must be aligned.
+        if search is None:
+            return greedy_spans(scores)
+        ((best, *_),) = search(scores[None], torch.tensor([len(scores)]))
+        return align(scores, best.tokens)
 
 
 def load_recognizer(

@@ -9,6 +9,7 @@ from ..decoding.ctc import BeamConfig, BeamSearch
 from ..decoding.lm_weights import USUAL_WEIGHTS, LmWeights, read_lm_weights
 from ..decoding.subtitles import TimedWord, to_json, to_srt, to_text
 from ..media.audio import AudioError
+from ..media.stretches import Stretches, describe_level
 from .recognizer import CtcRecognizer
 
 # format -> (suffix of its files, writer)
@@ -26,7 +27,7 @@ class Transcription:
     Attributes:
         path: the file.
         words: transcribed words with their times; None when the file could not be read.
-        problem: why not.
+        problem: why not, or what is there instead of words.
     """
 
     path: Path
@@ -50,9 +51,6 @@ def choose_weights(
         beta: reward per word; None: likewise.
         unk_score: score added per unknown word; None: likewise.
 
-    Returns:
-        The weights.
-
     Raises:
         ValueError: for a damaged lm_weights.json.
     """
@@ -68,16 +66,13 @@ def make_search(
     lm: Path | None = None,
     weights: LmWeights = USUAL_WEIGHTS,
 ) -> BeamSearch | None:
-    """Choose how to decode.
+    """Return the search to decode with; None = greedy.
 
     Args:
         recognizer: recogniser whose symbols are decoded.
         beam_size: hypotheses kept; 0 = as many as usual with a language model, greedy without one.
         lm: n-gram model of words, an ARPA file.
         weights: weights of the language model.
-
-    Returns:
-        The search; None = greedy.
 
     Raises:
         FileNotFoundError: no such language model.
@@ -92,15 +87,7 @@ def make_search(
 
 
 def output_paths(files: Sequence[Path], folder: Path, suffix: str) -> list[Path]:
-    """Name the outputs after the inputs.
-
-    Args:
-        files: recordings.
-        folder: folder of the outputs.
-        suffix: suffix of the outputs, e.g. ".srt".
-
-    Returns:
-        A path per recording.
+    """Name the outputs after the recordings: a path in the folder with the suffix, such as ".srt", for each.
 
     Raises:
         ValueError: the folder is a file, two recordings would share an output, or one would be overwritten.
@@ -135,8 +122,8 @@ def transcribe_files(
         recognizer: result of `load_recognizer`.
         files: recordings of any format and length.
         search: result of `make_search`; None = greedy.
-        window_s: see `CtcRecognizer.transcribe`.
-        overlap_s: see `CtcRecognizer.transcribe`.
+        window_s: see `CtcRecognizer.log_probs_of_long`, also for the overlap.
+        overlap_s: None: a third of a window, 4 s at most.
         on_progress: called with the number of recordings that are done, the present one by its share.
 
     Yields:
@@ -156,4 +143,9 @@ def transcribe_files(
             report(1.0)
             yield Transcription(path, None, str(error))
         else:
-            yield Transcription(path, words)
+            yield Transcription(path, words, "" if words else _no_words(path, recognizer.sample_rate_hz))
+
+
+def _no_words(path: Path, sample_rate_hz: int) -> str:
+    samples = Stretches(path, sample_rate_hz)
+    return f"{path}: no words in {len(samples) / sample_rate_hz:.1f} s of {describe_level(samples, sample_rate_hz)}"

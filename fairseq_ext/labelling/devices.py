@@ -23,14 +23,11 @@ class Hardware:
 
 
 def choose_device(device: str, num_gpus: int) -> str:
-    """Return a device that this machine has.
+    """Return a device that this machine has: "cpu", or "cuda:" and a number.
 
     Args:
-        device: "cpu", "cuda", "cuda:1", or "auto": a GPU if there is one.
+        device: "cpu", "cuda:1", "cuda": the GPU of this worker, or "auto": that if there is one.
         num_gpus: number of GPUs that this process sees.
-
-    Returns:
-        "cpu", or "cuda:" and a number; for "cuda" and "auto" the GPU of this worker.
 
     Raises:
         ValueError: when the device is unknown or this machine does not have it.
@@ -50,12 +47,6 @@ def choose_device(device: str, num_gpus: int) -> str:
 
 
 def gpu_of_worker(num_gpus: int) -> int:
-    """Return the GPU of this process, so that the workers of a job use all GPUs of a machine.
-
-    Args:
-        num_gpus: number of GPUs that this process sees.
-
-    Returns:
-        Index of the GPU, from the worker's number that `jobs` puts into the environment.
-    """
+    """Return the GPU of this process, so that the workers of a job use all GPUs of a machine."""
+    # The worker's number, which `jobs` puts into the environment.
     return int(os.environ.get("JOBS_WORKER", "0")) % max(1, num_gpus)

@@ -16,6 +16,7 @@ Languages = Sequence[tuple[str, float]]
 
 SAMPLE_RATE_HZ = 16_000
 MAX_SAMPLES = 30 * SAMPLE_RATE_HZ  # one input of Whisper
+FRAME_RATE_HZ = 50  # of Whisper's encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,20 @@ class Decoding:
         default=0.6,
         metadata={"help": "an unlikely text is not decoded again where silence is likelier than this"},
     )
+    # Whisper base, 30 commands of GRID: WER 30.6 % with 2 s, 27.8 % with 8 s, 30.0 % with all; mean probability of
+    # silence 0.24, 0.08, 0.02. CPU time per clip: 0.50, 0.66, 1.98 s. 5 s lies between.
+    padding_s: float = field(
+        default=5.0,
+        metadata={
+            "help": "silence that the encoder runs over behind a window, s; counts for CTranslate2 on a CPU"
+        },
+    )
     seed: int = field(default=1, metadata={"help": "random seed of the sampling"})
 
     def __post_init__(self) -> None:
         """Raise ValueError for settings out of range."""
+        if self.padding_s < 0:
+            raise ValueError(f"decoding: padding_s of 0 or more expected, found {self.padding_s}; change it")
         if self.beam_size < 1 or not 1 <= self.max_tokens <= 224 or self.best_of < 1 or not self.temperatures:
             raise ValueError(
                 "decoding: a beam and best_of of 1 or more, 1 to 224 tokens and a temperature expected, found "
@@ -92,39 +103,23 @@ class Engine(Protocol):
     batch_size: int
 
     def encode(self, windows: Sequence[Waveform]) -> Any:
-        """Run the encoder on a batch of windows, whose output serves both other methods.
-
-        Args:
-            windows: B windows of up to 30 s, (S,) float32 at 16 kHz.
-
-        Returns:
-            Encoded windows, in the engine's own type.
+        """Run the encoder on B windows of up to 30 s; the result, in a type of its own, serves the other methods.
 
         Raises:
             ValueError: see `check_windows`.
         """
         ...
 
+    def part(self, encoded: Any, index: int, start_s: float, end_s: float) -> Any:
+        """Return a stretch of one encoded window, as `encode` would return a single window."""
+        ...
+
     def detect_language(self, encoded: Any) -> list[Languages]:
-        """Estimate the language of each window.
-
-        Args:
-            encoded: result of `encode` for B windows.
-
-        Returns:
-            B lists of (code, probability), the likeliest first.
-        """
+        """Return (code, probability) of the languages of each encoded window, the likeliest first."""
         ...
 
     def transcribe(self, encoded: Any, languages: Sequence[str | None]) -> list[Hypothesis | None]:
-        """Transcribe each window in its language.
-
-        Args:
-            encoded: result of `encode` for B windows.
-            languages: code of each window's language; None: skip the window.
-
-        Returns:
-            B hypotheses, None for windows that were skipped.
+        """Transcribe each encoded window in its language; None: skip the window.
 
         Raises:
             ValueError: for a language that the engine cannot transcribe.
@@ -135,11 +130,7 @@ class Engine(Protocol):
 def compression_ratio(text: str) -> float:
     """Return how well zlib compresses a text: 1 to 2 for speech, far more for loops (Radford et al. 2022, section 4.5).
 
-    Args:
-        text: any text.
-
-    Returns:
-        Bytes in UTF-8, divided by bytes after compression.
+    It is the number of bytes in UTF-8, divided by that after compression.
     """
     content = text.encode()
     return len(content) / len(zlib.compress(content))
@@ -147,9 +138,6 @@ def compression_ratio(text: str) -> float:
 
 def check_windows(windows: Sequence[Waveform]) -> None:
     """Check the input of an engine, since engines silently truncate longer windows.
-
-    Args:
-        windows: batch of windows.
 
     Raises:
         ValueError: for an empty batch, and for a window that is empty, longer than 30 s, or not (S,) float32.

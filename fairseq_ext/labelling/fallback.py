@@ -18,9 +18,6 @@ def with_fallback(decode: Decode, wanted: Sequence[int], decoding: Decoding) -> 
         decode: search of an engine.
         wanted: positions of the windows to decode.
         decoding: temperatures, and the thresholds of a failure.
-
-    Returns:
-        Position -> hypothesis.
     """
     found: dict[int, Hypothesis] = {}
     left = list(wanted)
@@ -35,11 +32,7 @@ def with_fallback(decode: Decode, wanted: Sequence[int], decoding: Decoding) -> 
 def batched_unless_sampled(search: Callable[[list[int], float], Sequence[Hypothesis]]) -> Decode:
     """Let a search take all windows at once at temperature 0, and one window per call above.
 
-    Args:
-        search: positions in the batch and a temperature -> their hypotheses.
-
-    Returns:
-        The search for `with_fallback`, whose samples do not depend on the other windows of a batch.
+    So samples do not depend on the other windows of a batch.
     """
 
     def decode(chosen: Sequence[int], temperature: float) -> list[Hypothesis]:
@@ -50,15 +43,7 @@ def batched_unless_sampled(search: Callable[[list[int], float], Sequence[Hypothe
 
 
 def has_failed(hypothesis: Hypothesis, decoding: Decoding) -> bool:
-    """Return whether to try another temperature.
-
-    Args:
-        hypothesis: hypothesis of a window.
-        decoding: the thresholds.
-
-    Returns:
-        True for a loop, and for an unlikely text unless the window is probably silent.
-    """
+    """Return whether to try another temperature: for a loop, and for an unlikely text unless silence is likely."""
     unlikely = hypothesis.avg_logprob < decoding.min_avg_logprob
     if unlikely and (hypothesis.no_speech_prob or 0.0) > decoding.max_no_speech_prob:
         return False

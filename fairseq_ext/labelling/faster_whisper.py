@@ -2,7 +2,8 @@
 
 faster-whisper's own pipelines batch within one file, return no language per clip, and truncate longer windows with a
 warning (its issues 1179, 1330, 1427, 1468). Here a window is encoded once, for its language and its text, and the
-decoder runs over many windows, each prompted with its own language.
+decoder runs over many windows, each prompted with its own language. On a CPU the encoder does not run over the silence
+that pads a short window to 30 s.
 
 Shapes: B windows, `(B, M, 3000)` log-mel, `(B, 1500, D)` encoded.
 """
@@ -21,11 +22,12 @@ from numpy.typing import NDArray
 from ..optional import import_optional, reason
 from . import tokens
 from .devices import Hardware, choose_device
-from .engine import Decoding, Hypothesis, Languages, Waveform, check_windows
+from .engine import FRAME_RATE_HZ, SAMPLE_RATE_HZ, Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import with_fallback
-from .log_mel import LogMel
+from .log_mel import NUM_FRAMES, LogMel
 
 FORMAT = ("model.bin", "config.json", "tokenizer.json")
+SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // FRAME_RATE_HZ
 DEFAULT_TYPES = {"cpu": "int8", "cuda": "float16"}
 _SIDES = {"cublasLt": 12, "cublas": 12}  # the libraries of CUDA 12 that ctranslate2 4 opens, in this order
 
@@ -60,6 +62,7 @@ class FasterWhisper:
         )
         self._tokens = tokens.find(self._vocabulary.token_to_id, self._encode_text)
         self._log_mel = LogMel(self._model.n_mels)
+        self._silences: dict[float, NDArray[Any]] = {}
         self.languages = self._languages()
         self._ctranslate2.set_random_seed(self.decoding.seed)
 
@@ -95,17 +98,43 @@ class FasterWhisper:
         """Run the encoder; see `Engine.encode`. Returns (B, 1500, D)."""
         check_windows(windows)
         mels = [self._log_mel(window) for window in windows]
+        if not self._is_cpu:
+            return self._encode_mels(np.stack(mels))
         # One by one on a CPU: the attention scores of several windows (1500 x 1500 each) do not fit
         # into its caches. Labelling took 15.3 clips per CPU-second one by one, 11.1 in batches of 8.
-        step = 1 if self._is_cpu else len(mels)
-        parts = [self._encode_mels(np.stack(mels[i : i + step])) for i in range(0, len(mels), step)]
-        return np.concatenate(parts)
+        return np.concatenate(
+            [self._encode_start(mel[None], len(w)) for mel, w in zip(mels, windows, strict=True)]
+        )
+
+    def _encode_start(self, mel: NDArray[np.float32], num_samples: int) -> NDArray[Any]:
+        """Encode a window and some silence, (1, 1500, D); the rest is what 30 s of silence give at these places.
+
+        The encoder's cost grows with the square of its input. Without the rest Whisper ends too late: in 7 sentences
+        of FLEURS it repeated itself so often that the WER rose from 0.2 to 0.9.
+        """
+        num_frames = -(-num_samples // SAMPLES_PER_FRAME) + round(self.decoding.padding_s * FRAME_RATE_HZ)
+        if num_frames >= NUM_FRAMES // 2:
+            return self._encode_mels(mel)
+        start = self._encode_mels(mel[:, :, : 2 * num_frames])  # the encoder halves the rate of its input
+        rest = self._encoded_silence(round(float(mel[0, 0, -1]), 1))
+        return np.concatenate([start, rest[:, num_frames:]], axis=1)
+
+    def _encoded_silence(self, level: float) -> NDArray[Any]:
+        """Encode 30 s of silence (1, 1500, D); its level in log-mel depends on the loudness of a window."""
+        if level not in self._silences:
+            mel = np.full((1, self._log_mel.num_mels, NUM_FRAMES), level, dtype=np.float32)
+            self._silences[level] = self._encode_mels(mel)
+        return self._silences[level]
 
     def _encode_mels(self, mels: NDArray[np.float32]) -> NDArray[Any]:
         return np.array(self._model.encode(self._view(mels), to_cpu=not self._is_cpu))
 
     def _view(self, array: NDArray[Any]) -> Any:
         return self._ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
+
+    def part(self, encoded: NDArray[Any], index: int, start_s: float, end_s: float) -> NDArray[Any]:
+        """Return a stretch of an encoded window; see `Engine.part`."""
+        return encoded[index : index + 1, round(start_s * FRAME_RATE_HZ) : round(end_s * FRAME_RATE_HZ)]
 
     def detect_language(self, encoded: NDArray[Any]) -> list[Languages]:
         """Return languages by probability; see `Engine.detect_language`."""

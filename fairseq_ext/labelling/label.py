@@ -1,17 +1,21 @@
 """Label recordings: speech, language, text, and the scores that filters use."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..media.stretches import SampleSource, describe_level
 from . import speech
-from .engine import SAMPLE_RATE_HZ, Engine, Hypothesis, Languages, Waveform, compression_ratio
+from .engine import SAMPLE_RATE_HZ, Engine, Hypothesis, Languages, compression_ratio
 from .signals import characters_per_second, loop_score
-from .table import LABELLED, NO_SPEECH, OTHER_LANGUAGE, ClipLabel
+from .speech import Span
+from .table import LABELLED, NO_SPEECH, NO_TEXT, OTHER_LANGUAGE, ClipLabel
 
-NUM_LANGUAGES = 5  # the likeliest ones are kept in the table
 _MIN_PROBABILITY = 1e-8  # instead of 0, which has no logarithm
+# Windows that are held encoded at a time, 2 to 8 MB each. The language of a longer recording is that of its first
+# windows, 16 minutes of speech; the parts of all of it are compared with that.
+_MAX_ENCODED = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +25,27 @@ class Recording:
     Attributes:
         id: id of the clip.
         video: video that it was cut from.
-        waveform: waveform (S,) float32 at 16 kHz.
+        waveform: waveform (S,) float32 at 16 kHz, or a file of which stretches are read.
         language: language to decode in; None: the detected one.
     """
 
     id: str
     video: str
-    waveform: Waveform
+    waveform: SampleSource
     language: str | None = None
+
+
+@dataclass
+class _Findings:
+    """What is found out about a recording, window by window."""
+
+    recording: Recording
+    spans: list[Span]
+    windows: list[Span]
+    languages: list[Languages]  # of each window
+    parts: list[Languages]  # of each part of those windows that have several
+    texts: list[Hypothesis]
+    chosen: str | None = None  # language of the text
 
 
 class Labeller:
@@ -51,103 +68,101 @@ class Labeller:
             )
 
     def __call__(self, recordings: Sequence[Recording]) -> list[ClipLabel]:
-        """Label recordings; no label depends on the other recordings.
+        """Label recordings of any length; no label depends on the other recordings."""
+        found = [self._speech(recording) for recording in recordings]
+        for group in _groups(found):
+            # Several windows only where all of a group are encoded at once, or a recording is alone.
+            jobs = [(findings, window) for findings in group for window in findings.windows]
+            for i in range(0, len(jobs), _MAX_ENCODED):
+                self._windows(jobs[i : i + _MAX_ENCODED])
+        return [self._row(findings) for findings in found]
 
-        Args:
-            recordings: a few, since all of them are held encoded in memory (2 to 8 MB per window of 30 s).
+    def _speech(self, recording: Recording) -> _Findings:
+        spans = speech.find_speech(recording.waveform)
+        return _Findings(recording, spans, speech.windows(spans, len(recording.waveform)), [], [], [])
 
-        Returns:
-            A row per recording.
-        """
-        spans = [speech.find_speech(r.waveform) for r in recordings]
-        windows = [
-            (owner, speech.cut(r.waveform, window))
-            for owner, (r, found) in enumerate(zip(recordings, spans, strict=True))
-            for window in speech.windows(found, len(r.waveform))
-        ]
-        owners = [owner for owner, _ in windows]
-        batches = self._encode([window for _, window in windows])
-        languages = self._languages(batches, owners)
-        chosen = {owner: self._choice(recordings[owner], found) for owner, found in languages.items()}
-        texts = self._texts(batches, owners, chosen)
-        return [
-            self._row(r, speech.speech_s(spans[i]), languages.get(i), texts.get(i))
-            for i, r in enumerate(recordings)
-        ]
-
-    def _encode(self, windows: Sequence[Waveform]) -> list[tuple[Any, int]]:
-        """Return the encoded batches, and how many windows each has."""
+    def _windows(self, jobs: Sequence[tuple[_Findings, Span]]) -> None:
+        """Encode windows, then detect the languages of all of them before any is transcribed."""
         size = self.engine.batch_size
-        batches = [windows[i : i + size] for i in range(0, len(windows), size)]
-        return [(self.engine.encode(batch), len(batch)) for batch in batches]
+        batches = [jobs[i : i + size] for i in range(0, len(jobs), size)]
+        encoded = []
+        for batch in batches:
+            encoded.append(
+                self.engine.encode([speech.cut(f.recording.waveform, window) for f, window in batch])
+            )
+            self._languages(batch, encoded[-1])
+        for findings, _ in jobs:
+            findings.chosen = findings.chosen or self._choice(findings)
+        for batch, windows in zip(batches, encoded, strict=True):
+            texts = self.engine.transcribe(windows, [findings.chosen for findings, _ in batch])
+            for (findings, _), text in zip(batch, texts, strict=True):
+                findings.texts += [text] if text is not None else []
 
-    def _languages(self, batches: list[tuple[Any, int]], owners: Sequence[int]) -> dict[int, Languages]:
-        """Return the languages of each recording with speech, and their probabilities."""
-        found = [row for batch, _ in batches for row in self.engine.detect_language(batch)]
-        groups: dict[int, list[Languages]] = {}
-        for owner, row in zip(owners, found, strict=True):
-            groups.setdefault(owner, []).append(row)
-        return {owner: pooled(rows) for owner, rows in groups.items()}
+    def _languages(self, batch: Sequence[tuple[_Findings, Span]], encoded: Any) -> None:
+        languages = self.engine.detect_language(encoded)
+        for index, ((findings, window), found) in enumerate(zip(batch, languages, strict=True)):
+            findings.languages.append(found)
+            stretches = speech.parts(window, findings.spans)
+            if len(stretches) == 1:
+                findings.parts.append(found)
+                continue
+            for stretch in stretches:
+                start_s, end_s = ((sample - window[0]) / SAMPLE_RATE_HZ for sample in stretch)
+                findings.parts += self.engine.detect_language(
+                    self.engine.part(encoded, index, start_s, end_s)
+                )
 
-    def _choice(self, recording: Recording, found: Languages) -> str | None:
-        if recording.language is not None:
-            return recording.language
-        return found[0][0] if found[0][0] in self.languages else None
+    def _choice(self, findings: _Findings) -> str | None:
+        if findings.recording.language is not None:
+            return findings.recording.language
+        code = pooled(findings.languages)[0][0]
+        return code if code in self.languages else None
 
-    def _texts(
-        self, batches: list[tuple[Any, int]], owners: Sequence[int], chosen: dict[int, str | None]
-    ) -> dict[int, list[Hypothesis]]:
-        """Return the hypotheses of each recording that is decoded, one per window."""
-        texts: dict[int, list[Hypothesis]] = {}
-        position = 0
-        for batch, size in batches:
-            own = owners[position : position + size]
-            position += size
-            for owner, found in zip(
-                own, self.engine.transcribe(batch, [chosen[o] for o in own]), strict=True
-            ):
-                if found is not None:
-                    texts.setdefault(owner, []).append(found)
-        return texts
-
-    def _row(
-        self,
-        recording: Recording,
-        speech_s: float,
-        languages: Languages | None,
-        texts: list[Hypothesis] | None,
-    ) -> ClipLabel:
+    def _row(self, findings: _Findings) -> ClipLabel:
+        recording = findings.recording
         row = ClipLabel(
             id=recording.id,
             video=recording.video,
             state=NO_SPEECH,
             duration_s=len(recording.waveform) / SAMPLE_RATE_HZ,
-            speech_s=speech_s,
+            speech_s=speech.speech_s(findings.spans),
             model=self.engine.name,
         )
-        if languages is None:
-            return row
-        known = dict(languages)
-        top = " ".join(f"{code}:{_digits(p)}" for code, p in languages[:NUM_LANGUAGES])
-        if texts is None:
-            best, probability = languages[0]
-            return replace(
-                row, state=OTHER_LANGUAGE, language=best, language_probability=probability, languages=top
-            )
-        code = texts[0].language
-        row = replace(row, language=code, language_probability=known.get(code, 0.0), languages=top)
-        return with_text(row, texts)
+        if not findings.languages:
+            return replace(row, detail=f"no speech: {describe_level(recording.waveform, SAMPLE_RATE_HZ)}")
+        languages = pooled(findings.languages)
+        code = findings.texts[0].language if findings.texts else languages[0][0]
+        row = replace(
+            row,
+            state=OTHER_LANGUAGE,
+            language=code,
+            language_probability=dict(languages).get(code, 0.0),
+            languages=_cell(languages, 5),
+            parts=" ".join(_cell(found, 3, ",") for found in findings.parts)
+            if len(findings.parts) > 1
+            else "",
+        )
+        return with_text(row, findings.texts) if findings.texts else row
+
+
+def _groups(found: Sequence[_Findings]) -> Iterator[list[_Findings]]:
+    """Yield recordings to encode together; a long one is alone, so that it is always divided at the same places."""
+    group: list[_Findings] = []
+    for findings in found:
+        if sum(len(other.windows) for other in [*group, findings]) > _MAX_ENCODED and group:
+            yield group
+            group = []
+        group.append(findings)
+    if group:
+        yield group
+
+
+def _cell(found: Languages, num: int, separator: str = " ") -> str:
+    return separator.join(f"{code}:{probability:.4f}" for code, probability in found[:num])
 
 
 def pooled(rows: Sequence[Languages]) -> Languages:
-    """Multiply the language probabilities of a recording's windows, as if the windows were independent.
-
-    Args:
-        rows: (language, probability) pairs of each window.
-
-    Returns:
-        The same for the recording, the likeliest first.
-    """
+    """Return the languages of a recording: those of its windows multiplied, as if these were independent."""
     logs: dict[str, float] = {}
     for row in rows:
         for code, probability in row:
@@ -161,33 +176,25 @@ def pooled(rows: Sequence[Languages]) -> Languages:
     )
 
 
-def _digits(probability: float) -> str:
-    return f"{probability:.4f}"
-
-
 def with_text(row: ClipLabel, texts: Sequence[Hypothesis]) -> ClipLabel:
-    """Add the text of a recording and its scores to a row.
+    """Add the texts of a recording's windows and their scores to its row.
 
-    Args:
-        row: row of the recording, with duration and speech.
-        texts: hypotheses of its windows, in order.
-
-    Returns:
-        The row; ln p is averaged over tokens, the probability of silence over windows.
+    ln p is averaged over tokens, the probability of silence over windows.
     """
     text = " ".join(" ".join(part.text.split()) for part in texts if part.text).strip()
     sizes = [part.num_tokens + 1 for part in texts]  # with the end-of-text token
     silences = [part.no_speech_prob for part in texts if part.no_speech_prob is not None]
     return replace(
         row,
-        state=LABELLED,
+        state=LABELLED if text else NO_TEXT,
+        detail="" if text else f"{row.speech_s:.1f} s of speech detected, but the recogniser wrote nothing",
         text=text,
         avg_logprob=sum(part.avg_logprob * size for part, size in zip(texts, sizes, strict=True))
         / sum(sizes),
         no_speech_prob=sum(silences) / len(silences) if silences else None,
         compression_ratio=compression_ratio(text),
         loop_score=loop_score(text),
-        characters_per_second=characters_per_second(text, row.speech_s),
+        characters_per_second=characters_per_second(text, row.speech_s, texts[0].language),
         num_tokens=sum(part.num_tokens for part in texts),
         temperature=max(part.temperature for part in texts),
     )

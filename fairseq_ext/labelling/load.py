@@ -21,13 +21,10 @@ CTC = "ctc"  # our own recogniser, loaded by inference.ctc_labeller, which impor
 
 
 def find_kind(model: str) -> str:
-    """Find the engine for a model from its files.
+    """Return the engine for a model, of `KINDS`, or `CTC` for a checkpoint of fairseq.
 
     Args:
         model: a folder, a file, or a name that faster-whisper can download.
-
-    Returns:
-        One of `KINDS`, or `CTC` for a checkpoint of fairseq.
 
     Raises:
         ValueError: for files in no known format, and for a path that does not exist.
@@ -94,9 +91,6 @@ def load_engine(
         batch_size: windows per batch.
         num_threads: CPU threads.
         decoding: settings of the search for texts; None = the defaults of `Decoding`.
-
-    Returns:
-        The engine.
 
     Raises:
         ValueError: for an unknown kind, a model that cannot be loaded, and a checkpoint of fairseq.

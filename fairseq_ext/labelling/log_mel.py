@@ -28,14 +28,7 @@ class LogMel:
         self.num_mels = num_mels
 
     def __call__(self, window: Waveform) -> NDArray[np.float32]:
-        """Compute the frames that overlap the window, and fill in the others, which are all alike.
-
-        Args:
-            window: waveform (S,) of up to 30 s.
-
-        Returns:
-            (M, 3000) float32.
-        """
+        """Return (M, 3000) float32: the frames that overlap a window (S,), and the others, which are all alike."""
         frames = self._extract(window, padding=_MARGIN + _HOP)[:, :NUM_FRAMES]
         # The extractor clips values to 8 below the loudest (2 after scaling by 1/4), and digital silence lies below
         # that; a window of nothing but silence is at log10(1e-10), scaled.

@@ -133,17 +133,7 @@ def _write(
 def write_split(
     folder: Path, split: str, chosen: Sequence[TranscribedClip], root: str | os.PathLike[str]
 ) -> int:
-    """Write the manifest of one split.
-
-    Args:
-        folder: folder of the manifest.
-        split: one of `merge.SPLITS`.
-        chosen: clips of the split.
-        root: folder of prepared clips, root of the manifest.
-
-    Returns:
-        Number of clips.
-    """
+    """Write the manifest of one of `merge.SPLITS`; return the number of clips."""
     sources = {clip.utterance.id: clip.source for clip in chosen}
     labels = {
         "ltr": lambda u: " ".join(_characters(u)),
@@ -159,10 +149,6 @@ def _characters(utterance: Utterance) -> list[str]:
 
 def summary(merged: Merged, settings: MergeSettings) -> dict[str, Any]:
     """Count what was kept and what was rejected, for a report.
-
-    Args:
-        merged: result of `merge.merge`.
-        settings: settings of the merge.
 
     Returns:
         JSON-like: `languages` (language -> split -> label source -> clips, hours, speakers, videos),
@@ -208,26 +194,14 @@ def _amount(clips: Sequence[TranscribedClip]) -> dict[str, Any]:
 
 
 def write_summary(path: str | os.PathLike[str], found: Mapping[str, Any]) -> None:
-    """Write the summary as JSON.
-
-    Args:
-        path: path of the file.
-        found: result of `summary`.
-    """
+    """Write the summary as JSON."""
     with atomic_write(path) as file:
         json.dump(found, file, ensure_ascii=False, indent=1)
         file.write("\n")
 
 
 def describe(found: Mapping[str, Any]) -> list[str]:
-    """Format a summary as text.
-
-    Args:
-        found: result of `summary`.
-
-    Returns:
-        A line per language and per reason of rejection.
-    """
+    """Format a summary as a line per language and per reason of rejection."""
     lines = []
     for code, splits in found["languages"].items():
         parts = [

@@ -12,14 +12,17 @@ from ..corpora.clip_layout import audio_path
 from ..manifest import Utterance
 from ..media.mouth.table import ClipRow
 from ..splits import assert_disjoint
-from ..text.normalize import normalize
+from ..text.normalize import check_choice, is_spelled, normalize
 from ..text.spelling import Spelling
+from .engine import SAMPLE_RATE_HZ
 from .filters import FilterSettings, judge
+from .signals import without_foreign_letters
 from .table import ClipLabel
 from .videos import video_of
 from .vote import Vote, vote
 
 HUMAN = "human"
+_TIMES_S = 0.04  # a picture at 25 Hz: clips are whole pictures long
 SPLITS = ("train", "valid", "test")
 
 
@@ -32,12 +35,19 @@ class MergeSettings:
         filters: which automatic labels to trust.
         case: case of the transcripts, "lower" or "upper".
         keep_apostrophes: False writes `locéan`, as the published lists of mTEDx do, in labels and transcripts alike.
+        keep_damaged: keep clips whose file is cut off or damaged, by the columns missing_s and num_bad_packets.
     """
 
     languages: tuple[str, ...]
     filters: FilterSettings = field(default_factory=FilterSettings)
     case: str = "lower"
     keep_apostrophes: bool = True
+    keep_damaged: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no language code, or an unknown case."""
+        for code in self.languages:
+            check_choice(code, self.case)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +80,7 @@ class Merged:
     spelling: Spelling = field(default_factory=lambda: Spelling(""))
 
     def select(self, split: str, languages: Iterable[str]) -> list[TranscribedClip]:
-        """Return the clips of a split in some languages.
-
-        Args:
-            split: one of `SPLITS`.
-            languages: codes of the languages.
-
-        Returns:
-            The clips.
-        """
+        """Return the clips of a split in some languages."""
         wanted = frozenset(languages)
         return [c for c in self.clips if c.utterance.split == split and c.utterance.language in wanted]
 
@@ -107,11 +109,14 @@ def merge(
     votes, by_id = vote(labels), {label.id: label for label in labels}
     merged = Merged(spelling=Spelling("", settings.case, apostrophes=settings.keep_apostrophes))
     for clip in clips:
-        known = published.get(clip.id)
-        if known is not None and known.transcript:
+        known, label = published.get(clip.id), by_id.get(clip.id)
+        found: TranscribedClip | tuple[str, str]
+        if clip.is_damaged and not settings.keep_damaged:
+            found = (known and known.language) or (label.language if label else ""), "damaged"
+        elif known is not None and known.transcript:
             found = _published(clip, known, settings)
         else:
-            found = _automatic(clip, known, by_id.get(clip.id), votes, settings)
+            found = _automatic(clip, known, label, votes, settings)
         if isinstance(found, TranscribedClip):
             merged.clips.append(found)
         else:
@@ -125,10 +130,21 @@ def _published(clip: ClipRow, known: Utterance, settings: MergeSettings) -> Tran
     language = known.language or ""
     if language not in settings.languages:
         return language, "other_language"
+    if _differ((clip.start_s, clip.end_s), (known.start_s, known.end_s)):
+        return language, "other_times"
     text = normal(known.transcript or "", language, settings)
     if not text:
         return language, "empty_transcript"
+    if not is_spelled(known.transcript or "", language):
+        return language, "unread"
     return _transcribed(clip, known, text, language, known.split or "train", HUMAN)
+
+
+def _differ(first: Sequence[float | None], second: Sequence[float | None]) -> bool:
+    """Return whether a clip was cut at other times; None is unknown, or the edge of a file."""
+    return any(
+        a is not None and b is not None and abs(a - b) > _TIMES_S for a, b in zip(first, second, strict=True)
+    )
 
 
 def _automatic(
@@ -146,21 +162,17 @@ def _automatic(
         return label.language, "held_out"
     if reason := judge(label, votes.get(label.video), settings.filters):
         return label.language, reason
+    if _differ([clip.num_samples / SAMPLE_RATE_HZ], [label.duration_s]):
+        return label.language, "other_times"
+    # Letters of other scripts are the filters' matter.
+    if not is_spelled(without_foreign_letters(label.text, label.language), label.language):
+        return label.language, "unread"
     text = normal(label.text, label.language, settings)
     return _transcribed(clip, known, text, label.language, "train", label.model)
 
 
 def normal(text: str, language: str, settings: MergeSettings) -> str:
-    """Normalise a text.
-
-    Args:
-        text: text as written.
-        language: code of its language.
-        settings: case and apostrophes.
-
-    Returns:
-        Words with single spaces.
-    """
+    """Normalise a text to words with single spaces, in the case of the settings."""
     found = normalize(text, language, case=settings.case)
     return found if settings.keep_apostrophes else found.replace("'", "")
 
@@ -204,9 +216,6 @@ def _leave_out_held_out(merged: Merged) -> None:
 
 def check(clips: Iterable[TranscribedClip]) -> None:
     """Check what scores on the manifests rest on: disjoint splits, and texts by people in valid and test.
-
-    Args:
-        clips: clips of all splits.
 
     Raises:
         ValueError: for an automatic label outside of train, an unknown split, or a speaker or video in two splits.

@@ -34,8 +34,8 @@ class OpenAiWhisper(TorchWhisper):
             self._model = self._whisper.load_model(model, device=self._device)
         if not self._model.is_multilingual:
             raise ValueError(f"{model}: this Whisper transcribes English only; take a multilingual one")
-        tokenizer = self._whisper.tokenizer.get_tokenizer(True, num_languages=self._model.num_languages)
-        self.languages = frozenset(tokenizer.all_language_codes)
+        self._tokenizer = self._whisper.tokenizer.get_tokenizer(True, num_languages=self._model.num_languages)
+        self.languages = frozenset(self._tokenizer.all_language_codes)
 
     def encode(self, windows: Sequence[Waveform]) -> Any:
         """Run the encoder; see `Engine.encode`. Returns (B, 1500, D) on the model's device."""
@@ -51,8 +51,13 @@ class OpenAiWhisper(TorchWhisper):
 
     def detect_language(self, encoded: Any) -> list[Languages]:
         """Return languages by probability; see `Engine.detect_language`."""
-        _, found = self._whisper.detect_language(self._model, encoded)
-        return [sorted(row.items(), key=lambda item: -item[1]) for row in found]
+        # whisper.detect_language takes stretches of windows for log-mel spectrograms.
+        codes, numbers = self._tokenizer.all_language_codes, list(self._tokenizer.all_language_tokens)
+        start = self._torch.full((len(encoded), 1), self._tokenizer.sot, device=encoded.device)
+        with self._torch.no_grad():
+            logits = self._model.logits(start, encoded)[:, 0, numbers]
+        rows = logits.float().softmax(-1).tolist()
+        return [sorted(zip(codes, row, strict=True), key=lambda item: -item[1]) for row in rows]
 
     def transcribe(self, encoded: Any, languages: Sequence[str | None]) -> list[Hypothesis | None]:
         """Transcribe windows, those of one language together; see `Engine.transcribe`."""

@@ -6,18 +6,19 @@ unsure and outvoted, in the language of their video.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..jobs import Execution, Item, Outcome, Rejected, Summary, Work, outcomes, run
-from ..media.audio import AudioError, load
+from ..media.audio import AudioError
 from ..media.mouth.table import ClipRow, read_clips
+from ..media.stretches import Stretches
 from .engine import SAMPLE_RATE_HZ, Engine
 from .label import Labeller, Recording
-from .table import FAILED, UNREADABLE, ClipLabel, from_result, labels_path, to_result, write_labels
+from .table import DAMAGED, FAILED, UNREADABLE, ClipLabel, from_result, labels_path, write_labels
 from .videos import video_of
 from .vote import to_decode_again, vote
 
@@ -37,6 +38,7 @@ class Labelling:
         settings: other settings of the labels, such as model and decoding; a rerun with other settings is refused.
         only: patterns such as `voxceleb2/*`; label the clips whose source matches one. Empty: all.
         allow_none: accept that no clip's source matches.
+        keep_damaged: label also clips whose file is cut off or damaged.
     """
 
     clips: str
@@ -46,6 +48,7 @@ class Labelling:
     settings: Mapping[str, Any] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     allow_none: bool = False
+    keep_damaged: bool = False
 
 
 def label_clips(request: Labelling, make_engine: MakeEngine, execution: Execution) -> Summary:
@@ -70,7 +73,9 @@ def label_clips(request: Labelling, make_engine: MakeEngine, execution: Executio
     }
     work = partial(make_work, make_engine, request.clips, request.languages)
     options: dict[str, Any] = {"settings": settings, "execution": execution, "batch_size": request.batch_size}
-    items = clip_items(request.clips, request.only, allow_none=request.allow_none)
+    items = clip_items(
+        request.clips, request.only, allow_none=request.allow_none, keep_damaged=request.keep_damaged
+    )
     summary = run(first, items, work, **options)
     if execution.watch:
         return summary
@@ -96,7 +101,11 @@ def _second(execution: Execution) -> Execution:
 
 
 def clip_items(
-    clips: str | os.PathLike[str], only: Sequence[str] = (), *, allow_none: bool = False
+    clips: str | os.PathLike[str],
+    only: Sequence[str] = (),
+    *,
+    allow_none: bool = False,
+    keep_damaged: bool = False,
 ) -> Iterator[Item]:
     """List the prepared clips, without those rejected by the preparation, which have no audio.
 
@@ -104,9 +113,7 @@ def clip_items(
         clips: folder with `clips.tsv`.
         only: patterns, one of which the source of a clip must match; empty: all clips.
         allow_none: accept that no source matches.
-
-    Yields:
-        Items for `make_work`.
+        keep_damaged: do not mark clips as damaged, so that they are labelled.
 
     Raises:
         ValueError: when there is no clip, or no source matches.
@@ -120,7 +127,10 @@ def clip_items(
             continue
         has_matched = True
         # With the length, so that a clip that was cut anew is labelled anew.
-        yield Item(row.id, {"video": video_of(row.id, row.source), "num_samples": row.num_samples})
+        facts = {"video": video_of(row.id, row.source), "num_samples": row.num_samples}
+        if row.is_damaged and not keep_damaged:
+            facts["damage"] = f"{row.missing_s:.2f} s missing, {row.num_bad_packets} packets not decoded"
+        yield Item(row.id, facts)
     if row is None:
         raise ValueError(f"{clips}/clips.tsv: no clip has status ok; run fairseq-ext prepare mouth first")
     if not has_matched and not allow_none:
@@ -131,31 +141,14 @@ def clip_items(
 
 
 def second_items(labels: Iterable[ClipLabel], languages: Iterable[str]) -> Iterator[Item]:
-    """List the clips to decode again, in the language that their video has voted for.
-
-    Args:
-        labels: labels of the first pass.
-        languages: codes of the languages to transcribe.
-
-    Yields:
-        Items for `make_work`.
-    """
+    """List the clips to decode again, in the language that their video has voted for."""
     rows = list(labels)
     for label, language in to_decode_again(rows, vote(rows), languages):
         yield Item(label.id, {"video": label.video, "language": language, "heard_before": label.text})
 
 
 def make_work(make_engine: MakeEngine, clips: str, languages: Sequence[str]) -> Work:
-    """Load the recogniser of a process.
-
-    Args:
-        make_engine: loads the recogniser.
-        clips: folder that holds `audio/`.
-        languages: codes of the languages to transcribe.
-
-    Returns:
-        Work on items of `clip_items` and `second_items`.
-    """
+    """Load the recogniser of a process; return its work on items of `clip_items` and `second_items`."""
     labeller = Labeller(make_engine(), languages)
     return partial(_label, labeller, Path(clips))
 
@@ -164,28 +157,27 @@ def _label(labeller: Labeller, clips: Path, items: Sequence[Item]) -> Iterator[M
     recordings = [_recording(clips, item) for item in items]
     rows = iter(labeller([r for r in recordings if isinstance(r, Recording)]))
     for recording in recordings:
-        yield to_result(next(rows)) if isinstance(recording, Recording) else recording
+        yield asdict(next(rows)) if isinstance(recording, Recording) else recording
 
 
 def _recording(clips: Path, item: Item) -> Recording | Rejected:
-    video, language = item.data["video"], item.data.get("language")
+    if damage := item.data.get("damage"):
+        return _rejected(item, DAMAGED, damage)
     try:
-        waveform = load(clips / "audio" / f"{item.id}.wav", sample_rate_hz=SAMPLE_RATE_HZ)
+        waveform = Stretches(clips / "audio" / f"{item.id}.wav", SAMPLE_RATE_HZ)
+        waveform.check()
     except (AudioError, OSError) as error:
-        row = ClipLabel(id=item.id, video=video, state=UNREADABLE)
-        return Rejected(UNREADABLE, str(error), to_result(row))
-    return Recording(item.id, video, waveform, language)
+        return _rejected(item, UNREADABLE, str(error))
+    return Recording(item.id, item.data["video"], waveform, item.data.get("language"))
+
+
+def _rejected(item: Item, state: str, detail: str) -> Rejected:
+    row = ClipLabel(id=item.id, video=item.data["video"], state=state, detail=detail)
+    return Rejected(state, detail, asdict(row))
 
 
 def labels_of(found: Iterable[Outcome]) -> Iterator[ClipLabel]:
-    """Turn outcomes into labels, one per clip, also of clips that failed.
-
-    Args:
-        found: result of `jobs.outcomes`.
-
-    Yields:
-        The labels.
-    """
+    """Turn outcomes into labels, one per clip, also of clips that failed."""
     for outcome in found:
         yield from_result(outcome.result) if outcome.result else _failed(outcome)
 
@@ -195,15 +187,7 @@ def _failed(outcome: Outcome) -> ClipLabel:
 
 
 def joined(first: Path, again: Path | None) -> Iterator[ClipLabel]:
-    """Join both passes: a clip keeps its first label unless the second pass has one that did not fail.
-
-    Args:
-        first: job folder of the first pass.
-        again: job folder of the second; None: nothing was decoded again.
-
-    Yields:
-        The labels, in the order of the clips.
-    """
+    """Join both passes: a clip keeps its first label unless the second pass has one that did not fail."""
     newer = {label.id: label for label in labels_of(outcomes(again))} if again else {}
     for label in labels_of(outcomes(first)):
         second = newer.get(label.id)

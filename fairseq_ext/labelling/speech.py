@@ -4,28 +4,44 @@ Shapes: waveforms `(S,)` float32 at 16 kHz; spans are pairs of sample indices, s
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
+from ..media.stretches import SampleSource
 from ..optional import import_optional
 from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Waveform
 
 Span = tuple[int, int]
 
+
 THRESHOLD = 0.5  # probability of speech; Silero's default
 MIN_SILENCE_S = 0.3  # shorter pauses belong to the speech
 PAD_S = 0.4  # kept at both ends of a window, so that no soft consonant is cut off
+BLOCK_S = 600.0  # read at a time
+PART_S = 3.0  # languages are compared between such parts; with 4 s fewer changes are found
+MIN_PART_SPEECH = 0.5  # share of a part; Whisper takes silence for any language
 
 
-def find_speech(waveform: Waveform) -> list[Span]:
-    """Find the spans in which someone speaks.
+def find_speech(waveform: SampleSource) -> list[Span]:
+    """Return the spans in which someone speaks, in order, none longer than 30 s with `PAD_S` at both ends.
 
-    Args:
-        waveform: waveform (S,) at 16 kHz.
-
-    Returns:
-        Spans in order, none longer than 30 s with `PAD_S` at both ends.
+    A long recording is read in blocks of `BLOCK_S`, so that memory does not grow with its length.
     """
+    spans: list[Span] = []
+    start = 0
+    while start < len(waveform):
+        end = min(start + round(BLOCK_S * SAMPLE_RATE_HZ), len(waveform))
+        spans += [(start + first, start + last) for first, last in _in_block(waveform[start:end])]
+        # Speech that the block may have cut is found again, whole, by the next one.
+        margin = end - round(PAD_S * SAMPLE_RATE_HZ)
+        if end < len(waveform) and spans and spans[-1][0] > start and spans[-1][1] > margin:
+            end = spans.pop()[0]
+        start = end
+    return spans
+
+
+def _in_block(block: Waveform) -> list[Span]:
     vad = import_optional("faster_whisper.vad")
     options = vad.VadOptions(
         threshold=THRESHOLD,
@@ -33,24 +49,17 @@ def find_speech(waveform: Waveform) -> list[Span]:
         speech_pad_ms=0,
         max_speech_duration_s=MAX_SAMPLES / SAMPLE_RATE_HZ - 2 * PAD_S,
     )
-    found = vad.get_speech_timestamps(waveform, options)
-    return [(int(span["start"]), min(int(span["end"]), len(waveform))) for span in found]
+    found = vad.get_speech_timestamps(block, options)
+    return [(int(span["start"]), min(int(span["end"]), len(block))) for span in found]
 
 
 def speech_s(spans: Sequence[Span]) -> float:
-    """Return the total duration of speech.
-
-    Args:
-        spans: result of `find_speech`.
-
-    Returns:
-        Seconds.
-    """
+    """Return the total duration of speech, s."""
     return sum(end - start for start, end in spans) / SAMPLE_RATE_HZ
 
 
 def windows(spans: Sequence[Span], num_samples: int) -> list[Span]:
-    """Join neighbouring spans into windows of up to 30 s, since a window costs the same whatever it holds.
+    """Join neighbouring spans into windows of up to 30 s, which share no speech; none where nobody speaks.
 
     Silence before the first and after the last span of a window is dropped except for `PAD_S`, because Whisper's
     language detection is wrong on silence.
@@ -58,9 +67,6 @@ def windows(spans: Sequence[Span], num_samples: int) -> list[Span]:
     Args:
         spans: result of `find_speech`.
         num_samples: length S of the waveform.
-
-    Returns:
-        Windows in order, which share no speech; empty where nobody speaks.
     """
     groups: list[list[Span]] = []
     pad = round(PAD_S * SAMPLE_RATE_HZ)
@@ -81,14 +87,20 @@ def windows(spans: Sequence[Span], num_samples: int) -> list[Span]:
     return found
 
 
-def cut(waveform: Waveform, window: Span) -> Waveform:
-    """Cut a window out of a waveform.
-
-    Args:
-        waveform: waveform (S,).
-        window: one of `windows`.
-
-    Returns:
-        A copy of its samples.
-    """
+def cut(waveform: SampleSource, window: Span) -> Waveform:
+    """Return a copy of the samples of a window."""
     return np.array(waveform[window[0] : window[1]], dtype=np.float32)
+
+
+def parts(window: Span, spans: Sequence[Span]) -> list[Span]:
+    """Divide a window into parts of `PART_S` or more whose languages are compared; those of silence are left out."""
+    size = window[1] - window[0]
+    num = max(1, int(size / SAMPLE_RATE_HZ / PART_S))
+    edges = [window[0] + size * i // num for i in range(num + 1)]
+    return [
+        part for part in pairwise(edges) if _speech_in(part, spans) >= MIN_PART_SPEECH * (part[1] - part[0])
+    ]
+
+
+def _speech_in(part: Span, spans: Sequence[Span]) -> int:
+    return sum(max(0, min(part[1], end) - max(part[0], start)) for start, end in spans)

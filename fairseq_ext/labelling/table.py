@@ -2,17 +2,16 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..files import atomic_write, read_lines, split_row
 
 # The state of a clip: it has a text, or the reason for having none.
-LABELLED, NO_SPEECH, OTHER_LANGUAGE, UNREADABLE, FAILED = (
-    "labelled", "no_speech", "other_language", "unreadable", "failed",
+LABELLED, NO_SPEECH, NO_TEXT, OTHER_LANGUAGE, DAMAGED, UNREADABLE, FAILED = STATES = (
+    "labelled", "no_speech", "no_text", "other_language", "damaged", "unreadable", "failed",
 )  # fmt: skip
-STATES = (LABELLED, NO_SPEECH, OTHER_LANGUAGE, UNREADABLE, FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +19,6 @@ class ClipLabel:
     """The label of a clip, a row of labels.tsv.
 
     Attributes:
-        id: id of the clip.
         video: video that it was cut from, whose clips vote on a language together.
         state: one of `STATES`.
         language: language that the text was decoded in, or the likeliest one where there is no text; "" if unknown.
@@ -37,6 +35,8 @@ class ClipLabel:
         duration_s: duration of the clip, s.
         speech_s: detected speech, s.
         model: name of the recogniser.
+        parts: the same for each part of some seconds, where there are several: "fr:0.98,it:0.01 es:0.97,pt:0.02".
+        detail: why there is no text.
     """
 
     id: str
@@ -56,18 +56,21 @@ class ClipLabel:
     duration_s: float = 0.0
     speech_s: float = 0.0
     model: str = ""
+    parts: str = ""
+    detail: str = ""
 
     def language_probabilities(self) -> dict[str, float]:
-        """Parse `languages`.
+        """Parse `languages`: language -> probability. Raises ValueError when the cell is not written so."""
+        return _probabilities(self.languages.split())
 
-        Returns:
-            Language -> probability, for the likeliest languages.
+    def part_languages(self) -> list[dict[str, float]]:
+        """Parse `parts`, as `language_probabilities`."""
+        return [_probabilities(part.split(",")) for part in self.parts.split()]
 
-        Raises:
-            ValueError: when the cell is not written as above.
-        """
-        pairs = (item.rpartition(":") for item in self.languages.split())
-        return {code: float(probability) for code, _, probability in pairs}
+
+def _probabilities(items: Iterable[str]) -> dict[str, float]:
+    pairs = (item.rpartition(":") for item in items)
+    return {code: float(probability) for code, _, probability in pairs}
 
 
 COLUMNS = tuple(field.name for field in fields(ClipLabel))
@@ -75,39 +78,12 @@ _TYPES = {field.name: str(field.type) for field in fields(ClipLabel)}
 
 
 def from_result(result: Mapping[str, Any]) -> ClipLabel:
-    """Make a row of what a job returned.
-
-    Args:
-        result: column -> value; other keys are ignored.
-
-    Returns:
-        The row.
-    """
+    """Make a row of what a job returned, column -> value; other keys are ignored."""
     return ClipLabel(**{name: result[name] for name in COLUMNS if name in result})
 
 
-def to_result(label: ClipLabel) -> dict[str, Any]:
-    """Convert a row to what a job returns, the inverse of `from_result`.
-
-    Args:
-        label: a row.
-
-    Returns:
-        Column -> value, as JSON holds it.
-    """
-    return asdict(label)
-
-
 def write_labels(path: str | os.PathLike[str], labels: Iterable[ClipLabel]) -> int:
-    """Write the table.
-
-    Args:
-        path: path of the file.
-        labels: the rows.
-
-    Returns:
-        Number of rows.
-    """
+    """Write the table; return the number of rows."""
     num_rows = 0
     with atomic_write(path) as file:
         print(*COLUMNS, sep="\t", file=file)
@@ -126,12 +102,6 @@ def _cell(value: Any) -> str:
 
 def read_labels(path: str | os.PathLike[str]) -> Iterator[ClipLabel]:
     """Read the table; columns may be in any order, and unknown ones are ignored.
-
-    Args:
-        path: path of the file.
-
-    Yields:
-        The rows.
 
     Raises:
         ValueError: naming file and line, for a missing column, an invalid number, or an unknown state.
@@ -161,17 +131,10 @@ def _row(cells: Mapping[str, str]) -> ClipLabel:
     label = ClipLabel(**values)
     if label.state not in STATES or not label.id:
         raise ValueError(f"an id and a state of {STATES} expected, found {label.id!r} and {label.state!r}")
-    label.language_probabilities()  # raises
+    label.language_probabilities(), label.part_languages()  # raise
     return label
 
 
 def labels_path(folder: str | os.PathLike[str]) -> Path:
-    """Return the path of the table in a folder of labels.
-
-    Args:
-        folder: folder of the labels.
-
-    Returns:
-        Path of labels.tsv.
-    """
+    """Return the path of labels.tsv in a folder of labels."""
     return Path(folder) / "labels.tsv"

@@ -37,14 +37,7 @@ class Tokens:
     never: tuple[int, ...]
 
     def prompt(self, language: int) -> list[int]:
-        """Return the four tokens that a transcript starts with.
-
-        Args:
-            language: id of the language's token.
-
-        Returns:
-            Ids of the tokens.
-        """
+        """Return the four tokens that a transcript starts with; `language` is the id of its token."""
         return [self.start, language, self.transcribe, self.no_timestamps]
 
 
@@ -54,9 +47,6 @@ def find(number: Callable[[str], int | None], encode: Callable[[str], Sequence[i
     Args:
         number: special token -> its id, or None.
         encode: text -> ids of its tokens.
-
-    Returns:
-        Ids of the special tokens.
 
     Raises:
         ValueError: when the vocabulary lacks one of them.

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..optional import import_optional, reason
 from .devices import Hardware, choose_device
-from .engine import Decoding
+from .engine import FRAME_RATE_HZ, Decoding
 
 
 class TorchWhisper:
@@ -39,6 +39,10 @@ class TorchWhisper:
             raise ValueError(
                 f"{model}: {package} cannot load this model on {self._device}: {reason(error)}; {advice}"
             ) from error
+
+    def part(self, encoded: Any, index: int, start_s: float, end_s: float) -> Any:
+        """Return a stretch of an encoded window; see `Engine.part`."""
+        return encoded[index : index + 1, round(start_s * FRAME_RATE_HZ) : round(end_s * FRAME_RATE_HZ)]
 
     @contextmanager
     def _seeded(self) -> Iterator[Any]:

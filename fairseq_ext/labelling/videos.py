@@ -17,13 +17,8 @@ _KNOWN = (
 def video_of(clip_id: str, source: str) -> str:
     """Return the name of a clip's video.
 
-    Args:
-        clip_id: id of the clip.
-        source: file that the clip was cut from, relative to the corpus's root.
-
-    Returns:
-        The YouTube id when the clip is of AVSpeech, VoxCeleb2 or mTEDx; otherwise the path of the file without its
-        suffix.
+    It is the YouTube id when the clip is of AVSpeech, VoxCeleb2 or mTEDx; otherwise the path of the file that it was
+    cut from, relative to the corpus's root, without its suffix.
     """
     for pattern in _KNOWN:
         if match := pattern.fullmatch(clip_id):

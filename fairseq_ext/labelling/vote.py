@@ -28,14 +28,7 @@ class Vote:
 
 
 def vote(labels: Iterable[ClipLabel]) -> dict[str, Vote]:
-    """Choose the language of each video by the sum of its clips' ln p.
-
-    Args:
-        labels: rows of labels.tsv.
-
-    Returns:
-        Video -> vote; videos without speech are missing.
-    """
+    """Choose the language of each video by the sum of its clips' ln p; videos without speech are missing."""
     ballots: dict[str, list[dict[str, float]]] = defaultdict(list)
     for label in labels:
         if label.state in {LABELLED, OTHER_LANGUAGE} and (found := label.language_probabilities()):
@@ -54,27 +47,14 @@ def _count(rows: list[dict[str, float]]) -> Vote:
 
 
 def likeliest(found: Mapping[str, float]) -> str:
-    """Return the language with the highest probability.
-
-    Args:
-        found: language -> probability; not empty.
-
-    Returns:
-        Code of the language.
-    """
+    """Return the language with the highest probability."""
     return max(found, key=lambda code: found[code])
 
 
 def is_other(label: ClipLabel, of_video: Vote, *, sure: float = SURE) -> bool:
     """Return whether a clip is surely in another language than its video: a guest, a quotation, an interpreter.
 
-    Args:
-        label: label of the clip.
-        of_video: vote of its video.
-        sure: probability from which the clip's own language counts more than its video's.
-
-    Returns:
-        True when its likeliest language is another one, and at least this probable.
+    It is when its likeliest language is another one, with the probability `sure` or more.
     """
     found = label.language_probabilities()
     own = likeliest(found) if found else of_video.language
@@ -84,13 +64,7 @@ def is_other(label: ClipLabel, of_video: Vote, *, sure: float = SURE) -> bool:
 def to_decode_again(
     labels: Iterable[ClipLabel], votes: Mapping[str, Vote], languages: Iterable[str], *, sure: float = SURE
 ) -> list[tuple[ClipLabel, str]]:
-    """Find the clips to decode again: those not decoded in their video's language, though not surely in another one.
-
-    Args:
-        labels: rows of labels.tsv after the first pass.
-        votes: result of `vote`.
-        languages: codes of the requested languages.
-        sure: see `is_other`; clips that are surely in another language are not decoded again.
+    """Find the clips that were not decoded in their video's language, though they are not surely in another one.
 
     Returns:
         (label, language of its video), in the order of the table.

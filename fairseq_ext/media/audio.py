@@ -37,7 +37,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
     with open_audio(path) as reader:
         num_samples = reader.num_samples
         if num_samples is None:
-            num_samples = len(reader.read(0, None))
+            num_samples = reader.count()
         if num_samples == 0:
             raise AudioError(f"{path}: it has no samples; leave it out")
         return AudioInfo(reader.sample_rate_hz, num_samples, reader.num_channels)

@@ -86,6 +86,10 @@ class MixedReader(ABC):
     def __enter__(self) -> Self:
         return self
 
+    def count(self) -> int:
+        """Return the length in samples."""
+        return self.num_samples
+
     def read(self, start: int, stop: int | None) -> NDArray[np.float32]:
         """Read samples `start` to `stop` (None: the end), fewer where the file ends before."""
         end = self.num_samples if stop is None else min(stop, self.num_samples)

@@ -76,6 +76,12 @@ class ContainerReader:
             self._decoder = av.CodecContext.create(name, "r")
             self._decoder.sample_rate, self._decoder.layout = self.sample_rate_hz, self._stream.layout.name
 
+    def count(self) -> int:
+        """Return the length in samples, by decoding to the end; nothing is kept."""
+        if self.num_samples is None:
+            self.num_samples = max((at + len(piece) for at, piece in self._pieces(0)), default=0)
+        return self.num_samples
+
     def read(self, start: int, stop: int | None) -> NDArray[np.float32]:
         pieces = [np.zeros(0, np.float32)]
         reached = 0

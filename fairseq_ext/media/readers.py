@@ -44,6 +44,10 @@ class Reader(Protocol):
         """Length in samples; None until decoding to the end has shown it."""
         ...
 
+    def count(self) -> int:
+        """Return the length in samples, by decoding to the end where it is not known; nothing is kept."""
+        ...
+
     def read(self, start: int, stop: int | None) -> Samples:
         """Read samples `start` to `stop` (None: the end), fewer where the file ends before."""
         ...

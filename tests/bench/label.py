@@ -1,4 +1,4 @@
-"""Time and errors of labelling: openai-whisper against our labeller, same weights and clips in one run.
+"""Time and errors of labelling: openai-whisper or faster-whisper against ours, same weights and clips in one run.
 
 openai-whisper is called as its README shows, `whisper.transcribe(model, waveform)`, clip by clip; ours is what
 fairseq-ext label auto runs: speech detection, one encoding for language and text, int8 on a CPU, batches. Clips are
@@ -9,11 +9,17 @@ measured on normalised texts of the clips with speech; "words" counts words writ
     tests/bench/label.py                          random weights in the size of Whisper base: time only
     tests/bench/label.py --model-folder TRAINED   openai.pt and ct2/ of a model that knows the phrases: time and errors
 
+    tests/bench/label.py --short 60               a real Whisper base against plain faster-whisper on clips of 2 s
+
+The last reads ../shared/data/ravdess and the model that ../shared/tools/real_whisper.py fetches; the systems take turns
+at each clip, with beam 5, int8 and one thread. --device and the other options do not matter to it.
+
 Random weights never end a text, so both sides stop after as many tokens as such clips have, and neither decodes again.
 A trained model decodes freely, with the default temperatures of either side.
 """
 
 import argparse
+import random
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,12 +33,20 @@ import numpy as np
 from fairseq_ext.labelling.engine import Decoding
 from fairseq_ext.labelling.label import Labeller, Recording
 from fairseq_ext.labelling.load import load_engine
+from fairseq_ext.labelling.speech import find_speech
+from fairseq_ext.media import audio
 from fairseq_ext.synthetic import phrases, voices
 from fairseq_ext.synthetic.whisper import write_random
 from fairseq_ext.text.normalize import normalize
-from fairseq_ext.text.scoring import count_all, total
+from fairseq_ext.text.scoring import count_all, error_rate_interval, total
 
 RATE = 16_000
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+MODEL = Path.home() / ".cache" / "fairseq_ext" / "whisper-base"
+STATEMENTS = {
+    "01": "kids are talking by the door",
+    "02": "dogs are sitting by the door",
+}  # RAVDESS, fifth number
 LANGUAGES = ("fr", "it", "es", "pt")
 TOKENS_PER_S = 4.0  # tokens of Whisper per second of speech in these languages
 SIZES = {
@@ -58,6 +72,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--model-folder", type=Path, help="with openai.pt and ct2/ (default: weights of chance)"
+    )
+    parser.add_argument(
+        "--short", type=int, metavar="N", help="compare with faster-whisper on N real clips of 2 s"
     )
     parser.add_argument(
         "--size", choices=list(SIZES), default="base", help="of weights of chance (default: base)"
@@ -163,12 +180,61 @@ def measure(run: Callable[[list[Clip]], Any], clips: list[Clip], on_gpu: bool) -
     return clock() - start, found
 
 
+def short_clips(num: int) -> list[Clip]:
+    """Return 2 s of speech from recordings of RAVDESS, drawn with a fixed seed."""
+    clips = []
+    for path in random.Random(1).sample(sorted((SHARED / "ravdess").glob("*/*.ogg")), num):
+        waveform = audio.load(path, sample_rate_hz=RATE)
+        spans = find_speech(waveform)
+        start = max(0, spans[0][0] - RATE // 10) if spans else RATE
+        clips.append(Clip(waveform[start : start + 2 * RATE], "en", STATEMENTS[path.stem.split("-")[4]]))
+    return clips
+
+
+def compare_short(num: int) -> None:
+    """Transcribe each clip with both systems in turn, and print CPU time, its ratio, and errors with intervals."""
+    from faster_whisper import WhisperModel
+
+    plain = WhisperModel(str(MODEL), device="cpu", compute_type="int8", cpu_threads=1)
+    engine = load_engine(str(MODEL), device="cpu", num_threads=1)
+    labeller = Labeller(engine, engine.languages)
+
+    def of_plain(waveform: np.ndarray) -> str:
+        segments, _ = plain.transcribe(waveform, beam_size=5)
+        return " ".join(segment.text for segment in segments)
+
+    def of_ours(waveform: np.ndarray) -> str:
+        return labeller([Recording("", "", waveform)])[0].text
+
+    clips = short_clips(num)
+    systems = {"faster-whisper": of_plain, "ours": of_ours}
+    texts: dict[str, list[str]] = {name: [] for name in systems}
+    cpu_s = dict.fromkeys(systems, 0.0)
+    for number, clip in enumerate([*clips[:3], *clips]):  # the first ones load what is loaded once
+        for name, transcribe in systems.items():
+            start = time.process_time()
+            text = transcribe(clip.waveform)
+            if number >= 3:
+                cpu_s[name] += time.process_time() - start
+                texts[name].append(normalize(text, "en"))
+    said = [clip.text for clip in clips]
+    for name in systems:
+        errors = error_rate_interval(count_all(said, texts[name]), seed=1)
+        print(
+            f"{name:16}{cpu_s[name] / num:8.3f} CPU s/clip  WER {errors.value:6.1%} "
+            f"({errors.low:.1%} to {errors.high:.1%})  {cpu_s['faster-whisper'] / cpu_s[name]:.1f}x"
+        )
+
+
 def main() -> None:
     """Make the clips, run both, print the table."""
     import torch
 
     args = parse_args()
     torch.set_num_threads(1)
+    if args.short:
+        compare_short(args.short)
+        return
     clips = make_clips(args.clips, args.seconds, args.wordless)
     audio_s = sum(len(clip.waveform) for clip in clips) / RATE
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,5 +1,6 @@
 """Transcribing many files: outputs by name, damage reported, the search that was asked for."""
 
+import copy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,20 @@ def test_damage_is_reported_and_does_not_stop_the_others(
     for result in (found[0], found[3]):
         assert result.words
         assert " ".join(word.text for word in result.words) == recognizer.transcribe(result.path)
+
+
+def test_a_recording_without_words_is_named(tmp_path: Path, recognizer: CtcRecognizer) -> None:
+    with torch.no_grad():
+        model = copy.deepcopy(recognizer.model)
+        model.w2v_encoder.proj.bias[0] += 1000.0  # nothing but blanks
+    mute = replace(recognizer, model=model)
+    paths = [tmp_path / "zeros.wav", tmp_path / "low.wav"]
+    for path, peak in zip(paths, (0.0, 0.1), strict=True):
+        soundfile.write(path, np.full(RATE, peak), RATE)
+    found = list(transcription.transcribe_files(mute, paths))
+    assert [result.words for result in found] == [[], []]
+    assert found[0].problem.endswith("zeros.wav: no words in 1.0 s of digital silence, every sample is zero")
+    assert found[1].problem.endswith("low.wav: no words in 1.0 s of sound, peak at -20 dB")
 
 
 def test_progress_counts_parts_of_a_recording(recognizer: CtcRecognizer, files: list[Path]) -> None:

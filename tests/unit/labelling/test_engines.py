@@ -2,6 +2,7 @@
 
 import functools
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from fairseq_ext.labelling.faster_whisper import preload_cublas
 from fairseq_ext.labelling.load import find_kind, load_engine
 from fairseq_ext.labelling.log_mel import LogMel
 
-GREEDY = Decoding(beam_size=1, max_tokens=8, temperatures=(0.0,))
-BEAM = Decoding(beam_size=3, max_tokens=8, temperatures=(0.0,))
+# Padded to 30 s, as openai-whisper and transformers always do.
+GREEDY = Decoding(beam_size=1, max_tokens=8, temperatures=(0.0,), padding_s=30.0)
+BEAM = replace(GREEDY, beam_size=3)
 MODELS = {"faster-whisper": "ct2", "openai": "openai.pt", "transformers": "hf"}
 
 
@@ -77,6 +79,34 @@ def test_a_window_does_not_depend_on_its_batch(whisper: Path, kind: str) -> None
         assert alone[0].text == transcribed[i].text
         assert alone[0].avg_logprob == pytest.approx(transcribed[i].avg_logprob, abs=1e-4)
         assert dict(alone_detected[0]) == pytest.approx(dict(detected[i]), abs=1e-5)
+
+
+def test_the_padding_of_a_short_window_is_encoded_once(whisper: Path) -> None:
+    whole, short = (
+        engine(whisper, "faster-whisper"),
+        engine(whisper, "faster-whisper", replace(GREEDY, padding_s=2.0)),
+    )
+    batch = windows()
+    padded, encoded = whole.encode(batch), short.encode(batch)
+    assert encoded.shape == padded.shape
+    assert np.array_equal(encoded[1], padded[1])  # a window of 30 s has no padding
+    frames = 2 * 50 + 2 * 50  # of the first window and its silence
+    silence = whole.encode([np.zeros(16_000, np.float32)])[0]
+    assert np.abs(encoded[0, frames:] - padded[0, frames:]).mean() < np.abs(silence - padded[0]).mean() + 0.1
+    assert not np.array_equal(encoded[0, :frames], padded[0, :frames])
+    assert np.array_equal(short.encode(batch[:1])[0], encoded[0])  # whatever else is in the batch
+    assert not np.array_equal(encoded[0, frames:], encoded[3, frames:])  # their silence is at other levels
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_a_part_of_a_window_has_a_language(whisper: Path, kind: str) -> None:
+    found = engine(whisper, kind)
+    encoded = found.encode(windows())
+    (whole,) = found.detect_language(found.part(encoded, 1, 0.0, 30.0))
+    assert dict(whole) == pytest.approx(dict(found.detect_language(encoded)[1]), abs=1e-4)
+    (part,) = found.detect_language(found.part(encoded, 1, 3.0, 6.0))
+    assert sum(dict(part).values()) == pytest.approx(1.0, abs=1e-3)
+    assert dict(part) != pytest.approx(dict(whole), abs=1e-5)
 
 
 def test_int8_is_close_to_float32(whisper: Path) -> None:

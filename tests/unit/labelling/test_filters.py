@@ -7,7 +7,6 @@ from fairseq_ext.labelling.signals import characters_per_second, foreign_letters
 from fairseq_ext.labelling.table import ClipLabel
 from fairseq_ext.labelling.videos import video_of
 from fairseq_ext.labelling.vote import Vote, is_other, to_decode_again, vote
-from fairseq_ext.text.normalize import alphabet
 
 GOOD = "Et pourtant, on vient tous de l'océan."
 
@@ -17,7 +16,7 @@ def label(text: str = GOOD, name: str = "a", **changes: object) -> ClipLabel:
         "id": name, "video": "v", "state": "labelled", "language": "fr", "language_probability": 0.9,
         "languages": "fr:0.9 it:0.05", "text": text, "avg_logprob": -0.3, "no_speech_prob": 0.05,
         "compression_ratio": 1.0, "loop_score": loop_score(text),
-        "characters_per_second": characters_per_second(text, 2.5), "num_tokens": 9, "temperature": 0.0,
+        "characters_per_second": characters_per_second(text, 2.5, "fr"), "num_tokens": 9, "temperature": 0.0,
         "duration_s": 3.0, "speech_s": 2.5, "model": "large-v2",
     }  # fmt: skip
     return ClipLabel(**{**columns, **changes})  # type: ignore[arg-type]
@@ -44,7 +43,8 @@ def label(text: str = GOOD, name: str = "a", **changes: object) -> ClipLabel:
         ("credits", label("Subtítulos por la comunidad de Amara.org", language="es")),
         ("credits", label("Legendas pela comunidade Amara.org", language="pt")),
         ("unlikely", label(avg_logprob=-1.01)),
-        ("no_speech", label(no_speech_prob=0.61)),
+        ("no_speech", label(no_speech_prob=0.96)),
+        (None, label(no_speech_prob=0.91)),  # as of isolated digits, word-perfect
         (None, label(no_speech_prob=None)),  # our own recogniser has no such probability
         ("no_speech", label(state="no_speech", text="")),
         ("other_language", label(state="other_language", text="")),
@@ -52,8 +52,8 @@ def label(text: str = GOOD, name: str = "a", **changes: object) -> ClipLabel:
         ("failed", label(state="failed", text="")),
         ("little_speech", label(speech_s=0.5)),
         ("language_unsure", label(language_probability=0.49)),
-        ("too_slow", label("oui", characters_per_second=2.9)),
-        ("too_fast", label(characters_per_second=31.0)),
+        ("too_slow", label("oui", speech_s=1.1)),
+        ("too_fast", label(speech_s=0.95)),
     ],
 )
 def test_each_filter_rejects_for_its_reason(reason: str | None, found: ClipLabel) -> None:
@@ -92,10 +92,31 @@ def test_loop_score(text: str, score: float) -> None:
 
 
 def test_foreign_letters() -> None:
-    french = alphabet("fr")
-    assert foreign_letters("L’œuvre d'Ångström: ça va?", french) == 0.0
-    assert foreign_letters("abc где", french) == 0.5
-    assert foreign_letters("12 % 🌊", french) == 0.0
+    assert foreign_letters("L’œuvre d'Ångström: ça va?", "fr") == 0.0
+    assert foreign_letters("abc где", "fr") == 0.5
+    assert foreign_letters("12 % 🌊", "fr") == 0.0
+    # A language without rules: its script is that of most letters.
+    assert foreign_letters("Мир вам, Whisper", "ru") == 0.0
+    assert foreign_letters("これは日本語です", "ja") == 0.0
+    assert foreign_letters("Мир вам всем 我们", "ru") == pytest.approx(2 / 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "letters"),
+    [
+        ("7, 8, 2, 3", "en", 5 + 5 + 3 + 5),  # as "seven eight two three"
+        ("3,5 %", "fr", len("troisvirgulecinqpourcent")),
+        ("vier 7", "de", 4 + 5),  # without rules a digit counts as 5 letters
+        ("!?", "en", 0),
+    ],
+)
+def test_the_speed_is_that_of_the_text_as_spoken(text: str, language: str, letters: int) -> None:
+    assert characters_per_second(text, 2.0, language) == letters / 2
+
+
+def test_tables_of_earlier_versions_are_judged_as_spoken() -> None:
+    found = label("7, 8, 2, 3", language="en", languages="en:0.9", characters_per_second=1.6)
+    assert judge(found, Vote("en", 1.0, 1), FilterSettings()) is None
 
 
 def test_all_clips_of_a_video_vote_on_its_language() -> None:

@@ -16,10 +16,12 @@ import pytest
 
 from fairseq_ext.jobs import Execution
 from fairseq_ext.labelling.engine import Decoding, Hypothesis, Waveform
+from fairseq_ext.labelling.filters import FilterSettings, judge
 from fairseq_ext.labelling.label import Labeller, Recording, pooled, with_text
 from fairseq_ext.labelling.load import load_engine
 from fairseq_ext.labelling.run import Labelling, clip_items, label_clips
 from fairseq_ext.labelling.table import ClipLabel, read_labels, write_labels
+from fairseq_ext.media.mouth.table import read_clips, write_clips_table
 
 RATE = 16_000
 ALONE = Execution(workers=0, progress=False)
@@ -42,6 +44,9 @@ class Loudness:
     def detect_language(self, encoded: list[float]) -> list[list[tuple[str, float]]]:
         found = [[("fr", peak), ("es", 1 - peak - 0.01), ("en", 0.01)] for peak in encoded]
         return [sorted(row, key=lambda item: -item[1]) for row in found]
+
+    def part(self, encoded: list[float], index: int, start_s: float, end_s: float) -> list[float]:
+        return encoded[index : index + 1]
 
     def transcribe(self, encoded: list[float], languages: Sequence[str | None]) -> list[Hypothesis | None]:
         self.requested += languages
@@ -218,11 +223,80 @@ def test_a_recording_of_several_windows_has_one_label() -> None:
     assert joined.characters_per_second == pytest.approx(12 / 2)
 
 
+class Waveforms(Loudness):
+    """An engine whose encoded windows are the waveforms, so that parts of them differ."""
+
+    def encode(self, windows: Sequence[Waveform]) -> Any:
+        return list(windows)
+
+    def part(self, encoded: Any, index: int, start_s: float, end_s: float) -> Any:
+        return [encoded[index][round(start_s * RATE) : round(end_s * RATE)]]
+
+    def detect_language(self, encoded: Any) -> list[list[tuple[str, float]]]:
+        return super().detect_language(super().encode(encoded))
+
+
+def test_a_recording_that_changes_its_language_is_refused(spoken: dict[str, np.ndarray]) -> None:
+    loud, quiet = (np.tile(scaled(spoken["fr"], peak), 3) for peak in (0.98, 0.03))
+    engine = Waveforms()
+    changing, steady = Labeller(engine, ["fr"])(
+        [
+            Recording("a", "a", np.concatenate([loud, quiet])),
+            Recording("b", "b", np.concatenate([loud, loud])),
+        ]
+    )
+    assert (changing.language, steady.language) == ("fr", "fr")
+    assert {max(part, key=part.__getitem__) for part in changing.part_languages()} == {"fr", "es"}
+    assert judge(changing, None, FilterSettings()) == "languages_differ"
+    slow = FilterSettings(min_characters_per_second=0.0)
+    assert judge(replace(changing, parts=steady.parts), None, slow) is None
+
+
+def test_a_long_recording_is_labelled_window_by_window(
+    spoken: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waveform = np.tile(spoken["it"], 40)  # a minute and more
+    (whole,) = Labeller(Loudness(), ["fr", "es"])([Recording("a", "a", waveform)])
+    monkeypatch.setattr("fairseq_ext.labelling.label._MAX_ENCODED", 1)
+    (apart,) = Labeller(Loudness(), ["fr", "es"])([Recording("a", "a", waveform)])
+    assert apart == whole
+    assert len(whole.text.split()) >= 6
+
+
+def test_why_there_is_no_text_is_in_the_table(
+    spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
+) -> None:
+    class Mute(Loudness):
+        def transcribe(
+            self, encoded: list[float], languages: Sequence[str | None]
+        ) -> list[Hypothesis | None]:
+            return [Hypothesis("", code, -0.5, 0.1, 0) if code else None for code in languages]
+
+    sounds = {
+        "zeros": np.zeros(RATE, np.float32), "noise": np.full(RATE, 0.1, np.float32), "mute": spoken["fr"],
+        "damaged": spoken["fr"],
+    }  # fmt: skip
+    folder = make_clips(tmp_path / "clips", {name: (f"{name}.mp4", sound) for name, sound in sounds.items()})
+    rows = [replace(row, missing_s=0.7 * (row.id == "damaged")) for row in read_clips(folder, status=None)]
+    write_clips_table(folder, rows)
+    wanted = Labelling(str(folder), str(tmp_path / "out"), ("fr", "es"))
+    label_clips(wanted, Mute, ALONE)
+    found = {name: (label.state, label.detail) for name, label in labels_of(tmp_path / "out").items()}
+    assert found["zeros"] == ("no_speech", "no speech: digital silence, every sample is zero")
+    assert found["noise"] == ("no_speech", "no speech: sound, peak at -20 dB")
+    assert found["mute"][0] == "no_text"
+    assert "s of speech detected, but the recogniser wrote nothing" in found["mute"][1]
+    assert found["damaged"] == ("damaged", "0.70 s missing, 0 packets not decoded")
+    label_clips(replace(wanted, out=str(tmp_path / "all"), keep_damaged=True), Loudness, ALONE)
+    assert labels_of(tmp_path / "all")["damaged"].state == "labelled"
+
+
 def test_the_table_is_read_as_written(tmp_path: Path) -> None:
     rows = [
         ClipLabel(
             id="fr/a", video="v", state="labelled", language="fr", language_probability=0.9125,
-            languages="fr:0.9125 it:0.0500", text="L’été\n🌊 \ud83d ok", avg_logprob=-0.25, num_tokens=7,
+            languages="fr:0.9125 it:0.0500", parts="fr:0.9,it:0.1 it:0.8",
+            text="L’été\n🌊 \ud83d ok", avg_logprob=-0.25, num_tokens=7,
             duration_s=2.5,
         ),
         ClipLabel(id="b", video="v", state="no_speech", duration_s=3.0, model="large-v2"),
@@ -232,6 +306,7 @@ def test_the_table_is_read_as_written(tmp_path: Path) -> None:
     assert first.text == "L’été 🌊 ? ok"
     assert (first.avg_logprob, first.num_tokens, first.temperature) == (-0.25, 7, None)
     assert first.language_probabilities() == {"fr": 0.9125, "it": 0.05}
+    assert first.part_languages() == [{"fr": 0.9, "it": 0.1}, {"it": 0.8}]
     assert second == rows[1]
 
 
@@ -242,7 +317,7 @@ def test_the_table_is_read_as_written(tmp_path: Path) -> None:
         ("labelled", "perhaps", "labels.tsv:2: an id and a state of"),
         ("0.5\t", "half\t", "labels.tsv:2: could not convert"),
         ("fr:0.5", "fr:many", "labels.tsv:2: could not convert"),
-        ("\tgood", "\tgo\tod", "labels.tsv:2: expected 17 tab-separated columns"),
+        ("\tgood", "\tgo\tod", "labels.tsv:2: expected 19 tab-separated columns"),
     ],
 )
 def test_a_damaged_table_is_refused_with_file_and_line(

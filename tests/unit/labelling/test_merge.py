@@ -322,7 +322,7 @@ def test_no_clip_to_train_on_is_refused(tmp_path: Path) -> None:
 
 def test_the_command_filters_without_decoding(make_clips: Callable[..., Path], tmp_path: Path) -> None:
     ids = [*(u.id for u in PUBLISHED), *(label.id for label in LABELS)]
-    waveform = np.zeros(640, np.float32)
+    waveform = np.zeros(32_000, np.float32)
     folder = make_clips(tmp_path / "clips", {name: (f"{name}.mp4", waveform) for name in dict.fromkeys(ids)})
     for split in ("train", "valid", "test"):
         own = [replace(u, start_s=None, end_s=None) for u in PUBLISHED if u.split == split]
@@ -365,6 +365,52 @@ def test_published_corpora_and_manifests_are_read(tmp_path: Path) -> None:
         read_published([], [tmp_path / "a"])
     with pytest.raises(ValueError, match="there are no manifests"):
         read_published([], [tmp_path / "gone"])
+
+
+def test_damage_and_other_times_decide() -> None:
+    talk, speech = f"fr/train/{TALK}_0001", record(f"fr/train/{TALK}_0001", "train", "oui")
+    cut_at = replace(clip(talk), start_s=1.0, end_s=3.0)
+    cases = {
+        "damaged": (replace(cut_at, num_bad_packets=2), [], {talk: speech}),
+        "other_times": (replace(cut_at, start_s=0.5, end_s=2.5), [], {talk: speech}),
+        "": (cut_at, [], {talk: speech}),
+    }
+    for reason, (row, labels, published) in cases.items():
+        assert merge([row], labels, published, SETTINGS).rejected == Counter(
+            {("fr", reason): 1} if reason else {}
+        )
+    for reason, row, label in (
+        ("damaged", replace(clip("a"), missing_s=0.5), auto("a")),
+        ("other_times", replace(clip("a"), num_samples=33_000), auto("a")),
+        ("", clip("a"), auto("a")),
+    ):
+        assert merge([row], [label], {}, SETTINGS).rejected == Counter({("fr", reason): 1} if reason else {})
+    kept = merge([replace(clip("a"), missing_s=0.5)], [auto("a")], {}, replace(SETTINGS, keep_damaged=True))
+    assert len(kept.clips) == 1
+
+
+def test_a_language_without_rules_is_written_as_it_is() -> None:
+    labels = [
+        auto("a", "Хорошо, дядя!", language="ru"), auto("b", "Их было 12.", language="ru"),
+        auto("c", "Хорошо 我们 дядя", language="ru"),
+    ]  # fmt: skip
+    published = {
+        "d": record("d_1", "valid", "Ja, 3 Fragen.", language="de"),
+        "e": record("e_1", "test", "Groß!"),
+    }
+    published["e"] = replace(published["e"], language="de")
+    settings = replace(SETTINGS, languages=("ru", "de"))
+    found = merge([clip(name) for name in "abcde"], labels, published, settings)
+    assert [(c.utterance.id, c.utterance.transcript) for c in found.clips] == [
+        ("a", "хорошо дядя"),
+        ("e", "groß"),
+    ]
+    assert found.rejected == Counter({("ru", "unread"): 1, ("de", "unread"): 1, ("ru", "script"): 1})
+
+
+def test_what_is_no_language_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="language 'french!' is not a code"):
+        MergeSettings(("french!",))
 
 
 def test_filters_can_be_switched_off(tmp_path: Path) -> None:
