@@ -188,10 +188,9 @@ def finish(job: Job, status: int) -> bool:
 
 
 def run(waiting: list[Job], args: argparse.Namespace, bar: "tqdm[NoReturn]") -> bool:
-    """Run trainings; after a failure those under way come to their end, and no other begins.
+    """Run trainings and return whether all succeeded; after a failure those under way end, and no other begins.
 
-    Returns:
-        Whether all succeeded. Exits when the process of run.sh is gone.
+    Exits when the process of run.sh is gone.
     """
     running: dict[int, Job] = {}
     ok, shown = True, time.monotonic()

@@ -38,9 +38,7 @@ def numbers(values: Any, name: str = "") -> Iterator[tuple[str, float]]:
 def out_of_range(values: Mapping[str, Any], usual: Mapping[str, Any]) -> str | None:
     """Return what is wrong with the first number that cannot work; None = no number is known to be wrong.
 
-    Args:
-        values: a configuration.
-        usual: the same without overrides, whose values are right.
+    `usual` holds the same configuration without overrides, whose values are right.
     """
     least: dict[str, float] = {}
     for name, value in numbers(usual):

@@ -45,15 +45,12 @@ def convert(
     family: str | None = None,
     dictionary: Path | None = None,
 ) -> Report:
-    """Convert a model: a folder of Hugging Face to a fairseq checkpoint, or a file of fairseq to a folder.
+    """Convert a folder of Hugging Face to a fairseq checkpoint, or a file of fairseq to a folder; report every weight.
 
     Args:
         reader: program whose classes a written fairseq checkpoint names.
         family: model family of a written folder, see `hf_config.FAMILIES`; None = that of the checkpoint.
         dictionary: `dict.ltr.txt`, for a fairseq CTC checkpoint that does not hold its own.
-
-    Returns:
-        What became of every weight.
 
     Raises:
         FileNotFoundError: the source is not there.

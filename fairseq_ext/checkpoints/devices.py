@@ -6,14 +6,7 @@ import torch
 
 
 def check_device(device: str) -> None:
-    """Check that torch can use a device.
-
-    Args:
-        device: torch device, such as "cpu", "cuda" or "cuda:1".
-
-    Raises:
-        ValueError: no torch device of that name, or torch cannot use it on this machine.
-    """
+    """Raise ValueError for no torch device, such as "cpu" or "cuda:1", or one that torch cannot use on this machine."""
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # the latter of a torch that was built without it

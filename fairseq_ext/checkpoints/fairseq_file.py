@@ -39,13 +39,9 @@ _NOT_IN_THE_NETWORK = (
 
 
 def read_model(path: Path, dictionary: Path | None = None) -> tuple[SpeechModel, Report]:
-    """Read a checkpoint.
+    """Read a checkpoint, with the averaged (EMA) weights if there are any; the report maps to fairseq's bare names.
 
-    Args:
-        dictionary: `dict.ltr.txt`, for a CTC checkpoint that does not hold its own.
-
-    Returns:
-        The model, with the averaged (EMA) weights if there are any; the report maps to fairseq's bare names.
+    `dictionary` is `dict.ltr.txt`, for a CTC checkpoint that does not hold its own.
 
     Raises:
         FileNotFoundError: no such file.
@@ -82,14 +78,13 @@ def write_model(
 ) -> dict[str, str]:
     """Write a checkpoint for `ext_ctc` or `ext_wav2vec2`, or for stock fairseq's classes.
 
+    Returns fairseq's bare name -> name in the file.
+
     Args:
         model: with all weights that these have, see `SpeechModel.fill`.
         path: checkpoint file; it appears when it is complete.
         reader: program whose classes the checkpoint names.
         filled: fairseq's bare names of weights with initial values, which are left out again on the way back.
-
-    Returns:
-        Fairseq's bare name -> name in the file.
 
     Raises:
         FileExistsError: there is something already.

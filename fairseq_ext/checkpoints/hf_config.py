@@ -83,9 +83,7 @@ _ONLY_FAIRSEQ: tuple[tuple[str, Any], ...] = (
 def family_of(config: Mapping[str, Any], where: str) -> str:
     """Return the family of the model that a `config.json` describes, one of `FAMILIES`.
 
-    Args:
-        config: content of `config.json`.
-        where: file or folder that the message names.
+    `where` is the file or folder that messages name.
 
     Raises:
         ValueError: another model.
@@ -100,14 +98,7 @@ def family_of(config: Mapping[str, Any], where: str) -> str:
 
 
 def config_to_fairseq(config: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Translate a `config.json`.
-
-    Args:
-        config: content of `config.json`.
-        where: file or folder that the messages name.
-
-    Returns:
-        Keys of the encoder, of masks, of wav2vec 2.0's pre-training and of the CTC head, by fairseq's names.
+    """Translate a `config.json` to keys by fairseq's names: of the encoder, masks, pre-training and the CTC head.
 
     Raises:
         ValueError: an unknown model, or something fairseq cannot compute.
@@ -135,7 +126,7 @@ def config_to_hugging_face(
     pretraining: bool = False,
     mask_embedding: bool = True,
 ) -> dict[str, Any]:
-    """Translate fairseq's keys to a `config.json`.
+    """Translate fairseq's keys to the content of a `config.json`.
 
     Args:
         model: keys of the encoder; what is missing has Hugging Face's default.
@@ -144,9 +135,6 @@ def config_to_hugging_face(
         vocab_size: rows of the CTC head; 0 = no such head.
         pretraining: whether wav2vec 2.0's pre-training heads are there.
         mask_embedding: whether the model has a mask embedding.
-
-    Returns:
-        The content of `config.json`.
 
     Raises:
         ValueError: something Hugging Face's model cannot compute.

@@ -46,10 +46,7 @@ class Folder:
 
 
 def read_folder(folder: Path) -> Folder:
-    """Read a folder.
-
-    Args:
-        folder: folder of the model, with `config.json`.
+    """Read a model's folder, with `config.json`.
 
     Raises:
         FileNotFoundError: no configuration or no weights.
@@ -115,10 +112,7 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: Mapping[str, Tensor]) -> None:
-    """Write a folder that appears when it is complete.
-
-    Args:
-        files: name -> content of each JSON file.
+    """Write a folder that appears when it is complete; `files` maps names to the content of each JSON file.
 
     Raises:
         FileExistsError: something is there already.

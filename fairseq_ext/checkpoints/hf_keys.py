@@ -67,29 +67,22 @@ _PLACEHOLDERS = {"i": r"\d+", "p": "weight|bias", "a": "q|k|v|out"}
 
 
 def to_fairseq(name: str, extractor_mode: str) -> str | None:
-    """Translate a name of Hugging Face's.
+    """Translate a name of Hugging Face's to fairseq's bare one; None when fairseq has no such weight.
 
     Args:
         name: Hugging Face's name, with or without the model's prefix, in either spelling of weight norm.
         extractor_mode: "default" or "layer_norm", see `ConvExtractor`.
-
-    Returns:
-        Fairseq's bare name; None when fairseq has no such weight.
     """
     bare = _FAMILY_PREFIX.sub("", name)
     return _translate(dict(_WEIGHT_NORM).get(bare, bare), _table(extractor_mode, False))
 
 
 def to_hugging_face(name: str, extractor_mode: str, family: str) -> str | None:
-    """Translate a bare name of fairseq's.
+    """Translate a bare name of fairseq's (see `bare_fairseq_name`) to Hugging Face's; None when it has no such weight.
 
     Args:
-        name: see `bare_fairseq_name`.
         extractor_mode: "default" or "layer_norm", see `ConvExtractor`.
         family: wav2vec2, hubert or wavlm; the latter two have no pre-training heads there.
-
-    Returns:
-        Hugging Face's bare name; None when it has no such weight.
     """
     if family != "wav2vec2" and name.startswith(PRETRAINING_HEADS):
         return None
@@ -103,22 +96,13 @@ def bare_fairseq_name(name: str) -> str:
 
 
 def with_family(name: str, family: str) -> str:
-    """Put the prefix of Hugging Face's models with a head before a bare name that takes it.
-
-    Args:
-        name: Hugging Face's bare name.
-        family: wav2vec2, hubert or wavlm.
-    """
+    """Put the prefix of Hugging Face's models with a head before a bare name of theirs that takes it."""
     heads = tuple(left.split(".")[0] + "." for left, _ in (*_PRETRAINING, *_CTC_HEAD))
     return name if name.startswith(heads) else f"{family}.{name}"
 
 
 def with_encoder(name: str) -> str:
-    """Put the prefix of fairseq's CTC models before a bare name.
-
-    Args:
-        name: fairseq's bare name.
-    """
+    """Put the prefix of fairseq's CTC models before a bare name of fairseq's."""
     return f"w2v_encoder.{name}" if name.startswith(CTC_HEAD) else f"w2v_encoder.w2v_model.{name}"
 
 

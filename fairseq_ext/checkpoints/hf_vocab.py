@@ -87,14 +87,7 @@ def read_vocabulary(
 
 
 def write_vocabulary(symbols: Sequence[str]) -> tuple[dict[str, int], dict[str, Any]]:
-    """Name fairseq's rows as Hugging Face does; the order of the rows stays.
-
-    Args:
-        symbols: the alphabet, without fairseq's four specials.
-
-    Returns:
-        The contents of `vocab.json` and `tokenizer_config.json`.
-    """
+    """Return `vocab.json` and `tokenizer_config.json` of an alphabet without fairseq's four; the rows keep their order."""
     names = [*(name for _, name in _ROLES), *symbols]
     options: dict[str, Any] = dict(_ROLES)
     options.update(
@@ -107,14 +100,9 @@ def write_vocabulary(symbols: Sequence[str]) -> tuple[dict[str, int], dict[str, 
 
 
 def head_to_fairseq(weight: Tensor, rows: Sequence[int | None]) -> Tensor:
-    """Reorder the rows of a head's weight or bias.
+    """Reorder the rows of a head's weight or bias, (rows there, ...), to (rows here, ...); see `Vocabulary.rows`.
 
-    Args:
-        weight: (rows there, ...).
-        rows: see `Vocabulary`.
-
-    Returns:
-        (rows here, ...); a row that is not there is zero in a weight, `ABSENT_BIAS` in a bias.
+    A row that is not there is zero in a weight, `ABSENT_BIAS` in a bias.
     """
     absent = torch.full_like(weight[0], ABSENT_BIAS if weight.dim() == 1 else 0.0)
     return torch.stack([absent if row is None else weight[row] for row in rows])

@@ -23,8 +23,6 @@ def load_model(
     """Load a checkpoint of one of our utterance models, with its averaged (EMA) weights when it has them.
 
     Args:
-        path: checkpoint file, checkpoint_*.pt.
-        device: torch device of the model, such as "cpu" or "cuda".
         label: label stream that "logits" belongs to, for a model with several; empty = the first.
         untrained: keep the weights at their initial values (a control), seeded by the training's seed.
 

@@ -114,8 +114,7 @@ class SpeechModel:
     def fill(self) -> dict[str, str]:
         """Give initial values to what `ext_wav2vec2` has and the source has not; fine-tuning needs none of it.
 
-        Returns:
-            Name -> where the value is from.
+        Returns name -> where the value is from.
 
         Raises:
             ValueError: the configuration asks for more than `_MOST_FILLED` of them.

@@ -37,12 +37,9 @@ def export(
     *,
     dataset: str | None = None,
 ) -> int:
-    """Write `{split}.csv` and `units.txt`.
+    """Write `{split}.csv` and `units.txt` of a manifest of prepared clips (`clip_layout`).
 
-    Args:
-        manifest: folder of our manifests of prepared clips (`clip_layout`).
-        split: stem of the files.
-        dataset: first column; None for the name of the clips' folder, so that `root_dir` is the folder above it.
+    `dataset` is the first column; None for the name of the clips' folder, so that `root_dir` is the folder above it.
 
     Raises:
         ValueError: for a row that is no prepared clip, lacks its text, or has a comma in its id. No file is changed.
@@ -67,11 +64,7 @@ def export(
 
 
 def read_units(path: str | os.PathLike[str]) -> dict[int, str]:
-    """Read `units.txt`.
-
-    Raises:
-        ValueError: for a row that is not `unit id`, and for repeated ids.
-    """
+    """Read `units.txt`; raise ValueError for a row that is not `unit id`, and for repeated ids."""
     units: dict[int, str] = {}
     for number, line in enumerate(read_lines(path), 1):
         unit, _, unit_id = line.rpartition(" ")
@@ -89,17 +82,15 @@ def read(
     *,
     on_problem: Callable[[str], None] | None = None,
 ) -> Iterator[Utterance]:
-    """Read a csv.
+    """Read a csv; its stem is taken as the split.
+
+    Paths are those of the sound relative to the dataset's folder: `audio/{id}.wav` of prepared clips, otherwise beside
+    the video. `num_samples` follows from the frames, 640 each.
 
     Args:
-        path: the file; its stem is taken as the split.
         units: units as `read_units` returns them.
         on_problem: receives one line per row with units that are not known, whose text is lost then; without it such
             a row raises.
-
-    Yields:
-        Utterances whose path is that of the sound relative to the dataset's folder: `audio/{id}.wav` of prepared
-        clips, otherwise beside the video. `num_samples` follows from the frames, 640 each.
 
     Raises:
         ValueError: for a row that is not as described.

@@ -26,10 +26,7 @@ _SOUND, _VIDEO = ("audio", ".wav"), ("video", ".mp4")
 
 
 def find_splits(folder: str | os.PathLike[str], wanted: Sequence[str] = ()) -> list[str]:
-    """Check that there are splits to read, ours or AV-HuBERT's.
-
-    Args:
-        wanted: stems of the tsv files; none: those of train, valid and test that are there.
+    """Return the splits to read, ours or AV-HuBERT's: those wanted, or train, valid and test as far as they are there.
 
     Raises:
         ValueError: saying which are there, or in which folders below.
@@ -51,13 +48,7 @@ def find_splits(folder: str | os.PathLike[str], wanted: Sequence[str] = ()) -> l
 
 
 def transcribed(manifest: str | os.PathLike[str], split: str) -> Iterator[tuple[Utterance, str]]:
-    """Read prepared clips with the text that training reads.
-
-    Args:
-        split: stem of the files.
-
-    Yields:
-        Utterance and its line of `{split}.wrd`, or its transcript where there is no such file.
+    """Stream prepared clips with their line of `{split}.wrd`, or their transcript where there is no such file.
 
     Raises:
         ValueError: for one that is no prepared clip or has no text, and for files of different lengths.
@@ -83,11 +74,7 @@ def export(
     split: str,
     out: str | os.PathLike[str],
 ) -> int:
-    """Write `{split}.tsv` and `{split}.wrd` of AV-HuBERT.
-
-    Args:
-        manifest: folder of our manifests of prepared clips (`clip_layout`).
-        split: stem of the files.
+    """Write `{split}.tsv` and `{split}.wrd` of AV-HuBERT from our manifest of prepared clips (`clip_layout`).
 
     Raises:
         ValueError: as for `transcribed`; no file is changed then.
@@ -117,11 +104,7 @@ def export_dictionary(
     split: str = "train",
     pieces: SentencePieces | None = None,
 ) -> None:
-    """Write `dict.wrd.txt`.
-
-    Args:
-        pieces: the model, whose pieces it then lists in their order, also those that never occur; None for words.
-    """
+    """Write `dict.wrd.txt` of words, or of all pieces in the model's order, also those that never occur."""
     texts = (text for _, text in transcribed(manifest, split))
     if pieces is None:
         counts = count_units(text.split() for text in texts)
@@ -136,14 +119,11 @@ def read(
 ) -> Iterator[Utterance]:
     """Read a split of AV-HuBERT's, with transcripts where there is a `.wrd`.
 
-    Args:
-        folder: folder of its files.
-        split: stem of the files.
-        root: what paths shall be relative to, a folder above all recordings; None for the tsv's own.
+    Paths are those of the sound. The video's must follow from them by `audio/` -> `video/` and `.wav` -> `.mp4`, as it
+    does for the layouts of LRS3, MuAViC and prepared clips.
 
-    Yields:
-        Utterances whose path is that of the sound. The video's must follow from it by `audio/` -> `video/` and
-        `.wav` -> `.mp4`, as it does for the layouts of LRS3, MuAViC and prepared clips.
+    Args:
+        root: what paths shall be relative to, a folder above all recordings; None for the tsv's own.
 
     Raises:
         ValueError: for a row that is not as described, and for files of different lengths.

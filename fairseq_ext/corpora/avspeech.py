@@ -39,14 +39,7 @@ Face = tuple[float, float]
 
 
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
-    """Find the folder that the paths of `read` are relative to.
-
-    Args:
-        root: the folder with the lists or the clips.
-
-    Raises:
-        FileNotFoundError: when it is not there.
-    """
+    """Return the folder that the paths of `read` are relative to, `root`; raise FileNotFoundError without it."""
     if not Path(root).is_dir():
         raise FileNotFoundError(
             f"{root}: no such folder; give the one that holds avspeech_train.csv and the clips"
@@ -62,12 +55,9 @@ def clip_id(video: str, start_s: float, end_s: float) -> str:
 def read(root: str | os.PathLike[str], *, on_problem: Report | None = None) -> Iterator[Utterance]:
     """Read what is there of the corpus (see `corpora/__init__.py` for the contract).
 
-    Args:
-        on_problem: receives one line per row or file that was skipped; by default it is logged as a warning.
-
-    Yields:
-        Utterances by list and row, then clips that no list names; `num_samples` is what the times promise at 16 kHz,
-        not measured. start and end are of pieces of whole videos only. The language is not known.
+    Utterances come by list and row, then clips that no list names; `num_samples` is what the times promise at 16 kHz,
+    not measured. start and end are of pieces of whole videos only. The language is not known.
+    `on_problem` receives one line per row or file that was skipped; by default it is logged as a warning.
     """
     return (utterance for utterance, _ in clips(root, on_problem=on_problem))
 
@@ -77,8 +67,7 @@ def clips(
 ) -> Iterator[tuple[Utterance, Face | None]]:
     """Read what is there of the corpus, with the place of the speaker's face; opens no media file.
 
-    Yields:
-        An utterance of `read` and its face, None where the list gives none.
+    Yields an utterance of `read` and its face, None where the list gives none.
     """
     folder, report = recordings_folder(root), on_problem or log.warning
     files = {split: _files(folder, split) for split in LISTS}

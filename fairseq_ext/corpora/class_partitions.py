@@ -48,7 +48,7 @@ def partitions(
     seed: int = 1,
     on_problem: Report | None = None,
 ) -> Iterator[Partition]:
-    """Make the chosen partitions.
+    """Make the chosen partitions, with the label stream; each dictionary has all classes, so that folds can be pooled.
 
     Args:
         chosen: names in `CHOICES`.
@@ -56,9 +56,6 @@ def partitions(
         lists: side -> speakers or utterance ids of the published split; None takes what the utterances state.
         on_problem: receives a line for each recording or list entry that a published split leaves out; by default it is
             logged.
-
-    Yields:
-        Partitions with the label stream. Each dictionary has all classes, so that folds can be pooled.
 
     Raises:
         ValueError: the corpus lacks what a partition needs.
@@ -132,10 +129,7 @@ def _few_labels(
 
 
 def read_label_map(path: Path, corpora: Collection[str]) -> dict[tuple[str, str], str]:
-    """Read a label map, a table of `class`, `common` and perhaps `corpus`, between tabs; "" as common class drops.
-
-    Returns:
-        (corpus, class) -> common class.
+    """Return (corpus, class) -> common class of a table with tabs of `class`, `common` and perhaps `corpus`; "" drops.
 
     Raises:
         ValueError: a column is missing, a row is damaged, names no corpus that is given, or repeats another.
@@ -164,16 +158,13 @@ def across(
     seed: int = 1,
     on_problem: Report | None = None,
 ) -> Iterator[Partition]:
-    """Train on the first data set and test on each other one.
+    """Train on the first data set and test on each other one: the partitions `cross_corpus/FIRST-OTHER`.
 
     Args:
         corpora: name and content of two data sets or more.
         table: result of `read_label_map`; None = all have the same classes.
         seed: seed of the speakers that are held out for validation.
         on_problem: receives a line for each class that is left out, with its number of recordings.
-
-    Yields:
-        The partitions `cross_corpus/FIRST-OTHER`.
 
     Raises:
         ValueError: a data set is tested on classes that the first one lacks.
@@ -192,13 +183,6 @@ def across(
 
 
 def unlearnable(partition: Partition, stream: str) -> list[str]:
-    """Find the classes that a partition tests without a training utterance.
-
-    Args:
-        partition: one of `partitions`.
-
-    Returns:
-        The classes, in the order of the dictionary.
-    """
+    """Return the classes that a partition tests without a training utterance, in the order of the dictionary."""
     tested = {partition.labels[stream](u) for u in partition.test}
     return [name for name, count in partition.dictionaries[stream].items() if not count and name in tested]

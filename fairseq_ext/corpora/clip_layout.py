@@ -4,19 +4,12 @@ AUDIO, VIDEO = ("audio", ".wav"), ("video", ".mp4")
 
 
 def audio_path(clip_id: str) -> str:
-    """Return the path of a clip's audio relative to the clips' root, as manifests hold it.
-
-    Args:
-        clip_id: its id, which may contain slashes.
-    """
+    """Return the path of a clip's audio relative to the clips' root, as manifests hold it; ids may contain slashes."""
     return f"{AUDIO[0]}/{clip_id}{AUDIO[1]}"
 
 
 def video_path(audio: str) -> str:
-    """Return the path of the video that belongs to an audio file, relative to the same root.
-
-    Args:
-        audio: path of the sound relative to the clips' root.
+    """Return the path of the video that belongs to an audio file; both are relative to the clips' root.
 
     Raises:
         ValueError: for a path of another shape.
@@ -25,14 +18,7 @@ def video_path(audio: str) -> str:
 
 
 def clip_id(audio: str) -> str:
-    """Return the clip's id that `audio_path` was made from.
-
-    Args:
-        audio: path of the sound relative to the clips' root.
-
-    Raises:
-        ValueError: for a path of another shape.
-    """
+    """Return the clip's id that `audio_path` was made from; raise ValueError for a path of another shape."""
     folder, _, name = audio.partition("/")
     if folder != AUDIO[0] or not name.endswith(AUDIO[1]) or name == AUDIO[1]:
         raise ValueError(

@@ -66,14 +66,11 @@ TsvLine = dict[str, str]  # column -> cell
 
 
 def locale_folder(root: str | os.PathLike[str], locale: str | None = None) -> Path:
-    """Find the folder of a locale.
+    """Return the folder with the tsv files of a locale.
 
     Args:
         root: the folder, or one or two levels above it.
         locale: name of the locale; None where there is only one.
-
-    Returns:
-        The folder with the tsv files.
 
     Raises:
         FileNotFoundError: without it; names the locales that are there.
@@ -102,11 +99,7 @@ def _is_locale(folder: Path) -> bool:
 
 
 def recordings_folder(root: str | os.PathLike[str], locale: str | None = None) -> Path:
-    """Find the folder that the paths of `read` are relative to.
-
-    Returns:
-        `clips/`.
-    """
+    """Return the folder that the paths of `read` are relative to: `clips/`."""
     return locale_folder(root, locale) / "clips"
 
 
@@ -119,10 +112,11 @@ def read(
     audio: str | os.PathLike[str] | None = None,
     measure: Callable[[Path], int] | None = None,
 ) -> Iterator[Utterance]:
-    """Read a locale, each clip once (see `corpora/__init__.py` for the contract).
+    """Read a locale, each clip once (see `corpora/__init__.py` for the contract), in the order of `SPLITS`.
 
-    Lengths come from the corpus's list, rounded to milliseconds; with `audio`, from `measure`, exactly, and the list
-    shows what was cut off.
+    `split` is the first of them that names the clip, transcripts are as written, and speakers are the first digits of
+    `client_id`. Lengths come from the corpus's list, rounded to milliseconds; with `audio`, from `measure`, exactly,
+    and the list shows what was cut off.
 
     Args:
         on_problem: receives one line per row or clip that was skipped; by default it is logged as a warning.
@@ -131,10 +125,6 @@ def read(
             relative then; clips without a file in it are skipped.
         measure: gives the length in samples at `sample_rate_hz` of an audio file, or raises ValueError; needed with
             `audio`, and where the corpus has no list of lengths or gaps in it.
-
-    Yields:
-        Utterances in the order of `SPLITS`; `split` is the first of them that names the clip, transcripts are as
-        written, and speakers are the first digits of `client_id`.
 
     Raises:
         ValueError: for a tsv without a needed column, and when lengths are not known and `measure` is missing.
@@ -152,9 +142,7 @@ def read(
 
 
 def stated_locale(root: str | os.PathLike[str], *, locale: str | None = None) -> str | None:
-    """Return the locale that the rows state, which may differ from the name of the folder.
-
-    That of the first row with one; None where no row has one.
+    """Return the locale that the rows state, which may differ from the folder's name; None = no row has one.
 
     Raises:
         ValueError: for a tsv without a needed column.
@@ -171,14 +159,11 @@ def check_files(
     locale: str | None = None,
     audio: str | os.PathLike[str] | None = None,
 ) -> list[str]:
-    """Check every file that a preparation or the language model reads, before anything is done.
+    """Check every file that a preparation or the language model reads; return a line for each row that will be skipped.
 
     Args:
         needed: splits of `SPLITS` that must have rows.
         audio: as for `read`.
-
-    Returns:
-        A line for each row that will be skipped.
 
     Raises:
         FileNotFoundError: as for `locale_folder`; there are no recordings.
@@ -204,8 +189,7 @@ def check_files(
 def unmapped_accents(root: str | os.PathLike[str], *, locale: str | None = None) -> Counter[str]:
     """Count descriptions of accents that name no single class: candidates for the table of accents.
 
-    Returns:
-        The columns of accents and variant, as written, with " / " between them -> number of clips.
+    Keys are the columns of accents and variant, as written, with " / " between them.
     """
     folder = locale_folder(root, locale)
     counts: Counter[str] = Counter()

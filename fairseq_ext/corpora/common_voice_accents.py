@@ -39,8 +39,7 @@ _BETWEEN = re.compile(r",(?![^(]*\))")  # a comma, not in brackets
 def simplify(text: str) -> str:
     """Reduce a wording to its distinctive words: "Català de Barcelona" becomes "barcelona".
 
-    Returns:
-        Its words in lower case, without marks, punctuation and fillers; may be empty.
+    They are in lower case, without marks, punctuation and fillers; may be empty.
     """
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(c for c in decomposed if not unicodedata.combining(c))
@@ -49,10 +48,7 @@ def simplify(text: str) -> str:
 
 @cache
 def table(locale: str) -> Mapping[str, str]:
-    """Read the table of a language.
-
-    Returns:
-        Simplified wording -> class, `LEARNER` or `OTHER`; empty for a language without rows.
+    """Return simplified wording -> class, `LEARNER` or `OTHER` of a language; empty for a language without rows.
 
     Raises:
         ValueError: when two rows of one wording disagree.
@@ -70,23 +66,14 @@ def table(locale: str) -> Mapping[str, str]:
 
 
 def wordings(accents: str) -> list[str]:
-    """Split the column of accents.
-
-    Args:
-        accents: wordings between bars or else commas; commas in brackets belong to the wording.
-    """
+    """Split the column of accents at bars or else commas; commas in brackets belong to the wording."""
     parts = accents.split("|") if "|" in accents else _BETWEEN.split(accents)
     return [part.strip() for part in parts if part.strip()]
 
 
 @lru_cache(maxsize=4096)
 def accent_class(locale: str, accents: str, variant: str = "") -> str | None:
-    """Return the class that the wordings of a clip name; None when they name none, several, or a learner.
-
-    Args:
-        accents: its column `accents` or `accent`.
-        variant: its column `variant`.
-    """
+    """Return the class that a clip's columns of accents and variant name; None = none, several, or a learner."""
     known = table(locale)
     marks = {known.get(simplify(wording), OTHER) for wording in [*wordings(accents), variant] if wording}
     named = marks - {OTHER}

@@ -33,15 +33,11 @@ def class_partitions(
     seed: int,
     note: Callable[[str], None],
 ) -> Iterator[Partition]:
-    """Make the partitions of accents and genders.
+    """Make the partitions of the module's list for which the corpus has enough clips.
 
     Args:
-        division: division of the speakers into training, validation and test.
         seed: seed of the choice of clips and of the leaky controls.
         note: receives a line for whatever was left out, and why.
-
-    Yields:
-        The partitions of the module's list for which the corpus has enough clips.
     """
     chosen = few_per_speaker(_stating(validated), max_per_speaker, seed=seed)
     sides = divide(chosen, division.side)
@@ -122,17 +118,10 @@ def _unseen_classes(partition: Partition) -> list[str]:
 
 
 def _leaky_sides(sides: Sides, streams: Sequence[str], seed: int) -> dict[str, str]:
-    """Deal the clips out at random, whoever speaks; the test set is about as large as that of `sides`.
+    """Deal the clips out at random, whoever speaks: id -> side; the test set is about as large as that of `sides`.
 
-    Clips with both classes are ranked between those with one of them, so that the clips of a stream are neighbours and
-    every side gets its share of each stream.
-
-    Args:
-        streams: one or both of `STATED`, or none.
-        seed: another seed gives another division.
-
-    Returns:
-        Clip's id -> side.
+    Clips with both classes are ranked between those with one of them, so that the clips of a stream (of `STATED`) are
+    neighbours and every side gets its share of each stream.
     """
     labelled = {side: _labelled(clips, streams) for side, clips in sides.items()}
     clips = [u for members in labelled.values() for u in members]

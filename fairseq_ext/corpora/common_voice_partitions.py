@@ -71,7 +71,6 @@ def check_language(language: str, stated: str | None, *, on_note: Note | None = 
     """Refuse a mistyped language. One with rules may be meant although the recordings are of another: that is noted.
 
     Args:
-        language: language whose rules are to be used.
         stated: locale of the recordings (`common_voice.stated_locale`); None where it is not known.
         on_note: receives a line when the rules are those of another language; by default it is logged.
 
@@ -102,16 +101,12 @@ def partitions(
     on_note: Note | None = None,
     on_problem: Note | None = None,
 ) -> Iterator[Partition]:
-    """Make all partitions from one reading of a locale.
+    """Make the partitions of the module's list for which there are enough clips, from one reading of a locale.
 
     Args:
         utterances: all utterances of `common_voice.read`.
-        division: division of the speakers into training, validation and test.
         on_note: receives a line for whatever was left out, and why; by default it is logged.
         on_problem: receives a line for each clip whose sentence cannot be spelled; by default it is logged.
-
-    Yields:
-        The partitions of the module's list for which the corpus has enough clips.
 
     Raises:
         ValueError: there is no clip to train the recogniser on.

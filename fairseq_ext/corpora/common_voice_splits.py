@@ -30,21 +30,13 @@ class Division:
     is_official: bool = False
 
     def side(self, utterance: Utterance) -> str:
-        """Return the side of an utterance's speaker: "train", "valid" or "test".
-
-        Args:
-            utterance: utterance that the division was made from.
-        """
+        """Return the side of an utterance that the division was made from: "train", "valid" or "test"."""
         return self.sides[utterance.speaker or ""]
 
     def labelled_side(self, utterance: Utterance) -> str | None:
-        """Return the side of a transcribed clip.
+        """Return the side of a transcribed clip, "train", "valid" or "test".
 
-        "train", "valid" or "test"; None for a clip that is not validated or, in the official division, in none of the
-        three lists.
-
-        Args:
-            utterance: utterance that the division was made from.
+        None for a clip that is not validated or, in the official division, in none of the three lists.
         """
         if self.is_official:
             return _OFFICIAL.get(utterance.split or "")
@@ -52,13 +44,9 @@ class Division:
 
 
 def official(utterances: Iterable[Utterance]) -> Division:
-    """Follow the official lists. Their speakers are held out everywhere, with all their clips.
+    """Follow the official lists: speakers of test.tsv, then of dev.tsv, then all others.
 
-    Args:
-        utterances: all utterances of `common_voice.read`.
-
-    Returns:
-        The division: speakers of test.tsv, then of dev.tsv, then all others.
+    Their speakers are held out everywhere, with all their clips: give all utterances of `common_voice.read`.
     """
     sides: dict[str, str] = {}
     rank = {TRAIN: 0, VALID: 1, TEST: 2}
@@ -74,13 +62,8 @@ def drawn(
     """Draw speakers to hold out, separately for every accent and gender, so that the test has the rarest class too.
 
     A speaker who would overfill a side is skipped. Three speakers or more of one accent and gender are on all
-    sides; of two, one is in the test; one alone trains.
-
-    Args:
-        utterances: as for `official`; accent and gender of a speaker are the most frequent of the clips'.
-        seed: another seed gives another draw.
-        valid_share: share of the validated clips to hold out for choices.
-        test_share: share of the validated clips to hold out for the result.
+    sides; of two, one is in the test; one alone trains. Shares are of the validated clips; accent and gender of a
+    speaker are the most frequent of the clips'.
     """
     speakers = by_speaker(utterances)
     groups: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
@@ -134,11 +117,7 @@ class Overlap:
 def overlap(
     first: Sequence[Utterance], second: Sequence[Utterance], text: Callable[[Utterance], str]
 ) -> Overlap:
-    """Count shared speakers and sentences.
-
-    Args:
-        text: the sentence of an utterance, normalised, so that spelling hides nothing.
-    """
+    """Count shared speakers and sentences; `text` gives the sentence, normalised, so that spelling hides nothing."""
     speakers, sentences = {u.speaker for u in second}, {text(u) for u in second}
     return Overlap(
         num_speakers=len(speakers & {u.speaker for u in first}),
@@ -150,34 +129,20 @@ def overlap(
 def without_overlap(
     utterances: Iterable[Utterance], held_out: Sequence[Utterance], text: Callable[[Utterance], str]
 ) -> list[Utterance]:
-    """Remove the utterances that share a speaker or a sentence with the held-out side.
-
-    Args:
-        text: as for `overlap`.
-
-    Returns:
-        The others, in their order.
-    """
+    """Return the utterances that share no speaker and no sentence (see `overlap`) with the held-out side, in order."""
     speakers, sentences = {u.speaker for u in held_out}, {text(u) for u in held_out}
     return [u for u in utterances if u.speaker not in speakers and text(u) not in sentences]
 
 
 def unlabelled(utterances: Iterable[Utterance], division: Division) -> list[Utterance]:
-    """Return speech to pre-train on: everything but invalidated clips and held-out speakers.
-
-    The clips, in their order.
-
-    Args:
-        utterances: all utterances of `common_voice.read`.
-    """
+    """Return speech to pre-train on, in its order: everything but invalidated clips and held-out speakers."""
     return [u for u in utterances if u.split != "invalidated" and division.side(u) == TRAIN]
 
 
 def agreed_accents(utterances: Iterable[Utterance]) -> list[Utterance]:
     """Give all clips of a speaker the accent that some of them state: many clips state none.
 
-    Returns:
-        The clips of the speakers who state one accent, with it; speakers who state none or several are left out.
+    Speakers who state none or several are left out.
     """
     clips = list(utterances)
     known = _agreed((u.speaker, u.accent) for u in clips)
@@ -185,11 +150,7 @@ def agreed_accents(utterances: Iterable[Utterance]) -> list[Utterance]:
 
 
 def agreed_genders(utterances: Iterable[Utterance]) -> list[Utterance]:
-    """Give all clips of a speaker the gender that some of them state.
-
-    Returns:
-        The clips of the speakers who state one gender, with it.
-    """
+    """Return the clips of the speakers who state one gender, all with it."""
     clips = list(utterances)
     known = _agreed((u.speaker, u.gender) for u in clips)
     return [replace(u, gender=known[u.speaker]) for u in clips if u.speaker in known]

@@ -60,15 +60,12 @@ class Joint:
 
 
 def plan(recordings: Iterable[Utterance], name: str, *, uses: int, seed: int) -> list[Joint]:
-    """Group recordings into utterances of 3 to 7, each of one speaker.
+    """Group recordings into utterances of 3 to 7, each of one speaker; they come by speaker.
 
     Args:
         name: name of the split; ids begin with it.
         uses: how often each recording occurs, exactly; never twice in one utterance.
         seed: another seed gives other sequences.
-
-    Returns:
-        The utterances, by speaker.
 
     Raises:
         ValueError: when `uses` is below 1, or a speaker has too few recordings for one utterance.
@@ -100,13 +97,7 @@ def _groups(recordings: Sequence[Utterance], rng: np.random.Generator) -> Iterat
 
 
 def label_subset(utterances: Iterable[Utterance], minutes: float) -> list[Utterance]:
-    """Take utterances of that duration, from the speakers in turn; more minutes contain fewer.
-
-    Args:
-        minutes: at least so much.
-
-    Returns:
-        The chosen ones, in the order of the input.
+    """Take utterances of at least so many minutes, from the speakers in turn; more minutes contain fewer.
 
     Raises:
         ValueError: when there is less speech.
@@ -137,15 +128,14 @@ def write(
 ) -> dict[str, dict[str, list[Utterance]]]:
     """Join the recordings of every split and write the manifests of every partition; resumable.
 
+    Returns partition -> split -> utterances.
+
     Args:
         recordings: the corpus, of `fsdd.read`.
         join: writes one joined file, unless it is there already (`media.join.join_files`).
         uses: split -> how often each of its recordings occurs.
         seed: seed of the sequences and pauses.
         on_progress: called with the number of utterances done and the number of all.
-
-    Returns:
-        Partition -> split -> utterances.
 
     Raises:
         ValueError: for a folder that holds something else, and as `plan`.

@@ -15,12 +15,8 @@ _ITEM = re.compile(r"""\s*(\w+)\s*:\s*('(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[^,'"{}]
 def flow_mappings(path: str | os.PathLike[str], report: Report) -> Iterator[dict[str, str]]:
     """Stream the rows of a list of mappings; one may continue over several lines, as dumped ones do.
 
-    Args:
-        report: receives one line per row that is no mapping.
-
-    Yields:
-        Key -> value as text, without its quotes; empty for a row that was reported, so that those after it keep
-        their number.
+    Yields key -> value as text, without its quotes. `report` receives one line per row that is no mapping; it is
+    yielded empty, so that those after it keep their number.
     """
     row, first = "", 0
     for number, line in published_lines(path, report):

@@ -22,7 +22,7 @@ def read(
     group: str | None = None,
     on_problem: Report,
 ) -> Iterator[Recording]:
-    """List the recordings of a folder per class.
+    """List the recordings of a folder per class, sorted by path.
 
     Args:
         root: folder of the class folders; links are followed.
@@ -30,9 +30,6 @@ def read(
         speaker: where the speaker is, see `part_of_path`; None: not known.
         group: where the group is, likewise.
         on_problem: receives a line for each file that is skipped.
-
-    Yields:
-        The recordings, sorted by path.
 
     Raises:
         FileNotFoundError: the root is no folder.
@@ -76,14 +73,11 @@ def _files(root: Path) -> list[str]:
 
 
 def part_of_path(pattern: str, name: str) -> Callable[[str], str]:
-    """Make a function that finds the speaker or group in a path.
+    """Return a function that finds the speaker or group in a path relative to the root; "" where the path has none.
 
     Args:
         pattern: number of a folder of the path (1 is the first), or a regular expression with a group of the name.
         name: "speaker" or "group".
-
-    Returns:
-        Path relative to the root -> the part; "" where the path has none.
 
     Raises:
         ValueError: the expression is not valid or has no such group.

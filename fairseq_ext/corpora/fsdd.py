@@ -57,10 +57,7 @@ _MAX_RECORDING_BYTES = 1 << 20  # the longest recording has 37 kB
 
 
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
-    """Find the folder that the paths of `read` are relative to.
-
-    Args:
-        root: the folder that holds `recordings/`, or that folder itself.
+    """Return the folder that the paths of `read` are relative to: `root`, or `recordings/` in it.
 
     Raises:
         FileNotFoundError: when neither holds a recording.
@@ -82,13 +79,11 @@ def read(
 ) -> Iterator[Utterance]:
     """Read the corpus, or a synthetic one in its layout (see `corpora/__init__.py` for the contract).
 
+    Utterances come by speaker, digit and index; paths are relative to `recordings_folder(root)`.
+
     Args:
-        root: the folder that holds `recordings/`, or that folder itself.
         on_problem: receives one line per file that was skipped; by default it is logged as a warning.
         expect_complete: also report what the published corpus has and this one lacks.
-
-    Yields:
-        Utterances by speaker, digit and index; paths are relative to `recordings_folder(root)`.
     """
     report = on_problem or log.warning
     folder = recordings_folder(root)
@@ -151,22 +146,14 @@ def _utterance(speaker: str, digit_: str, index: int, name: str, num_samples: in
 
 
 def digit(utterance: Utterance) -> str:
-    """Return the class of an utterance: "0" ... "9".
-
-    Args:
-        utterance: one of `read`.
-    """
+    """Return the class of an utterance of `read`: "0" ... "9"."""
     return utterance.id[0]
 
 
 def count_problems(utterances: Iterable[Utterance]) -> list[str]:
     """Compare the corpus with the published counts: 50 recordings of each digit by each of the six speakers.
 
-    Args:
-        utterances: all utterances of `read`.
-
-    Returns:
-        One line per speaker and digit whose count differs, and per speaker who does not belong.
+    Returns one line per speaker and digit whose count differs, and per speaker who does not belong.
     """
     return _count_problems(Counter((u.speaker or "", digit(u)) for u in utterances))
 
@@ -182,13 +169,9 @@ def _count_problems(found: Counter[tuple[str, str]]) -> list[str]:
 
 
 def published_split(utterance: Utterance) -> str:
-    """Return the side of the published speaker-independent split that an utterance is on.
+    """Return the side of the published speaker-independent split that an utterance is on: "train", "valid" or "test".
 
     It holds for synthetic corpora too, since they use the same speakers' names and indices.
-    "train", "valid" or "test".
-
-    Args:
-        utterance: one of `read`.
 
     Raises:
         ValueError: for a speaker who is not in the split.
@@ -220,17 +203,14 @@ def download(
     progress: Callable[[int, int | None], None] | None = None,
     retry_wait_s: float = 2.0,
 ) -> Path:
-    """Fetch release v1.0.10 (16 MB), check it and unpack it; continue where an earlier call was cut off.
+    """Fetch release v1.0.10 (16 MB) into `dest`, check and unpack it; continue where an earlier call was cut off.
 
     Args:
-        dest: folder that will hold `recordings/`.
+        dest: folder that will hold `recordings/`; it is returned.
         url: the archive (.tar.gz).
         sha256: checksum of the recordings, see `RECORDINGS_SHA256`; None checks counts and headers only.
         progress: called with the bytes fetched so far and their total (None when the host does not state it).
         retry_wait_s: pause before the second attempt; it doubles with each.
-
-    Returns:
-        `dest`.
 
     Raises:
         ConnectionError: without internet; says which file to put where by hand.

@@ -26,14 +26,9 @@ NUM_LEAKY_FOLDS = 5
 
 
 def partitions(utterances: Sequence[Utterance], seed: int = 1) -> Iterator[Partition]:
-    """Make all partitions from one reading of the corpus.
+    """Make all partitions of the whole corpus, with the streams `digit` (a class) and `wrd` (its word).
 
-    Args:
-        utterances: the whole corpus, as `fsdd.read` gives it.
-        seed: seed of the label subsets and of the leaky folds.
-
-    Yields:
-        Partitions with the streams `digit` (a class) and `wrd` (its word).
+    `seed` is that of the label subsets and of the leaky folds.
     """
     base = published(utterances, fsdd.published_split)
     only_one = [u for u in base.train if u.speaker == ONE_SPEAKER]

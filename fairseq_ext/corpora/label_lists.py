@@ -80,14 +80,7 @@ def _check_split(kind: str, split: str) -> None:
 
 
 def find_kind(path: str | os.PathLike[str]) -> str:
-    """Recognise the format of a list by its first row.
-
-    Returns:
-        One of `KINDS`.
-
-    Raises:
-        ValueError: for a first row of no format.
-    """
+    """Return the format of a list, one of `KINDS`, by its first row; raise ValueError for a row of no format."""
     _, line = next(published_lines(path, lambda _: None), (1, ""))
     cells = line.split("\t")
     for kind in ("voxceleb2", "avspeech", "mtedx"):
@@ -104,16 +97,13 @@ def read_list(
     language: str | None = None,
     on_problem: Report | None = None,
 ) -> Iterator[Label]:
-    """Read a list.
+    """Stream the labels of a list, each id once, in the order of the rows.
 
     Args:
         split: train, valid or test; automatic labels are for train.
         kind: format of the list, one of `KINDS`; None recognises it by the first row.
         language: ISO 639-1 code of the talks; needed for the ids of mtedx.
         on_problem: receives one line per row that was skipped; by default it is logged as a warning.
-
-    Yields:
-        Its labels, each id once, in the order of the rows.
 
     Raises:
         ValueError: for automatic labels outside of train, an unknown format, or mtedx without language.
@@ -162,10 +152,7 @@ def _times_s(cells: list[str]) -> tuple[float, float]:
 
 
 def write_list(path: str | os.PathLike[str], labels: Iterable[Label], kind: str) -> int:
-    """Write a list in its published format; what `read_list` took without complaint comes back byte by byte.
-
-    Args:
-        kind: format of the list, one of `KINDS`.
+    """Write a list in a format of `KINDS`; what `read_list` took without complaint comes back byte by byte.
 
     Raises:
         ValueError: for a label that the format cannot hold. No file is changed then.
@@ -197,7 +184,9 @@ def apply_labels(
     language: str | None = None,
     on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
-    """Give clips the texts of a list and drop those that it does not name.
+    """Give clips the texts of a list and drop those that it does not name; the order stays.
+
+    Clips get text, split, language and, where they lack it, speaker.
 
     Args:
         utterances: utterances of a reader or of a manifest of prepared clips.
@@ -205,9 +194,6 @@ def apply_labels(
         split: split that was passed to `read_list`, and that of the results.
         language: language of the labels; None keeps that of the utterances.
         on_problem: receives one line when labels are left over; by default it is logged as a warning.
-
-    Yields:
-        The utterances named, in their order, with text, split, language and, where they lack it, speaker.
     """
     wanted = {label.id: (as_written(label.text), label.speaker) for label in labels}
     num_labels = len(wanted)

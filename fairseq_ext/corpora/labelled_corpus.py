@@ -83,11 +83,7 @@ class LabelledCorpus:
     sample_rate_hz: int
 
     def label(self, utterance: Utterance) -> str:
-        """Return the class of an utterance.
-
-        Args:
-            utterance: one of `utterances`.
-        """
+        """Return the class of an utterance."""
         return self.classes[utterance.id]
 
 

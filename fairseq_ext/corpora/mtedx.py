@@ -50,10 +50,7 @@ _NAMED = 10  # of the talks that are gone; hundreds may be
 
 
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
-    """Find the folder that the paths of `read` are relative to.
-
-    Args:
-        root: the folder that holds `fr-fr/` and the like, or one of these.
+    """Return the folder that holds `fr-fr/` and the like, `root` or above it; the paths of `read` are relative to it.
 
     Raises:
         FileNotFoundError: when there is none.
@@ -83,17 +80,15 @@ def read(
 ) -> Iterator[Utterance]:
     """Read the sentences of every talk (see `corpora/__init__.py` for the contract).
 
+    Utterances come by language, split and row, with ids such as `fr/train/0u7tTptBo9I_0004`; start and end are times
+    in the talk, `num_samples` is their distance at 16 kHz, transcripts are as written.
+
     Args:
         languages: ISO 639-1 codes; None for all that are there.
-        splits: splits to read, some of train, valid, test.
         video: whether paths are of videos (a talk without one is skipped) or of the flac files; None for videos
             when any talk of the corpus has one.
         on_problem: receives a line per sentence that was skipped, and one per split about all talks without a
             recording; by default it is logged as a warning.
-
-    Yields:
-        Utterances by language, split and row, with ids such as `fr/train/0u7tTptBo9I_0004`; start and end are
-        times in the talk, `num_samples` is their distance at 16 kHz, transcripts are as written.
 
     Raises:
         FileNotFoundError: for a root or language that is not there, or a split without its text.

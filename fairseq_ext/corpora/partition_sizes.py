@@ -5,14 +5,10 @@ from .partitions import Partition
 
 
 def describe(partition: Partition, sample_rate_hz: int) -> list[str]:
-    """Describe a partition in lines of text.
+    """Describe a partition in lines of text; its `num_samples` count at `sample_rate_hz`.
 
-    Args:
-        sample_rate_hz: sample rate that `num_samples` counts at, Hz.
-
-    Returns:
-        A line of sizes; with one stream of classes also a line per class; with several a line per stream, that says
-        for how many utterances the class is known.
+    A line of sizes; with one stream of classes also a line per class; with several a line per stream, that says for how
+    many utterances the class is known.
     """
     sizes = []
     for side, members in partition.sides.items():
@@ -40,14 +36,7 @@ def _known(partition: Partition, label: Key) -> str:
 
 
 def balance(partition: Partition) -> dict[str, dict[str, tuple[int, int]]]:
-    """Count the utterances and speakers of each class of a partition with one stream of classes.
-
-    Args:
-        partition: such a partition, such as `accent` or `gender` of Common Voice.
-
-    Returns:
-        Class -> side -> (utterances, speakers).
-    """
+    """Return class -> side -> (utterances, speakers) of a partition with one stream of classes, such as `accent`."""
     ((stream, label),) = partition.labels.items()
     table: dict[str, dict[str, tuple[int, int]]] = {}
     for symbol in partition.dictionaries[stream]:

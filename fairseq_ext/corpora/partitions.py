@@ -76,10 +76,9 @@ def write(
     *,
     sample_rate_hz: int | None = None,
 ) -> None:
-    """Write the manifests, label files and dictionaries of a partition.
+    """Write the manifests, label files and dictionaries of a partition; an empty side has no files.
 
     Args:
-        partition: partition to write; an empty side has no files.
         folder: folder of the files, created when missing.
         root: folder of the recordings, first line of each tsv; side -> folder where they differ (cross-corpus).
         sample_rate_hz: sample rate that `num_samples` counts at, Hz; only needed when there are segments.
@@ -97,16 +96,13 @@ def write(
 
 
 def with_classes(partition: Partition, stream: str, label: Key, classes: Iterable[str]) -> Partition:
-    """Add a label stream of one class per utterance.
+    """Return the partition with a label stream of one class per utterance, and its dictionary.
 
     Args:
         stream: name of the stream, the suffix of its files.
         label: gives the class of an utterance.
         classes: all classes, in the order of the dictionary. Folds whose results are pooled need the same ones, even
             where a fold has no training utterance of a class.
-
-    Returns:
-        The partition with the stream and its dictionary.
     """
     counts = Counter(map(label, partition.train))
     return replace(
@@ -119,13 +115,9 @@ def with_classes(partition: Partition, stream: str, label: Key, classes: Iterabl
 def divide(
     utterances: Iterable[Utterance], side: Callable[[Utterance], str | None]
 ) -> dict[str, list[Utterance]]:
-    """Divide utterances by a function.
+    """Return side -> utterances in the order of the input; all three sides, some may be empty.
 
-    Args:
-        side: gives "train", "valid", "test", or None to leave the utterance out.
-
-    Returns:
-        Side -> utterances in the order of the input; all three sides, some may be empty.
+    `side` gives "train", "valid", "test", or None to leave the utterance out.
     """
     sides: dict[str, list[Utterance]] = {name: [] for name in SIDES}
     for utterance in utterances:
@@ -137,23 +129,16 @@ def divide(
 def published(
     utterances: Iterable[Utterance], side: Callable[[Utterance], str | None], name: str = "published"
 ) -> Partition:
-    """Follow the split that a corpus was published with.
-
-    Args:
-        side: gives the side of an utterance or None, such as `side_by_lists`.
-    """
+    """Follow the split that a corpus was published with; `side` gives the side or None, such as `side_by_lists`."""
     sides = divide(utterances, side)
     return Partition(name, sides["train"], sides["valid"], sides["test"])
 
 
 def side_by_lists(lists: Mapping[str, Iterable[str]]) -> Callable[[Utterance], str | None]:
-    """Make a side function from published lists.
+    """Return a function that gives the side of an utterance by published lists, or None where no list names it.
 
     Args:
         lists: side -> speakers or utterance ids, mixed as they were published; an id counts before its speaker.
-
-    Returns:
-        A function that gives the side of an utterance, or None where no list names it.
 
     Raises:
         ValueError: a name is in two lists, or a side is none of train, valid, test.
@@ -180,17 +165,14 @@ def leave_one_out(
 ) -> Iterator[Partition]:
     """Test each group once on a system trained on all the others.
 
+    Yields a partition per fold, named `family/GROUP`, or `family/foldNN` where folds hold several groups.
+
     Args:
-        family: name before the slash.
-        utterances: utterances, each with a group.
         group: gives the group of an utterance; by default its speaker. No speaker may be in two groups.
         max_folds: most folds; where there are more groups, several are tested together, dealt out so that the folds are
             about equally large. 0 is no limit.
         with_valid: hold out the next fold too, for validation, where three folds or more leave one to train on. Choices
             made by it are made inside the training speakers of the test fold.
-
-    Yields:
-        A partition per fold, named `family/GROUP`, or `family/foldNN` where folds hold several groups.
 
     Raises:
         ValueError: there is one group only, an utterance has none, or two groups share a speaker.
@@ -245,14 +227,7 @@ def few_labels(
 ) -> Iterator[Partition]:
     """Keep few labelled training utterances per class and speaker; larger sets contain the smaller ones.
 
-    Args:
-        family: name before the slash.
-        base: partition to take training and test utterances from; there is no validation.
-        counts: how many per class and speaker, a partition each.
-        label: gives the class of an utterance.
-
-    Yields:
-        A partition per count, named `family/COUNT`.
+    Yields a partition per count, named `family/COUNT`, with the test of `base` and without validation.
     """
     for count in counts:
         few = few_per_class_and_speaker(base.train, count, label, seed)
@@ -264,12 +239,8 @@ def few_labelled_minutes(
 ) -> Partition | None:
     """Keep few minutes of labelled training speech, spread over speakers; more minutes contain fewer.
 
-    Args:
-        base: partition to take everything else from.
-        sample_rate_hz: sample rate that `num_samples` counts at, Hz.
-
-    Returns:
-        The partition, named `BASE_10min` or `BASE_1h`; None where the base has no more speech than that.
+    Returns the partition, named `BASE_10min` or `BASE_1h`; None where the base has no more speech than that.
+    `num_samples` counts at `sample_rate_hz`.
     """
     if minutes >= sum(u.num_samples for u in base.train) / sample_rate_hz / 60:
         return None
@@ -278,14 +249,7 @@ def few_labelled_minutes(
 
 
 def short_duration(minutes: float) -> str:
-    """Write a duration as the names of partitions do.
-
-    Args:
-        minutes: duration, minutes.
-
-    Returns:
-        Text such as "10min" or "1h".
-    """
+    """Return a duration as in the names of partitions, such as "10min" or "1h"."""
     return f"{minutes / 60:g}h" if minutes % 60 == 0 else f"{minutes:g}min"
 
 
@@ -294,11 +258,7 @@ def leaky_control(
 ) -> Iterator[Partition]:
     """Divide utterances at random, so that speakers are shared. **A control, never a result.**
 
-    Args:
-        family: name before the slash.
-
-    Yields:
-        A partition per fold, named `family/NUMBER` from 0, marked as sharing speakers.
+    Yields a partition per fold, named `family/NUMBER` from 0, marked as sharing speakers.
     """
     for fold, (train, test) in enumerate(random_folds(utterances, num_folds, seed)):
         yield Partition(f"{family}/{fold}", train, test=test, shares_speakers=True)
@@ -307,14 +267,9 @@ def leaky_control(
 def map_labels(
     utterances: Iterable[Utterance], label: Key, table: Mapping[str, str]
 ) -> tuple[dict[str, str], Counter[str]]:
-    """Translate the classes of a corpus into those of another.
+    """Translate classes of a corpus into those of another; one that `table` lacks or maps to "" is dropped.
 
-    Args:
-        label: gives the class of an utterance.
-        table: its class -> common class; a class that is missing or mapped to "" is dropped.
-
-    Returns:
-        Utterance id -> common class, without the dropped ones; dropped class -> number of utterances.
+    Returns utterance id -> common class, without the dropped ones; dropped class -> number of utterances.
     """
     classes: dict[str, str] = {}
     dropped: Counter[str] = Counter()
@@ -337,13 +292,12 @@ def cross_corpus(
 ) -> Partition:
     """Train on one corpus and test on another.
 
+    Speakers and ids carry the name of their corpus: two corpora may both have a speaker "01".
+
     Args:
         train: name of the corpus, its utterances, and their classes by id (`map_labels`); others are left out.
         test: the same of the corpus to test on.
         valid_share: share of the training speakers that is held out for validation.
-
-    Returns:
-        The partition. Speakers and ids carry the name of their corpus: two corpora may both have a speaker "01".
 
     Raises:
         ValueError: the test corpus has a class that the training corpus lacks.

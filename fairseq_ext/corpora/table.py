@@ -23,15 +23,12 @@ _SEPARATORS = "\t;,|"
 def read(
     path: str | os.PathLike[str], *, columns: Mapping[str, str] | None = None, on_problem: Report
 ) -> Iterator[Recording]:
-    """List the recordings of a table.
+    """List the recordings of a table in the order of the rows.
 
     Args:
         columns: name in `COLUMNS` -> name in the header, where they differ. For speaker and group a pattern of the
             path may stand instead, see `folder_per_class.part_of_path`.
         on_problem: receives a line for each row that is skipped, with its line number.
-
-    Yields:
-        The recordings in the order of the rows.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -75,14 +72,7 @@ class _Columns:
                 )
 
     def recording(self, where: str, cells: list[str]) -> Recording:
-        """Read a row.
-
-        Args:
-            where: "file:line".
-
-        Raises:
-            ValueError: the row cannot be used.
-        """
+        """Read the row at `where`, "file:line"; raise ValueError when it cannot be used."""
         if len(cells) != len(self._header):
             raise ValueError(f"{len(cells)} cells in a table of {len(self._header)} columns")
         # Line ends and tabs would break a manifest; spaces around a cell are slips.

@@ -39,10 +39,7 @@ _NUMBER = re.compile(r"\d{5}", re.ASCII)
 
 
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
-    """Find the folder that the paths of `read` are relative to.
-
-    Args:
-        root: the folder that holds `dev/` or `test/`.
+    """Return the folder that the paths of `read` are relative to: `root`, which holds `dev/` or `test/`.
 
     Raises:
         FileNotFoundError: when it holds neither tree of either.
@@ -62,17 +59,15 @@ def read(
     measure: Callable[[Path], int] | None = None,
     on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
-    """Read one of the two trees (see `corpora/__init__.py` for the contract, but for `num_samples`).
+    """Read one of the two trees, "mp4" or "aac" (see `corpora/__init__.py` for the contract, but for `num_samples`).
+
+    Utterances come by set, speaker, video and number, with ids such as `id08977/3ap0QSyN6Vc/00008`; `split` is dev or
+    test, the language is not known.
 
     Args:
-        tree: "mp4" or "aac".
         measure: gives the length of a file in samples, or raises ValueError. Without it `num_samples` is 0, which no
             manifest takes: a million headers would be opened for what cropping measures anyway.
         on_problem: receives one line per file that was skipped; by default it is logged as a warning.
-
-    Yields:
-        Utterances by set, speaker, video and number, with ids such as `id08977/3ap0QSyN6Vc/00008`; `split` is dev or
-        test, the language is not known.
 
     Raises:
         ValueError: for an unknown tree.
@@ -97,9 +92,8 @@ def clips(
 ) -> Iterator[tuple[Utterance, str | None]]:
     """Read the videos, each with its sound; opens no media file.
 
-    Yields:
-        An utterance of `read` and the path of its m4a file relative to the root; None where there is none, since
-        the mp4 may hold the sound itself.
+    Yields an utterance of `read` and the path of its m4a file relative to the root; None where there is none, since
+    the mp4 may hold the sound itself.
     """
     folder = recordings_folder(root)
     last, names = "", frozenset[str]()

@@ -41,9 +41,7 @@ class TokenSpan:
 def align(log_probs: Tensor, tokens: Sequence[int]) -> list[TokenSpan]:
     """Return the likeliest alignment of a known transcript, a span per symbol in order.
 
-    Args:
-        log_probs: ln p, (T, V), on any device.
-        tokens: symbol indices of the transcript, without blanks.
+    `log_probs` are ln p, (T, V), on any device; `tokens` are symbol indices without blanks.
 
     Raises:
         ValueError: the shape is not (T, V), a symbol is out of range, or there are too few frames for the symbols.
@@ -98,11 +96,7 @@ def timed_words(
 ) -> list[TimedWord]:
     """Join spans from `align` or `greedy_spans` to words, each from its first letter's start to its last one's end.
 
-    Args:
-        spans: spans of the symbols.
-        symbols: V symbols in fairseq's order.
-        hop_s: time from one frame to the next, s.
-        start_s: time of the first frame, s.
+    Frames are `hop_s` apart, s; the first one is at `start_s`.
     """
     return [_timed_word(word, hop_s, start_s) for word in aligned_words(spans, symbols)]
 

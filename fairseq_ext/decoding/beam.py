@@ -24,12 +24,9 @@ _MULTIPLIER, _SHIFT = np.uint64(6364136223846793005), np.uint64(29)
 
 
 class Beam:
-    """The hypotheses of a batch, which start as empty prefixes.
+    """The hypotheses of a batch of B utterances, K each, which start as empty prefixes.
 
-    Args:
-        num_utterances: utterances in the batch, B.
-        size: hypotheses per utterance, K.
-        fusion: language model scores of words; None = no language model.
+    `fusion` gives the language model scores of words; None = no language model.
     """
 
     def __init__(self, num_utterances: int, size: int, fusion: WordFusion | None = None) -> None:
@@ -132,11 +129,7 @@ class Beam:
         self._history.append((sources.astype(np.int32), added.astype(np.int32)))
 
     def prefixes(self) -> list[list[list[int]]]:
-        """Trace back the symbols of all hypotheses.
-
-        Returns:
-            Symbols by utterance and slot; those of an empty slot have no meaning.
-        """
+        """Trace back the symbols of all hypotheses, by utterance and slot; those of an empty slot have no meaning."""
         slots = np.broadcast_to(np.arange(self._key.shape[1]), self._key.shape)
         added = []
         for sources, tokens in reversed(self._history):

@@ -67,22 +67,15 @@ class BeamConfig:
 
 
 def text_of(tokens: Sequence[int], symbols: Sequence[str]) -> str:
-    """Convert symbols to text.
-
-    Returns:
-        The text: letters joined, `|` or `▁` as spaces.
-    """
+    """Convert symbols to text: letters joined, `|` or `▁` as spaces."""
     units = [symbols[token] for token in tokens]
     return from_pieces(units) if are_pieces(symbols[NUM_SPECIAL:]) else from_characters(units)
 
 
 def best_path(log_probs: Tensor) -> Tensor:
-    """Return the likeliest symbol of every frame, never a special symbol other than the blank.
+    """Return the likeliest symbol of every frame of ln p (B, T, V), never a special symbol other than the blank.
 
     Symbol indices, (B, T) int64.
-
-    Args:
-        log_probs: ln p, (B, T, V).
     """
     best, symbol = log_probs[..., NUM_SPECIAL:].max(-1)
     return torch.where(log_probs[..., BLANK] >= best, BLANK, symbol + NUM_SPECIAL)
@@ -92,10 +85,7 @@ def best_path(log_probs: Tensor) -> Tensor:
 def greedy(log_probs: Tensor, lengths: Tensor, symbols: Sequence[str]) -> list[Hypothesis]:
     """Take the likeliest symbol of every frame, and drop repeats and blanks.
 
-    Args:
-        log_probs: ln p, (B, T, V), on any device.
-        lengths: number of valid frames, (B,).
-        symbols: V symbols in fairseq's order.
+    `log_probs` are ln p, (B, T, V), on any device; `lengths` the numbers of valid frames, (B,).
 
     Raises:
         ValueError: other shapes, or values that cannot be ln p.
@@ -133,25 +123,16 @@ class BeamSearch:
         self.lexicon = None if lm is None else Lexicon(lm, self.symbols)
 
     def reweighted(self, **changes: float) -> "BeamSearch":
-        """Return a search with other settings and the same language model.
-
-        Args:
-            changes: fields of `BeamConfig` to change.
-        """
+        """Return a search with other fields of `BeamConfig` and the same language model."""
         other = BeamSearch(self.symbols, replace(self.config, **changes))  # type: ignore[arg-type]
         other.lexicon = self.lexicon
         return other
 
     @torch.no_grad()
     def __call__(self, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
-        """Decode a batch; the result of an utterance does not depend on the others.
+        """Return the best texts of each utterance, the best one first; the result does not depend on the others.
 
-        Args:
-            log_probs: ln p, (B, T, V), on any device.
-            lengths: number of valid frames, (B,).
-
-        Returns:
-            The best texts of each utterance, the best one first.
+        `log_probs` are ln p, (B, T, V), on any device; `lengths` the numbers of valid frames, (B,).
 
         Raises:
             ValueError: other shapes, or values that cannot be ln p.

@@ -88,16 +88,7 @@ def _frames_first(batch: Tensor) -> Any:
 
 
 def check(log_probs: Tensor, lengths: Tensor, symbols: Sequence[str]) -> None:
-    """Check a batch of log-probabilities.
-
-    Args:
-        log_probs: ln p, (B, T, V).
-        lengths: number of valid frames, (B,).
-        symbols: V symbols in fairseq's order.
-
-    Raises:
-        ValueError: other shapes, or values that cannot be ln p.
-    """
+    """Raise ValueError unless `log_probs` are ln p, (B, T, V), of V symbols and (B,) numbers of valid frames."""
     if log_probs.ndim != 3 or log_probs.shape[2] != len(symbols) or not len(log_probs):
         raise ValueError(
             f"CTC: log_probs of shape (B, T, {len(symbols)}) expected, found {tuple(log_probs.shape)}; "

@@ -43,12 +43,7 @@ class Lexicon:
         self.trie, self.word_at = _word_trie(lm, letters)
 
     def spell(self, nodes: Ints, tokens: Ints) -> Ints:
-        """Follow the letters of one symbol from each node.
-
-        Args:
-            nodes: any shape; `NO_NODE` stays.
-            tokens: symbols, the same shape.
-        """
+        """Follow the letters of one symbol from each node, in arrays of one shape; `NO_NODE` stays."""
         for letter in np.moveaxis(self.letters[tokens], -1, 0):
             nodes = np.where(letter == NO_LETTER, nodes, self.trie.step(nodes, letter))
         return nodes
@@ -114,8 +109,7 @@ class WordFusion:
     def word_end(self) -> tuple[Floats, Ints]:
         """Score the current words as if they ended here.
 
-        Returns:
-            Change of the bonus, 0 where there is no letter yet, and the contexts afterwards; both (B, K).
+        Returns the change of the bonus, 0 where there is no letter yet, and the contexts afterwards; both (B, K).
         """
         lm, spelled = self.lexicon.lm, self._spelled
         words = np.where(spelled == NO_NODE, lm.unknown, self.lexicon.word_at[spelled])
@@ -147,11 +141,7 @@ class WordFusion:
         self.bonus, self._context, self._spelled = bonus, context, longer
 
     def finish(self) -> Floats:
-        """Add the scores of the last words and the ends of sentences.
-
-        Returns:
-            Bonus of the finished hypotheses, (B, K).
-        """
+        """Add the scores of the last words and the ends of sentences; return the final bonus, (B, K)."""
         gain, contexts = self.word_end()
         end = np.full(contexts.shape, self.lexicon.lm.word_id(SENTENCE_END))
         log_prob, _ = self.lexicon.lm.score(contexts, end)

@@ -46,14 +46,11 @@ class _Order:
 
 
 def train(texts: Iterable[str], order: int = 3) -> NgramModel:
-    """Train an n-gram model.
+    """Train an n-gram model, p summing to one over all words, `</s>` and `<unk>` after any context.
 
     Args:
         texts: normalised sentences, words separated by spaces; empty ones are skipped.
         order: length of the longest n-grams; smaller when no sentence is that long.
-
-    Returns:
-        The model, p summing to one over all words, `</s>` and `<unk>` after any context.
 
     Raises:
         ValueError: the order is below 1, there is no text, or a text contains a special word.
@@ -153,14 +150,10 @@ def _left_contexts(order: _Order, longer: _Order) -> Ints:
 
 
 def discounts_of(counts: Ints) -> Floats:
-    """Estimate the discounts by count (Chen & Goodman 1999, equation 26).
+    """Estimate the discounts of the counts 0, 1, 2 and 3 or more, (4,) (Chen & Goodman 1999, equation 26).
 
-    Args:
-        counts: adjusted counts of an order's n-grams, (N,).
-
-    Returns:
-        Discounts of the counts 0, 1, 2 and 3 or more, (4,); `FALLBACK_DISCOUNTS` when some count of 1 to 4 never
-        occurs, or the estimate is not between 0 and the count.
+    `counts` are adjusted counts of an order's n-grams, (N,). `FALLBACK_DISCOUNTS` when some count of 1 to 4 never
+    occurs, or the estimate is not between 0 and the count.
     """
     n1, n2, n3, n4 = (int((counts == i).sum()) for i in range(1, 5))
     fallback = np.array([0.0, *FALLBACK_DISCOUNTS])

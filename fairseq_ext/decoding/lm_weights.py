@@ -32,24 +32,16 @@ USUAL_WEIGHTS = LmWeights(alpha=0.5, beta=1.0, unk_score=-10.0)
 
 
 def write_lm_weights(checkpoint: Path, settings: Mapping[str, Any]) -> None:
-    """Write lm_weights.json to the folder of a checkpoint.
+    """Write lm_weights.json to the folder of the checkpoint that decoded the development set.
 
-    Args:
-        checkpoint: checkpoint that decoded the development set.
-        settings: `lm` (name of its file), the weights, `beam` and `tuned_on`; other keys are dropped.
+    `settings` hold `lm` (name of its file), the weights, `beam` and `tuned_on`; other keys are dropped.
     """
     text = json.dumps({key: settings[key] for key in _KEYS}, ensure_ascii=False, indent=1)
     write_bytes(checkpoint.with_name(NAME), f"{text}\n".encode())
 
 
 def read_lm_weights(checkpoint: Path, lm: Path) -> LmWeights | None:
-    """Read the tuned weights for a language model.
-
-    Args:
-        lm: ARPA file; weights for a file of another name are not used.
-
-    Returns:
-        The weights; None when none were tuned.
+    """Return the tuned weights for an ARPA file of that name; None when none were tuned.
 
     Raises:
         ValueError: the file is damaged.

@@ -92,23 +92,13 @@ class NgramModel:
         return int(self._state[self.trie.find(np.array([[sentence_start]]))[0]])
 
     def word_id(self, word: str) -> int:
-        """Return the id of a word, or of `<unk>` for an unknown one.
-
-        Args:
-            word: word, normalised like the training text.
-        """
+        """Return the id of a word, normalised like the training text, or of `<unk>` for an unknown one."""
         return self.ids.get(word, self.unknown)
 
     def score(self, states: Ints, words: Ints) -> tuple[Floats, Ints]:
-        """Score a word after each state (Katz 1987: the longest known n-gram, else the back-off weight times p
-        after a shorter context).
+        """Score words after states of the same shape, any: ln p(word | state) and the states after the words.
 
-        Args:
-            states: states, any shape.
-            words: word ids, the same shape.
-
-        Returns:
-            ln p(word | state) and the states after the words, both of that shape.
+        Katz 1987: the longest known n-gram, else the back-off weight times p after a shorter context.
         """
         nodes, weights = self._longest(states.ravel(), words.ravel())
         log_prob = (weights + self.log_prob[nodes]).reshape(states.shape)
@@ -132,24 +122,13 @@ class NgramModel:
         return nodes, weights
 
     def score_words(self, words: Sequence[str], *, end: bool = True) -> float:
-        """Score a sentence.
-
-        Args:
-            end: whether the end of the sentence is scored, too.
-
-        Returns:
-            ln p of the sentence.
-        """
+        """Return ln p of a sentence, with its end or without."""
         rows = self._rows([words])
         log_prob, _ = self._score_rows(rows if end else rows[:, :-1])
         return float(log_prob.sum())
 
     def perplexity(self, texts: Iterable[str]) -> Perplexity:
-        """Compute the perplexity of texts.
-
-        Args:
-            texts: sentences, words separated by spaces.
-        """
+        """Compute the perplexity of sentences, words separated by spaces."""
         num_sentences = num_tokens = num_oov = 0
         total = known = 0.0
         sentences = map(str.split, texts)

@@ -17,15 +17,9 @@ _MOST = 4  # times `num_frames`; then a cut at any pause is better than none
 
 
 def stretches(scores: Iterable[Tensor], num_frames: int, symbols: Sequence[str]) -> Iterator[Tensor]:
-    """Join and cut log-probabilities.
+    """Join and cut ln p (T', V) of successive frames to pieces from a boundary of words to one.
 
-    Args:
-        scores: ln p (T', V) of successive frames.
-        num_frames: frames from which a piece is cut; the rest of the recording may be shorter.
-        symbols: V symbols in fairseq's order.
-
-    Yields:
-        ln p (T', V) of successive frames, each piece from a boundary of words to one.
+    `num_frames` are the frames from which a piece is cut; the rest of the recording may be shorter.
     """
     pieces: list[Tensor] = []
     for part in scores:

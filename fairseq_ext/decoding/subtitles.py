@@ -45,13 +45,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Subtitle:
-    """A subtitle.
-
-    Attributes:
-        lines: lines of text.
-        start_s: time at which it appears, s.
-        end_s: time at which it disappears, s.
-    """
+    """Lines of text with the times at which they appear and disappear, s."""
 
     lines: tuple[str, ...]
     start_s: float

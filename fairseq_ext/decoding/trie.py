@@ -13,11 +13,7 @@ NO_NODE = -1
 
 
 class Trie:
-    """Sequences of symbols, added level by level.
-
-    Args:
-        num_symbols: number of symbols, which are 0 to num_symbols - 1.
-    """
+    """Sequences of symbols, which are 0 to num_symbols - 1, added level by level."""
 
     def __init__(self, num_symbols: int) -> None:
         self.num_symbols = num_symbols
@@ -36,15 +32,7 @@ class Trie:
         return len(self.starts) - 2
 
     def add_level(self, parents: Ints, symbols: Ints) -> Ints:
-        """Add children to the nodes of the deepest level; equal edges lead to the same node.
-
-        Args:
-            parents: nodes of the deepest level, (N,).
-            symbols: symbol of each edge, (N,).
-
-        Returns:
-            Node at the end of each edge, (N,).
-        """
+        """Return nodes at the end of edges from nodes of the deepest level, all (N,); equal edges lead to the same node."""
         assert np.all((parents >= self.starts[-2]) & (parents < self.starts[-1]))
         keys, ranks = np.unique(parents * self.num_symbols + symbols, return_inverse=True)
         nodes: Ints = self.num_nodes + ranks.astype(np.int64)
@@ -53,28 +41,13 @@ class Trie:
         return nodes
 
     def level(self, level: int) -> tuple[Ints, Ints]:
-        """List the edges into the nodes of a level.
-
-        Args:
-            level: number of the level; 1 = children of the root.
-
-        Returns:
-            Parents and symbols of the level's nodes, in the order of the nodes.
-        """
+        """Return parents and symbols of a level's nodes, in the order of the nodes; 1 = children of the root."""
         keys = self._keys[self.starts[level] - 1 : self.starts[level + 1] - 1]
         parents, symbols = np.divmod(keys, self.num_symbols)
         return parents, symbols
 
     def step(self, nodes: Ints, symbols: Ints) -> Ints:
-        """Follow one edge from each node.
-
-        Args:
-            nodes: nodes or `NO_NODE`, any shape.
-            symbols: symbols, of a shape that broadcasts.
-
-        Returns:
-            Children, `NO_NODE` where there is none.
-        """
+        """Return the children of nodes or `NO_NODE`, any shape, by symbols that broadcast; `NO_NODE` where there is none."""
         keys = nodes * self.num_symbols + symbols  # below 0 from NO_NODE, so that no edge matches
         if not len(self._keys):
             return np.full(keys.shape, NO_NODE, dtype=np.int64)
@@ -82,14 +55,7 @@ class Trie:
         return np.where(self._keys[ranks] == keys, ranks + 1, NO_NODE)
 
     def find(self, rows: Ints) -> Ints:
-        """Follow whole sequences from the root.
-
-        Args:
-            rows: symbols, (N, L).
-
-        Returns:
-            Node at the end of each sequence, (N,); `NO_NODE` for sequences that are not in the trie.
-        """
+        """Return the node at the end of each sequence (N, L) from the root, (N,); `NO_NODE` where the trie lacks it."""
         nodes = np.zeros(len(rows), dtype=np.int64)
         for symbols in rows.T:
             nodes = self.step(nodes, symbols)

@@ -39,12 +39,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The word errors of one choice of weights on the development set.
-
-    Attributes:
-        weights: the weights.
-        errors: word errors.
-    """
+    """The word errors of one choice of weights on the development set."""
 
     weights: LmWeights
     errors: ErrorCounts
@@ -52,11 +47,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The result of tuning.
-
-    Attributes:
-        trials: all trials in the order in which they were made, at least one.
-    """
+    """The result of tuning: all trials in the order in which they were made, at least one."""
 
     trials: tuple[Trial, ...]
 

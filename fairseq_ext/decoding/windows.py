@@ -52,21 +52,17 @@ def log_probs_of_long(
     overlap_s: float = OVERLAP_S,
     on_progress: Callable[[float], None] | None = None,
 ) -> Iterator[Tensor]:
-    """Run a recogniser over a recording of any length.
+    """Run a recogniser over a recording of any length; yield ln p (T', V) of each window without half of its overlaps.
 
     Where the receptive field is at most half an overlap to either side, the result equals that of the whole recording.
 
     Args:
         waveform: samples (S,); of a file, only a window at a time is in memory.
         log_probs_of: the recogniser: samples (S',) to ln p (T', V), one frame per hop.
-        sample_rate_hz: sample rate of the waveform, Hz.
         hop_samples: samples from one frame to the next.
         window_s: length of a window, s; a shorter recording is one window.
         overlap_s: overlap of neighbouring windows, s.
         on_progress: called after each window with the share of windows done, 0 to 1.
-
-    Yields:
-        ln p (T', V) of a window without half of its overlaps; T in all.
 
     Raises:
         ValueError: the waveform is no vector, a window has no frames, the overlap is not shorter than the window or too

@@ -228,20 +228,12 @@ _CODE = re.compile(r"[a-z]{2,8}([-_][a-z0-9]+)*", re.IGNORECASE)
 
 
 def has_rules(code: str) -> bool:
-    """Return whether a language is in `LANGUAGES`, and numbers and signs can be spelled.
-
-    Args:
-        code: language code, see `language`.
-    """
+    """Return whether a language (see `language`) is in `LANGUAGES`, and numbers and signs can be spelled."""
     return _base(code) in LANGUAGES
 
 
 def check_code(code: str) -> None:
-    """Check that a text is a language code, with rules or without.
-
-    Raises:
-        ValueError: the text is no language code.
-    """
+    """Raise ValueError for a text that is no language code, with rules or without."""
     if not _CODE.fullmatch(code):
         raise ValueError(f"language {code!r} is not a code such as ca, sv-SE or kmr; correct it")
 
@@ -252,10 +244,7 @@ def _base(code: str) -> str:
 
 
 def language(code: str) -> Language:
-    """Return the rules of a language.
-
-    Args:
-        code: "ca", or with a region, "pt-BR" or "pt_BR", which is ignored.
+    """Return the rules of a language: "ca", or with a region, "pt-BR" or "pt_BR", which is ignored.
 
     Raises:
         ValueError: the language has no rules.

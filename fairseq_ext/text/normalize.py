@@ -37,16 +37,14 @@ _LONE_DOT = re.compile(f"(?<!l){MIDDLE_DOT}|{MIDDLE_DOT}(?!l)")
 
 
 def normalize(text: str, language_code: str, *, case: str = "lower") -> str:
-    """Normalise a transcript.
+    """Return the words of a transcript, separated by single spaces; may be empty.
+
+    Where the language has rules, the letters are those of `alphabet`.
 
     Args:
         language_code: "ca", or with a region, "pt-BR", which is ignored. For languages that are not in
             `languages.LANGUAGES` see `plain`.
         case: "lower" or "upper".
-
-    Returns:
-        Words separated by single spaces, in the letters of `alphabet(language_code, case=case)` where there are rules;
-        may be empty.
 
     Raises:
         ValueError: not a language code, or an unknown case.
@@ -63,25 +61,13 @@ def is_spelled(text: str, language_code: str) -> bool:
 
 
 def check_choice(language_code: str, case: str) -> None:
-    """Check the options of `normalize`.
-
-    Args:
-        language_code: see `normalize`.
-        case: see `normalize`.
-
-    Raises:
-        ValueError: not a language code, or an unknown case.
-    """
+    """Check the options of `normalize`; raise ValueError for what is not a language code, or an unknown case."""
     check_code(language_code)
     _check_case(case)
 
 
 def alphabet(language_code: str, *, case: str = "lower") -> frozenset[str]:
     """Return the characters that `normalize` may return: letters, joiners and space.
-
-    Args:
-        language_code: see `normalize`.
-        case: see `normalize`.
 
     Raises:
         ValueError: the language has no rules, hence no list of letters, or the case is unknown.

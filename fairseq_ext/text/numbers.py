@@ -32,11 +32,7 @@ Step = tuple[re.Pattern[str], Reader]
 
 
 class NumberReader:
-    """The reader of the numbers of one language.
-
-    Args:
-        rules: rules of the language.
-    """
+    """The reader of the numbers of one language."""
 
     def __init__(self, rules: Language) -> None:
         self._rules = rules
@@ -51,13 +47,9 @@ class NumberReader:
         self._centuries = re.compile(rf"\b({words}) [ivx]+(?: (?:{between}) [ivx]+)*\b") if words else None
 
     def read(self, text: str) -> str:
-        """Replace every number in digits, with its signs, by words.
+        """Replace every number in digits, with its signs, by words, with spaces around them except after an apostrophe.
 
-        Args:
-            text: text with ASCII digits and straight apostrophes.
-
-        Returns:
-            A text without digits, with spaces around the words except after an apostrophe.
+        The text has ASCII digits and straight apostrophes; the result has no digits.
         """
         if not any("0" <= character <= "9" for character in text):
             return text
@@ -66,11 +58,7 @@ class NumberReader:
         return text
 
     def unclear(self, text: str) -> list[str]:
-        """Find numbers that can be read in several ways: telephone numbers, and a dash that may be a minus.
-
-        Args:
-            text: as for `read`.
-        """
+        """Find numbers in a text for `read` that can be read in several ways: telephone numbers, and a dash that may be a minus."""
         if not any("0" <= character <= "9" for character in text):
             return []
         found = [match[0] for match in _GROUPS.finditer(text) if self._may_be_telephone(match[0])]
@@ -86,19 +74,12 @@ class NumberReader:
     def read_centuries(self, text: str) -> str:
         """Replace the Roman numerals after the word for a century: "segle xx" becomes "segle vint".
 
-        "segle i" is kept: it may be the word "and".
-
-        Args:
-            text: words in lower case with single spaces.
+        "segle i" is kept: it may be the word "and". The text is words in lower case with single spaces.
         """
         return self._centuries.sub(self._century, text) if self._centuries else text
 
     def cardinal(self, number: int) -> str:
-        """Convert a number to words.
-
-        Args:
-            number: number, not negative.
-        """
+        """Convert a number, not negative, to words."""
         from num2words import num2words
 
         words: str = num2words(number, lang=self._rules.numbers)
@@ -107,12 +88,7 @@ class NumberReader:
         return words
 
     def ordinal(self, number: int, form: str) -> str:
-        """Convert an ordinal to words.
-
-        Args:
-            number: number, 1 or more.
-            form: "m", "f", "mp", "fp", or another of `Language.ordinals`.
-        """
+        """Convert an ordinal, 1 or more, to words; `form` is "m", "f", "mp", "fp" or another of `Language.ordinals`."""
         from num2words import num2words
 
         code = self._rules.numbers

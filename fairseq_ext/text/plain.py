@@ -30,11 +30,7 @@ _STRAY = re.compile(
 
 
 class PlainNormalizer:
-    """The normaliser of languages without rules.
-
-    Args:
-        code: language code, which only matters for the case of i.
-    """
+    """The normaliser of languages without rules; the language code only matters for the case of i."""
 
     def __init__(self, code: str) -> None:
         self._table = _Kept()
@@ -52,21 +48,13 @@ class PlainNormalizer:
         return dropped_signs(self._prepare(text), self._table)
 
     def apply(self, text: str) -> str:
-        """Apply all steps.
-
-        Returns:
-            Words in lower case, separated by single spaces.
-        """
+        """Return the words of a text in lower case, separated by single spaces."""
         # NFC again: without the invisible joiner between them a letter and its mark may compose.
         text = _without_lone_marks(self._prepare(text).translate(self._table))
         return unicodedata.normalize("NFC", " ".join(_STRAY.sub(" ", text).split()))
 
     def upper(self, text: str) -> str:
-        """Convert a normalised text to upper case.
-
-        Args:
-            text: result of `apply`.
-        """
+        """Convert a result of `apply` to upper case."""
         return (text.translate(_UPPER_I) if self._is_dotless else text).upper()
 
 

@@ -11,10 +11,8 @@ def published_lines(
 ) -> Iterator[tuple[int, str]]:
     """Stream number, from 1, and text of every line, also empty ones: rows of two files often correspond by number.
 
-    Args:
-        path: the file; only "\\n" ends a line, a carriage return before it belongs to the line's end.
-        report: receives one line per line that is not UTF-8; it counts as empty.
-        effect: what becomes of such a line, for the report.
+    Only "\\n" ends a line, a carriage return before it belongs to the line's end. `report` receives one line per line
+    that is not UTF-8, with its `effect`; it counts as empty.
     """
     with open(path, "rb") as file:
         for number, raw in enumerate(file, 1):
@@ -30,8 +28,7 @@ def table_rows(
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Stream number and cells by column of the rows of a table with a header, separated by tabs and never quoted.
 
-    Args:
-        report: receives one line per row that is skipped: another number of cells, or not UTF-8.
+    `report` receives one line per row that is skipped: another number of cells, or not UTF-8.
 
     Raises:
         ValueError: a column is missing.

@@ -21,7 +21,7 @@ Pair = tuple[str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class ErrorCounts:
-    """The counts of edits from references to hypotheses; `a + b` adds them.
+    """The numbers of tokens that were edited from references to hypotheses; `a + b` adds them.
 
     Attributes:
         substitutions: substituted tokens.
@@ -55,34 +55,20 @@ class ErrorCounts:
 
 
 def words(text: str) -> list[str]:
-    """Split a text into words.
-
-    Args:
-        text: normalised text.
-    """
+    """Split a normalised text into words."""
     return text.split()
 
 
 def characters(text: str) -> list[str]:
-    """Split a text into characters.
-
-    Args:
-        text: normalised text.
-
-    Returns:
-        The characters, with single spaces between words.
-    """
+    """Split a normalised text into characters, with single spaces between words."""
     return list(" ".join(text.split()))
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Pair]:
-    """Align two token sequences with the fewest edits.
+    """Align two token sequences with the fewest edits: pairs in order, with None for an insertion or a deletion.
 
     Of several such alignments the one is taken that, from the end, prefers matches and substitutions to deletions, and
     deletions to insertions; the number of errors is the same. Time and memory grow with the product of the lengths.
-
-    Returns:
-        Pairs (reference token, hypothesis token) in order, with None for an insertion or a deletion.
     """
     cost = _edit_table(reference, hypothesis)
     pairs: list[Pair] = []
@@ -125,14 +111,7 @@ def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
 
 
 def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCounts:
-    """Count the edits between two token sequences.
-
-    Args:
-        reference: tokens of the reference, for example `words(text)`.
-
-    Returns:
-        The edits of the alignment of `align`.
-    """
+    """Count the edits from the tokens of a reference, such as `words(text)`, to a hypothesis, aligned by `align`."""
     pairs = align(reference, hypothesis)
     return ErrorCounts(
         substitutions=sum(r is not None and h is not None and r != h for r, h in pairs),
@@ -145,38 +124,21 @@ def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCo
 def count_all(
     references: Iterable[str], hypotheses: Iterable[str], split: Callable[[str], list[str]] = words
 ) -> list[ErrorCounts]:
-    """Count the errors of every utterance.
-
-    Args:
-        hypotheses: one text per utterance, in the same order.
-        split: `words` or `characters`.
-
-    Returns:
-        One `ErrorCounts` per utterance.
+    """Count the errors of every utterance, split by `words` or `characters`.
 
     Raises:
-        ValueError: the numbers differ.
+        ValueError: the numbers of references and hypotheses differ.
     """
     return [count_errors(split(r), split(h)) for r, h in zip(references, hypotheses, strict=True)]
 
 
 def total(counts: Iterable[ErrorCounts]) -> ErrorCounts:
-    """Sum counts.
-
-    Returns:
-        The sum, whose `rate` is that of the corpus.
-    """
+    """Return the sum of counts, whose `rate` is that of the corpus."""
     return sum(counts, ErrorCounts())
 
 
 def total_per_group(counts: Iterable[ErrorCounts], groups: Iterable[str]) -> dict[str, ErrorCounts]:
-    """Sum counts per group, for example per speaker or accent.
-
-    Args:
-        groups: group of each utterance, in the same order.
-
-    Returns:
-        Group -> sum, sorted by group.
+    """Return group -> sum of counts, sorted by group, such as a speaker or accent; `groups` holds each utterance's.
 
     Raises:
         ValueError: the numbers differ.
@@ -189,13 +151,7 @@ def total_per_group(counts: Iterable[ErrorCounts], groups: Iterable[str]) -> dic
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value with its bootstrap interval.
-
-    Attributes:
-        value: the statistic of all items.
-        low: lower end.
-        high: upper end.
-    """
+    """The statistic of all items with the ends of its bootstrap interval."""
 
     value: float
     low: float
@@ -215,16 +171,13 @@ def bootstrap_interval(
 
     Example: the accuracy of `correct` (bool array) is
     `bootstrap_interval(lambda i: correct[i].mean(), len(correct), seed=1)`.
+    Resamples with NaN are dropped; if all are, the ends are NaN.
 
     Args:
         statistic: function of item indices, (n,) with repetitions.
-        num_resamples: number of resamples.
         groups: group of each item, such as its speaker, to resample whole groups, since items of one speaker are not
             independent; this needs many groups.
         confidence: share of the resamples within the interval.
-
-    Returns:
-        The statistic of all items with its interval. Resamples with NaN are dropped; if all are, the ends are NaN.
 
     Raises:
         ValueError: no items, or a wrong number of groups.
@@ -295,15 +248,9 @@ def error_rate_interval(
     num_resamples: int = 1000,
     groups: Sequence[Hashable] | None = None,
 ) -> Interval:
-    """Compute the error rate of a corpus with its bootstrap interval.
+    """Compute the error rate of a corpus, errors per reference token, with its interval (see `bootstrap_interval`).
 
-    Args:
-        counts: counts of the utterances, not empty.
-        num_resamples: number of resamples.
-        groups: group of each utterance, see `bootstrap_interval`.
-
-    Returns:
-        The rate (errors per reference token) and its interval.
+    `counts` are those of the utterances, not empty; `groups` holds the group of each.
     """
     errors = np.array([c.errors for c in counts], dtype=np.int64)
     lengths = np.array([c.num_reference for c in counts], dtype=np.int64)

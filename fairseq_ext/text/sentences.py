@@ -37,9 +37,7 @@ class TrainingText:
 def read_sentences(path: PathName, report: Report) -> Iterator[tuple[int, str]]:
     """Stream number and text of the lines of a text file, or of the column `sentence` of a .tsv file, never quoted.
 
-    Args:
-        path: .tsv, .wrd or text file.
-        report: receives one line for each row that cannot be read and is skipped; of .wrd files none is.
+    `report` receives one line for each row that cannot be read and is skipped; of .wrd files none is.
 
     Raises:
         ValueError: a .tsv file has no such column, or a .wrd file is damaged.
@@ -54,10 +52,7 @@ def read_sentences(path: PathName, report: Report) -> Iterator[tuple[int, str]]:
 def common_spelling(files: Iterable[PathName], *, language: str = "", case: str = "") -> Spelling:
     """Return the spelling that the manifests of .wrd files state; without a record, what is chosen.
 
-    Args:
-        files: text files, those of manifests among them.
-        language: chosen language; empty = that of the record.
-        case: chosen case; empty = that of the record.
+    An empty language or case is that of the record.
 
     Raises:
         ValueError: the records differ from each other or from what is chosen, or there is none and no language.

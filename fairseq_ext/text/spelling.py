@@ -44,11 +44,7 @@ class Spelling:
         check_choice(self.language or "und", self.case)
 
     def __call__(self, text: str, language: str = "") -> str:
-        """Spell a text.
-
-        Args:
-            language: its language, where the record names none.
-        """
+        """Spell a text; `language` is its own, where the record names none."""
         if self.punctuation:
             return as_written(text)
         found = normalize(text, self.language or language, case=self.case)
@@ -64,15 +60,9 @@ class Spelling:
         )
 
     def check(self, where: PathName, *, language: str = "", case: str = "") -> None:
-        """Refuse choices that differ from the record.
+        """Raise ValueError for choices that differ from the record; empty = none.
 
-        Args:
-            where: the manifest, for the message.
-            language: chosen language; empty = none.
-            case: chosen case; empty = none.
-
-        Raises:
-            ValueError: they differ.
+        `where` is the manifest, for the message.
         """
         if language:
             check_code(language)
@@ -100,20 +90,12 @@ def write_record(path: Path, spelling: Spelling) -> None:
 
 
 def read_spelling(folder: PathName) -> Spelling | None:
-    """Read the record of a manifest folder; None = it has none.
-
-    Raises:
-        ValueError: it is damaged.
-    """
+    """Read the record of a manifest folder; None = it has none. Raises ValueError for a damaged one."""
     return read_record(Path(folder) / NAME)
 
 
 def read_record(path: Path) -> Spelling | None:
-    """Read a record; None = there is no such file.
-
-    Raises:
-        ValueError: it is damaged.
-    """
+    """Read a record; None = there is no such file. Raises ValueError for a damaged one."""
     if not path.is_file():
         return None
     try:

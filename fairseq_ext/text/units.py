@@ -51,8 +51,7 @@ def are_pieces(symbols: Iterable[str]) -> bool:
 class SentencePieces:
     """A SentencePiece model: texts to pieces and back.
 
-    Args:
-        model: bytes of a `.model` file, which are small enough to be part of a checkpoint.
+    `model` holds the bytes of a `.model` file, which are small enough to be part of a checkpoint.
 
     Raises:
         ValueError: the bytes are no model.
@@ -75,11 +74,7 @@ class SentencePieces:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "SentencePieces":
-        """Read a `.model` file.
-
-        Raises:
-            FileError: it cannot be read, or is damaged.
-        """
+        """Read a `.model` file; raise FileError when it cannot be read, or is damaged."""
         with reading(path, "a SentencePiece model", advice="train it again or give another file"):
             return cls(Path(path).read_bytes())
 
@@ -101,12 +96,11 @@ class SentencePieces:
 
 
 def train_pieces(texts: Iterable[str], num_pieces: int, *, kind: str = "unigram") -> SentencePieces:
-    """Train SentencePiece on texts, in one thread, with a reproducible result.
+    """Train SentencePiece on normalised sentences, in one thread, with a reproducible result.
 
     SentencePiece's normalisation is off: NFKC would turn `ŀ` into `l·`.
 
     Args:
-        texts: normalised sentences.
         num_pieces: number of pieces without `<unk>`, at most; fewer when the texts have no more.
         kind: "unigram" (Kudo 2018) or "bpe" (Sennrich et al. 2016).
 

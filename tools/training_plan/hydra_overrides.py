@@ -20,12 +20,9 @@ def override(key: str, text: object) -> str:
 
 
 def refuse_path(path: Path, option: str, *, is_data: bool = False) -> None:
-    """Raise ValueError for a path that training cannot take, before anything is made.
+    """Raise ValueError naming the option for a path that training cannot take, before anything is made.
 
-    Args:
-        path: folder or file that was given.
-        option: the option, for the message.
-        is_data: manifests will lie below it.
+    `is_data`: manifests will lie below it.
     """
     text = os.path.abspath(path)
     if wrong := [character for character in text if unicodedata.category(character) in _NOT_IN_MANIFESTS]:
