@@ -98,7 +98,7 @@ def family_of(config: Mapping[str, Any], where: str) -> str:
 
 
 def config_to_fairseq(config: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Translate a `config.json` to keys by fairseq's names: of the encoder, masks, pre-training and the CTC head.
+    """Translate a `config.json` to keys by fairseq's names: of encoder, masks, wav2vec 2.0's pre-training, CTC head.
 
     Raises:
         ValueError: an unknown model, or something fairseq cannot compute.

@@ -87,7 +87,7 @@ def read_vocabulary(
 
 
 def write_vocabulary(symbols: Sequence[str]) -> tuple[dict[str, int], dict[str, Any]]:
-    """Return `vocab.json` and `tokenizer_config.json` of an alphabet without fairseq's four; the rows keep their order."""
+    """Return `vocab.json` and `tokenizer_config.json` of an alphabet without fairseq's four; rows keep their order."""
     names = [*(name for _, name in _ROLES), *symbols]
     options: dict[str, Any] = dict(_ROLES)
     options.update(

@@ -32,7 +32,7 @@ class Trie:
         return len(self.starts) - 2
 
     def add_level(self, parents: Ints, symbols: Ints) -> Ints:
-        """Return nodes at the end of edges from nodes of the deepest level, all (N,); equal edges lead to the same node."""
+        """Return nodes at the end of edges from nodes of the deepest level, all (N,); equal edges share a node."""
         assert np.all((parents >= self.starts[-2]) & (parents < self.starts[-1]))
         keys, ranks = np.unique(parents * self.num_symbols + symbols, return_inverse=True)
         nodes: Ints = self.num_nodes + ranks.astype(np.int64)
@@ -47,7 +47,7 @@ class Trie:
         return parents, symbols
 
     def step(self, nodes: Ints, symbols: Ints) -> Ints:
-        """Return the children of nodes or `NO_NODE`, any shape, by symbols that broadcast; `NO_NODE` where there is none."""
+        """Return children of nodes or `NO_NODE`, any shape, by symbols that broadcast; `NO_NODE` where none is."""
         keys = nodes * self.num_symbols + symbols  # below 0 from NO_NODE, so that no edge matches
         if not len(self._keys):
             return np.full(keys.shape, NO_NODE, dtype=np.int64)

@@ -58,7 +58,7 @@ class NumberReader:
         return text
 
     def unclear(self, text: str) -> list[str]:
-        """Find numbers in a text for `read` that can be read in several ways: telephone numbers, and a dash that may be a minus."""
+        """Find numbers that `read` may read in several ways: telephone numbers, and a dash that may be a minus."""
         if not any("0" <= character <= "9" for character in text):
             return []
         found = [match[0] for match in _GROUPS.finditer(text) if self._may_be_telephone(match[0])]
