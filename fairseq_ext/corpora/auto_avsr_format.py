@@ -9,12 +9,13 @@ Prepared clips have their sound in a folder of its own, so a model that reads so
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 from ..files import atomic_write, read_lines
 from ..manifest import Utterance, read_root
+from ..text.published import Report
 from ..text.units import SentencePieces, from_pieces
 from .av_hubert_format import transcribed
 from .clip_layout import VIDEO, audio_path, video_path
@@ -22,11 +23,6 @@ from .clip_layout import VIDEO, audio_path, video_path
 UNITS_FILE = "units.txt"
 UNKNOWN, UNKNOWN_ID = "<unk>", 1
 SAMPLES_PER_FRAME = 640
-
-
-def _unit_ids(symbols: Sequence[str]) -> dict[str, int]:
-    """Return the number of each unit, as auto_avsr counts them: unit -> id, `<unk>` first."""
-    return {symbol: number for number, symbol in enumerate([UNKNOWN, *symbols], UNKNOWN_ID)}
 
 
 def export(
@@ -45,7 +41,7 @@ def export(
         ValueError: for a row that is no prepared clip, lacks its text, or has a comma in its id. No file is changed.
     """
     dataset = dataset or read_root(manifest, split).name
-    ids = _unit_ids(pieces.symbols)
+    ids = {symbol: number for number, symbol in enumerate([UNKNOWN, *pieces.symbols], UNKNOWN_ID)}
     num_rows = 0
     with ExitStack() as stack:
         csv = stack.enter_context(atomic_write(Path(out) / f"{split}.csv"))  # entered first, so moved last
@@ -80,7 +76,7 @@ def read(
     path: str | os.PathLike[str],
     units: Mapping[int, str],
     *,
-    on_problem: Callable[[str], None] | None = None,
+    on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
     """Read a csv; its stem is taken as the split.
 

@@ -17,8 +17,8 @@ from itertools import chain
 from pathlib import Path
 
 from ..manifest import Utterance
-from ..text.published import table_rows
-from .labelled_corpus import LabelledCorpus, Report
+from ..text.published import Report, table_rows
+from .labelled_corpus import LabelledCorpus
 from .partitions import (
     Partition,
     cross_corpus,

@@ -9,13 +9,14 @@
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
 from ..manifest import Utterance
 from ..splits import Key, few_per_speaker, random_rank
-from .common_voice_splits import Division, agreed_accents, agreed_genders
+from ..text.published import Report
+from .common_voice_splits import Division, agreed
 from .partitions import SIDES, Partition, divide, with_classes
 
 GENDERS = ("female", "male")  # others are too few to learn
@@ -31,7 +32,7 @@ def class_partitions(
     division: Division,
     max_per_speaker: int,
     seed: int,
-    note: Callable[[str], None],
+    note: Report,
 ) -> Iterator[Partition]:
     """Make the partitions of the module's list for which the corpus has enough clips.
 
@@ -64,13 +65,13 @@ def class_partitions(
 
 def _stating(clips: Sequence[Utterance]) -> list[Utterance]:
     """Return the clips of speakers who state an accent or a gender, with both; None for what they do not state."""
-    accents = {u.id: u.accent for u in agreed_accents(clips)}
-    genders = {u.id: u.gender for u in agreed_genders(clips) if u.gender in GENDERS}
-    known = (replace(u, accent=accents.get(u.id), gender=genders.get(u.id)) for u in clips)
+    accents, genders = (agreed(clips, STATED[stream]) for stream in ("accent", "gender"))
+    genders = {speaker: gender for speaker, gender in genders.items() if gender in GENDERS}
+    known = (replace(u, accent=accents.get(u.speaker), gender=genders.get(u.speaker)) for u in clips)
     return [u for u in known if u.accent or u.gender]
 
 
-def _can_be_learnt(stream: str, sides: Sides, note: Callable[[str], None]) -> bool:
+def _can_be_learnt(stream: str, sides: Sides, note: Report) -> bool:
     """Return whether there is something to learn and to test; classes without training speakers become unknown."""
     label = STATED[stream]
     classes = {label(u) for u in sides["train"]} - {""}

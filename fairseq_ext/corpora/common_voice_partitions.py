@@ -9,13 +9,14 @@ All of them hold out the speakers of one `Division`, so that none is seen in pre
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..manifest import Utterance
 from ..splits import Key, few_minutes
 from ..text.languages import has_rules
 from ..text.normalize import unread
+from ..text.published import Report
 from ..text.spelling import Spelling
 from ..text.units import count_units, to_characters
 from .common_voice import VALIDATED
@@ -26,8 +27,6 @@ from .partitions import Partition, divide, few_labelled_minutes, short_duration
 log = logging.getLogger(__name__)
 
 SSL_VALID_MINUTES = 10.0
-
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Choices:
         return Spelling(self.language, self.case)
 
 
-def check_language(language: str, stated: str | None, *, on_note: Note | None = None) -> None:
+def check_language(language: str, stated: str | None, *, on_note: Report | None = None) -> None:
     """Refuse a mistyped language. One with rules may be meant although the recordings are of another: that is noted.
 
     Args:
@@ -98,8 +97,8 @@ def partitions(
     division: Division,
     choices: Choices,
     *,
-    on_note: Note | None = None,
-    on_problem: Note | None = None,
+    on_note: Report | None = None,
+    on_problem: Report | None = None,
 ) -> Iterator[Partition]:
     """Make the partitions of the module's list for which there are enough clips, from one reading of a locale.
 
@@ -150,7 +149,7 @@ class _Texts:
 
 
 def _recognition(
-    utterances: Iterable[Utterance], division: Division, choices: Choices, note: Note, problem: Note
+    utterances: Iterable[Utterance], division: Division, choices: Choices, note: Report, problem: Report
 ) -> Partition:
     text = _Texts(choices.spelling)
     sides = divide(utterances, division.labelled_side)
@@ -182,7 +181,7 @@ def _recognition(
     )
 
 
-def _spelled(clips: Iterable[Utterance], language: str, problem: Note) -> list[Utterance]:
+def _spelled(clips: Iterable[Utterance], language: str, problem: Report) -> list[Utterance]:
     """Return the clips whose sentence the normaliser can spell."""
     kept = []
     for clip in clips:
@@ -197,7 +196,7 @@ def _spelled(clips: Iterable[Utterance], language: str, problem: Note) -> list[U
 
 
 def _without_overlap(
-    train: list[Utterance], held_out: list[Utterance], text: _Texts, choices: Choices, note: Note
+    train: list[Utterance], held_out: list[Utterance], text: _Texts, choices: Choices, note: Report
 ) -> list[Utterance]:
     shared = overlap(train, held_out, text)
     # No two clips share an id, so that with ids as texts only speakers count.

@@ -7,10 +7,10 @@ speakers of every accent at random.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..manifest import Utterance
-from ..splits import by_speaker, random_rank
+from ..splits import Key, by_speaker, random_rank
 from .common_voice import VALIDATED
 
 TRAIN, VALID, TEST = "train", "valid", "test"
@@ -139,26 +139,13 @@ def unlabelled(utterances: Iterable[Utterance], division: Division) -> list[Utte
     return [u for u in utterances if u.split != "invalidated" and division.side(u) == TRAIN]
 
 
-def agreed_accents(utterances: Iterable[Utterance]) -> list[Utterance]:
-    """Give all clips of a speaker the accent that some of them state: many clips state none.
+def agreed(utterances: Iterable[Utterance], value: Key) -> dict[str | None, str]:
+    """Return speaker -> what some of the speaker's clips state; speakers who state nothing or several are left out.
 
-    Speakers who state none or several are left out.
+    `value` gives what a clip states, "" for nothing: many clips state none.
     """
-    clips = list(utterances)
-    known = _agreed((u.speaker, u.accent) for u in clips)
-    return [replace(u, accent=known[u.speaker]) for u in clips if u.speaker in known]
-
-
-def agreed_genders(utterances: Iterable[Utterance]) -> list[Utterance]:
-    """Return the clips of the speakers who state one gender, all with it."""
-    clips = list(utterances)
-    known = _agreed((u.speaker, u.gender) for u in clips)
-    return [replace(u, gender=known[u.speaker]) for u in clips if u.speaker in known]
-
-
-def _agreed(stated: Iterable[tuple[str | None, str | None]]) -> dict[str | None, str]:
     values: dict[str | None, set[str]] = defaultdict(set)
-    for speaker, value in stated:
-        if value:
-            values[speaker].add(value)
+    for utterance in utterances:
+        if stated := value(utterance):
+            values[utterance.speaker].add(stated)
     return {speaker: min(found) for speaker, found in values.items() if len(found) == 1}

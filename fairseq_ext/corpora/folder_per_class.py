@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from .labelled_corpus import Recording, Report
+from ..text.published import Report
+from .labelled_corpus import Recording
 
 LABEL_FILE = "SYNTHETIC.txt"  # says that a corpus is synthetic; no recording, and nothing to report
 

@@ -20,7 +20,7 @@ import shutil
 import tarfile
 import wave
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from ..download import fetch
 from ..file_errors import reading, writing
 from ..files import read_lines, split_row
 from ..manifest import Utterance
+from ..text.published import Report
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def recordings_folder(root: str | os.PathLike[str]) -> Path:
 def read(
     root: str | os.PathLike[str],
     *,
-    on_problem: Callable[[str], None] | None = None,
+    on_problem: Report | None = None,
     expect_complete: bool = False,
 ) -> Iterator[Utterance]:
     """Read the corpus, or a synthetic one in its layout (see `corpora/__init__.py` for the contract).
@@ -101,7 +102,7 @@ def read(
             report(f"{folder}: {line}")
 
 
-def _recordings(folder: Path, report: Callable[[str], None]) -> list[tuple[str, str, int, str]]:
+def _recordings(folder: Path, report: Report) -> list[tuple[str, str, int, str]]:
     """List (speaker, digit, index, file name), sorted."""
     recordings = []
     for name in sorted(os.listdir(folder)):
@@ -150,15 +151,8 @@ def digit(utterance: Utterance) -> str:
     return utterance.id[0]
 
 
-def count_problems(utterances: Iterable[Utterance]) -> list[str]:
-    """Compare the corpus with the published counts: 50 recordings of each digit by each of the six speakers.
-
-    Returns one line per speaker and digit whose count differs, and per speaker who does not belong.
-    """
-    return _count_problems(Counter((u.speaker or "", digit(u)) for u in utterances))
-
-
 def _count_problems(found: Counter[tuple[str, str]]) -> list[str]:
+    """Return a line per speaker and digit whose count is not the published one, and per speaker who does not belong."""
     expected = {(speaker, str(d)): RECORDINGS_PER_DIGIT for speaker in ACCENTS for d in range(10)}
     return [
         f"speaker {speaker}, digit {digit_}: {expected.get((speaker, digit_), 0)} recordings expected, "

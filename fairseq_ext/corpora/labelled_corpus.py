@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..manifest import Utterance
+from ..text.published import Report
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,6 @@ _SIDES = {
 }
 # Label streams that the sidecar has a column for.
 _SIDECAR_FIELDS = {"accent", "emotion", "gender", "language"}
-
-Report = Callable[[str], None]
 
 
 class AudioInfo(Protocol):

@@ -12,8 +12,9 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ..text.published import Report
 from .folder_per_class import part_of_path
-from .labelled_corpus import Recording, Report
+from .labelled_corpus import Recording
 
 COLUMNS = ("path", "class", "speaker", "group", "text", "split", "start", "end")
 REQUIRED = ("path", "class")

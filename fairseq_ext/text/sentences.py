@@ -1,13 +1,13 @@
 """Text for language models: spelled as the manifest, without the sentences that recognisers are scored on."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..files import read_lines
 from .normalize import unread
-from .published import published_lines, table_rows
+from .published import Report, published_lines, table_rows
 from .spelling import NAME, Spelling, read_spelling
 
 # The column of Common Voice's validated_sentences.tsv and of its tables of clips.
@@ -16,7 +16,6 @@ COLUMN = "sentence"
 SPELLED = ".wrd"
 
 PathName = str | os.PathLike[str]
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)

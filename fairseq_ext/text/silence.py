@@ -25,11 +25,7 @@ def dropped_signs(text: str, table: Mapping[int, str]) -> Counter[str]:
     found: Counter[str] = Counter()
     for before, character in zip(" " + text, text, strict=False):
         is_kept = table[ord(character)].strip() and character not in SPOKEN_LETTERS
-        if is_kept or is_silent(character) or _is_mark_of(character, before, table):
-            continue
-        found[character] += 1
+        is_mark = unicodedata.category(character)[0] == "M" and table[ord(before)].strip()
+        if not (is_kept or is_mark or is_silent(character)):
+            found[character] += 1
     return found
-
-
-def _is_mark_of(character: str, before: str, table: Mapping[int, str]) -> bool:
-    return unicodedata.category(character)[0] == "M" and bool(table[ord(before)].strip())

@@ -101,21 +101,22 @@ def test_counts_of_an_incomplete_corpus_are_reported(tmp_path: Path) -> None:
     problems: list[str] = []
     utterances = list(fsdd.read(tmp_path, on_problem=problems.append, expect_complete=True))
     assert len(utterances) == 3000
-    assert [p.split(": ", 1)[1] for p in problems] == fsdd.count_problems(utterances)
-    assert fsdd.count_problems(utterances) == [
+    assert [p.split(": ", 1)[1] for p in problems] == [
         "speaker george, digit 0: 50 recordings expected, found 49; download the corpus again",
         "speaker maria, digit 3: 0 recordings expected, found 1; download the corpus again",
     ]
 
 
 def test_published_split_of_any_corpus_with_these_names(tmp_path: Path) -> None:
-    utterances = list(fsdd.read(write_recordings(tmp_path, full_corpus_names())))
+    problems: list[str] = []
+    root = write_recordings(tmp_path, full_corpus_names())
+    utterances = list(fsdd.read(root, on_problem=problems.append, expect_complete=True))
     splits = {u.id: fsdd.published_split(u) for u in utterances}
     assert Counter(splits.values()) == {"train": 2000, "valid": 497, "test": 503}
     train = {u.speaker for u in utterances if splits[u.id] == "train"}
     assert_disjoint({"train": train, "rest": {u.speaker for u in utterances if splits[u.id] != "train"}})
     assert train == set(fsdd.TRAINING_SPEAKERS)
-    assert fsdd.count_problems(utterances) == []
+    assert problems == []
 
 
 def test_published_split_refuses_an_unknown_speaker(tmp_path: Path) -> None:
