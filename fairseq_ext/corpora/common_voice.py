@@ -142,7 +142,7 @@ def read(
 
 
 def stated_locale(root: str | os.PathLike[str], *, locale: str | None = None) -> str | None:
-    """Return the locale that the rows state, which may differ from the folder's name; None = no row has one.
+    """Return the locale that the first row with one states, perhaps not the folder's name; None = no row has one.
 
     Raises:
         ValueError: for a tsv without a needed column.

@@ -44,9 +44,9 @@ class Division:
 
 
 def official(utterances: Iterable[Utterance]) -> Division:
-    """Follow the official lists: speakers of test.tsv, then of dev.tsv, then all others.
+    """Follow the official lists: speakers of test.tsv, then of dev.tsv, are held out everywhere, with all their clips.
 
-    Their speakers are held out everywhere, with all their clips: give all utterances of `common_voice.read`.
+    `utterances` are all of `common_voice.read`; all other speakers train.
     """
     sides: dict[str, str] = {}
     rank = {TRAIN: 0, VALID: 1, TEST: 2}

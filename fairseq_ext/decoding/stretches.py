@@ -2,7 +2,7 @@
 
 Greedy decoding of the pieces equals that of the whole. A language model starts a new sentence at each cut.
 
-Shapes: T frames, V symbols.
+Shapes: T frames, V symbols in fairseq's order.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ _MOST = 4  # times `num_frames`; then a cut at any pause is better than none
 
 
 def stretches(scores: Iterable[Tensor], num_frames: int, symbols: Sequence[str]) -> Iterator[Tensor]:
-    """Join and cut ln p (T', V) of successive frames to pieces from a boundary of words to one.
+    """Cut ln p (T', V) of successive frames anew, into pieces that begin and end between words.
 
     `num_frames` are the frames from which a piece is cut; the rest of the recording may be shorter.
     """
