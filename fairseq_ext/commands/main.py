@@ -29,11 +29,7 @@ BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 class Command(Protocol):
-    """A module of a command.
-
-    Attributes:
-        SUMMARY: its line of the help.
-    """
+    """A module of a command; SUMMARY is its line of the help."""
 
     SUMMARY: str
     __doc__: str | None
@@ -100,16 +96,10 @@ def show_help(parser: argparse.ArgumentParser, commands: dict[str, str], group: 
 def run_command(
     command: Command, prog: str, called: str, arguments: Sequence[str], *, show_traceback: bool = False
 ) -> int:
-    """Parse the options of a command and run it. The only place where the errors of commands are caught.
+    """Parse the options of a command, run it, and return its exit status.
 
-    Args:
-        prog: its name in usage and messages.
-        called: its name in the command line that results record, `args.command_line`.
-        arguments: what follows the name.
-        show_traceback: raise errors instead of printing them as a line.
-
-    Returns:
-        The exit status.
+    The only place where the errors of commands are caught. `prog` is its name in usage and messages, `called` that in
+    the command line that results record, `args.command_line`. `show_traceback` raises errors instead of printing them.
 
     Raises:
         SystemExit: with a line to print, for errors that the user can put right; with 2 for wrong options.
@@ -166,11 +156,9 @@ def quiet_ends() -> Iterator[None]:
 
 
 def run_tool(file: str, name: str = "") -> None:
-    """Run a command under the name of a file in `tools/`; return if its status is 0.
+    """Run a command under the name of a tool's `__file__`; return if its status is 0.
 
-    Args:
-        file: path of the tool, its `__file__`.
-        name: the command, such as "score recognition"; empty = the tool is the module of the command itself.
+    Without a name, such as "score recognition", the tool is the module of the command itself.
 
     Raises:
         SystemExit: as `run_command`, or with another status than 0.

@@ -23,11 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def download(folder: Path) -> None:
-    """Download, check and unpack the recordings with a progress bar.
-
-    Args:
-        folder: folder that will hold recordings/.
-    """
+    """Download, check and unpack the recordings into FOLDER/recordings, with a progress bar."""
     from ..corpora import fsdd
 
     with progress_bar(unit="B", unit_scale=True, desc="download") as show:

@@ -9,15 +9,10 @@ Decode = Callable[[Sequence[int], float], Sequence[Hypothesis]]
 
 
 def with_fallback(decode: Decode, wanted: Sequence[int], decoding: Decoding) -> dict[int, Hypothesis]:
-    """Decode windows at the first temperature, those that failed at the next, and so on to the last.
+    """Decode the `wanted` windows at the first temperature, those that failed at the next, and so on to the last.
 
     When a window fails at all temperatures, the last hypothesis is kept, as in openai-whisper; the filters see from
     its scores what it is worth.
-
-    Args:
-        decode: search of an engine.
-        wanted: positions of the windows to decode.
-        decoding: temperatures, and the thresholds of a failure.
     """
     found: dict[int, Hypothesis] = {}
     left = list(wanted)

@@ -20,15 +20,12 @@ def read_published(
     *,
     on_problem: Callable[[str], None] | None = None,
 ) -> dict[str, Utterance]:
-    """Read corpora and manifests.
+    """Read id of a clip -> its record; of several records of a clip the last one counts, manifests after corpora.
 
     Args:
         corpora: `NAME=FOLDER`, names of `CORPORA`, folders in the published layout.
         manifests: folders of {train,valid,test}.tsv, or of folders of them; their ids are ids of clips.
         on_problem: called with each problem that a corpus reader reports.
-
-    Returns:
-        Id of a clip -> its record. Of several records of a clip the last one counts, manifests after corpora.
 
     Raises:
         ValueError: for an unknown corpus, a folder without manifests, or an id in two splits.
@@ -52,9 +49,8 @@ def read_published(
 def check_splits_known(sources: Iterable[str], corpora: Iterable[str]) -> None:
     """Check that the splits of every transcribed corpus are known; else its test talks could end up in train.
 
-    Args:
-        sources: sources of clips as `fairseq-ext prepare mouth --corpus all` writes them: corpus name, then path.
-        corpora: `NAME=FOLDER`, as for `read_published`.
+    Sources of clips are as `fairseq-ext prepare mouth --corpus all` writes them, corpus name, then path; corpora are
+    `NAME=FOLDER`.
 
     Raises:
         ValueError: when there are clips of a transcribed corpus whose folder is not given.

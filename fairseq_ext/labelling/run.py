@@ -52,15 +52,10 @@ class Labelling:
 
 
 def label_clips(request: Labelling, make_engine: MakeEngine, execution: Execution) -> Summary:
-    """Run both passes and write labels.tsv.
+    """Run both passes and write labels.tsv; as long as shards are missing there is none.
 
-    Args:
-        request: which clips to label, and how.
-        make_engine: called once per process; a function of a module or a `functools.partial` of one.
-        execution: processes, shards or cluster that the job runs on.
-
-    Returns:
-        Outcomes of the first pass. As long as shards are missing there is no labels.tsv.
+    Returns outcomes of the first pass. `make_engine` is called once per process; a function of a module or a
+    `functools.partial` of one.
 
     Raises:
         ValueError: for no clip, or other settings than those of an earlier run.
@@ -107,13 +102,9 @@ def clip_items(
     allow_none: bool = False,
     keep_damaged: bool = False,
 ) -> Iterator[Item]:
-    """List the prepared clips, without those rejected by the preparation, which have no audio.
+    """List the prepared clips, without those rejected by the preparation, which have no audio; see `Labelling`.
 
-    Args:
-        clips: folder with `clips.tsv`.
-        only: patterns, one of which the source of a clip must match; empty: all clips.
-        allow_none: accept that no source matches.
-        keep_damaged: do not mark clips as damaged, so that they are labelled.
+    Clips whose file is damaged are marked, and then not labelled, unless `keep_damaged`.
 
     Raises:
         ValueError: when there is no clip, or no source matches.

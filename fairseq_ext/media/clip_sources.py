@@ -22,7 +22,6 @@ def find_videos(
     """Return the folder that the paths start from, and the videos of a folder in any layout that can be prepared.
 
     Args:
-        source: folder of videos.
         corpus: its layout: mtedx, voxceleb2, avspeech, "all" for folders of these names; None = any videos.
         listed: file with a path per line, relative to `source`, that names the videos to take; without `corpus`.
         on_passed_over: as for `videos_in`, where neither of them is given.
@@ -45,11 +44,9 @@ def videos(
     """Yield the videos of a corpus, each once with all its segments, in one order, without opening them.
 
     Args:
-        corpus: mtedx, voxceleb2 or avspeech.
         root: root folder of the corpus, as for its reader; paths are relative to its `recordings_folder`.
         only: ids of the clips to keep, for example those of a label list; None for all.
-        **options: options passed on to `mtedx.read`, `voxceleb2.clips` or `avspeech.clips`, such as
-            `languages` and `on_problem`.
+        **options: options of `mtedx.read`, `voxceleb2.clips` or `avspeech.clips`, such as `languages` and `on_problem`.
 
     Raises:
         ValueError: for an unknown corpus.
@@ -63,10 +60,7 @@ def videos(
 
 
 def all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
-    """List the videos of several corpora, one after the other; paths are relative to `root`.
-
-    Args:
-        root: folder with some of `mtedx/`, `voxceleb2/` and `avspeech/`, or links to them.
+    """List the videos of `mtedx/`, `voxceleb2/` and `avspeech/` (or links) in `root`, one after the other.
 
     Raises:
         FileNotFoundError: when it has none of them.

@@ -16,14 +16,11 @@ MAX_BACK_S = 0.5
 
 
 def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
-    """Return the stream to read, or None, and how it was chosen, such as "audio 2 of 2, default"; "" without a choice.
+    """Return the stream of a `kind`, "video" or "audio", to read, or None, and how it was chosen.
 
-    The one that the file marks as default is taken, else the first; of sound the first that is not silent, the default
-    one before the others. Cover pictures, and streams for which FFmpeg has no decoder, do not count.
-
-    Args:
-        container: open container of PyAV.
-        kind: "video" or "audio".
+    How is "audio 2 of 2, default", say; "" without a choice. The one that the file marks as default is taken, else the
+    first; of sound the first that is not silent, the default one before the others. Cover pictures, and streams for
+    which FFmpeg has no decoder, do not count.
     """
     streams = [s for s in getattr(container.streams, kind) if _is_usable(s)]
     if not streams:
@@ -69,12 +66,7 @@ JOINED = (
 def holds_second_recording(path: str | os.PathLike[str], container: Any, last_byte: int) -> bool:
     """Return whether a file that was read to its end holds another recording, which FFmpeg passes over.
 
-    The other containers tell by their time stamps (`jumps_back`).
-
-    Args:
-        path: path of the file.
-        container: the same, opened with PyAV.
-        last_byte: position of the last packet in the file.
+    The other containers tell by their time stamps (`jumps_back`). `last_byte` is the position of the last packet.
     """
     name = container.format.name
     if name.startswith("mov"):

@@ -32,12 +32,10 @@ _SAME_END_PX = (
 def bend(
     start: Picture, head: Points, eyes_px: float, pictures: Sequence[Picture], moved: Points
 ) -> NDArray[np.float64]:
-    """Return how far the head is from an even motion in each picture, (N, 2).
+    """Return how far the head is from an even motion in each of N pictures, (N, 2).
 
     Args:
-        start: picture of a detection.
-        head: (2,) middle of the head in it.
-        eyes_px: distance of the outer corners of the eyes in it.
+        start: picture of a detection, with the middle of the `head`, (2,), and distance of the outer eye corners in it.
         pictures: the N pictures after it, up to that of the next detection.
         moved: (2,) shift of the head from the first to the last, by the detections.
     """
