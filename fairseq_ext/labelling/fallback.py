@@ -20,7 +20,7 @@ def with_fallback(decode: Decode, wanted: Sequence[int], decoding: Decoding) -> 
         if not left:
             break
         found.update(zip(left, decode(left, temperature), strict=True))
-        left = [position for position in left if has_failed(found[position], decoding)]
+        left = [position for position in left if _has_failed(found[position], decoding)]
     return found
 
 
@@ -37,7 +37,7 @@ def batched_unless_sampled(search: Callable[[list[int], float], Sequence[Hypothe
     return decode
 
 
-def has_failed(hypothesis: Hypothesis, decoding: Decoding) -> bool:
+def _has_failed(hypothesis: Hypothesis, decoding: Decoding) -> bool:
     """Return whether to try another temperature: for a loop, and for an unlikely text unless silence is likely."""
     unlikely = hypothesis.avg_logprob < decoding.min_avg_logprob
     if unlikely and (hypothesis.no_speech_prob or 0.0) > decoding.max_no_speech_prob:

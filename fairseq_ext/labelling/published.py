@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..manifest import Utterance, read_manifest
+from .merge import SPLITS
 
 CORPORA = ("mtedx", "voxceleb2", "avspeech")
 # The other corpora split their speakers for other tasks, so all of their clips may be in train.
 _TRANSCRIBED = ("mtedx",)
-_SPLITS = ("train", "valid", "test")
 
 
 def read_published(
@@ -75,9 +75,9 @@ def _corpus(text: str, on_problem: Callable[[str], None] | None) -> Iterator[Utt
 
 
 def _manifests(folder: Path) -> Iterator[Utterance]:
-    paths = sorted({path for split in _SPLITS for path in folder.glob(f"**/{split}.tsv")})
+    paths = sorted({path for split in SPLITS for path in folder.glob(f"**/{split}.tsv")})
     if not paths:
-        raise ValueError(f"{folder}: there are no manifests {_SPLITS}; give the folder that holds them")
+        raise ValueError(f"{folder}: there are no manifests {SPLITS}; give the folder that holds them")
     for path in paths:
         for utterance in read_manifest(path.parent, path.stem):
             yield replace(utterance, split=path.stem)

@@ -77,7 +77,7 @@ def label_clips(request: Labelling, make_engine: MakeEngine, execution: Executio
     if not summary.complete:
         labels_path(request.out).unlink(missing_ok=True)  # from before an update
         return summary
-    unsure = list(second_items(labels_of(outcomes(first)), request.languages))
+    unsure = list(_second_items(labels_of(outcomes(first)), request.languages))
     again = first.with_name("label-again") if unsure else None
     if again is not None:
         options["execution"] = _second(execution)
@@ -131,7 +131,7 @@ def clip_items(
         )
 
 
-def second_items(labels: Iterable[ClipLabel], languages: Iterable[str]) -> Iterator[Item]:
+def _second_items(labels: Iterable[ClipLabel], languages: Iterable[str]) -> Iterator[Item]:
     """List the clips to decode again, in the language that their video has voted for."""
     rows = list(labels)
     for label, language in to_decode_again(rows, vote(rows), languages):
@@ -139,7 +139,7 @@ def second_items(labels: Iterable[ClipLabel], languages: Iterable[str]) -> Itera
 
 
 def make_work(make_engine: MakeEngine, clips: str, languages: Sequence[str]) -> Work:
-    """Load the recogniser of a process; return its work on items of `clip_items` and `second_items`."""
+    """Load the recogniser of a process; return its work on items of `clip_items` and `_second_items`."""
     labeller = Labeller(make_engine(), languages)
     return partial(_label, labeller, Path(clips))
 
@@ -170,11 +170,8 @@ def _rejected(item: Item, state: str, detail: str) -> Rejected:
 def labels_of(found: Iterable[Outcome]) -> Iterator[ClipLabel]:
     """Turn outcomes into labels, one per clip, also of clips that failed."""
     for outcome in found:
-        yield from_result(outcome.result) if outcome.result else _failed(outcome)
-
-
-def _failed(outcome: Outcome) -> ClipLabel:
-    return ClipLabel(id=outcome.id, video=outcome.id, state=FAILED)
+        failed = ClipLabel(id=outcome.id, video=outcome.id, state=FAILED)
+        yield from_result(outcome.result) if outcome.result else failed
 
 
 def joined(first: Path, again: Path | None) -> Iterator[ClipLabel]:

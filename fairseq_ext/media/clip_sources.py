@@ -30,7 +30,7 @@ def find_videos(
         FileNotFoundError: if "all" finds none of the corpora.
     """
     if corpus == "all":
-        return source, all_videos(source)
+        return source, _all_videos(source)
     if corpus:
         return Path(_MODULES[corpus].recordings_folder(source)), videos(corpus, source)
     if listed:
@@ -59,12 +59,8 @@ def videos(
             yield replace(video, segments=segments)
 
 
-def all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
-    """List the videos of `mtedx/`, `voxceleb2/` and `avspeech/` (or links) in `root`, one after the other.
-
-    Raises:
-        FileNotFoundError: when it has none of them.
-    """
+def _all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
+    """Yield the videos of `mtedx/`, `voxceleb2/` and `avspeech/` (or links) in `root`, with paths relative to it."""
     there = [name for name in _SOURCES if (Path(root) / name).is_dir()]
     if not there:
         raise FileNotFoundError(f"{root}: no folder {', '.join(_SOURCES)} in it; move or link one there")

@@ -125,12 +125,10 @@ def convert_folder(
     with atomic_write(notes) as file:
         file.write("\t".join(("path", *NOTES)) + "\n")
         for path, values in result.notes:
-            file.write("\t".join((path, *(_cell(values.get(name, "")) for name in NOTES))) + "\n")
+            cells = (values.get(name, "") for name in NOTES)
+            texts = (f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in cells)
+            file.write("\t".join((path, *texts)) + "\n")
     return result
-
-
-def _cell(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _check(root: Path, target_root: Path, sample_rate_hz: int) -> None:

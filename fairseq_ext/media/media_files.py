@@ -111,12 +111,12 @@ def _why_no_content(path: Path, *, pictures: bool) -> str:
     import av  # slow to import, and rarely needed
 
     from .not_audio import is_text, what_else
-    from .streams import LOCAL, choose_stream
+    from .streams import choose_stream, open_container
 
     try:
         if path.stat().st_size == 0 or is_text(path):
             return what_else(path)
-        with av.open(str(path), metadata_errors="ignore", options=LOCAL) as container:
+        with open_container(path) as container:
             stream, _ = choose_stream(container, "video" if pictures else "audio")
             kind = container.format.name
             if stream is None or kind.startswith(_STILL) or kind.endswith("_pipe"):

@@ -8,11 +8,16 @@ from typing import Any
 import av
 import numpy as np
 
-LOCAL = {"protocol_whitelist": "file"}  # options of FFmpeg: a playlist must not reach the network
 SILENCE = 1e-3  # peak of a silent track, full scale = 1: dither, codecs and a muted input stay below -60 dB
 # Time stamps of one recording go back by a few frames at most (B-frames, rounding). Files joined with `cat` start again
 # near zero: shorter recordings than this are not told from damage.
 MAX_BACK_S = 0.5
+
+
+def open_container(path: str | os.PathLike[str], **options: str) -> Any:
+    """Open a file with FFmpeg, whose options a playlist cannot use to reach the network."""
+    local = {"protocol_whitelist": "file"}
+    return av.open(os.fspath(path), metadata_errors="ignore", options=local | options)
 
 
 def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
@@ -38,7 +43,7 @@ def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
 
 def _sounds(path: str, index: int) -> bool:
     """Return whether a stream of sound is not silent, in a container of its own, as reading moves on."""
-    with av.open(path, metadata_errors="ignore", options=LOCAL) as container:
+    with open_container(path) as container:
         stream: Any = container.streams[index]
         floats: Any = av.AudioResampler(format="fltp")
         try:

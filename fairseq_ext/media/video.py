@@ -16,7 +16,7 @@ import av
 from .picture import Picture, PictureReader
 from .seeking import NeededSpans, Skipper, Span
 from .sound import Sound, SoundConverter
-from .streams import JOINED, LOCAL, choose_stream, holds_second_recording, jumps_back
+from .streams import JOINED, choose_stream, holds_second_recording, jumps_back, open_container
 
 _AFTER_S = 5.0  # decoded after the last span, for sound that is stored late in the file
 _MAX_ERRORS_IN_A_ROW = 20
@@ -184,7 +184,7 @@ def _open(path: Path) -> Any:
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty; copy it again or leave it out")
     try:
-        return av.open(str(path), metadata_errors="ignore", options=LOCAL)
+        return open_container(path)
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
             f"{path}: FFmpeg cannot read this video ({error}); copy it again or leave it out"

@@ -3,16 +3,13 @@
 Shapes: crops are (96, 96) uint8; matrices (2, 3) from the upright picture to the crop.
 """
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..picture import Picture
 from .settings import FRAMES_PER_S, SIZE_PX
 from .template import apply, compose, invert
-from .warp import opencv
+from .warp import fade, opencv
 
 _GRID = np.stack(np.meshgrid(*[np.linspace(0, SIZE_PX - 1, 13)] * 2), axis=-1).reshape(
     -1, 2
@@ -86,7 +83,7 @@ class Content:
     def _measure(self, crop: NDArray[np.float32]) -> None:
         cv2 = opencv()
         self._contrasts.append(float(crop.std()))
-        faded = crop * _fade()
+        faded = crop * fade(SIZE_PX)
         if self._last_crop is not None:
             last, last_faded = self._last_crop
             (x, y), _ = cv2.phaseCorrelate(last_faded, faded)
@@ -115,12 +112,6 @@ def follows_sound(changes: list[float], energies: NDArray[np.float64]) -> float:
         if a.std() > 0 and b.std() > 0:
             found.append(float(np.corrcoef(a, b)[0, 1]))
     return max(found)
-
-
-@cache
-def _fade() -> Any:
-    cv2 = opencv()
-    return cv2.createHanningWindow((SIZE_PX, SIZE_PX), cv2.CV_32F)
 
 
 def _mean(values: list[float], digits: int) -> float | None:

@@ -163,7 +163,7 @@ def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
     return one_by_one(MouthWork(root, out, settings))
 
 
-def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
+def _rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
     """Yield the rows of all videos; one that made the work fail has one, rejected as `failed`."""
     for outcome in outcomes:
         for values in outcome.result.get("clips", ()):
@@ -179,7 +179,7 @@ def merge(out: str | os.PathLike[str], outcomes: Iterable["Outcome"]) -> tuple[C
     Files of clips that are no longer listed stay; `unlisted.txt` names them, and is gone where there are none.
     Returns clips by reason, "" for those that are ok; and the number of files that belong to no clip.
     """
-    counts = write_clips_table(out, rows_of(outcomes))
+    counts = write_clips_table(out, _rows_of(outcomes))
     shutil.rmtree(Path(out) / PARTIAL, ignore_errors=True)
     unlisted = _unlisted(Path(out))
     (Path(out) / UNLISTED).unlink(missing_ok=True)

@@ -26,6 +26,13 @@ def opencv() -> Any:
     return cv2
 
 
+@cache
+def fade(side_px: int) -> Any:
+    """Return weights that fade towards the border, which phase correlation would otherwise correlate with itself."""
+    cv2 = opencv()
+    return cv2.createHanningWindow((side_px, side_px), cv2.CV_32F)
+
+
 def warp(
     picture: Picture, matrix: NDArray[np.float64], size: tuple[int, int], *, max_shrink: float = 1.5
 ) -> NDArray[np.uint8]:
