@@ -22,7 +22,7 @@ from .recognizer import CtcRecognizer, load_recognizer
 
 
 def explained_recognizer(recognizer: CtcRecognizer, layers: Sequence[str] = ()) -> Explained:
-    """Prepare a recogniser; its output is log probabilities (B, T, V). Without `layers`: `_candidate_layers`.
+    """Prepare a recogniser; its output is log probabilities (B, T, V). No layers are those of `_candidate_layers`.
 
     Raises:
         ValueError: the encoder has no layer of that name.

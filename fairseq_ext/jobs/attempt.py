@@ -22,7 +22,7 @@ _END = object()
 def process_chunk(
     plan: Plan, chunk: int, work: Work, lease: Lease, *, batch_size: int, max_deaths: int
 ) -> None:
-    """Bring every item of a chunk to an outcome and commit the outcomes; the sizes are as in `worker.Shard`.
+    """Bring every item of a chunk to an outcome and commit the outcomes; for both numbers see `worker.Shard`.
 
     Raises:
         LeaseLost: when another worker has taken over.

@@ -23,7 +23,7 @@ def _size(item: Item) -> float:
 
 
 class TimeLeft:
-    """An estimate from the progress so far, by number of items and their size together."""
+    """An estimate from the progress so far, by the number of items and the sum of their sizes."""
 
     def __init__(self, num_items: int, size: float) -> None:
         self._any = _SHARE_OF_ANY * size / num_items if size else 1.0

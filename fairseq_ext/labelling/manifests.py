@@ -46,9 +46,9 @@ def write_merged(
     languages: Sequence[str],
     found: Mapping[str, Any],
 ) -> None:
-    """Write manifests and `summary` in place of those of an earlier merge; other files stay.
+    """Write manifests and `found`, the result of `summary`, in place of those of an earlier merge; other files stay.
 
-    `clips` is the folder of prepared clips, root of the manifests; `found` is the result of `summary`.
+    `clips` is the folder of prepared clips, root of the manifests.
 
     Raises:
         ValueError: see `write_partitions`; an earlier merge then stays as it is.

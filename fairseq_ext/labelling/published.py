@@ -20,7 +20,9 @@ def read_published(
     *,
     on_problem: Callable[[str], None] | None = None,
 ) -> dict[str, Utterance]:
-    """Read id of a clip -> its record; of several records of a clip the last one counts, manifests after corpora.
+    """Read transcripts, splits and speakers: id of a clip -> its record.
+
+    Of several records of a clip the last one counts, manifests after corpora.
 
     Args:
         corpora: `NAME=FOLDER`, names of `CORPORA`, folders in the published layout.

@@ -15,7 +15,7 @@ from .torch_whisper import TorchWhisper
 
 
 class TransformersWhisper(TorchWhisper):
-    """A Whisper in Hugging Face's format, or a name such as "openai/whisper-large-v2", which is downloaded.
+    """A Whisper in Hugging Face's format: a folder, or a name such as "openai/whisper-large-v2", which is downloaded.
 
     The folder has `config.json`, weights, `generation_config.json`, `tokenizer.json` and `preprocessor_config.json`.
 

@@ -55,7 +55,7 @@ def join(
 ) -> Joined:
     """Join waveforms (S,) of one speaker and one microphone, within [-1, 1]; equal arguments give equal samples.
 
-    `seed` draws the pauses and the room tone.
+    Pauses and room tone are random, by `seed`.
 
     Raises:
         ValueError: without recordings, or for an empty one.

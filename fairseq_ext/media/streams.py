@@ -21,11 +21,11 @@ def open_container(path: str | os.PathLike[str], **options: str) -> Any:
 
 
 def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
-    """Return the stream of a `kind`, "video" or "audio", to read, or None, and how it was chosen.
+    """Return the stream to read, or None, and how it was chosen, such as "audio 2 of 2, default"; "" without a choice.
 
-    How is "audio 2 of 2, default", say; "" without a choice. The one that the file marks as default is taken, else the
-    first; of sound the first that is not silent, the default one before the others. Cover pictures, and streams for
-    which FFmpeg has no decoder, do not count.
+    Of `kind`, "video" or "audio", the one that the file marks as default is taken, else the first; of sound the first
+    that is not silent, the default one before the others. Cover pictures, and streams for which FFmpeg has no decoder,
+    do not count.
     """
     streams = [s for s in getattr(container.streams, kind) if _is_usable(s)]
     if not streams:

@@ -33,7 +33,7 @@ def rejected_image(clips: str | os.PathLike[str], clip_id: str) -> Path:
 
 
 class Clip:
-    """A clip while its video is decoded, from `start_s` to `end_s` of the file; infinite for a whole file."""
+    """A clip while its video is decoded, from `start_s` to `end_s` of the file, infinite for a whole file."""
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ class Content:
     ) -> None:
         """Measure a frame; all but the change from the picture before only where the face was detected in it (`seen`).
 
-        The crop is of this picture, by `matrix`, (2, 3).
+        The crop was cut from this picture by `matrix`, (2, 3).
         """
         if seen or self._last is None:
             points = apply(invert(matrix), _GRID)

@@ -36,7 +36,7 @@ _TILES_PX = (720, 360)  # tried in turn on wide shots; 360 finds faces of 40 px 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face that the detector found, with its `score` from 0 to 1.
+    """A face that the detector found, with its box, (4,), and `score` from 0 to 1.
 
     `tilt_rad` is the angle of the line through the eyes, clockwise on the screen.
     """

@@ -39,9 +39,9 @@ _CUT_RATIO = 4.0  # and this multiple of the usual difference
 
 @dataclass(slots=True)
 class Choice:
-    """How the face was chosen; `rule` and `num_resets` as in `table.ClipRow`, "" for none yet.
+    """How the face was chosen: `rule` ("" for none yet), `num_resets` and `num_cuts` as in `table.ClipRow`.
 
-    `num_faces` is the largest number of faces in one frame, `num_cuts` that of scene cuts.
+    `num_faces` is the largest number of faces in one frame.
     """
 
     num_faces: int = 0

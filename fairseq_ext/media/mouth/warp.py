@@ -90,6 +90,9 @@ def thumbnail(picture: Picture, width: int) -> NDArray[np.uint8]:
 
 
 def scaling(scale: float, x: float = 0.0, y: float = 0.0) -> NDArray[np.float64]:
-    """Return the (2, 3) matrix that cuts at (x, y), left and upper edge in the source, and scales; below 1 shrinks."""
+    """Return the (2, 3) matrix that cuts at (x, y), the left and upper edge in the source, and scales.
+
+    `scale` is the number of pixels of the piece per pixel of the source.
+    """
     half = (scale - 1) / 2  # pixel centres are at whole numbers
     return np.array([[scale, 0, half - scale * x], [0, scale, half - scale * y]])

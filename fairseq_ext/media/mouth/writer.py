@@ -63,7 +63,8 @@ class GreyWriter:
 class SoundWriter:
     """A writer that puts each stretch of sound in its place; what no stretch covers is silence.
 
-    `end_sample` is after the last sample written, from the start of the clip; `peak` the largest absolute value.
+    `end_sample` is the index after the last sample written, from the start of the clip; `peak` the largest absolute
+    value.
     """
 
     def __init__(self, path: Path) -> None:
