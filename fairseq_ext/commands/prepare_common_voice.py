@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def prepare(args: argparse.Namespace, problems: list[str]) -> None:
-    """Read the corpus once, write every partition, and print what was dropped; `problems` gets a line per dropped clip."""
+    """Read the corpus once, write every partition, and print what was dropped; `problems` gets a line for each clip."""
     from tqdm import tqdm
 
     from ..corpora import common_voice

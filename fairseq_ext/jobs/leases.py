@@ -81,7 +81,7 @@ def _state_and_start(pid: int) -> tuple[str, str]:
 
 
 class Lease:
-    """A lease on a chunk, held by this process and kept fresh until released or lost; it expires at an age of `lease_s`."""
+    """A lease on a chunk, kept fresh by this process until released or lost; it expires at an age of `lease_s`."""
 
     def __init__(self, path: Path, holder: Holder, lease_s: float) -> None:
         self._path, self._holder, self._lease_s = path, holder, lease_s

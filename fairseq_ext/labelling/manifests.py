@@ -26,12 +26,12 @@ from ..manifest import Utterance, write_manifest
 from ..text.spelling import NAME as SPELLING
 from ..text.spelling import write_spelling
 from ..text.units import count_units, to_characters
+from .engine import SAMPLE_RATE_HZ
 from .filters import REASONS
 from .merge import HUMAN, SPLITS, Merged, MergeSettings, TranscribedClip, check
 
 MULTILINGUAL = "multilingual"
 SUMMARY = "summary.json"
-SAMPLE_RATE_HZ = 16_000
 _ASIDE = ".unfinished"
 _DICTIONARY = "dict.ltr.txt"
 _LABELS = ("ltr", "wrd", "label_source")
