@@ -7,13 +7,9 @@ from typing import Any
 
 @contextmanager
 def progress_bar(**options: Any) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a progress bar.
+    """Show a progress bar with options of tqdm, such as `unit` and `desc`.
 
-    Args:
-        **options: options of tqdm, such as `unit` and `desc`.
-
-    Yields:
-        A function to call with what is done and with the total; None = not known.
+    Yields a function to call with what is done and with the total; None = not known.
     """
     from tqdm import tqdm
 

@@ -43,11 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read(args: argparse.Namespace) -> "Iterator[Utterance]":
-    """Read the utterances of the source.
-
-    Returns:
-        The utterances, as the source describes them.
-    """
+    """Read the utterances of the source, as it describes them."""
     from tqdm import tqdm
 
     from ..corpora import auto_avsr_format, av_hubert_format, label_lists

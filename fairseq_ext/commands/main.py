@@ -29,11 +29,7 @@ BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 class Command(Protocol):
-    """A module of a command.
-
-    Attributes:
-        SUMMARY: its line of the help.
-    """
+    """A module of a command; SUMMARY is its line of the help."""
 
     SUMMARY: str
     __doc__: str | None
@@ -66,7 +62,7 @@ def load_command(module: str) -> Command:
     return cast(Command, importlib.import_module(f"{__package__}.{module}"))
 
 
-def list_commands(commands: dict[str, str]) -> str:
+def _list_commands(commands: dict[str, str]) -> str:
     """List commands, in order, with their summaries, a line each; the name of a group is written once."""
     width = max(len(name.partition(" ")[2]) for name in commands)
     lines, previous = [], ""
@@ -89,27 +85,21 @@ def refuse(name: str, commands: dict[str, str]) -> NoReturn:
     sys.exit(2)
 
 
-def show_help(parser: argparse.ArgumentParser, commands: dict[str, str], group: str = "") -> None:
+def _show_help(parser: argparse.ArgumentParser, commands: dict[str, str], group: str = "") -> None:
     """Print the help of a group of commands; of the whole program when the name of the group is empty."""
     usage = f"usage: {PROGRAM} {group} COMMAND ...\n" if group else parser.format_usage()
     intro = "" if group else f"\n{parser.description}\n"
     own = f"{PROGRAM} {group} COMMAND --help" if group else f"{PROGRAM} COMMAND --help"
-    print(f"{usage}{intro}\n{list_commands(commands)}\n\n'{own}' describes a command and its options.")
+    print(f"{usage}{intro}\n{_list_commands(commands)}\n\n'{own}' describes a command and its options.")
 
 
 def run_command(
     command: Command, prog: str, called: str, arguments: Sequence[str], *, show_traceback: bool = False
 ) -> int:
-    """Parse the options of a command and run it. The only place where the errors of commands are caught.
+    """Parse the options of a command, run it, and return its exit status.
 
-    Args:
-        prog: its name in usage and messages.
-        called: its name in the command line that results record, `args.command_line`.
-        arguments: what follows the name.
-        show_traceback: raise errors instead of printing them as a line.
-
-    Returns:
-        The exit status.
+    The only place where the errors of commands are caught. `prog` is its name in usage and messages, `called` that in
+    the command line that results record, `args.command_line`. `show_traceback` raises errors instead of printing them.
 
     Raises:
         SystemExit: with a line to print, for errors that the user can put right; with 2 for wrong options.
@@ -145,7 +135,7 @@ class _EscapedOutput:
 
 
 @contextmanager
-def quiet_ends() -> Iterator[None]:
+def _quiet_ends() -> Iterator[None]:
     """End without a traceback when the user interrupts, or when the reader of standard output is gone.
 
     What is printed meanwhile cannot steer the terminal: names and texts come from data.
@@ -166,18 +156,16 @@ def quiet_ends() -> Iterator[None]:
 
 
 def run_tool(file: str, name: str = "") -> None:
-    """Run a command under the name of a file in `tools/`; return if its status is 0.
+    """Run a command under the name of a tool's `__file__`; return if its status is 0.
 
-    Args:
-        file: path of the tool, its `__file__`.
-        name: the command, such as "score recognition"; empty = the tool is the module of the command itself.
+    Without a name, such as "score recognition", the tool is the module of the command itself.
 
     Raises:
         SystemExit: as `run_command`, or with another status than 0.
     """
     command = load_command(find_commands()[name]) if name else cast(Command, sys.modules["__main__"])
     tool = Path(file).name
-    with quiet_ends():
+    with _quiet_ends():
         status = run_command(command, tool, f"tools/{tool}", sys.argv[1:])
     if status:
         sys.exit(status)
@@ -185,7 +173,7 @@ def run_tool(file: str, name: str = "") -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `fairseq-ext` with arguments, those of the process by default, and return the exit status."""
-    with quiet_ends():
+    with _quiet_ends():
         return _dispatch(argv)
 
 
@@ -203,13 +191,13 @@ def _dispatch(argv: Sequence[str] | None) -> int:
     args = parser.parse_args(argv)
     commands = find_commands()
     if args.help or not args.command:
-        show_help(parser, commands)
+        _show_help(parser, commands)
         return 0 if args.help else 2
     first, *rest = args.command
     group = {name: module for name, module in commands.items() if name.startswith(f"{first} ")}
     if first not in commands and group:
         if not rest or rest[0] in ("-h", "--help"):
-            show_help(parser, group, first)
+            _show_help(parser, group, first)
             return 0 if rest else 2
         first, rest = f"{first} {rest[0]}", rest[1:]
     if first not in commands:

@@ -68,17 +68,13 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, FileNotFoundError) as error:
         if not problems:
             raise
-        written = write_problems(args.out, problems)
+        written = _write_problems(args.out, problems)
         raise ValueError(f"{error}; {len(problems)} problems: {written}") from error
     return 0
 
 
 def prepare(args: argparse.Namespace, problems: list[str]) -> None:
-    """Read the corpus once, write every partition, and print what was dropped.
-
-    Args:
-        problems: list to which a line is added for each clip that is dropped.
-    """
+    """Read the corpus once, write every partition, and print what was dropped; `problems` gets a line for each clip."""
     from tqdm import tqdm
 
     from ..corpora import common_voice
@@ -128,10 +124,10 @@ def prepare(args: argparse.Namespace, problems: list[str]) -> None:
     lost = dropped((u.transcript or "" for u in utterances), choices.language)
     print(f"letters and signs without a spelling, left out: {dict(lost.most_common(20)) or 'none'}")
     print(f"accents without a class: {sum(count for _, count in unmapped)} clips, {len(unmapped)} wordings")
-    print(f"{len(utterances)} clips read, {len(problems)} problems ({write_problems(args.out, problems)})")
+    print(f"{len(utterances)} clips read, {len(problems)} problems ({_write_problems(args.out, problems)})")
 
 
-def write_problems(out: Path, problems: list[str]) -> Path:
+def _write_problems(out: Path, problems: list[str]) -> Path:
     """Write the list of the clips that were dropped."""
     from ..files import atomic_write
 

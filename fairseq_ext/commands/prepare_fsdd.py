@@ -22,25 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--download", action="store_true", help="fetch the recordings into --corpus first")
 
 
-def download(folder: Path) -> None:
-    """Download, check and unpack the recordings with a progress bar.
-
-    Args:
-        folder: folder that will hold recordings/.
-    """
-    from ..corpora import fsdd
-
-    with progress_bar(unit="B", unit_scale=True, desc="download") as show:
-        fsdd.download(folder, progress=show)
-
-
 def run(args: argparse.Namespace) -> int:
     """Read the corpus once, write every partition, and print their sizes."""
     from ..corpora import fsdd, fsdd_partitions
     from ..corpora.partitions import write
 
     if args.download:
-        download(args.corpus)
+        with progress_bar(unit="B", unit_scale=True, desc="download") as show:
+            fsdd.download(args.corpus, progress=show)
     utterances = list(fsdd.read(args.corpus))
     for partition in fsdd_partitions.partitions(utterances, args.seed):
         write(partition, args.out / partition.name, fsdd.recordings_folder(args.corpus))

@@ -15,11 +15,7 @@ from ..scoring.trained import TrainedModel
 
 @torch.no_grad()
 def classify(trained: TrainedModel, waveform: NDArray[np.float32]) -> dict[str, float]:
-    """Return the probability of each class of one recording, the likeliest first.
-
-    Args:
-        trained: model with a classifier, from `checkpoints.load.load_model`.
-        waveform: (S,) at the model's sample rate, from `media.audio.load`.
+    """Return the probability of each class of one recording, (S,) at the model's sample rate, the likeliest first.
 
     Raises:
         ValueError: the model has no classifier.

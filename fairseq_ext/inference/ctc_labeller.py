@@ -22,16 +22,10 @@ Encoded = tuple[Tensor, Tensor]  # (B, T, V) ln p, (B,) frames
 
 
 class CtcLabeller:
-    """A recogniser with the interface of `labelling.engine.Engine`.
+    """A recogniser at 16 kHz with the interface of `labelling.engine.Engine`, for the language that it was trained on.
 
     `avg_logprob` is ln p of the likeliest path per symbol that it writes (spaces included, and one for the end), so
     that it is comparable with Whisper's; choose a filter's limit anew all the same.
-
-    Args:
-        recognizer: recogniser at 16 kHz.
-        language: language that it was trained on.
-        name: name in the table of labels.
-        batch_size: number of windows in a batch.
 
     Raises:
         ValueError: for a recogniser of another rate.
@@ -95,15 +89,9 @@ def load_ctc_labeller(
     num_threads: int = 1,
     dictionary: str | os.PathLike[str] | None = None,
 ) -> CtcLabeller:
-    """Load a CTC checkpoint, ours or stock fairseq's, as a labeller.
+    """Load a CTC checkpoint, ours or stock fairseq's, as a labeller of the one language that it was trained on.
 
-    Args:
-        path: checkpoint file, checkpoint_*.pt.
-        languages: the one language that it was trained on.
-        device: "cpu", "cuda" or "auto".
-        batch_size: number of windows in a batch.
-        num_threads: number of threads on a CPU.
-        dictionary: `dict.ltr.txt` of the training, for a fairseq checkpoint without its symbols.
+    `dictionary` is `dict.ltr.txt` of the training, for a fairseq checkpoint without its symbols.
 
     Raises:
         ValueError: for a file that is no recogniser, or one of another rate than 16 kHz, for several languages, and

@@ -22,11 +22,7 @@ from .recognizer import CtcRecognizer, load_recognizer
 
 
 def explained_recognizer(recognizer: CtcRecognizer, layers: Sequence[str] = ()) -> Explained:
-    """Prepare a recogniser; its output is log probabilities (B, T, V).
-
-    Args:
-        recognizer: result of `load_recognizer`.
-        layers: modules of the encoder; none = `_candidate_layers`.
+    """Prepare a recogniser; its output is log probabilities (B, T, V). No layers are those of `_candidate_layers`.
 
     Raises:
         ValueError: the encoder has no layer of that name.
@@ -41,11 +37,7 @@ def explained_recognizer(recognizer: CtcRecognizer, layers: Sequence[str] = ()) 
 
 
 def explained_classifier(trained: TrainedModel, layers: Sequence[str] = ()) -> Explained:
-    """Prepare a classifier; its output is logits (B, C).
-
-    Args:
-        trained: result of `load_model`; from now on gradients pass through a frozen encoder, too.
-        layers: see `explained_recognizer`.
+    """Prepare a classifier; its output is logits (B, C). From now on gradients pass through a frozen encoder, too.
 
     Raises:
         ValueError: another model than `ext_speech_classifier`, or the encoder has no layer of that name.
@@ -84,18 +76,15 @@ def explain_recording(
     label: str = "",
     device: str = "cpu",
 ) -> None:
-    """Draw the parts of a recording that an output of a network depends on.
+    """Draw the parts of a recording that an output of a network depends on, a row for each attribution method.
 
     Args:
         checkpoint: checkpoint of a recogniser, or of a classifier for a target that is a class.
-        recording: audio file of any format.
         target: class or word to explain, see `explain.recording.parse_target`.
         out: PNG file to write.
-        methods: attribution methods, a row each.
         layers: modules of the encoder; the first of several counts.
         text: reference transcript; None = the recogniser's hypothesis.
         label: stream of a classifier that has several.
-        device: torch device.
 
     Raises:
         ValueError: no such target, a text that cannot be spelled, or a recording that is too long.

@@ -19,10 +19,7 @@ from .recognizer import USUAL_RATE_HZ
 class EncoderFrames:
     """A layer of a pre-trained or fine-tuned encoder, ours or fairseq's.
 
-    Args:
-        path: checkpoint.
-        layer: 0 = what enters the first transformer layer, 1 = what the first gives, and so on.
-        device: torch device.
+    Layer 0 is what enters the first transformer layer, 1 what the first gives, and so on.
 
     Raises:
         ValueError: no such layer or device, or not an encoder's checkpoint.

@@ -50,10 +50,9 @@ class CtcRecognizer:
     Attributes:
         model: network in evaluation mode.
         symbols: (V,) symbols of its outputs, fairseq's four first.
-        sample_rate_hz: sample rate of the waveforms it expects, Hz.
-        num_updates: number of updates it was trained for.
+        sample_rate_hz: sample rate of the waveforms it expects.
         cfg: whole configuration of its training.
-        window_s: length of the windows that longer recordings are cut into, s: that of the longest clip in training.
+        window_s: length of the windows that longer recordings are cut into: that of the longest clip in training.
     """
 
     model: ExtCtc
@@ -70,13 +69,9 @@ class CtcRecognizer:
 
     @torch.no_grad()
     def log_probs(self, waveforms: Sequence[Waveform]) -> tuple[Tensor, Tensor]:
-        """Score the symbols at every frame of recordings of some seconds; a result does not depend on the others.
+        """Score the symbols at every frame of recordings (S_i,) of some seconds; a result does not depend on others.
 
-        Args:
-            waveforms: B arrays (S_i,) at `sample_rate_hz`, from `media.audio.load`.
-
-        Returns:
-            (B, T, V) ln p, float32, and (B,) frames, on the model's device.
+        Returns (B, T, V) ln p, float32, and (B,) frames, on the model's device.
 
         Raises:
             ValueError: no waveform, or not vectors.
@@ -101,14 +96,13 @@ class CtcRecognizer:
     ) -> Iterator[Tensor]:
         """Score the symbols at every frame of a recording of any length, by overlapping windows.
 
+        Yields (T', V) ln p of the next frames, float32, on the model's device; T in all.
+
         Args:
             waveform: (S,) at `sample_rate_hz`, in memory or `media.stretches.Stretches` of a file.
-            window_s: length of a window, s; shorter recordings are one window. None: `window_s` of the recogniser.
-            overlap_s: overlap of neighbouring windows, s. None: a third of a window, 4 s at most.
+            window_s: length of a window; shorter recordings are one window. None: `window_s` of the recogniser.
+            overlap_s: overlap of neighbouring windows. None: a third of a window, 4 s at most.
             on_progress: called after each window with the share of the recording that is done, 0 to 1.
-
-        Yields:
-            (T', V) ln p of the next frames, float32, on the model's device; T in all.
         """
         window_s = self.window_s if window_s is None else window_s
 
@@ -142,14 +136,12 @@ class CtcRecognizer:
         """Transcribe a recording of any length, with the time of each word, by CTC alignment.
 
         Memory does not grow with the length: of a file, only the window at hand is decoded, and stretches of a minute
-        are searched one after the other, cut between words (`decoding.stretches`).
+        are searched one after the other, cut between words (`decoding.stretches`). For windows and `on_progress` see
+        `log_probs_of_long`.
 
         Args:
             recording: path of a file of any format, or a waveform (S,) at `sample_rate_hz`.
             search: beam search with or without a language model; None = greedy.
-            window_s: see `log_probs_of_long`.
-            overlap_s: see `log_probs_of_long`.
-            on_progress: see `log_probs_of_long`.
 
         Raises:
             AudioError: the file cannot be read.
@@ -185,15 +177,8 @@ def load_recognizer(
 ) -> CtcRecognizer:
     """Load a CTC checkpoint, ours (`ext_ctc`) or stock fairseq's (`wav2vec_ctc`, `hubert_ctc`).
 
-    Averaged (EMA) weights are used when there are any.
-
-    Args:
-        path: checkpoint file, checkpoint_*.pt.
-        device: torch device of the model, such as "cpu" or "cuda".
-        dictionary: `dict.ltr.txt` of the training, for a fairseq checkpoint without its symbols.
-
-    Returns:
-        The recogniser.
+    Averaged (EMA) weights are used when there are any. `dictionary` is `dict.ltr.txt` of the training, for a fairseq
+    checkpoint without its symbols.
 
     Raises:
         FileNotFoundError: no such file.

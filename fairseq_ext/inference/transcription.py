@@ -22,12 +22,9 @@ FORMATS: dict[str, tuple[str, Callable[[Sequence[TimedWord]], str]]] = {
 
 @dataclass(frozen=True)
 class Transcription:
-    """The result for one file.
+    """The words of a file with their times; None when it could not be read.
 
-    Attributes:
-        path: the file.
-        words: transcribed words with their times; None when the file could not be read.
-        problem: why not, or what is there instead of words.
+    `problem` is why not, or what is there instead of words.
     """
 
     path: Path
@@ -42,14 +39,10 @@ def choose_weights(
     beta: float | None = None,
     unk_score: float | None = None,
 ) -> LmWeights:
-    """Choose the weights of a language model.
+    """Choose the weights of a language model, an ARPA file, with a recogniser.
 
-    Args:
-        checkpoint: checkpoint of the recogniser.
-        lm: an ARPA file.
-        alpha: weight of the language model; None: the one that evaluation chose for these two, else the usual one.
-        beta: reward per word; None: likewise.
-        unk_score: score added per unknown word; None: likewise.
+    A weight (`alpha`), reward per word (`beta`) or score per unknown word that is None is the one that evaluation
+    chose for these two, else the usual one.
 
     Raises:
         ValueError: for a damaged lm_weights.json.
@@ -66,13 +59,9 @@ def make_search(
     lm: Path | None = None,
     weights: LmWeights = USUAL_WEIGHTS,
 ) -> BeamSearch | None:
-    """Return the search to decode with; None = greedy.
+    """Return the search to decode with, over an n-gram model of words, an ARPA file; None = greedy.
 
-    Args:
-        recognizer: recogniser whose symbols are decoded.
-        beam_size: hypotheses kept; 0 = as many as usual with a language model, greedy without one.
-        lm: n-gram model of words, an ARPA file.
-        weights: weights of the language model.
+    `beam_size` 0 keeps as many hypotheses as usual with a language model, and is greedy without one.
 
     Raises:
         FileNotFoundError: no such language model.
@@ -116,18 +105,10 @@ def transcribe_files(
     overlap_s: float | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Iterator[Transcription]:
-    """Transcribe recordings, one after the other.
+    """Yield a result per recording, in order; one that cannot be read does not stop the others.
 
-    Args:
-        recognizer: result of `load_recognizer`.
-        files: recordings of any format and length.
-        search: result of `make_search`; None = greedy.
-        window_s: see `CtcRecognizer.log_probs_of_long`, also for the overlap.
-        overlap_s: None: a third of a window, 4 s at most.
-        on_progress: called with the number of recordings that are done, the present one by its share.
-
-    Yields:
-        A result per file, in order; one that cannot be read does not stop the others.
+    For `search` and windows see `CtcRecognizer.timed_words`. `on_progress` is called with the number of recordings that
+    are done, the present one by its share.
     """
     for index, path in enumerate(files):
 

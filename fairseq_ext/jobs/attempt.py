@@ -22,11 +22,7 @@ _END = object()
 def process_chunk(
     plan: Plan, chunk: int, work: Work, lease: Lease, *, batch_size: int, max_deaths: int
 ) -> None:
-    """Bring every item of a chunk to an outcome and commit the outcomes.
-
-    Args:
-        batch_size: largest number of items per call of the work.
-        max_deaths: number of attempts that may die at an item before it is quarantined.
+    """Bring every item of a chunk to an outcome and commit the outcomes; for both numbers see `worker.Shard`.
 
     Raises:
         LeaseLost: when another worker has taken over.

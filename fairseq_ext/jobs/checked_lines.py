@@ -37,11 +37,8 @@ def decode(line: bytes) -> Record | None:
 def read_checked(path: str | os.PathLike[str], advice: str) -> Iterator[Record]:
     """Stream the records of a file that must be undamaged.
 
-    Args:
-        advice: what to do about a damaged line, for the message.
-
     Raises:
-        ValueError: naming file and line, for a damaged one.
+        ValueError: naming file and line, for a damaged one, with `advice` on what to do.
     """
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):

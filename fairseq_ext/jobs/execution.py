@@ -17,16 +17,14 @@ class Execution:
         shard_id: shard of this command, from 0; None on Slurm.
         update: accept other items than those of the first run; items that have not changed keep their outcome.
         retry_failed: try failed and quarantined items again.
-        retry_rejected: try rejected items again.
         watch: only show the progress of a run that was started elsewhere.
         max_deaths: number of worker processes that may die at an item before it is quarantined.
         lease_s: seconds without a sign of life after which a worker loses its items to others.
-        progress: whether to show a progress bar.
         partition: partition of Slurm; None for its default.
         gpus: number of GPUs per Slurm job.
         cpus: number of CPUs per Slurm job; 0 for one per worker.
-        mem_gb: memory per Slurm job, GB; None for the default of the partition.
-        timeout_min: time limit of a Slurm job, minutes; a job that reaches it is requeued.
+        mem_gb: memory per Slurm job; None for the default of the partition.
+        timeout_min: time limit of a Slurm job; a job that reaches it is requeued.
         max_requeues: how often a job is requeued after timeouts; preemption does not count.
         slurm: further options for sbatch, such as {"account": "x"}.
     """
@@ -110,11 +108,7 @@ _HELP: Mapping[str, tuple[Callable[[str], object], str]] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, reruns: bool = True) -> None:
-    """Add the options of `Execution`.
-
-    Args:
-        reruns: False leaves out --update and --retry-*, for a command that always does so.
-    """
+    """Add the options of `Execution`; without `reruns` no --update and --retry-*, for a command that always does so."""
     group = parser.add_argument_group("execution")
     defaults = Execution()
     group.add_argument(

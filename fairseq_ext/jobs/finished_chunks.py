@@ -54,11 +54,9 @@ def _numbers(plan: Plan, name: str) -> set[int]:
 
 
 def commit(plan: Plan, chunk: int, outcomes: Sequence[Outcome], journals: Iterable[Path]) -> None:
-    """Write the outcomes of a chunk, unless another attempt was first, and remove the journals they are from.
+    """Write a chunk's outcomes, in the order of the plan, unless another attempt was first, and remove their journals.
 
-    Args:
-        outcomes: an outcome per item, in the order of the plan.
-        journals: files of the attempts that the outcomes are from; only these are removed, as others may appear.
+    Only the journals that the outcomes are from are removed, as others may appear.
 
     Raises:
         StorageError: when the disk is full, or the journals are gone because another attempt was first.

@@ -10,12 +10,7 @@ STATES: tuple[State, ...] = get_args(State)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item of work.
-
-    Attributes:
-        id: name, unique within the run; may be a path with slashes.
-        data: input of the work, as JSON can hold it (numbers, strings, lists, mappings).
-    """
+    """An item of work: its input as JSON can hold it, and an id unique within the run, which may be a path."""
 
     id: str
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -49,7 +44,6 @@ class Outcome:
     """The outcome of an item.
 
     Attributes:
-        id: id of the item.
         state: "done"; "rejected": the input is at fault; "failed": the work raised; "quarantined": the process
             died every time the item was tried.
         reason: reason of a rejection, class of an exception, "died" in quarantine; empty when done.
@@ -65,13 +59,9 @@ class Outcome:
 
 
 def one_by_one(function: Callable[[Item], Mapping[str, Any]]) -> Work:
-    """Make work of a function of one item; an exception is the outcome of its item alone.
+    """Make work of a function of one item that returns its result or raises `Rejected` or another exception.
 
-    Args:
-        function: returns the result of an item, as JSON can hold it, or raises `Rejected` or another exception.
-
-    Returns:
-        The work, which yields each result as soon as it is there.
+    An exception is the outcome of its item alone. The work yields each result as soon as it is there.
     """
 
     def work(items: Sequence[Item]) -> Iterator[Mapping[str, Any] | Exception]:

@@ -27,15 +27,7 @@ class StorageError(Exception):
 
 
 class Journal:
-    """The journal of one attempt at a chunk.
-
-    Attributes:
-        path: path of the file.
-
-    Args:
-        folder: folder of the journals of the chunk; created when missing.
-        attempt: name of the attempt and of the file.
-    """
+    """The journal of one attempt, named after it, at a chunk; the folder of the chunk is created when missing."""
 
     def __init__(self, folder: Path, attempt: str) -> None:
         self.path = folder / attempt
@@ -111,7 +103,6 @@ class Recovered:
         outcomes: outcomes by index of the item in the chunk.
         deaths: number of attempts that died at an item without an outcome, by index of the item.
         num_damaged: number of torn or corrupted lines; their items are done again.
-        paths: paths of the journals.
     """
 
     outcomes: dict[int, Outcome] = field(default_factory=dict)

@@ -33,13 +33,9 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Identity of a process, unique among all that ever ran.
+    """Identity of a process, unique among all that ever ran; `token` is that of one claim.
 
-    Attributes:
-        machine: boot id and process namespace; empty where unknown.
-        pid: process id.
-        started: start time, in clock ticks of that machine.
-        token: token of one claim.
+    `machine` is boot id and process namespace, empty where unknown; `started` counts clock ticks of that machine.
     """
 
     machine: str
@@ -85,13 +81,7 @@ def _state_and_start(pid: int) -> tuple[str, str]:
 
 
 class Lease:
-    """A lease on a chunk, held by this process and kept fresh until it is released or lost.
-
-    Args:
-        path: path of the lease file, just created.
-        holder: identity of this process.
-        lease_s: age in seconds at which a lease expires.
-    """
+    """A lease on a chunk, kept fresh by this process until released or lost; it expires at an age of `lease_s`."""
 
     def __init__(self, path: Path, holder: Holder, lease_s: float) -> None:
         self._path, self._holder, self._lease_s = path, holder, lease_s
@@ -164,12 +154,7 @@ def _next(path: Path) -> Path:
 
 
 class Leases:
-    """The leases of a run at the time this object was created.
-
-    Args:
-        work: work folder of the plan.
-        lease_s: age in seconds at which a lease expires.
-    """
+    """The leases in the work folder of a plan when this object was created; they expire at an age of `lease_s`."""
 
     def __init__(self, work: Path, lease_s: float) -> None:
         self._folder, self._lease_s = work / "leases", lease_s

@@ -26,14 +26,9 @@ _ADVICE = "delete the folder of the run and run again"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan on disk.
+    """A plan on disk, under a unique token; the last chunk may have fewer items than `chunk_size`.
 
-    Attributes:
-        folder: folder of the run.
-        token: unique name of the plan.
-        num_items: number of items.
-        chunk_size: items per chunk; the last one may have fewer.
-        settings: settings that the outcomes depend on, besides the items.
+    `settings` are what the outcomes depend on, besides the items.
     """
 
     folder: Path
@@ -80,11 +75,7 @@ class Plan:
 
 
 def to_item(line: bytes, path: Path, number: int) -> Item:
-    """Decode the line of an item.
-
-    Args:
-        path: file of the line, for the message.
-        number: line number, for the message.
+    """Decode the line of an item; its file and number are for the message.
 
     Raises:
         ValueError: for a damaged line.

@@ -31,14 +31,10 @@ _ADVICE_ITEMS = (
 def make_plan(
     folder: str | os.PathLike[str], items: Iterable[Item], settings: Mapping[str, Any], batch_size: int
 ) -> Plan:
-    """Write the plan of a run, or check that the existing one has the same items and settings.
+    """Write the plan of a run, or check that the existing one has the same items, in the same order, and settings.
 
-    The items are streamed; their ids are held to find two of one name (about 0.15 GB per million).
-
-    Args:
-        items: items of the run, always in the same order.
-        settings: settings that the outcomes depend on, as JSON can hold them.
-        batch_size: a chunk has a multiple of this number of items.
+    The items are streamed; their ids are held to find two of one name (about 0.15 GB per million). A chunk has a
+    multiple of `batch_size` items.
 
     Raises:
         ValueError: for ids that cannot be used, and for items or settings other than the plan's.
@@ -175,12 +171,7 @@ def check_settings(plan: Plan, settings: Mapping[str, Any]) -> Plan:
 
 
 def first_difference(planned: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
-    """Return the first key that differs between settings, or the data of items, and both values; None if equal.
-
-    Args:
-        planned: values of the plan, as read from JSON.
-        found: values of this call.
-    """
+    """Return the first key that differs between settings, or the data of items, and both values; None if equal."""
     before, now = (_flat(json.loads(json.dumps(dict(values)))) for values in (planned, found))
     for key in sorted(before.keys() | now.keys()):
         texts = [repr(values[key]) if key in values else "nothing" for values in (before, now)]

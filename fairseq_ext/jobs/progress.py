@@ -16,11 +16,7 @@ _FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<%s, {rate_fmt}{postfix}]
 
 
 class ProgressReader:
-    """A reader of the counts of outcomes that reads only what is new.
-
-    Args:
-        sized: whether to read the sizes of the items too, for the time left.
-    """
+    """A reader of the counts of outcomes, and if `sized` of the items' sizes, that reads only what is new."""
 
     def __init__(self, plan: Plan, chunks: Set[int], *, sized: bool = False) -> None:
         self._plan, self._chunks = plan, chunks

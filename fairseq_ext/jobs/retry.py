@@ -17,13 +17,9 @@ _LOG = logging.getLogger(__name__)
 
 
 def reopen_chunks(plan: Plan, shard: Shard, again: Callable[[Outcome], bool]) -> bool:
-    """Reopen the finished chunks of a shard for items that are to be retried; all other outcomes stay.
+    """Reopen the finished chunks of a shard for items to be done `again`; all other outcomes stay.
 
-    Args:
-        again: whether the item of an outcome is to be retried.
-
-    Returns:
-        Whether there is a chunk to work on again.
+    Returns whether there is a chunk to work on again.
     """
     done = shard.chunks(plan) & finished_chunks(plan)
     wanted = [chunk for chunk in sorted(done) if any(map(again, read_chunk(plan, chunk)))]

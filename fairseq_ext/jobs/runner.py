@@ -39,7 +39,8 @@ def run(
 ) -> Summary:
     """Bring every item to exactly one outcome: done, rejected, failed or quarantined.
 
-    May be killed at any moment and called again: finished work is kept. Prints nothing but the progress bar.
+    May be killed at any moment and called again: finished work is kept. Prints nothing but the progress bar. Of the
+    counts that are returned, items of other shards may be missing.
 
     Args:
         folder: folder of the run, with all its state; `outcomes` reads it.
@@ -49,13 +50,9 @@ def run(
             A worker finds its number in the environment variable JOBS_WORKER, to choose its GPU, and OMP_NUM_THREADS
             set to its share of the cores unless it was set before.
         settings: settings that the outcomes depend on, as JSON can hold them.
-        execution: where and how to run.
         batch_size: largest number of items per call of the work.
         output_exists: whether the files that the work wrote for a done item are still there; items for which they
             are not are done again, once. None: the work writes none, or nobody removes them.
-
-    Returns:
-        Counts of the outcomes; items of other shards may be missing.
 
     Raises:
         ValueError: for an empty batch, for other settings than those of the first run, and for other items unless

@@ -33,13 +33,9 @@ _WARNING_S = 90  # before the time limit, to stop in order
 
 @dataclass(frozen=True)
 class Task:
-    """The work of one job of the array.
+    """The work of one job of the array, by a number of worker processes.
 
-    Attributes:
-        folder: absolute path of the folder of the run.
-        make_work: makes the work, as for `run`.
-        shard: chunks of all jobs together.
-        workers: number of worker processes of a job.
+    `folder` is absolute, `make_work` as for `run`, and `shard` the chunks of all jobs together.
     """
 
     folder: str
@@ -68,9 +64,7 @@ def run_array(
 ) -> None:
     """Submit the job array, unless it was submitted before, and wait until every item has an outcome.
 
-    Args:
-        shard: chunks of all jobs together.
-        on_poll: called at every poll.
+    `shard` are the chunks of all jobs together.
 
     Raises:
         WorkerError: when Slurm does not answer at first or refuses the array, or when all jobs have ended and items

@@ -23,12 +23,7 @@ def _size(item: Item) -> float:
 
 
 class TimeLeft:
-    """An estimate from the progress so far.
-
-    Args:
-        num_items: number of items of the run.
-        size: their sizes together.
-    """
+    """An estimate from the progress so far, by the number of items and the sum of their sizes."""
 
     def __init__(self, num_items: int, size: float) -> None:
         self._any = _SHARE_OF_ANY * size / num_items if size else 1.0

@@ -37,17 +37,10 @@ def update_plan(
     lease_s: float,
     shown: bool = True,
 ) -> Plan:
-    """Make these the items of a run; those whose id and data have not changed keep their outcome.
+    """Make these the items of a run, and return its plan; those whose id and data have not changed keep their outcome.
 
-    Args:
-        folder: folder of the run; without a plan, one is made.
-        settings: settings, which may only change when no work was done.
-        batch_size: a chunk has a multiple of this number of items.
-        lease_s: seconds without a sign of life after which a worker loses its chunk.
-        shown: whether to show a progress bar.
-
-    Returns:
-        The current plan: the old one when the items are the same.
+    Without a plan in the folder one is made; with the same items the old one stays. Settings may only change when no
+    work was done. For `batch_size` see `make_plan`, for `lease_s` see `Execution`.
 
     Raises:
         ValueError: for invalid ids, for other settings, while workers are busy with the old plan, or when another

@@ -23,7 +23,6 @@ class Shard:
 
     Attributes:
         batch_size: largest number of items per call of the work.
-        shards: number of shards.
         shard_id: index of this shard, from 0.
         lease_s: seconds without a sign of life after which a worker loses its chunk.
         max_deaths: number of attempts that may die at an item before it is quarantined.
@@ -42,9 +41,6 @@ class Shard:
 
 def run_worker(plan: Plan, work: Work, shard: Shard, on_chunk: Callable[[], None] = lambda: None) -> None:
     """Work until every item of the shard has an outcome, waiting for chunks that other workers hold.
-
-    Args:
-        on_chunk: called after each chunk.
 
     Raises:
         StorageError: when the disk is full.

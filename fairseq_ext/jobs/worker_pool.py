@@ -109,12 +109,7 @@ class WorkerError(ChildProcessError):
 
 
 class WorkerPool:
-    """A pool of worker processes; one that dies is replaced.
-
-    Args:
-        make_work: makes the work, called once per process; must be picklable.
-        size: largest number of processes.
-    """
+    """A pool of `size` worker processes at most, each with its own picklable work; one that dies is replaced."""
 
     def __init__(self, plan: Plan, make_work: Callable[[], Work], shard: Shard, size: int) -> None:
         self._plan, self._make_work, self._shard, self._size = plan, make_work, shard, size

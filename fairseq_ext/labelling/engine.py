@@ -21,10 +21,9 @@ FRAME_RATE_HZ = 50  # of Whisper's encoder
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """The transcript of a window, with the recogniser's scores.
+    """The transcript of a window as the recogniser spells it, with its scores.
 
     Attributes:
-        text: transcript as the recogniser spells it.
         language: language that the window was decoded in.
         avg_logprob: ln p of the text per token, the end-of-text token included.
         no_speech_prob: probability that nobody speaks; None when the recogniser does not estimate it.
@@ -90,12 +89,9 @@ class Decoding:
 
 
 class Engine(Protocol):
-    """A recogniser. The results for a window do not depend on the other windows of its batch.
+    """A recogniser, with the codes of the languages that it can transcribe, such as "fr".
 
-    Attributes:
-        name: name of the model in the table of labels.
-        languages: codes of the languages that it can transcribe, such as "fr".
-        batch_size: windows per batch.
+    The results for a window do not depend on the other windows of its batch.
     """
 
     name: str

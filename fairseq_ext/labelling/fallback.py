@@ -9,15 +9,10 @@ Decode = Callable[[Sequence[int], float], Sequence[Hypothesis]]
 
 
 def with_fallback(decode: Decode, wanted: Sequence[int], decoding: Decoding) -> dict[int, Hypothesis]:
-    """Decode windows at the first temperature, those that failed at the next, and so on to the last.
+    """Decode the `wanted` windows at the first temperature, those that failed at the next, and so on to the last.
 
     When a window fails at all temperatures, the last hypothesis is kept, as in openai-whisper; the filters see from
     its scores what it is worth.
-
-    Args:
-        decode: search of an engine.
-        wanted: positions of the windows to decode.
-        decoding: temperatures, and the thresholds of a failure.
     """
     found: dict[int, Hypothesis] = {}
     left = list(wanted)
@@ -25,7 +20,7 @@ def with_fallback(decode: Decode, wanted: Sequence[int], decoding: Decoding) -> 
         if not left:
             break
         found.update(zip(left, decode(left, temperature), strict=True))
-        left = [position for position in left if has_failed(found[position], decoding)]
+        left = [position for position in left if _has_failed(found[position], decoding)]
     return found
 
 
@@ -42,7 +37,7 @@ def batched_unless_sampled(search: Callable[[list[int], float], Sequence[Hypothe
     return decode
 
 
-def has_failed(hypothesis: Hypothesis, decoding: Decoding) -> bool:
+def _has_failed(hypothesis: Hypothesis, decoding: Decoding) -> bool:
     """Return whether to try another temperature: for a loop, and for an unlikely text unless silence is likely."""
     unlikely = hypothesis.avg_logprob < decoding.min_avg_logprob
     if unlikely and (hypothesis.no_speech_prob or 0.0) > decoding.max_no_speech_prob:

@@ -33,13 +33,9 @@ _SIDES = {"cublasLt": 12, "cublas": 12}  # the libraries of CUDA 12 that ctransl
 
 
 class FasterWhisper:
-    """A Whisper in CTranslate2's format.
+    """A Whisper in CTranslate2's format: a folder with `model.bin`, `config.json`, `tokenizer.json`.
 
-    Args:
-        folder: folder with `model.bin`, `config.json`, `tokenizer.json`.
-        name: name of the model in the table of labels.
-        hardware: device and threads; the type is one of CTranslate2, "auto": int8 on a CPU, float16 on a GPU.
-        decoding: settings of the search for texts.
+    The number format is one of CTranslate2, "auto": int8 on a CPU, float16 on a GPU.
 
     Raises:
         ValueError: when CTranslate2 cannot load the folder in this type, or the GPU or its libraries are missing.

@@ -135,10 +135,7 @@ def names() -> tuple[str, ...]:
 def judge(label: ClipLabel, of_video: Vote | None, settings: FilterSettings) -> str | None:
     """Decide whether to trust a label: None, or the first reason of `REASONS` against it.
 
-    Args:
-        label: label of a clip.
-        of_video: vote of its video; None: no clip of it has speech.
-        settings: the limits.
+    `of_video` is the vote of its video; None: no clip of it has speech.
     """
     if label.state != LABELLED:
         return label.state

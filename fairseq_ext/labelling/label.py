@@ -23,7 +23,6 @@ class Recording:
     """The recording of a clip.
 
     Attributes:
-        id: id of the clip.
         video: video that it was cut from.
         waveform: waveform (S,) float32 at 16 kHz, or a file of which stretches are read.
         language: language to decode in; None: the detected one.
@@ -49,11 +48,7 @@ class _Findings:
 
 
 class Labeller:
-    """A recogniser that labels recordings in some languages.
-
-    Args:
-        engine: the recogniser.
-        languages: codes; a recording in another language gets its language, but no text.
+    """A recogniser that labels recordings in some languages; one in another language gets its language, but no text.
 
     Raises:
         ValueError: for no language, or one that the recogniser cannot transcribe.

@@ -21,10 +21,7 @@ CTC = "ctc"  # our own recogniser, loaded by inference.ctc_labeller, which impor
 
 
 def find_kind(model: str) -> str:
-    """Return the engine for a model, of `KINDS`, or `CTC` for a checkpoint of fairseq.
-
-    Args:
-        model: a folder, a file, or a name that faster-whisper can download.
+    """Return the engine, of `KINDS` or `CTC`, for a folder, a file, or a name that faster-whisper can download.
 
     Raises:
         ValueError: for files in no known format, and for a path that does not exist.
@@ -80,16 +77,12 @@ def load_engine(
     num_threads: int = 1,
     decoding: Decoding | None = None,
 ) -> Engine:
-    """Load a Whisper.
+    """Load a Whisper; for device, type, batch and threads see `Hardware`.
 
     Args:
         model: a folder in CTranslate2's or Hugging Face's format, a `.pt` of openai-whisper, or a name
             ("large-v2"), which is downloaded.
         kind: one of `KINDS`; "auto": found from the files.
-        device: "cpu", "cuda", "cuda:1" or "auto".
-        compute_type: "int8", "float16", "float32", ...; "auto": the fastest that leaves the texts unchanged.
-        batch_size: windows per batch.
-        num_threads: CPU threads.
         decoding: settings of the search for texts; None = the defaults of `Decoding`.
 
     Raises:

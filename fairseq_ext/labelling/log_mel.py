@@ -15,11 +15,7 @@ _MARGIN = 400  # samples of an analysis window; frames further out hold padding 
 
 
 class LogMel:
-    """A log-mel extractor whose output equals that of a window padded with silence to 30 s, Whisper's training input.
-
-    Args:
-        num_mels: number of mel bands M.
-    """
+    """A log-mel extractor that gives what a window padded with silence to 30 s, Whisper's training input, would."""
 
     def __init__(self, num_mels: int) -> None:
         self._extract = import_optional("faster_whisper.feature_extractor").FeatureExtractor(

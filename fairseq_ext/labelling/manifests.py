@@ -26,12 +26,12 @@ from ..manifest import Utterance, write_manifest
 from ..text.spelling import NAME as SPELLING
 from ..text.spelling import write_spelling
 from ..text.units import count_units, to_characters
+from .engine import SAMPLE_RATE_HZ
 from .filters import REASONS
 from .merge import HUMAN, SPLITS, Merged, MergeSettings, TranscribedClip, check
 
 MULTILINGUAL = "multilingual"
 SUMMARY = "summary.json"
-SAMPLE_RATE_HZ = 16_000
 _ASIDE = ".unfinished"
 _DICTIONARY = "dict.ltr.txt"
 _LABELS = ("ltr", "wrd", "label_source")
@@ -46,14 +46,9 @@ def write_merged(
     languages: Sequence[str],
     found: Mapping[str, Any],
 ) -> None:
-    """Write manifests and summary in place of those of an earlier merge; other files stay.
+    """Write manifests and `found`, the result of `summary`, in place of those of an earlier merge; other files stay.
 
-    Args:
-        merged: result of `merge.merge`.
-        folder: folder of the manifests.
-        clips: folder of prepared clips, root of the manifests.
-        languages: codes of the languages.
-        found: result of `summary`.
+    `clips` is the folder of prepared clips, root of the manifests.
 
     Raises:
         ValueError: see `write_partitions`; an earlier merge then stays as it is.
@@ -93,16 +88,9 @@ def _remove_earlier(folder: Path) -> None:
 def write_partitions(
     merged: Merged, folder: str | os.PathLike[str], clips: str | os.PathLike[str], languages: Sequence[str]
 ) -> dict[str, dict[str, int]]:
-    """Write a folder of manifests per language that has a clip to train on, and one of these languages together.
+    """Write a new folder of manifests per language that has a clip to train on, and one of these languages together.
 
-    Args:
-        merged: result of `merge.merge`.
-        folder: a new folder for the manifests.
-        clips: folder of prepared clips, root of the manifests.
-        languages: codes of the languages.
-
-    Returns:
-        Partition -> split -> number of clips.
+    `clips` is the root of the manifests. Returns partition -> split -> number of clips.
 
     Raises:
         ValueError: for no clip to train on, or an automatic label outside of train.
@@ -150,10 +138,9 @@ def _characters(utterance: Utterance) -> list[str]:
 def summary(merged: Merged, settings: MergeSettings) -> dict[str, Any]:
     """Count what was kept and what was rejected, for a report.
 
-    Returns:
-        JSON-like: `languages` (language -> split -> label source -> clips, hours, speakers, videos),
-        `rejected` (reason -> clips, and what to do), `rejected_by_language` (language -> reason -> clips),
-        `num_kept`, `num_rejected`, `settings`.
+    JSON-like: `languages` (language -> split -> label source -> clips, hours, speakers, videos),
+    `rejected` (reason -> clips, and what to do), `rejected_by_language` (language -> reason -> clips),
+    `num_kept`, `num_rejected`, `settings`.
     """
     reasons: Counter[str] = Counter()
     by_language: dict[str, Counter[str]] = defaultdict(Counter)

@@ -28,10 +28,9 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class MergeSettings:
-    """Which clips go into the manifests, and how their texts are spelled.
+    """Which clips of which languages go into the manifests, and how their texts are spelled.
 
     Attributes:
-        languages: codes of the languages to keep.
         filters: which automatic labels to trust.
         case: case of the transcripts, "lower" or "upper".
         keep_apostrophes: False writes `locéan`, as the published lists of mTEDx do, in labels and transcripts alike.
@@ -52,12 +51,9 @@ class MergeSettings:
 
 @dataclass(frozen=True, slots=True)
 class TranscribedClip:
-    """A clip with its text.
+    """A clip with its normalised transcript, language, speaker and split.
 
-    Attributes:
-        utterance: the clip, with normalised transcript, language, speaker and split.
-        source: who wrote the text: `HUMAN`, or the model's name.
-        video: video that the clip was cut from.
+    `source` is who wrote the text: `HUMAN`, or the model's name; `video` is what it was cut from.
     """
 
     utterance: Utterance
@@ -91,17 +87,12 @@ def merge(
     published: Mapping[str, Utterance],
     settings: MergeSettings,
 ) -> Merged:
-    """Give each clip a text, or reject it with a reason.
+    """Give each clip with status ok a text, or reject it with a reason.
 
     Args:
-        clips: prepared clips, with status ok.
         labels: rows of labels.tsv; empty when there are only published transcripts.
         published: id of a clip -> its split, speaker, language and transcript as published. These transcripts count
             as written by people.
-        settings: see `MergeSettings`.
-
-    Returns:
-        Clips with a text, and the number of rejected ones.
 
     Raises:
         ValueError: for an automatic label outside of train, or a speaker or video in two splits.

@@ -15,13 +15,7 @@ from .torch_whisper import TorchWhisper
 
 
 class OpenAiWhisper(TorchWhisper):
-    """A Whisper in openai-whisper's format.
-
-    Args:
-        model: a `.pt` file, or a name such as "large-v2", which is downloaded.
-        name: name of the model in the table of labels.
-        hardware: device and threads; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
-        decoding: settings of the search for texts.
+    """A Whisper in openai-whisper's format: a `.pt` file, or a name such as "large-v2", which is downloaded.
 
     Raises:
         ValueError: when openai-whisper cannot load the model, or not on this device in this type.

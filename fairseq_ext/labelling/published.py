@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..manifest import Utterance, read_manifest
+from .merge import SPLITS
 
 CORPORA = ("mtedx", "voxceleb2", "avspeech")
 # The other corpora split their speakers for other tasks, so all of their clips may be in train.
 _TRANSCRIBED = ("mtedx",)
-_SPLITS = ("train", "valid", "test")
 
 
 def read_published(
@@ -20,15 +20,14 @@ def read_published(
     *,
     on_problem: Callable[[str], None] | None = None,
 ) -> dict[str, Utterance]:
-    """Read corpora and manifests.
+    """Read transcripts, splits and speakers: id of a clip -> its record.
+
+    Of several records of a clip the last one counts, manifests after corpora.
 
     Args:
         corpora: `NAME=FOLDER`, names of `CORPORA`, folders in the published layout.
         manifests: folders of {train,valid,test}.tsv, or of folders of them; their ids are ids of clips.
         on_problem: called with each problem that a corpus reader reports.
-
-    Returns:
-        Id of a clip -> its record. Of several records of a clip the last one counts, manifests after corpora.
 
     Raises:
         ValueError: for an unknown corpus, a folder without manifests, or an id in two splits.
@@ -52,9 +51,8 @@ def read_published(
 def check_splits_known(sources: Iterable[str], corpora: Iterable[str]) -> None:
     """Check that the splits of every transcribed corpus are known; else its test talks could end up in train.
 
-    Args:
-        sources: sources of clips as `fairseq-ext prepare mouth --corpus all` writes them: corpus name, then path.
-        corpora: `NAME=FOLDER`, as for `read_published`.
+    Sources of clips are as `fairseq-ext prepare mouth --corpus all` writes them, corpus name, then path; corpora are
+    `NAME=FOLDER`.
 
     Raises:
         ValueError: when there are clips of a transcribed corpus whose folder is not given.
@@ -79,9 +77,9 @@ def _corpus(text: str, on_problem: Callable[[str], None] | None) -> Iterator[Utt
 
 
 def _manifests(folder: Path) -> Iterator[Utterance]:
-    paths = sorted({path for split in _SPLITS for path in folder.glob(f"**/{split}.tsv")})
+    paths = sorted({path for split in SPLITS for path in folder.glob(f"**/{split}.tsv")})
     if not paths:
-        raise ValueError(f"{folder}: there are no manifests {_SPLITS}; give the folder that holds them")
+        raise ValueError(f"{folder}: there are no manifests {SPLITS}; give the folder that holds them")
     for path in paths:
         for utterance in read_manifest(path.parent, path.stem):
             yield replace(utterance, split=path.stem)

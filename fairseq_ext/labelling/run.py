@@ -52,15 +52,10 @@ class Labelling:
 
 
 def label_clips(request: Labelling, make_engine: MakeEngine, execution: Execution) -> Summary:
-    """Run both passes and write labels.tsv.
+    """Run both passes and write labels.tsv; as long as shards are missing there is none.
 
-    Args:
-        request: which clips to label, and how.
-        make_engine: called once per process; a function of a module or a `functools.partial` of one.
-        execution: processes, shards or cluster that the job runs on.
-
-    Returns:
-        Outcomes of the first pass. As long as shards are missing there is no labels.tsv.
+    Returns outcomes of the first pass. `make_engine` is called once per process; a function of a module or a
+    `functools.partial` of one.
 
     Raises:
         ValueError: for no clip, or other settings than those of an earlier run.
@@ -82,7 +77,7 @@ def label_clips(request: Labelling, make_engine: MakeEngine, execution: Executio
     if not summary.complete:
         labels_path(request.out).unlink(missing_ok=True)  # from before an update
         return summary
-    unsure = list(second_items(labels_of(outcomes(first)), request.languages))
+    unsure = list(_second_items(labels_of(outcomes(first)), request.languages))
     again = first.with_name("label-again") if unsure else None
     if again is not None:
         options["execution"] = _second(execution)
@@ -107,13 +102,9 @@ def clip_items(
     allow_none: bool = False,
     keep_damaged: bool = False,
 ) -> Iterator[Item]:
-    """List the prepared clips, without those rejected by the preparation, which have no audio.
+    """List the prepared clips, without those rejected by the preparation, which have no audio; see `Labelling`.
 
-    Args:
-        clips: folder with `clips.tsv`.
-        only: patterns, one of which the source of a clip must match; empty: all clips.
-        allow_none: accept that no source matches.
-        keep_damaged: do not mark clips as damaged, so that they are labelled.
+    Clips whose file is damaged are marked, and then not labelled, unless `keep_damaged`.
 
     Raises:
         ValueError: when there is no clip, or no source matches.
@@ -140,7 +131,7 @@ def clip_items(
         )
 
 
-def second_items(labels: Iterable[ClipLabel], languages: Iterable[str]) -> Iterator[Item]:
+def _second_items(labels: Iterable[ClipLabel], languages: Iterable[str]) -> Iterator[Item]:
     """List the clips to decode again, in the language that their video has voted for."""
     rows = list(labels)
     for label, language in to_decode_again(rows, vote(rows), languages):
@@ -148,7 +139,7 @@ def second_items(labels: Iterable[ClipLabel], languages: Iterable[str]) -> Itera
 
 
 def make_work(make_engine: MakeEngine, clips: str, languages: Sequence[str]) -> Work:
-    """Load the recogniser of a process; return its work on items of `clip_items` and `second_items`."""
+    """Load the recogniser of a process; return its work on items of `clip_items` and `_second_items`."""
     labeller = Labeller(make_engine(), languages)
     return partial(_label, labeller, Path(clips))
 
@@ -179,11 +170,8 @@ def _rejected(item: Item, state: str, detail: str) -> Rejected:
 def labels_of(found: Iterable[Outcome]) -> Iterator[ClipLabel]:
     """Turn outcomes into labels, one per clip, also of clips that failed."""
     for outcome in found:
-        yield from_result(outcome.result) if outcome.result else _failed(outcome)
-
-
-def _failed(outcome: Outcome) -> ClipLabel:
-    return ClipLabel(id=outcome.id, video=outcome.id, state=FAILED)
+        failed = ClipLabel(id=outcome.id, video=outcome.id, state=FAILED)
+        yield from_result(outcome.result) if outcome.result else failed
 
 
 def joined(first: Path, again: Path | None) -> Iterator[ClipLabel]:

@@ -86,11 +86,7 @@ def language_change(parts: Sequence[Mapping[str, float]], language: str) -> floa
 
     It is ln of how many times likelier the other language is there, for the language and parts with most; 0 for one
     part. Languages are detected badly in 3 s, so probabilities below 0.03 count as 0.03: no part decides alone unless
-    it is sure (3.5).
-
-    Args:
-        parts: language -> probability, the likeliest of each part.
-        language: language of the whole.
+    it is sure (3.5). `parts` are language -> probability, the likeliest of each part.
     """
     most = 0.0
     for other in {code for part in parts for code in part} - {language}:

@@ -63,10 +63,6 @@ def windows(spans: Sequence[Span], num_samples: int) -> list[Span]:
 
     Silence before the first and after the last span of a window is dropped except for `PAD_S`, because Whisper's
     language detection is wrong on silence.
-
-    Args:
-        spans: result of `find_speech`.
-        num_samples: length S of the waveform.
     """
     groups: list[list[Span]] = []
     pad = round(PAD_S * SAMPLE_RATE_HZ)

@@ -18,22 +18,15 @@ LABELLED, NO_SPEECH, NO_TEXT, OTHER_LANGUAGE, DAMAGED, UNREADABLE, FAILED = STAT
 class ClipLabel:
     """The label of a clip, a row of labels.tsv.
 
+    The scores of its text are explained at `engine.Hypothesis`, `engine.compression_ratio` and in `signals`.
+
     Attributes:
         video: video that it was cut from, whose clips vote on a language together.
         state: one of `STATES`.
         language: language that the text was decoded in, or the likeliest one where there is no text; "" if unknown.
-        language_probability: probability of that language.
         languages: the likeliest languages with their probabilities, "fr:0.91 it:0.05".
         text: text as the recogniser spells it, with single spaces.
-        avg_logprob: ln p per token.
-        no_speech_prob: probability that nobody speaks; None when the recogniser does not estimate it.
-        compression_ratio: see `engine.compression_ratio`.
-        loop_score: see `signals.loop_score`.
-        characters_per_second: see `signals.characters_per_second`.
-        num_tokens: tokens of the text.
-        temperature: sampling temperature of the text; 0: the likeliest text that the search found.
-        duration_s: duration of the clip, s.
-        speech_s: detected speech, s.
+        speech_s: detected speech.
         model: name of the recogniser.
         parts: the same for each part of some seconds, where there are several: "fr:0.98,it:0.01 es:0.97,pt:0.02".
         detail: why there is no text.

@@ -18,15 +18,9 @@ _NOTES = "♩♪♫♬♭♮♯"
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Ids of the special tokens.
+    """Ids of the special tokens; those from `end` (`<|endoftext|>`) on are all special.
 
-    Attributes:
-        start: `<|startoftranscript|>`.
-        end: `<|endoftext|>`; ids from here on are special tokens.
-        transcribe: `<|transcribe|>`, the task.
-        no_timestamps: `<|notimestamps|>`.
-        no_speech: `<|nospeech|>`; its probability after `start` is that of silence.
-        never: ids that the decoder must not write, sorted.
+    The probability of `no_speech` after `start` is that of silence; `never` are sorted ids that must not be written.
     """
 
     start: int
@@ -42,11 +36,7 @@ class Tokens:
 
 
 def find(number: Callable[[str], int | None], encode: Callable[[str], Sequence[int]]) -> Tokens:
-    """Look the tokens up in a vocabulary.
-
-    Args:
-        number: special token -> its id, or None.
-        encode: text -> ids of its tokens.
+    """Look the tokens up in a vocabulary: `number` maps a special token to its id or None, `encode` a text to ids.
 
     Raises:
         ValueError: when the vocabulary lacks one of them.

@@ -12,10 +12,7 @@ from .engine import FRAME_RATE_HZ, Decoding
 class TorchWhisper:
     """The base of the engines of openai-whisper and transformers.
 
-    Args:
-        name: name of the model in the table of labels.
-        hardware: device and threads; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
-        decoding: settings of the search for texts.
+    The number format is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
 
     Raises:
         ValueError: when PyTorch does not have the device, or not this type on it.

@@ -15,14 +15,9 @@ from .torch_whisper import TorchWhisper
 
 
 class TransformersWhisper(TorchWhisper):
-    """A Whisper in Hugging Face's format.
+    """A Whisper in Hugging Face's format: a folder, or a name such as "openai/whisper-large-v2", which is downloaded.
 
-    Args:
-        model: a folder with `config.json`, weights, `generation_config.json`, `tokenizer.json` and
-            `preprocessor_config.json`, or a name such as "openai/whisper-large-v2", which is downloaded.
-        name: name of the model in the table of labels.
-        hardware: device and threads; the type is "float32", "float16" (GPU only) or "auto": float16 on a GPU.
-        decoding: settings of the search for texts.
+    The folder has `config.json`, weights, `generation_config.json`, `tokenizer.json` and `preprocessor_config.json`.
 
     Raises:
         ValueError: when transformers cannot load the model, or not on this device in this type.

@@ -64,10 +64,9 @@ def is_other(label: ClipLabel, of_video: Vote, *, sure: float = SURE) -> bool:
 def to_decode_again(
     labels: Iterable[ClipLabel], votes: Mapping[str, Vote], languages: Iterable[str], *, sure: float = SURE
 ) -> list[tuple[ClipLabel, str]]:
-    """Find the clips that were not decoded in their video's language, though they are not surely in another one.
+    """Find the clips, in the order of the table, that were not decoded in their video's language, and this language.
 
-    Returns:
-        (label, language of its video), in the order of the table.
+    Those that are surely in another one are left out.
     """
     wanted, found = frozenset(languages), []
     for label in labels:

@@ -66,15 +66,10 @@ def load(
     start_sample: int = 0,
     num_samples: int | None = None,
 ) -> Samples:
-    """Read a file or a stretch of it as one channel, (num_samples,) float32.
+    """Read a file, or `num_samples` of it (None: up to the end), as one channel, (num_samples,) float32.
 
-    Formats that can seek are decoded from shortly before the stretch; Ogg and WebM from their start.
-
-    Args:
-        path: the file.
-        sample_rate_hz: sample rate of the result, Hz; the next two count samples at this rate.
-        start_sample: first sample.
-        num_samples: number of samples; None: up to the end.
+    Start and number count samples at `sample_rate_hz`. Formats that can seek are decoded from shortly before the
+    stretch; Ogg and WebM from their start.
 
     Raises:
         AudioError: for a missing, empty, cut-off, damaged or zero-length file, one that is not audio or holds

@@ -19,11 +19,7 @@ _FIRST_UNLESS = 4.0  # the first channel, unless another one is more than this l
 
 
 class Mixer:
-    """A mixer of a stream of samples.
-
-    Attributes:
-        num_chosen: samples for which one channel was taken.
-    """
+    """A mixer of a stream of samples; `num_chosen` are those for which one channel was taken."""
 
     def __init__(self, rate_hz: int, position: int = 0) -> None:
         """Start at the sample `position` of the file."""

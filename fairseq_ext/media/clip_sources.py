@@ -22,7 +22,6 @@ def find_videos(
     """Return the folder that the paths start from, and the videos of a folder in any layout that can be prepared.
 
     Args:
-        source: folder of videos.
         corpus: its layout: mtedx, voxceleb2, avspeech, "all" for folders of these names; None = any videos.
         listed: file with a path per line, relative to `source`, that names the videos to take; without `corpus`.
         on_passed_over: as for `videos_in`, where neither of them is given.
@@ -31,7 +30,7 @@ def find_videos(
         FileNotFoundError: if "all" finds none of the corpora.
     """
     if corpus == "all":
-        return source, all_videos(source)
+        return source, _all_videos(source)
     if corpus:
         return Path(_MODULES[corpus].recordings_folder(source)), videos(corpus, source)
     if listed:
@@ -45,11 +44,9 @@ def videos(
     """Yield the videos of a corpus, each once with all its segments, in one order, without opening them.
 
     Args:
-        corpus: mtedx, voxceleb2 or avspeech.
         root: root folder of the corpus, as for its reader; paths are relative to its `recordings_folder`.
         only: ids of the clips to keep, for example those of a label list; None for all.
-        **options: options passed on to `mtedx.read`, `voxceleb2.clips` or `avspeech.clips`, such as
-            `languages` and `on_problem`.
+        **options: options of `mtedx.read`, `voxceleb2.clips` or `avspeech.clips`, such as `languages` and `on_problem`.
 
     Raises:
         ValueError: for an unknown corpus.
@@ -62,15 +59,8 @@ def videos(
             yield replace(video, segments=segments)
 
 
-def all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
-    """List the videos of several corpora, one after the other; paths are relative to `root`.
-
-    Args:
-        root: folder with some of `mtedx/`, `voxceleb2/` and `avspeech/`, or links to them.
-
-    Raises:
-        FileNotFoundError: when it has none of them.
-    """
+def _all_videos(root: str | os.PathLike[str]) -> Iterator[VideoFile]:
+    """Yield the videos of `mtedx/`, `voxceleb2/` and `avspeech/` (or links) in `root`, with paths relative to it."""
     there = [name for name in _SOURCES if (Path(root) / name).is_dir()]
     if not there:
         raise FileNotFoundError(f"{root}: no folder {', '.join(_SOURCES)} in it; move or link one there")

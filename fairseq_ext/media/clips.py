@@ -20,8 +20,8 @@ class Segment:
 
     Attributes:
         id: unique id of the clip and name of its files; may contain "/".
-        start_s: start in the file, s from 0; None: the start of the file.
-        end_s: end in the file, s; None: the end of the file.
+        start_s: start in the file; None: the start of the file.
+        end_s: end in the file; None: the end of the file.
         face_at: (x, y) of the face of the speaker when the segment starts, from 0 to 1 in the upright picture; None:
             unknown.
     """
@@ -34,12 +34,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class VideoFile:
-    """A video and the clips to cut from it in one pass.
+    """A video and the clips to cut from it in one pass; paths are relative to the root of the corpus.
 
-    Attributes:
-        path: path relative to the root of the corpus.
-        segments: segments in any order; they may overlap.
-        audio: file with the sound, relative to the root; None: the sound is in the video.
+    Segments come in any order and may overlap. Without `audio`, the sound is in the video.
     """
 
     path: str
@@ -70,9 +67,8 @@ def videos_in(
 ) -> list[VideoFile]:
     """List the videos of a folder and its subfolders, sorted; each is one clip, named as by `whole_files`.
 
-    Args:
-        source: the folder, listed by `media_files`: a broken link becomes a rejected clip.
-        on_passed_over: receives what was passed over, with the reasons; None: its number is logged as a warning.
+    A broken link becomes a rejected clip. `on_passed_over` receives what was passed over, with the reasons; None: its
+    number is logged as a warning.
 
     Raises:
         ValueError: when there is no video.
@@ -97,14 +93,10 @@ def with_sound_beside(source: str | os.PathLike[str], video: VideoFile) -> Video
 
 
 def whole_files(source: str | os.PathLike[str], paths: Iterable[str]) -> list[VideoFile]:
-    """Make each video one clip, named after its path without the suffix.
+    """Make each video one clip, named after its path without the suffix, in the order of the paths without duplicates.
 
     Of several that differ in their suffix alone the first in sorted order gets this name; the clip of `talk.mkv` beside
     `talk.avi` is `talk_mkv`. Their number is logged as a warning.
-
-    Args:
-        source: root folder of the paths.
-        paths: paths relative to it, whose order is kept; duplicates are dropped.
 
     Raises:
         ValueError: for no path, and when none of them is a file.
@@ -143,10 +135,9 @@ def _clip_ids(source: str | os.PathLike[str], paths: Iterable[str]) -> dict[str,
 def from_utterances(
     utterances: Iterable[tuple[Utterance, tuple[float, float] | None]],
 ) -> list[VideoFile]:
-    """Group utterances by their file, so that every file is decoded once: videos sorted by path, segments by start.
+    """Group utterances of videos by their file, so that every file is decoded once: sorted by path, segments by start.
 
-    Args:
-        utterances: utterances whose paths are videos, each with the position of its face as in `Segment`.
+    Each comes with the position of its face as in `Segment`.
     """
     files: dict[str, list[Segment]] = defaultdict(list)
     for utterance, face_at in utterances:

@@ -12,11 +12,7 @@ _MAX_GAP_S = 600.0  # a longer one is taken for a damaged time stamp
 
 
 class SampleClock:
-    """The position of decoded frames on the time line of their file.
-
-    Attributes:
-        position: next sample, from the start of the file.
-    """
+    """The position of decoded frames on the time line of their file; `position` is the next sample, from its start."""
 
     def __init__(self, rate_hz: int, start_s: float | None) -> None:
         """Start at the time stamp `start_s` of the file, s; None: at that of the first frame."""

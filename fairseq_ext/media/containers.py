@@ -13,7 +13,7 @@ from .channels import Mixer
 from .clock import SampleClock
 from .integrity import AudioError, broken_off, joined
 from .not_audio import what_else
-from .streams import LOCAL, choose_stream, holds_second_recording, jumps_back
+from .streams import choose_stream, holds_second_recording, jumps_back, open_container
 
 # Samples decoded and dropped after a seek, until a decoder with memory has settled: AAC overlaps by a frame.
 _PRE_ROLL = 16384
@@ -47,9 +47,9 @@ class ContainerReader:
     def __init__(self, path: Path, *, ignore_length: bool = False) -> None:
         """Open a file; `ignore_length` reads a WAV file to its end, whatever its header states."""
         self._path = path
-        options = LOCAL | ({"ignore_length": "1"} if ignore_length else {})
+        options = {"ignore_length": "1"} if ignore_length else {}
         try:
-            self._container: Any = av.open(str(path), metadata_errors="ignore", options=options)
+            self._container = open_container(path, **options)
         except (av.error.FFmpegError, ValueError) as error:
             raise _not_audio(path) from error
         self._states_length = not ignore_length and self._container.format.name.startswith(_STATES_LENGTH)

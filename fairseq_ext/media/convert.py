@@ -58,12 +58,9 @@ class Conversion:
 
 
 def convert_file(source: Path, target: Path, sample_rate_hz: int) -> dict[str, Any]:
-    """Convert one recording to 16-bit mono FLAC, and return notes: keys of `NOTES`.
+    """Convert one recording that `media.audio` can read to 16-bit mono FLAC, and return notes: keys of `NOTES`.
 
-    Args:
-        source: any file that `media.audio` can read.
-        target: FLAC file; it appears when it is complete.
-        sample_rate_hz: sample rate of the FLAC file, Hz.
+    The target appears when it is complete.
 
     Raises:
         AudioError: when the recording cannot be used.
@@ -87,14 +84,8 @@ def convert_folder(
     Three tables in `dest` name what is not simply converted: `problems.tsv` the recordings that cannot be used,
     `passed_over.tsv` the files that are none (path, reason), and `notes.tsv` what was chosen, filled in or changed.
     The same call again converts what is new, what has another size, what was skipped and what is gone from `dest`; it
-    keeps the rest.
-
-    Args:
-        source: folder of recordings; it is not changed.
-        dest: folder of the FLAC files, in the same tree.
-        sample_rate_hz: sample rate of the FLAC files, Hz.
-        execution: where to run and with how many workers; None: in this process, without a progress bar. Its
-            `update`, `retry_failed` and `retry_rejected` are always on.
+    keeps the rest. Without `execution` it runs in this process, without a progress bar; `update`, `retry_failed` and
+    `retry_rejected` are always on.
 
     Raises:
         ValueError: for no recording, two that would get one name, a destination within the source or that is a file,
@@ -134,12 +125,10 @@ def convert_folder(
     with atomic_write(notes) as file:
         file.write("\t".join(("path", *NOTES)) + "\n")
         for path, values in result.notes:
-            file.write("\t".join((path, *(_cell(values.get(name, "")) for name in NOTES))) + "\n")
+            cells = (values.get(name, "") for name in NOTES)
+            texts = (f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in cells)
+            file.write("\t".join((path, *texts)) + "\n")
     return result
-
-
-def _cell(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _check(root: Path, target_root: Path, sample_rate_hz: int) -> None:

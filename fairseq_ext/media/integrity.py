@@ -65,14 +65,14 @@ def check_seconds(path: Path, duration_s: float) -> None:
             stamp = _OGG_HEADER.unpack_from(data, data.rfind(b"OggS"))[3]
             stated_s = _ogg_seconds(data[:200], stamp)
     if stated_s is not None and duration_s < stated_s - 0.02:  # libsndfile rounds down to whole packets
-        raise _cut_off(path, f"{stated_s:.2f} s by its last time stamp", f"{duration_s:.2f} s")
+        raise cut_off(path, f"{stated_s:.2f} s by its last time stamp", f"{duration_s:.2f} s")
 
 
 def _check_chunks(path: Path, found: chunks.Extent | None) -> bool:
     if found is None or found.stated is None:
         return found is None
     if found.stated > found.available:
-        raise _cut_off(path, f"{found.stated} bytes of audio", f"{found.available}")
+        raise cut_off(path, f"{found.stated} bytes of audio", f"{found.available}")
     if found.rest[:4] in chunks.MAGICS:
         raise joined(path, f"it states {found.stated} bytes of audio, and another header follows: ")
     if found.rest:
@@ -86,11 +86,11 @@ def _check_chunks(path: Path, found: chunks.Extent | None) -> bool:
 def _check_ogg(path: Path, data: mmap.mmap) -> None:
     start = data.rfind(b"OggS")
     if len(data) - start < _OGG_HEADER.size:
-        raise _cut_off(path, "a whole page at the end", "a part of one")
+        raise cut_off(path, "a whole page at the end", "a part of one")
     num_segments = _OGG_HEADER.unpack_from(data, start)[7]
     first = start + _OGG_HEADER.size
     if len(data) - first < num_segments + sum(data[first : first + num_segments]):
-        raise _cut_off(path, "a whole page at the end", "a part of one")
+        raise cut_off(path, "a whole page at the end", "a part of one")
     # The first pages of all streams come before any other page (RFC 3533, section 4), or a second file begins.
     others = [at for kind in (b"\x00", b"\x01", b"\x04") if (at := data.find(b"OggS\x00" + kind)) >= 0]
     if others and data.rfind(_OGG_FIRST_PAGE) > min(others):
@@ -108,7 +108,8 @@ def _ogg_seconds(head: bytes, time_stamp: int) -> float | None:
     return None
 
 
-def _cut_off(path: Path, expected: str, found: str) -> AudioError:
+def cut_off(path: Path, expected: str, found: str) -> AudioError:
+    """Return the error for a file that holds less than it states."""
     return AudioError(
         f"{path}: expected {expected}, found {found}; the file was cut off: copy it again or leave it out"
     )

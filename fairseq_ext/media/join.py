@@ -55,11 +55,7 @@ def join(
 ) -> Joined:
     """Join waveforms (S,) of one speaker and one microphone, within [-1, 1]; equal arguments give equal samples.
 
-    Args:
-        recordings: the waveforms.
-        sample_rate_hz: their sample rate, Hz.
-        seed: seed of the pauses and the room tone.
-        style: pauses, fades, levels.
+    Pauses and room tone are random, by `seed`.
 
     Raises:
         ValueError: without recordings, or for an empty one.
@@ -93,16 +89,9 @@ def join_files(
     sample_rate_hz: int = 16_000,
     style: JoinStyle = DEFAULT_STYLE,
 ) -> tuple[int, tuple[tuple[float, float], ...]]:
-    """Join files of any format and rate to one 16-bit FLAC file; a complete one that exists is kept.
+    """Join files of any format and rate, in order, to one 16-bit FLAC file as `join` does; a complete one is kept.
 
-    Return the number of samples, and the span of each recording in seconds.
-
-    Args:
-        paths: paths of the recordings, in order.
-        target: FLAC file; it appears when it is complete.
-        seed: as for `join`.
-        sample_rate_hz: sample rate of the result, Hz.
-        style: as for `join`.
+    Return the number of samples, and the span of each recording in seconds. The file appears when it is complete.
 
     Raises:
         AudioError: for a recording that cannot be read.

@@ -29,11 +29,9 @@ _STILL = ("gif", "apng", "image2", "webp", "tty")  # formats that FFmpeg shows a
 
 @dataclass(slots=True)
 class Found:
-    """The recordings of a folder.
+    """The recordings of a folder, and (path, reason) of the other files and folders that were passed over; both sorted.
 
-    Attributes:
-        paths: paths relative to the folder, sorted.
-        passed_over: (path with escapes for what a table cannot hold, reason) of the other files and folders, sorted.
+    Paths are relative to the folder; those passed over have escapes for what a table cannot hold.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -44,10 +42,7 @@ def media_files(source: str | os.PathLike[str], *, pictures: bool = False) -> Fo
     """List the recordings of a folder and its subfolders; links are followed, hidden files passed over.
 
     A broken link, or a file without permission to read, with a usual suffix is listed: opening it says what is wrong.
-
-    Args:
-        source: the folder.
-        pictures: videos are wanted, not any sound; then files whose names are no text are passed over.
+    With `pictures` videos are wanted, not any sound; then files whose names are no text are passed over.
     """
     root, found = Path(source), Found()
     for path, problem in _below(root):
@@ -116,12 +111,12 @@ def _why_no_content(path: Path, *, pictures: bool) -> str:
     import av  # slow to import, and rarely needed
 
     from .not_audio import is_text, what_else
-    from .streams import LOCAL, choose_stream
+    from .streams import choose_stream, open_container
 
     try:
         if path.stat().st_size == 0 or is_text(path):
             return what_else(path)
-        with av.open(str(path), metadata_errors="ignore", options=LOCAL) as container:
+        with open_container(path) as container:
             stream, _ = choose_stream(container, "video" if pictures else "audio")
             kind = container.format.name
             if stream is None or kind.startswith(_STILL) or kind.endswith("_pipe"):

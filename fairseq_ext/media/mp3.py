@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .channels import MixedReader
 from .chunks import MAGICS
-from .integrity import AudioError, broken_off
+from .integrity import AudioError, broken_off, cut_off
 
 _KBIT_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBIT_1_LAYER_2 = (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
@@ -78,6 +78,12 @@ def tag_end(data: Bytes, position: int) -> int:
         return position + 128
     if head.startswith(b"APETAGEX") and len(head) == 32:  # its size counts the items and the footer
         return position + 32 + int(struct.unpack_from("<I", head, 12)[0])
+    return position
+
+
+def _behind_tags(data: Bytes, position: int) -> int:
+    while (after := tag_end(data, position)) != position:
+        position = after
     return position
 
 
@@ -176,9 +182,7 @@ def _parsed(head: bytes) -> _Frame | None:
 
 def _first_frame(data: Bytes, junk: int) -> int | None:
     """Find the first header in `junk` bytes that is followed by another one, or the end, at the right distance."""
-    position = 0
-    while (after := tag_end(data, position)) != position:
-        position = after
+    position = _behind_tags(data, 0)
     last, start = min(position + junk, len(data) - 3), position - 1
     while (start := data.find(b"\xff", start + 1, last)) >= 0:
         frame = _frame(data, start)
@@ -229,13 +233,8 @@ def _index(data: Bytes, start: int) -> _Index | None:
 def _check_stated(path: Path, data: Bytes, start: int, stated: int) -> None:
     found = len(data) - start
     if found < stated - _INDEX_SLACK:
-        raise AudioError(
-            f"{path}: expected {stated} bytes of audio by its first frame, found {found}; the file was cut off: copy "
-            "it again or leave it out"
-        )
-    position = start + stated
-    while (after := tag_end(data, position)) != position:
-        position = after
+        raise cut_off(path, f"{stated} bytes of audio by its first frame", f"{found}")
+    position = _behind_tags(data, start + stated)
     if position + _INDEX_SLACK < len(data) and _frame(data, position) is not None:
         raise AudioError(
             f"{path}: more audio follows the {stated} bytes that its first frame states, as in recordings that were "

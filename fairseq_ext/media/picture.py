@@ -24,12 +24,10 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        time_s: time at which it is shown, s from the start of the file.
-        duration_s: duration by the frame rate of the file, s.
+        time_s: time at which it is shown, from the start of the file.
+        duration_s: duration by the frame rate of the file.
         luma: (H, W) uint8.
-        to_display: (2, 3) matrix from luma pixels to pixels of the upright picture.
-        width: width of the upright picture, px.
-        height: height of the upright picture, px.
+        to_display: (2, 3) matrix from luma pixels to pixels of the upright picture, of `width` and `height`.
         full_range: whether black is 0 and white 255, instead of 16 and 235.
     """
 
@@ -49,8 +47,6 @@ def display_matrix(
     """Return the (2, 3) matrix from the pixels of a stored picture to those of the upright one, and its size in pixels.
 
     Args:
-        width: stored width, px.
-        height: stored height, px.
         rotation_deg: counter-clockwise rotation that makes it upright, rounded to a multiple of 90 degrees.
         pixel_aspect: width of a stored pixel divided by its height.
         mirrored: whether left and right are exchanged before the rotation.

@@ -60,12 +60,7 @@ def resample(
 ) -> NDArray[np.float32]:
     """Compute output samples `start` to `stop`, (stop - start,) float32.
 
-    Args:
-        native: input samples from `offset` on, all of `ratio.input_range(start, stop)` that the file has.
-        offset: index of the first sample of `native`.
-        start: first output sample.
-        stop: output sample after the last.
-        ratio: ratio of the rates.
+    `native` are input samples from `offset` on, all of `ratio.input_range(start, stop)` that the file has.
     """
     if ratio.up == ratio.down:
         return native[start - offset : stop - offset]

@@ -19,12 +19,9 @@ _BLOCK = 4000  # samples per stretch, where no gap comes before
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A stretch of sound.
+    """A stretch of sound, (S,) int16 at 16 kHz, whose first sample is `start_sample` from time 0.
 
-    Attributes:
-        start_sample: position of the first sample, at 16 kHz from time 0.
-        samples: (S,) int16.
-        num_chosen: samples of which one channel was taken, since the channels cancel each other out.
+    Of `num_chosen` samples one channel was taken, since the channels cancel each other out.
     """
 
     start_sample: int

@@ -8,22 +8,24 @@ from typing import Any
 import av
 import numpy as np
 
-LOCAL = {"protocol_whitelist": "file"}  # options of FFmpeg: a playlist must not reach the network
 SILENCE = 1e-3  # peak of a silent track, full scale = 1: dither, codecs and a muted input stay below -60 dB
 # Time stamps of one recording go back by a few frames at most (B-frames, rounding). Files joined with `cat` start again
 # near zero: shorter recordings than this are not told from damage.
 MAX_BACK_S = 0.5
 
 
+def open_container(path: str | os.PathLike[str], **options: str) -> Any:
+    """Open a file with FFmpeg, whose options a playlist cannot use to reach the network."""
+    local = {"protocol_whitelist": "file"}
+    return av.open(os.fspath(path), metadata_errors="ignore", options=local | options)
+
+
 def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
     """Return the stream to read, or None, and how it was chosen, such as "audio 2 of 2, default"; "" without a choice.
 
-    The one that the file marks as default is taken, else the first; of sound the first that is not silent, the default
-    one before the others. Cover pictures, and streams for which FFmpeg has no decoder, do not count.
-
-    Args:
-        container: open container of PyAV.
-        kind: "video" or "audio".
+    Of `kind`, "video" or "audio", the one that the file marks as default is taken, else the first; of sound the first
+    that is not silent, the default one before the others. Cover pictures, and streams for which FFmpeg has no decoder,
+    do not count.
     """
     streams = [s for s in getattr(container.streams, kind) if _is_usable(s)]
     if not streams:
@@ -41,7 +43,7 @@ def choose_stream(container: Any, kind: str) -> tuple[Any, str]:
 
 def _sounds(path: str, index: int) -> bool:
     """Return whether a stream of sound is not silent, in a container of its own, as reading moves on."""
-    with av.open(path, metadata_errors="ignore", options=LOCAL) as container:
+    with open_container(path) as container:
         stream: Any = container.streams[index]
         floats: Any = av.AudioResampler(format="fltp")
         try:
@@ -69,12 +71,7 @@ JOINED = (
 def holds_second_recording(path: str | os.PathLike[str], container: Any, last_byte: int) -> bool:
     """Return whether a file that was read to its end holds another recording, which FFmpeg passes over.
 
-    The other containers tell by their time stamps (`jumps_back`).
-
-    Args:
-        path: path of the file.
-        container: the same, opened with PyAV.
-        last_byte: position of the last packet in the file.
+    The other containers tell by their time stamps (`jumps_back`). `last_byte` is the position of the last packet.
     """
     name = container.format.name
     if name.startswith("mov"):

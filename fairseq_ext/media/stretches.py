@@ -22,11 +22,7 @@ class SampleSource(Protocol):
 
 
 class Stretches:
-    """The samples of a file, read in blocks when they are asked for, best in rising order.
-
-    Args:
-        path: the file.
-        sample_rate_hz: sample rate of the samples, Hz.
+    """The samples of a file at a rate, read in blocks when they are asked for, best in rising order.
 
     Raises:
         AudioError: as `audio.probe`, and as `audio.load` for the first 10 minutes; for the rest, see `check`.

@@ -16,7 +16,7 @@ import av
 from .picture import Picture, PictureReader
 from .seeking import NeededSpans, Skipper, Span
 from .sound import Sound, SoundConverter
-from .streams import JOINED, LOCAL, choose_stream, holds_second_recording, jumps_back
+from .streams import JOINED, choose_stream, holds_second_recording, jumps_back, open_container
 
 _AFTER_S = 5.0  # decoded after the last span, for sound that is stored late in the file
 _MAX_ERRORS_IN_A_ROW = 20
@@ -39,18 +39,12 @@ class MediaReader:
 
     Attributes:
         tracks: which streams were chosen among several, and how; "" where there was no choice.
-        has_audio: whether there is a sound stream.
         duration_s: length stated in the file, s; None where it states none.
-        num_bad_packets: number of packets skipped so far.
-        num_bad_audio_packets: number of those with sound.
+        num_bad_packets: number of packets skipped so far, those with sound included.
     """
 
     def __init__(self, path: str | os.PathLike[str], audio: str | os.PathLike[str] | None = None) -> None:
-        """Open the files.
-
-        Args:
-            path: path of the video.
-            audio: path of the file with its sound; None: the video itself.
+        """Open the video and the file with its sound; None: the video itself.
 
         Raises:
             VideoError: for an empty or unreadable file; for one without a video stream `has_video` is False.
@@ -75,13 +69,9 @@ class MediaReader:
     def events(self, spans: Sequence[Span]) -> Iterator[Picture | Sound]:
         """Decode what the spans need; long stretches between them are skipped where the format allows it.
 
-        Args:
-            spans: (start, end) in seconds, sorted by start; the end may be infinite. Pictures between them may
-                be yielded too, sound is not.
-
-        Yields:
-            Pictures and stretches of sound, each in the order of time; interleaved as in the file, or by time where
-            they come from two files.
+        Spans are (start, end) in seconds, sorted by start; the end may be infinite. Pictures between them may be
+        yielded too, sound is not. Each kind comes in the order of time; both interleaved as in the file, or by time
+        where they come from two files.
         """
         if self._other is None:
             streams = [s for s in (self._video, self._audio) if s is not None]
@@ -194,7 +184,7 @@ def _open(path: Path) -> Any:
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty; copy it again or leave it out")
     try:
-        return av.open(str(path), metadata_errors="ignore", options=LOCAL)
+        return open_container(path)
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
             f"{path}: FFmpeg cannot read this video ({error}); copy it again or leave it out"

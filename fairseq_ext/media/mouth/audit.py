@@ -60,15 +60,11 @@ def write_audit(
     limit: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write `audit/index.html` and its pages.
+    """Write `audit/index.html`, which it returns, and its pages.
 
     Args:
-        per_page: clips on a page.
         limit: largest number of clips, the worst ones; None: all.
         on_progress: called with the number of clips done and the total.
-
-    Returns:
-        The index.
 
     Raises:
         ValueError: for a table without a row.
@@ -102,14 +98,7 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def strip_of(path: str | os.PathLike[str], num_frames: int = _FRAMES) -> NDArray[np.uint8] | None:
-    """Put frames of a clip side by side.
-
-    Args:
-        num_frames: number of frames, spread evenly.
-
-    Returns:
-        (96, 96 * num_frames) uint8, or None where the file cannot be read.
-    """
+    """Put frames of a clip, spread evenly, side by side, (96, 96 * num_frames) uint8; None if it cannot be read."""
     try:
         with av.open(str(path)) as container:
             planes = [frame.planes[0] for frame in container.decode(video=0)]

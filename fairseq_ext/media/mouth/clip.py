@@ -33,12 +33,7 @@ def rejected_image(clips: str | os.PathLike[str], clip_id: str) -> Path:
 
 
 class Clip:
-    """A clip while its video is decoded.
-
-    Attributes:
-        start_s: start of its segment in the file, s.
-        end_s: end of its segment, s; infinite for a whole file.
-    """
+    """A clip while its video is decoded, from `start_s` to `end_s` of the file, infinite for a whole file."""
 
     def __init__(
         self,
@@ -49,12 +44,7 @@ class Clip:
         crops: Crops,
         reader: MediaReader,
     ) -> None:
-        """Start an empty clip.
-
-        Args:
-            source: path of the video, for the row.
-            crops: makes the crop of each frame.
-        """
+        """Start an empty clip; `source` is the path of the video in the row, `crops` makes the crop of each frame."""
         self.start_s = segment.start_s or 0.0
         self.end_s = math.inf if segment.end_s is None else segment.end_s
         self._row = ClipRow(segment.id, source, segment.start_s, segment.end_s)
@@ -84,11 +74,7 @@ class Clip:
                 self._take(picture)
 
     def finish(self) -> ClipRow:
-        """Write the files, or remove them when the clip is rejected.
-
-        Returns:
-            The row.
-        """
+        """Write the files, or remove them when the clip is rejected, and return its row."""
         for picture in self._clock.finish():
             self._take(picture)
         self._write(self._crops.finish())

@@ -23,12 +23,7 @@ class FrameClock:
     """
 
     def __init__(self, start_s: float | None, end_s: float | None) -> None:
-        """Set the segment.
-
-        Args:
-            start_s: start of the segment in the file, s; None: the first picture.
-            end_s: end of the segment in the file, s; None: the end of the last picture.
-        """
+        """Set the segment in the file, s; None: from the first picture, to the end of the last."""
         self.origin_s: float | None = None
         self.num_frames = 0
         self.gap_s = 0.0
@@ -44,14 +39,7 @@ class FrameClock:
         return self.wanted is not None and self.num_frames >= self.wanted
 
     def add(self, picture: Picture) -> Iterator[Picture]:
-        """Add the next picture.
-
-        Args:
-            picture: next picture, later than the one before.
-
-        Yields:
-            The picture of each frame that is settled by now; a picture may come twice or not at all.
-        """
+        """Add the next picture, and yield that of each frame settled by now; one may come twice or not at all."""
         last, self._last = self._last, picture
         if self.origin_s is None:
             self._set_origin(last, picture)
@@ -62,11 +50,7 @@ class FrameClock:
             yield from self._until(last, (last.time_s + picture.time_s) / 2)
 
     def finish(self) -> Iterator[Picture]:
-        """End the pictures.
-
-        Yields:
-            The last picture, for as many frames as it lasts.
-        """
+        """End the pictures, and yield the last one for as many frames as it lasts."""
         if self._last is not None:
             if self.origin_s is None and self.wanted is not None:
                 return  # the file ends before the segment

@@ -97,20 +97,12 @@ class MouthCrops:
 
 
 class FaceCrops:
-    """Crops of the mouth of one face, upright and of one size.
-
-    Attributes:
-        content: what the crops hold.
-    """
+    """Crops of the mouth of one face, upright and of one size; `content` are measurements of them."""
 
     def __init__(
         self, landmarker: Landmarker, settings: MouthSettings, face_at: tuple[float, float] | None
     ) -> None:
-        """Start without a face.
-
-        Args:
-            face_at: (x, y) of the face, from 0 to 1 in the picture; None: take the largest face.
-        """
+        """Start without a face; `face_at` is its (x, y), from 0 to 1 in the picture; None: take the largest face."""
         self.content = Content()
         self._settings = settings
         self._tracker: Tracker | None = Tracker(landmarker, face_at)
@@ -272,14 +264,7 @@ class FaceCrops:
 
 
 def jpeg(image: NDArray[np.uint8]) -> bytes:
-    """Encode a picture as JPEG.
-
-    Args:
-        image: (height, width) uint8.
-
-    Returns:
-        A JPEG file.
-    """
+    """Encode a picture, (height, width) uint8, as JPEG."""
     cv2 = opencv()
     done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])
     assert done, "OpenCV writes JPEG"

@@ -12,11 +12,7 @@ Verdict = tuple[bool, str, str]  # whether it fails, reason, detail
 def judged(row: ClipRow, settings: MouthSettings, *, problem: tuple[str, str], gap_s: float) -> ClipRow:
     """Return the row with its status and, when rejected, the first reason that applies.
 
-    Args:
-        row: row with all measurements.
-        settings: settings with the bounds.
-        problem: reason and detail from the crops, or two empty strings.
-        gap_s: longest time between two pictures, s.
+    `problem` is reason and detail from the crops, or empty strings; `gap_s` the longest time between two pictures.
     """
     for failed, reason, detail in (
         *_of_the_file(row, settings, gap_s),

@@ -36,12 +36,9 @@ _TILES_PX = (720, 360)  # tried in turn on wide shots; 360 finds faces of 40 px 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face that the detector found.
+    """A face that the detector found, with its box, (4,), and `score` from 0 to 1.
 
-    Attributes:
-        box: (4,).
-        score: 0 to 1.
-        tilt_rad: angle of the line through the eyes, clockwise on the screen.
+    `tilt_rad` is the angle of the line through the eyes, clockwise on the screen.
     """
 
     box: Box
@@ -86,8 +83,7 @@ class Landmarker:
     def small_faces(self, picture: Picture) -> list[Face]:
         """Find the faces of a wide shot, in overlapping tiles: slow (a tenth of a second at 720p).
 
-        Returns:
-            Faces of the coarsest tiles that have any, largest first.
+        Returns those of the coarsest tiles that have any, largest first.
         """
         for tile in _TILES_PX:
             if tile >= max(picture.width, picture.height):
@@ -126,13 +122,9 @@ class Mesh:
         self._used = True  # an idle model may remember a face
 
     def points(self, picture: Picture, to_window: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Find the landmarks of the face in a window.
+        """Find the (468, 3) mesh of the face in a window; None where it shows no face.
 
-        Args:
-            to_window: (2, 3) matrix from the upright picture to the window of `WINDOW_PX`.
-
-        Returns:
-            (468, 3) mesh, or None where the window shows no face.
+        `to_window` is the (2, 3) matrix from the upright picture to the window of `WINDOW_PX`.
         """
         self._used = True
         window = warp(picture, to_window, (WINDOW_PX, WINDOW_PX), max_shrink=_MAX_SHRINK)
@@ -203,10 +195,7 @@ def _as_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def import_models() -> tuple[Any, Any]:
-    """Import MediaPipe's models of faces.
-
-    Returns:
-        The modules `face_detection` and `face_mesh`.
+    """Import MediaPipe's `face_detection` and `face_mesh`.
 
     Raises:
         ImportError: if they are not installed; later versions than 0.10.21 do not bundle the models.

@@ -9,15 +9,13 @@ for three times the time. Still speakers need it in a tenth of the stretches.
 """
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..picture import Picture
 from .template import EYES_PX, Points
-from .warp import opencv, scaling, warp
+from .warp import fade, opencv, scaling, warp
 
 _SIDE_PX = 64  # of the window; 48 px is a third less exact
 _EYES_IN_WINDOW_PX = 28.0  # distance of the outer corners of the eyes in it
@@ -32,12 +30,10 @@ _SAME_END_PX = (
 def bend(
     start: Picture, head: Points, eyes_px: float, pictures: Sequence[Picture], moved: Points
 ) -> NDArray[np.float64]:
-    """Return how far the head is from an even motion in each picture, (N, 2).
+    """Return how far the head is from an even motion in each of N pictures, (N, 2).
 
     Args:
-        start: picture of a detection.
-        head: (2,) middle of the head in it.
-        eyes_px: distance of the outer corners of the eyes in it.
+        start: picture of a detection, with the middle of the `head`, (2,), and distance of the outer eye corners in it.
         pictures: the N pictures after it, up to that of the next detection.
         moved: (2,) shift of the head from the first to the last, by the detections.
     """
@@ -83,14 +79,7 @@ class HeadWindow:
     def _cut(self, picture: Picture, shift: Points) -> NDArray[np.float32]:
         matrix = self._matrix.copy()
         matrix[:, 2] -= self._scale * shift
-        faded: NDArray[np.float32] = _fade() * warp(
+        faded: NDArray[np.float32] = fade(_SIDE_PX) * warp(
             picture, matrix, (_SIDE_PX, _SIDE_PX), max_shrink=_MAX_SHRINK
         )
         return faded  # OpenCV 5 fades its arguments in place where it is given the weights
-
-
-@cache
-def _fade() -> Any:
-    """Return weights that fade towards the border, which would otherwise be correlated with itself."""
-    cv2 = opencv()
-    return cv2.createHanningWindow((_SIDE_PX, _SIDE_PX), cv2.CV_32F)

@@ -35,13 +35,9 @@ def prepare_file(
     settings: MouthSettings,
     landmarker: Landmarker,
 ) -> list[ClipRow]:
-    """Make the clips of a video: one decoding, pictures and sound together, in bounded memory.
+    """Make the clips of a video in the folder `out`: one decoding, pictures and sound together, in bounded memory.
 
-    Args:
-        out: folder of all clips, where accepted ones get their files.
-
-    Returns:
-        A row per segment, in the order given; for a file that cannot be used, all have its reason.
+    Returns a row per segment, in the order given; for a file that cannot be used, all have its reason.
     """
     rows: dict[str, ClipRow] = {}
     reason, detail = "no_video", "no stream of moving pictures"
@@ -108,8 +104,7 @@ def _rows(
 def items(root: str | os.PathLike[str], videos: Iterable[VideoFile]) -> Iterator["Item"]:
     """Yield an item of work per video; a changed size of its files shows that one was fixed or replaced.
 
-    Yields:
-        Items; the id is that of the clip, or the path of a video with several clips.
+    The id is that of the clip, or the path of a video with several clips.
 
     Raises:
         ValueError: for an id that cannot name files.
@@ -139,10 +134,7 @@ class MouthWork:
         self._prepare = partial(prepare_file, root, out=out, settings=settings, landmarker=Landmarker())
 
     def __call__(self, item: "Item") -> dict[str, Any]:
-        """Prepare a video.
-
-        Returns:
-            `clips`: rows of the clips.
+        """Prepare a video; `clips` of the result are rows.
 
         Raises:
             Rejected: with the rows, when all clips of the video are rejected.
@@ -157,10 +149,7 @@ class MouthWork:
 
 
 def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
-    """Make the work of one process; pass `functools.partial` of this to `jobs.run`.
-
-    Returns:
-        Work of one video per item.
+    """Make the work of one process, one video per item; pass `functools.partial` of this to `jobs.run`.
 
     Raises:
         ImportError: if OpenCV or, to find faces, MediaPipe is not installed.
@@ -174,12 +163,8 @@ def make_work(root: str, out: str, settings: MouthSettings) -> "Work":
     return one_by_one(MouthWork(root, out, settings))
 
 
-def rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
-    """Yield the rows of all videos.
-
-    Yields:
-        Rows; a video that made the work fail has one, rejected as `failed`.
-    """
+def _rows_of(outcomes: Iterable["Outcome"]) -> Iterator[ClipRow]:
+    """Yield the rows of all videos; one that made the work fail has one, rejected as `failed`."""
     for outcome in outcomes:
         for values in outcome.result.get("clips", ()):
             yield ClipRow.from_json(values)
@@ -192,11 +177,9 @@ def merge(out: str | os.PathLike[str], outcomes: Iterable["Outcome"]) -> tuple[C
     """Write the tables of a finished run and remove what killed processes left.
 
     Files of clips that are no longer listed stay; `unlisted.txt` names them, and is gone where there are none.
-
-    Returns:
-        Clips by reason, "" for those that are ok; and the number of files that belong to no clip.
+    Returns clips by reason, "" for those that are ok; and the number of files that belong to no clip.
     """
-    counts = write_clips_table(out, rows_of(outcomes))
+    counts = write_clips_table(out, _rows_of(outcomes))
     shutil.rmtree(Path(out) / PARTIAL, ignore_errors=True)
     unlisted = _unlisted(Path(out))
     (Path(out) / UNLISTED).unlink(missing_ok=True)

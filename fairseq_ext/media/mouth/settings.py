@@ -79,11 +79,7 @@ class MouthSettings:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add an option per setting.
-
-    Args:
-        parser: parser that gets `--detect-every` and so on.
-    """
+    """Add an option per setting, `--detect-every` and so on."""
     group = parser.add_argument_group("clips")
     for item in fields(MouthSettings):
         kind, text = type(item.default), f"{item.metadata['help']} (default: {item.default})"
@@ -94,9 +90,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_args(args: argparse.Namespace) -> MouthSettings:
-    """Build the settings from a parsed command line.
-
-    Returns:
-        The settings.
-    """
+    """Build the settings from a parsed command line."""
     return MouthSettings(**{item.name: getattr(args, item.name) for item in fields(MouthSettings)})

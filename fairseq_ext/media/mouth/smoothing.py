@@ -44,11 +44,7 @@ class Frame:
 
 
 def pose_of(marks: Points) -> Points:
-    """Reduce the marks to the points that the crop follows.
-
-    Returns:
-        (6, 2): the anchors and the mean of the lips.
-    """
+    """Reduce the marks to the points that the crop follows, (6, 2): the anchors and the mean of the lips."""
     lips = marks[_NUM_ANCHORS:]
     return np.concatenate([marks[:_NUM_ANCHORS], lips.sum(axis=0, keepdims=True) / len(lips)])
 
@@ -56,16 +52,13 @@ def pose_of(marks: Points) -> Points:
 class Smoother:
     """A queue that takes frames in order and yields them in order, with their smoothed poses.
 
-    Attributes:
-        too_long: whether too many frames waited for a detection that finds the face; no frame is yielded from then on.
+    When too many frames waited for a detection that finds the face, `too_long` is set and no frame is yielded any more.
     """
 
     def __init__(self, half_window: int, max_gap: int) -> None:
-        """Start empty.
+        """Start empty; poses are averaged over `half_window` frames on either side.
 
-        Args:
-            half_window: frames on either side that are averaged.
-            max_gap: largest number of frames between two detections that find the face.
+        `max_gap` is the largest number of frames between two detections that find the face.
         """
         self.too_long = False
         self._half, self._max_gap = half_window, max_gap
@@ -77,14 +70,7 @@ class Smoother:
         self._held: Points | None = None  # last marks of the scene before
 
     def add(self, picture: Picture, marks: Points | None) -> Iterator[Frame]:
-        """Add the next frame.
-
-        Args:
-            marks: (P, 2) where a detection found the face, else None.
-
-        Yields:
-            Frames whose pose is known by now.
-        """
+        """Add a frame, with marks (P, 2) where a detection found the face; yield those whose pose is known by now."""
         if self.too_long:
             return
         self._unknown.append(Frame(picture, marks, marks is not None))
@@ -94,11 +80,7 @@ class Smoother:
             yield from self._ready(False)
 
     def end_scene(self) -> Iterator[Frame]:
-        """End the scene.
-
-        Yields:
-            All frames that waited. In a scene without the face they get its last position.
-        """
+        """Yield all frames that waited. In a scene without the face they get its last position."""
         self._check_gap(False)
         marks = self._held if self._last is None else self._last
         if self.too_long or marks is None:  # a first scene without a face waits for the next scene
@@ -111,11 +93,7 @@ class Smoother:
         self._known, self._next, self._last, self._held = [], 0, None, marks
 
     def add_late(self, marks: Points | None) -> None:
-        """Add the marks of a late detection on the last frame.
-
-        Args:
-            marks: (P, 2), or None for a detection that failed.
-        """
+        """Add the marks, (P, 2), of a late detection on the last frame; None: it failed."""
         if marks is not None and self._unknown and not self.too_long:
             self._unknown[-1].marks, self._unknown[-1].seen = marks, True
             self._settle(marks)

@@ -30,11 +30,7 @@ class SpeakerCrops:
     def __init__(
         self, make: Callable[[tuple[float, float] | None], FaceCrops], settings: MouthSettings
     ) -> None:
-        """Start without a face.
-
-        Args:
-            make: makes the crops of the face near a position, or of the largest one.
-        """
+        """Start without a face; `make` makes the crops of the face near a position, or of the largest one."""
         self._make, self._settings = make, settings
         self._faces = [make(None)]  # the largest first
         self._held: list[list[Crop]] = []  # by face, while there are several

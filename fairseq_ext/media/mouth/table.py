@@ -133,11 +133,7 @@ _TYPES = {item.name: item.type for item in fields(ClipRow)}  # str, int, float, 
 def write_clips_table(clips: str | os.PathLike[str], rows: Iterable[ClipRow]) -> Counter[str]:
     """Write `clips.tsv`, and `rejections.tsv` with the number of clips per reason and what to do.
 
-    Args:
-        rows: rows of all clips, streamed.
-
-    Returns:
-        Number of clips by reason; "" for accepted ones.
+    The rows are streamed. Returns clips by reason; "" for accepted ones.
     """
     counts: Counter[str] = Counter()
     with atomic_write(Path(clips) / TABLE) as file:
@@ -155,13 +151,7 @@ def write_clips_table(clips: str | os.PathLike[str], rows: Iterable[ClipRow]) ->
 
 
 def read_clips(clips: str | os.PathLike[str], *, status: str | None = "ok") -> Iterator[ClipRow]:
-    """Stream the rows of `clips.tsv`.
-
-    Args:
-        status: "ok" or "rejected" for only such clips; None: all.
-
-    Yields:
-        Rows in the order of the table.
+    """Stream the rows of `clips.tsv`: only those with status "ok" or "rejected"; None: all.
 
     Raises:
         ValueError: with file and line, for another header or a cell of the wrong type.

@@ -33,14 +33,8 @@ EYES_PX = 80.0
 def similarity(source: Points, target: Points) -> NDArray[np.float64]:
     """Fit rotation, scale and shift by least squares (Umeyama 1991, IEEE TPAMI 13(4); in 2D, without reflection).
 
-    With points as complex numbers about their means the turn and scale are one complex factor.
-
-    Args:
-        source: (N, 2) points.
-        target: (N, 2) where they should go.
-
-    Returns:
-        (2, 3) matrix from source to target.
+    With the (N, 2) points as complex numbers about their means the turn and scale are one complex factor. Returns the
+    (2, 3) matrix from source to target.
     """
     p, q = source[:, 0] + 1j * source[:, 1], target[:, 0] + 1j * target[:, 1]
     p_mean, q_mean = p.sum() / len(p), q.sum() / len(q)
@@ -53,10 +47,7 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
 def crop_matrix(anchors: Points, mouth: Points, scale: float = 1.0) -> NDArray[np.float64]:
     """Return the (2, 3) matrix to the crop that makes a face upright, scales it to the template and centres the mouth.
 
-    Args:
-        anchors: (5, 2) points `ANCHORS` of the face.
-        mouth: (2,) centre of its mouth.
-        scale: above 1 shows less around the mouth.
+    It fits the (5, 2) points `ANCHORS` of the face; a scale above 1 shows less around the mouth.
     """
     matrix = similarity(anchors, _TEMPLATE * (EYES_PX * scale))
     matrix[:, 2] = (SIZE_PX - 1) / 2 - matrix[:, :2] @ mouth

@@ -39,13 +39,9 @@ _CUT_RATIO = 4.0  # and this multiple of the usual difference
 
 @dataclass(slots=True)
 class Choice:
-    """How the face was chosen.
+    """How the face was chosen: `rule` ("" for none yet), `num_resets` and `num_cuts` as in `table.ClipRow`.
 
-    Attributes:
-        num_faces: largest number of faces in one frame.
-        rule: as in `table.ClipRow.choice`; "" for none yet.
-        num_resets: how often the face was chosen anew, after a cut or a loss.
-        num_cuts: number of scene cuts.
+    `num_faces` is the largest number of faces in one frame.
     """
 
     num_faces: int = 0
@@ -89,11 +85,7 @@ class Tracker:
     """
 
     def __init__(self, landmarker: Landmarker, face_at: tuple[float, float] | None = None) -> None:
-        """Start without a face.
-
-        Args:
-            face_at: (x, y) of the face, from 0 to 1 in the picture; None: take the largest face.
-        """
+        """Start without a face; `face_at` is its (x, y), from 0 to 1 in the picture; None: take the largest face."""
         self.choice = Choice()
         self.other_faces: list[tuple[float, float]] = []
         self._landmarker = landmarker
@@ -117,14 +109,7 @@ class Tracker:
         self._tiles_after = _FIRST_TILES_AFTER
 
     def detect(self, picture: Picture, frame: int) -> NDArray[np.float64] | None:
-        """Find the face in a frame.
-
-        Args:
-            frame: index of the frame; grows from call to call.
-
-        Returns:
-            (468, 3) mesh, or None where the face is not found.
-        """
+        """Find the (468, 3) mesh of the face in a frame, whose index grows from call to call; None where it is not."""
         mesh = self._follow(picture, frame)
         if mesh is None:
             mesh = self._search(picture, frame)
@@ -137,11 +122,7 @@ class Tracker:
     def look_back(self, pictures: Iterable[Picture]) -> Iterator[NDArray[np.float64]]:
         """Find the face in the pictures before the one in which it was found first, as the detector may have missed it.
 
-        Args:
-            pictures: the latest first.
-
-        Yields:
-            (468, 3) meshes, up to the first picture that does not show the face.
+        Takes the latest first, and yields (468, 3) meshes up to the first picture that does not show the face.
         """
         assert self._window is not None, "the face was found"
         box = self._box

@@ -26,22 +26,26 @@ def opencv() -> Any:
     return cv2
 
 
+@cache
+def fade(side_px: int) -> Any:
+    """Return weights that fade towards the border, which phase correlation would otherwise correlate with itself."""
+    cv2 = opencv()
+    return cv2.createHanningWindow((side_px, side_px), cv2.CV_32F)
+
+
 def warp(
     picture: Picture, matrix: NDArray[np.float64], size: tuple[int, int], *, max_shrink: float = 1.5
 ) -> NDArray[np.uint8]:
-    """Cut a piece out of a picture.
+    """Cut a piece out of a picture, (height, width) uint8 in the brightness range of the source.
 
-    Where the piece is much smaller than its source it is drawn larger and averaged, so that fine detail does not
-    flicker.
+    Outside the picture the border is repeated. Where the piece is much smaller than its source it is drawn larger and
+    averaged, so that fine detail does not flicker.
 
     Args:
         matrix: (2, 3), from the upright picture to the piece, in pixels.
         size: (width, height) of the piece.
-        max_shrink: factor by which the piece may be smaller than its source before it is drawn larger and averaged; a
-            larger factor is faster and good enough to find a face.
-
-    Returns:
-        (height, width) uint8, in the brightness range of the source; outside the picture, the border is repeated.
+        max_shrink: factor by which the piece may be smaller than its source before that; a larger factor is faster and
+            good enough to find a face.
     """
     cv2 = opencv()
     direct = compose(matrix, picture.to_display)
@@ -66,11 +70,7 @@ def size_ratio(matrix: NDArray[np.float64]) -> float:
 
 
 def to_full_range(piece: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint8]:
-    """Expand brightness from 16..235 to 0..255 where the source has that range.
-
-    Returns:
-        (height, width) uint8 with black at 0 and white at 255.
-    """
+    """Expand brightness, (height, width) uint8, from 16..235 to 0..255 where the source has that range."""
     return piece if picture.full_range else _expansion()[piece]
 
 
@@ -83,26 +83,16 @@ def _expansion() -> NDArray[np.uint8]:
 
 
 def thumbnail(picture: Picture, width: int) -> NDArray[np.uint8]:
-    """Draw the whole upright picture small.
-
-    Args:
-        width: width of the result, px; a smaller source is not enlarged.
-
-    Returns:
-        (height, width) uint8, full range.
-    """
+    """Draw the whole upright picture, (height, width) uint8, full range; one narrower than `width` is not enlarged."""
     scale = min(1.0, width / picture.width)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return to_full_range(warp(picture, scaling(scale), size), picture)
 
 
 def scaling(scale: float, x: float = 0.0, y: float = 0.0) -> NDArray[np.float64]:
-    """Return the (2, 3) matrix that cuts at (x, y) and scales.
+    """Return the (2, 3) matrix that cuts at (x, y), the left and upper edge in the source, and scales.
 
-    Args:
-        scale: pixels of the piece per pixel of the source.
-        x: left edge in the source.
-        y: upper edge in the source.
+    `scale` is the number of pixels of the piece per pixel of the source.
     """
     half = (scale - 1) / 2  # pixel centres are at whole numbers
     return np.array([[scale, 0, half - scale * x], [0, scale, half - scale * y]])

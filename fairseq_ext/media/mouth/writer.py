@@ -63,9 +63,8 @@ class GreyWriter:
 class SoundWriter:
     """A writer that puts each stretch of sound in its place; what no stretch covers is silence.
 
-    Attributes:
-        end_sample: index after the last sample written, from the start of the clip.
-        peak: largest absolute value of a sample.
+    `end_sample` is the index after the last sample written, from the start of the clip; `peak` the largest absolute
+    value.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,12 +75,7 @@ class SoundWriter:
         self._file = open(path, "w+b")  # noqa: SIM115 -- open as long as the clip
 
     def add(self, sound: Sound, origin_sample: int, limit: int | None) -> None:
-        """Write a stretch.
-
-        Args:
-            origin_sample: position of the first sample of the clip in the file, in samples.
-            limit: number of samples of the clip; None: unknown as yet.
-        """
+        """Write a stretch; the clip starts at `origin_sample` of the file and has `limit` samples, None: unknown."""
         start = sound.start_sample - origin_sample
         samples = sound.samples[max(0, -start) :]
         start = max(0, start)
@@ -94,11 +88,7 @@ class SoundWriter:
             self.peak = max(self.peak, int(samples.max()), -int(samples.min()))
 
     def finish(self, target: Path, num_samples: int) -> None:
-        """Write the wav file and remove the temporary one.
-
-        Args:
-            num_samples: its number of samples; missing sound at the end is silence.
-        """
+        """Write the wav file and remove the temporary one; missing sound at the end is silence."""
         self._file.truncate(2 * num_samples)
         self._file.seek(0)
         with wave.open(str(target), "wb") as out:
@@ -117,11 +107,7 @@ class SoundWriter:
 
 
 class ClipFiles:
-    """The files of one clip.
-
-    Attributes:
-        sound: writer of the sound.
-    """
+    """The files of one clip."""
 
     def __init__(self, out: str | os.PathLike[str], clip_id: str, crf: int) -> None:
         """Make the folders; files of an earlier attempt are overwritten."""
@@ -140,12 +126,7 @@ class ClipFiles:
         self._video.add(crop)
 
     def commit(self, num_samples: int, landmarks: dict[str, Any] | None) -> None:
-        """Move the finished files to their places.
-
-        Args:
-            num_samples: length of the sound.
-            landmarks: arrays by name; None: write no landmarks file.
-        """
+        """Move the finished files to their places; without landmarks (arrays by name) there is no landmarks file."""
         assert self._video is not None, "a clip has frames"
         self._video.close()
         self._video = None
