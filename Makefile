@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
+# One more than cores: tests of Slurm and of killed runs wait more than they compute.
+TEST_WORKERS ?= 3
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -41,7 +43,7 @@ types: env ## check types with mypy
 	mypy
 
 unit: env ## run unit, parity, configuration, training and recipe tests
-	python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 clean: ## remove generated files, not the environment
 	rm -rf runs build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info

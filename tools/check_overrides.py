@@ -16,7 +16,7 @@ from typing import Any, cast
 from training_plan.choice import add_choice, check_choice, choice_of
 from training_plan.plan_yaml import read_plan
 from training_plan.trainings import Training, one_of_each
-from value_ranges import build_parts, out_of_range
+from training_plan.value_ranges import build_parts, out_of_range
 
 
 def parse_args() -> argparse.Namespace:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import editdistance
 import torch
 import torch.nn.functional as F
 from fairseq.criterions import FairseqCriterion, register_criterion
@@ -21,7 +22,6 @@ from torch import Tensor
 
 from ..data.labels import BLANK
 from ..decoding.ctc import greedy, text_of
-from ..text.scoring import edit_distance
 
 ERRORS = ("word_errors", "num_words", "character_errors", "num_characters")
 
@@ -113,7 +113,7 @@ class ExtCtcCriterion(FairseqCriterion):
             text = text_of(tokens[:size], symbols)  # words with single spaces, like the hypothesis
             for errors, total, split in ((*ERRORS[:2], str.split), (*ERRORS[2:], list)):
                 reference = split(text)
-                counts[errors] += weight * edit_distance(reference, split(hypothesis.text))
+                counts[errors] += weight * editdistance.eval(reference, split(hypothesis.text))
                 counts[total] += weight * len(reference)
         return counts
 

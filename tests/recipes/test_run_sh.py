@@ -67,6 +67,9 @@ def start(run_sh: Path, folder: Path, **environment: str) -> "subprocess.Popen[s
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGHUP, signal.SIG_DFL
+        ),  # bash cannot trap what nohup ignores
     )
 
 

@@ -36,6 +36,8 @@ USUAL: dict[str, Any] = {
     ],
 )
 def test_values_out_of_range_are_named(repository: Any, key: str, value: Any, expected: str | None) -> None:
-    out_of_range = runpy.run_path(str(repository / "tools" / "value_ranges.py"))["out_of_range"]
+    out_of_range = runpy.run_path(str(repository / "tools" / "training_plan" / "value_ranges.py"))[
+        "out_of_range"
+    ]
     section, name = key.split(".")
     assert out_of_range({**USUAL, section: {**USUAL[section], name: value}}, USUAL) == expected
