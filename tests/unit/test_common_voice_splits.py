@@ -6,6 +6,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairseq_ext.corpora.common_voice_classes import _stating
 from fairseq_ext.corpora.common_voice_splits import (
     Division,
     Overlap,
@@ -144,3 +145,14 @@ def test_what_one_clip_states_holds_for_the_speaker() -> None:
     ]
     assert agreed(clips, lambda u: u.accent or "") == {"anna": "x"}
     assert agreed(clips, lambda u: u.gender or "") == {"anna": "x"}
+
+
+def test_clips_of_speakers_who_state_something_keep_their_order() -> None:
+    clips = [
+        utterance(1, "anna", accent="x"),
+        utterance(2, "bert"),
+        utterance(3, "carme", gender="female"),
+        utterance(4, "anna"),
+    ]
+    found = [(u.id, u.accent, u.gender) for u in _stating(clips)]
+    assert found == [("clip_1", "x", None), ("clip_3", None, "female"), ("clip_4", "x", None)]
