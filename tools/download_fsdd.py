@@ -4,8 +4,8 @@
 import argparse
 from pathlib import Path
 
+from fairseq_ext.commands._progress import progress_bar
 from fairseq_ext.commands.main import run_tool
-from fairseq_ext.commands.prepare_fsdd import download
 
 SUMMARY = "Download the Free Spoken Digit Dataset"
 
@@ -17,7 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Download, check and unpack the recordings."""
-    download(args.out)
+    from fairseq_ext.corpora import fsdd
+
+    with progress_bar(unit="B", unit_scale=True, desc="download") as show:
+        fsdd.download(args.out, progress=show)
     print(f"recordings in {args.out}")
     return 0
 

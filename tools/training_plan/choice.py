@@ -118,5 +118,6 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 def choice_of(args: argparse.Namespace) -> Choice:
     """Return the options that `add_choice` added."""
-    given = {option.name: getattr(args, option.name) for option in fields(Choice)}
-    return Choice(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+    given: dict[str, Any] = {option.name: getattr(args, option.name) for option in fields(Choice)}
+    lists: dict[str, Any] = {name: tuple(v) for name, v in given.items() if isinstance(v, list)}
+    return Choice(**{**given, **lists})
