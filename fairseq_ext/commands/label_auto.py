@@ -63,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="0,0.2,0.4,0.6,0.8,1",
         help="tried in turn while a text is unlikely or a loop; 0: never sample (default: as openai-whisper)",
     )
+    parser.add_argument(
+        "--prompts",
+        type=Path,
+        metavar="TSV",
+        help="lines of a language, a tab and two or three typical sentences, whose names, rare words and spelling a "
+        "Whisper then follows",
+    )
     jobs.add_arguments(parser)
 
 
@@ -87,8 +94,11 @@ def run(args: argparse.Namespace) -> int:
         check_code(code)
     kind = find_kind(args.model) if args.kind == "auto" else args.kind
     model = str(Path(args.model).resolve()) if Path(args.model).exists() else args.model
+    prompts = _prompts(args.prompts, languages, kind) if args.prompts else ()
     temperatures = tuple(float(text) for text in args.temperatures.split(","))
-    decoding = Decoding(beam_size=args.beam, max_tokens=args.max_tokens, temperatures=temperatures)
+    decoding = Decoding(
+        beam_size=args.beam, max_tokens=args.max_tokens, temperatures=temperatures, prompts=prompts
+    )
     options: dict[str, Any] = {
         "device": args.device, "batch_size": args.batch_size, "num_threads": args.threads
     }  # fmt: skip
@@ -118,3 +128,24 @@ def run(args: argparse.Namespace) -> int:
         states = Counter(label.state for label in read_labels(path))
         print(f"{path}: {', '.join(f'{n} {state}' for state, n in states.most_common())}")
     return 0
+
+
+def _prompts(path: Path, languages: tuple[str, ...], kind: str) -> tuple[tuple[str, str], ...]:
+    """Return (language, text) of each line of --prompts; raises ValueError for one that would have no effect."""
+    from ..file_errors import reading
+    from ..labelling.load import CTC
+
+    if kind == CTC:
+        raise ValueError("--prompts: for a Whisper only, and --model is a CTC checkpoint; leave it out")
+    with reading(path, "a table of prompts"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+    found = []
+    for number, line in enumerate(lines, start=1):
+        code, _, text = line.partition("\t")
+        if code not in languages or not text.strip():
+            raise ValueError(
+                f"{path}:{number}: a language of --languages {','.join(languages)}, a tab and a text expected, found "
+                f"{line!r}; change it"
+            )
+        found.append((code, text.strip()))
+    return tuple(found)
