@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..optional import import_optional, reason
+from ..text.language_codes import WHISPER, read_codes
+from ..text.languages import check_code
 from .devices import Hardware
 from .engine import Decoding, Engine
 from .faster_whisper import FasterWhisper
@@ -65,6 +67,16 @@ def _kind_of_file(path: Path) -> str:
     raise ValueError(
         f"{path} is not a checkpoint of openai-whisper or fairseq: its keys are {sorted(found)[:8]}; give another file"
     )
+
+
+def check_languages(text: str, kind: str) -> tuple[str, ...]:
+    """Read the languages for a kind of engine, without its model; raise ValueError for one that no such model knows."""
+    # of a CTC model the user states the language, which may have no code of two letters
+    codes = tuple(text.split(","))
+    if kind == CTC and len(codes) == 1:
+        check_code(text)
+        return codes
+    return read_codes(text, WHISPER)
 
 
 def load_engine(
