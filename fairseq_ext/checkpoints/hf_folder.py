@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..files import atomic_path, atomic_write
 from ..optional import import_optional
-from ..torch_files import archive_fault, reason_of
+from ..torch_files import TorchFileError, loading
 
 CONFIG = "config.json"
 PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
@@ -166,12 +166,13 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_pickled(path: Path) -> dict[str, Tensor]:
-    if path.is_file() and (fault := archive_fault(path)):
-        raise _unreadable(path, fault)
+    if not path.is_file():
+        raise _unreadable(path, "")
     try:
-        tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise _unreadable(path, reason_of(error, path)) from error
+        with loading(path):
+            tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except TorchFileError as error:
+        raise _unreadable(path, error.reason) from error
     return tensors
 
 

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from ...files import atomic_path, atomic_write
 from ...media.threads import one_thread
 from ...text.language_codes import check_known
+from ...torch_files import loading
 from .. import phrases
 from .examples import IGNORE, Batch, Vocabulary, draw_batch
 from .formats import MAX_POSITIONS, new_model, write
@@ -87,7 +88,8 @@ def train(
         recordings = list(_record(settings, on_progress))
         trainer = Trainer(settings, recordings)
         if (target / _CHECKPOINT).exists():
-            saved = torch.load(target / _CHECKPOINT, weights_only=True)
+            with loading(target / _CHECKPOINT):
+                saved = torch.load(target / _CHECKPOINT, weights_only=True)
             _check_same(target / _CHECKPOINT, saved["settings"], wanted)
             trainer.load_state_dict(saved["state"])
         saved_at = time.monotonic()
