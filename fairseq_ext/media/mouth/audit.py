@@ -75,7 +75,6 @@ def write_audit(
     shown = rows[:limit]
     pages = [shown[i : i + per_page] for i in range(0, len(shown), per_page)]
     folder = Path(clips) / FOLDER
-    _remove(folder.glob(".*.tmp"))  # left by a run that was killed
     for number, page in enumerate(pages):
         figures = []
         for index, row in enumerate(page, 1):
