@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -88,6 +88,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[TextIO]:
     """Open a text file (UTF-8, "\\n" line ends) that appears under its name only when the block succeeds."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
         yield file
+
+
+def write_reasons(path: str | os.PathLike[str], rows: Iterable[tuple[str, str]]) -> None:
+    """Write a table of what was left out, a name and the reason a line."""
+    with atomic_write(path) as file:
+        file.writelines(f"{name}\t{reason}\n" for name, reason in rows)
 
 
 def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:

@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 
 from ..file_errors import FileError
-from ..files import atomic_path, atomic_write
+from ..files import atomic_path, atomic_write, write_reasons
 from ..jobs import Execution, Item, Outcome, Rejected, Work, one_by_one, outcomes, run
 from .blocks import Blocks
 from .media_files import media_files, printable, write_passed_over
@@ -137,8 +137,7 @@ def convert_folder(
         return Conversion(num_missing=summary.num_missing, num_passed_over=len(found.passed_over))
     result = _count(outcomes(job), call)
     result.num_passed_over = len(found.passed_over)
-    with atomic_write(problems) as file:
-        file.writelines(f"{path}\t{problem}\n" for path, problem in result.problems)
+    write_reasons(problems, result.problems)
     with atomic_write(notes) as file:
         file.write("\t".join(("path", *NOTES)) + "\n")
         for path, values in result.notes:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..labelling.engine import SAMPLE_RATE_HZ
 from ..labelling.table import LABELLED, ClipLabel
 from ..manifest import Utterance, read_manifest
 from ..text.scoring import count_all, error_rate_interval, words
@@ -23,7 +24,6 @@ from .recognition.transcripts import Transcripts, file_name, write_transcripts
 from .scored_system import RECOGNITION, ScoredSystem, is_scored, read_json, write_json
 
 DECODER = "auto"
-SAMPLE_RATE_HZ = 16000
 
 
 @dataclass(frozen=True)
