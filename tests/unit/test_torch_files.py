@@ -20,7 +20,10 @@ def is_call(node: ast.AST, name: str) -> bool:
 def test_every_torch_load_is_in_a_block_that_checks_the_file() -> None:
     found = []
     for path in MODULES:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if "torch.load" not in text:
+            continue
+        tree = ast.parse(text)
         checked = {
             id(call)
             for block in ast.walk(tree)
