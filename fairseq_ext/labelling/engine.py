@@ -129,6 +129,13 @@ class Engine(Protocol):
         ...
 
 
+def language_token(code: str, token: int | None, model: str) -> int:
+    """Return the token of a language; raise ValueError where the vocabulary of a model has none."""
+    if token is None:
+        raise ValueError(f"language {code!r}: {model} cannot transcribe it; change the languages")
+    return token
+
+
 def compression_ratio(text: str) -> float:
     """Return how well zlib compresses a text: 1 to 2 for speech, far more for loops (Radford et al. 2022, section 4.5).
 

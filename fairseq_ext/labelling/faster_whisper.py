@@ -22,7 +22,16 @@ from numpy.typing import NDArray
 from ..optional import import_optional, reason
 from . import tokens
 from .devices import Hardware, choose_device
-from .engine import FRAME_RATE_HZ, SAMPLE_RATE_HZ, Decoding, Hypothesis, Languages, Waveform, check_windows
+from .engine import (
+    FRAME_RATE_HZ,
+    SAMPLE_RATE_HZ,
+    Decoding,
+    Hypothesis,
+    Languages,
+    Waveform,
+    check_windows,
+    language_token,
+)
 from .fallback import same_length, with_fallback
 from .log_mel import NUM_FRAMES, LogMel
 
@@ -158,10 +167,7 @@ class FasterWhisper:
         return [results.get(i) for i in range(len(codes))]
 
     def _language(self, code: str) -> int:
-        token: int | None = self._vocabulary.token_to_id(f"<|{code}|>")
-        if token is None:
-            raise ValueError(f"language {code!r}: {self.name} cannot transcribe it; change the languages")
-        return token
+        return language_token(code, self._vocabulary.token_to_id(f"<|{code}|>"), self.name)
 
     def _generate(self, encoded: NDArray[Any], prompts: list[list[int]], temperature: float) -> Any:
         search: dict[str, Any] = {"beam_size": self.decoding.beam_size}

@@ -9,7 +9,16 @@ from typing import Any
 from ..optional import import_optional
 from . import tokens
 from .devices import Hardware
-from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Decoding, Hypothesis, Languages, Waveform, check_windows
+from .engine import (
+    MAX_SAMPLES,
+    SAMPLE_RATE_HZ,
+    Decoding,
+    Hypothesis,
+    Languages,
+    Waveform,
+    check_windows,
+    language_token,
+)
 from .fallback import batched_unless_sampled, same_length, with_fallback
 from .torch_whisper import TorchWhisper
 
@@ -110,9 +119,7 @@ class TransformersWhisper(TorchWhisper):
         return found  # type: ignore[no-any-return]
 
     def _language(self, code: str) -> int:
-        if code not in self._languages:
-            raise ValueError(f"language {code!r}: {self.name} cannot transcribe it; change the languages")
-        return self._languages[code]
+        return language_token(code, self._languages.get(code), self.name)
 
     def _search(
         self, encoded: Any, prompts: list[list[int]], temperature: float

@@ -207,7 +207,11 @@ def _decoded(
 ) -> tuple[int, bool]:
     """Decode a recording as training does; return its length in samples and whether all of them are zero."""
     from ..media.audio import load
+    from ..media.blocks import Blocks
 
+    if start_sample == 0 and num_samples is None:  # of any length
+        sizes = [(len(block), bool(block.any())) for block in Blocks(path, sample_rate_hz)]
+        return sum(size for size, _ in sizes), not any(sounds for _, sounds in sizes)
     samples = load(path, sample_rate_hz=sample_rate_hz, start_sample=start_sample, num_samples=num_samples)
     return len(samples), not samples.any()
 

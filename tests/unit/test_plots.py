@@ -75,7 +75,7 @@ def test_legends_of_long_names_are_not_cut() -> None:
     systems = {f"{name} {i}": {1: ACCURACY} for i in range(5)}
     for figure in (
         score_plots.efficiency({"few": systems}),
-        plots.learning_curves(dict.fromkeys(systems, [LINES])),
+        plots.learning_curves({system: [LINES] for system in systems}),
     ):
         plots.png(figure)
         box = figure.legends[0].get_window_extent()
