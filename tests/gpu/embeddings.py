@@ -100,6 +100,7 @@ def _write_model(work: Path, chosen: Settings) -> None:
 
     from fairseq_ext.checkpoints.convert import convert
 
+    transformers.utils.logging.disable_progress_bar()
     config = transformers.Wav2Vec2Config(
         hidden_size=chosen.width,
         num_hidden_layers=chosen.layers,
@@ -137,6 +138,7 @@ def loop(chosen: Settings, work: Path, dtype: str) -> Embed:
     import torch
     import transformers
 
+    transformers.utils.logging.disable_progress_bar()
     extract = transformers.Wav2Vec2FeatureExtractor.from_pretrained(work / "hf")
     model = transformers.Wav2Vec2Model.from_pretrained(work / "hf").to(chosen.device).eval()
 

@@ -57,9 +57,11 @@ def _become(path: Path, arguments: list[str], log: Path) -> None:
 
 def check_cuda(device: str) -> None:
     """Raise RuntimeError where CUDA had begun before the fork."""
+    if device != "cuda":
+        return
     import torch
 
-    if device == "cuda" and torch.cuda._is_in_bad_fork():
+    if torch.cuda._is_in_bad_fork():
         raise RuntimeError(
             "CUDA began before the fork: an import asked the CUDA runtime for devices; set "
             "PYTORCH_NVML_BASED_CUDA_CHECK=1, and see that libnvidia-ml.so.1 is found"

@@ -65,8 +65,8 @@ def settings(device: str, *, tiny: bool, seconds: float) -> Settings:
         device,
         seconds,
         pretrain_s=240.0,
-        finetune_s=130.0,
-        probe_updates=3 if tiny else 60,
+        finetune_s=110.0,
+        probe_updates=3 if tiny else 100,
         seeds=1 if tiny else 3,
         overrides=tuple(overrides),
         smoke=tiny,
@@ -126,10 +126,11 @@ def _probe(chosen: Settings, work: Path, folder: Path) -> dict[str, float]:
     limit = ["--set", f"pretrain.optimization.max_update={chosen.probe_updates}"]
     seconds = _train(chosen, work, probe, "pretrain", 90.0, *limit, "--set", "pretrain.common.log_interval=1")
     rows = [row for row in read_log(probe / CHECKPOINT.parent / "train.log") if "num_updates" in row]
-    rates = [row["ups"] for row in rows[len(rows) // 3 :] if row.get("ups")]
-    if not rates:
+    # Of the later half: before that, workers have read batches ahead of the network.
+    seconds_each = [1 / row["ups"] for row in rows[len(rows) // 2 :] if row.get("ups")]
+    if not seconds_each:
         raise RuntimeError(f"no updates per second in {probe / CHECKPOINT.parent / 'train.log'}")
-    rate = statistics.median(rates)
+    rate = 1 / statistics.mean(seconds_each)
     return {
         "updates_per_s": rate,
         "other_s": max(0.0, seconds - chosen.probe_updates / rate),
@@ -148,7 +149,8 @@ def _pretrain(
         )
     options = ["--set", f"pretrain.optimization.max_update={updates}"]
     # Should updates be slower than they were: training ends by itself, with its checkpoint.
-    options += ["--set", f"pretrain.optimization.stop_time_hours={seconds / 3600:.5f}"]
+    stop_s = max(1.0, seconds - probe["other_s"])
+    options += ["--set", f"pretrain.optimization.stop_time_hours={stop_s / 3600:.5f}"]
     took = _train(chosen, work, folder, "pretrain", seconds + 30, *options)
     log = read_log(folder / CHECKPOINT.parent / "train.log")
     valid = next((row for row in reversed(log) if "valid_num_updates" in row), {})
@@ -157,7 +159,12 @@ def _pretrain(
         f"pretraining: {reached} of {updates} updates in {took:.0f} s, accuracy {valid.get('valid_accuracy')} %"
     )
     keys = ("valid_contrastive", "valid_accuracy", "valid_code_perplexity")
-    return {"updates": reached, "planned": updates, "seconds": took, **{key: valid.get(key) for key in keys}}
+    rows = [row for row in log if "contrastive" in row]
+    curve = [
+        [row["num_updates"], row["contrastive"], row["accuracy"]] for row in rows[:: 1 + len(rows) // 50]
+    ]
+    figures = {key: valid.get(key) for key in keys} | {"curve_of_update_contrastive_accuracy": curve}
+    return {"updates": reached, "planned": updates, "seconds": took, **figures}
 
 
 def _finetune(chosen: Settings, work: Path, folder: Path, label: str, deadline: float) -> dict[str, Any]:
@@ -184,9 +191,9 @@ def _figures(folder: Path, label: str) -> dict[str, Any]:
         metrics = found["decoders"]["greedy"]["metrics"]
         row = systems.setdefault(path.parent.parent.name, {"wer": {}, "cer": {}, "updates": {}})
         for name in ("wer", "cer"):
-            row[name][path.parent.name] = metrics[name]["value"]
+            row[name][path.parent.name] = {key: metrics[name][key] for key in ("value", "low", "high")}
         row["updates"][path.parent.name] = found["num_updates"]
     for name, row in systems.items():
-        row["mean_wer"] = statistics.mean(row["wer"].values())
+        row["mean_wer"] = statistics.mean(wer["value"] for wer in row["wer"].values())
         say(f"pretraining: {name}: WER {row['mean_wer']:.1%} over {len(row['wer'])} seeds")
     return {"partition": label, "systems": systems}

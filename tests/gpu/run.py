@@ -30,7 +30,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 STEPS = ("ssl_step", "labels", "embeddings", "pretraining")
 # Seconds of a step, of 9 minutes; the last one gets what is left.
-LIMITS_S = {"ssl_step": 110.0, "labels": 80.0, "embeddings": 50.0}
+LIMITS_S = {"ssl_step": 110.0, "labels": 80.0, "embeddings": 60.0}
 MINUTES = 9.0
 LEAST_S = 5.0  # no step begins with less
 PACKAGES = (
@@ -48,7 +48,10 @@ def parse_args() -> argparse.Namespace:
         "--out",
         type=Path,
         default=Path("runs/gpu"),
-        help="results.json, logs, what is trained (default: runs/gpu)",
+        help="new or empty folder for results.json (default: runs/gpu)",
+    )
+    parser.add_argument(
+        "--work", type=Path, help="corpus, trainings, logs: 1 GB (default: work in the folder of --out)"
     )
     parser.add_argument(
         "--steps", default=",".join(STEPS), metavar="A,B,...", help="steps to run (default: all)"
@@ -67,9 +70,8 @@ def parse_args() -> argparse.Namespace:
         help="processes that make the corpus (default: 10, or as many as there are cores)",
     )
     parser.add_argument("--commit", default="", help="commit of this code, where git is not at hand")
-    parser.add_argument(
-        "--began", type=float, default=time.time(), help=argparse.SUPPRESS
-    )  # of run.sh, s since 1970
+    # When run.sh began, s since 1970.
+    parser.add_argument("--began", type=float, default=time.time(), help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.steps = args.steps.split(",")
     if unknown := set(args.steps) - set(STEPS):
@@ -77,6 +79,7 @@ def parse_args() -> argparse.Namespace:
     if args.out.exists() and any(args.out.iterdir()):
         parser.error(f"--out {args.out}: the folder is not empty; choose another, or remove it")
     args.out = args.out.resolve()
+    args.work = (args.work or args.out / "work").resolve()
     return args
 
 
@@ -207,7 +210,11 @@ class Step:
             end_group(process.pid)
             process.join()
         update(**read_json(found), seconds=round(time.monotonic() - start, 1))
-        return "timed out" if is_late else "failed" if process.exitcode else "succeeded"
+        if is_late:
+            return "timed out"
+        if (process.exitcode or 0) < 0:
+            update(error=f"ended by signal {-(process.exitcode or 0)}")
+        return "failed" if process.exitcode else "succeeded"
 
 
 def _in_group(step: Step, chosen: Any, device: str, found: Path) -> None:
@@ -242,19 +249,19 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` ends what was started
     import corpus
 
-    work = args.out / "work"
-    (work / "found").mkdir(parents=True)
+    for folder in (args.out, args.work / "found"):
+        folder.mkdir(parents=True, exist_ok=True)
     making = None
     if "pretraining" in args.steps:
-        making = corpus.start(work / "corpus", jobs=args.jobs, tiny=args.tiny)
+        making = corpus.start(args.work / "corpus", jobs=args.jobs, tiny=args.tiny)
     try:
-        succeeded = run_steps(args, device, work)
+        succeeded = run_steps(args, device)
     finally:
         end_group(making.pid if making else None)
     sys.exit(0 if succeeded else 1)
 
 
-def run_steps(args: argparse.Namespace, device: str, work: Path) -> bool:
+def run_steps(args: argparse.Namespace, device: str) -> bool:
     """Run the steps and write results.json; return whether all succeeded."""
     modules = load_steps()
     from results import Results, say
@@ -264,12 +271,14 @@ def run_steps(args: argparse.Namespace, device: str, work: Path) -> bool:
     say(f"{results.content['machine']['device']}, commit {results.content['commit']}: {results.path}")
     for name in args.steps:
         left_s = args.began + 60 * args.minutes - time.time()
-        seconds = min(left_s, LIMITS_S.get(name, left_s) * args.minutes / MINUTES)
+        # Toys have no limits of their own: on a busy machine they would measure that.
+        limit_s = left_s if args.tiny else LIMITS_S.get(name, left_s) * args.minutes / MINUTES
+        seconds = min(left_s, limit_s)
         if seconds < LEAST_S:
             state = f"left out: {max(0.0, seconds):.0f} s were left"
         else:
             say(f"{name}: {seconds:.0f} s at most")
-            step = Step(name, modules[name], seconds, work)
+            step = Step(name, modules[name], seconds, args.work)
             state = step.run(device, args.tiny, functools.partial(results.update, name))
         results.update(name, state=state)
         say(f"{name}: {state}")
