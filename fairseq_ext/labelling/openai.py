@@ -94,8 +94,8 @@ class OpenAiWhisper(TorchWhisper):
 def _beams_of_several(decoding: Any) -> Any:
     """Return openai-whisper's decoding task, made to run beams over several windows at once.
 
-    Its own (as of 20250625) gives the decoder a row per hypothesis, but the encoded windows a row each, and fails unless
-    there is one window.
+    Its own (as of 20250625) fails unless there is one window: the decoder has a row per hypothesis, the encoded windows
+    a row each.
 
     Args:
         decoding: the module `whisper.decoding`.

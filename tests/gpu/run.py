@@ -163,6 +163,13 @@ def load_steps() -> dict[str, ModuleType]:
 
     warnings.simplefilter("ignore")  # of fairseq and torch, in every fork
     load_trainer(REPOSITORY / "fairseq_ext")
+    # Several forks need it, and it takes seconds; steps that need it fail where it is missing. None of this asks CUDA.
+    with contextlib.suppress(ImportError):
+        import transformers
+        import whisper  # noqa: F401
+
+        # modules that transformers imports at first use
+        _ = transformers.Wav2Vec2Model, transformers.WhisperForConditionalGeneration
     import embeddings
     import labels
     import pretraining
