@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from ..checkpoints.devices import check_device
+from ..checkpoints.fairseq_file import USUAL_RATE_HZ
 from ..modules.padding import normalize_clips
 from ..modules.pretrained_encoder import load_encoder, read_encoder
 from ..modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
-from .recognizer import USUAL_RATE_HZ
 
 
 class EncoderFrames:

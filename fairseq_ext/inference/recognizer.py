@@ -21,6 +21,7 @@ from torch import Tensor
 
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..checkpoints.devices import check_device
+from ..checkpoints.fairseq_file import USUAL_RATE_HZ
 from ..data.labels import SPECIAL_SYMBOLS
 from ..decoding.alignment import TokenSpan, align, greedy_spans, timed_words
 from ..decoding.ctc import BeamSearch
@@ -39,8 +40,6 @@ Waveform = NDArray[np.float32]
 Recording = str | os.PathLike[str] | Waveform
 Progress = Callable[[float], None]
 SEARCH_S = 60.0  # searched at a time
-# Rate of all public wav2vec 2.0, HuBERT and WavLM models, taken for files that give none.
-USUAL_RATE_HZ = 16000
 
 
 @dataclass(frozen=True)

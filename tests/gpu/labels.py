@@ -36,16 +36,7 @@ class Settings:
 def settings(device: str, *, tiny: bool, seconds: float) -> Settings:
     """Return the settings of a run: Whisper base, or a toy."""
     if tiny:
-        return Settings(
-            device,
-            "toy",
-            clips=2,
-            seconds=2.0,
-            beams=(1,),
-            batch_sizes=(2,),
-            engines=("openai.pt",),
-            threads=1,
-        )
+        return Settings(device, "toy", clips=2, seconds=2.0, beams=(2,), batch_sizes=(2,), threads=1)
     return Settings(device)
 
 
