@@ -25,10 +25,10 @@ class Settings:
 
     device: str
     size: str = "base"
-    clips: int = 48
+    clips: int = 32
     seconds: float = 8.0
-    beams: tuple[int, ...] = (5, 1)
-    batch_sizes: tuple[int, ...] = (8, 48)
+    beams: tuple[int, ...] = (5,)
+    batch_sizes: tuple[int, ...] = (8, 32)
     engines: tuple[str, ...] = ("openai.pt", "hf")
     threads: int = 4  # of the cores, for spectrograms; the others make the corpus of step pretraining
 

@@ -80,6 +80,8 @@ def parse_args() -> argparse.Namespace:
         parser.error(f"--out {args.out}: the folder is not empty; choose another, or remove it")
     args.out = args.out.resolve()
     args.work = (args.work or args.out / "work").resolve()
+    if (args.work / "found").exists():
+        parser.error(f"--work {args.work}: a run has used this folder; choose another, or remove it")
     return args
 
 
@@ -278,9 +280,9 @@ def run_steps(args: argparse.Namespace, device: str) -> bool:
     say(f"{results.content['machine']['device']}, commit {results.content['commit']}: {results.path}")
     for name in args.steps:
         left_s = args.began + 60 * args.minutes - time.time()
-        # Toys have no limits of their own: on a busy machine they would measure that.
-        limit_s = left_s if args.tiny else LIMITS_S.get(name, left_s) * args.minutes / MINUTES
-        seconds = min(left_s, limit_s)
+        seconds = left_s
+        if name in LIMITS_S and not args.tiny:  # toys have none: on a busy machine it would measure that
+            seconds = min(left_s, LIMITS_S[name] * args.minutes / MINUTES)
         if seconds < LEAST_S:
             state = f"left out: {max(0.0, seconds):.0f} s were left"
         else:

@@ -38,44 +38,36 @@ def settings(device: str, *, tiny: bool, seconds: float) -> Settings:
 
 
 def run(chosen: Settings, work: Path, report: Report) -> None:
-    """Measure the rate of matrix products, then both systems in turns; report after each."""
+    """Measure the rate of matrix products, then both systems in turns, then count operations; report after each."""
     rate = in_fork(ssl_step.matrix_rate, chosen.device, chosen.dtype, chosen.matrix_side)
     report(matrix_flop_per_s=rate)
     say(f"ssl_step: matrix products run at {rate / 1e12:.3g} TFLOP/s")
     args = argparse.Namespace(**asdict(chosen))
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in SYSTEMS}
-    flops: dict[str, float] = {}
-    for number in range(chosen.rounds):
+    for _ in range(chosen.rounds):
         for name in SYSTEMS:
-            found = in_fork(_measure, name, args, count=number == 0)
-            flops[name] = found.pop("flops", 0.0) or flops[name]
+            found = in_fork(ssl_step.measure, name, args)
             rounds[name].append(found)
-            report(**{name: summary(rounds[name], flops[name], rate)})
+            report(**{name: summary(rounds[name])})
             say(f"ssl_step: {name} {1 / found['s']:.3g} updates/s, {found['peak MB']:.0f} MB")
-    medians = {name: statistics.median(found["s"] for found in rounds[name]) for name in SYSTEMS}
-    peaks = {name: max(found["peak MB"] for found in rounds[name]) for name in SYSTEMS}
-    report(speed_up=medians["stock"] / medians["ours"], memory_ratio=peaks["stock"] / peaks["ours"])
+    seconds, peaks = (
+        {name: figure([found[key] for found in rounds[name]]) for name in SYSTEMS}
+        for key, figure in (("s", statistics.median), ("peak MB", max))
+    )
+    report(speed_up=seconds["stock"] / seconds["ours"], memory_ratio=peaks["stock"] / peaks["ours"])
+    for name in SYSTEMS:
+        flops = in_fork(ssl_step.flops_of_update, name, args)
+        # of the system's own products and convolutions, against a large product on the same device
+        share = {"flop_per_update": flops, "share_of_matrix_rate": flops / seconds[name] / rate}
+        report(**{name: summary(rounds[name]) | share})
 
 
-def _measure(name: str, args: argparse.Namespace, *, count: bool) -> dict[str, float]:
-    """Measure a system in this process, a fork; count its operations after that, since counting is slow."""
-    found = ssl_step.measure(name, args)
-    return {**found, "flops": ssl_step.flops_of_update(name, args)} if count else found
-
-
-def summary(rounds: list[dict[str, float]], flops: float, rate: float) -> dict[str, Any]:
-    """Return the figures of a system: of the median round, with the range of all.
-
-    `share_of_matrix_rate` is the operations of the system's own products and convolutions per second, divided by those
-    of a large product on the same device.
-    """
+def summary(rounds: list[dict[str, float]]) -> dict[str, Any]:
+    """Return the figures of a system: of the median round, with the range of all."""
     seconds = sorted(found["s"] for found in rounds)
-    median = statistics.median(seconds)
     return {
-        "updates_per_s": 1 / median,
+        "updates_per_s": 1 / statistics.median(seconds),
         "updates_per_s_range": [1 / seconds[-1], 1 / seconds[0]],
         "peak_mb": max(found["peak MB"] for found in rounds),
         "cpu_s_per_update": statistics.median(found["CPU s"] for found in rounds),
-        "flop_per_update": flops,
-        "share_of_matrix_rate": flops / median / rate,
     }
