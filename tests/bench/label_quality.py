@@ -4,7 +4,7 @@ Reads ../shared/data and the model that ../shared/tools/real_whisper.py fetches 
 
     fleurs      5 read sentences each in French, Spanish and Portuguese
     grid        commands of GRID's speaker s1, "bin blue at f two now", drawn with a fixed seed
-    grid_prompt the same commands with `PROMPT`, four sentences of that grammar, as for label auto --prompt
+    grid_prompt the same commands, where the recogniser gets `PROMPT`, as by label auto --prompts
     digits      English digits of FSDD, 4 of one speaker joined with pauses of 0.1 s
     accented    sentences by Mandarin speakers (speechocean762, test speakers)
     changing    two recordings of FLEURS in different languages, one after the other: none should be kept
@@ -18,9 +18,7 @@ with the same seed.
 
     tests/bench/label_quality.py                      all groups, some 6 CPU minutes
     tests/bench/label_quality.py --groups digits grid --clips 50
-    tests/bench/label_quality.py --groups grid_prompt --min-avg-logprob -0.22 --min-language-probability 0.4
-
-The limits of the last line were chosen on 100 other commands.
+    tests/bench/label_quality.py --groups grid_prompt --min-avg-logprob -0.2
 """
 
 import argparse
@@ -45,7 +43,15 @@ from fairseq_ext.text.normalize import normalize
 from fairseq_ext.text.scoring import count_all, total
 
 RATE = 16_000
-PROMPT = "Bin blue at F 2 now. Place red by S 9 again. Lay green with M 0 please. Set white in K 5 soon."
+# Drawn at random from GRID's grammar, no sentence of s1 in mind: of 100 other commands 67 were right with four such
+# sentences, 75 with these 19, some 180 of the 223 tokens that a prompt may have.
+PROMPT = (
+    "Bin blue at G 0 again. Lay blue with Q 1 now. Place green in X 2 please. Set green by O 3 again. Bin red by "
+    "B 4 now. Lay red at F 5 please. Place white with U 6 again. Set white in K 7 now. Bin blue in J 8 please. "
+    "Lay blue by N 9 again. Place green at Z 0 now. Set green with M 1 please. Bin red with D 2 again. Lay red in "
+    "I 3 now. Place white by V 4 please. Set white at Y 5 again. Bin blue at A 6 now. Lay blue with C 7 please. "
+    "Place green in P 8 again."
+)
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 MODEL = Path.home() / ".cache" / "fairseq_ext" / "whisper-base"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
