@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from ..data.labels import BLANK
+from ..modules.encoders import Encoder, EncoderConfig, build_encoder
 from ..modules.learning_rates import mark_lr_scale
 from ..modules.masking import channel_masks, time_masks
 from ..modules.padding import normalize_clips, valid_mask
@@ -28,20 +29,20 @@ from ..modules.pretrained_encoder import (
     read_encoder,
     warn_of_another_rate,
 )
-from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
+from ..modules.speech_encoder import EncoderOutput
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
-class CtcConfig(SpeechEncoderConfig, FairseqDataclass):
+class CtcConfig(EncoderConfig, FairseqDataclass):
     """Keys of the model; with `pretrained_path`, the keys of the encoder's shape are read from that file."""
 
     pretrained_path: str = field(
         default="",
         metadata={
-            "help": "checkpoint of fairseq or ours, pre-trained or fine-tuned, that the weights are taken from; "
-            "empty = random weights"
+            "help": "checkpoint of fairseq or ours, pre-trained or fine-tuned, or folder of a Whisper, that the "
+            "weights are taken from; empty = random weights"
         },
     )
     normalize: bool = field(
@@ -87,7 +88,7 @@ class CtcEncoder(nn.Module):
 
     def __init__(self, config: CtcConfig, num_symbols: int) -> None:
         super().__init__()
-        self.w2v_model = SpeechEncoder(config)
+        self.w2v_model = build_encoder(config)
         self.final_dropout = nn.Dropout(config.final_dropout)
         self.proj = nn.Linear(self.w2v_model.out_dim, num_symbols)
         # The same initial values as in fairseq.
@@ -132,7 +133,7 @@ class ExtCtc(BaseFairseqModel):
         return model
 
     @property
-    def encoder(self) -> SpeechEncoder:
+    def encoder(self) -> Encoder:
         """Return the network below the output layer."""
         return self.w2v_encoder.w2v_model
 

@@ -18,11 +18,12 @@ from fairseq.models import BaseFairseqModel, register_model
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from ..modules.encoders import EncoderConfig, build_encoder
 from ..modules.learning_rates import mark_lr_scale
 from ..modules.padding import normalize_clips
 from ..modules.pooling import AttentiveStatisticsPooling, MeanPooling, StatisticsPooling
 from ..modules.pretrained_encoder import encoder_keys, load_encoder, read_encoder, warn_of_another_rate
-from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
+from ..modules.speech_encoder import EncoderOutput
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +32,14 @@ POOLINGS = ("mean", "statistics", "attention")
 
 
 @dataclass
-class SpeechClassifierConfig(SpeechEncoderConfig, FairseqDataclass):
+class SpeechClassifierConfig(EncoderConfig, FairseqDataclass):
     """Keys of the model; with `pretrained_path`, the keys of the encoder's shape are read from that file."""
 
     pretrained_path: str = field(
         default="",
         metadata={
-            "help": "checkpoint of fairseq or ours, pre-trained or fine-tuned, that the encoder is taken from; "
-            "empty = random weights"
+            "help": "checkpoint of fairseq or ours, pre-trained or fine-tuned, or folder of a Whisper, that the "
+            "encoder is taken from; empty = random weights"
         },
     )
     normalize: bool = field(
@@ -120,7 +121,7 @@ class SpeechClassifier(BaseFairseqModel):
         self.config = config
         # Number of the stream whose scores are under "logits"; `checkpoints.load` sets it.
         self.head = 0
-        self.encoder = SpeechEncoder(config)
+        self.encoder = build_encoder(config)
         dim = self.encoder.out_dim
         weighted = config.layers == "weighted"
         self.layer_sum = LayerSum(config.encoder_layers + 1, config.normalize_layers) if weighted else None
