@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, cast
 
 import torch
-import torch.nn.functional as F
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from ..modules.encoders import EncoderConfig, build_encoder
+from ..modules.layer_sum import LAYERS, LayerSum
 from ..modules.learning_rates import mark_lr_scale
 from ..modules.padding import normalize_clips
 from ..modules.pooling import AttentiveStatisticsPooling, MeanPooling, StatisticsPooling
@@ -27,7 +27,6 @@ from ..modules.speech_encoder import EncoderOutput
 
 logger = logging.getLogger(__name__)
 
-LAYERS = ("weighted", "last")
 POOLINGS = ("mean", "statistics", "attention")
 
 
@@ -79,32 +78,6 @@ class ClassificationTask(Protocol):
 
     streams: Mapping[str, Sequence[str]]
     sample_rate_hz: int
-
-
-class LayerSum(nn.Module):
-    """Sum of the frames of L layers; the weights are a softmax, equal at the start.
-
-    With `normalize` each frame of each layer is first brought to mean 0 and variance 1.
-    """
-
-    def __init__(self, num_layers: int, normalize: bool = False) -> None:
-        super().__init__()
-        self.normalize = normalize
-        self.scores = nn.Parameter(torch.zeros(num_layers))
-
-    def weights(self) -> Tensor:
-        """Return the layers' shares (L,), which sum to 1."""
-        return self.scores.float().softmax(0)
-
-    def forward(self, layers: Sequence[Tensor]) -> Tensor:
-        """Add up L layers of (B, T, D)."""
-        if self.normalize:
-            layers = [F.layer_norm(frames, frames.shape[-1:]) for frames in layers]
-        # One after the other: a stack would hold all layers a second time.
-        total = torch.zeros_like(layers[0])
-        for weight, frames in zip(self.weights().to(total), layers, strict=True):
-            total = total + weight * frames
-        return total
 
 
 @register_model("ext_speech_classifier", dataclass=SpeechClassifierConfig)

@@ -53,6 +53,8 @@ class EncoderCheckpoint:
         num_updates: number of updates it was trained for.
         cfg: the whole configuration in the file.
         content: description of what the file holds.
+        layer_choice: what a CTC output layer reads, see `layer_choice`.
+        layer_scores: weights of the sum over layers that it reads, before the softmax; None = no sum.
         long_s: length of the longest recordings that a recogniser was trained on, s; None = unknown.
     """
 
@@ -66,6 +68,8 @@ class EncoderCheckpoint:
     num_updates: int
     cfg: Mapping[str, Any]
     content: str
+    layer_choice: tuple[str, bool] = ("last", False)
+    layer_scores: Tensor | None = None
     long_s: float | None = None
 
 
@@ -103,6 +107,8 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         },
         head=_head(weights, head_prefix) if prefix else {},
         symbols=_symbols(state.get("task_state") or {}),
+        layer_choice=layer_choice(model),
+        layer_scores=weights.get(head_prefix.removesuffix("proj.") + "layer_sum.scores"),
         long_s=(state.get("task_state") or {}).get("long_s"),
         num_updates=int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)),
         cfg=cfg,
@@ -125,6 +131,15 @@ def _of_whisper(folder: Path) -> EncoderCheckpoint:
         cfg={},
         content="the encoder of a Whisper",
     )
+
+
+def layer_choice(config: Any) -> tuple[str, bool]:
+    """Return what an output layer reads by the keys `layers` and `normalize_layers`; fairseq's models have none."""
+    layers = config.get("layers", "last") if isinstance(config, Mapping) else config.layers
+    normalized = (
+        config.get("normalize_layers", False) if isinstance(config, Mapping) else config.normalize_layers
+    )
+    return str(layers), bool(normalized)
 
 
 def check_size(shape: Mapping[str, Any], weights: Mapping[str, Tensor], where: str | Path) -> None:

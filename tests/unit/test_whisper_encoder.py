@@ -140,15 +140,15 @@ def test_ctc_trains_the_output_layer_then_all(folder: Path, caplog: pytest.LogCa
 
 
 def test_layers_have_decaying_rates(folder: Path) -> None:
-    model = ctc(folder, layer_decay=0.5)
+    model = ctc(folder, layer_decay=0.5, encoder_lr_scale=0.1)
     scales = {
         name.removeprefix("w2v_encoder.w2v_model."): p.optim_overrides["optimizer"]["lr_scale"]  # type: ignore[attr-defined]
         for name, p in model.named_parameters()
         if hasattr(p, "optim_overrides")
     }
-    assert [scales[f"encoder.layers.{i}.fc1.weight"] for i in range(2)] == [0.25, 0.5]
-    assert scales["encoder.layer_norm.weight"] == 0.5
-    assert scales["feature_extractor.conv1.weight"] == 0.125
+    assert [scales[f"encoder.layers.{i}.fc1.weight"] for i in range(2)] == pytest.approx([0.025, 0.05])
+    assert scales["encoder.layer_norm.weight"] == 0.05
+    assert scales["feature_extractor.conv1.weight"] == 0.0125
 
 
 def test_checkpoint_loads_without_the_folder(folder: Path, tmp_path: Path) -> None:
@@ -225,3 +225,41 @@ def test_another_sample_rate_is_reported(folder: Path, caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING):
         ExtCtc.build_model(OmegaConf.structured(CtcConfig(pretrained_path=str(folder))), task(8000))
     assert "trained at 16000 Hz, the task has 8000 Hz" in caplog.text
+
+
+def saved(model: ExtCtc, path: Path) -> Path:
+    """Write what fairseq stores of a training, without its optimizer."""
+    keys = ("layers", "normalize_layers")
+    network = {**model.encoder_keys(), **{key: model.config[key] for key in keys}, "_name": "ext_ctc"}
+    state = {"cfg": {"model": network, "task": {"sample_rate_hz": RATE}}, "model": model.state_dict()}
+    torch.save({**state, "task_state": {"symbols": SYMBOLS}}, path)
+    return path
+
+
+def test_sum_over_layers_is_trained_and_read_again(folder: Path, tmp_path: Path) -> None:
+    model = ctc(folder, layers="weighted", normalize_layers=True, freeze_finetune_updates=5)
+    head = {f"w2v_encoder.{name}" for name in ("proj.weight", "proj.bias", "layer_sum.scores")}
+    assert trained_names(model, 0) == head
+    last = {f"w2v_encoder.w2v_model.encoder.layer_norm.{name}" for name in ("weight", "bias")}
+    assert not trained_names(model, 5) & last  # it comes after the last layer
+    assert model.layer_sum is not None
+    with torch.no_grad():
+        model.layer_sum.scores.copy_(torch.tensor([1.0, -2.0, 0.5]))
+        expected = model.eval()(CLIPS[0][None])["logits"].log_softmax(2)
+    path = saved(model, tmp_path / "checkpoint.pt")
+    found, _ = load_recognizer(path).log_probs([CLIPS[0].numpy()])
+    torch.testing.assert_close(found, expected)
+    again = ctc(path, layers="weighted", normalize_layers=True)
+    assert again.layer_sum is not None
+    assert again.layer_sum.scores.tolist() == [1.0, -2.0, 0.5]
+
+
+def test_output_layer_of_other_layers_starts_anew(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = saved(ctc(folder), tmp_path / "checkpoint.pt")
+    with caplog.at_level(logging.WARNING):
+        ctc(path, layers="weighted")
+    assert "since it is for model.layers=last and model.normalize_layers=False" in caplog.text
+    with pytest.raises(ValueError, match=r"model\.layers: one of weighted, last expected, found 'first'"):
+        ctc(folder, layers="first")
