@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ..checkpoints.devices import check_device
 from ..modules.encoders import EncoderConfig, build_encoder
 from ..modules.padding import normalize_clips
-from ..modules.pretrained_encoder import load_encoder, read_encoder
-from .recognizer import USUAL_RATE_HZ
+from ..modules.pretrained_encoder import USUAL_RATE_HZ, load_encoder, read_encoder
 
 
 class EncoderFrames:

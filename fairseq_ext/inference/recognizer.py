@@ -31,7 +31,7 @@ from ..dictionary import read_dictionary
 from ..media.stretches import Stretches
 from ..models.ctc import CtcConfig, ExtCtc, load_head
 from ..modules.padding import pad_waveforms
-from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder
+from ..modules.pretrained_encoder import USUAL_RATE_HZ, EncoderCheckpoint, load_encoder, read_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +39,6 @@ Waveform = NDArray[np.float32]
 Recording = str | os.PathLike[str] | Waveform
 Progress = Callable[[float], None]
 SEARCH_S = 60.0  # searched at a time
-# Rate of all public wav2vec 2.0, HuBERT and WavLM models, taken for files that give none.
-USUAL_RATE_HZ = 16000
 
 
 @dataclass(frozen=True)

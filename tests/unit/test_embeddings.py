@@ -1,5 +1,6 @@
 """A network over a split: order, padding, unreadable recordings, projections; and the files of scored systems."""
 
+import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small_whisper
 import torch
 from torch import Tensor, nn
 
+from fairseq_ext.checkpoints.load import load_layers
+from fairseq_ext.commands import score_probe
+from fairseq_ext.inference.frames import EncoderFrames
+from fairseq_ext.media.audio import load
 from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
 from fairseq_ext.scoring import embeddings, evaluation, probing, trainings
 from fairseq_ext.scoring.predictions import read_embeddings, read_predictions
@@ -144,6 +150,41 @@ def test_probe_is_fitted_on_views_and_scored_without(manifests: Path, tmp_path: 
     (result,) = probing.probe(loaded(0), [system], [manifests], tmp_path, label="digit", num_views=2)
     assert (result["probe"]["n_train"], result["probe"]["num_views"], result["n"]) == (40, 2, 40)
     assert len(read_predictions(system.folder(tmp_path) / "predictions.tsv").ids) == 40
+
+
+def test_layers_of_any_encoder_are_probed_at_a_multiple_of_the_rate(manifests: Path, tmp_path: Path) -> None:
+    """The training speakers choose the layer; nothing of the test speakers is seen before."""
+    folder, system = small_whisper.write(tmp_path / "whisper"), ScoredSystem("probe", "p", 1, "synthetic", "")
+    trained = load_layers(folder)
+    assert (trained.model.layers, trained.sample_rate_hz) == ((0, 1, 2), 16000)
+    options = {"label": "digit", "manifest_rate_hz": RATE}
+    (result,) = probing.probe(trained, [system], [manifests], tmp_path / "scores", **options)
+    about = result["probe"]
+    assert set(about["inner_accuracy_by_layer"]) == {0, 1, 2}
+    assert (
+        about["layer"]
+        == max((accuracy, -n) for n, accuracy in about["inner_accuracy_by_layer"].items())[1] * -1
+    )
+    assert result["n"] == 40
+    found = read_embeddings(system.folder(tmp_path / "scores") / "embeddings.npz")["embedding"]
+    assert found.shape == (40, 48)  # mean and deviation of 24 channels of the chosen layer
+    split = embeddings.read_split(manifests, "test", "digit")
+    frames = EncoderFrames(folder, about["layer"])
+    expected = frames(load(split.entries[3].path, sample_rate_hz=16000))
+    assert np.allclose(found[3, :24], expected.mean(0), atol=1e-3)
+    assert load_layers(folder, (2,), untrained=True).model.layers == (2,)
+    with pytest.raises(ValueError, match="has layers 0 to 2, not 3; choose others"):
+        load_layers(folder, (1, 3))
+    with pytest.raises(ValueError, match="16000 Hz, which is no multiple of the manifests' 11025 Hz"):
+        probing.probe(trained, [system], [manifests], tmp_path, label="digit", manifest_rate_hz=11025)
+
+
+def test_numbers_of_layers_are_read() -> None:
+    assert (score_probe.layer_numbers("all"), score_probe.layer_numbers("3,0,3")) == ((), (0, 3))
+    with pytest.raises(
+        argparse.ArgumentTypeError, match="all, or numbers such as 0,3,6 expected, found '1-3'"
+    ):
+        score_probe.layer_numbers("1-3")
 
 
 def never(path: str, /, *, label: str) -> Any:
