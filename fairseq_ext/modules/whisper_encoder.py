@@ -17,6 +17,7 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
+from ..file_errors import FileError
 from .padding import strided_lengths, valid_mask
 from .speech_encoder import EncoderOutput, ScaleGradient, given_lengths
 from .transformer import TransformerConfig, TransformerLayer
@@ -141,10 +142,10 @@ class WhisperEncoder(nn.Module):
         """Run spectrum and convolutions; arguments and result as of `SpeechEncoder.conv_frames`.
 
         Raises:
-            ValueError: the batch is longer than 30 s.
+            FileError: the batch is longer than 30 s.
         """
         if source.shape[1] > MAX_FRAMES * _HOP_SAMPLES:
-            raise ValueError(
+            raise FileError(
                 f"Whisper's encoder has positions for {MAX_FRAMES * _HOP_SAMPLES / SAMPLE_RATE_HZ:g} s, found "
                 f"{source.shape[1] / SAMPLE_RATE_HZ:.2f} s; set task.max_duration_s, or cut the recording"
             )

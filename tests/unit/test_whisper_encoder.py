@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import small_whisper
+import soundfile
 import torch
 from omegaconf import OmegaConf
+from small_encoder import SIZES
 
+from fairseq_ext.checkpoints.convert import convert
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
+from fairseq_ext.features.dump import _features
 from fairseq_ext.inference.explained import explained_recognizer
 from fairseq_ext.inference.frames import EncoderFrames
 from fairseq_ext.inference.recognizer import load_recognizer
+from fairseq_ext.line_index import AudioIndex
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.models.speech_classifier import SpeechClassifier, SpeechClassifierConfig
 from fairseq_ext.modules.encoders import EncoderConfig, build_encoder
@@ -95,6 +100,15 @@ def test_frames_before_the_transformer_are_those_of_30_seconds_with_silence(enco
 def test_longer_clips_are_refused(encoder: WhisperEncoder) -> None:
     with pytest.raises(ValueError, match=r"positions for 30 s, found 30\.00 s; set task\.max_duration_s"):
         encoder(torch.zeros(1, 480001))
+
+
+def test_a_longer_recording_is_an_unreadable_row_of_a_dump(folder: Path, tmp_path: Path) -> None:
+    for name, size in (("a", 8000), ("b", 480_001)):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(size), RATE)
+    (tmp_path / "train.tsv").write_text(f"{tmp_path}\na.wav\t8000\nb.wav\t480001\n", encoding="utf-8")
+    rows, problems = _features(AudioIndex(tmp_path / "train.tsv"), range(2), EncoderFrames(folder, 1))
+    assert [len(row) for row in rows] == [25, 0]
+    assert problems[0].startswith("row 2: Whisper's encoder has positions for 30 s")
 
 
 def test_clips_of_nothing_and_of_silence_are_finite(encoder: WhisperEncoder) -> None:
@@ -252,6 +266,19 @@ def test_sum_over_layers_is_trained_and_read_again(folder: Path, tmp_path: Path)
     again = ctc(path, layers="weighted", normalize_layers=True)
     assert again.layer_sum is not None
     assert again.layer_sum.scores.tolist() == [1.0, -2.0, 0.5]
+
+
+def test_recognisers_that_hugging_face_lacks_are_not_converted(folder: Path, tmp_path: Path) -> None:
+    path = saved(ctc(folder), tmp_path / "checkpoint.pt")
+    with pytest.raises(
+        ValueError, match="the encoder is that of a Whisper, for which Hugging Face has no such model"
+    ):
+        convert(path, tmp_path / "out")
+    with pytest.raises(ValueError, match=r"needs no conversion: give it as model\.pretrained_path"):
+        convert(folder, tmp_path / "out.pt")
+    model = ExtCtc(OmegaConf.structured(CtcConfig(**SIZES, layers="weighted")), len(SYMBOLS))
+    with pytest.raises(ValueError, match=r"its head reads a sum over layers.* train with model\.layers=last"):
+        convert(saved(model, path), tmp_path / "out")
 
 
 def test_output_layer_of_other_layers_starts_anew(

@@ -78,7 +78,7 @@ def _check_starts(choice: Choice) -> None:
     if (pretrained / "config.json").is_file():
         raise ValueError(
             f"--pretrained {pretrained}: a Hugging Face folder; run tools/convert_checkpoint.py {pretrained} "
-            "start.pt, and give start.pt"
+            "start.pt, and give start.pt; that of a Whisper goes with --whisper"
         )
     if choice.pretrained and not pretrained.is_file():
         raise ValueError(f"--pretrained {pretrained}: no such file; give a checkpoint")
