@@ -55,6 +55,7 @@ def load_model(
 def load_layers(
     path: str | Path,
     layers: Sequence[int] = (),
+    parts: Sequence[int] = (1,),
     device: str = "cpu",
     *,
     untrained: bool = False,
@@ -64,6 +65,7 @@ def load_layers(
 
     Args:
         layers: numbers of the layers, 0 = what enters the first one; empty = all.
+        parts: numbers of parts that a clip is divided into, see `LayerStatistics`.
         untrained: keep the weights at their initial values (a control), drawn with `seed`.
 
     Raises:
@@ -83,8 +85,10 @@ def load_layers(
     if not untrained:
         load_encoder(encoder, source)
     chosen = tuple(layers) or tuple(range(config.encoder_layers + 1))
-    model = LayerStatistics(encoder, chosen, source.normalize)
-    cfg = OmegaConf.create({"model": {**source.shape, "layers": list(chosen)}, "task": {}})
+    model = LayerStatistics(encoder, chosen, parts, source.normalize)
+    cfg = OmegaConf.create(
+        {"model": {**source.shape, "layers": list(chosen), "parts": list(parts)}, "task": {}}
+    )
     rate_hz = int(source.sample_rate_hz or USUAL_RATE_HZ)
     return TrainedModel(model.to(device).eval(), cfg, "", [], rate_hz, source.num_updates)
 

@@ -31,9 +31,9 @@ class Probe:
         scores: log-probability per class, (N, C) float32.
         strength: the chosen inverse penalty.
         inner_accuracy: mean accuracy on the left-out training speaker, per strength; empty with one speaker.
-        layer: position of the chosen layer; 0 where there is one.
-        layer_accuracy: mean accuracy on the left-out training speaker, per position of a layer, at the default
-            strength; empty with one layer or one speaker.
+        candidate: number of the embedding that was chosen; 0 where there is one.
+        candidate_accuracy: mean accuracy on the left-out training speaker, of each embedding at the default strength;
+            empty with one embedding or one speaker.
         leaky: whether speakers were allowed in both training and test.
     """
 
@@ -41,8 +41,8 @@ class Probe:
     strength: float
     inner_accuracy: dict[float, float]
     leaky: bool
-    layer: int = 0
-    layer_accuracy: Mapping[int, float] = field(default_factory=dict)
+    candidate: int = 0
+    candidate_accuracy: Mapping[int, float] = field(default_factory=dict)
 
 
 def without_offsets(
@@ -103,16 +103,21 @@ def choose_strength(
     }
 
 
-def choose_layer(
-    layers: Sequence[NDArray[np.float32]], targets: NDArray[np.int64], speakers: Sequence[str]
+def choose_embedding(
+    candidates: Sequence[NDArray[np.float32]], targets: NDArray[np.int64], speakers: Sequence[str]
 ) -> dict[int, float]:
-    """Return what `choose_strength` does, at the default penalty, for the embeddings (N, D) of each layer."""
-    if len(layers) < 2 or len(set(speakers)) < 2:
+    """Return what `choose_strength` does, at the default penalty, for each of several embeddings (N, D)."""
+    if len(candidates) < 2 or len(set(speakers)) < 2:
         return {}
     return {
-        position: choose_strength(embedding, targets, speakers, (DEFAULT_STRENGTH,))[DEFAULT_STRENGTH]
-        for position, embedding in enumerate(layers)
+        number: choose_strength(embedding, targets, speakers, (DEFAULT_STRENGTH,))[DEFAULT_STRENGTH]
+        for number, embedding in enumerate(candidates)
     }
+
+
+def split_columns(embedding: NDArray[np.float32], widths: Sequence[int]) -> list[NDArray[np.float32]]:
+    """Split embeddings (N, sum of widths) that stand side by side."""
+    return np.split(embedding, np.cumsum(widths)[:-1], 1)
 
 
 def _fold_accuracies(
@@ -136,13 +141,13 @@ def linear_probe(
     test_speakers: Sequence[str],
     *,
     num_classes: int,
-    num_layers: int = 1,
+    widths: Sequence[int] = (),
     leaky_control: bool = False,
 ) -> Probe:
     """Fit a standardised logistic regression on (N_train, D) and predict the classes of the test utterances, (N, D).
 
-    With `num_layers`, embeddings are those of several layers side by side, (N, L * D); the probe reads the one that is
-    best at the default penalty with one training speaker left out at a time; then comes the choice of the penalty.
+    With `widths`, several embeddings stand side by side, such as those of several layers; the probe reads the one that
+    is best at the default penalty with one training speaker left out at a time; then comes the choice of the penalty.
     Nothing of the test speakers is used: the scaling is that of the training embeddings without their speakers'
     offsets (`without_offsets`), and the penalty is chosen by leaving out one training speaker at a time. Classes absent
     from the training set score minus infinity. With `leaky_control` speakers may be in both; the result is marked.
@@ -158,12 +163,12 @@ def linear_probe(
         )
     # Many small fits: threads would wait for each other (60 times slower on a busy machine).
     with import_optional("threadpoolctl").threadpool_limits(1):
-        by_layer = choose_layer(np.split(train_embedding, num_layers, 1), train_targets, train_speakers)
+        widths = widths or (train_embedding.shape[1],)
+        candidates = split_columns(train_embedding, widths)
+        accuracies = choose_embedding(candidates, train_targets, train_speakers)
         # With a single training speaker the last one, as there is none to choose by.
-        layer = max(by_layer, key=lambda key: by_layer[key]) if by_layer else num_layers - 1
-        train_embedding, test_embedding = (
-            np.split(embedding, num_layers, 1)[layer] for embedding in (train_embedding, test_embedding)
-        )
+        chosen = max(accuracies, key=lambda key: accuracies[key]) if accuracies else len(widths) - 1
+        train_embedding, test_embedding = candidates[chosen], split_columns(test_embedding, widths)[chosen]
         inner = choose_strength(train_embedding, train_targets, train_speakers)
         # Of equal strengths the strongest penalty: `max` keeps the first.
         strength = max(inner, key=lambda key: inner[key]) if inner else DEFAULT_STRENGTH
@@ -172,4 +177,4 @@ def linear_probe(
     scores = np.full((len(test_embedding), num_classes), -np.inf, dtype=np.float32)
     # The model has columns for the classes in its training set only.
     scores[:, model.classes_] = model.predict_log_proba(test_embedding)
-    return Probe(scores, strength, inner, leaky_control, layer, by_layer)
+    return Probe(scores, strength, inner, leaky_control, chosen, accuracies)

@@ -99,16 +99,14 @@ def probe(
         train_part, test_part = of_train.of_split(train), of_test.of_split(test)
         if system in centred:
             train_part, test_part = _centred(train_part), _centred(test_part)
-        layers = getattr(trained.model, "layers", (0,))
-        fitted, extra, labels = _fit(train_part, test_part, leaky_control, len(layers))
+        widths = getattr(trained.model, "widths", (test_part[1].embedding.shape[1],))
+        fitted, extra, labels = _fit(train_part, test_part, leaky_control, widths)
         extra["probe"]["centred"] = system in centred
-        if len(layers) > 1:
-            extra["probe"]["layer"] = layers[fitted.layer]
-            extra["probe"]["inner_accuracy_by_layer"] = {
-                layers[at]: accuracy for at, accuracy in fitted.layer_accuracy.items()
-            }
+        if len(widths) > 1:
+            extra["probe"] |= _choice(trained.model.candidates, fitted)
         read, extracted = test_part
-        extracted = replace(extracted, embedding=np.split(extracted.embedding, len(layers), 1)[fitted.layer])
+        chosen = linear_probe.split_columns(extracted.embedding, widths)[fitted.candidate]
+        extracted = replace(extracted, embedding=chosen)
         targets = class_numbers(read.targets, labels, f"{system.partition}/{split}.{label}")
         predictions = Predictions(read.ids, read.speakers, targets, fitted.scores, labels)
         out = system.folder(scores_folder)
@@ -178,13 +176,23 @@ class _Embedded:
         )
 
 
+def _choice(candidates: Sequence[tuple[int, int]], fitted: linear_probe.Probe) -> dict[str, Any]:
+    """Return which layer, and with how many parts of a clip, was chosen, and how good each was on training speakers."""
+    layer, parts = candidates[fitted.candidate]
+    accuracies = {
+        f"layer {candidates[number][0]}, parts {candidates[number][1]}": accuracy
+        for number, accuracy in fitted.candidate_accuracy.items()
+    }
+    return {"layer": layer, "parts": parts, "inner_accuracy_by_candidate": accuracies}
+
+
 def _centred(part: _Part) -> _Part:
     split, extracted = part
     return split, replace(extracted, embedding=linear_probe.centred(extracted.embedding, split.speakers))
 
 
 def _fit(
-    train: _Part, test: _Part, leaky_control: bool, num_layers: int
+    train: _Part, test: _Part, leaky_control: bool, widths: Sequence[int]
 ) -> tuple[linear_probe.Probe, dict[str, Any], tuple[str, ...]]:
     (train_read, train_extracted), (test_read, test_extracted) = train, test
     labels = tuple(sorted(set(train_read.targets)))
@@ -196,7 +204,7 @@ def _fit(
         test_extracted.embedding,
         test_read.speakers,
         num_classes=len(labels),
-        num_layers=num_layers,
+        widths=widths,
         leaky_control=leaky_control,
     )
     num_clips = len(set(train_read.ids))
