@@ -8,6 +8,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export HYDRA_FULL_ERROR := 1
+# Container images set it; then each of some hundred processes would compile this checkout again.
+unexport PYTHONDONTWRITEBYTECODE
 
 PY_TREES := fairseq_ext tools tests setup.py
 SH_FILES := $(shell find recipes tools .ci -name '*.sh' -o -path .ci/run)

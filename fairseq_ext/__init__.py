@@ -19,7 +19,7 @@ contract in pyproject.toml ([tool.importlinter]) checks it, and README.md has th
     corpora: a reader per corpus, a folder per class, tables, and partitions
     splits, text, line_index, download, jobs: disjoint speakers; spelling; random access; HTTP; work that may be killed
     dictionary, manifest: fairseq's dictionaries; the Utterance record, and the files that training reads
-    file_errors, files, optional, torch_files: what can be wrong with a file; atomic text files; optional dependencies
+    file_errors, files, leftovers, optional, torch_files: what can be wrong with a file; atomic files; optional packages
 
 From `compat` up the modules may import fairseq; from `modules` up torch, soundfile and PyAV. What is below takes the
 standard library and numpy. Importing `fairseq_ext` itself loads none of them. `common.user_dir` names this

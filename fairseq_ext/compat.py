@@ -8,7 +8,6 @@ import atexit
 import contextlib
 import functools
 import logging
-import os
 import pickle
 import queue
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .file_errors import FileError, reading
+from .files import atomic_path
 from .torch_files import archive_fault, reason_of, restore_last_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -93,9 +93,8 @@ def copy_atomically(src_path: str, dst_path: str, overwrite: bool = False) -> bo
     destination = Path(dst_path)
     if destination.exists() and not overwrite:
         raise FileExistsError(f"{destination} exists already; remove it or pass overwrite=True")
-    partial = destination.with_name(destination.name + ".partial")
-    shutil.copyfile(src_path, partial)
-    os.replace(partial, destination)
+    with atomic_path(destination) as temporary:
+        shutil.copyfile(src_path, temporary)
     return True
 
 

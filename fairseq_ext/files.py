@@ -2,27 +2,30 @@
 
 import os
 import re
-import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from .file_errors import reading, writing
+from .leftovers import remove_leftovers_once, temporary_path
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the same folder, and move it onto `path` when the block succeeds.
 
     Whoever looks at `path` sees the old content or the new, never a part. On an exception the temporary file
-    is removed and `path` stays as it was. Hand an open file to writers that add a suffix to a path
-    (`numpy.savez`).
+    is removed and `path` stays as it was; that of a killed process is removed when another one first writes in the
+    folder (`leftovers`). Hand an open file to writers that add a suffix to a path (`numpy.savez`).
 
     Args:
         path: the file to appear; its folder is created.
+        durable: wait until the disk has it, so that a power cut leaves the old content or the new; False: for files
+            that are checked before they are used, and made again.
 
     Yields:
         The path to write to.
@@ -31,18 +34,38 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         FileError: for a full or read-only disk, no permission, and the like; also where the block meets them.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    temporary = temporary_path(target)
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers_once(target.parent.absolute())
         try:
             yield temporary
-            flush_to_disk(
-                temporary
-            )  # before the move, or a power cut could leave the name without the content
+            if durable:  # before the move, or a power cut could leave the name without the content
+                flush_to_disk(temporary)
             os.replace(temporary, target)
-            flush_to_disk(target.parent)
+            if durable:
+                flush_to_disk(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a new temporary folder, and rename it to `path` when the block succeeds; else it is removed.
+
+    Raises:
+        FileError: as `atomic_path`, and where a folder with files is at `path`.
+    """
+    target = Path(path)
+    temporary = temporary_path(target)
+    with writing(target):
+        temporary.mkdir(parents=True)
+        remove_leftovers_once(target.parent.absolute())
+        try:
+            yield temporary
+            os.rename(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def flush_to_disk(path: Path) -> None:
@@ -65,6 +88,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[TextIO]:
     """Open a text file (UTF-8, "\\n" line ends) that appears under its name only when the block succeeds."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
         yield file
+
+
+def write_reasons(path: str | os.PathLike[str], rows: Iterable[tuple[str, str]]) -> None:
+    """Write a table of what was left out, a name and the reason a line."""
+    with atomic_write(path) as file:
+        file.writelines(f"{name}\t{reason}\n" for name, reason in rows)
 
 
 def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:

@@ -10,9 +10,12 @@ import re
 import shutil
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .file_errors import FileError, explain
+from .files import atomic_path
 
 _HEAD_BYTES = 60
 # A text file here is usually a server's error page or the pointer that Git LFS leaves for a file.
@@ -40,6 +43,32 @@ def archive_fault(path: str | os.PathLike[str]) -> str:
     except (RuntimeError, EOFError, ValueError, zlib.error) as error:  # of headers with flipped bits
         return f"it is damaged ({error})"
     return f"it is damaged (the checksum of {damaged} does not match)" if damaged else ""
+
+
+class TorchFileError(FileError):
+    """A file of torch that cannot be loaded: `reason` says why, `is_damaged` that its checksums or sizes do."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str, *, is_damaged: bool = False) -> None:
+        super().__init__(f"{path}: {reason}; copy it again or give another file")
+        self.reason, self.is_damaged = reason, is_damaged
+
+
+def check_sound(path: str | os.PathLike[str]) -> None:
+    """Raise TorchFileError for an archive of torch that is damaged; no error for other files."""
+    if fault := archive_fault(path):
+        raise TorchFileError(path, fault, is_damaged=True)
+
+
+@contextmanager
+def loading(path: Path) -> Iterator[None]:
+    """Check a file before the block loads it with `torch.load`, and turn what torch raises into TorchFileError."""
+    try:
+        check_sound(path)
+        yield
+    except TorchFileError:
+        raise
+    except Exception as error:  # torch raises anything for a file that is none
+        raise TorchFileError(path, reason_of(error, path)) from error
 
 
 def reason_of(error: Exception, path: Path) -> str:
@@ -89,9 +118,8 @@ def restore_last_checkpoint(folder: Path, suffix: str = "") -> str:
         if not _checkpoint_fault(path):
             kept = last.with_name(f"{last.name}.damaged")
             shutil.copyfile(last, kept)
-            partial = last.with_name(f"{last.name}.partial")
-            shutil.copyfile(path, partial)
-            os.replace(partial, last)
+            with atomic_path(last) as temporary:
+                shutil.copyfile(path, temporary)
             return f"{last}: {fault}; training continues from {path.name}, the damaged file is {kept.name}"
     raise FileError(
         f"{last}: {fault}, and no other checkpoint in its folder is sound; delete it to train from the beginning"

@@ -2,8 +2,9 @@
 #
 # A run.sh sets `recipe` (its folder's name) and `stages` (an array of names, each with a function stage_<name>). It may
 # define `recipe_option NAME VALUE` and `recipe_flag NAME` for further options, with `recipe_help` for their help text;
-# `help_of` holds the help of the common ones. Then it calls `run_recipe "$@"`. What is trained is listed in plan.yaml, which
-# tools/plan.py expands; an option that decides about it is added to `choices`.
+# `help_of` holds the help of the common ones. `recipe_check` ends a run that has a wrong option before anything is made.
+# Then it calls `run_recipe "$@"`. What is trained is listed in plan.yaml, which tools/plan.py expands; an option that
+# decides about it is added to `choices`.
 # Every step looks for what it has already made, so a run that was killed continues where it stopped.
 # shellcheck shell=bash disable=SC2034,SC2154  # run.sh sets and reads these
 set -euo pipefail
@@ -169,6 +170,7 @@ run_recipe() {
   out=${out:-$repo/runs/$recipe}
   [[ $out = /* ]] || out=$PWD/$out # a leading dash would be an option of mkdir
   [ ! -f "$conf/../plan.yaml" ] || plan check
+  ! declare -F recipe_check >/dev/null || recipe_check
   mkdir -p "$out"
   out=$(cd "$out" && pwd)
   lock_run

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Compose the configurations of a recipe's trainings as fairseq-hydra-train does, and train nothing.
 
-One training of each entry in plan.yaml is composed, with the size and settings given. A key that its configuration
-lacks, a value of another type or out of range, and what model, optimizer or schedule refuse end in one sentence and
-status 1. Neither manifests nor checkpoints are needed.
+One training of each entry in plan.yaml that a --set names is composed, with the size and settings given; entries that
+differ in partition or checkpoint alone are composed once. A key that its configuration lacks, a value of another type
+or out of range, and what model, optimizer or schedule refuse end in one sentence and status 1. Neither manifests nor
+checkpoints are needed.
 """
 
 import argparse
@@ -75,6 +76,11 @@ def _sentence(error: Exception) -> str:
     return str(error) or f"{type(error).__name__} in a part of the training"
 
 
+def _configuration(training: Training) -> tuple[str, ...]:
+    """Return what decides the configuration of a training, whatever it starts from."""
+    return training.config, *(o for o in training.overrides if not o.startswith("model.pretrained_path="))
+
+
 def main() -> None:
     """Compose one training of each entry; exit at the first that fails."""
     args = parse_args()
@@ -85,7 +91,9 @@ def main() -> None:
 
     import_user_module(args)
     conf = args.recipe / "conf"
-    for training in one_of_each(plan, choice, args.run):
+    named = {setting.partition(".")[0] for setting in choice.set}
+    trainings = {_configuration(t): t for t in one_of_each(plan, choice, args.run) if t.config in named}
+    for training in trainings.values():
         if problem := problem_of(conf, training):
             sys.exit(
                 f"check_overrides.py: {conf / training.config}.yaml with {' '.join(training.overrides)}: "

@@ -64,6 +64,9 @@ build() {
   "${install[@]}" -r requirements.txt --no-build-isolation-package fairseq-fixed
   echo '[3/3] this checkout (pip install -e .)'
   "${install[@]}" --no-deps --no-build-isolation -e .
+  # Where PYTHONDONTWRITEBYTECODE is set, as in many container images, each process that imports fairseq would compile
+  # 2,600 files again: 6 s of a core. Some packages hold templates that are no Python: hence no check of the status.
+  "$venv/bin/python" -m compileall -qq -j 0 "$venv/lib" || true
   "$venv/bin/python" -c 'import fairseq_ext, torch, torchaudio, soundfile, av, cv2, mediapipe'
 }
 

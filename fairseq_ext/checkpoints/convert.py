@@ -14,7 +14,7 @@ from ..file_errors import reading
 from ..modules.hf_folder import CONFIG, PREPROCESSOR, PROCESSOR, Folder, read_folder, write_folder
 from ..text.units import are_pieces
 from . import fairseq_file
-from .fairseq_file import Reader
+from .fairseq_file import USUAL_RATE_HZ, Reader
 from .hf_config import FAMILIES, config_to_fairseq, config_to_hugging_face
 from .hf_keys import CTC_HEAD, PRETRAINING_HEADS, to_fairseq, to_hugging_face, with_family
 from .hf_vocab import ABSENT_BIAS, SPARE, Vocabulary, head_to_fairseq, read_vocabulary, write_vocabulary
@@ -34,7 +34,7 @@ _GROUP_NORM = (
     "ones may differ from ours"
 )
 # transformers' own defaults, for a folder that does not say
-_DEFAULT_NORMALIZE, _DEFAULT_RATE_HZ = True, 16000
+_DEFAULT_NORMALIZE = True
 
 
 def convert(
@@ -92,7 +92,7 @@ def _read_hugging_face(folder: Path) -> tuple[SpeechModel, Report]:
             weights[ours], report.mapped[name] = value, ours
     preprocessor = {
         "do_normalize": _DEFAULT_NORMALIZE,
-        "sampling_rate": _DEFAULT_RATE_HZ,
+        "sampling_rate": USUAL_RATE_HZ,
         **content.preprocessor,
     }
     if not content.preprocessor:

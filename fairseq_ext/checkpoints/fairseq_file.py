@@ -22,7 +22,8 @@ from .speech_model import Report, SpeechModel, pick
 
 # The program whose classes a written checkpoint names: this plugin's, or those of a fairseq without it.
 Reader = Literal["fairseq_ext", "fairseq"]
-DEFAULT_RATE_HZ = 16000
+# Rate of all public wav2vec 2.0, HuBERT and WavLM models, taken for files that give none.
+USUAL_RATE_HZ = 16_000
 
 # What a fine-tuned model of fairseq overrides: name there, name in the encoder's own configuration.
 _SET_ANEW = {
@@ -66,7 +67,7 @@ def read_model(path: Path, dictionary: Path | None = None) -> tuple[SpeechModel,
         weights=weights,
         symbols=None,
         normalize=bool(config.get("normalize", task.get("normalize", False))),
-        sample_rate_hz=int(task.get("sample_rate_hz") or task.get("sample_rate") or DEFAULT_RATE_HZ),
+        sample_rate_hz=int(task.get("sample_rate_hz") or task.get("sample_rate") or USUAL_RATE_HZ),
     )
     if model.head == "ctc":
         model.symbols = _symbols(state, dictionary, len(weights[f"{CTC_HEAD}weight"]), path)

@@ -14,9 +14,10 @@ from .. import compat  # noqa: F401 - lets torch read the file
 from ..modules.checkpoint_file import checkpoint_weights, read_checkpoint
 from ..modules.encoders import EncoderConfig, build_encoder
 from ..modules.layer_statistics import LayerStatistics
-from ..modules.pretrained_encoder import SHAPE_KEYS, USUAL_RATE_HZ, check_size, load_encoder, read_encoder
+from ..modules.pretrained_encoder import SHAPE_KEYS, check_size, load_encoder, read_encoder
 from ..scoring.trained import TrainedModel
 from .devices import check_device
+from .fairseq_file import USUAL_RATE_HZ
 
 
 def load_model(

@@ -12,6 +12,8 @@ labels clips that were added or cut anew.
 import argparse
 from pathlib import Path
 
+from ._options import add_check, add_languages
+
 SUMMARY = "Label clips with Whisper or a CTC checkpoint"
 
 
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--clips", type=Path, required=True, help="folder with clips.tsv and audio/")
     parser.add_argument("--model", required=True, help="name, folder or file")
-    parser.add_argument("--languages", default="fr,it,es,pt", help="languages to keep (default: fr,it,es,pt)")
+    add_languages(parser, "languages to keep")
     parser.add_argument("--out", type=Path, required=True, help="folder of labels.tsv")
     parser.add_argument(
         "--only",
@@ -63,6 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="0,0.2,0.4,0.6,0.8,1",
         help="tried in turn while a text is unlikely or a loop; 0: never sample (default: as openai-whisper)",
     )
+    parser.add_argument(
+        "--prompts",
+        type=Path,
+        metavar="TSV",
+        help="lines of a language, a tab and two or three typical sentences, whose names, rare words and spelling a "
+        "Whisper then follows",
+    )
+    add_check(parser)
     jobs.add_arguments(parser)
 
 
@@ -76,19 +86,21 @@ def run(args: argparse.Namespace) -> int:
 
     from ..jobs import Execution
     from ..labelling.engine import Decoding
-    from ..labelling.load import CTC, find_kind, load_engine
+    from ..labelling.load import CTC, check_languages, find_kind, load_engine
     from ..labelling.run import Labelling, label_clips
     from ..labelling.table import labels_path, read_labels
-    from ..text.languages import check_code
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    languages = tuple(args.languages.split(","))
-    for code in languages:
-        check_code(code)
     kind = find_kind(args.model) if args.kind == "auto" else args.kind
+    languages, execution = check_languages(args.languages, kind), Execution.from_args(args)
     model = str(Path(args.model).resolve()) if Path(args.model).exists() else args.model
+    prompts = _prompts(args.prompts, languages, kind) if args.prompts else ()
     temperatures = tuple(float(text) for text in args.temperatures.split(","))
-    decoding = Decoding(beam_size=args.beam, max_tokens=args.max_tokens, temperatures=temperatures)
+    decoding = Decoding(
+        beam_size=args.beam, max_tokens=args.max_tokens, temperatures=temperatures, prompts=prompts
+    )
+    if args.check:
+        return 0
     options: dict[str, Any] = {
         "device": args.device, "batch_size": args.batch_size, "num_threads": args.threads
     }  # fmt: skip
@@ -112,9 +124,30 @@ def run(args: argparse.Namespace) -> int:
         allow_none=args.allow_none,
         keep_damaged=args.keep_damaged,
     )
-    print(label_clips(labelling, make_engine, Execution.from_args(args)))
+    print(label_clips(labelling, make_engine, execution))
     path = labels_path(args.out)
     if path.is_file():
         states = Counter(label.state for label in read_labels(path))
         print(f"{path}: {', '.join(f'{n} {state}' for state, n in states.most_common())}")
     return 0
+
+
+def _prompts(path: Path, languages: tuple[str, ...], kind: str) -> tuple[tuple[str, str], ...]:
+    """Return (language, text) of each line of --prompts; raises ValueError for one that would have no effect."""
+    from ..file_errors import reading
+    from ..labelling.load import CTC
+
+    if kind == CTC:
+        raise ValueError("--prompts: for a Whisper only, and --model is a CTC checkpoint; leave it out")
+    with reading(path, "a table of prompts"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+    found = []
+    for number, line in enumerate(lines, start=1):
+        code, _, text = line.partition("\t")
+        if code not in languages or not text.strip():
+            raise ValueError(
+                f"{path}:{number}: a language of --languages {','.join(languages)}, a tab and a text expected, found "
+                f"{line!r}; change it"
+            )
+        found.append((code, text.strip()))
+    return tuple(found)

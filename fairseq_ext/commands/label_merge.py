@@ -10,6 +10,8 @@ and why. Another merge replaces the previous one; a merge that fails leaves it a
 import argparse
 from pathlib import Path
 
+from ._options import add_check, add_languages
+
 SUMMARY = "Filter labels and write the manifests to train on"
 
 
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="manifests with the ids of clips: transcripts by people, splits, speakers; repeatable",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of a manifest folder per language")
-    parser.add_argument("--languages", default="fr,it,es,pt", help="languages to keep (default: fr,it,es,pt)")
+    add_languages(parser, "languages to keep")
     parser.add_argument(
         "--case", choices=("lower", "upper"), default="lower", help="case of the transcripts (default: lower)"
     )
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-damaged", action="store_true", help="keep clips of damaged files (default: rejected)"
     )
+    add_check(parser)
     group = parser.add_argument_group("filters")
     for item in fields(FilterSettings):
         option = f"--{item.name.replace('_', '-')}"
@@ -61,17 +64,24 @@ def run(args: argparse.Namespace) -> int:
     from ..file_errors import writing
     from ..labelling import filters, manifests, merge, published, table
     from ..media.mouth.table import read_clips
+    from ..text.language_codes import KNOWN, read_codes
 
-    languages = tuple(args.languages.split(","))
+    # What a CTC model labels, and what people transcribe, may be in a language without a code of two letters.
+    others = {args.languages}
     problems: list[str] = []
     limits = filters.FilterSettings(**{name: getattr(args, name) for name in filters.names()})
-    settings = merge.MergeSettings(languages, limits, args.case, not args.drop_apostrophes, args.keep_damaged)
-    with writing(args.out):
-        args.out.mkdir(parents=True, exist_ok=True)
+    choices = (limits, args.case, not args.drop_apostrophes, args.keep_damaged)
+    settings = merge.MergeSettings(read_codes(args.languages, KNOWN | others), *choices)
+    if args.check:
+        return 0
     labels = list(table.read_labels(table.labels_path(args.labels))) if args.labels else []
     if not args.transcribed:
         published.check_splits_known((row.source for row in read_clips(args.clips)), args.corpus)
     known = published.read_published(args.corpus, args.transcribed, on_problem=problems.append)
+    others = {label.language for label in labels} | {str(u.language) for u in known.values()}
+    languages = read_codes(args.languages, KNOWN | others)
+    with writing(args.out):
+        args.out.mkdir(parents=True, exist_ok=True)
     merged = merge.merge(tqdm(read_clips(args.clips), desc="clips", unit="clip"), labels, known, settings)
     found = manifests.summary(merged, settings)
     print("\n".join(manifests.describe(found)))

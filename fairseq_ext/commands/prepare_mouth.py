@@ -11,6 +11,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._options import add_check
+
 if TYPE_CHECKING:
     from ..media.media_files import Found
 
@@ -34,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--audit", action="store_true", help="write OUT/audit/index.html: every clip, worst first"
     )
     parser.add_argument("--audit-clips", type=int, metavar="N", help="--audit with the N worst clips only")
+    add_check(parser)
     settings.add_arguments(parser)
     jobs.add_arguments(parser)
 
@@ -55,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     settings, execution = mouth_settings.from_args(args), Execution.from_args(args)
     if args.out.resolve().is_relative_to(args.source.resolve()):
         raise ValueError(f"--out {args.out} is inside of {args.source}; choose a folder outside")
+    if args.check:
+        return 0
     root, videos = find_videos(
         args.source, corpus=args.corpus, listed=args.list, on_passed_over=partial(_name_passed_over, args.out)
     )

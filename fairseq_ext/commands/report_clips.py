@@ -6,6 +6,7 @@ The labels are scored on the validation clips that people transcribed. `fairseq-
 import argparse
 from pathlib import Path
 
+from ._options import add_languages
 from ._scored import add_origin
 
 SUMMARY = "Count clips and labels of a run, score the labels"
@@ -15,16 +16,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--run", type=Path, required=True, help="folder with clips/, labels/ and manifests/")
     add_origin(parser)
-    parser.add_argument(
-        "--languages", default="fr,it,es,pt", help="languages of the run (default: fr,it,es,pt)"
-    )
+    add_languages(parser, "languages of the run")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the tables and print how good the labels are."""
     from ..report.clip_report import write_clip_report
     from ..scoring.scored_system import ScoredSystem
+    from ..text.language_codes import KNOWN, read_codes
 
+    merged = {folder.name for folder in (args.run / "manifests").glob("*/")}
+    languages = read_codes(args.languages, KNOWN | merged)
     system = ScoredSystem("auto_label", "", 1, args.origin, args.command_line)
-    print("\n".join(write_clip_report(args.run, args.languages.split(","), system)))
+    print("\n".join(write_clip_report(args.run, languages, system)))
     return 0

@@ -14,12 +14,11 @@ from pathlib import Path
 
 from ..dictionary import write_dictionary
 from ..files import atomic_write, read_lines, split_row
-from ..manifest import Utterance, read_labels, read_manifest, read_root
+from ..manifest import SPLITS, Utterance, read_labels, read_manifest, read_root
 from ..text.units import SentencePieces, count_units
 from .clip_layout import video_path
 
 TEXT = "wrd"
-SPLITS = ("train", "valid", "test")
 _NUM_SHOWN = 8  # names in a message
 # In place of these folders and suffixes the video's path has those of the sound.
 _SOUND, _VIDEO = ("audio", ".wav"), ("video", ".mp4")

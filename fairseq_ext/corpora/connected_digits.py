@@ -27,7 +27,7 @@ import numpy as np
 
 from ..dictionary import write_dictionary
 from ..files import atomic_write, read_lines
-from ..manifest import Utterance, write_manifest
+from ..manifest import SPLITS, Utterance, write_manifest
 from ..splits import assert_disjoint, by_speaker
 from ..text.spelling import Spelling, write_spelling
 from ..text.units import count_units, to_characters
@@ -39,7 +39,6 @@ LABEL_MINUTES = (1, 5)
 LABEL_FILE = "JOINED.txt"
 _SYNTHETIC = "SYNTHETIC.txt"  # the label of a synthetic corpus holds for what is made of it
 VERSION = 1  # to be raised whenever the joined sound changes
-SPLITS = ("train", "valid", "test")
 
 Span = tuple[float, float]
 # Joins files into one; the integer is a seed. Returns the number of samples and the span of each file, in seconds.

@@ -25,14 +25,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ..files import atomic_write
-from ..manifest import Utterance
+from ..manifest import SPLITS, Utterance
 from ..text.published import Report, as_written, published_lines
 
 log = logging.getLogger(__name__)
 
 KINDS = ("mtedx", "voxceleb2", "avspeech")
 AUTOMATIC = frozenset({"voxceleb2", "avspeech"})  # who wrote their labels is a machine
-SPLITS = ("train", "valid", "test")
 
 # First columns.
 _NAMES: Mapping[str, re.Pattern[str]] = {

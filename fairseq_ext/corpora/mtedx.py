@@ -25,13 +25,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, repeat
 from pathlib import Path
 
-from ..manifest import Utterance
+from ..manifest import SPLITS, Utterance
 from ..text.published import Report, as_written, published_lines
 from .flow_yaml import flow_mappings
 
 log = logging.getLogger(__name__)
 
-SPLITS = ("train", "valid", "test")
 SAMPLE_RATE_HZ = 16_000  # what `num_samples` counts at; the flac files have 44.1 or 48 kHz
 VIDEO_FOLDERS = (
     "video/{language}/{split}",

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from ..checkpoints.devices import check_device
+from ..checkpoints.fairseq_file import USUAL_RATE_HZ
 from ..modules.encoders import EncoderConfig, build_encoder
 from ..modules.padding import normalize_clips
-from ..modules.pretrained_encoder import USUAL_RATE_HZ, load_encoder, read_encoder
+from ..modules.pretrained_encoder import load_encoder, read_encoder
 
 
 class EncoderFrames:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..checkpoints.devices import check_device
+from ..checkpoints.fairseq_file import USUAL_RATE_HZ
 from ..data.labels import SPECIAL_SYMBOLS
 from ..decoding.alignment import TokenSpan, align, greedy_spans, timed_words
 from ..decoding.ctc import BeamSearch
@@ -31,7 +32,7 @@ from ..dictionary import read_dictionary
 from ..media.stretches import Stretches
 from ..models.ctc import CtcConfig, ExtCtc, load_head
 from ..modules.padding import pad_waveforms
-from ..modules.pretrained_encoder import USUAL_RATE_HZ, EncoderCheckpoint, load_encoder, read_encoder
+from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder
 
 logger = logging.getLogger(__name__)
 

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..file_errors import explain
+from ..leftovers import machine, state_and_start
 from .journal import StorageError
 
 _HEARTBEATS_PER_LEASE = 6  # a lease outlives five beats that fail or come late
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class LeaseLost(Exception):
@@ -50,34 +50,18 @@ class Holder:
 
 def this_process() -> Holder:
     """Return the identity of this process, with a new token."""
-    return Holder(_machine(), os.getpid(), _state_and_start(os.getpid())[1], secrets.token_hex(6))
+    return Holder(machine(), os.getpid(), state_and_start(os.getpid())[1], secrets.token_hex(6))
 
 
 def is_dead(text: str) -> bool:
     """Return whether the holder that a lease names was a process of this machine that has ended; False if unknown."""
-    machine, _, rest = text.partition("\n")
+    where, _, rest = text.partition("\n")
     pid, _, rest = rest.partition("\n")
     started, separator, _ = rest.partition("\n")
-    if not separator or not machine or machine != _machine() or not pid.isdigit():
+    if not separator or not where or where != machine() or not pid.isdigit():
         return False
-    state, now_started = _state_and_start(int(pid))
+    state, now_started = state_and_start(int(pid))
     return state in {"", "Z", "X"} or now_started != started
-
-
-def _machine() -> str:
-    try:
-        return f"{_BOOT_ID.read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return ""
-
-
-def _state_and_start(pid: int) -> tuple[str, str]:
-    """Return state (empty: no such process) and start time of a process (`man 5 proc`, fields 3 and 22 of stat)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return "", ""
-    return fields[0], fields[19]
 
 
 class Lease:

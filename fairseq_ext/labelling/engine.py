@@ -76,9 +76,15 @@ class Decoding:
         },
     )
     seed: int = field(default=1, metadata={"help": "random seed of the sampling"})
+    # (language, text) pairs. Two or three sentences of the domain: names, rare words and spelling follow them.
+    prompts: tuple[tuple[str, str], ...] = field(
+        default=(), metadata={"help": "texts of a language that a transcript is taken to continue"}
+    )
 
     def __post_init__(self) -> None:
         """Raise ValueError for settings out of range."""
+        if len(dict(self.prompts)) < len(self.prompts):
+            raise ValueError("decoding: several prompts of one language; join them")
         if self.padding_s < 0:
             raise ValueError(f"decoding: padding_s of 0 or more expected, found {self.padding_s}; change it")
         if self.beam_size < 1 or not 1 <= self.max_tokens <= 224 or self.best_of < 1 or not self.temperatures:
@@ -121,6 +127,13 @@ class Engine(Protocol):
             ValueError: for a language that the engine cannot transcribe.
         """
         ...
+
+
+def language_token(code: str, token: int | None, model: str) -> int:
+    """Return the token of a language; raise ValueError where the vocabulary of a model has none."""
+    if token is None:
+        raise ValueError(f"language {code!r}: {model} cannot transcribe it; change the languages")
+    return token
 
 
 def compression_ratio(text: str) -> float:

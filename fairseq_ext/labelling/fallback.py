@@ -1,6 +1,7 @@
 """Decode again, by sampling, where a text is unlikely or a loop (Radford et al. 2022, section 4.5)."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
 from .engine import Decoding, Hypothesis, compression_ratio
 
@@ -22,6 +23,14 @@ def with_fallback(decode: Decode, wanted: Sequence[int], decoding: Decoding) -> 
         found.update(zip(left, decode(left, temperature), strict=True))
         left = [position for position in left if _has_failed(found[position], decoding)]
     return found
+
+
+def same_length(prompts: Mapping[int, Sequence[int]]) -> list[list[int]]:
+    """Group the positions whose prompts are equally long: these can be decoded in one batch."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    for position, prompt in prompts.items():
+        groups[len(prompt)].append(position)
+    return list(groups.values())
 
 
 def batched_unless_sampled(search: Callable[[list[int], float], Sequence[Hypothesis]]) -> Decode:

@@ -22,8 +22,17 @@ from numpy.typing import NDArray
 from ..optional import import_optional, reason
 from . import tokens
 from .devices import Hardware, choose_device
-from .engine import FRAME_RATE_HZ, SAMPLE_RATE_HZ, Decoding, Hypothesis, Languages, Waveform, check_windows
-from .fallback import with_fallback
+from .engine import (
+    FRAME_RATE_HZ,
+    SAMPLE_RATE_HZ,
+    Decoding,
+    Hypothesis,
+    Languages,
+    Waveform,
+    check_windows,
+    language_token,
+)
+from .fallback import same_length, with_fallback
 from .log_mel import NUM_FRAMES, LogMel
 
 FORMAT = ("model.bin", "config.json", "tokenizer.json")
@@ -57,6 +66,7 @@ class FasterWhisper:
             str(Path(folder) / "tokenizer.json")
         )
         self._tokens = tokens.find(self._vocabulary.token_to_id, self._encode_text)
+        self._contexts = tokens.contexts(decoding.prompts, self._encode_text)
         self._log_mel = LogMel(self._model.n_mels)
         self._silences: dict[float, NDArray[Any]] = {}
         self.languages = self._languages()
@@ -140,22 +150,24 @@ class FasterWhisper:
     def transcribe(self, encoded: NDArray[Any], languages: Sequence[str | None]) -> list[Hypothesis | None]:
         """Transcribe windows; see `Engine.transcribe`."""
         codes = [code or "" for code in languages]
-        prompts = [self._tokens.prompt(self._language(code)) if code else [] for code in codes]
+        prompts = {
+            i: self._tokens.prompt(self._language(code), self._contexts.get(code, ()))
+            for i, code in enumerate(codes)
+            if code
+        }
 
         def decode(chosen: Sequence[int], temperature: float) -> list[Hypothesis]:
             index = list(chosen)
             found = self._generate(encoded[index], [prompts[i] for i in index], temperature)
             return [self._hypothesis(f, codes[i], temperature) for i, f in zip(index, found, strict=True)]
 
-        wanted = [i for i, code in enumerate(codes) if code]
-        results = with_fallback(decode, wanted, self.decoding)
+        results: dict[int, Hypothesis] = {}
+        for group in same_length(prompts):
+            results |= with_fallback(decode, group, self.decoding)
         return [results.get(i) for i in range(len(codes))]
 
     def _language(self, code: str) -> int:
-        token: int | None = self._vocabulary.token_to_id(f"<|{code}|>")
-        if token is None:
-            raise ValueError(f"language {code!r}: {self.name} cannot transcribe it; change the languages")
-        return token
+        return language_token(code, self._vocabulary.token_to_id(f"<|{code}|>"), self.name)
 
     def _generate(self, encoded: NDArray[Any], prompts: list[list[int]], temperature: float) -> Any:
         search: dict[str, Any] = {"beam_size": self.decoding.beam_size}
@@ -165,7 +177,8 @@ class FasterWhisper:
         return self._model.generate(
             self._view(encoded),
             prompts,
-            max_length=2 * self.decoding.max_tokens,  # CTranslate2 allows half of it for the text
+            # CTranslate2 allows half of it for the text, and counts the prompt without its last token.
+            max_length=self.decoding.max_tokens + max(self.decoding.max_tokens, len(prompts[0]) - 1),
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..media.stretches import SampleSource, describe_level
+from ..text.language_codes import check_known
 from . import speech
 from .engine import SAMPLE_RATE_HZ, Engine, Hypothesis, Languages, compression_ratio
 from .signals import characters_per_second, loop_score
@@ -56,11 +57,7 @@ class Labeller:
 
     def __init__(self, engine: Engine, languages: Iterable[str]) -> None:
         self.engine, self.languages = engine, frozenset(languages)
-        if not self.languages or (unknown := sorted(self.languages - engine.languages)):
-            raise ValueError(
-                f"languages: some of {sorted(engine.languages)} expected, found "
-                f"{unknown if self.languages else 'none'}; change them, or take another model than {engine.name}"
-            )
+        check_known(sorted(self.languages), engine.languages, model=engine.name)
 
     def __call__(self, recordings: Sequence[Recording]) -> list[ClipLabel]:
         """Label recordings of any length; no label depends on the other recordings."""

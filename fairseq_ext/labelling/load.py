@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..optional import import_optional, reason
+from ..text.language_codes import WHISPER, read_codes
+from ..text.languages import check_code
+from ..torch_files import TorchFileError, check_sound, loading
 from .devices import Hardware
 from .engine import Decoding, Engine
 from .faster_whisper import FasterWhisper
@@ -53,18 +56,30 @@ def _kind_of_file(path: Path) -> str:
     torch = import_optional("torch")
     try:
         # The outermost keys are enough; fairseq's checkpoints pickle objects that should not be built for that.
-        with torch.serialization.skip_data(), torch.serialization.safe_globals([]):
+        with loading(path), torch.serialization.skip_data(), torch.serialization.safe_globals([]):
             found = torch.load(path, map_location="meta", weights_only=True)
-    except Exception:  # anything, for a file that is no checkpoint
+    except TorchFileError as error:
+        if error.is_damaged:
+            raise
         found = None
     if isinstance(found, dict) and "dims" in found:
         return "openai"
-    # None: a checkpoint of fairseq with such objects, or a damaged file, which its loader reports.
+    # None: a checkpoint of fairseq with such objects, or no checkpoint, which its loader reports.
     if found is None or "model" in found:
         return CTC
     raise ValueError(
         f"{path} is not a checkpoint of openai-whisper or fairseq: its keys are {sorted(found)[:8]}; give another file"
     )
+
+
+def check_languages(text: str, kind: str) -> tuple[str, ...]:
+    """Read the languages for a kind of engine, without its model; raise ValueError for one that no such model knows."""
+    # of a CTC model the user states the language, which may have no code of two letters
+    codes = tuple(text.split(","))
+    if kind == CTC and len(codes) == 1:
+        check_code(text)
+        return codes
+    return read_codes(text, WHISPER)
 
 
 def load_engine(
@@ -94,6 +109,8 @@ def load_engine(
         advice = "use inference.ctc_labeller (--kind ctc)" if kind == CTC else "change the kind"
         raise ValueError(f"{model}: kind {kind!r} is not one of {KINDS}; {advice}")
     path = Path(model).resolve()
+    for file in [path] if path.is_file() else path.glob("pytorch_model*.bin"):
+        check_sound(file)  # the packages load it without comparing its checksums
     # With the folder above: many folders are called ct2 or hf.
     name = "/".join(path.parts[-2:]) if path.is_dir() else path.name if path.exists() else model
     source = _local_folder(model) if kind == "faster-whisper" else model  # the others download by themselves

@@ -22,13 +22,13 @@ from typing import Any
 
 from ..dictionary import write_dictionary
 from ..files import atomic_write
-from ..manifest import Utterance, write_manifest
+from ..manifest import SPLITS, Utterance, write_manifest
 from ..text.spelling import NAME as SPELLING
 from ..text.spelling import write_spelling
 from ..text.units import count_units, to_characters
 from .engine import SAMPLE_RATE_HZ
 from .filters import REASONS
-from .merge import HUMAN, SPLITS, Merged, MergeSettings, TranscribedClip, check
+from .merge import HUMAN, Merged, MergeSettings, TranscribedClip, check
 
 MULTILINGUAL = "multilingual"
 SUMMARY = "summary.json"
@@ -121,7 +121,7 @@ def _write(
 def write_split(
     folder: Path, split: str, chosen: Sequence[TranscribedClip], root: str | os.PathLike[str]
 ) -> int:
-    """Write the manifest of one of `merge.SPLITS`; return the number of clips."""
+    """Write the manifest of one of `manifest.SPLITS`; return the number of clips."""
     sources = {clip.utterance.id: clip.source for clip in chosen}
     labels = {
         "ltr": lambda u: " ".join(_characters(u)),

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..optional import import_optional
+from . import tokens
 from .devices import Hardware
 from .engine import MAX_SAMPLES, Decoding, Hypothesis, Languages, Waveform, check_windows
 from .fallback import batched_unless_sampled, with_fallback
@@ -30,6 +31,7 @@ class OpenAiWhisper(TorchWhisper):
             raise ValueError(f"{model}: this Whisper transcribes English only; take a multilingual one")
         self._tokenizer = self._whisper.tokenizer.get_tokenizer(True, num_languages=self._model.num_languages)
         self.languages = frozenset(self._tokenizer.all_language_codes)
+        self._contexts = tokens.contexts(decoding.prompts, self._tokenizer.encode)
 
     def encode(self, windows: Sequence[Waveform]) -> Any:
         """Run the encoder; see `Engine.encode`. Returns (B, 1500, D) on the model's device."""
@@ -72,6 +74,7 @@ class OpenAiWhisper(TorchWhisper):
             best_of=self.decoding.best_of if temperature > 0 else None,
             sample_len=self.decoding.max_tokens,
             without_timestamps=True,
+            prompt=self._contexts.get(code),
             fp16=self._half,
         )
         with self._seeded():

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ..manifest import Utterance, read_manifest
-from .merge import SPLITS
+from ..manifest import SPLITS, Utterance, read_manifest
 
 CORPORA = ("mtedx", "voxceleb2", "avspeech")
 # The other corpora split their speakers for other tasks, so all of their clips may be in train.

@@ -3,7 +3,7 @@
 Looked up by name, since their ids differ between vocabularies (large-v3 has one language more).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 # As in openai-whisper's `non_speech_tokens`: marks of transcribers, which are no speech. A mark that is one token is
@@ -14,6 +14,7 @@ _MARKS = [
     *("((", "))", "(((", ")))", "[[", "]]", "{{", "}}", "♪♪", "♪♪♪"),
 ]
 _NOTES = "♩♪♫♬♭♮♯"
+MAX_PROMPT_TOKENS = 223  # half of the decoder's positions, less <|startofprev|>
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,13 @@ class Tokens:
     transcribe: int
     no_timestamps: int
     no_speech: int
+    previous: int
     never: tuple[int, ...]
 
-    def prompt(self, language: int) -> list[int]:
-        """Return the four tokens that a transcript starts with; `language` is the id of its token."""
-        return [self.start, language, self.transcribe, self.no_timestamps]
+    def prompt(self, language: int, before: Sequence[int] = ()) -> list[int]:
+        """Return the tokens that a transcript starts with: `language` is an id, `before` those of a text."""
+        context = [self.previous, *before] if before else []
+        return [*context, self.start, language, self.transcribe, self.no_timestamps]
 
 
 def find(number: Callable[[str], int | None], encode: Callable[[str], Sequence[int]]) -> Tokens:
@@ -52,16 +55,35 @@ def find(number: Callable[[str], int | None], encode: Callable[[str], Sequence[i
 
     no_speech = number_of("nospeech", "nocaptions")  # the name in older files
     start, transcribe = number_of("startoftranscript"), number_of("transcribe")
+    previous = number_of("startofprev")
     special = {
         start,
         transcribe,
         number_of("translate"),
         number_of("startoflm"),
-        number_of("startofprev"),
+        previous,
         no_speech,
     }
     never = tuple(sorted(special | _marks(encode)))
-    return Tokens(start, number_of("endoftext"), transcribe, number_of("notimestamps"), no_speech, never)
+    end, no_timestamps = number_of("endoftext"), number_of("notimestamps")
+    return Tokens(start, end, transcribe, no_timestamps, no_speech, previous, never)
+
+
+def contexts(
+    prompts: Iterable[tuple[str, str]], encode: Callable[[str], Sequence[int]]
+) -> dict[str, list[int]]:
+    """Return the tokens of each language's prompt.
+
+    Raises:
+        ValueError: for a prompt that is longer than Whisper's context, of which it would lose the beginning.
+    """
+    found = {code: list(encode(f" {text.strip()}")) for code, text in prompts if text.strip()}
+    for code, ids in found.items():
+        if len(ids) > MAX_PROMPT_TOKENS:
+            raise ValueError(
+                f"prompt of {code}: at most {MAX_PROMPT_TOKENS} tokens expected, found {len(ids)}; shorten it"
+            )
+    return found
 
 
 def _marks(encode: Callable[[str], Sequence[int]]) -> set[int]:

@@ -9,8 +9,17 @@ from typing import Any
 from ..optional import import_optional
 from . import tokens
 from .devices import Hardware
-from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Decoding, Hypothesis, Languages, Waveform, check_windows
-from .fallback import batched_unless_sampled, with_fallback
+from .engine import (
+    MAX_SAMPLES,
+    SAMPLE_RATE_HZ,
+    Decoding,
+    Hypothesis,
+    Languages,
+    Waveform,
+    check_windows,
+    language_token,
+)
+from .fallback import batched_unless_sampled, same_length, with_fallback
 from .torch_whisper import TorchWhisper
 
 
@@ -41,6 +50,7 @@ class TransformersWhisper(TorchWhisper):
         self._languages: dict[str, int] = {token[2:-2]: number for token, number in languages.items()}
         self.languages = frozenset(self._languages)
         self._tokens = tokens.find(self._number, self._encode_text)
+        self._contexts = tokens.contexts(decoding.prompts, self._encode_text)
 
     def _number(self, token: str) -> int | None:
         return self._vocabulary.get_vocab().get(token)  # type: ignore[no-any-return]
@@ -61,11 +71,12 @@ class TransformersWhisper(TorchWhisper):
         with self._torch.no_grad():
             return self._model.model.encoder(mel.to(self._device, self._type)).last_hidden_state
 
-    def _first_log_probs(self, encoded: Any) -> Any:
-        """Return ln p (B, V) of the token that follows the start of a transcript."""
-        start = self._torch.full((len(encoded), 1), self._tokens.start, device=encoded.device)
+    def _first_log_probs(self, encoded: Any, before: Sequence[int] = ()) -> Any:
+        """Return ln p (B, V) of the first token of a transcript, after a prompt of the tokens `before`."""
+        context = [self._tokens.previous, *before] if before else []
+        start = self._torch.tensor([[*context, self._tokens.start]] * len(encoded), device=encoded.device)
         with self._torch.no_grad():
-            logits = self._model(encoder_outputs=(encoded,), decoder_input_ids=start).logits[:, 0]
+            logits = self._model(encoder_outputs=(encoded,), decoder_input_ids=start).logits[:, -1]
         return logits.float().log_softmax(-1)
 
     def detect_language(self, encoded: Any) -> list[Languages]:
@@ -80,8 +91,10 @@ class TransformersWhisper(TorchWhisper):
         wanted = [i for i, code in enumerate(codes) if code]
         if not wanted:
             return [None] * len(codes)
-        prompts = {i: self._tokens.prompt(self._language(codes[i])) for i in wanted}
-        no_speech = self._first_log_probs(encoded)[:, self._tokens.no_speech].exp().tolist()
+        prompts = {
+            i: self._tokens.prompt(self._language(codes[i]), self._contexts.get(codes[i], ())) for i in wanted
+        }
+        no_speech = self._no_speech(encoded, codes)
 
         def search(chosen: list[int], temperature: float) -> list[Hypothesis]:
             found = self._search(encoded[chosen], [prompts[i] for i in chosen], temperature)
@@ -90,13 +103,23 @@ class TransformersWhisper(TorchWhisper):
                 for i, (text, avg_logprob, num_tokens) in zip(chosen, found, strict=True)
             ]
 
-        found = with_fallback(batched_unless_sampled(search), wanted, self.decoding)
+        found: dict[int, Hypothesis] = {}
+        for group in same_length(prompts):
+            found |= with_fallback(batched_unless_sampled(search), group, self.decoding)
         return [found.get(i) for i in range(len(codes))]
 
+    def _no_speech(self, encoded: Any, codes: Sequence[str]) -> list[float]:
+        """Return the probability of silence of each window, which depends on its language's prompt."""
+        found = self._first_log_probs(encoded)[:, self._tokens.no_speech].exp().tolist()
+        for code, before in self._contexts.items():
+            if chosen := [i for i, other in enumerate(codes) if other == code]:
+                log_probs = self._first_log_probs(encoded[chosen], before)[:, self._tokens.no_speech]
+                for i, probability in zip(chosen, log_probs.exp().tolist(), strict=True):
+                    found[i] = probability
+        return found  # type: ignore[no-any-return]
+
     def _language(self, code: str) -> int:
-        if code not in self._languages:
-            raise ValueError(f"language {code!r}: {self.name} cannot transcribe it; change the languages")
-        return self._languages[code]
+        return language_token(code, self._languages.get(code), self.name)
 
     def _search(
         self, encoded: Any, prompts: list[list[int]], temperature: float

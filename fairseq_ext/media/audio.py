@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .integrity import AudioError
+from .blocks import Blocks
+from .integrity import AudioError, not_numbers
 from .readers import Samples, open_audio
 from .resampling import Ratio, resample
 from .scale import scale_of
@@ -50,7 +51,8 @@ def decode_check(path: str | os.PathLike[str]) -> AudioInfo:
         AudioError: for any error that `load` would raise on a stretch of it.
     """
     info = probe(path)
-    load(path, sample_rate_hz=info.sample_rate_hz)
+    for _ in Blocks(path, info.sample_rate_hz):
+        pass
     return info
 
 
@@ -108,15 +110,11 @@ def load_with_notes(
             _check_stretch(path, start_sample, stop, total)
         num_wrong = int(np.count_nonzero(~np.isfinite(native)))
         if num_wrong:
-            raise AudioError(
-                f"{path}: its samples contain NaN or infinity ({num_wrong} of {len(native)}); convert it again or "
-                "leave it out"
-            )
+            raise not_numbers(path, num_wrong, len(native))
         scale = scale_of(path, reader)
-        notes = dict(reader.notes)
+        notes = reader.notes | scale.notes()
     if scale.num_beyond:
         native *= np.float32(scale.factor)
-        notes |= {"beyond_full_scale": scale.num_beyond, "scaled_by": scale.factor}
     assert stop is not None, "a reader that reached the end knows its length"
     return resample(native, first, start_sample, stop, ratio), notes
 

@@ -93,11 +93,19 @@ class MixedReader(ABC):
             return np.zeros(0, np.float32)
         grid = 1 if self.num_channels == 1 else self.sample_rate_hz
         first, last = start // grid * grid, min(-(-end // grid) * grid, self.num_samples)
-        mixer = Mixer(self.sample_rate_hz, first)
-        mono, filled = np.empty(last - first, np.float32), 0  # one copy of ten hours is enough
-        for piece in chain(chain.from_iterable(map(mixer.add, self.blocks(first, last))), mixer.finish()):
+        mono, filled = np.empty(last - first, np.float32), 0  # one copy of a long stretch is enough
+        for piece in self._mixed(first, last):
             mono[filled : filled + len(piece)] = piece
             filled += len(piece)
+        return mono[start - first : end - first]
+
+    def pieces(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the whole, (S,) samples at a time."""
+        yield from self._mixed(0, self.num_samples)
+
+    def _mixed(self, first: int, last: int) -> Iterator[NDArray[np.float32]]:
+        mixer = Mixer(self.sample_rate_hz, first)
+        yield from chain.from_iterable(map(mixer.add, self.blocks(first, last)))
+        yield from mixer.finish()
         if mixer.num_chosen:
             self.notes["opposite_phase_s"] = mixer.num_chosen / self.sample_rate_hz
-        return mono[start - first : end - first]

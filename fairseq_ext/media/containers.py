@@ -79,8 +79,18 @@ class ContainerReader:
     def count(self) -> int:
         """Return the length in samples, by decoding to the end; nothing is kept."""
         if self.num_samples is None:
-            self.num_samples = max((at + len(piece) for at, piece in self._pieces(0)), default=0)
+            for _ in self.pieces():
+                pass
+        assert self.num_samples is not None
         return self.num_samples
+
+    def pieces(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the whole, (S,) samples at a time; the length is known after the last."""
+        reached = 0
+        for position, piece in self._pieces(0):
+            reached = position + len(piece)
+            yield piece
+        self.num_samples = reached
 
     def read(self, start: int, stop: int | None) -> NDArray[np.float32]:
         pieces = [np.zeros(0, np.float32)]
@@ -124,8 +134,9 @@ class ContainerReader:
             except ValueError as error:
                 raise broken_off(self._path, str(error)) from error
             num_silent += gap
-            if gap:
-                yield np.zeros((frame.layout.nb_channels, gap), np.float32)
+            for begin in range(0, gap, self.sample_rate_hz):  # seconds: a pause may last for minutes
+                size = min(self.sample_rate_hz, gap - begin)
+                yield np.zeros((frame.layout.nb_channels, size), np.float32)
             frame.pts = None
             for converted in converter.resample(frame):
                 block = converted.to_ndarray()

@@ -16,15 +16,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import soundfile
 
 from ..file_errors import FileError
-from ..files import atomic_path, atomic_write
+from ..files import atomic_path, atomic_write, write_reasons
 from ..jobs import Execution, Item, Outcome, Rejected, Work, one_by_one, outcomes, run
-from .audio import load_with_notes
+from .blocks import Blocks
 from .media_files import media_files, printable, write_passed_over
-from .readers import MAX_RATE_HZ, MIN_RATE_HZ
-from .scale import limited
+from .readers import MAX_RATE_HZ, MIN_RATE_HZ, Samples
+from .scale import Level, limit_of
 from .threads import one_thread
 
 JOB = Path("jobs", "convert")  # folder of the run, below that of the FLAC files
@@ -65,11 +66,27 @@ def convert_file(source: Path, target: Path, sample_rate_hz: int) -> dict[str, A
     Raises:
         AudioError: when the recording cannot be used.
     """
-    waveform, notes = load_with_notes(source, sample_rate_hz=sample_rate_hz)
-    waveform, more = limited(source, waveform)
-    with atomic_path(target) as temporary, open(temporary, "wb") as file:
-        soundfile.write(file, waveform, sample_rate_hz, format="FLAC", subtype="PCM_16")
-    return notes | more
+    blocks = Blocks(source, sample_rate_hz)
+    with atomic_path(target) as temporary:
+        level = _write_flac(temporary, blocks, sample_rate_hz)
+        limit = limit_of(source, level)
+        if limit is None:
+            return blocks.notes | ({"clipped": level.num_beyond} if level.num_beyond else {})
+        _write_flac(temporary, (block * np.float32(limit.factor) for block in blocks), sample_rate_hz)
+    return blocks.notes | limit.notes()
+
+
+def _write_flac(path: Path, blocks: Iterable[Samples], sample_rate_hz: int) -> Level:
+    """Write blocks, clipped at full scale, and return what they hold."""
+    level = Level()
+    with (
+        open(path, "wb") as file,
+        soundfile.SoundFile(file, "w", sample_rate_hz, 1, "PCM_16", format="FLAC") as flac,
+    ):
+        for block in blocks:
+            level.add(block)
+            flac.write(block)
+    return level
 
 
 def convert_folder(
@@ -120,8 +137,7 @@ def convert_folder(
         return Conversion(num_missing=summary.num_missing, num_passed_over=len(found.passed_over))
     result = _count(outcomes(job), call)
     result.num_passed_over = len(found.passed_over)
-    with atomic_write(problems) as file:
-        file.writelines(f"{path}\t{problem}\n" for path, problem in result.problems)
+    write_reasons(problems, result.problems)
     with atomic_write(notes) as file:
         file.write("\t".join(("path", *NOTES)) + "\n")
         for path, values in result.notes:

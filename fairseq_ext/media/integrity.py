@@ -9,6 +9,7 @@ import mmap
 import os
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 from ..file_errors import FileError
 from . import chunks
@@ -18,6 +19,7 @@ _OGG_HEADER = struct.Struct("<4sBBqIIIB")  # RFC 3533, section 6
 _OGG_FIRST_PAGE = b"OggS\x00\x02"  # of each stream
 # What files begin with: FLAC with its marker and STREAMINFO of 34 bytes.
 _STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22", b"#!AMR\n", b"#!AMR-WB\n")
+_WINDOW = 1 << 22  # bytes searched at once
 _OPUS_RATE_HZ = 48000  # rate of its time stamps, whatever that of the recording (RFC 7845, section 4)
 
 
@@ -36,12 +38,14 @@ def states_length(path: str | os.PathLike[str]) -> bool:
         magic = file.read(4)
         if magic in chunks.MAGICS:
             return _check_chunks(path, chunks.extent(file))
-        if magic in {b"OggS", b"fLaC", b"#!AM"}:
+        if magic == b"OggS":
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                if magic == b"OggS":
-                    _check_ogg(path, data)
-                elif max(data.rfind(start) for start in _STARTS) > 0:  # what is missing shows in decoding
-                    raise joined(path)
+                _check_ogg(path, data)
+                first_behind = _end_of_first_pages(data)
+            if _holds(file, (_OGG_FIRST_PAGE,), first_behind):
+                raise joined(path, "it is chained Ogg: ")
+        if magic in {b"fLaC", b"#!AM"} and _holds(file, _STARTS, 1):  # what is missing shows in decoding
+            raise joined(path)
     return True
 
 
@@ -91,10 +95,26 @@ def _check_ogg(path: Path, data: mmap.mmap) -> None:
     first = start + _OGG_HEADER.size
     if len(data) - first < num_segments + sum(data[first : first + num_segments]):
         raise cut_off(path, "a whole page at the end", "a part of one")
-    # The first pages of all streams come before any other page (RFC 3533, section 4), or a second file begins.
-    others = [at for kind in (b"\x00", b"\x01", b"\x04") if (at := data.find(b"OggS\x00" + kind)) >= 0]
-    if others and data.rfind(_OGG_FIRST_PAGE) > min(others):
-        raise joined(path, "it is chained Ogg: ")
+
+
+def _end_of_first_pages(data: mmap.mmap) -> int:
+    """Return where the first page of another kind begins; those of all streams come before (RFC 3533, section 4)."""
+    end = len(data)
+    for kind in (b"\x00", b"\x01", b"\x04"):
+        if (at := data.find(b"OggS\x00" + kind, 0, end)) >= 0:
+            end = at
+    return end
+
+
+def _holds(file: BinaryIO, patterns: tuple[bytes, ...], start: int) -> bool:
+    """Return whether one of some patterns begins at `start` or behind it; a window of the file is in memory."""
+    file.seek(start)
+    overlap, window = max(map(len, patterns)) - 1, b""
+    while block := file.read(_WINDOW):
+        window = window[-overlap:] + block
+        if any(pattern in window for pattern in patterns):
+            return True
+    return False
 
 
 def _ogg_seconds(head: bytes, time_stamp: int) -> float | None:
@@ -112,4 +132,11 @@ def cut_off(path: Path, expected: str, found: str) -> AudioError:
     """Return the error for a file that holds less than it states."""
     return AudioError(
         f"{path}: expected {expected}, found {found}; the file was cut off: copy it again or leave it out"
+    )
+
+
+def not_numbers(path: str | os.PathLike[str], num_wrong: int, num_samples: int) -> AudioError:
+    """Return the error for samples that are NaN or infinite."""
+    return AudioError(
+        f"{path}: its samples contain NaN or infinity ({num_wrong} of {num_samples}); convert it again or leave it out"
     )

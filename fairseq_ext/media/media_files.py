@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..file_errors import explain
-from ..files import atomic_write
+from ..files import write_reasons
 
 # Usual suffixes, taken without a look inside: opening a million files would take a quarter of an hour.
 _SOUND = frozenset({
@@ -61,8 +61,7 @@ def media_files(source: str | os.PathLike[str], *, pictures: bool = False) -> Fo
 
 def write_passed_over(path: Path, found: Found) -> None:
     """Write a table of what was passed over, and why."""
-    with atomic_write(path) as file:
-        file.writelines(f"{name}\t{reason}\n" for name, reason in found.passed_over)
+    write_reasons(path, found.passed_over)
 
 
 def printable(path: str) -> str:

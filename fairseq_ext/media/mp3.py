@@ -9,6 +9,7 @@ standard error, and redirecting that would lose what other threads write. Layout
 
 import mmap
 import struct
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -59,9 +60,9 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """Where the frames begin and end, up to the end or the first break, and a description of the break."""
+    """Where the frames begin and end, (2, F), up to the end or the first break, and a description of the break."""
 
-    frames: list[tuple[int, int]]
+    frames: NDArray[np.int64]
     problem: str
 
 
@@ -123,15 +124,16 @@ class Mp3Reader(MixedReader):
         walk = _walk(self._data, start)
         if walk.problem:
             raise broken_off(self._path, walk.problem)
-        if index is not None and len(walk.frames) < index.num_frames:
-            found = f"{len(walk.frames)} frames of {index.num_frames}"
+        num_frames = walk.frames.shape[1]
+        if index is not None and num_frames < index.num_frames:
+            found = f"{num_frames} frames of {index.num_frames}"
             raise broken_off(self._path, f"{found} that its first one states; it was cut off")
-        self._frames = walk.frames[index is not None :]
+        self._frames = walk.frames[:, int(index is not None) :]
         self._first = first
         self._delay = 0 if index is None else index.delay
         self.sample_rate_hz, self.num_channels = first.rate_hz, first.num_channels
         padding = 0 if index is None else index.padding
-        self.num_samples = max(0, len(self._frames) * first.num_samples - self._delay - padding)
+        self.num_samples = max(0, self._frames.shape[1] * first.num_samples - self._delay - padding)
         self.notes = {}
 
     def blocks(self, start: int, end: int) -> Iterator[NDArray[np.float32]]:
@@ -140,7 +142,7 @@ class Mp3Reader(MixedReader):
         last = -(-(end + self._delay) // size)
         decoder: Any = av.CodecContext.create(f"mp{self._first.layer}float", "r")
         for begin in range(first, last, _FRAMES_AT_ONCE):
-            frames = self._frames[begin : min(begin + _FRAMES_AT_ONCE, last)]
+            frames = self._frames[:, begin : min(begin + _FRAMES_AT_ONCE, last)].T.tolist()
             block = np.zeros((self.num_channels, len(frames) * size), np.float32)
             for index, (at, behind) in enumerate(frames):
                 position = (begin + index) * size - self._delay
@@ -155,6 +157,7 @@ class Mp3Reader(MixedReader):
                     channel[index * size :][:size] = np.frombuffer(plane, np.float32, size)
             position = begin * size - self._delay
             yield block[:, max(0, start - position) : end - position]
+            _let_go(self._data)
 
     def __exit__(self, *exception: object) -> None:
         self._data.close()
@@ -245,7 +248,8 @@ def _check_stated(path: Path, data: Bytes, start: int, stated: int) -> None:
 def _walk(data: Bytes, start: int) -> _Walk:
     first = _frame(data, start)
     assert first is not None  # `_first_frame` found it
-    position, frames = start, list[tuple[int, int]]()
+    position, starts, ends = start, array("q"), array("q")
+    problem = ""
     while True:
         frame = _frame(data, position)
         if frame is None or not _like(first, frame):
@@ -254,12 +258,21 @@ def _walk(data: Bytes, start: int) -> _Walk:
             position = after
             continue
         if position + frame.num_bytes > len(data):
-            at_s = len(frames) * first.num_samples / first.rate_hz
-            return _Walk(frames, f"cut off after {at_s:.2f} s, in the middle of a frame")
-        frames.append((position, position + frame.num_bytes))
+            problem = "cut off after {at_s:.2f} s, in the middle of a frame"
+            break
+        starts.append(position)
         position += frame.num_bytes
+        ends.append(position)
+        if not len(ends) % _FRAMES_AT_ONCE:
+            _let_go(data)
     rest = len(data) - position
-    if rest < _LARGEST_FRAME:  # padding
-        return _Walk(frames, "")
-    at_s = len(frames) * first.num_samples / first.rate_hz
-    return _Walk(frames, f"a break after {at_s:.2f} s, {rest} bytes before its end")
+    if not problem and rest >= _LARGEST_FRAME:  # less is padding
+        problem = f"a break after {{at_s:.2f}} s, {rest} bytes before its end"
+    at_s = len(ends) * first.num_samples / first.rate_hz
+    return _Walk(np.array([starts, ends], np.int64), problem.format(at_s=at_s))
+
+
+def _let_go(data: Bytes) -> None:
+    """Let the system take back the memory of a mapped file, which else counts as that of the process."""
+    if isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        data.madvise(mmap.MADV_DONTNEED)

@@ -52,6 +52,10 @@ class Reader(Protocol):
         """Read samples `start` to `stop` (None: the end), fewer where the file ends before."""
         ...
 
+    def pieces(self) -> Iterator[Samples]:
+        """Yield the whole, (S,) samples at a time; `num_samples` and `notes` are known after the last."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(

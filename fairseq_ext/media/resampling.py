@@ -5,6 +5,7 @@ Both ways below compute windowed-sinc interpolation as torchaudio.functional.res
 window, cut at 0.99 of the lower band edge.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, gcd
@@ -74,6 +75,35 @@ def resample(
         interpolate = _by_filter_bank if ratio.up * ratio.down <= _MAX_KERNEL else _by_position
         blocks.append(interpolate(piece, begin - skip, end - skip, ratio))
     return np.concatenate(blocks)
+
+
+def resample_pieces(pieces: Iterable[NDArray[np.float32]], ratio: Ratio) -> Iterator[NDArray[np.float32]]:
+    """Resample a whole recording that comes in pieces (S,), with the samples of `resample` in blocks."""
+    if ratio.up == ratio.down:
+        yield from pieces
+        return
+    kept, offset, begin, last = np.zeros(0, np.float32), 0, 0, _last_needed(0, ratio)
+    waiting: list[NDArray[np.float32]] = []
+    num_samples = 0
+    for piece in pieces:
+        waiting.append(piece)
+        num_samples += len(piece)
+        while num_samples >= last:
+            kept, waiting = np.concatenate([kept, *waiting]), []
+            yield resample(kept, offset, begin, begin + _BLOCK, ratio)
+            begin += _BLOCK
+            first, _ = ratio.input_range(begin, None)
+            kept, offset, last = kept[first - offset :], first, _last_needed(begin, ratio)
+    kept, stop = np.concatenate([kept, *waiting]), ratio.output_length(num_samples)
+    if begin < stop:
+        yield resample(kept, offset, begin, stop, ratio)
+
+
+def _last_needed(begin: int, ratio: Ratio) -> int:
+    """Return the end of the input samples that the block of output samples from `begin` on depends on."""
+    last = ratio.input_range(begin, begin + _BLOCK)[1]
+    assert last is not None
+    return last
 
 
 def _by_filter_bank(native: NDArray[np.float32], start: int, stop: int, ratio: Ratio) -> NDArray[np.float32]:

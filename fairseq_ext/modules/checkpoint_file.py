@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..file_errors import FileError
-from ..torch_files import archive_fault, reason_of
+from ..torch_files import TorchFileError, loading
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -25,15 +25,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; train first or check the path")
     try:
-        if fault := archive_fault(path):
-            raise FileError(f"{path} is not a sound checkpoint: {fault}; copy it again or train again")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"{path} is not a fairseq checkpoint: {reason_of(error, path)}; copy it again or give another file"
-        ) from error
+        with loading(path):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except TorchFileError as error:
+        if error.is_damaged:
+            message = f"{path} is not a sound checkpoint: {error.reason}; copy it again or train again"
+        else:
+            message = (
+                f"{path} is not a fairseq checkpoint: {error.reason}; copy it again or give another file"
+            )
+        raise FileError(message) from error
     if not isinstance(state, dict) or not isinstance(state.get("model"), Mapping):
         found = (
             f"entries {[str(key) for key in state][:6]}" if isinstance(state, dict) else type(state).__name__

@@ -4,8 +4,6 @@ Nothing here needs transformers; weights in safetensors need that package.
 """
 
 import json
-import secrets
-import shutil
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..files import atomic_path, atomic_write
+from ..files import atomic_folder, atomic_path, atomic_write
 from ..optional import import_optional
-from ..torch_files import archive_fault, reason_of
+from ..torch_files import TorchFileError, loading
 
 CONFIG = "config.json"
 PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
@@ -121,9 +119,7 @@ def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: 
     save_file = import_optional("safetensors.torch").save_file
     if folder.exists():
         raise FileExistsError(f"{folder} exists already; remove it or choose another name")
-    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.tmp")
-    partial.mkdir(parents=True)
-    try:
+    with atomic_folder(folder) as partial:
         for name, content in files.items():
             with atomic_write(partial / name) as file:
                 file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
@@ -134,9 +130,6 @@ def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: 
             mode = temporary.stat().st_mode  # the umask's; safetensors writes files for their owner alone
             save_file(tensors, temporary, metadata={"format": "pt"})
             temporary.chmod(stat.S_IMODE(mode))
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _is_name(shard: object) -> bool:
@@ -166,12 +159,13 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_pickled(path: Path) -> dict[str, Tensor]:
-    if path.is_file() and (fault := archive_fault(path)):
-        raise _unreadable(path, fault)
+    if not path.is_file():
+        raise _unreadable(path, "")
     try:
-        tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise _unreadable(path, reason_of(error, path)) from error
+        with loading(path):
+            tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except TorchFileError as error:
+        raise _unreadable(path, error.reason) from error
     return tensors
 
 

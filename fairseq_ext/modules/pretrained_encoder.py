@@ -34,8 +34,6 @@ SHAPE_KEYS = tuple(field.name for field in fields(EncoderConfig) if field.name n
 FIRST_TENSORS = ("feature_extractor.conv_layers.0.0.weight", "feature_extractor.conv1.weight")
 # Only masks need it: an encoder without it is whole all the same.
 OPTIONAL_TENSORS = {"mask_emb"}
-# Rate of all public wav2vec 2.0, HuBERT and WavLM models, taken for files that give none.
-USUAL_RATE_HZ = 16000
 # Parameters of the network for each value in the file.
 _MOST_TIMES = 4
 

@@ -1,5 +1,9 @@
-"""Check of the recordings: every header is read, a seeded sample (or everything) is decoded, in threads."""
+"""Check of the recordings: every header is read, a seeded sample (or everything) is decoded, in threads.
 
+A recording that several partitions list, as in leave-one-speaker-out, is read once.
+"""
+
+import functools
 import itertools
 import os
 from collections import Counter, deque
@@ -7,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -16,6 +20,9 @@ from ..file_errors import FileError
 from .findings import Findings, FindingType, Severity
 from .lines import AudioRow, audio_rows
 from .rows import SplitScan
+
+if TYPE_CHECKING:
+    from ..media.audio import AudioInfo
 
 __all__ = ["AudioLimits", "check_audio"]
 
@@ -43,6 +50,7 @@ MIXED_RATES = FindingType(
 )
 
 _CHUNK_ROWS = 64
+_REMEMBERED = 1 << 16  # recordings whose reading is remembered: about 30 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +145,12 @@ def _check_chunk(chunk: list[_Job], limits: AudioLimits) -> tuple[list[int], lis
 
 
 def _check_recording(job: _Job, limits: AudioLimits) -> tuple[int, list[tuple[FindingType, str]]]:
-    from ..media.audio import num_samples_at, probe
+    from ..media.audio import num_samples_at
 
     if job.row.num_samples is None:
         return 0, []  # reported as a row already
     try:
-        info = probe(job.path)
+        info = _header(job.path, _stamp(job.path))
     except (FileError, OSError) as error:
         return 0, [(UNREADABLE if job.path.is_file() else MISSING, str(error))]
     expected_hz = limits.sample_rate_hz or info.sample_rate_hz
@@ -169,18 +177,43 @@ def _check_length(job: _Job, available: int, tolerance: int) -> Iterator[tuple[F
 
 
 def _check_samples(job: _Job, sample_rate_hz: int) -> Iterator[tuple[FindingType, str]]:
-    """Decode the recording as training does."""
-    from ..media.audio import load
-
     num_samples = job.row.num_samples if job.row.is_segment else None
     try:
         start = job.row.start_sample
-        samples = load(job.path, sample_rate_hz=sample_rate_hz, start_sample=start, num_samples=num_samples)
+        num_read, silent = _decoded(job.path, _stamp(job.path), sample_rate_hz, start, num_samples)
     except (FileError, OSError) as error:
         yield UNDECODABLE, str(error)
         return
-    if not samples.any():
-        yield SILENT, f"all {len(samples)} samples are zero ({job.path})"
+    if silent:
+        yield SILENT, f"all {num_read} samples are zero ({job.path})"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return what changes when a file does."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@functools.lru_cache(_REMEMBERED)
+def _header(path: Path, stamp: tuple[int, int]) -> "AudioInfo":
+    from ..media.audio import probe
+
+    return probe(path)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _decoded(
+    path: Path, stamp: tuple[int, int], sample_rate_hz: int, start_sample: int, num_samples: int | None
+) -> tuple[int, bool]:
+    """Decode a recording as training does; return its length in samples and whether all of them are zero."""
+    from ..media.audio import load
+    from ..media.blocks import Blocks
+
+    if start_sample == 0 and num_samples is None:  # of any length
+        sizes = [(len(block), bool(block.any())) for block in Blocks(path, sample_rate_hz)]
+        return sum(size for size, _ in sizes), not any(sounds for _, sounds in sizes)
+    samples = load(path, sample_rate_hz=sample_rate_hz, start_sample=start_sample, num_samples=num_samples)
+    return len(samples), not samples.any()
 
 
 def default_workers() -> int:

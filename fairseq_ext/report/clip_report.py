@@ -15,9 +15,8 @@ from typing import Any
 from ..labelling.filters import FilterSettings, judge
 from ..labelling.table import ClipLabel, labels_path, read_labels
 from ..labelling.vote import Vote, vote
-from ..manifest import read_manifest
 from ..media.mouth.table import read_clips
-from ..scoring.label_quality import Checked, pair, score_labels
+from ..scoring.label_quality import Checked, read_checked, score_labels
 from ..scoring.scored_system import ScoredSystem, scores_folder, write_json
 from . import clip_tables
 
@@ -54,7 +53,7 @@ def write_clip_report(run: Path, languages: Sequence[str], system: ScoredSystem)
         out = of_language.folder(scores_folder(run))
         score = score_labels(of_language, out, manifest, SPLIT, labels, settings)
         if score is not None:
-            checked[code] = pair(list(read_manifest(manifest, SPLIT)), labels)
+            checked[code] = read_checked(manifest, SPLIT, labels)
             wer = score["decoders"]["auto"]["metrics"]["wer"]["value"]
             lines.append(f"{code}: WER of the labels {100 * wer:.1f} % on {score['n']} transcribed clips")
     _write_tables(run, merged, checked, _trusted(checked, labels, limits))

@@ -205,8 +205,8 @@ def trust_table(checked: Mapping[str, Checked], trusted: Mapping[str, set[str]])
         lines.append((code, *(cell for rate in rates for cell in _rate(rate))))
     header = ("Language", "Clips", "WER %, all", "Clips", "WER %, trusted", "Clips", "WER %, refused")
     note = (
-        "On clips that people transcribed; both sides normalised; intervals of 95 % over clips. A clip without a text "
-        "has all its words left out."
+        "On clips that people transcribed, labels spelled as the transcripts are; intervals of 95 % over clips. A clip "
+        "without a text has all its words left out."
     )
     return _table("What the filters do", header, lines, note)
 

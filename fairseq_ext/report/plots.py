@@ -152,9 +152,16 @@ def _legend(figure: Figure, names: Sequence[str], columns: int) -> None:
     ]
     titles = {"train": "training", "valid": "validation"}
     sides = [line_sample(color=QUIET, linestyle=SIDES[side], label=titles[side]) for side in SIDES]
-    longest = max((len(name) for name in names), default=0)
-    ncols = columns + 1 if longest < 35 else min(2, columns)
-    figure.legend(handles=[*systems, *sides], loc="outside lower center", ncols=ncols)
+    legend_below(figure, [*systems, *sides], columns + 1)
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], max_columns: int) -> None:
+    """Put a legend below the panels, in as many columns as the figure is wide enough for."""
+    for ncols in range(max_columns, 0, -1):
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=ncols)
+        if ncols == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str) -> Figure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .plots import COLOURS, INK, MARKERS, canvas, line_sample, style
+from .plots import COLOURS, INK, MARKERS, canvas, legend_below, line_sample, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def efficiency(
         handles = [
             line_sample(color=c, marker=m, label=n) for n, c, m in zip(names, COLOURS, MARKERS, strict=False)
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+        legend_below(figure, handles, 2)
         return figure
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..file_errors import FileError
-from ..files import atomic_path, atomic_write
+from ..files import atomic_path, write_reasons
 from ..manifest import read_manifest
 from ..media.audio import load
 from . import classification, embeddings, metrics, provenance
@@ -168,8 +168,8 @@ def write_system(
     )
     write_json(out / "config.json", provenance.plain(trained.cfg))
     if extracted.failures:
-        with atomic_write(out / "unreadable.tsv") as file:
-            file.writelines(f"{utterances.ids[i]}\t{reason}\n" for i, reason in extracted.failures)
+        failures = ((utterances.ids[i], reason) for i, reason in extracted.failures)
+        write_reasons(out / "unreadable.tsv", failures)
     write_json(out / "metrics.json", result)
     return result
 

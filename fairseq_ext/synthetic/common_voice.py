@@ -16,7 +16,6 @@ start_s, end_s; no rows for words that the synthesiser speaks as one, nor for cl
 
 import argparse
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
@@ -27,9 +26,9 @@ from typing import Any
 import av
 import soundfile
 
-from ..files import atomic_write
+from ..files import atomic_path, atomic_write
 from .common_voice_plan import ACCENTS, Clip, Sizes, plan_clips
-from .corpus_folder import LABEL_FILE, SCRATCH, claim, describe, making, refuse_others
+from .corpus_folder import LABEL_FILE, claim, describe, making, refuse_others
 from .voices import Samples, speak
 
 __all__ = ["ACCENTS", "COLUMNS", "LABEL_FILE", "SAMPLE_RATE_HZ", "TIMES_FILE", "Sizes", "write"]
@@ -128,9 +127,8 @@ def _make(folder: Path, clips: Mapping[str, Clip], name: str) -> dict[str, Times
     clip = clips[name]
     speech = speak(clip.speaker.voice, clip.spoken.text, take=clip.take, sample_rate_hz=SAMPLE_RATE_HZ)
     samples = speech.samples[: len(speech.samples) // 2] if clip.is_cut else speech.samples
-    scratch = folder / f"{SCRATCH}{os.getpid()}.mp3"
-    _write_mp3(scratch, samples)
-    scratch.replace(folder / "clips" / clip.name)
+    with atomic_path(folder / "clips" / clip.name, durable=False) as temporary:
+        _write_mp3(temporary, samples)
     words = () if clip.is_cut else speech.words
     return {"times": tuple((number, round(start_s, 3), round(end_s, 3)) for start_s, end_s, number in words)}
 

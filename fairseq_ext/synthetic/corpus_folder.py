@@ -15,12 +15,12 @@ from typing import Any
 
 from ..files import atomic_write, read_lines
 from ..jobs import Execution, Item, Work, one_by_one, outcomes, run
+from ..leftovers import is_temporary, remove_leftovers
 from .speech import list_languages
 
-__all__ = ["LABEL_FILE", "SCRATCH", "claim", "describe", "making", "refuse_others"]
+__all__ = ["LABEL_FILE", "claim", "describe", "making", "refuse_others"]
 
 LABEL_FILE = "SYNTHETIC.txt"
-SCRATCH = ".partial-"  # first letters of files under way, in the folder that `making` is given
 _JOBS = ".jobs"
 
 
@@ -108,8 +108,9 @@ def making(
                 )
         return {outcome.id: outcome.result for outcome in found}
 
-    for scratch in folder.glob(f"{SCRATCH}*"):
-        scratch.unlink()  # of a killed call
+    for scratch in folder.glob(".partial-*"):
+        scratch.unlink()  # of a killed call of an earlier version
+    remove_leftovers(folder)
     job = folder / _JOBS / title
     results = make_all(names) if names else {}
     # The journal of a killed call still counts files as written that were removed since.
@@ -126,7 +127,9 @@ def _work(make: Callable[[str], Mapping[str, Any]]) -> Work:
 
 def refuse_others(folder: Path, wanted: Iterable[str]) -> None:
     """Raise ValueError when a folder of recordings has other files than those to write: it is then not ours."""
-    others = sorted({path.name for path in folder.iterdir()}.difference(wanted))
+    others = sorted(
+        {path.name for path in folder.iterdir() if not is_temporary(path.name)}.difference(wanted)
+    )
     if others:
         raise ValueError(
             f"{folder}: {len(others)} files such as {others[0]} are not among the recordings to write; write at least "

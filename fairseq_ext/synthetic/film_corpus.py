@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import atomic_write
+from ..leftovers import remove_leftovers
 from ..optional import import_optional
 from .corpus_folder import claim, describe, making
 from .films import TRUTH_COLUMNS, Film, TruthRow, make_film
@@ -62,7 +63,8 @@ def write_films(
         options |= {"is_there": is_there, "title": str(settings["corpus"])}
         with making(root, list(by_name), partial(_make, root, by_name), **options) as made:
             known |= {name: [tuple(row) for row in result["rows"]] for name, result in made.items()}
-            _remove_scratch(root, films)
+            for folder in {(root / path).parent for film in films for path in film.files} | {root}:
+                remove_leftovers(folder)  # also where this call writes nothing
             with atomic_write(truth) as file:
                 rows = (row for film in films for row in known[film.name])
                 file.writelines("\t".join(row) + "\n" for row in (TRUTH_COLUMNS, *rows))
@@ -71,13 +73,6 @@ def write_films(
 
 def _make(root: Path, films: Mapping[str, Film], name: str) -> dict[str, Any]:
     return {"rows": make_film(root, films[name])}
-
-
-def _remove_scratch(root: Path, films: Sequence[Film]) -> None:
-    """Remove what a killed run left beside the files."""
-    for folder in {(root / path).parent for film in films for path in film.files} | {root}:
-        for scratch in folder.glob(".*.tmp"):
-            scratch.unlink()
 
 
 def _read_truth(truth: Path, films: Sequence[Film]) -> dict[str, list[TruthRow]]:

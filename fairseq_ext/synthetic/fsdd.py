@@ -9,7 +9,6 @@ real recordings); accents come from English words spelled for the voice of anoth
 """
 
 import argparse
-import os
 import wave
 from collections.abc import Sequence
 from functools import partial
@@ -19,7 +18,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from .corpus_folder import LABEL_FILE, SCRATCH, claim, describe, making, refuse_others
+from ..files import atomic_path
+from ..leftovers import remove_leftovers
+from .corpus_folder import LABEL_FILE, claim, describe, making, refuse_others
 from .voices import Channel, Samples, Voice, speak
 
 __all__ = ["LABEL_FILE", "SAMPLE_RATE_HZ", "SPEAKERS", "write"]
@@ -83,6 +84,7 @@ def write(
     claim(root, _ABOUT, {"version": VERSION, "seed": seed})
     folder = root / "recordings"
     folder.mkdir(exist_ok=True)
+    remove_leftovers(root)  # where earlier versions left theirs
     refuse_others(folder, names)
     is_whole = partial(_is_whole, folder)
     missing, make = [name for name in names if not is_whole(name)], partial(_make, root, seed)
@@ -123,10 +125,10 @@ def _names(num_per_digit: int, speakers: Sequence[str]) -> list[str]:
 def _make(root: Path, seed: int, name: str) -> dict[str, Any]:
     """Write a recording, which appears when it is complete."""
     digit, speaker, index = name.removesuffix(".wav").split("_")
-    samples, scratch = _say(int(digit), speaker, int(index), seed), root / f"{SCRATCH}{os.getpid()}.wav"
+    samples = _say(int(digit), speaker, int(index), seed)
     pcm = np.clip(np.round(samples * 32768), -32768, 32767).astype(np.int16)
-    soundfile.write(scratch, pcm, SAMPLE_RATE_HZ, subtype="PCM_16")
-    scratch.replace(root / "recordings" / name)
+    with atomic_path(root / "recordings" / name, durable=False) as temporary:
+        soundfile.write(temporary, pcm, SAMPLE_RATE_HZ, subtype="PCM_16", format="WAV")
     return {}
 
 

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from ..files import atomic_write
+from ..text.language_codes import check_known
 from .faces.look import draw_look
 from .film_corpus import add_amount, write_as_asked, write_films
 from .films import TRUTH_COLUMNS, Film, Speaker, TruthRow, cast, sentences, youtube_id
@@ -110,9 +111,7 @@ def run(args: argparse.Namespace) -> str:
 
 def plan(languages: Sequence[str], sizes: Sizes, seed: int) -> list[Film]:
     """Plan all talks, by language and split; raise ValueError for an unknown language."""
-    unknown = sorted(set(languages) - set(LANGUAGES))
-    if unknown or not languages:
-        raise ValueError(f"synthetic mTEDx: languages of {LANGUAGES} expected, found {list(languages)}")
+    check_known(languages, LANGUAGES)
     return [film for language in languages for film in _plan_language(language, sizes, seed)]
 
 

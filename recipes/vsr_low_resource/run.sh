@@ -33,10 +33,7 @@ TXT
 
 recipe_option() {
   case $1 in
-    --languages)
-      [[ $2 =~ ^(fr|it|es|pt)(,(fr|it|es|pt))*$ ]] || die "--languages $2: choose from fr,it,es,pt"
-      languages=$2
-      ;;
+    --languages) languages=$2 ;;
     --model)
       [ -e "$2" ] || [[ " ${models[*]} " == *" $2 "* ]] ||
         die "--model $2: no such folder or file, and no name of faster-whisper: ${models[*]}"
@@ -57,6 +54,18 @@ recipe_flag() {
     --retry-rejected) again+=(--update --retry-rejected --retry-failed) ;;
     *) return 1 ;;
   esac
+}
+
+# What could stop the run after hours is checked before anything is made: the options of every tool.
+recipe_check() {
+  local options
+  mapfile -t options < <(execution)
+  python "$repo/tools/prepare_mouth.py" --check --source "$out/corpus.link" --corpus all --out "$out/clips" \
+    "${crop[@]}" "${options[@]}"
+  python "$repo/tools/auto_label.py" --check --clips "$out/clips" --model "${model:-large-v2}" \
+    --languages "$languages" --out "$out/labels" "${decode[@]}" "${options[@]}"
+  python "$repo/tools/merge_labels.py" --check --clips "$out/clips" --languages "$languages" --out "$out/manifests" \
+    "${filters[@]}"
 }
 
 # Settings of the videos only: fairseq-ext label auto itself refuses another model or other languages.

@@ -4,6 +4,7 @@ Reads ../shared/data and the model that ../shared/tools/real_whisper.py fetches 
 
     fleurs      5 read sentences each in French, Spanish and Portuguese
     grid        commands of GRID's speaker s1, "bin blue at f two now", drawn with a fixed seed
+    grid_prompt the same commands with `PROMPT`, four sentences of that grammar, as for label auto --prompt
     digits      English digits of FSDD, 4 of one speaker joined with pauses of 0.1 s
     accented    sentences by Mandarin speakers (speechocean762, test speakers)
     changing    two recordings of FLEURS in different languages, one after the other: none should be kept
@@ -31,6 +32,7 @@ from pathlib import Path
 import numpy as np
 
 from fairseq_ext.labelling import speech
+from fairseq_ext.labelling.engine import Decoding
 from fairseq_ext.labelling.filters import FilterSettings, judge
 from fairseq_ext.labelling.label import Labeller, Recording
 from fairseq_ext.labelling.load import load_engine
@@ -40,6 +42,7 @@ from fairseq_ext.text.normalize import normalize
 from fairseq_ext.text.scoring import count_all, total
 
 RATE = 16_000
+PROMPT = "Bin blue at F 2 now. Place red by S 9 again. Lay green with M 0 please. Set white in K 5 soon."
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 MODEL = Path.home() / ".cache" / "fairseq_ext" / "whisper-base"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -140,6 +143,7 @@ def nothing(num: int) -> Iterator[Clip]:
 GROUPS: dict[str, tuple[Callable[[int], Iterable[Clip]], int]] = {
     "fleurs": (fleurs, 15),
     "grid": (grid, 200),
+    "grid_prompt": (grid, 200),
     "digits": (digits, 60),
     "accented": (accented, 60),
     "changing": (lambda num: joined(num, change=True), 40),
@@ -191,15 +195,20 @@ def main() -> None:
     args = parser.parse_args()
     engine = load_engine(args.model, device="cpu")
     labeller = Labeller(engine, engine.languages)
+    prompted = load_engine(args.model, device="cpu", decoding=Decoding(prompts=(("en", PROMPT),)))
+    labellers = {"grid_prompt": Labeller(prompted, engine.languages)}
     print(
-        f"{'':10}{'clips':>6}{'language':>10}{'WER':>8}{'kept':>6}{'WER kept':>10}{'right':>7}{'refused':>9}{'text':>6}"
+        f"{'':12}{'clips':>6}{'language':>10}{'WER':>8}{'kept':>6}{'WER kept':>10}{'right':>7}{'refused':>9}{'text':>6}"
     )
     for name in args.groups:
         make, num = GROUPS[name]
         clips = list(make(min(num, args.clips or num)))
         start = time.process_time()
-        labels = [labeller([Recording(str(i), "", clip.waveform)])[0] for i, clip in enumerate(clips)]
-        print(f"{name:10}{row(clips, labels)}  {time.process_time() - start:.0f} CPU s", flush=True)
+        labels = [
+            labellers.get(name, labeller)([Recording(str(i), "", clip.waveform)])[0]
+            for i, clip in enumerate(clips)
+        ]
+        print(f"{name:12}{row(clips, labels)}  {time.process_time() - start:.0f} CPU s", flush=True)
         for clip, label in zip(clips, labels, strict=True) if args.show else ():
             reason = verdict(label, {clip.language})
             if reason or normalize(label.text, clip.language or "en") != normalize(

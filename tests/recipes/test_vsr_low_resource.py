@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from recipes.every_smoke import *  # noqa: F403 - tests of what every recipe's smoke run leaves
-from recipes.launching import REPOSITORY, SMOKE, finish, launch, speakers
+from recipes.launching import REPOSITORY, SMOKE, finish, launch, speakers, wait
 
 from fairseq_ext.media.mouth.table import read_clips
 
@@ -73,3 +73,19 @@ def test_lips_clips_of_a_killed_run_are_the_same(smoke: Path, tmp_path: Path) ->
     assert (out / "clips" / "clips.tsv").read_bytes() == (done / "clips" / "clips.tsv").read_bytes()
     for path in (done / "clips" / "video").rglob("*.mp4"):
         assert (out / path.relative_to(done)).read_bytes() == path.read_bytes(), path
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--languages", "fr,itt", "languages: found itt, expected some of af, am, "),
+        ("--filters", "--min-avg-logprobb 0", "unrecognized arguments: --min-avg-logprobb"),
+        ("--crop", "--detect-every 0", "detect_every"),
+    ],
+)
+def test_lips_a_wrong_option_of_any_stage_stops_before_anything_is_made(
+    tmp_path: Path, option: str, value: str, message: str
+) -> None:
+    assert wait(launch(RECIPE, tmp_path / "run", *SMOKE, option, value), 60) != 0
+    assert message in (tmp_path / "run.log").read_text(encoding="utf-8")
+    assert not (tmp_path / "run").exists()

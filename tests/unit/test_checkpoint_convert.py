@@ -3,50 +3,20 @@
 import json
 import os
 import runpy
-import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from convertible import PREPROCESSOR, SIZES, WEIGHTS, change, drop, own_checkpoint
 from safetensors.torch import load_file, save_file
 
 from fairseq_ext.checkpoints.convert import convert
 from fairseq_ext.checkpoints.fairseq_file import write_model
 from fairseq_ext.checkpoints.speech_model import Report, SpeechModel, pick
-from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.inference.recognizer import load_recognizer
-from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.models.wav2vec2 import ExtWav2Vec2, Wav2Vec2Config
-
-ALPHABET = ["|", "a", "à", "ç", "·", "ŀ", "'"]
-SIZES: dict[str, Any] = {
-    "conv_feature_layers": "[(8, 10, 5), (8, 3, 2)]",
-    "encoder_layers": 3,
-    "encoder_embed_dim": 16,
-    "encoder_ffn_embed_dim": 24,
-    "encoder_attention_heads": 2,
-    "conv_pos": 4,
-    "conv_pos_groups": 2,
-    "mask_prob": 0.1,
-}
-WEIGHTS, PREPROCESSOR = "model.safetensors", "preprocessor_config.json"
-
-
-def own_checkpoint(path: Path, symbols: list[str] | None = None, **keys: Any) -> Path:
-    """Write a checkpoint of our recogniser."""
-    symbols = [*SPECIAL_SYMBOLS, *(ALPHABET if symbols is None else symbols)]
-    config = CtcConfig(**{**SIZES, **keys})
-    state = {
-        "cfg": {"model": {**vars(config), "_name": "ext_ctc"}, "task": {"sample_rate_hz": 8000}},
-        "model": ExtCtc(config, len(symbols)).state_dict(),
-        "task_state": {"symbols": symbols},
-    }
-    torch.save(state, path)
-    return path
 
 
 @pytest.fixture
@@ -54,207 +24,6 @@ def folder(tmp_path: Path) -> Path:
     """Write a recogniser's folder as transformers does."""
     convert(own_checkpoint(tmp_path / "own.pt"), tmp_path / "theirs")
     return tmp_path / "theirs"
-
-
-def change(path: Path, **values: Any) -> None:
-    """Change keys of a JSON file."""
-    content = {**json.loads(path.read_text(encoding="utf-8")), **values}
-    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-
-
-def drop(folder: Path, *names: str) -> None:
-    """Take tensors out of the weights."""
-    weights = load_file(folder / WEIGHTS)
-    save_file({name: value for name, value in weights.items() if name not in names}, folder / WEIGHTS)
-
-
-def rename(folder: Path, old: str, new: str) -> None:
-    """Give a tensor another name."""
-    weights = load_file(folder / WEIGHTS)
-    weights[new] = weights.pop(old)
-    save_file(weights, folder / WEIGHTS)
-
-
-def truncate(path: Path) -> None:
-    """Keep half a file."""
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "unknown architecture": (
-        lambda f: change(f / "config.json", model_type="whisper"),
-        r"config\.json: model_type wav2vec2, hubert, wavlm expected, found 'whisper'",
-    ),
-    "adapter": (
-        lambda f: change(f / "config.json", add_adapter=True),
-        "add_adapter = False expected, found True",
-    ),
-    "norm": (lambda f: change(f / "config.json", layer_norm_eps=1e-6), "layer_norm_eps"),
-    "activation": (lambda f: change(f / "config.json", hidden_act="selu"), "gelu.*expected, found 'selu'"),
-    "extractor": (lambda f: change(f / "config.json", feat_extract_norm="batch"), "group or layer expected"),
-    "convolutions": (
-        lambda f: change(f / "config.json", conv_kernel=[10]),
-        "have different lengths, 2, 1, 2",
-    ),
-    "width": (
-        lambda f: change(f / "config.json", intermediate_size=25),
-        r"intermediate_dense.* of shape \(25.* found \(24",
-    ),
-    "fewer layers": (
-        lambda f: change(f / "config.json", num_hidden_layers=2),
-        r"0 missing .* 16 surplus \['wav2vec2\.encoder\.layers\.2",
-    ),
-    "more layers": (
-        lambda f: change(f / "config.json", num_hidden_layers=4),
-        "16 missing .*encoder.layers.3",
-    ),
-    "no config.json": (lambda f: (f / "config.json").unlink(), r"theirs: no config\.json in this folder"),
-    "half a config.json": (lambda f: truncate(f / "config.json"), r"config\.json is not JSON in UTF-8"),
-    "Latin-1": (
-        lambda f: (f / "vocab.json").write_bytes(b'{"\xe7": 1}'),
-        r"vocab\.json is not JSON in UTF-8",
-    ),
-    "list": (lambda f: (f / "config.json").write_text("[]"), "holds a list, not a JSON object"),
-    "missing tensor": (
-        lambda f: drop(f, "wav2vec2.encoder.layers.1.attention.k_proj.bias"),
-        r"1 missing \(by fairseq's names: \['encoder\.layers\.1\.self_attn\.k_proj\.bias'\]\)",
-    ),
-    "strange tensor": (
-        lambda f: rename(f, "lm_head.bias", "lm_tail.bias"),
-        "the weight 'lm_tail.bias' belongs to none of",
-    ),
-    "half the weights": (lambda f: truncate(f / WEIGHTS), r"model\.safetensors: the weights cannot be read"),
-    "no weights": (lambda f: (f / WEIGHTS).unlink(), r"neither model\.safetensors nor pytorch_model\.bin"),
-    "missing shard": (
-        lambda f: (
-            (f / WEIGHTS).rename(f / "gone")
-            and (f / f"{WEIGHTS}.index.json").write_text('{"weight_map": {"x": "model-1.safetensors"}}')
-        ),
-        r"model-1\.safetensors: this shard of the weights is missing",
-    ),
-    "shard without its tensors": (
-        lambda f: (
-            (f / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": {"x": "part"}}))
-            and (f / WEIGHTS).rename(f / "part")
-        ),
-        r"the shards lack 1 of 1 tensors, such as x",
-    ),
-    "pickled code": (
-        lambda f: (f / WEIGHTS).unlink() or torch.save({"x": subprocess.Popen}, f / "pytorch_model.bin"),
-        r"pytorch_model\.bin: the weights cannot be read.*the class \w+\.Popen",
-    ),
-    "no vocabulary": (lambda f: (f / "vocab.json").unlink(), r"a CTC model needs vocab\.json"),
-    "vocabulary of another size": (
-        lambda f: change(f / "config.json", vocab_size=12),
-        "vocab_size is 12, but lm_head has 11 rows",
-    ),
-    "letter too many": (
-        lambda f: change(f / "vocab.json", x=11),
-        r"11 tokens for the 11 rows of the head, and 1 .*\['x'\]",
-    ),
-    "two letters for a row": (lambda f: change(f / "vocab.json", x=10), "12 tokens for the 11 rows"),
-    "many layers": (
-        lambda f: change(f / "config.json", num_hidden_layers=10**9),
-        r"theirs: the network of the configuration cannot be that of the weights \(it would have \d+ parameters",
-    ),
-    "wide": (lambda f: change(f / "config.json", hidden_size=10**9), "it would have"),
-    "type": (
-        lambda f: change(f / "config.json", hidden_size=[16]),
-        r"hidden_size: a value such as 768 expected",
-    ),
-    "no number": (lambda f: change(f / "config.json", num_hidden_layers=2**63), "num_hidden_layers: a value"),
-    "sizes of convolutions": (lambda f: change(f / "config.json", conv_dim=5), "conv_dim: a list of whole"),
-    "quantizer": (
-        lambda f: change(f / "config.json", num_codevectors_per_group=10**9),
-        r"theirs: damaged .* values of heads that the file lacks",
-    ),
-    "rate": (
-        lambda f: change(f / PREPROCESSOR, sampling_rate=0),
-        "a sampling_rate of 1 to 1000000 Hz expected",
-    ),
-    "switch": (lambda f: change(f / PREPROCESSOR, do_normalize="no"), "do_normalize true or false expected"),
-    "shards": (
-        lambda f: (
-            (f / WEIGHTS).unlink()
-            or (f / f"{WEIGHTS}.index.json").write_text('{"weight_map": {"x": "../y"}}')
-        ),
-        "no weight_map of tensors to files",
-    ),
-    "token": (lambda f: change(f / "tokenizer_config.json", pad_token=[1]), "a token expected, found"),
-    "blank": (lambda f: change(f / "config.json", pad_token_id=4), "padding token is at row 0, .* is 4;"),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_folder_is_refused_with_the_reason(damage: str, folder: Path, tmp_path: Path) -> None:
-    spoil, message = DAMAGES[damage]
-    spoil(folder)
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises((ValueError, FileNotFoundError), match=message):
-        convert(folder, tmp_path / "ours.pt")
-    assert sorted(tmp_path.iterdir()) == before
-
-
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"layer_type": "conformer"}, "layer_type = 'transformer' expected, found 'conformer'"),
-        ({"pos_conv_depth": 5}, "pos_conv_depth = 1 expected, found 5"),
-        ({"relative_position_embedding": True}, "a model with ungated relative positions"),
-        ({"activation_fn": "relu_squared"}, "found 'relu_squared'"),
-        ({"encoder_layers": 4}, r"own\.pt: .*16 missing"),
-    ],
-)
-def test_network_that_transformers_lacks_is_refused(
-    keys: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    path = own_checkpoint(tmp_path / "own.pt")
-    state = torch.load(path)
-    if keys.get("relative_position_embedding"):
-        own_checkpoint(path, **keys)
-    else:
-        state["cfg"]["model"].update(keys)
-        torch.save(state, path)
-    with pytest.raises(ValueError, match=message):
-        convert(path, tmp_path / "theirs")
-    assert sorted(tmp_path.iterdir()) == [path]
-
-
-def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "lstm.pt"
-    torch.save({"cfg": {"model": {"_name": "ext_lstm"}, "task": {}}, "model": {"x": torch.ones(1)}}, path)
-    with pytest.raises(
-        ValueError,
-        match=r"lstm\.pt holds a model 'ext_lstm', not a wav2vec 2\.0, HuBERT or WavLM model",
-    ):
-        convert(path, tmp_path / "theirs")
-    with pytest.raises(FileNotFoundError, match=r"none\.pt"):
-        convert(tmp_path / "none.pt", tmp_path / "theirs")
-
-
-def test_classifier_is_refused_as_such(tmp_path: Path) -> None:
-    path = own_checkpoint(tmp_path / "accents.pt")
-    state = torch.load(path)
-    state["cfg"]["model"] |= {"_name": "ext_speech_classifier", "pretrained_path": "ssl/checkpoint_last.pt"}
-    state["cfg"]["task"]["label"] = "accent"
-    state["task_state"] = {"class_names": ["balear", "central"]}
-    torch.save(state, path)
-    with pytest.raises(
-        ValueError,
-        match=r"accents\.pt holds a classifier \(ext_speech_classifier\) of accent, not a wav2vec .* with a CTC head; "
-        r"its head cannot be converted: convert the checkpoint it started from, ssl/checkpoint_last\.pt$",
-    ):
-        convert(path, tmp_path / "theirs")
-    assert sorted(tmp_path.iterdir()) == [path]
-
-
-def test_weight_of_unknown_purpose_is_refused(tmp_path: Path) -> None:
-    path = own_checkpoint(tmp_path / "own.pt")
-    state = torch.load(path)
-    state["model"]["w2v_encoder.w2v_model.encoder.adapter.weight"] = torch.ones(1)
-    torch.save(state, path)
-    with pytest.raises(ValueError, match=r"1 surplus \['w2v_encoder\.w2v_model\.encoder\.adapter\.weight'\]"):
-        convert(path, tmp_path / "theirs")
 
 
 def test_files_follow_the_umask(tmp_path: Path) -> None:
@@ -267,27 +36,6 @@ def test_files_follow_the_umask(tmp_path: Path) -> None:
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "theirs").iterdir()}
     assert modes == dict.fromkeys(modes, "0o640")
     assert WEIGHTS in modes
-
-
-def test_nothing_is_written_over(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "ours.pt").write_text("precious")
-    with pytest.raises(FileExistsError, match=r"ours\.pt exists already"):
-        convert(folder, tmp_path / "ours.pt")
-    assert (tmp_path / "ours.pt").read_text() == "precious"
-    with pytest.raises(FileExistsError, match="theirs exists already"):
-        convert(tmp_path / "own.pt", folder)
-
-
-def test_projection_between_equal_widths_is_refused_unless_it_does_nothing(tmp_path: Path) -> None:
-    source = own_checkpoint(tmp_path / "own.pt", encoder_embed_dim=8)
-    convert(source, tmp_path / "theirs")
-    report = convert(tmp_path / "theirs", tmp_path / "ours.pt")
-    assert set(report.left_out) == {f"wav2vec2.feature_projection.projection.{p}" for p in ("weight", "bias")}
-    weights = load_file(tmp_path / "theirs" / WEIGHTS)
-    weights["wav2vec2.feature_projection.projection.weight"][0, 1] = 0.5
-    save_file(weights, tmp_path / "theirs" / WEIGHTS)
-    with pytest.raises(ValueError, match=r"feature_projection\.projection is not an identity"):
-        convert(tmp_path / "theirs", tmp_path / "other.pt")
 
 
 def test_heads_for_another_purpose_are_listed_not_lost(folder: Path, tmp_path: Path) -> None:
@@ -349,26 +97,6 @@ def test_rows_beyond_the_vocabulary_are_kept_and_never_win(folder: Path, tmp_pat
     assert log_probs[..., 11:].exp().max() == 0
     convert(tmp_path / "ours.pt", tmp_path / "again")
     assert len(load_file(tmp_path / "again" / WEIGHTS)["lm_head.bias"]) == 14
-
-
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"encoder_layers": 10**9}, r"own\.pt: the network of the configuration cannot be that"),
-        ({"conv_feature_layers": "[(8, 10, 5)] * 1000000000"}, r"own\.pt.*not a list of"),
-        ({"conv_feature_layers": "[(1000000000, 10, 5)]"}, r"own\.pt.*it would have"),
-        ({"encoder_embed_dim": "wide"}, r"own\.pt.*cannot be that"),
-    ],
-)
-def test_sizes_are_checked_before_anything_is_allocated(
-    keys: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    state = torch.load(own_checkpoint(tmp_path / "own.pt"))
-    state["cfg"]["model"].update(keys)
-    torch.save(state, tmp_path / "own.pt")
-    for use in (load_recognizer, lambda path: convert(path, tmp_path / "out")):
-        with pytest.raises(ValueError, match=message):
-            use(tmp_path / "own.pt")
 
 
 @pytest.mark.parametrize("file", ["added_tokens.json", "tokenizer_config.json"])
@@ -460,13 +188,3 @@ def test_command_accounts_for_the_weights(
     assert "mapped    lm_head.weight -> w2v_encoder.proj.weight\n" in printed
     assert printed.endswith(f"{len(load_file(folder / WEIGHTS))} mapped, 0 left out, 0 filled\n")
     assert (tmp_path / "ours.pt").exists()
-
-
-def test_command_reports_damaged_weights(
-    folder: Path, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    truncate(folder / WEIGHTS)
-    with pytest.raises(
-        SystemExit, match=r"^convert_checkpoint\.py: .*model\.safetensors: the weights cannot be read"
-    ):
-        run_command(repository, monkeypatch, folder, tmp_path / "ours.pt")

@@ -1,15 +1,18 @@
 """Tables of clips and labels: counts that add up, error rates of trusted and refused labels."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fairseq_ext.labelling.table import LABELLED, NO_SPEECH, OTHER_LANGUAGE, ClipLabel
-from fairseq_ext.manifest import Utterance
+from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.media.mouth.table import ClipRow
 from fairseq_ext.report import clip_tables
-from fairseq_ext.scoring.label_quality import Checked, pair
+from fairseq_ext.scoring.label_quality import Checked, pair, read_checked, score_labels, word_error_rate
+from fairseq_ext.scoring.scored_system import ScoredSystem
+from fairseq_ext.text.spelling import Spelling, write_spelling
 
 CLIPS = [
     ClipRow("fr/1", "mtedx/video/fr/a.mp4", num_frames=1500, face_size_px=80.0, detection_rate=1.0),
@@ -83,6 +86,35 @@ def test_trusted_and_refused_labels_have_their_own_error_rates(checked: Checked)
     assert row[1::2] == ["3", "1", "2"]
     # 4 + 4 + 4 words: none wrong in the first, two in the second, all of the third left out.
     assert [cell.split()[0] for cell in row[2::2]] == ["50.0", "0.0", "75.0"]
+
+
+@pytest.mark.parametrize(
+    ("record", "reference", "text"),
+    [
+        (Spelling("fr", apostrophes=False), "locéan bleu", "L'océan bleu."),
+        (Spelling("fr", "upper"), "DEUX POMMES", "2 pommes"),
+        (Spelling("", apostrophes=False), "locéan bleu", "l'océan bleu"),  # of several languages
+        (Spelling("fr", punctuation=True), "À 7 h, l'océan", "À 7 h,  l'océan"),
+        (None, "LOCÉAN BLEU", "locéan bleu"),
+    ],
+)
+def test_labels_are_spelled_as_the_transcripts_which_stay_as_they_are(
+    tmp_path: Path, record: Spelling | None, reference: str, text: str
+) -> None:
+    label = ClipLabel(id="a", video="v", state=LABELLED, language="fr", text=text)
+    row = Utterance("a", "a.wav", 16_000, speaker="s", transcript=reference, language="fr")
+    write_manifest(tmp_path, "valid", [row], root=str(tmp_path))
+    if record is not None:
+        write_spelling(tmp_path, record)
+    found = read_checked(tmp_path, "valid", {"a": label})
+    rate = word_error_rate(found, "fr", {"a"})
+    assert rate is not None
+    assert rate["value"] == 0
+    system = ScoredSystem("auto_label", "fr", 1, "synthetic", "test")
+    result = score_labels(system, tmp_path / "out", tmp_path, "valid", {"a": label}, {})
+    assert result is not None
+    assert result["decoders"]["auto"]["metrics"]["wer"]["value"] == 0
+    assert result["decoders"]["auto"]["counts"]["words"]["num_reference"] == len(reference.split())
 
 
 def test_nothing_refused_leaves_a_gap(checked: Checked) -> None:

@@ -5,16 +5,20 @@ every place of the seams.
 """
 
 import json
+import re
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import soundfile
 import torch
 from numpy.typing import NDArray
 
+from fairseq_ext.commands.main import main
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.ctc import BeamConfig, BeamSearch
 from fairseq_ext.inference.recognizer import CtcRecognizer, load_recognizer
@@ -73,8 +77,7 @@ def set_weights(model: ExtCtc) -> None:
 
 
 @pytest.fixture(scope="module")
-def recognizer(tmp_path_factory: pytest.TempPathFactory) -> CtcRecognizer:
-    """By way of a file."""
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     symbols = [*SPECIAL_SYMBOLS, *LETTERS]
     model = ExtCtc(CtcConfig(**SIZES), len(symbols))
     set_weights(model)
@@ -86,7 +89,12 @@ def recognizer(tmp_path_factory: pytest.TempPathFactory) -> CtcRecognizer:
     }
     path = tmp_path_factory.mktemp("tones") / "checkpoint_best.pt"
     torch.save(state, path)
-    return load_recognizer(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def recognizer(checkpoint: Path) -> CtcRecognizer:
+    return load_recognizer(checkpoint)
 
 
 class Spoken:
@@ -167,3 +175,80 @@ def test_file_of_another_rate_and_two_channels(
     np.testing.assert_allclose(starts, [start / RATE for start, _ in spoken.times], rtol=0, atol=REACH / RATE)
     cues = [line for block in written["srt"].split("\n\n") for line in block.strip().split("\n")[2:]]
     assert " ".join(cues) == spoken.text
+
+
+def write_late(path: Path, pieces: list[tuple[float, Samples]]) -> None:
+    """Write pieces of sound, each at its time in s, beside pictures that start at 0."""
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("mpeg4", rate=25, width=32, height=32, pix_fmt="yuv420p")
+        sound: Any = container.add_stream("flac", rate=RATE, layout="mono")
+        end_s = pieces[-1][0] + len(pieces[-1][1]) / RATE
+        for index in range(round(25 * end_s)):
+            picture = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 90, np.uint8))
+            picture.pts = index
+            container.mux(pictures.encode(picture))
+        container.mux(pictures.encode(None))
+        for start_s, samples in pieces:
+            block = np.rint(samples * 32767).astype(np.int16)[None]
+            frame = av.AudioFrame.from_ndarray(block, format="s16", layout="mono")
+            frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
+            frame.pts = round(start_s * RATE)
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+
+
+def cues(written: str) -> list[tuple[float, float, str]]:
+    """Return start and end in s, and the text, of the cues of a .srt."""
+    found = []
+    for block in written.strip().split("\n\n"):
+        _, times, *lines = block.split("\n")
+        clock = [[float(part.replace(",", ".")) for part in time.split(":")] for time in times.split(" --> ")]
+        start_s, end_s = (3600 * hours + 60 * minutes + seconds for hours, minutes, seconds in clock)
+        found.append((start_s, end_s, " ".join(lines)))
+    return found
+
+
+def test_cues_of_sound_that_starts_late_or_pauses_lie_on_the_clock(
+    checkpoint: Path, spoken: Spoken, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pieces = [(4.0, spoken.clips[0]), (9.5, spoken.clips[1])]  # 2.5 s without sound between them
+    write_late(tmp_path / "late.mkv", pieces)
+    write_late(tmp_path / "prompt.mkv", [(0.0, np.concatenate([clip for _, clip in pieces]))])
+    files = [str(tmp_path / name) for name in ("late.mkv", "prompt.mkv")]
+    for form in ("srt", "json"):
+        assert main(["transcribe", str(checkpoint), *files, "--format", form, "--out", str(tmp_path)]) == 0
+    late, prompt = (
+        json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))["words"]
+        for name in ("late", "prompt")
+    )
+    assert " ".join(word["word"] for word in late) == " ".join(spoken.texts[:2])
+    shifts = [4.0 if time < CLIP else 6.5 for time, _ in spoken.times[: len(late)]]
+    for word, other, shift in zip(late, prompt, shifts, strict=True):
+        assert word["start_s"] == pytest.approx(other["start_s"] + shift, abs=REACH / RATE)
+        assert word["end_s"] == pytest.approx(other["end_s"] + shift, abs=REACH / RATE)
+    found = cues((tmp_path / "late.srt").read_text(encoding="utf-8"))
+    assert " ".join(text for _, _, text in found) == " ".join(spoken.texts[:2])
+    assert found[0][0] == pytest.approx(4.0 + spoken.times[0][0] / RATE, abs=REACH / RATE)
+    num_first = len(spoken.texts[0].split())
+    second = next(cue for cue in found if cue[0] > 7.5)
+    assert second[0] == pytest.approx(6.5 + spoken.times[num_first][0] / RATE, abs=REACH / RATE)
+    assert all(end_s <= 7.5 or start_s >= 9.5 for start_s, end_s, _ in found)  # none spans the pause
+    capsys.readouterr()
+
+
+def test_the_command_fails_when_nothing_was_heard(
+    checkpoint: Path, spoken: Spoken, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "zeros.wav", np.zeros(2 * RATE), RATE)
+    soundfile.write(tmp_path / "spoken.wav", spoken.clips[0], RATE)
+    files = [str(tmp_path / name) for name in ("zeros.wav", "spoken.wav")]
+    with pytest.raises(SystemExit) as end:
+        main(["transcribe", str(checkpoint), *files, "--format", "srt", "--out", str(tmp_path / "out")])
+    # Python prints a text to standard error and exits with status 1
+    assert end.value.code == "fairseq-ext transcribe: 1 of 2 have no words; see above what they hold"
+    said = capsys.readouterr().err
+    assert re.search(r"zeros\.wav: no words in 2\.0 s of digital silence, every sample is zero", said)
+    assert (tmp_path / "out" / "zeros.srt").read_text() == ""
+    assert cues((tmp_path / "out" / "spoken.srt").read_text(encoding="utf-8"))
+    assert main(["transcribe", str(checkpoint), files[1]]) == 0
+    assert capsys.readouterr().out.strip() == spoken.texts[0]

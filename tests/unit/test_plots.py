@@ -68,3 +68,15 @@ def test_lowest_bar_is_marked() -> None:
 def test_ten_classes_stay_apart() -> None:
     """Colours alone would not do for every reader: no pair of colour and marker comes twice."""
     assert len(set(zip(plots.COLOURS, plots.MARKERS, strict=True))) == 10
+
+
+def test_legends_of_long_names_are_not_cut() -> None:
+    name = "temporal CNN, pre-trained, frozen, linear probe"
+    systems = {f"{name} {i}": {1: ACCURACY} for i in range(5)}
+    for figure in (
+        score_plots.efficiency({"few": systems}),
+        plots.learning_curves({system: [LINES] for system in systems}),
+    ):
+        plots.png(figure)
+        box = figure.legends[0].get_window_extent()
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.width

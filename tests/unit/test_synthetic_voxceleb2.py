@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from fairseq_ext.jobs import status
+from fairseq_ext.leftovers import temporary_path
 from fairseq_ext.media.audio import load
 from fairseq_ext.synthetic import voxceleb2
 from fairseq_ext.synthetic.voxceleb2 import Sizes, plan
@@ -133,7 +134,8 @@ def test_a_killed_run_continues_and_ends_the_same(root: Path, tmp_path: Path) ->
             file.write(b'0123abcd {"index":0,"id":"dev/mp4/id00')  # a line cut off
     done = {path: path.stat().st_mtime_ns for path in out.rglob("*.mp4")}
     assert done
-    (next(iter(done)).parent / ".clip.mp4.0123.tmp").write_bytes(b"half")
+    left = temporary_path(next(iter(done)).with_name("clip.mp4"))
+    left.with_name(left.name.replace(f"-{os.getpid()}-", f"-{process.pid}-")).write_bytes(b"half")
     voxceleb2.write(out, sizes=SMALL, progress=False)
     assert contents(out) == contents(root)
     assert sum(path.stat().st_mtime_ns == time_ns for path, time_ns in done.items()) >= state

@@ -244,7 +244,7 @@ def test_a_killed_run_continues_to_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_invalid_settings_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="languages of en, es, fr, it, pt expected, found xx"):
+    with pytest.raises(ValueError, match="languages: found xx, expected some of en, es, fr, it, pt;"):
         train(tmp_path, settings=Settings(languages=("xx",)))
     with pytest.raises(ValueError, match="updates of at least 1"):
         train(tmp_path, settings=Settings(updates=0))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...files import atomic_write
+from ...leftovers import remove_leftovers
 from .clip import rejected_image
 from .crops import jpeg
 from .settings import SIZE_PX
@@ -75,7 +76,7 @@ def write_audit(
     shown = rows[:limit]
     pages = [shown[i : i + per_page] for i in range(0, len(shown), per_page)]
     folder = Path(clips) / FOLDER
-    _remove(folder.glob(".*.tmp"))  # left by a run that was killed
+    remove_leftovers(folder)
     for number, page in enumerate(pages):
         figures = []
         for index, row in enumerate(page, 1):

@@ -27,15 +27,10 @@ def judged(row: ClipRow, settings: MouthSettings, *, problem: tuple[str, str], g
 
 
 def _of_the_file(row: ClipRow, settings: MouthSettings, gap_s: float) -> Iterator[Verdict]:
-    is_segment = row.end_s is not None
     yield row.num_frames == 0 and bool(row.start_s), "beyond_end", f"no picture from {row.start_s} s on"
     yield row.num_frames == 0, "no_video", "no picture could be decoded"
     yield gap_s > settings.max_gap_s, "video_gap", f"{gap_s:.2f} s without a new picture"
-    yield (
-        is_segment and row.missing_s > settings.max_missing_s,
-        "cut_off",
-        f"{row.missing_s:.2f} s are missing",
-    )
+    yield row.missing_s > settings.max_missing_s, "cut_off", f"{row.missing_s:.2f} s are missing"
     yield row.num_frames < settings.min_frames, "too_short", f"{row.num_frames} frames"
     too_many = row.num_bad_packets > settings.max_bad_share * row.num_frames
     yield too_many, "damaged", f"{row.num_bad_packets} bad packets in {row.num_frames} frames"

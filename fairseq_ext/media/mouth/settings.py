@@ -54,7 +54,8 @@ class MouthSettings:
     )
     min_frames: int = _setting(10, "shortest clip, in frames at 25 per second")
     max_missing_s: float = _setting(
-        0.5, "longest part of a segment that may be missing at the end of its file, in seconds"
+        0.5,
+        "longest part of a segment, or of the length that a file states, that may be missing at the end, s",
     )
     max_av_difference_s: float = _setting(
         1.0, "largest difference in length between sound and picture, in seconds"

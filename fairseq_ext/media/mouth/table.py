@@ -23,7 +23,8 @@ REASONS = {
     "demuxer, or copy each by itself",
     "no_video": "it holds no video stream: an audio file, or a cover picture",
     "beyond_end": "the segment starts after the end of its file: the file was cut off, or the times are wrong",
-    "cut_off": "more of the segment than --max-missing-s is missing: copy the file again",
+    "cut_off": "more of the segment, or of the length that the file states, than --max-missing-s is missing: copy the "
+    "file again",
     "video_gap": "the picture stands still for longer than --max-gap-s: damage, or slides",
     "too_short": "fewer frames than --min-frames",
     "no_face": "no face in any frame; if it is a mouth crop already, prepare it with --input mouth",

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...decoding.lm_weights import write_lm_weights
-from ...files import atomic_write
+from ...files import write_reasons
 from ...text.spelling import NAME, Spelling
 from .. import provenance
 from ..scored_system import RECOGNITION, ScoredSystem, is_scored, write_json
@@ -165,8 +165,8 @@ def evaluate(
         )
         by_decoder[decoder.name] = {"settings": dict(decoder.settings), "real_time_factor": factor, **score}
     if found.failures:
-        with atomic_write(out / "unreadable.tsv") as file:
-            file.writelines(f"{speech.utterances[i].id}\t{reason}\n" for i, reason in found.failures)
+        failures = ((speech.utterances[i].id, reason) for i, reason in found.failures)
+        write_reasons(out / "unreadable.tsv", failures)
     _, labelled_hours = provenance.training_audio(recognizer.cfg, data)
     num_parameters = sum(p.numel() for p in recognizer.model.parameters())
     result = {

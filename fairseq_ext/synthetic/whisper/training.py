@@ -29,6 +29,8 @@ from torch import Tensor, nn
 
 from ...files import atomic_path, atomic_write
 from ...media.threads import one_thread
+from ...text.language_codes import check_known
+from ...torch_files import loading
 from .. import phrases
 from .examples import IGNORE, Batch, Vocabulary, draw_batch
 from .formats import MAX_POSITIONS, new_model, write
@@ -86,7 +88,8 @@ def train(
         recordings = list(_record(settings, on_progress))
         trainer = Trainer(settings, recordings)
         if (target / _CHECKPOINT).exists():
-            saved = torch.load(target / _CHECKPOINT, weights_only=True)
+            with loading(target / _CHECKPOINT):
+                saved = torch.load(target / _CHECKPOINT, weights_only=True)
             _check_same(target / _CHECKPOINT, saved["settings"], wanted)
             trainer.load_state_dict(saved["state"])
         saved_at = time.monotonic()
@@ -105,12 +108,7 @@ def train(
 
 
 def _check(settings: Settings) -> None:
-    unknown = set(settings.languages) - set(phrases.LANGUAGES)
-    if unknown or not settings.languages:
-        raise ValueError(
-            f"tiny Whisper: languages of {', '.join(phrases.LANGUAGES)} expected, "
-            f"found {', '.join(settings.languages) or 'none'}; choose among them"
-        )
+    check_known(settings.languages, phrases.LANGUAGES)
     for name in ("updates", "batch_size", "recordings"):
         if getattr(settings, name) < 1:
             raise ValueError(

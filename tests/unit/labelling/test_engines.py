@@ -20,6 +20,7 @@ from fairseq_ext.labelling.log_mel import LogMel
 # Padded to 30 s, as openai-whisper and transformers always do.
 GREEDY = Decoding(beam_size=1, max_tokens=8, temperatures=(0.0,), padding_s=30.0)
 BEAM = replace(GREEDY, beam_size=3)
+PROMPTED = replace(GREEDY, prompts=(("fr", "Le chat dort."), ("pt", "Bom dia, senhor presidente.")))
 MODELS = {"faster-whisper": "ct2", "openai": "openai.pt", "transformers": "hf"}
 
 
@@ -53,7 +54,7 @@ def test_the_engine_is_found_from_the_files(whisper: Path, kind: str) -> None:
     assert {"fr", "it", "es", "pt", "haw"} < found.languages
 
 
-@pytest.mark.parametrize("decoding", [GREEDY, BEAM])
+@pytest.mark.parametrize("decoding", [GREEDY, BEAM, PROMPTED], ids=["greedy", "beam", "prompts"])
 @pytest.mark.parametrize("kind", ["faster-whisper", "transformers"])
 def test_all_engines_agree_with_openai_whisper(whisper: Path, kind: str, decoding: Decoding) -> None:
     languages = ["fr", "it", None, "pt"]
@@ -68,6 +69,20 @@ def test_all_engines_agree_with_openai_whisper(whisper: Path, kind: str, decodin
             assert (mine.text, mine.language, mine.num_tokens) == (other.text, other.language, 8)
             assert mine.avg_logprob == pytest.approx(other.avg_logprob, abs=1e-4)
             assert mine.no_speech_prob == pytest.approx(other.no_speech_prob, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_a_prompt_counts_for_its_language_alone(whisper: Path, kind: str) -> None:
+    languages = ["fr", "it", "es", "pt"]
+    _, plain = labels(engine(whisper, kind), windows(), languages)
+    _, prompted = labels(engine(whisper, kind, PROMPTED), windows(), languages)
+    same = [
+        a.avg_logprob == pytest.approx(b.avg_logprob, abs=1e-5) for a, b in zip(plain, prompted, strict=True)
+    ]
+    assert same == [False, True, True, False]
+    long = replace(GREEDY, prompts=(("fr", "chat " * 300),))
+    with pytest.raises(ValueError, match="at most 223 tokens expected"):
+        engine(whisper, kind, long)
 
 
 @pytest.mark.parametrize("kind", list(MODELS))

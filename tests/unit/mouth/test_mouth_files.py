@@ -139,11 +139,11 @@ def test_a_silent_file(
 
 
 def test_cut_off_files(grid: Path, talk: Any, make_video: Make, prepare: Prepare, tmp_path: Path) -> None:
-    """The remaining part of a whole file is used; a segment that is not complete is rejected."""
+    """What a file states or a segment needs, and the file does not hold, rejects the clip; else it is marked."""
     half = tmp_path / "half.mpg"
     content = (grid / "lrwp9a.mpg").read_bytes()
     half.write_bytes(content[: len(content) // 2])
-    row = prepare(half)
+    row = prepare(half)  # states no length: what shows is a packet that does not decode
     assert (row.status, row.is_damaged) == ("ok", True)
     assert 25 < row.num_frames < 50
     stated = make_video(tmp_path / "stated.mkv", talk.pictures, TIMES, talk.sound)
@@ -151,6 +151,12 @@ def test_cut_off_files(grid: Path, talk: Any, make_video: Make, prepare: Prepare
     stated.write_bytes(stated.read_bytes()[: stated.stat().st_size // 2])
     row = prepare(stated)
     assert row.missing_s > 1
+    assert (row.status, row.reason, row.detail) == (
+        "rejected",
+        "cut_off",
+        f"{row.missing_s:.2f} s are missing",
+    )
+    row = prepare(stated, max_missing_s=2.0, clip_id="kept")
     assert (row.status, row.is_damaged) == ("ok", True)
     assert prepare(half, 0.0, 1.0, clip_id="first").status == "ok"
     assert prepare(half, 0.5, 2.9, clip_id="middle").reason == "cut_off"
