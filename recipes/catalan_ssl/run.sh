@@ -77,6 +77,8 @@ kind_of() {
 
 is_common_voice() { [ "$(kind_of "$out/corpus.link")" = common_voice ]; }
 
+is_digits() { [ "$(kind_of "$out/corpus.link")" = digits ]; }
+
 # Write manifests of the corpus $1; options of the tool may follow.
 prepare() {
   local options=(--corpus "$1" --language "$locale" --division "$division" --out "$out/manifests")
@@ -156,11 +158,12 @@ stage_heads() { train_stage heads; }
 
 stage_lm() {
   need_manifests
-  is_common_voice || return 0 # digits follow each other at random, and 1,200 sentences are no language model
+  ! is_digits || return 0 # digits follow each other at random
   [ ! -f "$out/lm.arpa" ] || return 0
-  local texts=("$out/manifests/asr/train.wrd")
+  local texts=("$out/manifests/asr/train.wrd") spelled=() # by default as the manifest says
+  ! is_common_voice || spelled=(--language "$locale")
   [ ! -f "$out/corpus.link/validated_sentences.tsv" ] || texts+=("$out/corpus.link/validated_sentences.tsv")
-  python "$repo/tools/train_lm.py" --text "${texts[@]}" --language "$locale" --out "$out/lm.arpa" \
+  python "$repo/tools/train_lm.py" --text "${texts[@]}" "${spelled[@]}" --out "$out/lm.arpa" \
     --exclude "$out"/manifests/asr/{valid,test}.wrd
 }
 
@@ -172,7 +175,7 @@ stage_evaluate() {
   read_plan pretrained partitions pretrain
   read_plan labelled partitions heads --system encoder_head
   read_plan joint partitions heads --system joint_head
-  if is_common_voice; then
+  if ! is_digits; then
     read_plan search tool evaluate_recognition
     search+=(--lm "$out/lm.arpa")
   fi
