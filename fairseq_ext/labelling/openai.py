@@ -3,8 +3,8 @@
 Shapes: B windows, `(B, M, 3000)` log-mel, `(B, 1500, D)` encoded.
 """
 
+import functools
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from ..optional import import_optional
@@ -60,7 +60,7 @@ class OpenAiWhisper(TorchWhisper):
         found: dict[int, Hypothesis] = {}
         for code in sorted({code for code in languages if code}):
             wanted = [i for i, other in enumerate(languages) if other == code]
-            search = partial(self._search, encoded, code)
+            search = functools.partial(self._search, encoded, code)
             found |= with_fallback(batched_unless_sampled(search), wanted, self.decoding)
         return [found.get(i) for i in range(len(languages))]
 
@@ -77,8 +77,9 @@ class OpenAiWhisper(TorchWhisper):
             prompt=self._contexts.get(code),
             fp16=self._half,
         )
+        task = _beams_of_several(self._whisper.decoding)(self._model, options)
         with self._seeded():
-            found = self._whisper.decode(self._model, encoded[chosen], options)
+            found = task.run(encoded[chosen])
         return [
             Hypothesis(
                 f.text.strip(),
@@ -90,3 +91,24 @@ class OpenAiWhisper(TorchWhisper):
             )
             for f in found
         ]
+
+
+@functools.cache
+def _beams_of_several(decoding: Any) -> Any:
+    """Return openai-whisper's decoding task, made to run beams over several windows at once.
+
+    Its own (as of 20250625) fails unless there is one window: the decoder has a row per hypothesis, the encoded windows
+    a row each.
+
+    Args:
+        decoding: the module `whisper.decoding`.
+    """
+
+    class DecodingTask(decoding.DecodingTask):  # type: ignore[misc]
+        def _get_audio_features(self, mel: Any) -> Any:
+            return super()._get_audio_features(mel).repeat_interleave(self.n_group, dim=0)
+
+        def _detect_language(self, audio_features: Any, tokens: Any) -> Any:
+            return super()._detect_language(audio_features[:: self.n_group], tokens)
+
+    return DecodingTask

@@ -28,6 +28,15 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 SIZES: dict[str, dict[str, Any]] = {
+    "toy": {  # does it run, not how well
+        "conv_feature_layers": "[(16, 10, 5)] + [(16, 3, 2)] * 4 + [(16,2,2)] * 2",
+        "encoder_layers": 1,
+        "encoder_embed_dim": 32,
+        "encoder_ffn_embed_dim": 64,
+        "encoder_attention_heads": 2,
+        "latent_vars": 16,
+        "final_dim": 16,
+    },
     "small": {
         "conv_feature_layers": "[(256, 10, 5)] + [(256, 3, 2)] * 4 + [(256,2,2)] * 2",
         "encoder_layers": 4,
@@ -232,28 +241,51 @@ def print_profile(args: argparse.Namespace) -> None:
     print_limit(args)
 
 
-def print_limit(args: argparse.Namespace) -> None:
-    """Print what an update costs in products, how long they would take at the machine's best, and its time."""
+def matrix_rate(device: str, dtype: str, side: int = 0) -> float:
+    """Return the rate at which the device multiplies large square matrices of random numbers, FLOP/s.
+
+    The best of five means of several products, since a product on a GPU is over in a millisecond or two. A `side` of 0
+    is one that fills the device.
+    """
     from fairseq_ext.modules import products
 
-    seconds = measure("ours", args)["s"]
-    side = 2048 if args.device == "cpu" else 8192
-    left, right = (torch.randn(side, side, device=args.device, dtype=DTYPES[args.dtype]) for _ in range(2))
+    side = side or (2048 if device == "cpu" else 8192)
+    repeats = 2 if device == "cpu" else 10
+    left, right = (torch.randn(side, side, device=device, dtype=DTYPES[dtype]) for _ in range(2))
+    products.product(left, right)  # the first one loads libraries
     best = float("inf")
-    for _ in range(10):
-        synchronize(args.device)
+    for _ in range(5):
+        synchronize(device)
         start = time.perf_counter()
-        products.product(left, right)
-        synchronize(args.device)
-        best = min(best, time.perf_counter() - start)
-    rate = 2 * side**3 / best
+        for _ in range(repeats):
+            products.product(left, right)
+        synchronize(device)
+        best = min(best, (time.perf_counter() - start) / repeats)
+    return 2 * side**3 / best
+
+
+def flops_of_update(name: str, args: argparse.Namespace) -> float:
+    """Return the floating-point operations of an update's matrix products and convolutions, mean of four updates.
+
+    Several, since layers are skipped at random.
+    """
+    from fairseq_ext.modules import products
+
     products.has_slow_mkl = lambda: False  # torch counts its own products only
-    step, data = stepper("ours", args), batches(args)
+    step, data, updates = stepper(name, args), batches(args), 4
     with FlopCounterMode(display=False) as counter:
-        step(data[0])
-    total = counter.get_total_flops()
+        for update in range(updates):
+            step(data[update % len(data)])
+    return counter.get_total_flops() / updates
+
+
+def print_limit(args: argparse.Namespace) -> None:
+    """Print what an update costs in products, how long they would take at the machine's best, and its time."""
+    seconds = measure("ours", args)["s"]
+    rate = matrix_rate(args.device, args.dtype)
+    total = flops_of_update("ours", args)
     print(
-        f"products of an update: {total / 1e9:.0f} GFLOP; a product of {side} x {side} matrices runs at "
+        f"products of an update: {total / 1e9:.0f} GFLOP; a product of large matrices runs at "
         f"{rate / 1e9:.0f} GFLOP/s, so they would take {total / rate:.3f} s; an update takes {seconds:.3f} s"
     )
 

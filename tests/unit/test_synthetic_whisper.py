@@ -173,6 +173,17 @@ def test_another_seed_and_size(tmp_path: Path) -> None:
     assert not torch.equal(first, other)
 
 
+def test_one_format_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = new_model(seed=4, d_model=16, layers=1, heads=1)
+    monkeypatch.setattr(
+        "fairseq_ext.synthetic.whisper.formats._write_ctranslate2", None
+    )  # as if it were not there
+    write(model, tmp_path, formats=["openai"])
+    assert [path.name for path in tmp_path.iterdir()] == ["openai.pt"]
+    with pytest.raises(ValueError, match=r"formats: some of .* expected, found \['onnx'\]"):
+        write(model, tmp_path, formats=["onnx"])
+
+
 def test_invalid_arguments_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"d_model 64 is not a multiple of 2 \* 3 heads"):
         write_random(tmp_path, heads=3)

@@ -6,7 +6,7 @@ For demonstration and tests only: it loads like a real Whisper, but random weigh
 import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from .tokenizer import (
     write_tokenizer,
 )
 
-__all__ = ["new_model", "write", "write_random"]
+__all__ = ["FORMATS", "new_model", "write", "write_random"]
 
+FORMATS = ("hf", "ct2", "openai")  # Hugging Face, CTranslate2, openai-whisper
 NUM_MELS = 80
 MAX_POSITIONS = 1_500  # positions of the encoder: 30 s, 20 ms each
 MAX_TOKENS = 448
@@ -56,7 +57,13 @@ _OPENAI_LAST = {
 
 
 def write_random(
-    folder: str | os.PathLike[str], *, seed: int = 0, d_model: int = 64, layers: int = 2, heads: int = 2
+    folder: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    d_model: int = 64,
+    layers: int = 2,
+    heads: int = 2,
+    formats: Collection[str] = FORMATS,
 ) -> None:
     """Write a Whisper with random weights in three formats; it needs no network and takes a few seconds.
 
@@ -73,12 +80,13 @@ def write_random(
         d_model: width; an even multiple of `heads`.
         layers: layers of the encoder, and of the decoder.
         heads: heads of each attention.
+        formats: of `FORMATS`; "ct2" needs the package ctranslate2.
 
     Raises:
-        ValueError: when the width is no even multiple of the heads.
+        ValueError: when the width is no even multiple of the heads, or for an unknown format.
         ImportError: when a package is not installed.
     """
-    write(new_model(seed=seed, d_model=d_model, layers=layers, heads=heads), folder)
+    write(new_model(seed=seed, d_model=d_model, layers=layers, heads=heads), folder, formats=formats)
 
 
 def new_model(*, seed: int, d_model: int, layers: int, heads: int) -> Any:
@@ -148,23 +156,33 @@ def _generation_config(layers: int, heads: int) -> Any:
     return config
 
 
-def write(model: Any, folder: str | os.PathLike[str]) -> None:
+def write(model: Any, folder: str | os.PathLike[str], *, formats: Collection[str] = FORMATS) -> None:
     """Write a Whisper of `new_model` in three formats: `folder/hf`, `folder/ct2` and `folder/openai.pt`.
 
     Each appears when it is complete, in place of an existing one; a run that was killed leaves `folder/.unfinished`,
-    which the next replaces.
+    which the next replaces. `formats` names those to write.
+
+    Raises:
+        ValueError: for an unknown format.
     """
+    if unknown := set(formats) - set(FORMATS):
+        raise ValueError(f"formats: some of {FORMATS} expected, found {sorted(unknown)}; change them")
     target = Path(folder)
     work = target / ".unfinished"
     shutil.rmtree(work, ignore_errors=True)
-    with _quiet():
-        _write_hugging_face(model, work / "hf")
-        _write_ctranslate2(work / "hf", work / "ct2")
-    for name in ("hf", "ct2"):
+    work.mkdir(parents=True)
+    folders = [name for name in ("hf", "ct2") if name in formats]
+    if folders:
+        with _quiet():
+            _write_hugging_face(model, work / "hf")  # CTranslate2's converter reads it
+            if "ct2" in folders:
+                _write_ctranslate2(work / "hf", work / "ct2")
+    for name in folders:
         shutil.rmtree(target / name, ignore_errors=True)
         os.replace(work / name, target / name)
-    work.rmdir()
-    write_bytes(target / "openai.pt", _openai_checkpoint(model))
+    shutil.rmtree(work)
+    if "openai" in formats:
+        write_bytes(target / "openai.pt", _openai_checkpoint(model))
 
 
 @contextmanager
