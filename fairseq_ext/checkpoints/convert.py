@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from ..file_errors import reading
+from ..modules.hf_folder import CONFIG, PREPROCESSOR, PROCESSOR, Folder, read_folder, write_folder
 from ..text.units import are_pieces
 from . import fairseq_file
 from .fairseq_file import USUAL_RATE_HZ, Reader
 from .hf_config import FAMILIES, config_to_fairseq, config_to_hugging_face
-from .hf_folder import CONFIG, PREPROCESSOR, PROCESSOR, Folder, read_folder, write_folder
 from .hf_keys import CTC_HEAD, PRETRAINING_HEADS, to_fairseq, to_hugging_face, with_family
 from .hf_vocab import ABSENT_BIAS, SPARE, Vocabulary, head_to_fairseq, read_vocabulary, write_vocabulary
 from .speech_model import Report, SpeechModel

@@ -123,6 +123,10 @@ def _check_network(
         reason = "its head cannot be converted: convert the checkpoint it started from" + (
             f", {start}" if start else ""
         )
+    elif config.get("encoder_type", "speech") != "speech":
+        reason = "the encoder is that of a Whisper, for which Hugging Face has no such model"
+    elif found.startswith("a model 'ext_ctc'") and config.get("layers", "last") != "last":
+        reason = "its head reads a sum over layers, which Hugging Face's models do not; train with model.layers=last"
     else:
         return
     raise ValueError(

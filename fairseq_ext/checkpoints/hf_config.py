@@ -92,7 +92,7 @@ def family_of(config: Mapping[str, Any], where: str) -> str:
     if family not in FAMILIES:
         raise ValueError(
             f"{where}: model_type {', '.join(FAMILIES)} expected, found {family!r}; other architectures cannot be "
-            "converted"
+            "converted; the folder of a Whisper needs no conversion: give it as model.pretrained_path"
         )
     return str(family)
 

@@ -1,6 +1,6 @@
 """Load a model in evaluation mode from the path of its checkpoint; only the file is needed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..modules.checkpoint_file import checkpoint_weights, read_checkpoint
-from ..modules.pretrained_encoder import SHAPE_KEYS, check_size
+from ..modules.encoders import EncoderConfig, build_encoder
+from ..modules.layer_statistics import LayerStatistics
+from ..modules.pretrained_encoder import SHAPE_KEYS, check_size, load_encoder, read_encoder
 from ..scoring.trained import TrainedModel
 from .devices import check_device
+from .fairseq_file import USUAL_RATE_HZ
 
 
 def load_model(
@@ -48,6 +51,47 @@ def load_model(
     updates = int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0))
     labels = streams.get(chosen, [])
     return TrainedModel(model.to(device).eval(), cfg, chosen, labels, int(cfg.task.sample_rate_hz), updates)
+
+
+def load_layers(
+    path: str | Path,
+    layers: Sequence[int] = (),
+    parts: Sequence[int] = (1,),
+    device: str = "cpu",
+    *,
+    untrained: bool = False,
+    seed: int = 1,
+) -> TrainedModel:
+    """Load any encoder that `read_encoder` knows as a network whose embedding holds statistics of its layers.
+
+    Args:
+        layers: numbers of the layers, 0 = what enters the first one; empty = all.
+        parts: numbers of parts that a clip is divided into, see `LayerStatistics`.
+        untrained: keep the weights at their initial values (a control), drawn with `seed`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not an encoder, or without one of the layers; or no such device.
+    """
+    check_device(device)
+    source = read_encoder(path)
+    config = EncoderConfig(**source.shape)
+    if wrong := [layer for layer in layers if not 0 <= layer <= config.encoder_layers]:
+        raise ValueError(
+            f"{path}: its encoder has layers 0 to {config.encoder_layers}, not {wrong[0]}; choose others"
+        )
+    with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
+        torch.manual_seed(seed)
+        encoder = build_encoder(config)
+    if not untrained:
+        load_encoder(encoder, source)
+    chosen = tuple(layers) or tuple(range(config.encoder_layers + 1))
+    model = LayerStatistics(encoder, chosen, parts, source.normalize)
+    cfg = OmegaConf.create(
+        {"model": {**source.shape, "layers": list(chosen), "parts": list(parts)}, "task": {}}
+    )
+    rate_hz = int(source.sample_rate_hz or USUAL_RATE_HZ)
+    return TrainedModel(model.to(device).eval(), cfg, "", [], rate_hz, source.num_updates)
 
 
 def _streams(state: Mapping[str, Any], cfg: DictConfig) -> dict[str, list[str]]:

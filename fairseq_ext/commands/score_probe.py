@@ -7,6 +7,9 @@ writes RUN/scores/<partition>/<system>/seed<k>/{predictions.tsv,embeddings.npz,m
 --control NAME also probes the same network with fresh random weights, as system NAME: the difference is what training
 added. --centred-too also probes embeddings less the mean of their speaker's, as systems NAME_centred: what a network
 can say when many unlabelled recordings of a speaker are at hand.
+--layers takes any encoder instead, of fairseq, ours or the folder of a Whisper, and the mean and deviation over time of
+each of its layers; each probe reads the layer that is best on its own training speakers, left out one at a time. With
+--parts 1,3 it also chooses between the mean of the whole clip and those of three equal parts of it, which keep order.
 Systems that have their metrics.json are skipped unless --force is given.
 """
 
@@ -41,15 +44,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--leaky-control", action="store_true", help="allow speakers in both splits; not a result"
     )
+    parser.add_argument(
+        "--layers",
+        type=lambda text: () if text == "all" else whole_numbers(text),
+        metavar="all|N,N,...",
+        help="probe layers of an encoder, 0 = what enters the first one (default: the embedding of a model of ours)",
+    )
+    parser.add_argument(
+        "--parts",
+        type=whole_numbers,
+        default=(1,),
+        metavar="N,N,...",
+        help="with --layers: equal parts of a clip whose means are taken (default: 1)",
+    )
+    parser.add_argument(
+        "--sample-rate-hz",
+        type=int,
+        metavar="HZ",
+        help="sample rate of the manifests, where that of the network is a multiple (default: that of the network)",
+    )
     parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
     parser.add_argument("--force", action="store_true", help="fit again what has its metrics.json")
 
 
-def load(path: str, *, device: str, untrained: bool = False) -> Any:
-    """Load a network; fairseq, which takes seconds to import, is needed only if there is a probe to fit."""
-    from ..checkpoints.load import load_model
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Read whole numbers with commas between them."""
+    if not all(part.isascii() and part.isdigit() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"whole numbers such as 0,3,6 expected, found {text!r}")
+    return tuple(int(part) for part in text.split(","))
 
-    return load_model(path, device, untrained=untrained)
+
+def load(
+    path: str,
+    *,
+    device: str,
+    untrained: bool = False,
+    layers: tuple[int, ...] | None = None,
+    parts: tuple[int, ...] = (1,),
+    seed: int = 1,
+) -> Any:
+    """Load a network; fairseq, which takes seconds to import, is needed only if there is a probe to fit."""
+    from ..checkpoints.load import load_layers, load_model
+
+    if layers is None:
+        return load_model(path, device, untrained=untrained)
+    return load_layers(path, layers, parts, device, untrained=untrained, seed=seed)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,11 +98,15 @@ def run(args: argparse.Namespace) -> int:
     from ..scoring.probing import probe_checkpoint
     from ..scoring.scored_system import ScoredSystem
 
+    if 0 in args.parts:
+        raise argparse.ArgumentError(None, "--parts: 1 or more expected, found 0")
     options = {"label": args.label, "split": args.split, "device": args.device, "force": args.force}
     options |= {"leaky_control": args.leaky_control, "num_views": args.views, "over": args.intervals_over}
-    networks = {args.system: partial(load, device=args.device)}
+    options["manifest_rate_hz"] = args.sample_rate_hz
+    given = partial(load, device=args.device, layers=args.layers, parts=args.parts, seed=args.seed)
+    networks = {args.system: given}
     if args.control:
-        networks[args.control] = partial(load, device=args.device, untrained=True)
+        networks[args.control] = partial(given, untrained=True)
     folders = {
         partition: Path(folder) for partition, _, folder in (text.partition("=") for text in args.data)
     }

@@ -9,20 +9,19 @@ All of them hold out the speakers of one `Division`, so that none is seen in pre
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..manifest import Utterance
-from ..splits import Key, few_minutes
+from ..splits import few_minutes
 from ..text.languages import has_rules
-from ..text.normalize import unread
 from ..text.published import Report
 from ..text.spelling import Spelling
-from ..text.units import count_units, to_characters
 from .common_voice import VALIDATED
 from .common_voice_classes import class_partitions
-from .common_voice_splits import Division, overlap, unlabelled, without_overlap
-from .partitions import Partition, divide, few_labelled_minutes, short_duration
+from .common_voice_splits import Division, unlabelled
+from .partitions import Partition, divide
+from .recognition_partitions import recognition, with_few_labels
 
 log = logging.getLogger(__name__)
 
@@ -116,96 +115,23 @@ def partitions(
             f"no rules for {choices.language!r}: letters are kept as they are, sentences with digits or signs are left "
             "out"
         )
-    base = _recognition(utterances, division, choices, note, on_problem or log.info)
-    yield base
-    for minutes in sorted(choices.minutes):
-        few = few_labelled_minutes(base, minutes, sample_rate_hz=choices.sample_rate_hz, seed=choices.seed)
-        if few:
-            yield few
-        else:
-            total = sum(u.num_samples for u in base.train) / choices.sample_rate_hz / 60
-            note(f"asr_{short_duration(minutes)}: asr has only {total:.1f} minutes, so it is left out")
+    yield from with_few_labels(
+        recognition(
+            divide(utterances, division.labelled_side),
+            choices.spelling,
+            keep_shared_sentences=choices.keep_shared_sentences,
+            advice="draw another division (--division drawn)",
+            note=note,
+            problem=on_problem or log.info,
+        ),
+        choices.minutes,
+        sample_rate_hz=choices.sample_rate_hz,
+        seed=choices.seed,
+        note=note,
+    )
     yield _pretraining(utterances, division, choices)
     validated = [u for u in utterances if u.split in VALIDATED]
     yield from class_partitions(validated, division, choices.max_per_speaker, choices.seed, note)
-
-
-class _Texts:
-    """Normalised transcripts, each computed once."""
-
-    def __init__(self, spelling: Spelling) -> None:
-        self._spelling = spelling
-        self._known: dict[str, str] = {}
-
-    def __call__(self, utterance: Utterance) -> str:
-        text = self._known.get(utterance.id)
-        if text is None:
-            text = self._known[utterance.id] = self._spelling(utterance.transcript or "")
-        return text
-
-    def characters(self, utterance: Utterance) -> str:
-        """Return the line of stream `ltr`."""
-        return " ".join(to_characters(self(utterance)))
-
-
-def _recognition(
-    utterances: Iterable[Utterance], division: Division, choices: Choices, note: Report, problem: Report
-) -> Partition:
-    text = _Texts(choices.spelling)
-    sides = divide(utterances, division.labelled_side)
-    for side, found in sides.items():
-        members = _spelled(found, choices.language, problem)
-        if unspelled := len(found) - len(members):
-            note(
-                f"asr: {unspelled} clips of {side} have digits, signs or letters that the rules of "
-                f"{choices.language!r} cannot read, and are left out"
-            )
-        sides[side] = [u for u in members if text(u)]
-        if missing := len(members) - len(sides[side]):
-            note(f"asr: {missing} clips of {side} have no letter in their transcript and are left out")
-    if not sides["train"]:
-        raise ValueError(
-            "asr: no clip to train on; see above what was left out, or draw another division (--division drawn)"
-        )
-    valid, test = sides["valid"], sides["test"]
-    train = _without_overlap(sides["train"], [*valid, *test], text, choices, note)
-    if not train:
-        raise ValueError(
-            "asr: every clip to train on shares its speaker or sentence with valid and test; draw another division "
-            "(--division drawn), or keep shared sentences (--keep-shared-sentences)"
-        )
-    dictionary = count_units(to_characters(text(u)) for u in train)
-    labels: dict[str, Key] = {"ltr": text.characters, "wrd": text}
-    return Partition(
-        "asr", train, valid, test, labels=labels, dictionaries={"ltr": dictionary}, spelling=choices.spelling
-    )
-
-
-def _spelled(clips: Iterable[Utterance], language: str, problem: Report) -> list[Utterance]:
-    """Return the clips whose sentence the normaliser can spell."""
-    kept = []
-    for clip in clips:
-        if signs := unread(clip.transcript or "", language):
-            problem(
-                f"{clip.id}: the rules of {language!r} cannot read {' '.join(signs)} in {clip.transcript!r}; left out "
-                "of asr"
-            )
-        else:
-            kept.append(clip)
-    return kept
-
-
-def _without_overlap(
-    train: list[Utterance], held_out: list[Utterance], text: _Texts, choices: Choices, note: Report
-) -> list[Utterance]:
-    shared = overlap(train, held_out, text)
-    # No two clips share an id, so that with ids as texts only speakers count.
-    kept = without_overlap(train, held_out, (lambda u: u.id) if choices.keep_shared_sentences else text)
-    note(
-        f"asr: train shares {shared.num_speakers} speakers and {shared.num_sentences} sentences with valid and test; "
-        f"{len(train) - len(kept)} clips are left out"
-    )
-    return kept
 
 
 def _pretraining(utterances: Sequence[Utterance], division: Division, choices: Choices) -> Partition:

@@ -6,7 +6,7 @@ speakers of every accent at random.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..manifest import Utterance
@@ -97,41 +97,6 @@ def _fill(speakers: Sequence[str], sizes: Mapping[str, int], target: float) -> l
             chosen.append(speaker)
             filled += sizes[speaker]
     return chosen or [min(speakers, key=lambda s: sizes[s])]
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """The speakers and sentences that one side shares with another.
-
-    Attributes:
-        num_speakers: speakers in both.
-        num_sentences: different sentences in both.
-        num_utterances: utterances of the first side with a speaker or sentence of the second.
-    """
-
-    num_speakers: int
-    num_sentences: int
-    num_utterances: int
-
-
-def overlap(
-    first: Sequence[Utterance], second: Sequence[Utterance], text: Callable[[Utterance], str]
-) -> Overlap:
-    """Count shared speakers and sentences; `text` gives the sentence, normalised, so that spelling hides nothing."""
-    speakers, sentences = {u.speaker for u in second}, {text(u) for u in second}
-    return Overlap(
-        num_speakers=len(speakers & {u.speaker for u in first}),
-        num_sentences=len(sentences & {text(u) for u in first}),
-        num_utterances=sum(u.speaker in speakers or text(u) in sentences for u in first),
-    )
-
-
-def without_overlap(
-    utterances: Iterable[Utterance], held_out: Sequence[Utterance], text: Callable[[Utterance], str]
-) -> list[Utterance]:
-    """Return the utterances that share no speaker and no sentence (see `overlap`) with the held-out side, in order."""
-    speakers, sentences = {u.speaker for u in held_out}, {text(u) for u in held_out}
-    return [u for u in utterances if u.speaker not in speakers and text(u) not in sentences]
 
 
 def unlabelled(utterances: Iterable[Utterance], division: Division) -> list[Utterance]:

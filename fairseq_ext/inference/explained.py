@@ -15,7 +15,7 @@ from ..explain.recording import draw_class, draw_word, parse_target
 from ..files import write_bytes
 from ..media import audio
 from ..models.speech_classifier import SpeechClassifier
-from ..modules.speech_encoder import SpeechEncoder
+from ..modules.encoders import Encoder
 from ..report.plots import png
 from ..scoring.trained import TrainedModel
 from .recognizer import CtcRecognizer, load_recognizer
@@ -104,7 +104,7 @@ def explain_recording(
     write_bytes(out, png(figure))
 
 
-def _candidate_layers(encoder: SpeechEncoder) -> list[str]:
+def _candidate_layers(encoder: Encoder) -> list[str]:
     """Return names of layers to choose from, the convolutions' normalised output first, to the transformer's middle.
 
     Deeper ones are left out: there a map cannot leave the aligned frames, whatever was learnt. So is the output of
@@ -118,15 +118,14 @@ def _candidate_layers(encoder: SpeechEncoder) -> list[str]:
 
 def _explained(
     model: nn.Module,
-    encoder: SpeechEncoder,
+    encoder: Encoder,
     forward: Forward,
     sample_rate_hz: int,
     layers: Sequence[str],
 ) -> Explained:
     # The convolutions may have been frozen in training: nothing of a waveform's gradient would be left.
     encoder.feature_grad_mult = 1.0
-    convolutions = [(kernel, stride, 0) for _, kernel, stride in encoder.feature_extractor.layers]
-    grid = FrameGrid.of_convolutions(convolutions, sample_rate_hz)
+    grid = FrameGrid.of_convolutions(encoder.convolutions, sample_rate_hz)
     modules = dict(encoder.named_modules())
     names = list(layers) or _candidate_layers(encoder)
     if unknown := [name for name in names if name not in modules]:

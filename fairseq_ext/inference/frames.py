@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..checkpoints.devices import check_device
 from ..checkpoints.fairseq_file import USUAL_RATE_HZ
+from ..modules.encoders import EncoderConfig, build_encoder
 from ..modules.padding import normalize_clips
 from ..modules.pretrained_encoder import load_encoder, read_encoder
-from ..modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 
 class EncoderFrames:
@@ -30,12 +30,12 @@ class EncoderFrames:
         source = read_encoder(path)
         self.sample_rate_hz = int(source.sample_rate_hz or USUAL_RATE_HZ)
         self._normalize = source.normalize
-        config = SpeechEncoderConfig(**source.shape)
+        config = EncoderConfig(**source.shape)
         if not 0 <= layer <= config.encoder_layers:
             raise ValueError(
                 f"{path}: its encoder has layers 0 to {config.encoder_layers}, not {layer}; choose one"
             )
-        encoder = SpeechEncoder(config)
+        encoder = build_encoder(config)
         load_encoder(encoder, source)
         self._encoder, self._layer, self._device = encoder.eval().to(device), layer, device
 

@@ -30,7 +30,7 @@ from ..decoding.subtitles import TimedWord
 from ..decoding.windows import WINDOW_S, Samples, log_probs_of_long, overlap_of, window_of
 from ..dictionary import read_dictionary
 from ..media.stretches import Stretches
-from ..models.ctc import CtcConfig, ExtCtc
+from ..models.ctc import CtcConfig, ExtCtc, load_head
 from ..modules.padding import pad_waveforms
 from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder
 
@@ -189,10 +189,15 @@ def load_recognizer(
     if "weight" not in source.head:
         raise ValueError(f"{path} is not a recogniser: it holds {_describe(source)}")
     symbols = _symbols(source, dictionary)
-    config = OmegaConf.merge(OmegaConf.structured(CtcConfig), source.shape, {"normalize": source.normalize})
+    layers, normalized = source.layer_choice
+    config = OmegaConf.merge(
+        OmegaConf.structured(CtcConfig),
+        source.shape,
+        {"normalize": source.normalize, "layers": layers, "normalize_layers": normalized},
+    )
     model = ExtCtc(cast(CtcConfig, config), len(symbols))
     load_encoder(model.encoder, source)
-    model.w2v_encoder.proj.load_state_dict(source.head)
+    load_head(model.w2v_encoder, source)
     cfg = OmegaConf.create(
         dict(source.cfg), flags={"allow_objects": True}
     )  # fairseq's older files hold namespaces

@@ -18,30 +18,33 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from ..data.labels import BLANK
+from ..modules.encoders import Encoder, EncoderConfig, build_encoder
+from ..modules.layer_sum import LAYERS, LayerSum
 from ..modules.learning_rates import mark_lr_scale
 from ..modules.masking import channel_masks, time_masks
 from ..modules.padding import normalize_clips, valid_mask
 from ..modules.pretrained_encoder import (
     EncoderCheckpoint,
     encoder_keys,
+    layer_choice,
     load_encoder,
     read_encoder,
     warn_of_another_rate,
 )
-from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
+from ..modules.speech_encoder import EncoderOutput
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
-class CtcConfig(SpeechEncoderConfig, FairseqDataclass):
+class CtcConfig(EncoderConfig, FairseqDataclass):
     """Keys of the model; with `pretrained_path`, the keys of the encoder's shape are read from that file."""
 
     pretrained_path: str = field(
         default="",
         metadata={
-            "help": "checkpoint of fairseq or ours, pre-trained or fine-tuned, that the weights are taken from; "
-            "empty = random weights"
+            "help": "checkpoint of fairseq or ours, pre-trained or fine-tuned, or folder of a Whisper, that the "
+            "weights are taken from; empty = random weights"
         },
     )
     normalize: bool = field(
@@ -49,6 +52,14 @@ class CtcConfig(SpeechEncoderConfig, FairseqDataclass):
         metadata={
             "help": "bring each clip to mean 0 and variance 1; with pretrained_path as that checkpoint says"
         },
+    )
+    layers: str = field(
+        default="last",
+        metadata={"help": "weighted = sum of all layers with trained weights; last = the encoder's output"},
+    )
+    normalize_layers: bool = field(
+        default=False,
+        metadata={"help": "bring each frame of each layer to mean 0 and variance 1 before the sum"},
     )
     final_dropout: float = field(
         default=0.0, metadata={"help": "dropout between encoder and output layer; a probability"}
@@ -58,6 +69,10 @@ class CtcConfig(SpeechEncoderConfig, FairseqDataclass):
     )
     freeze_finetune_updates: int = field(
         default=0, metadata={"help": "number of first updates that train the output layer alone"}
+    )
+    encoder_lr_scale: float = field(
+        default=1.0,
+        metadata={"help": "learning rate of the encoder as a share of that of the output layer"},
     )
     layer_decay: float = field(
         default=1.0,
@@ -83,11 +98,20 @@ class CtcTask(Protocol):
 
 
 class CtcEncoder(nn.Module):
-    """Encoder, dropout, output layer over V symbols; the names are fairseq's."""
+    """Encoder, dropout, output layer over V symbols; the names are fairseq's, but that of the sum over layers."""
 
     def __init__(self, config: CtcConfig, num_symbols: int) -> None:
         super().__init__()
-        self.w2v_model = SpeechEncoder(config)
+        if config.layers not in LAYERS:
+            raise ValueError(
+                f"model.layers: one of {', '.join(LAYERS)} expected, found {config.layers!r}; change it"
+            )
+        self.w2v_model = build_encoder(config)
+        self.layer_sum = None
+        if config.layers == "weighted":
+            self.layer_sum = LayerSum(config.encoder_layers + 1, config.normalize_layers)
+            if config.layer_norm_first:
+                self.w2v_model.encoder.layer_norm.requires_grad_(False)  # it comes after the last layer
         self.final_dropout = nn.Dropout(config.final_dropout)
         self.proj = nn.Linear(self.w2v_model.out_dim, num_symbols)
         # The same initial values as in fairseq.
@@ -107,8 +131,8 @@ class ExtCtc(BaseFairseqModel):
             # Both: the first saves the graph, the second keeps distributed training from waiting for gradients.
             self.encoder.feature_grad_mult = 0.0
             self.encoder.feature_extractor.requires_grad_(False)
-        if config.layer_decay != 1.0:
-            self._scale_learning_rates(config.layer_decay)
+        if (config.layer_decay, config.encoder_lr_scale) != (1.0, 1.0):
+            self._scale_learning_rates(config.layer_decay, config.encoder_lr_scale)
 
     @classmethod
     def build_model(cls, cfg: CtcConfig, task: CtcTask) -> Self:
@@ -132,9 +156,14 @@ class ExtCtc(BaseFairseqModel):
         return model
 
     @property
-    def encoder(self) -> SpeechEncoder:
+    def encoder(self) -> Encoder:
         """Return the network below the output layer."""
         return self.w2v_encoder.w2v_model
+
+    @property
+    def layer_sum(self) -> LayerSum | None:
+        """Return the sum over the layers of the encoder; None = the output layer reads the last one alone."""
+        return self.w2v_encoder.layer_sum
 
     def encoder_keys(self) -> dict[str, Any]:
         """Return the keys that build the model without `pretrained_path`."""
@@ -146,12 +175,20 @@ class ExtCtc(BaseFairseqModel):
         Returns:
             Whether it was taken; otherwise the reason is logged.
         """
-        weight = source.head.get("weight")
-        if weight is not None and source.symbols == list(symbols) and len(weight) == len(symbols):
-            self.w2v_encoder.proj.load_state_dict(source.head)
+        weight, layers = source.head.get("weight"), source.layer_choice
+        same_layers = layers == layer_choice(self.config)
+        if (
+            weight is not None
+            and same_layers
+            and source.symbols == list(symbols)
+            and len(weight) == len(symbols)
+        ):
+            load_head(self.w2v_encoder, source)
             logger.info(f"{source.path}: encoder and output layer loaded, {len(symbols)} symbols")
             return True
         reason = _why_head_differs(source, symbols)
+        if weight is not None and not same_layers:
+            reason = f"it is for model.layers={layers[0]} and model.normalize_layers={layers[1]}"
         logger.warning(f"{source.path}: encoder loaded; output layer left at random values, since {reason}")
         return False
 
@@ -175,8 +212,9 @@ class ExtCtc(BaseFairseqModel):
         """
         frozen = self.training and self.num_updates < self.config.freeze_finetune_updates
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            encoded = self.encode(source, padding_mask, seeds)
-        logits = self.w2v_encoder.proj(self.w2v_encoder.final_dropout(encoded.frames))  # (B, T, V)
+            encoded = self.encode(source, padding_mask, seeds, return_hidden=self.layer_sum is not None)
+        frames = encoded.frames if self.layer_sum is None else self.layer_sum(encoded.hidden)  # (B, T, D)
+        logits = self.w2v_encoder.proj(self.w2v_encoder.final_dropout(frames))  # (B, T, V)
         padding = ~valid_mask(encoded.lengths, logits.shape[1])
         return {"logits": logits, "lengths": encoded.lengths, "padding_mask": padding}
 
@@ -225,15 +263,33 @@ class ExtCtc(BaseFairseqModel):
         logits = torch.where(padding, certain, net_output["logits"]).float().transpose(0, 1)  # (T, B, V)
         return logits.log_softmax(2) if log_probs else logits.softmax(2)
 
-    def _scale_learning_rates(self, decay: float) -> None:
+    def _scale_learning_rates(self, decay: float, scale: float) -> None:
         """Mark parameters as fairseq's composite optimizer reads them; the output layer keeps the whole rate."""
-        if not 0.0 < decay < 1.0:
+        if not 0.0 < decay <= 1.0:
             raise ValueError(f"model.layer_decay: 0 < x <= 1 expected, found {decay}; change it")
+        if scale <= 0.0:
+            raise ValueError(f"model.encoder_lr_scale: a value above 0 expected, found {scale}; change it")
         num_layers = len(self.encoder.encoder.layers)
         for name, parameter in self.encoder.named_parameters():
             depth = num_layers - _height(name, num_layers, self.config.layer_norm_first)
             # The last layer, of depth 0, is already one below the output layer.
-            mark_lr_scale(parameter, decay ** (depth + 1))
+            mark_lr_scale(parameter, scale * decay ** (depth + 1))
+
+
+def load_head(encoder: CtcEncoder, source: EncoderCheckpoint) -> None:
+    """Take the output layer of a checkpoint, and the weights of the sum over layers, if it has one.
+
+    Raises:
+        ValueError: there is a sum, and the checkpoint has no weights for it.
+    """
+    encoder.proj.load_state_dict(source.head)
+    if encoder.layer_sum is not None:
+        if source.layer_scores is None or source.layer_scores.shape != encoder.layer_sum.scores.shape:
+            raise ValueError(
+                f"{source.path}: no layer_sum.scores for {len(encoder.layer_sum.scores)} layers; the file is damaged: "
+                "give another"
+            )
+        encoder.layer_sum.load_state_dict({"scores": source.layer_scores})
 
 
 def _height(name: str, num_layers: int, norm_first: bool) -> int:

@@ -12,33 +12,33 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, cast
 
 import torch
-import torch.nn.functional as F
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from ..modules.encoders import EncoderConfig, build_encoder
+from ..modules.layer_sum import LAYERS, LayerSum
 from ..modules.learning_rates import mark_lr_scale
 from ..modules.padding import normalize_clips
 from ..modules.pooling import AttentiveStatisticsPooling, MeanPooling, StatisticsPooling
 from ..modules.pretrained_encoder import encoder_keys, load_encoder, read_encoder, warn_of_another_rate
-from ..modules.speech_encoder import EncoderOutput, SpeechEncoder, SpeechEncoderConfig
+from ..modules.speech_encoder import EncoderOutput
 
 logger = logging.getLogger(__name__)
 
-LAYERS = ("weighted", "last")
 POOLINGS = ("mean", "statistics", "attention")
 
 
 @dataclass
-class SpeechClassifierConfig(SpeechEncoderConfig, FairseqDataclass):
+class SpeechClassifierConfig(EncoderConfig, FairseqDataclass):
     """Keys of the model; with `pretrained_path`, the keys of the encoder's shape are read from that file."""
 
     pretrained_path: str = field(
         default="",
         metadata={
-            "help": "checkpoint of fairseq or ours, pre-trained or fine-tuned, that the encoder is taken from; "
-            "empty = random weights"
+            "help": "checkpoint of fairseq or ours, pre-trained or fine-tuned, or folder of a Whisper, that the "
+            "encoder is taken from; empty = random weights"
         },
     )
     normalize: bool = field(
@@ -80,32 +80,6 @@ class ClassificationTask(Protocol):
     sample_rate_hz: int
 
 
-class LayerSum(nn.Module):
-    """Sum of the frames of L layers; the weights are a softmax, equal at the start.
-
-    With `normalize` each frame of each layer is first brought to mean 0 and variance 1.
-    """
-
-    def __init__(self, num_layers: int, normalize: bool = False) -> None:
-        super().__init__()
-        self.normalize = normalize
-        self.scores = nn.Parameter(torch.zeros(num_layers))
-
-    def weights(self) -> Tensor:
-        """Return the layers' shares (L,), which sum to 1."""
-        return self.scores.float().softmax(0)
-
-    def forward(self, layers: Sequence[Tensor]) -> Tensor:
-        """Add up L layers of (B, T, D)."""
-        if self.normalize:
-            layers = [F.layer_norm(frames, frames.shape[-1:]) for frames in layers]
-        # One after the other: a stack would hold all layers a second time.
-        total = torch.zeros_like(layers[0])
-        for weight, frames in zip(self.weights().to(total), layers, strict=True):
-            total = total + weight * frames
-        return total
-
-
 @register_model("ext_speech_classifier", dataclass=SpeechClassifierConfig)
 class SpeechClassifier(BaseFairseqModel):
     """One vector per clip, and scores of the classes of every label stream, whose numbers `num_classes` gives.
@@ -120,7 +94,7 @@ class SpeechClassifier(BaseFairseqModel):
         self.config = config
         # Number of the stream whose scores are under "logits"; `checkpoints.load` sets it.
         self.head = 0
-        self.encoder = SpeechEncoder(config)
+        self.encoder = build_encoder(config)
         dim = self.encoder.out_dim
         weighted = config.layers == "weighted"
         self.layer_sum = LayerSum(config.encoder_layers + 1, config.normalize_layers) if weighted else None

@@ -1,4 +1,4 @@
-"""Read the speech encoder of a checkpoint: ours or fairseq's, pre-trained or fine-tuned with CTC.
+"""Read the speech encoder of a checkpoint, ours or fairseq's, pre-trained or fine-tuned with CTC, or of a Whisper.
 
 The file gives the network's shape, so that no configuration has to repeat it. fairseq writes the shape as
 `cfg["model"]` (since 2021) or as a namespace `args` (before), and nests that of the pre-training as `w2v_args` in a
@@ -18,7 +18,9 @@ from torch import Tensor
 
 from .checkpoint_file import checkpoint_weights, describe, read_checkpoint
 from .conv_layers import parse_conv_layers
-from .speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from .encoders import Encoder, EncoderConfig
+from .whisper_encoder import SAMPLE_RATE_HZ as WHISPER_RATE_HZ
+from .whisper_folder import read_whisper
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +29,9 @@ TRAINING_KEYS = {
     *("dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop"),
     *("dropout_input", "dropout_features", "feature_grad_mult"),
 }
-SHAPE_KEYS = tuple(field.name for field in fields(SpeechEncoderConfig) if field.name not in TRAINING_KEYS)
-# Every encoder has this tensor; what stands before it is the prefix of all.
-FIRST_TENSOR = "feature_extractor.conv_layers.0.0.weight"
+SHAPE_KEYS = tuple(field.name for field in fields(EncoderConfig) if field.name not in TRAINING_KEYS)
+# Every encoder has one of these tensors, Whisper's the second; what stands before it is the prefix of all.
+FIRST_TENSORS = ("feature_extractor.conv_layers.0.0.weight", "feature_extractor.conv1.weight")
 # Only masks need it: an encoder without it is whole all the same.
 OPTIONAL_TENSORS = {"mask_emb"}
 # Parameters of the network for each value in the file.
@@ -42,15 +44,17 @@ class EncoderCheckpoint:
 
     Attributes:
         path: the file.
-        shape: keys of `SpeechEncoderConfig`, those of `SHAPE_KEYS`.
+        shape: keys of `EncoderConfig`, those of `SHAPE_KEYS`.
         normalize: whether it expects clips of mean 0 and variance 1.
         sample_rate_hz: sample rate of the waveforms it expects, Hz; None = unknown.
-        weights: weights of the encoder, named as in `SpeechEncoder`, and all others of the file.
+        weights: weights of the encoder, named as in `SpeechEncoder` or `WhisperEncoder`, and all others of the file.
         head: "weight" and "bias" of a CTC output layer; empty without one.
         symbols: symbols of its outputs, fairseq's four first; None = unknown.
         num_updates: number of updates it was trained for.
         cfg: the whole configuration in the file.
         content: description of what the file holds.
+        layer_choice: what a CTC output layer reads, see `layer_choice`.
+        layer_scores: weights of the sum over layers that it reads, before the softmax; None = no sum.
         long_s: length of the longest recordings that a recogniser was trained on, s; None = unknown.
     """
 
@@ -64,26 +68,31 @@ class EncoderCheckpoint:
     num_updates: int
     cfg: Mapping[str, Any]
     content: str
+    layer_choice: tuple[str, bool] = ("last", False)
+    layer_scores: Tensor | None = None
     long_s: float | None = None
 
 
 def read_encoder(path: str | Path) -> EncoderCheckpoint:
-    """Read the encoder of a checkpoint; averaged (EMA) weights are preferred.
+    """Read the encoder of a checkpoint, averaged (EMA) weights preferred, or of the folder of a Whisper.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a checkpoint, or one without an encoder or its configuration.
     """
+    if (Path(path) / "config.json").is_file():
+        return _of_whisper(Path(path))
     state = read_checkpoint(path)
     cfg = _mapping(state.get("cfg") or state.get("args") or {})
     model, task = _sections(cfg)
     weights = checkpoint_weights(state)
-    prefix = next((name.removesuffix(FIRST_TENSOR) for name in weights if name.endswith(FIRST_TENSOR)), None)
+    found = ((name, last) for last in FIRST_TENSORS for name in weights if name.endswith(last))
+    prefix = next((name.removesuffix(last) for name, last in found), None)
     if prefix is None or "encoder_layers" not in model:
-        missing = f"tensor {FIRST_TENSOR}" if prefix is None else "encoder_layers in its configuration"
+        missing = f"tensor {FIRST_TENSORS[0]}" if prefix is None else "encoder_layers in its configuration"
         raise ValueError(
-            f"{path} has no wav2vec 2.0, HuBERT or WavLM encoder: it holds {describe(state)} (no {missing}); give a "
-            "checkpoint of fairseq or convert one with fairseq-ext convert checkpoint"
+            f"{path} has no wav2vec 2.0, HuBERT, WavLM or Whisper encoder: it holds {describe(state)} (no {missing}); "
+            "give a checkpoint of fairseq or convert one with fairseq-ext convert checkpoint"
         )
     head_prefix = prefix.removesuffix("w2v_model.") + "proj."
     shape = {key: model[key] for key in SHAPE_KEYS if key in model}
@@ -98,11 +107,39 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         },
         head=_head(weights, head_prefix) if prefix else {},
         symbols=_symbols(state.get("task_state") or {}),
+        layer_choice=layer_choice(model),
+        layer_scores=weights.get(head_prefix.removesuffix("proj.") + "layer_sum.scores"),
         long_s=(state.get("task_state") or {}).get("long_s"),
         num_updates=int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)),
         cfg=cfg,
         content=describe(state),
     )
+
+
+def _of_whisper(folder: Path) -> EncoderCheckpoint:
+    found = read_whisper(folder)
+    check_size(found.shape, found.weights, folder)
+    return EncoderCheckpoint(
+        path=folder,
+        shape=found.shape,
+        normalize=False,
+        sample_rate_hz=WHISPER_RATE_HZ,
+        weights=found.weights,
+        head={},
+        symbols=None,
+        num_updates=0,
+        cfg={},
+        content="the encoder of a Whisper",
+    )
+
+
+def layer_choice(config: Any) -> tuple[str, bool]:
+    """Return what an output layer reads by the keys `layers` and `normalize_layers`; fairseq's models have none."""
+    layers = config.get("layers", "last") if isinstance(config, Mapping) else config.layers
+    normalized = (
+        config.get("normalize_layers", False) if isinstance(config, Mapping) else config.normalize_layers
+    )
+    return str(layers), bool(normalized)
 
 
 def check_size(shape: Mapping[str, Any], weights: Mapping[str, Tensor], where: str | Path) -> None:
@@ -117,15 +154,18 @@ def check_size(shape: Mapping[str, Any], weights: Mapping[str, Tensor], where: s
         ValueError: it is not, or a value has another type.
     """
     try:
-        config = OmegaConf.merge(OmegaConf.structured(SpeechEncoderConfig), shape)
+        config = OmegaConf.merge(OmegaConf.structured(EncoderConfig), shape)
         num_layers, dim, inner = config.encoder_layers, config.encoder_embed_dim, config.encoder_ffn_embed_dim
         if min(num_layers, dim, inner, config.conv_pos, config.conv_pos_groups) < 1:
             raise ValueError(f"layers and widths are {num_layers}, {dim}, {inner}")
-        convolutions = parse_conv_layers(config.conv_feature_layers)
-        channels = [1, *(size for size, _, _ in convolutions)]
         size = num_layers * dim * (4 * dim + 2 * inner)  # attention and feed-forward layers
-        size += dim * dim * config.conv_pos // config.conv_pos_groups
-        size += sum(c * n * k for c, (n, k, _) in zip(channels, convolutions, strict=False))
+        if config.encoder_type == "whisper":
+            size += 3 * dim * (config.num_mels + dim)
+        else:
+            convolutions = parse_conv_layers(config.conv_feature_layers)
+            channels = [1, *(size for size, _, _ in convolutions)]
+            size += dim * dim * config.conv_pos // config.conv_pos_groups
+            size += sum(c * n * k for c, (n, k, _) in zip(channels, convolutions, strict=False))
         found = sum(value.numel() for value in weights.values())
         if size > _MOST_TIMES * found:
             raise ValueError(f"it would have {size} parameters, the file has {found}")
@@ -162,7 +202,7 @@ def _symbols(task_state: Mapping[str, Any]) -> list[str] | None:
     return None if dictionary is None else list(dictionary.symbols)
 
 
-def load_encoder(encoder: SpeechEncoder, source: EncoderCheckpoint) -> None:
+def load_encoder(encoder: Encoder, source: EncoderCheckpoint) -> None:
     """Copy the weights of a checkpoint into an encoder of its shape.
 
     Raises:
@@ -185,7 +225,7 @@ def load_encoder(encoder: SpeechEncoder, source: EncoderCheckpoint) -> None:
         )
 
 
-def encoder_keys(config: SpeechEncoderConfig) -> dict[str, Any]:
+def encoder_keys(config: EncoderConfig) -> dict[str, Any]:
     """Return the keys of a model that build its encoder without `pretrained_path`."""
     return {key: getattr(config, key) for key in (*SHAPE_KEYS, "normalize")}
 

@@ -87,6 +87,11 @@ class SpeechEncoder(nn.Module):
         """Return the number of samples from one frame to the next."""
         return hop_samples(self.feature_extractor.layers)
 
+    @property
+    def convolutions(self) -> list[tuple[int, int, int]]:
+        """Return kernel, stride and padding of each convolution."""
+        return [(kernel, stride, 0) for _, kernel, stride in self.feature_extractor.layers]
+
     def frame_lengths(self, num_samples: Tensor) -> Tensor:
         """Return the numbers of frames (B,) of clips of (B,) samples, 0 for a clip that is too short for one."""
         return conv_lengths(num_samples, self.feature_extractor.layers)
@@ -112,13 +117,13 @@ class SpeechEncoder(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.feature_grad_mult > 0):
             frames = self.feature_extractor(source, lengths)  # (B, T, C)
         if frames.requires_grad and self.feature_grad_mult != 1.0:
-            frames = _ScaleGradient.apply(frames, self.feature_grad_mult)  # type: ignore[no-untyped-call]
+            frames = ScaleGradient.apply(frames, self.feature_grad_mult)  # type: ignore[no-untyped-call]
         return frames, None if lengths is None else self.frame_lengths(lengths)
 
     def features(self, source: Tensor, padding_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Extract what enters the projection and the quantiser: (B, T, C) normalised frames and (B,) valid ones."""
         frames, lengths = self.conv_frames(source, padding_mask)
-        return self.layer_norm(frames), _given(lengths, frames)
+        return self.layer_norm(frames), given_lengths(lengths, frames)
 
     def contextualize(
         self,
@@ -144,7 +149,7 @@ class SpeechEncoder(nn.Module):
         if channel_mask is not None:
             frames = frames.masked_fill(channel_mask[:, None, :], 0.0)
         encoded, hidden = self.encoder(frames, lengths, return_hidden)
-        return EncoderOutput(encoded, _given(lengths, encoded), hidden)
+        return EncoderOutput(encoded, given_lengths(lengths, encoded), hidden)
 
     def forward(
         self,
@@ -162,13 +167,14 @@ class SpeechEncoder(nn.Module):
         return self.contextualize(self.layer_norm(frames), lengths, time_mask, channel_mask, return_hidden)
 
 
-def _given(lengths: Tensor | None, frames: Tensor) -> Tensor:
+def given_lengths(lengths: Tensor | None, frames: Tensor) -> Tensor:
+    """Return the numbers of valid frames (B,) of (B, T, D), where None stands for all."""
     if lengths is not None:
         return lengths
     return torch.full((len(frames),), frames.shape[1], dtype=torch.long, device=frames.device)
 
 
-class _ScaleGradient(torch.autograd.Function):
+class ScaleGradient(torch.autograd.Function):
     """Identity whose gradient is scaled."""
 
     @staticmethod

@@ -6,8 +6,8 @@ Legend: N utterances, C classes, D embedding width.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,9 @@ class Probe:
         scores: log-probability per class, (N, C) float32.
         strength: the chosen inverse penalty.
         inner_accuracy: mean accuracy on the left-out training speaker, per strength; empty with one speaker.
+        candidate: number of the embedding that was chosen; 0 where there is one.
+        candidate_accuracy: mean accuracy on the left-out training speaker, of each embedding at the default strength;
+            empty with one embedding or one speaker.
         leaky: whether speakers were allowed in both training and test.
     """
 
@@ -38,6 +41,8 @@ class Probe:
     strength: float
     inner_accuracy: dict[float, float]
     leaky: bool
+    candidate: int = 0
+    candidate_accuracy: Mapping[int, float] = field(default_factory=dict)
 
 
 def without_offsets(
@@ -81,18 +86,38 @@ def _fitted(embedding: NDArray[np.float32], targets: NDArray[np.int64], strength
 
 
 def choose_strength(
-    embedding: NDArray[np.float32], targets: NDArray[np.int64], speakers: Sequence[str]
+    embedding: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    speakers: Sequence[str],
+    strengths: Sequence[float] = STRENGTHS,
 ) -> dict[float, float]:
     """Return each penalty's mean accuracy on training speakers left out one at a time; empty with only one speaker."""
     names = np.asarray(speakers)
     folds = [names == speaker for speaker in sorted(set(speakers))]
     if len(folds) < 2:
         return {}
-    accuracies = [_fold_accuracies(embedding, targets, names, out) for out in folds]
+    accuracies = [_fold_accuracies(embedding, targets, names, out, strengths) for out in folds]
     return {
         strength: float(np.mean(of_folds))
-        for strength, of_folds in zip(STRENGTHS, zip(*accuracies, strict=True), strict=True)
+        for strength, of_folds in zip(strengths, zip(*accuracies, strict=True), strict=True)
     }
+
+
+def choose_embedding(
+    candidates: Sequence[NDArray[np.float32]], targets: NDArray[np.int64], speakers: Sequence[str]
+) -> dict[int, float]:
+    """Return what `choose_strength` does, at the default penalty, for each of several embeddings (N, D)."""
+    if len(candidates) < 2 or len(set(speakers)) < 2:
+        return {}
+    return {
+        number: choose_strength(embedding, targets, speakers, (DEFAULT_STRENGTH,))[DEFAULT_STRENGTH]
+        for number, embedding in enumerate(candidates)
+    }
+
+
+def split_columns(embedding: NDArray[np.float32], widths: Sequence[int]) -> list[NDArray[np.float32]]:
+    """Split embeddings (N, sum of widths) that stand side by side."""
+    return np.split(embedding, np.cumsum(widths)[:-1], 1)
 
 
 def _fold_accuracies(
@@ -100,10 +125,11 @@ def _fold_accuracies(
     targets: NDArray[np.int64],
     speakers: NDArray[np.str_],
     out: NDArray[np.bool_],
+    strengths: Sequence[float],
 ) -> list[float]:
     """Return the accuracy of each penalty on the speaker left out."""
     learnt = without_offsets(embedding[~out], targets[~out], speakers[~out])
-    models = (_fitted(learnt, targets[~out], strength) for strength in STRENGTHS)
+    models = (_fitted(learnt, targets[~out], strength) for strength in strengths)
     return [float((model.predict(embedding[out]) == targets[out]).mean()) for model in models]
 
 
@@ -115,10 +141,13 @@ def linear_probe(
     test_speakers: Sequence[str],
     *,
     num_classes: int,
+    widths: Sequence[int] = (),
     leaky_control: bool = False,
 ) -> Probe:
     """Fit a standardised logistic regression on (N_train, D) and predict the classes of the test utterances, (N, D).
 
+    With `widths`, several embeddings stand side by side, such as those of several layers; the probe reads the one that
+    is best at the default penalty with one training speaker left out at a time; then comes the choice of the penalty.
     Nothing of the test speakers is used: the scaling is that of the training embeddings without their speakers'
     offsets (`without_offsets`), and the penalty is chosen by leaving out one training speaker at a time. Classes absent
     from the training set score minus infinity. With `leaky_control` speakers may be in both; the result is marked.
@@ -134,6 +163,12 @@ def linear_probe(
         )
     # Many small fits: threads would wait for each other (60 times slower on a busy machine).
     with import_optional("threadpoolctl").threadpool_limits(1):
+        widths = widths or (train_embedding.shape[1],)
+        candidates = split_columns(train_embedding, widths)
+        accuracies = choose_embedding(candidates, train_targets, train_speakers)
+        # With a single training speaker the last one, as there is none to choose by.
+        chosen = max(accuracies, key=lambda key: accuracies[key]) if accuracies else len(widths) - 1
+        train_embedding, test_embedding = candidates[chosen], split_columns(test_embedding, widths)[chosen]
         inner = choose_strength(train_embedding, train_targets, train_speakers)
         # Of equal strengths the strongest penalty: `max` keeps the first.
         strength = max(inner, key=lambda key: inner[key]) if inner else DEFAULT_STRENGTH
@@ -142,4 +177,4 @@ def linear_probe(
     scores = np.full((len(test_embedding), num_classes), -np.inf, dtype=np.float32)
     # The model has columns for the classes in its training set only.
     scores[:, model.classes_] = model.predict_log_proba(test_embedding)
-    return Probe(scores=scores, strength=strength, inner_accuracy=inner, leaky=leaky_control)
+    return Probe(scores, strength, inner, leaky_control, chosen, accuracies)

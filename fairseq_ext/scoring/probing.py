@@ -67,6 +67,7 @@ def probe(
     centred: Container[ScoredSystem] = (),
     leaky_control: bool = False,
     over: str = "recordings",
+    manifest_rate_hz: int | None = None,
 ) -> list[Mapping[str, Any]]:
     """Fit linear probes on frozen embeddings, one per manifest folder; write their files, return each metrics.json.
 
@@ -81,9 +82,12 @@ def probe(
         centred: systems whose embeddings are centred per speaker; see `linear_probe.centred`.
         leaky_control: allow the same speakers in both splits; see `linear_probe.linear_probe`.
         over: what the bootstrap resamples, one of `metrics.INTERVALS_OVER`.
+        manifest_rate_hz: sample rate that the manifests count at, Hz; None = that of the network, which must be a
+            multiple of it.
     """
+    times = _times(manifest_rate_hz or trained.sample_rate_hz, trained.sample_rate_hz)
     pairs = [
-        tuple(with_labels(embeddings.read_split(folder, s, label)) for s in (train_split, split))
+        tuple(_at(with_labels(embeddings.read_split(folder, s, label)), times) for s in (train_split, split))
         for folder in manifests
     ]
     of_test = _Embedded.of(trained, [entry for pair in pairs for entry in pair[1].entries], device)
@@ -95,9 +99,14 @@ def probe(
         train_part, test_part = of_train.of_split(train), of_test.of_split(test)
         if system in centred:
             train_part, test_part = _centred(train_part), _centred(test_part)
-        fitted, extra, labels = _fit(train_part, test_part, leaky_control)
+        widths = getattr(trained.model, "widths", (test_part[1].embedding.shape[1],))
+        fitted, extra, labels = _fit(train_part, test_part, leaky_control, widths)
         extra["probe"]["centred"] = system in centred
+        if len(widths) > 1:
+            extra["probe"] |= _choice(trained.model.candidates, fitted)
         read, extracted = test_part
+        chosen = linear_probe.split_columns(extracted.embedding, widths)[fitted.candidate]
+        extracted = replace(extracted, embedding=chosen)
         targets = class_numbers(read.targets, labels, f"{system.partition}/{split}.{label}")
         predictions = Predictions(read.ids, read.speakers, targets, fitted.scores, labels)
         out = system.folder(scores_folder)
@@ -106,6 +115,25 @@ def probe(
 
 
 _Part = tuple[Split, Extracted]
+
+
+def _times(manifest_rate_hz: int, rate_hz: int) -> int:
+    """Return the samples of a network for each one that the manifests count."""
+    if manifest_rate_hz < 1 or rate_hz % manifest_rate_hz:
+        raise ValueError(
+            f"the network reads {rate_hz} Hz, which is no multiple of the manifests' {manifest_rate_hz} Hz; write the "
+            f"manifests at {rate_hz} Hz"
+        )
+    return rate_hz // manifest_rate_hz
+
+
+def _at(split: Split, times: int) -> Split:
+    """Return a split whose stretches count that many times as many samples."""
+    entries = (
+        AudioEntry(entry.path, entry.start_sample * times, entry.num_samples * times)
+        for entry in split.entries
+    )
+    return split if times == 1 else replace(split, entries=tuple(entries))
 
 
 @dataclass(frozen=True)
@@ -148,13 +176,23 @@ class _Embedded:
         )
 
 
+def _choice(candidates: Sequence[tuple[int, int]], fitted: linear_probe.Probe) -> dict[str, Any]:
+    """Return which layer, and with how many parts of a clip, was chosen, and how good each was on training speakers."""
+    layer, parts = candidates[fitted.candidate]
+    accuracies = {
+        f"layer {candidates[number][0]}, parts {candidates[number][1]}": accuracy
+        for number, accuracy in fitted.candidate_accuracy.items()
+    }
+    return {"layer": layer, "parts": parts, "inner_accuracy_by_candidate": accuracies}
+
+
 def _centred(part: _Part) -> _Part:
     split, extracted = part
     return split, replace(extracted, embedding=linear_probe.centred(extracted.embedding, split.speakers))
 
 
 def _fit(
-    train: _Part, test: _Part, leaky_control: bool
+    train: _Part, test: _Part, leaky_control: bool, widths: Sequence[int]
 ) -> tuple[linear_probe.Probe, dict[str, Any], tuple[str, ...]]:
     (train_read, train_extracted), (test_read, test_extracted) = train, test
     labels = tuple(sorted(set(train_read.targets)))
@@ -166,6 +204,7 @@ def _fit(
         test_extracted.embedding,
         test_read.speakers,
         num_classes=len(labels),
+        widths=widths,
         leaky_control=leaky_control,
     )
     num_clips = len(set(train_read.ids))

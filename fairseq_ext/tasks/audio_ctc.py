@@ -4,7 +4,7 @@ The folder holds `{split}.tsv`, `{split}.<labels>` (units separated by spaces, s
 `dict.<labels>.txt`. The symbols travel in the checkpoint, so that inference needs no folder.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from ..data.labels import SPECIAL_SYMBOLS, TokenLabels, token_symbols
 from ..data.transcribed_dataset import TranscribedDataset
-from ..modules.conv_layers import conv_lengths, parse_conv_layers
 from ._audio import AudioTask, AudioTaskConfig, read_split
 
 _LONG = 0.99  # share of the training recordings that are shorter than `long_s`
@@ -43,7 +42,7 @@ class ExtAudioCtcTask(AudioTask):
         super().__init__(cfg)
         # fairseq saves the state in the checkpoint. Read on first use only: a loaded checkpoint brings its symbols.
         self.state.add_factory("symbols", lambda: token_symbols(cfg.data, cfg.labels))
-        self._conv_layers: str | None = None
+        self._frame_lengths: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property
     def symbols(self) -> list[str]:
@@ -59,15 +58,15 @@ class ExtAudioCtcTask(AudioTask):
         return dictionary
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Build the model (called by fairseq), whose convolutions say how many frames a recording gives."""
+        """Build the model (called by fairseq), whose encoder says how many frames a recording gives."""
         model = super().build_model(cfg, from_checkpoint)
-        self._conv_layers = cfg.conv_feature_layers
+        self._frame_lengths = model.encoder.frame_lengths
         return model
 
     def frame_lengths(self, num_samples: NDArray[Any]) -> NDArray[Any]:
         """Return the numbers of frames (rows,) that the network gives."""
-        layers = parse_conv_layers(str(self._conv_layers))
-        return conv_lengths(torch.from_numpy(num_samples.astype(np.int64)), layers).numpy()
+        assert self._frame_lengths is not None
+        return self._frame_lengths(torch.from_numpy(num_samples.astype(np.int64))).numpy()
 
     def open_split(self, cfg: Any, split: str, *, train: bool) -> TranscribedDataset:
         """Open a split with its transcripts; augmented in training. Nothing is left out of others, nothing ever cut."""
@@ -81,7 +80,7 @@ class ExtAudioCtcTask(AudioTask):
             augment=train,
             transcripts=transcripts,
             leave_out=train,
-            frame_lengths=self.frame_lengths if self._conv_layers else None,
+            frame_lengths=self.frame_lengths if self._frame_lengths else None,
         )
         if train:
             # Inference cuts recordings into windows of about this length, which training has covered.

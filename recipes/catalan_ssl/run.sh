@@ -15,6 +15,7 @@ recipe_help() {
                                               (default: small, for CPU cores; --smoke has its own)
   --pretrained FILE   fine-tune this checkpoint instead of pre-training one; fairseq-ext convert checkpoint makes one
                       from a Hugging Face folder
+  --whisper FOLDER    fine-tune the encoder of this Whisper too, frozen and not: a folder as Hugging Face lays it out
   --labels A,B,...    fine-tune on these amounts of transcribed speech, such as asr_10min; * stands for any
                                               (default: asr,asr_*; asr with --smoke, asr_10min with --size demo)
   --start NAME=FROM   fine-tune from another language's pre-training too, for comparison: FROM is a checkpoint or the
@@ -31,7 +32,7 @@ TXT
 
 recipe_option() {
   case $1 in
-    --size | --pretrained | --labels | --start | --set) choices+=("$1" "$2") ;;
+    --size | --pretrained | --whisper | --labels | --start | --set) choices+=("$1" "$2") ;;
     --locale)
       [[ $2 =~ ^[a-zA-Z]{2,8}([-_][a-zA-Z0-9]+)*$ ]] || die "--locale $2: give a code such as ca or sv-SE"
       locale=$2
@@ -62,8 +63,21 @@ need_corpus() { [ -e "$out/corpus.link" ] || die "no corpus in $out; run stage d
 
 need_manifests() { [ -f "$out/manifests/done" ] || die "no complete manifests in $out; run stage manifests first"; }
 
-# Spoken digits, joined to utterances, in the place of Common Voice: real speech that fits on a laptop.
-is_digits() { [ -d "$out/corpus.link/recordings" ]; }
+# Print which corpus the folder $1 holds. Instead of Common Voice, real speech that fits on a laptop: spoken digits, joined
+# to utterances; speechocean762, learners of English.
+kind_of() {
+  if [ -f "$1/validated.tsv" ]; then
+    echo common_voice
+  elif [ -d "$1/recordings" ]; then
+    echo digits
+  elif [ -f "$1/utterances.tsv" ] || [ -f "$1/train/wav.scp" ]; then
+    echo speechocean762
+  fi
+}
+
+is_common_voice() { [ "$(kind_of "$out/corpus.link")" = common_voice ]; }
+
+is_digits() { [ "$(kind_of "$out/corpus.link")" = digits ]; }
 
 # Write manifests of the corpus $1; options of the tool may follow.
 prepare() {
@@ -73,22 +87,23 @@ prepare() {
 }
 
 stage_data() {
-  local sizes
+  local sizes kind
   [ -n "$corpus" ] ||
-    die "--corpus is missing: give an unpacked cv-corpus-*, its folder of a language, a folder with recordings/, or 'synthetic'"
+    die "--corpus is missing: give an unpacked cv-corpus-*, its folder of a language, a folder with recordings/, speechocean762, or 'synthetic'"
   if [ "$corpus" = synthetic ]; then
     corpus=$out/corpus
     read_plan sizes tool make_synthetic
     python "$repo/tools/make_synthetic.py" common_voice --locale "$locale" --out "$corpus" --workers "$jobs" "${sizes[@]}"
   fi
-  [ -f "$corpus/validated.tsv" ] || [ -d "$corpus/recordings" ] || corpus=$corpus/$locale
-  [ -f "$corpus/validated.tsv" ] || [ -d "$corpus/recordings" ] ||
-    die "--corpus: neither validated.tsv with clips/ nor recordings/ in $corpus; --locale chooses the language"
+  [ -n "$(kind_of "$corpus")" ] || corpus=$corpus/$locale
+  kind=$(kind_of "$corpus")
+  [ -n "$kind" ] ||
+    die "--corpus: neither validated.tsv with clips/ nor recordings/ nor train/wav.scp in $corpus; --locale chooses the language"
   # What could stop the run after hours is checked now: options of the manifests, --start, --set.
-  if [ -f "$corpus/validated.tsv" ]; then
+  if [ "$kind" = common_voice ]; then
     prepare "$corpus" --check
   else
-    [ -z "$(divided)" ] || die "--division, --keep-shared-sentences: these are for Common Voice, and $corpus holds recordings/"
+    [ -z "$(divided)" ] || die "--division, --keep-shared-sentences: these are for Common Voice, and $corpus holds $kind"
   fi
   plan starts
   [[ " ${choices[*]} " != *" --set "* ]] ||
@@ -99,21 +114,24 @@ stage_data() {
 
 stage_audio() {
   need_corpus
-  is_digits && return
+  is_common_voice || return 0
   python "$repo/tools/prepare_audio.py" --source "$out/corpus.link/clips" --out "$out/audio" --workers "$jobs"
 }
 
 stage_manifests() {
-  local sizes
+  local sizes kind
   need_corpus
   keep_settings
   [ ! -f "$out/manifests/done" ] || return 0
-  if is_digits; then
-    read_plan sizes tool join_digits
-    python "$repo/tools/join_digits.py" --corpus "$out/corpus.link" --out "$out/manifests" "${sizes[@]}"
-  else
+  kind=$(kind_of "$out/corpus.link")
+  if [ "$kind" = common_voice ]; then
     read_plan sizes tool prepare_common_voice
     prepare "$out/corpus.link" --audio "$out/audio" "${sizes[@]}"
+  else
+    local tool=join_digits
+    [ "$kind" = digits ] || tool=prepare_speechocean762
+    read_plan sizes tool "$tool"
+    python "$repo/tools/$tool.py" --corpus "$out/corpus.link" --out "$out/manifests" "${sizes[@]}"
   fi
   touch "$out/manifests/done"
 }
@@ -140,11 +158,12 @@ stage_heads() { train_stage heads; }
 
 stage_lm() {
   need_manifests
-  is_digits && return # digits follow each other at random
+  ! is_digits || return 0 # digits follow each other at random
   [ ! -f "$out/lm.arpa" ] || return 0
-  local texts=("$out/manifests/asr/train.wrd")
+  local texts=("$out/manifests/asr/train.wrd") spelled=() # by default as the manifest says
+  ! is_common_voice || spelled=(--language "$locale")
   [ ! -f "$out/corpus.link/validated_sentences.tsv" ] || texts+=("$out/corpus.link/validated_sentences.tsv")
-  python "$repo/tools/train_lm.py" --text "${texts[@]}" --language "$locale" --out "$out/lm.arpa" \
+  python "$repo/tools/train_lm.py" --text "${texts[@]}" "${spelled[@]}" --out "$out/lm.arpa" \
     --exclude "$out"/manifests/asr/{valid,test}.wrd
 }
 
@@ -192,7 +211,7 @@ stage_attribution() {
 stage_report() {
   local options about=report
   read_plan options tool report
-  ! is_digits || about=report_digits
+  is_common_voice || about=report_$(kind_of "$out/corpus.link")
   python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/$about.json" "${options[@]}"
 }
 

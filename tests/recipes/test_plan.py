@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from plan import main
-from training_plan.choice import Choice, check_choice
+from training_plan.choice import Choice, check_choice, in_one_line
 from training_plan.plan_yaml import read_plan
 from training_plan.trainings import check_starts, stage_trainings, tool_options
 
@@ -122,6 +122,23 @@ def test_a_star_stands_for_each_further_start(recipe: Plan) -> None:
     }
     with pytest.raises(FileNotFoundError, match=r"--start es=.*pre-train as many --seeds there"):
         check_starts(trainings)
+
+
+def test_entries_that_start_from_a_whisper_need_its_folder(recipe: Plan, tmp_path: Path) -> None:
+    folder = recipe({**ENTRY, "start": "--whisper"}, {**ENTRY, "system": "other"})
+    assert names(folder) == ["published/other seed 1"]
+    whisper = tmp_path / "whisper"
+    whisper.mkdir()
+    with pytest.raises(ValueError, match=r"--whisper .*: no config\.json; give the folder of a Whisper"):
+        check_choice(read_plan(folder), Choice(whisper=str(whisper)))
+    (whisper / "config.json").touch()
+    check_choice(read_plan(folder), Choice(whisper=str(whisper)))
+    options = Choice(whisper=str(whisper), pretrained="start.pt")
+    first, _ = stage_trainings(read_plan(folder), "train", options, folder / "run")
+    assert first.overrides == (f"model.pretrained_path='{whisper}'",)
+    check_starts([first])
+    assert in_one_line(options).endswith(f" whisper={whisper}")
+    assert "whisper" not in in_one_line(Choice())  # as in run folders from before
 
 
 def test_settings_follow_overlays_and_the_command_line_comes_last(recipe: Plan) -> None:

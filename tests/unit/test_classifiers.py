@@ -58,6 +58,39 @@ def test_choice_uses_training_speakers_only() -> None:
     assert fitted(["a", "b"], ["c"])[0].strength == fitted(["a", "b"], ["d", "e"])[0].strength
 
 
+def test_the_embedding_is_chosen_by_training_speakers_only() -> None:
+    embedding, targets, names = made(["a", "b", "c"], 5)
+    unseen, truth, _ = made(["d"], 5)
+    noise = np.random.default_rng(3).normal(size=(len(embedding) + len(unseen), 2 * WIDTH)).astype(np.float32)
+    # Of three embeddings the middle one has the classes; in the test the last one would give them away.
+    train = np.concatenate([noise[: len(embedding), :WIDTH], embedding, noise[: len(embedding), WIDTH:]], 1)
+    test = np.concatenate(
+        [noise[len(embedding) :, :WIDTH], unseen, 9.0 * np.eye(NUM_CLASSES, WIDTH)[truth]], 1
+    )
+    probe = linear_probe.linear_probe(
+        train,
+        targets,
+        names,
+        test.astype(np.float32),
+        ["d"] * len(truth),
+        num_classes=NUM_CLASSES,
+        widths=[WIDTH] * 3,
+    )
+    assert probe.candidate == 1
+    assert probe.candidate_accuracy[1] == max(probe.candidate_accuracy.values()) > 0.8
+    assert (probe.scores.argmax(axis=1) == truth).mean() > 0.9
+    alone = linear_probe.linear_probe(
+        train,
+        targets,
+        ["a"] * len(names),
+        test,
+        ["d"] * len(truth),
+        num_classes=NUM_CLASSES,
+        widths=[WIDTH] * 3,
+    )
+    assert (alone.candidate, alone.candidate_accuracy) == (2, {})
+
+
 def test_class_absent_from_training_is_never_answered() -> None:
     embedding, targets, names = made(["a", "b"], 3)
     keep = targets != 2

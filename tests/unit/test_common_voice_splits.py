@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 from fairseq_ext.corpora.common_voice_classes import _stating
 from fairseq_ext.corpora.common_voice_splits import (
     Division,
-    Overlap,
     agreed,
     drawn,
     official,
-    overlap,
     unlabelled,
-    without_overlap,
 )
+from fairseq_ext.corpora.recognition_partitions import Overlap, overlap, without_overlap
 from fairseq_ext.manifest import Utterance
 from fairseq_ext.splits import few_minutes, few_per_speaker
 

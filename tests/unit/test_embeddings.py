@@ -1,5 +1,6 @@
 """A network over a split: order, padding, unreadable recordings, projections; and the files of scored systems."""
 
+import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small_whisper
 import torch
 from torch import Tensor, nn
 
+from fairseq_ext.checkpoints.load import load_layers
+from fairseq_ext.commands import score_probe
+from fairseq_ext.inference.frames import EncoderFrames
+from fairseq_ext.media.audio import load
 from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
+from fairseq_ext.modules.layer_statistics import part_means
 from fairseq_ext.scoring import embeddings, evaluation, probing, trainings
 from fairseq_ext.scoring.predictions import read_embeddings, read_predictions
 from fairseq_ext.scoring.scored_system import ScoredSystem, is_scored
@@ -144,6 +151,45 @@ def test_probe_is_fitted_on_views_and_scored_without(manifests: Path, tmp_path: 
     (result,) = probing.probe(loaded(0), [system], [manifests], tmp_path, label="digit", num_views=2)
     assert (result["probe"]["n_train"], result["probe"]["num_views"], result["n"]) == (40, 2, 40)
     assert len(read_predictions(system.folder(tmp_path) / "predictions.tsv").ids) == 40
+
+
+def test_short_clips_have_all_parts() -> None:
+    frames = torch.arange(8.0).view(1, 8, 1).repeat(4, 1, 1)
+    found = part_means(frames, torch.tensor([8, 2, 1, 0]), 3)
+    expected = [[0.5, 3.0, 6.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    torch.testing.assert_close(found, torch.tensor(expected))
+
+
+def test_layers_of_any_encoder_are_probed_at_a_multiple_of_the_rate(manifests: Path, tmp_path: Path) -> None:
+    """The training speakers choose the layer; nothing of the test speakers is seen before."""
+    folder, system = small_whisper.write(tmp_path / "whisper"), ScoredSystem("probe", "p", 1, "synthetic", "")
+    trained = load_layers(folder, parts=(1, 3))
+    assert trained.model.candidates == ((0, 1), (0, 3), (1, 1), (1, 3), (2, 1), (2, 3))
+    options = {"label": "digit", "manifest_rate_hz": RATE}
+    (result,) = probing.probe(trained, [system], [manifests], tmp_path / "scores", **options)
+    about = result["probe"]
+    accuracies = about["inner_accuracy_by_candidate"]
+    best = max(accuracies, key=lambda name: accuracies[name])
+    assert (len(accuracies), best) == (6, f"layer {about['layer']}, parts {about['parts']}")
+    assert result["n"] == 40
+    found = read_embeddings(system.folder(tmp_path / "scores") / "embeddings.npz")["embedding"]
+    assert found.shape == (40, 24 * (about["parts"] + 1))  # means of the parts, and the deviation
+    split = embeddings.read_split(manifests, "test", "digit")
+    frames = EncoderFrames(folder, about["layer"])(load(split.entries[3].path, sample_rate_hz=16000))
+    bounds = [len(frames) * i // about["parts"] for i in range(1, about["parts"])]
+    expected = np.concatenate([part.mean(0) for part in np.split(frames, bounds)])
+    assert np.allclose(found[3, : len(expected)], expected, atol=1e-3)
+    assert load_layers(folder, (2,), untrained=True).model.candidates == ((2, 1),)
+    with pytest.raises(ValueError, match="has layers 0 to 2, not 3; choose others"):
+        load_layers(folder, (1, 3))
+    with pytest.raises(ValueError, match="16000 Hz, which is no multiple of the manifests' 11025 Hz"):
+        probing.probe(trained, [system], [manifests], tmp_path, label="digit", manifest_rate_hz=11025)
+
+
+def test_whole_numbers_are_read() -> None:
+    assert score_probe.whole_numbers("3,0,3") == (3, 0, 3)
+    with pytest.raises(argparse.ArgumentTypeError, match="whole numbers such as 0,3,6 expected, found '1-3'"):
+        score_probe.whole_numbers("1-3")
 
 
 def never(path: str, /, *, label: str) -> Any:

@@ -21,6 +21,7 @@ class Choice:
         experiments: names of those to train; empty for the plan's own choice.
         labels: patterns of partitions with labels, with commas between them; empty for those of the size.
         pretrained: checkpoint that takes the place of every `start`; empty for none.
+        whisper: folder of a Whisper, for the entries whose start it is; empty for none.
         start: NAME=FROM each, FROM a checkpoint or the folder of a run of the same recipe.
         set: CONFIG.KEY=VALUE each.
     """
@@ -31,6 +32,7 @@ class Choice:
     experiments: str = ""
     labels: str = ""
     pretrained: str = ""
+    whisper: str = ""
     start: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
 
@@ -76,11 +78,16 @@ def _check_starts(choice: Choice) -> None:
     if (pretrained / "config.json").is_file():
         raise ValueError(
             f"--pretrained {pretrained}: a Hugging Face folder; run tools/convert_checkpoint.py {pretrained} "
-            "start.pt, and give start.pt"
+            "start.pt, and give start.pt; that of a Whisper goes with --whisper"
         )
     if choice.pretrained and not pretrained.is_file():
         raise ValueError(f"--pretrained {pretrained}: no such file; give a checkpoint")
     refuse_path(pretrained, "--pretrained")
+    if choice.whisper and not (Path(choice.whisper) / "config.json").is_file():
+        raise ValueError(
+            f"--whisper {choice.whisper}: no config.json; give the folder of a Whisper as Hugging Face lays it out"
+        )
+    refuse_path(Path(choice.whisper), "--whisper")
     for start in choice.start:
         name, _, source = start.partition("=")
         if not re.fullmatch("[a-z0-9_]+", name) or not source:
@@ -97,7 +104,11 @@ def in_one_line(choice: Choice) -> str:
     pretrained = Path(choice.pretrained).resolve() if choice.pretrained else ""
     starts = " ".join(f"{name}={source.resolve()}" for name, source in choice.starts.items())
     smoke = str(choice.smoke).lower()
-    return f"size={choice.size} pretrained={pretrained} smoke={smoke} {starts} {' '.join(choice.set)}"
+    # Folders of runs from before this option hold the line without it.
+    whisper = f" whisper={Path(choice.whisper).resolve()}" if choice.whisper else ""
+    return (
+        f"size={choice.size} pretrained={pretrained} smoke={smoke} {starts} {' '.join(choice.set)}{whisper}"
+    )
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -111,6 +122,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     add("--experiments", default="", metavar="A,B,...", help="what to train (default: that of plan.yaml)")
     add("--labels", default="", metavar="A,B,...", help="partitions with labels, or patterns of them")
     add("--pretrained", default="", metavar="FILE", help="checkpoint that replaces pre-training")
+    add("--whisper", default="", metavar="DIR", help="folder of a Whisper to start from too")
     several: dict[str, Any] = {"action": "append", "default": []}
     add("--start", **several, metavar="NAME=FROM", help="a further checkpoint, or run folder")
     add("--set", **several, metavar="CONFIG.KEY=V", help="a key of a configuration")

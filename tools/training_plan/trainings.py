@@ -9,7 +9,7 @@ from typing import Any
 
 from .choice import Choice
 from .hydra_overrides import override
-from .plan_yaml import LABELS, Entry, Plan, Size
+from .plan_yaml import LABELS, WHISPER, Entry, Plan, Size
 
 LAST_CHECKPOINT = "checkpoint_last.pt"
 
@@ -130,7 +130,10 @@ def _starts(entry: Entry, seed: int, choice: Choice, run: Path) -> Iterator[tupl
     """Yield each system of an entry with its first checkpoint, and what to do where that is missing."""
     path: Path | None
     for system in entry.system:
-        if "*" in system:
+        if entry.start == WHISPER:
+            if choice.whisper:
+                yield system, Path(choice.whisper).resolve(), "--whisper: no folder {}"
+        elif "*" in system:
             for name, source in choice.starts.items():
                 path = _checkpoint(source, entry.start, seed) if source.is_dir() else source
                 hint = f"--start {name}={source}: no checkpoint {{}}; pre-train as many --seeds there"
@@ -163,7 +166,7 @@ def _sized(plan: Plan, config: str, system: str, choice: Choice) -> Iterator[str
 def check_starts(trainings: Sequence[Training]) -> None:
     """Raise FileNotFoundError for the first training whose start is missing."""
     for training in trainings:
-        if training.start and not training.start.is_file():
+        if training.start and not training.start.exists():
             raise FileNotFoundError(training.origin.replace("{}", str(training.start)))
 
 
