@@ -9,7 +9,7 @@ count bytes, so any UTF-8 text survives.
 import codecs
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +146,13 @@ class AudioEntry:
         path: the media file.
         start_sample: first sample, at the manifest's sample rate.
         num_samples: how many.
+        is_whole: the row is the whole file, not a segment of it.
     """
 
     path: Path
     start_sample: int
     num_samples: int
+    is_whole: bool = field(default=False, compare=False)
 
 
 class AudioIndex:
@@ -201,7 +203,7 @@ class AudioIndex:
             raise ValueError(
                 f"{where}: expected {num_samples} samples, found {size}; write the manifest again"
             )
-        return AudioEntry(self.root / relative, start, int(size))
+        return AudioEntry(self.root / relative, start, int(size), is_whole=num_samples is None)
 
 
 def _parse_sizes(

@@ -128,14 +128,7 @@ class AudioDataset(FairseqDataset):
     def _waveform(self, row: int) -> Tensor:
         if self._cache is not None and row in self._cache:
             return self._cache[row]
-        entry = self.index.entry(row)
-        samples = audio.load(
-            entry.path,
-            sample_rate_hz=self.sample_rate_hz,
-            start_sample=entry.start_sample,
-            num_samples=entry.num_samples,
-        )
-        waveform = torch.from_numpy(samples)
+        waveform = torch.from_numpy(audio.load_row(self.index.entry(row), self.sample_rate_hz))
         if self._cache is not None:
             self._cache[row] = waveform
         return waveform

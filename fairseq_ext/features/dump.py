@@ -24,7 +24,7 @@ from ..file_errors import FileError, reading
 from ..files import atomic_path
 from ..jobs import Item, Rejected, Work, one_by_one
 from ..line_index import AudioIndex
-from ..media.audio import load
+from ..media.audio import load_row
 
 ROWS_PER_FILE = 256
 JOBS = "jobs/features"  # folder of the run, below OUT
@@ -132,12 +132,7 @@ def _features(index: AudioIndex, rows: range, frames: Frames) -> tuple[list[Floa
         entry = index.entry(row)
         try:
             with reading(entry.path, "a recording"):
-                waveform = load(
-                    entry.path,
-                    sample_rate_hz=frames.sample_rate_hz,
-                    start_sample=entry.start_sample,
-                    num_samples=entry.num_samples,
-                )
+                waveform = load_row(entry, frames.sample_rate_hz)
             found.append(frames(waveform))
         except FileError as error:
             problems.append(f"row {row + 1}: {error}")

@@ -10,13 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from ..line_index import AudioEntry
 from .blocks import Blocks
 from .integrity import AudioError, not_numbers
 from .readers import Samples, open_audio
 from .resampling import Ratio, resample
 from .scale import scale_of
 
-__all__ = ["AudioError", "AudioInfo", "decode_check", "load", "load_with_notes", "num_samples_at", "probe"]
+__all__ = [
+    "AudioError",
+    "AudioInfo",
+    "decode_check",
+    "load",
+    "load_row",
+    "load_with_notes",
+    "num_samples_at",
+    "probe",
+]
+
+# How far beyond its row a file may go: other tools count an MP3 with its encoder's delay, or round.
+_MOST_BEYOND_ROW, _BEYOND_ROW_S = 1.05, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +90,27 @@ def load(
         AudioError: for a missing, empty, cut-off, damaged or zero-length file, one that is not audio or holds
             NaN, and for a stretch that reaches beyond its end.
     """
-    options = {"sample_rate_hz": sample_rate_hz, "start_sample": start_sample}
-    return load_with_notes(path, num_samples=num_samples, **options)[0]
+    samples, _ = load_with_notes(
+        path, sample_rate_hz=sample_rate_hz, start_sample=start_sample, num_samples=num_samples
+    )
+    return samples
+
+
+def load_row(entry: AudioEntry, sample_rate_hz: int) -> Samples:
+    """Read what a row of a manifest lists, (num_samples,) float32; the row counts samples at `sample_rate_hz`.
+
+    Raises:
+        AudioError: as `load`, and for a file that is longer than the row of the whole of it says, which would be
+            read in part: the row counts at another rate, or the file has changed.
+    """
+    samples, _ = load_with_notes(
+        entry.path,
+        sample_rate_hz=sample_rate_hz,
+        start_sample=entry.start_sample,
+        num_samples=entry.num_samples,
+        is_whole=entry.is_whole,
+    )
+    return samples
 
 
 def load_with_notes(
@@ -87,6 +119,7 @@ def load_with_notes(
     sample_rate_hz: int,
     start_sample: int = 0,
     num_samples: int | None = None,
+    is_whole: bool = False,
 ) -> tuple[Samples, dict[str, Any]]:
     """Do as `load` does, and return too what was chosen, filled in or changed on the way.
 
@@ -108,6 +141,11 @@ def load_with_notes(
             total = ratio.output_length(reader.num_samples)
             stop = total if stop is None else stop
             _check_stretch(path, start_sample, stop, total)
+            if is_whole and total > _MOST_BEYOND_ROW * stop + _BEYOND_ROW_S * sample_rate_hz:
+                raise AudioError(
+                    f"{path}: the manifest counts {stop} samples, found {total} at {sample_rate_hz} Hz; give the rate "
+                    "that the manifest counts at, or write the manifest again"
+                )
         num_wrong = int(np.count_nonzero(~np.isfinite(native)))
         if num_wrong:
             raise not_numbers(path, num_wrong, len(native))

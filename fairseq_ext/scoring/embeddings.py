@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ..file_errors import FileError
 from ..line_index import AudioEntry, AudioIndex
 from ..manifest import read_labels, read_manifest
-from ..media.audio import load
+from ..media.audio import load_row
 from ..optional import import_optional
 
 if TYPE_CHECKING:
@@ -167,10 +167,8 @@ def read_waveforms(
         Position and waveform, (S,), of the readable recordings.
     """
     for i in batch:
-        entry = entries[i]
-        span = {"start_sample": entry.start_sample, "num_samples": entry.num_samples}
         try:
-            waveform = load(entry.path, sample_rate_hz=sample_rate_hz, **span)
+            waveform = load_row(entries[i], sample_rate_hz)
         except FileError as error:
             failures.append((i, str(error)))
         else:

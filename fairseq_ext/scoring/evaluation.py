@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ..file_errors import FileError
 from ..files import atomic_path, write_reasons
 from ..manifest import read_manifest
-from ..media.audio import load
+from ..media.audio import load_row
 from . import classification, embeddings, metrics, provenance
 from .embeddings import Extracted, Split
 from .predictions import Predictions, class_numbers, write_embeddings, write_predictions
@@ -183,9 +183,8 @@ def _write_spectrograms(path: Path, trained: TrainedModel, data: Path, split: st
     if front_end is None or not locations:
         return
     clip, entry = next(iter(locations.items()))
-    span = {"start_sample": entry.start_sample, "num_samples": entry.num_samples}
     try:
-        waveform = load(entry.path, sample_rate_hz=trained.sample_rate_hz, **span)
+        waveform = load_row(entry, trained.sample_rate_hz)
     except FileError:
         return  # a picture less; the scores do not depend on it
     settings = provenance.augment_settings(trained.cfg)

@@ -130,7 +130,7 @@ def _times(manifest_rate_hz: int, rate_hz: int) -> int:
 def _at(split: Split, times: int) -> Split:
     """Return a split whose stretches count that many times as many samples."""
     entries = (
-        AudioEntry(entry.path, entry.start_sample * times, entry.num_samples * times)
+        replace(entry, start_sample=entry.start_sample * times, num_samples=entry.num_samples * times)
         for entry in split.entries
     )
     return split if times == 1 else replace(split, entries=tuple(entries))

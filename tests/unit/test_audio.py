@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fairseq_ext.media.audio import AudioError, AudioInfo, decode_check, load, num_samples_at, probe
+from fairseq_ext.line_index import AudioIndex
+from fairseq_ext.media.audio import AudioError, AudioInfo, decode_check, load, load_row, num_samples_at, probe
 
 Samples = NDArray[np.float32]
 
@@ -358,3 +359,16 @@ def test_real_recordings_load_as_they_are(fsdd_root: Path) -> None:
     assert probe(path) == AudioInfo(rate, len(direct), 1)
     np.testing.assert_array_equal(load(path, sample_rate_hz=rate), direct)
     assert len(load(path, sample_rate_hz=16_000)) == 2 * len(direct)
+
+
+def test_a_row_of_another_rate_is_no_half_of_its_file(tmp_path: Path) -> None:
+    write_audio(tmp_path, "wav_16", tone(4000, 8000), 8000)
+    (name,) = (path.name for path in tmp_path.iterdir())
+    tsv = tmp_path / "test.tsv"
+    tsv.write_text(f"{tmp_path}\n{name}\t4000\n{name}:0:3000\t3000\n{name}\t3900\n", encoding="utf-8")
+    whole, segment, shorter = (AudioIndex(tsv).entry(row) for row in range(3))
+    assert len(load_row(whole, 8000)) == 4000
+    with pytest.raises(AudioError, match="counts 4000 samples, found 8000 at 16000 Hz; give the rate"):
+        load_row(whole, 16000)
+    assert len(load_row(segment, 8000)) == 3000
+    assert len(load_row(shorter, 8000)) == 3900  # other tools count otherwise

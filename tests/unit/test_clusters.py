@@ -14,6 +14,7 @@ import pytest
 
 from fairseq_ext import jobs
 from fairseq_ext.features import clusters, dump
+from fairseq_ext.line_index import AudioEntry
 from fairseq_ext.manifest import Utterance, write_manifest
 
 RATE_HZ = 16000
@@ -105,14 +106,14 @@ def test_block_whose_recordings_are_all_unreadable_is_rejected(manifest: Path, t
 def test_recordings_without_permission_cost_their_own_rows_only(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = dump.load
+    load_row = dump.load_row
 
-    def load_what_may_be_read(path: Path, **options: Any) -> Any:
-        if str(path).endswith("1.wav"):  # root may read everything, so mode 000 would be no test
-            raise PermissionError(errno.EACCES, "Permission denied", path)
-        return load(path, **options)
+    def load_what_may_be_read(entry: AudioEntry, sample_rate_hz: int) -> Any:
+        if entry.path.name == "1.wav":  # root may read everything, so mode 000 would be no test
+            raise PermissionError(errno.EACCES, "Permission denied", entry.path)
+        return load_row(entry, sample_rate_hz)
 
-    monkeypatch.setattr(dump, "load", load_what_may_be_read)
+    monkeypatch.setattr(dump, "load_row", load_what_may_be_read)
     (tmp_path / "5.wav").unlink()
     (tmp_path / "5.wav").mkdir()
     out = tmp_path / "out"
