@@ -75,7 +75,10 @@ def parse_args() -> argparse.Namespace:
         "--model-folder", type=Path, help="with openai.pt and ct2/ (default: weights of chance)"
     )
     parser.add_argument(
-        "--short", type=int, metavar="N", help="compare with faster-whisper on N real clips of 2 s"
+        "--short",
+        type=int,
+        metavar="N",
+        help="compare with faster-whisper on N real clips of 2 s; few let the silence, encoded once, count too much",
     )
     parser.add_argument(
         "--size", choices=list(SIZES), default="base", help="of weights of chance (default: base)"
