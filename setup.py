@@ -9,14 +9,20 @@ HERE = Path(__file__).parent
 EXTRAS = {
     # Speech synthesis for the built-in corpora: the espeak-ng library inside a wheel.
     "synthetic": ["espeakng-loader>=0.2.4"],
-    # Plots, classifiers, projections, attribution and the report page.
+    # Plots, classifiers, projections, attribution and the report page. `xgboost` itself would replace torch's NCCL.
     "analysis": [
         "captum>=0.8",
         "jinja2>=3.1",
         "matplotlib>=3.8",
+        "plotly>=6",
+        "pyarrow>=15",
         "scikit-learn>=1.5",
+        "skops>=0.11",
         "umap-learn>=0.5.7",
+        "xgboost-cpu>=2.1",
     ],
+    # Pitch, formants and voice quality, by Praat.
+    "prosody": ["praat-parselmouth>=0.4.5"],
     # Faces and mouths in videos. Later versions of mediapipe no longer bundle the models.
     "video": ["mediapipe>=0.10.14,<0.10.22", "opencv-python-headless>=4.8"],
     # Languages and transcripts by Whisper.
