@@ -13,6 +13,8 @@ EXTRAS = {
     "jinja2": "analysis",
     "markupsafe": "analysis",  # with jinja2
     "matplotlib": "analysis",
+    "parselmouth": "prosody",
+    "pyarrow": "analysis",
     "scipy": "analysis",  # with scikit-learn
     "sklearn": "analysis",
     "threadpoolctl": "analysis",  # with scikit-learn
