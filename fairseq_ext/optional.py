@@ -13,6 +13,7 @@ EXTRAS = {
     "jinja2": "analysis",
     "markupsafe": "analysis",  # with jinja2
     "matplotlib": "analysis",
+    "plotly": "analysis",
     "parselmouth": "prosody",
     "pyarrow": "analysis",
     "scipy": "analysis",  # with scikit-learn

@@ -1,7 +1,7 @@
 """Turn pieces into HTML with the jinja2 templates of `templates/`.
 
-Everything is inlined, there are no scripts, and a content policy forbids the page to load anything else. The templates
-escape all text (autoescape), and refuse a variable that nobody set.
+Everything is inlined, and a content policy forbids the page to load anything else, and to run any script but those of
+maps, which it names by their hashes. The templates escape all text (autoescape), and refuse a variable that nobody set.
 """
 
 from __future__ import annotations

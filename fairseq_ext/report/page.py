@@ -9,19 +9,22 @@ from tqdm import tqdm
 
 from ..files import atomic_write
 from . import extras, html, provenance
+from .embedding_map.scripts import scripts_of
+from .embedding_map.sections import MAPS
 from .pieces import Piece
 from .registry import RESULT_TYPES
 from .result_type import Section
 from .run import Run
 
-# A page that mail programs and browsers on telephones still take.
+# A page that mail programs and browsers on telephones still take, and what maps to turn and listen to need beside it.
 MAX_PAGE_BYTES = 8_000_000
+MAX_MAPS_BYTES = 12_000_000
 
 
 def sections() -> list[Section]:
-    """Return the sections of a page: corpus, every result type's, attribution, and where the figures come from."""
+    """Return the sections: corpus, every result type's, maps, attribution, and where the figures come from."""
     of_types = [section for result_type in RESULT_TYPES.values() for section in result_type.sections]
-    return [extras.CORPUS, *of_types, extras.ATTRIBUTION, provenance.SECTION]
+    return [extras.CORPUS, *of_types, MAPS, extras.ATTRIBUTION, provenance.SECTION]
 
 
 def render(run: Run, parts: Sequence[Section] | None = None) -> str:
@@ -35,6 +38,7 @@ def render(run: Run, parts: Sequence[Section] | None = None) -> str:
         warning=provenance.synthetic_note(run.results) or "",
         tiles=[tile for result_type in RESULT_TYPES.values() for tile in result_type.tiles(run)],
         sections=made,
+        scripts=scripts_of(piece for _, pieces in made for piece in pieces),
         origins=provenance.origins(run.results),
     )
 
@@ -54,10 +58,9 @@ def write_report(run: Run, parts: Sequence[Section] | None = None) -> Path:
     """
     text = render(run, parts)
     path = run.folder / "report.html"
-    if (size := len(text.encode("utf-8"))) > MAX_PAGE_BYTES:
-        raise ValueError(
-            f"{path}: expected at most {MAX_PAGE_BYTES} bytes, found {size}; leave out a section"
-        )
+    most = MAX_PAGE_BYTES + (MAX_MAPS_BYTES if "<script" in text else 0)
+    if (size := len(text.encode("utf-8"))) > most:
+        raise ValueError(f"{path}: expected at most {most} bytes, found {size}; leave out a section")
     with atomic_write(path) as file:
         file.write(text)
     return path

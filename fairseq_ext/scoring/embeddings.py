@@ -187,8 +187,10 @@ def padded(waveforms: Sequence[NDArray[np.float32]], device: str = "cpu") -> dic
     return {"source": source.to(device), "padding_mask": padding_mask.to(device)}
 
 
-def project(embedding: NDArray[np.float32], method: str, *, seed: int = 0) -> NDArray[np.float32]:
-    """Project embeddings (N, D) to the plane, neighbours near each other; return positions, (N, 2).
+def project(
+    embedding: NDArray[np.float32], method: str, *, seed: int = 0, dimensions: int = 2
+) -> NDArray[np.float32]:
+    """Project embeddings (N, D) to the plane or to space, neighbours near each other; return (N, dimensions).
 
     Dimensions are standardised first. Distances between far groups mean little with either method: `t-SNE` (van der
     Maaten and Hinton 2008) or `UMAP` (McInnes et al. 2018).
@@ -207,23 +209,26 @@ def project(embedding: NDArray[np.float32], method: str, *, seed: int = 0) -> ND
     deviation = embedding.std(axis=0)
     standardised = (embedding - embedding.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
     layout = _tsne if method == "t-SNE" else _umap
-    return np.asarray(layout(standardised, seed), dtype=np.float32)
+    return np.asarray(layout(standardised, seed, dimensions), dtype=np.float32)
 
 
-def _tsne(points: NDArray[np.float32], seed: int) -> Any:
+def _tsne(points: NDArray[np.float32], seed: int, dimensions: int) -> Any:
     # scikit-learn's default, and less for few points: it must be below their number.
     perplexity = min(30.0, (len(points) - 1) / 3)
-    tsne = import_optional("sklearn.manifold").TSNE(perplexity=perplexity, init="pca", random_state=seed)
+    tsne = import_optional("sklearn.manifold").TSNE(
+        dimensions, perplexity=perplexity, init="pca", random_state=seed
+    )
     # Small sets: threads would wait for each other.
     with import_optional("threadpoolctl").threadpool_limits(1):
         return tsne.fit_transform(points)
 
 
-def _umap(points: NDArray[np.float32], seed: int) -> Any:
+def _umap(points: NDArray[np.float32], seed: int, dimensions: int) -> Any:
     # numba logs every compiled instruction once fairseq has lowered the root logger's level to DEBUG.
     for name in ("numba", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
     neighbours = min(15, len(points) - 1)
     init = "spectral" if len(points) > 20 else "random"  # a spectral start needs more points than dimensions
-    umap = import_optional("umap").UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1, init=init)
+    options = {"n_components": dimensions, "n_neighbors": neighbours, "init": init}
+    umap = import_optional("umap").UMAP(random_state=seed, n_jobs=1, **options)
     return umap.fit_transform(points)

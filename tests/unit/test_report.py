@@ -1,6 +1,7 @@
 """The page: well formed, complete, offline, and readable without sight or script."""
 
 import base64
+import hashlib
 import io
 import json
 import re
@@ -21,6 +22,7 @@ from fairseq_ext.commands.main import main
 from fairseq_ext.report import html as html_
 from fairseq_ext.report import page, players, provenance, results
 from fairseq_ext.report.classification.sections import SECTIONS
+from fairseq_ext.report.embedding_map.sections import MAPS
 from fairseq_ext.report.result_type import Section
 from fairseq_ext.report.run import Run
 
@@ -47,7 +49,7 @@ def content(uri: str, media_type: str) -> bytes:
 
 def test_every_section_is_there(document: Document) -> None:
     keys = [attributes["id"] for attributes in document.every("section")]
-    assert keys == [section.key for section in (*SECTIONS, provenance.SECTION)]
+    assert keys == [section.key for section in (*SECTIONS, MAPS, provenance.SECTION)]
     links = {attributes["href"] for attributes in document.every("a")}
     assert {f"#{key}" for key in keys} <= links
 
@@ -62,10 +64,22 @@ def test_nothing_is_loaded_from_elsewhere(html: str, document: Document) -> None
     for _, attributes in document.tags:
         for key in ("src", "href", "poster", "data", "srcset"):
             assert attributes.get(key, "#").startswith(("#", "data:"))
-    assert not re.search(r"https?://|@import|url\(", html)
-    assert not document.every("script")
+    assert not re.search(r"https?://|@import|url\(", without_scripts(html))
     policy = next(a["content"] for a in document.every("meta") if "http-equiv" in a)
     assert policy.startswith("default-src 'none'")
+
+
+def without_scripts(html: str) -> str:
+    """Return a page without its scripts; the data of maps are none."""
+    return re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+
+
+def test_the_policy_names_the_scripts_and_no_others(html: str) -> None:
+    scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
+    assert len(digests) == 2
+    assert f"script-src 'sha256-{digests[0]}' 'sha256-{digests[1]}'\"" in html
+    assert "unsafe-eval" not in html[: html.index("</head>")]
 
 
 def test_every_system_is_there(run: Run, html: str) -> None:
@@ -113,7 +127,7 @@ def test_page_is_accessible(html: str, document: Document) -> None:
 
 
 def test_page_stays_small(html: str) -> None:
-    assert len(html) < page.MAX_PAGE_BYTES / 3
+    assert len(without_scripts(html)) < page.MAX_PAGE_BYTES / 3
 
 
 def test_text_is_escaped() -> None:
@@ -153,6 +167,8 @@ def test_report_needs_only_results(run: Run, tmp_path: Path) -> None:
     Document(html)
     assert 'id="headline"' in html
     assert "<audio" not in html
+    assert "<script" not in html
+    assert "script-src" not in html
 
 
 def test_too_large_a_page_is_refused(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,11 +256,12 @@ def test_a_browser_shows_it_without_complaint(run: Run, tmp_path: Path, html: st
     quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --enable-logging=stderr"
     offline = "--disable-background-networking --disable-component-update --disable-sync"
     shot, profile = f"--screenshot={tmp_path}/page.png", f"--user-data-dir={tmp_path}/profile"
-    options = [*quiet.split(), *offline.split(), shot, profile, "--window-size=800,1200"]
+    options = [*quiet.split(), *offline.split(), shot, profile, "--window-size=800,1200", "--dump-dom"]
     address = (run.folder / "report.html").as_uri()
     done = subprocess.run(["chromium", *options, address], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "CONSOLE" not in done.stderr
+    assert 'data-drawn="yes"' in done.stdout, "the map is not drawn"
     assert len(np.unique(np.asarray(Image.open(tmp_path / "page.png").convert("L")))) > 50
 
 
