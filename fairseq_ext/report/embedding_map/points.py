@@ -59,7 +59,7 @@ def points_of(run: Run, headline: str) -> Points | None:
     None where there are no embeddings, or where those of the folds cannot be laid on one map: networks that were
     trained on different folds have nothing in common.
     """
-    name, folders = run.detailed(headline)
+    _, folders = run.detailed(headline)
     if not folders or not all((folder / PREDICTIONS).is_file() for folder in folders.values()):
         return None
     predictions = read_folds(folders.values())

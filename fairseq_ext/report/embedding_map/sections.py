@@ -120,7 +120,7 @@ def _grid(run: Run, points: Points) -> Picture | None:
     description = (
         f"{run.projections[0]} of {len(shown.ids)} recordings by {', '.join(panels)}, coloured by class."
     )
-    caption = f"The same {len(shown.ids)} test recordings by encoder and layer, {run.projections[0]}, mean over the clip."
+    caption = f"The same {len(shown.ids)} test recordings by encoder and layer, {run.projections[0]}."
     return Picture(plots.png(plots.clouds(panels)), description, caption, is_wide=True)
 
 
