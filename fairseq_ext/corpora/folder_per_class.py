@@ -41,7 +41,7 @@ def read(
     group_of = part_of_path(group, "group") if group else None
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: there is no such folder; give the folder of the class folders")
-    for path in _files(root):
+    for path in files_below(root):
         problem = None
         if "/" not in path:
             problem = "it is in no class folder"
@@ -63,7 +63,7 @@ def read(
         )
 
 
-def _files(root: Path) -> list[str]:
+def files_below(root: Path) -> list[str]:
     """Return the paths of all files, relative and sorted, without hidden ones."""
     found = []
     for folder, folders, names in os.walk(root, followlinks=True):
