@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# Emotions from frozen speech embeddings, from recordings to cross-corpus tables. `run.sh --help` lists options and stages.
+recipe=emotion_embeddings
+stages=(data manifests check embed classify finetune evaluate report)
+encoders=() second=() layout=() classifiers=''
+# shellcheck source=recipes/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+help_of[corpus]='DIR|synthetic            RAVDESS, CREMA-D, IEMOCAP, a folder per emotion, or the built-in CREMA-D'
+
+recipe_help() {
+  cat <<TXT
+  --encoder [NAME=]PATH   encoder of the embeddings: a checkpoint of fairseq, Microsoft or ours, or a Hugging Face folder
+                      of wav2vec 2.0, HuBERT, WavLM or Whisper; may be given several times
+                      (default: none; MFCC, log-mel and prosody statistics are always there)
+  --classifiers A,B   logistic, svm, mlp, xgboost, knn, ensemble  (default: those of plan.yaml)
+  --second DIR        another corpus: train on each of the two and test on the other; may be given several times
+  --finetune          also train the first --encoder end to end, and attentive pooling over the frozen one
+  --speaker PATTERN   with a folder per emotion, where the speaker is; it and --table, --class, --path: see
+                      fairseq-ext prepare emotion --help
+  --set C.KEY=VALUE   a key of conf/C.yaml
+TXT
+}
+
+recipe_option() {
+  case $1 in
+    --encoder) encoders+=("$2") ;;
+    --classifiers) classifiers=$2 ;;
+    --second) second+=("$2") ;;
+    --speaker | --table | --class | --path) layout+=("$1" "$2") ;;
+    --set) choices+=("$1" "$2") ;;
+    *) return 1 ;;
+  esac
+}
+
+recipe_flag() {
+  [ "$1" = --finetune ] || return 1
+  choices+=(--experiments frozen,finetune)
+}
+
+path_of() {
+  local path=$1
+  [[ $path != *=* ]] || [ -e "$path" ] || path=${path#*=}
+  printf '%s' "$path"
+}
+
+# Print the name of an encoder: its folder below embeddings/, and what its systems are called.
+name_of() {
+  local name
+  name=$(path_of "$1")
+  [ "$name" = "$1" ] || name=${1%%=*}
+  name=$(basename "${name%.pt}")
+  printf '%s' "${name//[^A-Za-z0-9]/_}"
+}
+
+recipe_check() {
+  local encoder name
+  declare -A paths=([mfcc]=. [logmel]=. [prosody]=.)
+  for encoder in "${encoders[@]}"; do
+    name=$(name_of "$encoder")
+    [ -e "$(path_of "$encoder")" ] || die "--encoder $encoder: no such file or folder; give a checkpoint or its folder"
+    [ -z "${paths[$name]:-}" ] || die "--encoder $encoder: the name $name is taken; give another: NAME=PATH"
+    paths[$name]=$encoder
+  done
+  [ ${#encoders[@]} = 0 ] || choices+=(--encoder "$(path_of "${encoders[0]}")")
+}
+
+stage_data() {
+  local sizes
+  if [ "$corpus" = synthetic ]; then
+    corpus=$out/corpus
+    read_plan sizes tool make_synthetic
+    python "$repo/tools/make_synthetic.py" crema_d --out "$corpus" --workers "$jobs" "${sizes[@]}"
+  fi
+  [ -d "$corpus" ] || die "--corpus '$corpus': no such folder; give that of the corpus, or 'synthetic'"
+  plan starts
+  ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
+}
+
+stage_manifests() {
+  local corpus_folder
+  corpus_folder=$(readlink "$out/corpus.link")
+  keep_choice "$corpus_folder ${second[*]} ${layout[*]} $(plan choice)"
+  [ ! -f "$out/manifests/done" ] || return 0
+  fairseq-ext prepare emotion --corpus "$corpus_folder" "${second[@]}" --out "$out/manifests" "${layout[@]}"
+  touch "$out/manifests/done"
+}
+
+stage_check() { check_manifests "$(cat "$out/manifests/sample_rate_hz.txt")" --any-rate; }
+
+stage_embed() {
+  local encoder
+  for encoder in mfcc logmel prosody "${encoders[@]}"; do
+    fairseq-ext embed --encoder "$(path_of "$encoder")" --manifest "$out/manifests/all" --split test \
+      --out "$out/embeddings/$(name_of "$encoder")" --workers "$jobs"
+  done
+}
+
+# Fit classifiers on the embeddings $1 for the partitions that match $2; further options of the command follow.
+score() {
+  local partitions data=() partition
+  mapfile -t partitions < <(list_partitions | grep -E "$2")
+  for partition in "${partitions[@]}"; do data+=("$partition=$out/manifests/$partition"); done
+  [ ${#data[@]} = 0 ] || fairseq-ext score embeddings --embeddings "$out/embeddings/$1" --data "${data[@]}" \
+    --label emotion --system "$1" --scores "$out/scores" --origin "$(origin)" --intervals-over speakers "${@:3}"
+}
+
+# The encoders, their features as baselines, and the controls.
+stage_classify() {
+  local encoder name kinds
+  read_plan kinds tool embeddings
+  [ -z "$classifiers" ] || kinds=(--classifier ${classifiers//,/ })
+  for encoder in mfcc logmel prosody "${encoders[@]}"; do
+    name=$(name_of "$encoder")
+    score "$name" -v '^leaky' "${kinds[@]}" --groups gender intensity
+  done
+}
+
+stage_finetune() {
+  local experiments
+  [[ " ${choices[*]} " != *" --experiments "* ]] || [ ${#encoders[@]} -gt 0 ] ||
+    die "--finetune: there is no encoder to start from; give one (--encoder)"
+  train_all finetune
+}
+
+stage_evaluate() {
+  python "$repo/tools/evaluate.py" --run "$out" --origin "$(origin)" --intervals-over speakers
+}
+
+stage_report() {
+  local options
+  read_plan options tool report
+  fairseq-ext report page "$out" --about "$repo/recipes/$recipe/report.json" "${options[@]}"
+}
+
+run_recipe "$@"
