@@ -126,7 +126,7 @@ def _collect(args: argparse.Namespace, number: int, problems: list[str]) -> "Lab
 
     corpus = collect(
         args.corpus[number],
-        list(recordings(args, number, problems)),
+        list(recordings(args, args.corpus[number], args.table and args.table[number], problems)),
         probe,
         stream=args.label,
         sample_rate_hz=args.sample_rate_hz,
@@ -172,6 +172,8 @@ def _chosen(args: argparse.Namespace) -> list[str]:
         raise argparse.ArgumentError(
             None, "--label-map: it is for several data sets; give two --corpus folders"
         )
+    if args.table and len(args.table) != len(args.corpus):
+        raise argparse.ArgumentError(None, f"--table: {len(args.corpus)} expected, one for each --corpus")
     check_layout_options(args)
     return ["leaky"] if args.no_speakers else chosen
 

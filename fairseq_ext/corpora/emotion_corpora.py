@@ -8,12 +8,12 @@ from types import ModuleType
 from ..manifest import Utterance
 from ..splits import Key
 from ..text.published import Report
-from . import ravdess
+from . import crema_d, iemocap, ravdess
 from .labelled_corpus import LabelledCorpus
 from .measured import Measure
 
-# Readers by name; each has recordings_folder, read and STREAMS.
-READERS: Mapping[str, ModuleType] = {"ravdess": ravdess}
+# Readers by name; each has recordings_folder, read and streams.
+READERS: Mapping[str, ModuleType] = {"ravdess": ravdess, "crema_d": crema_d, "iemocap": iemocap}
 OTHER = "other"  # a folder per class, or a table
 DEFAULT_NUM_FOLDS = 5
 # 6 folds of 4 actors, 2 of each gender.
@@ -50,10 +50,13 @@ class EmotionCorpus:
 
     @property
     def labels(self) -> Mapping[str, Key]:
-        """Return all label streams."""
-        return {"emotion": emotion, "gender": gender, "speaker": lambda u: u.speaker or ""} | dict(
-            self.streams
-        )
+        """Return all label streams, each line one symbol or "": what is not known."""
+        streams = {"emotion": emotion, "gender": gender, "speaker": lambda u: u.speaker or "", **self.streams}
+        return {name: _one_symbol(key) for name, key in streams.items()}
+
+
+def _one_symbol(key: Key) -> Key:
+    return lambda u: "_".join(key(u).split())
 
 
 def emotion(utterance: Utterance) -> str:
@@ -107,7 +110,7 @@ def read_known(
         reader.recordings_folder(root),
         found,
         sample_rate_hz,
-        streams=reader.STREAMS,
+        streams=reader.streams(root),
         num_folds=_NUM_FOLDS.get(kind, DEFAULT_NUM_FOLDS),
     )
     if len(corpus.classes) < 2:

@@ -10,8 +10,8 @@
 `leaky/N`                        random folds that share speakers: a control, never a result
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 
 from .balanced_folds import balanced_folds, parts_of, unseen_too, with_valid_speakers
@@ -57,11 +57,12 @@ def partitions(
 
 
 def everything(corpus: EmotionCorpus) -> Partition:
-    """Return the partition `all`; its dictionary counts all utterances."""
-    counted = with_classes(
-        Partition("all", train=corpus.utterances), "emotion", emotion, corpus.classes
-    ).dictionaries
-    return Partition("all", train=[], test=corpus.utterances, labels=corpus.labels, dictionaries=counted)
+    """Return the partition `all`; its dictionaries count all utterances."""
+    dictionaries = {}
+    for name, label in corpus.labels.items():
+        counts = Counter(filter(None, map(label, corpus.utterances)))
+        dictionaries[name] = {symbol: counts[symbol] for symbol in sorted(counts)}
+    return Partition("all", train=[], test=corpus.utterances, labels=corpus.labels, dictionaries=dictionaries)
 
 
 def _unseen_speakers(corpus: EmotionCorpus, family: str, num_folds: int, seed: int) -> Iterator[Partition]:
@@ -90,7 +91,8 @@ def _sessions(corpus: EmotionCorpus, seed: int) -> Iterator[Partition]:
 
 def absent(partition: Partition) -> list[str]:
     """Describe the classes that a partition cannot learn, since none is in training, or does not test."""
-    trained, tested = ({emotion(u) for u in side} for side in (partition.train, partition.test))
+    label = partition.labels["emotion"]
+    trained, tested = (set(map(label, side)) for side in (partition.train, partition.test))
     lines = []
     for name in partition.dictionaries["emotion"]:
         if name not in trained:
@@ -98,17 +100,3 @@ def absent(partition: Partition) -> list[str]:
         if name not in tested:
             lines.append(f"{partition.name}: no test recording of {name}; pool the folds before scoring")
     return lines
-
-
-def renamed(corpus: EmotionCorpus) -> EmotionCorpus:
-    """Return the corpus with its name before ids and speakers: two corpora may both have a speaker "01"."""
-    before = {f"{corpus.name}/{u.id}": u for u in corpus.utterances}
-    utterances = [
-        replace(u, id=id_, speaker=u.speaker and f"{corpus.name}/{u.speaker}") for id_, u in before.items()
-    ]
-
-    def of_original(key: Callable[..., str]) -> Callable[..., str]:
-        return lambda u: key(before[u.id])
-
-    streams = {name: of_original(key) for name, key in corpus.streams.items()}
-    return replace(corpus, utterances=utterances, streams=streams)

@@ -64,13 +64,21 @@ def read(
 
 
 def files_below(root: Path) -> list[str]:
-    """Return the paths of all files, relative and sorted, without hidden ones."""
+    """Return the paths of all files, relative and sorted, without hidden ones.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
     found = []
-    for folder, folders, names in os.walk(root, followlinks=True):
+    for folder, folders, names in os.walk(root, onerror=_refuse, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         relative = Path(folder).relative_to(root)
         found += [(relative / name).as_posix() for name in names if not name.startswith(".")]
     return sorted(path for path in found if path != LABEL_FILE)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def part_of_path(pattern: str, name: str) -> Callable[[str], str]:

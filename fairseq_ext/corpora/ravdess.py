@@ -153,8 +153,10 @@ def take(utterance: Utterance) -> str:
     return str(int(_numbers(utterance.id)[5]))
 
 
-# Label streams beside emotion, gender and speaker.
-STREAMS: Mapping[str, Key] = {"intensity": intensity, "sentence": sentence, "take": take}
+def streams(root: str | os.PathLike[str]) -> Mapping[str, Key]:
+    """Return the label streams beside emotion, gender and speaker."""
+    recordings_folder(root)
+    return {"intensity": intensity, "sentence": sentence, "take": take}
 
 
 def published_ids(actor: str) -> list[str]:
