@@ -1,13 +1,16 @@
 """Load the layers of any pre-trained encoder in evaluation mode: the one way of features, probes and embeddings."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from ..file_errors import reading
 from ..modules.encoder_layers import WEIGHTED, EncoderLayers, trained_sum
 from ..modules.encoders import EncoderConfig, build_encoder
+from ..modules.hf_folder import weight_files
 from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder
 from .devices import check_device
 
@@ -60,3 +63,13 @@ def _check_layers(layers: Sequence[int], last: int, source: EncoderCheckpoint) -
         )
     if wrong := [layer for layer in layers if layer != WEIGHTED and not 0 <= layer <= last]:
         raise ValueError(f"{source.path}: its encoder has layers 0 to {last}, not {wrong[0]}; choose others")
+
+
+def weights_sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a checkpoint; of a folder, that of the file of its weights, or of all shards' together."""
+    files = weight_files(Path(path)) if Path(path).is_dir() else [Path(path)]
+    digests = []
+    for name in files:
+        with reading(name), open(name, "rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
