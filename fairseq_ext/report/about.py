@@ -29,7 +29,8 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     ),
     "metric": (
         str,
-        "metric of classifiers for controls and tiles: accuracy (default of the controls) or macro_f1",
+        "metric of classifiers for controls and tiles: accuracy (default of the controls), macro_f1, or macro_recall "
+        "(UA), which then comes first in tables, too",
     ),
     "leaky": (dict, "control with shared speakers -> sound partition beside it; families end in /"),
     "compare": (list, "pairs of recognisers [first, second], compared wherever both were scored"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..scoring.scored_system import result_type_of, scores_folder
 from ..scoring.seeds import mean_of
-from .partitions import family_of
+from .partitions import CROSS_CORPUS, family_of
 from .registry import RESULT_TYPES
 from .result_type import Fold, System
 
@@ -21,7 +21,7 @@ def pooled_systems(run: Path, systems: Sequence[System]) -> Iterator[tuple[list[
     """
     families: dict[tuple[str, str], set[str]] = {}
     for system in systems:
-        if (family := family_of(system["partition"])) is not None:
+        if (family := family_of(system["partition"])) not in {None, CROSS_CORPUS}:
             families.setdefault((family, result_type_of(system)), set()).add(system["partition"])
     for (family, result_type), partitions in sorted(families.items()):
         pool = RESULT_TYPES[result_type].pool

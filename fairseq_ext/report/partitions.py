@@ -15,6 +15,7 @@ from ..scoring.scored_system import CLASSIFICATION, of_result_type
 
 PUBLISHED, ONE_SPEAKER = "published", "one_speaker"
 LEFT_OUT, LEAKY, INNER = "loso/", "leaky/", "inner/"
+CROSS_CORPUS = "cross_corpus/"  # each tests another corpus: no folds
 TITLES = {
     PUBLISHED: "Published split, unseen speakers",
     ONE_SPEAKER: "Labels of one speaker only, tested on unseen speakers",

@@ -55,6 +55,26 @@ def _curve(axes: Axes, points: Mapping[float, Interval], i: int, count: int) -> 
     axes.plot(shifted, mean, color=colour, marker=MARKERS[i % len(MARKERS)])
 
 
+def lines(
+    curves: Mapping[str, Mapping[float, float]], xlabel: str, ylabel: str, *, diagonal: bool = False
+) -> Figure:
+    """Draw a curve per name, of x -> y; `diagonal` adds the line on which both are equal."""
+    with style():
+        figure, (axes,) = canvas(1, 1, 8.0, 4.2 + 0.12 * len(curves))
+        if diagonal:
+            axes.axline((0, 0), slope=1, color=INK, linestyle="--", linewidth=1)
+        for i, points in enumerate(curves.values()):
+            mark: Any = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+            axes.plot(sorted(points), [points[x] for x in sorted(points)], **mark)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        handles = [
+            line_sample(color=c, marker=m, label=n)
+            for n, c, m in zip(curves, COLOURS * 3, MARKERS * 3, strict=False)
+        ]
+        legend_below(figure, handles, 2)
+        return figure
+
+
 def interval_bars(values: Mapping[str, Mapping[str, Interval]], title: str, unit: str) -> Figure:
     """Draw horizontal bars by group with their intervals, the highest of each system marked.
 

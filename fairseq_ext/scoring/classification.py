@@ -29,7 +29,17 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "labels": seeds[0]["labels"],
         "intervals_over": seeds[0].get("intervals_over", "recordings"),
         "num_shared_speakers": seeds[0].get("num_shared_speakers"),
+        **_of_embeddings(seeds),
     }
+
+
+def _of_embeddings(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what only classifiers on embeddings have: `choices` of all folds and seeds, the rest of the first seed."""
+    found = {key: seeds[0][key] for key in ("per_group", "calibration", "layers") if seeds[0].get(key)}
+    chosen = [choice for row in seeds for choice in row.get("choices", [row.get("choice")]) if choice]
+    # What was tried is in results.json once, with each system.
+    choices = [{key: value for key, value in choice.items() if key != "inner"} for choice in chosen]
+    return {**found, **({"choices": choices} if choices else {})}
 
 
 def _speakers(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

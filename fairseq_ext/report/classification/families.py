@@ -32,7 +32,7 @@ from ..partitions import (
 from ..tables import NOTHING, Table, fold_cells, interval, percent, shown_folds, slug, spread
 
 LEAKY_LABEL = "leaky control: not a result"
-METRIC_NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+METRIC_NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_recall": "UA"}
 
 
 def _by_seed(results: Results, name: str, prefix: str, metric: str) -> dict[int, float]:

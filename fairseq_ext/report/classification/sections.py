@@ -19,7 +19,7 @@ from ..pieces import Block, Picture, Piece
 from ..result_type import Section
 from ..run import Run
 from ..tables import filled
-from . import families
+from . import families, frozen
 from .examples import examples
 from .tables import headline_table, one_speaker, other_partitions, per_class, per_speaker
 
@@ -80,6 +80,27 @@ def few_labels(run: Run) -> Pieces:
 def leaky(run: Run) -> Pieces:
     """Show the controls with shared speakers, labelled as such."""
     return families.leaky_controls(run.results)
+
+
+def frozen_embeddings(run: Run) -> Pieces:
+    """Show what classifiers on embeddings chose, how good each layer is, and how sure they are rightly."""
+    heads = headlines(run.results)
+    pieces = [
+        make(run.results, head)
+        for head in heads
+        for make in (frozen.choices, frozen.layer_curves, frozen.calibration)
+    ]
+    return [piece for piece in pieces if piece]
+
+
+def groups(run: Run) -> Pieces:
+    """Show the scores within groups of recordings, such as by gender."""
+    return [table for head in headlines(run.results) for table in frozen.groups(run.results, head)]
+
+
+def cross_corpus(run: Run) -> Pieces:
+    """Show training on one corpus and testing on another."""
+    return filled([frozen.cross_corpus(run.results)])
 
 
 def others(run: Run) -> Pieces:
@@ -201,6 +222,9 @@ SECTIONS = (
     Section("speakers", "Speakers", speakers),
     Section("few-labels", "Few labels", few_labels),
     Section("control", "Leaky control", leaky),
+    Section("cross-corpus", "Another corpus", cross_corpus),
+    Section("groups", "Groups", groups),
+    Section("frozen", "Choices and layers", frozen_embeddings),
     Section("others", "Other partitions", others),
     Section("learning", "Learning curves", learning),
     Section("confusion", "Confusions", confusions),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ...scoring.scored_system import CLASSIFICATION, of_result_type
 from ..partitions import (
+    CROSS_CORPUS,
     INNER,
     ONE_SPEAKER,
     PUBLISHED,
@@ -23,6 +24,7 @@ from ..partitions import (
     system_title,
 )
 from ..tables import NOTHING, Table, filled, interval, number, percent, seconds, slug, spread
+from . import frozen
 from .families import (
     fold_families,
     fold_tables,
@@ -43,6 +45,7 @@ COLUMN_NAMES = {
     "f1": "F1",
     "accuracy": "Accuracy",
     "macro_f1": "Macro-F1",
+    "macro_recall": "UA (macro recall)",
 }
 INTERVALS_NOTE = (
     "Mean over seeds, with the lowest and highest seed in parentheses. Intervals: percentile bootstrap over "
@@ -66,28 +69,35 @@ def scores_table(results: Results, headline: str, key: str, note: str = "") -> T
     if not found:
         return None
     figures = [_published_figure(results, s) for s in found]
-    header: tuple[str, ...] = (
-        "System",
-        "Seeds",
-        "Accuracy %",
-        "95 % interval",
-        "Macro-F1 %",
-        "95 % interval",
-    )
-    header += ("Macro precision / recall %", "Parameters", "Training s")
     replaced = any(figure != NOTHING for figure in figures)
+    metrics = _shown_metrics(results, found)
+    header: list[str] = ["System", "Seeds"]
+    for metric in metrics:
+        header += [f"{COLUMN_NAMES[metric]} %", "95 % interval"]
+    if replaced:
+        header.insert(4, "Replaced system, accuracy %")
+    header += ["Macro precision / recall %", "Parameters", "Training s"]
     lines = []
     for s, figure in zip(found, figures, strict=True):
         m, count = s["metrics"], len(s["seeds"])
         cells = [system_title(results, s["system"]), str(count)]
-        for name in ("accuracy", "macro_f1"):
+        for name in metrics:
             cells += [spread(m[name], count), interval(m[name])]
+        if replaced:
+            cells.insert(4, figure)
         cells.append(" / ".join(percent(m[name]["mean"]) for name in ("macro_precision", "macro_recall")))
         cells += [number(s["num_parameters"]), seconds(s["train_s"])]
-        lines.append((*cells[:4], figure, *cells[4:]) if replaced else tuple(cells))
-    if replaced:
-        header = (*header[:4], "Replaced system, accuracy %", *header[4:])
-    return Table(key, partition_title(results, headline), header, tuple(lines), note)
+        lines.append(tuple(cells))
+    return Table(key, partition_title(results, headline), tuple(header), tuple(lines), note)
+
+
+def _shown_metrics(results: Results, found: Sequence[Summary]) -> list[str]:
+    """Return the metrics with a column: accuracy and macro-F1, after the recipe's own where that is another."""
+    first = str(results["about"].get("metric", "accuracy"))
+    wanted = dict.fromkeys(
+        (first, "accuracy", "macro_f1") if first == "macro_recall" else ("accuracy", "macro_f1")
+    )
+    return [metric for metric in wanted if all(metric in s["metrics"] for s in found)]
 
 
 def headline_table(results: Results, headline: str = PUBLISHED) -> Table | None:
@@ -160,6 +170,7 @@ def other_partitions(results: Results) -> list[Table]:
         *headlines(results),
         ONE_SPEAKER,
         INNER,
+        CROSS_CORPUS,
         *fold_families(results),
         *label_partitions(results).values(),
         *leaky_partitions(results),
@@ -187,10 +198,12 @@ def all_tables(results: Results) -> list[Table]:
     heads = headlines(results)
     return [
         *_first_tables(results),
-        *filled([one_speaker(results)]),
+        *filled([one_speaker(results), frozen.cross_corpus(results)]),
         *_family_tables(results),
         *filled(per_speaker(results, headline) for headline in heads),
         *filled(per_class(results, headline) for headline in heads),
+        *filled(frozen.choices(results, headline) for headline in heads),
+        *(table for headline in heads for table in frozen.groups(results, headline)),
         *filled([selection(results)]),
         *other_partitions(results),
     ]

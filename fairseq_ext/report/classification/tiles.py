@@ -10,14 +10,15 @@ from ..run import Run
 from ..tables import interval, percent
 from .families import fold_families, fold_scores, tests_one_speaker
 
-METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_recall": "UA (macro recall)"}
+ALONE = ("accuracy", "macro_f1")  # where there is one headline, and the recipe names no metric
 
 
 def tiles(run: Run) -> list[Tile]:
     """Return the main figures of the systems shown in detail."""
     heads = headlines(run.results)
     compared = str(run.results["about"].get("metric", "macro_f1"))
-    metrics = tuple(METRIC_NAMES) if len(heads) == 1 else (compared,)
+    metrics = ALONE if len(heads) == 1 and compared in ALONE else (compared,)
     made: list[Tile] = []
     for head in heads:
         name = str(detailed_system(run.results, head))
