@@ -223,7 +223,7 @@ SECTIONS = (
     Section("few-labels", "Few labels", few_labels),
     Section("control", "Leaky control", leaky),
     Section("cross-corpus", "Another corpus", cross_corpus),
-    Section("groups", "Groups", groups),
+    Section("kinds", "Kinds of recordings", groups),
     Section("frozen", "Choices and layers", frozen_embeddings),
     Section("others", "Other partitions", others),
     Section("learning", "Learning curves", learning),
