@@ -119,7 +119,8 @@ def _pitch_hz(waveform: Floats, sample_rate_hz: int, num_frames: int) -> Doubles
     if sound.duration < 3 / FLOOR_HZ:  # three periods: Praat's window
         return found
     pitch = sound.to_pitch_ac(time_step=FRAME_S, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ)
-    at = np.rint(pitch.xs() / FRAME_S).astype(int)
+    # Praat centres its frames in the sound, half a step off ours: to round each time would hit some of ours twice.
+    at = round(pitch.x1 / FRAME_S) + np.arange(pitch.nx)
     inside = (at >= 0) & (at < num_frames)
     found[at[inside]] = pitch.selected_array["frequency"][inside]
     return found
