@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layers",
         default="all",
-        help="all; numbers such as 0,3,6: 0 = input of the first layer; weighted = the sum that a fine-tuned model reads "
-        "(default: all)",
+        help="all; numbers such as 0,3,6 (0 = input of the first layer); weighted = the sum that a fine-tuned model "
+        "reads (default: all)",
     )
     parser.add_argument(
         "--poolings", default="mean,std", help="of mean, max, first, last, std (default: mean,std)"

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..optional import import_optional
+from .dump import DELTA_REACH, differences
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -35,7 +36,7 @@ _SHARES = (5, 25, 50, 75, 95)
 _OF_CONTOUR = ("mean", "std", *(f"p{share:02}" for share in _SHARES), "range")
 NAMES = (
     *(f"pitch_{name}_st" for name in _OF_CONTOUR),  # voiced frames; the range is p95 - p05
-    "pitch_rise_st_per_s",  # mean slope where it rises, inside voiced stretches
+    "pitch_rise_st_per_s",  # mean slope where it rises, inside voiced stretches, over five frames
     "pitch_fall_st_per_s",  # ... where it falls, negative
     "pitch_trend_st_per_s",  # slope of the line through all voiced frames
     *(f"level_{name}_db" for name in _OF_CONTOUR),  # frames that are not silent
@@ -118,7 +119,8 @@ def _pitch_hz(waveform: Floats, sample_rate_hz: int, num_frames: int) -> Doubles
     if sound.duration < 3 / FLOOR_HZ:  # three periods: Praat's window
         return found
     pitch = sound.to_pitch_ac(time_step=FRAME_S, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ)
-    at = np.rint(pitch.xs() / FRAME_S).astype(int)
+    # Praat centres its frames in the sound, half a step off ours: to round each time would hit some of ours twice.
+    at = round(pitch.x1 / FRAME_S) + np.arange(pitch.nx)
     inside = (at >= 0) & (at < num_frames)
     found[at[inside]] = pitch.selected_array["frequency"][inside]
     return found
@@ -149,12 +151,14 @@ def _of_contour(contour: Doubles, on: Switches) -> list[float]:
     if not len(values):
         return [0.0] * (len(_OF_CONTOUR) + 3)
     shares = np.percentile(values, _SHARES)
-    steps = (np.diff(contour) / FRAME_S)[on[1:] & on[:-1]]
-    slopes = [float(part.mean()) if len(part) else 0.0 for part in (steps[steps > 0], steps[steps < 0])]
+    around = np.ones(2 * DELTA_REACH + 1)
+    inside = np.convolve(np.pad(on, DELTA_REACH), around, mode="valid") == len(around)
+    slopes = differences(contour[:, None])[inside, 0] / FRAME_S
+    rise_and_fall = [float(p.mean()) if len(p) else 0.0 for p in (slopes[slopes > 0], slopes[slopes < 0])]
     time_s = np.flatnonzero(on) * FRAME_S
     spread = np.square(time_s - time_s.mean()).sum()
     trend = float(((time_s - time_s.mean()) * values).sum() / spread) if spread else 0.0
-    return [float(values.mean()), float(values.std()), *shares, shares[-1] - shares[0], *slopes, trend]
+    return [float(values.mean()), float(values.std()), *shares, shares[-1] - shares[0], *rise_and_fall, trend]
 
 
 def _count_syllables(level_db: Doubles, voiced: Switches) -> int:
