@@ -22,7 +22,7 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     pooled = np.sum([row["confusion"] for row in seeds], axis=0)
     return {
-        "metrics": {m: over_seeds([row["metrics"][m] for row in seeds]) for m in seeds[0]["metrics"]},
+        "metrics": {m: over_seeds([row["metrics"][m] for row in seeds]) for m in _shared_metrics(seeds)},
         "per_class": per_class(pooled, seeds[0]["labels"]),
         "per_speaker": _speakers(seeds),
         "confusion": pooled.tolist(),
@@ -40,6 +40,11 @@ def _of_embeddings(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     # What was tried is in results.json once, with each system.
     choices = [{key: value for key, value in choice.items() if key != "inner"} for choice in chosen]
     return {**found, **({"choices": choices} if choices else {})}
+
+
+def _shared_metrics(seeds: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the metrics that every seed has; files of an earlier version have fewer."""
+    return [m for m in seeds[0]["metrics"] if all(m in row["metrics"] for row in seeds)]
 
 
 def _speakers(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

@@ -24,7 +24,8 @@ from ..text.scoring import bootstrap_intervals
 Ints = NDArray[np.int64]
 
 NUM_RESAMPLES = 1000
-METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
+METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_f1")
+GROUP_METRICS = ("accuracy", "macro_recall", "macro_f1")
 INTERVALS_OVER = ("recordings", "speakers")
 
 
@@ -53,17 +54,23 @@ def confusion_matrix(targets: Ints, predictions: Ints, num_classes: int) -> Ints
 
 
 def overall_scores(confusion: Ints) -> dict[str, float]:
-    """Compute `accuracy`, `macro_precision`, `macro_recall` and `macro_f1` of counts, (C, C), not all 0."""
+    """Compute the scores of `METRICS` from counts, (C, C), not all 0.
+
+    Accuracy is also called weighted accuracy (WA), macro recall unweighted (UA) or unweighted average recall (UAR).
+    `weighted_f1` weighs the F1 of each class by its utterances.
+    """
     sizes = confusion.sum(axis=1)
     present = sizes > 0
     hits, true, predicted = (
         counts[present] for counts in (confusion.diagonal(), sizes, confusion.sum(axis=0))
     )
+    f1 = 2 * hits / (true + predicted)
     return {
         "accuracy": float(hits.sum() / true.sum()),
         "macro_precision": float((hits / np.maximum(predicted, 1)).mean()),
         "macro_recall": float((hits / true).mean()),
-        "macro_f1": float((2 * hits / (true + predicted)).mean()),
+        "macro_f1": float(f1.mean()),
+        "weighted_f1": float((f1 * true).sum() / true.sum()),
     }
 
 
@@ -123,13 +130,16 @@ def per_class(confusion: Ints, labels: Sequence[str]) -> dict[str, dict[str, flo
 def per_group(
     targets: Ints, predictions: Ints, groups: Sequence[str], num_classes: int
 ) -> dict[str, dict[str, float]]:
-    """Compute `accuracy`, `macro_f1` and count `n` of each group of utterances, such as each speaker's, in order."""
+    """Compute `accuracy`, `macro_recall`, `macro_f1` and count `n` of each group of utterances, in order.
+
+    Groups are such as the utterances of each speaker.
+    """
     names = np.asarray(groups)
     result: dict[str, dict[str, float]] = {}
     for group in sorted(set(groups)):
         mine = names == group
         scores = overall_scores(confusion_matrix(targets[mine], predictions[mine], num_classes))
-        result[group] = {key: scores[key] for key in ("accuracy", "macro_f1")} | {"n": int(mine.sum())}
+        result[group] = {key: scores[key] for key in GROUP_METRICS} | {"n": int(mine.sum())}
     return result
 
 

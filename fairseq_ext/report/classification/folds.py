@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ...scoring import metrics
+from ...scoring import calibration, metrics
+from ...scoring.groups import read_group_file
 from ...scoring.predictions import Predictions, read_predictions
 from ..result_type import Fold
 
-PREDICTIONS = "predictions.tsv"
+PREDICTIONS, GROUPS = "predictions.tsv", "groups.tsv"
 
 
 def read_folds(folders: Iterable[Path]) -> Predictions:
@@ -48,6 +49,37 @@ def pool(folds: Sequence[Fold]) -> dict[str, Any] | None:
     found = read_folds(folders)
     if len(set(found.ids)) < len(found.ids):
         return None
-    predicted = found.scores.argmax(axis=1)
     over = "speakers" if len(set(found.speakers)) > 1 else "recordings"
-    return dict(metrics.score(found.targets, predicted, found.speakers, found.labels, over=over))
+    scores = metrics.score(found.targets, found.predicted, found.speakers, found.labels, over=over)
+    return {**scores, **_of_embeddings(folds, found)}
+
+
+def _of_embeddings(folds: Sequence[Fold], found: Predictions) -> dict[str, Any]:
+    """Return what only classifiers on embeddings have, of all folds together."""
+    systems = [fold.system for fold in folds]
+    pooled: dict[str, Any] = {}
+    if all("calibration" in system for system in systems):
+        pooled["calibration"] = calibration.calibration(found.targets, found.scores)
+    if all((fold.scores / GROUPS).is_file() for fold in folds):
+        pooled["per_group"] = _per_group([fold.scores / GROUPS for fold in folds], found)
+    if all("choice" in system for system in systems):
+        pooled["choices"] = [system["choice"] for system in systems]
+    layers = [system.get("layers") or {} for system in systems]
+    if shared := [layer for layer in layers[0] if all(layer in of_fold for of_fold in layers)]:
+        pooled["layers"] = {layer: float(np.mean([of[layer] for of in layers])) for layer in shared}
+    return pooled
+
+
+def _per_group(paths: Sequence[Path], found: Predictions) -> dict[str, Any]:
+    files = [read_group_file(path) for path in paths]
+    kinds = [kind for kind in files[0][1] if all(kind in groups for _, groups in files)]
+    names = {
+        kind: {key: name for ids, groups in files for key, name in zip(ids, groups[kind], strict=True)}
+        for kind in kinds
+    }
+    return {
+        kind: metrics.per_group(
+            found.targets, found.predicted, [of[key] for key in found.ids], len(found.labels)
+        )
+        for kind, of in names.items()
+    }

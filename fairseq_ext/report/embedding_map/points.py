@@ -6,7 +6,7 @@ Shapes: N utterances, D values.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...scoring.embedding_files import ABOUT
 from ...scoring.embedding_files import read_embeddings as read_embedding_folder
-from ...scoring.embeddings import read_split
+from ...scoring.groups import read_group_file
 from ...scoring.predictions import read_embeddings
 from ...scoring.scored_system import read_json
-from ..classification.folds import PREDICTIONS, read_folds
+from ..classification.folds import GROUPS, PREDICTIONS, read_folds
 from ..run import Run
-
-# Colours beside class and speaker, where a manifest has such label files.
-OTHER_LABELS = ("gender", "intensity", "sentence")
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def points_of(run: Run, headline: str) -> Points | None:
     vectors, source = found
     targets = tuple(predictions.labels[i] for i in predictions.targets)
     groups = {"class": targets, "speaker": predictions.speakers}
-    groups |= dict(_other_groups(run, folders, predictions.ids))
+    groups |= dict(_other_groups(folders.values(), predictions.ids))
     predicted = tuple(predictions.labels[i] for i in predictions.predicted)
     return Points(predictions.ids, vectors, groups, predicted, source)
 
@@ -77,31 +75,41 @@ def _vectors(
     run: Run, folders: Mapping[str, Path], ids: Sequence[str]
 ) -> tuple[NDArray[np.float32], str] | None:
     """Return the embeddings of utterances and what they are: of the layer that most folds chose."""
-    choices = [read_json(folder / "metrics.json").get("choice", {}) for folder in folders.values()]
-    names = {choice.get("embeddings") for choice in choices}
-    if names != {None} and len(names) == 1 and (run.folder / (name := str(names.pop()))).is_dir():
-        ((layer, pooling), _) = Counter((c["layer"], c["pooling"]) for c in choices).most_common(1)[0]
-        embeddings = read_embedding_folder(run.folder / name)
-        return embeddings.columns(layer, pooling)[embeddings.rows(ids)], f"layer {layer}, {pooling}"
-    if len(folders) > 1:
-        return None
+    if embeddings := embeddings_of(
+        run.folder, [read_json(folder / "config.json") for folder in folders.values()]
+    ):
+        chosen = [read_json(folder / "metrics.json")["choice"] for folder in folders.values()]
+        layers = [
+            (c["layer"][0] if isinstance(c["layer"], list) else c["layer"], c["pooling"]) for c in chosen
+        ]
+        ((layer, pooling), _) = Counter(layers).most_common(1)[0]
+        found = read_embedding_folder(embeddings)
+        return found.columns(layer, pooling)[found.rows(ids)], f"{embeddings.name}, layer {layer}, {pooling}"
     path = next(iter(folders.values())) / "embeddings.npz"
-    if not path.is_file():
+    if len(folders) > 1 or not path.is_file():
         return None
     arrays = read_embeddings(path)
     at = {str(key): row for row, key in enumerate(arrays["id"])}
     return arrays["embedding"][[at[key] for key in ids]], "the network's embedding"
 
 
-def _other_groups(
-    run: Run, folders: Mapping[str, Path], ids: Sequence[str]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for label in OTHER_LABELS:
-        known: dict[str, str] = {}
-        for partition in folders:
-            manifests = run.folder / "manifests" / partition
-            if (manifests / f"test.{label}").is_file():
-                split: Any = read_split(manifests, "test", label)
-                known |= dict(zip(split.ids, split.targets, strict=True))
-        if known:
-            yield label, tuple(known.get(key) or "not known" for key in ids)
+def embeddings_of(run: Path, configs: Sequence[Mapping[str, Any]]) -> Path | None:
+    """Return the folder below RUN/embeddings that classifiers of these configurations read; None without one."""
+    models = [config.get("model") or {} for config in configs]
+    encoders = {(model.get("encoder"), model.get("encoder_sha256")) for model in models}
+    for path in sorted(run.glob(f"embeddings/*/{ABOUT}")):
+        about = read_json(path)
+        if encoders == {(about.get("encoder"), about.get("sha256"))}:
+            return path.parent
+    return None
+
+
+def _other_groups(folders: Iterable[Path], ids: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the kinds of groups that every fold tells apart, with the group of each utterance."""
+    paths = [folder / GROUPS for folder in folders]
+    if not all(path.is_file() for path in paths):
+        return
+    files = [read_group_file(path) for path in paths]
+    for kind in files[0][1]:
+        known = {k: v for of, groups in files for k, v in zip(of, groups.get(kind, of), strict=True)}
+        yield kind, tuple(known[key] for key in ids)

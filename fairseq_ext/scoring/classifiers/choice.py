@@ -1,0 +1,151 @@
+"""Choose the layer, the pooling and the settings of a classifier on training speakers that are left out in turn.
+
+The layer is chosen first, by logistic regression at its default strength, then the pooling on it, then the settings of
+the classifier: a tenth of the fits of a full grid. Everything is compared by macro recall over all left-out
+utterances; of equals the first, which is the simplest, wins.
+
+Legend: N training utterances, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..metrics import confusion_matrix, overall_scores
+from .linear import LOGISTIC
+from .temperature import fit_temperature
+from .training_set import Feature, TrainingSet
+from .types import ClassifierType, Floats, Ints, Parameters
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was tried on the left-out training speakers, and its macro recall."""
+
+    feature: Feature
+    classifier: str
+    parameters: Parameters
+    macro_recall: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry of metrics.json."""
+        return {
+            "layer": self.feature.layer,
+            "pooling": self.feature.pooling,
+            "classifier": self.classifier,
+            "parameters": dict(self.parameters),
+            "macro_recall": self.macro_recall,
+        }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a classifier is fitted with.
+
+    Attributes:
+        feature: layer and pooling.
+        classifier: kind of classifier.
+        parameters: its settings.
+        temperature: by which its scores are divided to be log-probabilities, see `temperature`.
+        trials: everything that was compared; empty with a single training speaker, where nothing can be.
+        left_out_scores: scores of the training utterances when left out, (N, C); NaN where an utterance never was.
+    """
+
+    feature: Feature
+    classifier: ClassifierType
+    parameters: Parameters
+    temperature: float
+    trials: tuple[Trial, ...]
+    left_out_scores: Floats
+
+    @property
+    def macro_recall(self) -> float:
+        """Macro recall on the left-out training utterances; NaN where there are none."""
+        mine = [t.macro_recall for t in self.trials if self._is_chosen(t)]
+        return mine[-1] if mine else float("nan")
+
+    def _is_chosen(self, trial: Trial) -> bool:
+        found = (trial.feature, trial.classifier, dict(trial.parameters))
+        return found == (self.feature, self.classifier.name, dict(self.parameters))
+
+
+def macro_recall(targets: Ints, scores: Floats) -> float:
+    """Return the macro recall of scores (N, C); utterances without scores, NaN, do not count."""
+    known = ~np.isnan(scores).any(1)
+    if not known.any():
+        return 0.0
+    predicted = scores[known].argmax(1)
+    return overall_scores(confusion_matrix(targets[known], predicted, scores.shape[1]))["macro_recall"]
+
+
+def left_out_scores(
+    training: TrainingSet, feature: Feature, classifier: ClassifierType, *, only_default: bool = False
+) -> Iterator[tuple[Parameters, Floats]]:
+    """Yield each setting with the scores (N, C) that it gives the training utterances when they are left out."""
+    empty = np.full((len(training.targets), training.num_classes), np.nan, dtype=np.float32)
+    found: dict[tuple[tuple[str, float], ...], Floats] = {}
+    # The rotation serves the many fits of a path; for a single one it costs more than it saves.
+    for fold in training.inner(feature, rotated=not only_default):
+        targets, rest = training.targets[~fold.is_held_out], (training.num_classes, training.seed)
+        if only_default:
+            model = classifier.fit(fold.vectors, targets, rest[0], classifier.default, rest[1])
+            scored: Iterable[tuple[Parameters, Floats]] = [(classifier.default, model.scores(fold.held_out))]
+        else:
+            scored = classifier.path(fold.vectors, targets, fold.held_out, *rest)
+        for parameters, scores in scored:
+            key = tuple(parameters.items())
+            found.setdefault(key, empty.copy())[fold.is_held_out] = scores
+    for key, scores in found.items():
+        yield dict(key), scores
+
+
+def choose_feature(
+    training: TrainingSet, layers: Sequence[int], poolings: Sequence[str]
+) -> tuple[Feature, list[Trial]]:
+    """Choose the layer by the first pooling, then the pooling on it; return the choice and what was compared.
+
+    Where nothing can be left out it is the middle layer, which has most of what is not words, and the first pooling.
+    """
+    trials: list[Trial] = []
+    best = Feature((layers[len(layers) // 2],), poolings[0])
+    if len(layers) > 1:
+        best = _best([Feature((layer,), poolings[0]) for layer in layers], training, trials) or best
+    if len(poolings) > 1:
+        rest = [Feature(best.layers, pooling) for pooling in poolings]
+        best = _best(rest, training, trials) or best
+    return best, trials
+
+
+def _best(features: Sequence[Feature], training: TrainingSet, trials: list[Trial]) -> Feature | None:
+    """Return the best of some features, and add to the trials those that are not among them yet."""
+    known = {trial.feature: trial for trial in trials}
+    for feature in features:
+        if feature in known:
+            continue
+        for parameters, scores in left_out_scores(training, feature, LOGISTIC, only_default=True):
+            trial = Trial(feature, LOGISTIC.name, parameters, macro_recall(training.targets, scores))
+            known[feature] = trial
+            trials.append(trial)
+    compared = [known[feature] for feature in features if feature in known]
+    return max(compared, key=lambda trial: trial.macro_recall).feature if compared else None
+
+
+def choose_parameters(
+    training: TrainingSet, feature: Feature, classifier: ClassifierType, earlier: Sequence[Trial] = ()
+) -> Choice:
+    """Choose the settings of a classifier on a feature; `earlier` are the trials that led to the feature."""
+    best, best_recall, trials = None, -1.0, list(earlier)
+    for parameters, scores in left_out_scores(training, feature, classifier):
+        recall = macro_recall(training.targets, scores)
+        trials.append(Trial(feature, classifier.name, parameters, recall))
+        if recall > best_recall:
+            best, best_recall = (parameters, scores), recall
+    if best is None:
+        nothing = np.full((len(training.targets), training.num_classes), np.nan, dtype=np.float32)
+        return Choice(feature, classifier, classifier.default, 1.0, tuple(trials), nothing)
+    temperature = fit_temperature(training.targets, best[1])
+    return Choice(feature, classifier, best[0], temperature, tuple(trials), best[1])
