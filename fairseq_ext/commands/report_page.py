@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--about", type=Path, help="titles, order of systems and published figures, as a recipe's report.json"
     )
+    parser.add_argument(
+        "--best", metavar="SYSTEM", help="classifier shown in detail, in the place of what --about says"
+    )
     parser.add_argument("--no-umap", action="store_true", help="leave UMAP out (its import takes a while)")
     parser.add_argument("--markdown", type=Path, metavar="DIR", help="only write DIR/RESULTS.md")
 
@@ -34,7 +37,12 @@ def run(args: argparse.Namespace) -> int:
     from ..report.page import write_report
     from ..report.run import Run
 
-    gathered = results.write_results(args.run, read_about(args.about) if args.about else {})
+    about = read_about(args.about) if args.about else {}
+    if args.best:
+        about["best"] = args.best
+    gathered = results.write_results(args.run, about)
+    if args.best and args.best not in {system["system"] for system in gathered["systems"]}:
+        raise ValueError(f"--best {args.best}: no such system was scored; see {args.run}/results.json")
     projections = ("t-SNE",) if args.no_umap else ("t-SNE", "UMAP")
     path = write_report(Run(args.run, gathered, projections))
     print(summary_text(gathered))

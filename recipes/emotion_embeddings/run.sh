@@ -34,7 +34,7 @@ recipe_option() {
 
 recipe_flag() {
   [ "$1" = --finetune ] || return 1
-  choices+=(--experiments frozen,finetune)
+  choices+=(--experiments "frozen,finetune")
 }
 
 path_of() {
@@ -95,28 +95,51 @@ stage_embed() {
   done
 }
 
-# Fit classifiers on the embeddings $1 for the partitions that match $2; further options of the command follow.
+# Fit classifiers on the embeddings $1 for the partitions that match $2; further options of the command follow. What is
+# scored is skipped.
 score() {
-  local partitions data=() partition
+  local partitions data=() partition seed
   mapfile -t partitions < <(list_partitions | grep -E "$2")
   for partition in "${partitions[@]}"; do data+=("$partition=$out/manifests/$partition"); done
-  [ ${#data[@]} = 0 ] || fairseq-ext score embeddings --embeddings "$out/embeddings/$1" --data "${data[@]}" \
-    --label emotion --system "$1" --scores "$out/scores" --origin "$(origin)" --intervals-over speakers "${@:3}"
-}
-
-# The encoders, their features as baselines, and the controls.
-stage_classify() {
-  local encoder name kinds
-  read_plan kinds tool embeddings
-  [ -z "$classifiers" ] || kinds=(--classifier ${classifiers//,/ })
-  for encoder in mfcc logmel prosody "${encoders[@]}"; do
-    name=$(name_of "$encoder")
-    score "$name" -v '^leaky' "${kinds[@]}" --groups gender intensity
+  [ ${#data[@]} -gt 0 ] || return 0
+  for ((seed = 1; seed <= seeds; seed++)); do
+    fairseq-ext score embeddings --embeddings "$out/embeddings/$1" --data "${data[@]}" --label emotion --seed "$seed" \
+      --scores "$out/scores" --origin "$(origin)" --intervals-over speakers "${groups[@]}" "${@:3}"
   done
 }
 
+# Print the label streams of the corpus among those given.
+streams() {
+  local stream
+  for stream in "$@"; do [ ! -f "$out/manifests/all/test.$stream" ] || echo "$stream"; done
+}
+
+stage_classify() {
+  local encoder name kinds others groups=()
+  read_plan kinds tool classifiers
+  read_plan others tool other_classifiers
+  [ -z "$classifiers" ] || IFS=, read -ra kinds <<<"--classifier,$classifiers"
+  mapfile -t groups < <(streams gender intensity)
+  [ ${#groups[@]} = 0 ] || groups=(--groups "${groups[@]}")
+  for encoder in "${encoders[@]}" mfcc logmel prosody; do
+    name=$(name_of "$encoder")
+    score "$name" '^(unseen_speakers|sessions)/' "${kinds[@]}" --system "${name}_{classifier}"
+    score "$name" '^(unseen_speakers_and_sentence|cross_corpus)/' "${others[@]}" --system "${name}_{classifier}"
+    score "$name" '^leaky/' "${others[@]}" --system "${name}_{classifier}" --leaky-control
+    [ -z "$(streams sentence)" ] || speaker_probe "$name"
+  done
+  name=$(name_of "${encoders[0]:-mfcc}")
+  score "$name" '^(unseen_speakers|sessions)/' --classifier logistic --system shuffled_labels --control shuffled
+  score "$name" '^(unseen_speakers|sessions)/' --classifier logistic --system duration_only --control duration
+}
+
+# Score how well the embeddings $1 tell speakers apart on a sentence that nothing was trained on.
+speaker_probe() {
+  fairseq-ext score embeddings --embeddings "$out/embeddings/$1" --data "speaker=$out/manifests/all" --label speaker \
+    --folds-by sentence --classifier logistic --system "$1_logistic" --scores "$out/scores" --origin "$(origin)"
+}
+
 stage_finetune() {
-  local experiments
   [[ " ${choices[*]} " != *" --experiments "* ]] || [ ${#encoders[@]} -gt 0 ] ||
     die "--finetune: there is no encoder to start from; give one (--encoder)"
   train_all finetune
@@ -127,9 +150,13 @@ stage_evaluate() {
 }
 
 stage_report() {
-  local options
+  local options kinds
   read_plan options tool report
-  fairseq-ext report page "$out" --about "$repo/recipes/$recipe/report.json" "${options[@]}"
+  read_plan kinds tool classifiers
+  [ -z "$classifiers" ] || IFS=, read -ra kinds <<<"--classifier,$classifiers"
+  # The last classifier of the first encoder is shown in detail, whatever its scores.
+  fairseq-ext report page "$out" --about "$repo/recipes/$recipe/report.json" "${options[@]}" \
+    --best "$(name_of "${encoders[0]:-mfcc}")_${kinds[-1]}"
 }
 
 run_recipe "$@"
