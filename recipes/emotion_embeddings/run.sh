@@ -115,8 +115,9 @@ streams() {
 }
 
 stage_classify() {
-  local encoder name kinds others groups=()
+  local encoder name kinds others centred groups=()
   read_plan kinds tool classifiers
+  read_plan centred tool centred_classifiers
   read_plan others tool other_classifiers
   [ -z "$classifiers" ] || IFS=, read -ra kinds <<<"--classifier,$classifiers"
   mapfile -t groups < <(streams gender intensity)
@@ -124,6 +125,7 @@ stage_classify() {
   for encoder in "${encoders[@]}" mfcc logmel prosody; do
     name=$(name_of "$encoder")
     score "$name" '^(unseen_speakers|sessions)/' "${kinds[@]}" --system "${name}_{classifier}"
+    score "$name" '^(unseen_speakers|sessions)/' "${centred[@]}" --system "${name}_{classifier}_centred" --centred
     score "$name" '^(unseen_speakers_and_sentence|cross_corpus)/' "${others[@]}" --system "${name}_{classifier}"
     score "$name" '^leaky/' "${others[@]}" --system "${name}_{classifier}" --leaky-control
     [ -z "$(streams sentence)" ] || speaker_probe "$name"

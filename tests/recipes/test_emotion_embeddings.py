@@ -8,3 +8,37 @@ from recipes.launching import REPOSITORY, SMOKE, launch, results, speakers, wait
 
 pytestmark = pytest.mark.recipe
 RECIPE = REPOSITORY / "recipes" / "emotion_embeddings"
+
+
+def test_every_kind_of_partition_and_system_is_scored(smoke: Path) -> None:
+    found = {(s["partition"].partition("/")[0], s["system"]) for s in results(smoke)["systems"]}
+    encoders = ("tiny", "mfcc", "logmel", "prosody")
+    expected = {("unseen_speakers", f"{name}_{kind}") for name in encoders for kind in ("logistic", "knn")}
+    expected |= {("unseen_speakers", f"{name}_logistic_centred") for name in encoders}
+    for partition in ("unseen_speakers_and_sentence", "leaky", "speaker"):
+        expected |= {(partition, f"{name}_logistic") for name in encoders}
+    expected |= {("unseen_speakers", name) for name in ("shuffled_labels", "duration_only", "finetuned")}
+    assert expected <= found
+
+
+def test_folds_share_no_speaker(smoke: Path) -> None:
+    tested: list[str] = []
+    for fold in sorted((smoke / "manifests" / "unseen_speakers").iterdir()):
+        test = speakers(smoke, f"unseen_speakers/{fold.name}", "test")
+        assert not test & speakers(smoke, f"unseen_speakers/{fold.name}", "train", "valid")
+        tested += test
+    assert len(tested) == len(set(tested)) == len(speakers(smoke, "all", "test"))
+
+
+def test_the_report_has_every_section(smoke: Path) -> None:
+    page = (smoke / "report.html").read_text(encoding="utf-8")
+    for section in ("summary", "speakers", "control", "kinds", "frozen", "confusion", "maps", "examples"):
+        assert f'<section id="{section}"' in page
+    for column in ("UA (macro recall) %", "UA % by gender"):
+        assert column in (smoke / "RESULTS.md").read_text(encoding="utf-8")
+
+
+def test_an_encoder_that_is_not_there_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    assert wait(launch(RECIPE, tmp_path / "run", *SMOKE, "--encoder", "nope"), 60) != 0
+    assert "--encoder nope: no such file or folder" in (tmp_path / "run.log").read_text(encoding="utf-8")
+    assert not (tmp_path / "run").exists()
