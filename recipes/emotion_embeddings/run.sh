@@ -48,16 +48,21 @@ name_of() {
   local name
   name=$(path_of "$1")
   [ "$name" = "$1" ] || name=${1%%=*}
-  name=$(basename "${name%.pt}")
+  name=$(basename "$name" .pt)
   printf '%s' "${name//[^A-Za-z0-9]/_}"
 }
 
 recipe_check() {
-  local encoder name
+  local encoder name tiny=tiny=$out/tiny-whisper/hf
   declare -A paths=([mfcc]=. [logmel]=. [prosody]=.)
+  if $smoke; then # an encoder of its own, so that everything runs
+    encoders+=("$tiny")
+    choices+=(--experiments "frozen,finetune")
+  fi
   for encoder in "${encoders[@]}"; do
     name=$(name_of "$encoder")
-    [ -e "$(path_of "$encoder")" ] || die "--encoder $encoder: no such file or folder; give a checkpoint or its folder"
+    [ "$encoder" = "$tiny" ] || [ -e "$(path_of "$encoder")" ] ||
+      die "--encoder $encoder: no such file or folder; give a checkpoint or its folder"
     [ -z "${paths[$name]:-}" ] || die "--encoder $encoder: the name $name is taken; give another: NAME=PATH"
     paths[$name]=$encoder
   done
@@ -65,14 +70,17 @@ recipe_check() {
 }
 
 stage_data() {
-  local sizes
+  local sizes length
+  if $smoke; then
+    read_plan length tool make_tiny_whisper
+    python "$repo/tools/make_tiny_whisper.py" --out "$out/tiny-whisper" "${length[@]}"
+  fi
   if [ "$corpus" = synthetic ]; then
     corpus=$out/corpus
     read_plan sizes tool make_synthetic
     python "$repo/tools/make_synthetic.py" crema_d --out "$corpus" --workers "$jobs" "${sizes[@]}"
   fi
   [ -d "$corpus" ] || die "--corpus '$corpus': no such folder; give that of the corpus, or 'synthetic'"
-  plan starts
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
 }
 

@@ -89,8 +89,6 @@ def _check_starts(choice: Choice) -> None:
         raise ValueError(
             f"--whisper {choice.whisper}: no config.json; give the folder of a Whisper as Hugging Face lays it out"
         )
-    if choice.encoder and not Path(choice.encoder).exists():
-        raise ValueError(f"--encoder {choice.encoder}: no such file or folder; give a checkpoint or its folder")
     refuse_path(Path(choice.whisper), "--whisper")
     refuse_path(Path(choice.encoder), "--encoder")
     for start in choice.start:
