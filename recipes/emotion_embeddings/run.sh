@@ -87,7 +87,7 @@ stage_data() {
 stage_manifests() {
   local corpus_folder
   corpus_folder=$(readlink "$out/corpus.link")
-  keep_choice "$corpus_folder ${second[*]} ${layout[*]} $(plan choice)"
+  keep_choice "$corpus_folder ${second[*]} ${layout[*]} smoke=$smoke"
   [ ! -f "$out/manifests/done" ] || return 0
   fairseq-ext prepare emotion --corpus "$corpus_folder" "${second[@]}" --out "$out/manifests" "${layout[@]}"
   touch "$out/manifests/done"
@@ -150,13 +150,20 @@ speaker_probe() {
 }
 
 stage_finetune() {
-  [[ " ${choices[*]} " != *" --experiments "* ]] || [ ${#encoders[@]} -gt 0 ] ||
-    die "--finetune: there is no encoder to start from; give one (--encoder)"
+  local start
+  [[ "${choices[*]}" = *finetune* ]] || return 0
+  [ ${#encoders[@]} -gt 0 ] || die "--finetune: there is no encoder to start from; give one (--encoder)"
+  # Later encoders may join a run; what is trained here starts from one.
+  start="$(realpath "$(path_of "${encoders[0]}")") ${choices[*]}"
+  mkdir -p "$out/train"
+  [ -f "$out/train/start.txt" ] || printf '%s\n' "$start" >"$out/train/start.txt"
+  [ "$(cat "$out/train/start.txt")" = "$start" ] ||
+    die "$out/train was made from '$(cat "$out/train/start.txt")', not '$start'; choose another --out"
   train_all finetune
 }
 
 stage_evaluate() {
-  python "$repo/tools/evaluate.py" --run "$out" --origin "$(origin)" --intervals-over speakers
+  [ ! -d "$out/train" ] || python "$repo/tools/evaluate.py" --run "$out" --origin "$(origin)" --intervals-over speakers
 }
 
 stage_report() {
