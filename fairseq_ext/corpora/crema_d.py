@@ -95,6 +95,7 @@ def read(
     """
     report, folder = on_problem or log.warning, recordings_folder(root)
     genders = {actor: row["Sex"] for actor, row in _demographics(folder, report).items()}
+    voice_votes(folder, report)  # for what it reports; `streams` hands them out
     listed = list(_listed(folder, genders, report))
     for actor in sorted({u.speaker or "" for u in listed} - {a for a, sex in genders.items() if sex}):
         if genders:

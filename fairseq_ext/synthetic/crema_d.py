@@ -83,8 +83,8 @@ EMOTIONS = {
 }
 # How much actors differ in each respect (standard deviation of a factor around 1), and takes of an actor around what
 # the actor means (in units of `Prosody`). A logistic regression of 12 actors in 6 folds recalls, of unseen actors, 93 %
-# from the settings of the voices, 54 % from statistics of pitch, energy and length (the tests repeat it), 37 % from means
-# and deviations of MFCCs, which the voices decide more than the emotions; 29 % from the length; chance is 17 %.
+# from the settings of the voices, 54 % from statistics of pitch, energy and length, 37 % from
+# means and deviations of MFCCs, which the voices decide more than the emotions, 29 % from the length; chance is 17 %.
 _ACTOR_SPREAD = 0.2
 _TAKE_SPREAD = Prosody(3.0, 6.0, 0.04, 1.5, 0.5)
 
