@@ -29,7 +29,7 @@ from ..file_errors import FileError, MissingFileError, reading
 from ..manifest import Utterance
 from ..splits import Key
 from ..text.published import Report
-from .folder_per_class import files_below
+from .folder_per_class import LABEL_FILE, files_below
 from .measured import Measure, measured
 
 log = logging.getLogger(__name__)
@@ -95,14 +95,16 @@ def read(
     """
     report, folder = on_problem or log.warning, recordings_folder(root)
     genders = {actor: row["Sex"] for actor, row in _demographics(folder, report).items()}
+    voice_votes(folder, report)  # for what it reports; `streams` hands them out
     listed = list(_listed(folder, genders, report))
     for actor in sorted({u.speaker or "" for u in listed} - {a for a, sex in genders.items() if sex}):
         if genders:
             report(f"{folder}: actor {actor}: no gender in {DEMOGRAPHICS}")
     utterances = measured(folder, listed, measure, sample_rate_hz=sample_rate_hz, report=report)
     yield from sorted(utterances, key=lambda u: u.id)
-    for line in _count_problems(utterances):
-        report(f"{folder}: {line}")
+    if not _is_synthetic(folder):
+        for line in _count_problems(utterances):
+            report(f"{folder}: {line}")
 
 
 def _listed(folder: Path, genders: Mapping[str, str], report: Report) -> Iterator[Utterance]:
@@ -193,7 +195,8 @@ def _table_rows(
     """Yield "file:line" and cells of a published csv, in `folder` or the one above it; none where it is missing."""
     path = next((place / name for place in (folder, folder.parent) if (place / name).is_file()), None)
     if path is None:
-        report(f"{folder.parent / name}: it is missing; what it says is not known")
+        if not _is_synthetic(folder):
+            report(f"{folder.parent / name}: it is missing; what it says is not known")
         return
     with reading(path, "a csv of CREMA-D"), open(path, encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
@@ -206,6 +209,11 @@ def _table_rows(
                 report(f"{path}:{rows.line_num}: {len(rows.fieldnames or ())} cells expected; skipped")
                 continue
             yield f"{path}:{rows.line_num}", row
+
+
+def _is_synthetic(folder: Path) -> bool:
+    """Return whether the corpus is a synthetic one, which has as many actors as it was asked for and no listeners."""
+    return any((place / LABEL_FILE).is_file() for place in (folder, folder.parent))
 
 
 def _count_problems(utterances: Iterable[Utterance]) -> Iterator[str]:

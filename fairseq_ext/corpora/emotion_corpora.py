@@ -50,9 +50,9 @@ class EmotionCorpus:
 
     @property
     def labels(self) -> Mapping[str, Key]:
-        """Return all label streams, each line one symbol or "": what is not known."""
+        """Return the label streams that say something: each line is a symbol, or "" where it is not known."""
         streams = {"emotion": emotion, "gender": gender, "speaker": lambda u: u.speaker or "", **self.streams}
-        return {name: _one_symbol(key) for name, key in streams.items()}
+        return {name: _one_symbol(key) for name, key in streams.items() if any(map(key, self.utterances))}
 
 
 def _one_symbol(key: Key) -> Key:
