@@ -21,7 +21,7 @@ MAX_PAGE_BYTES = 8_000_000
 def sections() -> list[Section]:
     """Return the sections of a page: corpus, every result type's, attribution, and where the figures come from."""
     of_types = [section for result_type in RESULT_TYPES.values() for section in result_type.sections]
-    return [extras.CORPUS, *of_types, extras.ATTRIBUTION, provenance.SECTION]
+    return [extras.CORPUS, *of_types, extras.COMPARISON, extras.ATTRIBUTION, provenance.SECTION]
 
 
 def render(run: Run, parts: Sequence[Section] | None = None) -> str:

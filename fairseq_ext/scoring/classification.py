@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .metrics import per_class
+from .metrics import GROUP_METRICS, per_class
 from .seeds import over_seeds
 
 REQUIRED = ("metrics", "confusion", "labels")
+# Of classifiers of embeddings.
+DETAILS = ("per_group", "calibration", "layers", "choice", "choices")
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -18,7 +20,8 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     Returns:
         `metrics` over seeds; `per_class`, `confusion` and `labels` of all seeds pooled; `per_speaker` means;
-        `intervals_over`, and `num_shared_speakers` between training and test.
+        `intervals_over`, and `num_shared_speakers` between training and test; those of `DETAILS` that the first seed
+        has, as it has them.
     """
     pooled = np.sum([row["confusion"] for row in seeds], axis=0)
     return {
@@ -29,6 +32,7 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "labels": seeds[0]["labels"],
         "intervals_over": seeds[0].get("intervals_over", "recordings"),
         "num_shared_speakers": seeds[0].get("num_shared_speakers"),
+        **{key: seeds[0][key] for key in DETAILS if seeds[0].get(key)},
     }
 
 
@@ -43,7 +47,9 @@ def _speakers(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]
     result = {}
     for name in names:
         mine = [row["per_speaker"][name] for row in seeds if name in row["per_speaker"]]
-        result[name] = {key: float(np.mean([m[key] for m in mine])) for key in ("accuracy", "macro_f1")}
+        result[name] = {
+            key: float(np.mean([m[key] for m in mine])) for key in GROUP_METRICS if all(key in m for m in mine)
+        }
         result[name]["n"] = mine[0]["n"]
     return result
 

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ...scoring import metrics
-from ...scoring.predictions import Predictions, read_predictions
+from ...scoring import calibration, metrics
+from ...scoring.groups import per_groups, read_group_file
+from ...scoring.predictions import Predictions, joined, read_predictions
 from ..result_type import Fold
 
-PREDICTIONS = "predictions.tsv"
+PREDICTIONS, GROUPS = "predictions.tsv", "groups.tsv"
 
 
 def read_folds(folders: Iterable[Path]) -> Predictions:
@@ -20,21 +19,7 @@ def read_folds(folders: Iterable[Path]) -> Predictions:
 
     A class that a fold was not trained on has the score -inf there.
     """
-    folds = [read_predictions(folder / PREDICTIONS) for folder in folders]
-    if len(folds) == 1:
-        return folds[0]
-    labels = tuple(dict.fromkeys(label for fold in folds for label in fold.labels))
-    columns = [[labels.index(label) for label in fold.labels] for fold in folds]
-    scores = [np.full((len(fold.ids), len(labels)), -np.inf, np.float32) for fold in folds]
-    for all_classes, known, fold in zip(scores, columns, folds, strict=True):
-        all_classes[:, known] = fold.scores
-    return Predictions(
-        ids=tuple(name for fold in folds for name in fold.ids),
-        speakers=tuple(name for fold in folds for name in fold.speakers),
-        targets=np.concatenate([np.array(c)[fold.targets] for c, fold in zip(columns, folds, strict=True)]),
-        scores=np.concatenate(scores),
-        labels=labels,
-    )
+    return joined([read_predictions(folder / PREDICTIONS) for folder in folders])
 
 
 def pool(folds: Sequence[Fold]) -> dict[str, Any] | None:
@@ -50,4 +35,28 @@ def pool(folds: Sequence[Fold]) -> dict[str, Any] | None:
         return None
     predicted = found.scores.argmax(axis=1)
     over = "speakers" if len(set(found.speakers)) > 1 else "recordings"
-    return dict(metrics.score(found.targets, predicted, found.speakers, found.labels, over=over))
+    scores = dict(metrics.score(found.targets, predicted, found.speakers, found.labels, over=over))
+    return {**scores, **_details(folds, found)}
+
+
+def _details(folds: Sequence[Fold], found: Predictions) -> dict[str, Any]:
+    """Return what classifiers of embeddings have beside their scores, for all folds together; empty without."""
+    if not all("calibration" in fold.system for fold in folds):
+        return {}
+    curves = [fold.system["layers"] for fold in folds]
+    shared = [layer for layer in curves[0] if all(layer in curve for curve in curves)]
+    return {
+        "calibration": calibration.calibration(found.targets, found.scores),
+        "per_group": _per_group([fold.scores / GROUPS for fold in folds], found),
+        "layers": {layer: sum(curve[layer] for curve in curves) / len(curves) for layer in shared},
+        "choices": [fold.system["choice"] for fold in folds],
+        "choice": None,
+    }
+
+
+def _per_group(paths: Sequence[Path], found: Predictions) -> dict[str, Any]:
+    """Score the groups of all folds together, of the kinds that every fold has."""
+    files = [read_group_file(path)[1] if path.is_file() else {} for path in paths]
+    kinds = [kind for kind in files[0] if all(kind in of for of in files)]
+    names = {kind: [name for of in files for name in of[kind]] for kind in kinds}
+    return per_groups(found, names)
