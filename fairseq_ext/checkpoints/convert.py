@@ -4,26 +4,22 @@ The numbers stay: frames, layers, transcripts and CTC loss are those of the sour
 has the same tensors. What one side cannot compute is refused, and every weight is accounted for.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..file_errors import reading
+from ..modules.hf_config import config_to_fairseq, config_to_hugging_face
+from ..modules.hf_encoder import PROJECTION, fairseq_name, preprocessor_settings, projects_nothing
 from ..modules.hf_folder import CONFIG, PREPROCESSOR, PROCESSOR, Folder, read_folder, write_folder
+from ..modules.hf_keys import CTC_HEAD, PRETRAINING_HEADS, to_hugging_face, with_family
 from ..text.units import are_pieces
 from . import fairseq_file
-from .fairseq_file import USUAL_RATE_HZ, Reader
-from .hf_config import FAMILIES, config_to_fairseq, config_to_hugging_face
-from .hf_keys import CTC_HEAD, PRETRAINING_HEADS, to_fairseq, to_hugging_face, with_family
+from .fairseq_file import Reader
 from .hf_vocab import ABSENT_BIAS, SPARE, Vocabulary, head_to_fairseq, read_vocabulary, write_vocabulary
 from .speech_model import Report, SpeechModel
 
-# Heads of Hugging Face's that are not CTC's: classification of clips or frames, speaker vectors.
-_OTHER_HEADS = re.compile(
-    r"(classifier|projector|layer_weights|tdnn|objective|feature_extractor\.(weight|bias)$)"
-)
 # transformers adds 1e-7 to the variance before the root, fairseq 1e-5: at an RMS of 0.01, 5% of the amplitude.
 _TWO_NORMALISERS = (
     "transformers and fairseq normalise quiet clips differently: below an RMS of 0.02 amplitudes differ by more than "
@@ -33,8 +29,6 @@ _GROUP_NORM = (
     "transformers' group norm counts the padding of a batch: give it one recording at a time, or texts of the shorter "
     "ones may differ from ours"
 )
-# transformers' own defaults, for a folder that does not say
-_DEFAULT_NORMALIZE = True
 
 
 def convert(
@@ -85,16 +79,18 @@ def _read_hugging_face(folder: Path) -> tuple[SpeechModel, Report]:
     is_ctc = "lm_head.weight" in content.weights
     weights = {}
     for name, value in content.weights.items():
-        ours = to_fairseq(name, config["extractor_mode"])
-        if ours is None or (is_ctc and ours.startswith(PRETRAINING_HEADS)):
-            report.left_out[name] = _why_left_out(name, ours, folder)
+        ours = fairseq_name(name, config["extractor_mode"], folder)
+        if ours is None:
+            report.left_out[name] = (
+                "head for another purpose than CTC: only the encoder below it is converted"
+            )
+        elif is_ctc and ours.startswith(PRETRAINING_HEADS):
+            report.left_out[name] = (
+                "pre-training head beside a CTC head: fairseq's CTC models have no place for it"
+            )
         else:
             weights[ours], report.mapped[name] = value, ours
-    preprocessor = {
-        "do_normalize": _DEFAULT_NORMALIZE,
-        "sampling_rate": USUAL_RATE_HZ,
-        **content.preprocessor,
-    }
+    preprocessor = preprocessor_settings(content)
     if not content.preprocessor:
         report.notes.append(f"no {PREPROCESSOR} or {PROCESSOR}: transformers' defaults taken, {preprocessor}")
     model = SpeechModel(
@@ -136,29 +132,12 @@ def _write_hugging_face(model: SpeechModel, report: Report, source: Path, folder
         report.notes.append("transformers joins the pieces as they are: replace ▁ by a space in its texts")
 
 
-def _why_left_out(name: str, ours: str | None, folder: Path) -> str:
-    if ours is not None:
-        return "pre-training head beside a CTC head: fairseq's CTC models have no place for it"
-    if _OTHER_HEADS.match(name):
-        return "head for another purpose than CTC: only the encoder below it is converted"
-    raise ValueError(
-        f"{folder}: the weight {name!r} belongs to none of {', '.join(FAMILIES)}; other architectures cannot be "
-        "converted"
-    )
-
-
 def _drop_identity(model: SpeechModel, report: Report, folder: Path) -> None:
     """Drop a projection that does nothing: Hugging Face always projects, fairseq only between different widths."""
-    weight, bias = (model.weights.get(f"post_extract_proj.{part}") for part in ("weight", "bias"))
-    if weight is None or bias is None or tuple(weight.shape) != (model.config["encoder_embed_dim"],) * 2:
+    if not projects_nothing(model.weights, model.config["encoder_embed_dim"], folder):
         return
-    if not (torch.equal(weight, torch.eye(len(weight), dtype=weight.dtype)) and not bias.any()):
-        raise ValueError(
-            f"{folder}: feature_projection.projection is not an identity; fairseq's network has no layer there when "
-            f"convolutions and transformer are equally wide ({len(weight)}), so the model cannot be converted"
-        )
     for theirs, ours in list(report.mapped.items()):
-        if ours.startswith("post_extract_proj."):
+        if ours.startswith(PROJECTION):
             del report.mapped[theirs], model.weights[ours]
             report.left_out[theirs] = "an identity, which fairseq leaves out"
 

@@ -17,13 +17,12 @@ from ..files import atomic_path
 from ..models.ctc import CtcConfig
 from ..models.wav2vec2 import Wav2Vec2Config
 from ..modules.checkpoint_file import checkpoint_weights, describe, read_checkpoint
-from .hf_keys import CTC_HEAD, bare_fairseq_name, with_encoder
+from ..modules.hf_keys import CTC_HEAD, bare_fairseq_name, with_encoder
+from ..modules.pretrained_encoder import USUAL_RATE_HZ
 from .speech_model import Report, SpeechModel, pick
 
 # The program whose classes a written checkpoint names: this plugin's, or those of a fairseq without it.
 Reader = Literal["fairseq_ext", "fairseq"]
-# Rate of all public wav2vec 2.0, HuBERT and WavLM models, taken for files that give none.
-USUAL_RATE_HZ = 16_000
 
 # What a fine-tuned model of fairseq overrides: name there, name in the encoder's own configuration.
 _SET_ANEW = {

@@ -12,12 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..modules.checkpoint_file import checkpoint_weights, read_checkpoint
-from ..modules.encoders import EncoderConfig, build_encoder
 from ..modules.layer_statistics import LayerStatistics
-from ..modules.pretrained_encoder import SHAPE_KEYS, check_size, load_encoder, read_encoder
+from ..modules.pretrained_encoder import SHAPE_KEYS, USUAL_RATE_HZ, check_size
 from ..scoring.trained import TrainedModel
 from .devices import check_device
-from .fairseq_file import USUAL_RATE_HZ
+from .encoder import load_encoder_layers
 
 
 def load_model(
@@ -73,25 +72,12 @@ def load_layers(
         FileNotFoundError: no such file.
         ValueError: not an encoder, or without one of the layers; or no such device.
     """
-    check_device(device)
-    source = read_encoder(path)
-    config = EncoderConfig(**source.shape)
-    if wrong := [layer for layer in layers if not 0 <= layer <= config.encoder_layers]:
-        raise ValueError(
-            f"{path}: its encoder has layers 0 to {config.encoder_layers}, not {wrong[0]}; choose others"
-        )
-    with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
-        torch.manual_seed(seed)
-        encoder = build_encoder(config)
-    if not untrained:
-        load_encoder(encoder, source)
-    chosen = tuple(layers) or tuple(range(config.encoder_layers + 1))
-    model = LayerStatistics(encoder, chosen, parts, source.normalize)
-    cfg = OmegaConf.create(
-        {"model": {**source.shape, "layers": list(chosen), "parts": list(parts)}, "task": {}}
-    )
+    encoder, source = load_encoder_layers(path, layers, device, untrained=untrained, seed=seed)
+    model = LayerStatistics(encoder, parts)
+    chosen = {"layers": list(encoder.layers), "parts": list(parts)}
+    cfg = OmegaConf.create({"model": {**source.shape, **chosen}, "task": {}})
     rate_hz = int(source.sample_rate_hz or USUAL_RATE_HZ)
-    return TrainedModel(model.to(device).eval(), cfg, "", [], rate_hz, source.num_updates)
+    return TrainedModel(model.eval(), cfg, "", [], rate_hz, source.num_updates)
 
 
 def _streams(state: Mapping[str, Any], cfg: DictConfig) -> dict[str, list[str]]:

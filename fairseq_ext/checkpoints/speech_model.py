@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from ..models.wav2vec2 import ExtWav2Vec2, Wav2Vec2Config
+from ..modules.hf_keys import CTC_HEAD, PRETRAINING_HEADS
 from ..modules.pretrained_encoder import SHAPE_KEYS, check_size
 from ..modules.speech_encoder import SpeechEncoder
-from .hf_keys import CTC_HEAD, PRETRAINING_HEADS
 
 Config = TypeVar("Config", bound=Any)
 Head = Literal["ctc", "pretraining", "none"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ JOBS = "jobs/features"  # folder of the run, below OUT
 DELTA_REACH = 2
 
 Floats = NDArray[np.float32]
+AnyFloats = TypeVar("AnyFloats", NDArray[np.float32], NDArray[np.float64])
 
 
 class Frames(Protocol):
@@ -67,7 +68,7 @@ class MfccFrames:
         return np.concatenate([coefficients, first, differences(first)], axis=1)
 
 
-def differences(features: Floats) -> Floats:
+def differences(features: AnyFloats) -> AnyFloats:
     """Return the slope of each feature (T, D) per frame, by least squares over five frames; the ends are repeated."""
     padded = np.pad(features, ((DELTA_REACH, DELTA_REACH), (0, 0)), mode="edge")
     num_frames = len(features)

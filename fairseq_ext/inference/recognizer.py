@@ -21,7 +21,6 @@ from torch import Tensor
 
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..checkpoints.devices import check_device
-from ..checkpoints.fairseq_file import USUAL_RATE_HZ
 from ..data.labels import SPECIAL_SYMBOLS
 from ..decoding.alignment import TokenSpan, align, greedy_spans, timed_words
 from ..decoding.ctc import BeamSearch
@@ -32,7 +31,7 @@ from ..dictionary import read_dictionary
 from ..media.stretches import Stretches
 from ..models.ctc import CtcConfig, ExtCtc, load_head
 from ..modules.padding import pad_waveforms
-from ..modules.pretrained_encoder import EncoderCheckpoint, load_encoder, read_encoder
+from ..modules.pretrained_encoder import USUAL_RATE_HZ, EncoderCheckpoint, load_encoder, read_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -210,6 +209,8 @@ def _describe(source: EncoderCheckpoint) -> str:
     """Describe a checkpoint that has an encoder and no output layer, and what to do with it."""
     if source.content.startswith("a classifier"):
         return f"{source.content}; load it with checkpoints.load.load_model, or give one trained with ext_ctc"
+    if source.content.startswith("a CTC recogniser"):
+        return f"{source.content}; give ctc.pt, of fairseq-ext convert checkpoint {source.path} ctc.pt"
     return "an encoder without output layer; fine-tune it with ext_ctc first"
 
 

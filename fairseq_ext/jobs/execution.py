@@ -107,8 +107,13 @@ _HELP: Mapping[str, tuple[Callable[[str], object], str]] = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, reruns: bool = True) -> None:
-    """Add the options of `Execution`; without `reruns` no --update and --retry-*, for a command that always does so."""
+def add_arguments(parser: argparse.ArgumentParser, *, reruns: bool = True, workers: str = "") -> None:
+    """Add the options of `Execution`.
+
+    Args:
+        reruns: False: no --update and --retry-*, for a command that always does so.
+        workers: help of --workers for a command with another default, which it sets where the option is None.
+    """
     group = parser.add_argument_group("execution")
     defaults = Execution()
     group.add_argument(
@@ -119,6 +124,8 @@ def add_arguments(parser: argparse.ArgumentParser, *, reruns: bool = True) -> No
         if of is bool and (reruns or name == "watch"):
             group.add_argument(flag, action="store_true", help=text)
         elif of is not bool:
-            group.add_argument(flag, type=of, default=getattr(defaults, name), help=text)
+            is_own = name == "workers" and workers
+            default, text = (None, workers) if is_own else (getattr(defaults, name), text)
+            group.add_argument(flag, type=of, default=default, help=text)
     text = "further option for sbatch; repeatable"
     group.add_argument("--slurm", action="append", default=[], metavar="KEY=VALUE", help=text)

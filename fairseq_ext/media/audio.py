@@ -140,12 +140,9 @@ def load_with_notes(
         if reader.num_samples is not None:
             total = ratio.output_length(reader.num_samples)
             stop = total if stop is None else stop
-            _check_stretch(path, start_sample, stop, total)
-            if is_whole and total > _MOST_BEYOND_ROW * stop + _BEYOND_ROW_S * sample_rate_hz:
-                raise AudioError(
-                    f"{path}: the manifest counts {stop} samples, found {total} at {sample_rate_hz} Hz; give the rate "
-                    "that the manifest counts at, or write the manifest again"
-                )
+            check_stretch(path, start_sample, stop, total)
+            if is_whole:
+                check_whole(path, stop, total, sample_rate_hz)
         num_wrong = int(np.count_nonzero(~np.isfinite(native)))
         if num_wrong:
             raise not_numbers(path, num_wrong, len(native))
@@ -157,7 +154,17 @@ def load_with_notes(
     return resample(native, first, start_sample, stop, ratio), notes
 
 
-def _check_stretch(path: str | os.PathLike[str], start: int, stop: int, total: int) -> None:
+def check_whole(path: str | os.PathLike[str], num_samples: int, total: int, sample_rate_hz: int) -> None:
+    """Raise AudioError for a file that is longer than the row of the whole of it says, which would be read in part."""
+    if total > _MOST_BEYOND_ROW * num_samples + _BEYOND_ROW_S * sample_rate_hz:
+        raise AudioError(
+            f"{path}: the manifest counts {num_samples} samples, found {total} at {sample_rate_hz} Hz; give the rate "
+            "that the manifest counts at, or write the manifest again"
+        )
+
+
+def check_stretch(path: str | os.PathLike[str], start: int, stop: int, total: int) -> None:
+    """Raise AudioError for a stretch that a file of `total` samples does not have."""
     if total == 0:
         raise AudioError(f"{path}: it has no samples; leave it out")
     if not start < stop <= total:

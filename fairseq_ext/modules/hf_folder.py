@@ -90,23 +90,44 @@ def _read_preprocessor(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    """Read the weights: safetensors if there are any, else torch's own format; shards are joined."""
-    for name, read in ((SAFETENSORS, _read_safetensors), (PICKLED, _read_pickled)):
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files that hold the weights: safetensors if there are any, else torch's own format.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: an index of shards that cannot be read.
+    """
+    for name in (SAFETENSORS, PICKLED):
         if (folder / name).is_file():
-            return read(folder / name)
-        index = _read_json(folder / f"{name}.index.json")
-        if index is not None:
-            shard_of = index.get("weight_map")
-            if not isinstance(shard_of, dict) or not all(_is_name(shard) for shard in shard_of.values()):
-                raise ValueError(
-                    f"{folder / name}.index.json: no weight_map of tensors to files; download it again"
-                )
-            parts = [read(folder / shard) for shard in sorted(set(shard_of.values()))]
-            return _join(parts, shard_of, folder / f"{name}.index.json")
+            return [folder / name]
+        shards = _shards(folder, name)
+        if shards is not None:
+            return [folder / shard for shard in sorted(set(shards.values()))]
     raise FileNotFoundError(
         f"{folder}: neither {SAFETENSORS} nor {PICKLED} (nor an index of shards) in it; download it again"
     )
+
+
+def _shards(folder: Path, name: str) -> dict[str, str] | None:
+    """Read the index of shards: tensor -> file; None = there is none."""
+    index = _read_json(folder / f"{name}.index.json")
+    if index is None:
+        return None
+    shard_of = index.get("weight_map")
+    if not isinstance(shard_of, dict) or not all(_is_name(shard) for shard in shard_of.values()):
+        raise ValueError(f"{folder / name}.index.json: no weight_map of tensors to files; download it again")
+    return shard_of
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    """Read the weights; shards are joined."""
+    files = weight_files(folder)
+    is_safe = files[0].suffix == Path(SAFETENSORS).suffix
+    parts = [(_read_safetensors if is_safe else _read_pickled)(path) for path in files]
+    name = SAFETENSORS if is_safe else PICKLED
+    if files == [folder / name]:
+        return parts[0]
+    return _join(parts, _shards(folder, name) or {}, folder / f"{name}.index.json")
 
 
 def write_folder(folder: Path, files: Mapping[str, Mapping[str, Any]], weights: Mapping[str, Tensor]) -> None:

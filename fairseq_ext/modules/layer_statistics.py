@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .encoders import Encoder
-from .padding import normalize_clips
+from .encoder_layers import EncoderLayers
 from .pooling import masked_std
 
 
@@ -21,34 +20,28 @@ class LayerStatistics(nn.Module):
     """Of the frames of each layer, the mean of each part of a clip, and the deviation over the whole.
 
     Args:
-        encoder: the network.
-        layers: numbers of the layers, 0 = what enters the first one.
+        encoder: the layers.
         parts: numbers of parts that a clip is divided into; each layer is taken with each number.
-        normalize: whether the encoder expects clips of mean 0 and variance 1.
     """
 
-    def __init__(
-        self, encoder: Encoder, layers: Sequence[int], parts: Sequence[int], normalize: bool
-    ) -> None:
+    def __init__(self, encoder: EncoderLayers, parts: Sequence[int]) -> None:
         super().__init__()
-        self.encoder, self.normalize = encoder, normalize
-        self.candidates = tuple(product(layers, parts))
+        self.encoder = encoder
+        self.candidates = tuple(product(encoder.layers, parts))
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Return the width of what the embedding holds of each candidate, a layer with a number of parts."""
-        return tuple((parts + 1) * self.encoder.out_dim for _, parts in self.candidates)
+        return tuple((parts + 1) * self.encoder.encoder.out_dim for _, parts in self.candidates)
 
     @torch.no_grad()
     def forward(self, source: Tensor, padding_mask: Tensor | None = None) -> dict[str, Any]:
         """Embed clips (B, S): "embedding" (B, sum of widths), one candidate after another; other entries are None."""
-        if self.normalize:
-            source = normalize_clips(source, padding_mask)
-        output = self.encoder(source, padding_mask, return_hidden=True)
+        by_layer, lengths = self.encoder(source, padding_mask)
+        frames = dict(zip(self.encoder.layers, by_layer, strict=True))
         found = []
         for layer, parts in self.candidates:
-            frames = output.hidden[layer].float()
-            found += [part_means(frames, output.lengths, parts), masked_std(frames, output.lengths)]
+            found += [part_means(frames[layer], lengths, parts), masked_std(frames[layer], lengths)]
         return {"embedding": torch.cat(found, 1), "logits": None, "projection": None}
 
 

@@ -1,4 +1,4 @@
-"""Read the speech encoder of a checkpoint, ours or fairseq's, pre-trained or fine-tuned with CTC, or of a Whisper.
+"""Read the speech encoder of a checkpoint, ours or fairseq's, pre-trained or fine-tuned, or of a Hugging Face folder.
 
 The file gives the network's shape, so that no configuration has to repeat it. fairseq writes the shape as
 `cfg["model"]` (since 2021) or as a namespace `args` (before), and nests that of the pre-training as `w2v_args` in a
@@ -16,11 +16,15 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
+from ..file_errors import FileError
 from .checkpoint_file import checkpoint_weights, describe, read_checkpoint
 from .conv_layers import parse_conv_layers
 from .encoders import Encoder, EncoderConfig
+from .hf_config import FAMILIES
+from .hf_encoder import hugging_face_encoder
+from .hf_folder import CONFIG, read_folder
 from .whisper_encoder import SAMPLE_RATE_HZ as WHISPER_RATE_HZ
-from .whisper_folder import read_whisper
+from .whisper_folder import whisper_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +38,8 @@ SHAPE_KEYS = tuple(field.name for field in fields(EncoderConfig) if field.name n
 FIRST_TENSORS = ("feature_extractor.conv_layers.0.0.weight", "feature_extractor.conv1.weight")
 # Only masks need it: an encoder without it is whole all the same.
 OPTIONAL_TENSORS = {"mask_emb"}
+# Rate of all public wav2vec 2.0, HuBERT and WavLM models, taken for files that give none.
+USUAL_RATE_HZ = 16_000
 # Parameters of the network for each value in the file.
 _MOST_TIMES = 4
 
@@ -43,7 +49,7 @@ class EncoderCheckpoint:
     """An encoder as a file holds it.
 
     Attributes:
-        path: the file.
+        path: the file or folder.
         shape: keys of `EncoderConfig`, those of `SHAPE_KEYS`.
         normalize: whether it expects clips of mean 0 and variance 1.
         sample_rate_hz: sample rate of the waveforms it expects, Hz; None = unknown.
@@ -53,7 +59,7 @@ class EncoderCheckpoint:
         num_updates: number of updates it was trained for.
         cfg: the whole configuration in the file.
         content: description of what the file holds.
-        layer_choice: what a CTC output layer reads, see `layer_choice`.
+        layer_choice: what the output layer of a CTC model or a classifier reads, see `layer_choice`.
         layer_scores: weights of the sum over layers that it reads, before the softmax; None = no sum.
         long_s: length of the longest recordings that a recogniser was trained on, s; None = unknown.
     """
@@ -74,14 +80,15 @@ class EncoderCheckpoint:
 
 
 def read_encoder(path: str | Path) -> EncoderCheckpoint:
-    """Read the encoder of a checkpoint, averaged (EMA) weights preferred, or of the folder of a Whisper.
+    """Read the encoder of a checkpoint, averaged (EMA) weights preferred, or of a folder of Hugging Face.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a checkpoint, or one without an encoder or its configuration.
+        ImportError: the weights of a folder need safetensors, which is missing.
     """
-    if (Path(path) / "config.json").is_file():
-        return _of_whisper(Path(path))
+    if (Path(path) / CONFIG).is_file():
+        return _of_folder(Path(path))
     state = read_checkpoint(path)
     cfg = _mapping(state.get("cfg") or state.get("args") or {})
     model, task = _sections(cfg)
@@ -92,9 +99,11 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         missing = f"tensor {FIRST_TENSORS[0]}" if prefix is None else "encoder_layers in its configuration"
         raise ValueError(
             f"{path} has no wav2vec 2.0, HuBERT, WavLM or Whisper encoder: it holds {describe(state)} (no {missing}); "
-            "give a checkpoint of fairseq or convert one with fairseq-ext convert checkpoint"
+            "give a checkpoint of fairseq, or a folder of Hugging Face"
         )
-    head_prefix = prefix.removesuffix("w2v_model.") + "proj."
+    # What lies beside the encoder: "w2v_encoder." of CTC models, nothing of classifiers.
+    outer = prefix.removesuffix(".").rpartition(".")[0]
+    outer = f"{outer}." if outer else ""
     shape = {key: model[key] for key in SHAPE_KEYS if key in model}
     check_size(shape, weights, path)
     return EncoderCheckpoint(
@@ -105,10 +114,10 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         weights={
             name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)
         },
-        head=_head(weights, head_prefix) if prefix else {},
+        head=_head(weights, f"{outer}proj.") if prefix else {},
         symbols=_symbols(state.get("task_state") or {}),
         layer_choice=layer_choice(model),
-        layer_scores=weights.get(head_prefix.removesuffix("proj.") + "layer_sum.scores"),
+        layer_scores=weights.get(f"{outer}layer_sum.scores"),
         long_s=(state.get("task_state") or {}).get("long_s"),
         num_updates=int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)),
         cfg=cfg,
@@ -116,20 +125,44 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
     )
 
 
-def _of_whisper(folder: Path) -> EncoderCheckpoint:
-    found = read_whisper(folder)
-    check_size(found.shape, found.weights, folder)
+def _of_folder(folder: Path) -> EncoderCheckpoint:
+    """Take the encoder of a folder of Hugging Face, whatever its family."""
+    content = read_folder(folder)
+    family = content.config.get("model_type")
+    if family in FAMILIES:
+        found = hugging_face_encoder(content, folder)
+        shape = {key: found.shape[key] for key in SHAPE_KEYS if key in found.shape}
+        return _checkpoint(folder, shape, found.weights, found.normalize, found.sample_rate_hz, found.content)
+    if family == "whisper":
+        whisper = whisper_encoder(content, folder)
+        about = (False, WHISPER_RATE_HZ, "the encoder of a Whisper")
+        return _checkpoint(folder, whisper.shape, whisper.weights, *about)
+    raise FileError(
+        f"{folder / CONFIG}: model_type {', '.join(FAMILIES)} or whisper expected, found {family!r}; other encoders "
+        "are not supported"
+    )
+
+
+def _checkpoint(
+    folder: Path,
+    shape: dict[str, Any],
+    weights: dict[str, Tensor],
+    normalize: bool,
+    sample_rate_hz: int,
+    content: str,
+) -> EncoderCheckpoint:
+    check_size(shape, weights, folder)
     return EncoderCheckpoint(
         path=folder,
-        shape=found.shape,
-        normalize=False,
-        sample_rate_hz=WHISPER_RATE_HZ,
-        weights=found.weights,
+        shape=shape,
+        normalize=normalize,
+        sample_rate_hz=sample_rate_hz,
+        weights=weights,
         head={},
         symbols=None,
         num_updates=0,
         cfg={},
-        content="the encoder of a Whisper",
+        content=content,
     )
 
 

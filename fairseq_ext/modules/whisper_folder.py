@@ -1,4 +1,4 @@
-"""Read the encoder of a Whisper from its folder, as Hugging Face lays it out."""
+"""Take the encoder of a Whisper from its folder, as Hugging Face lays it out."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..file_errors import FileError
-from .hf_folder import read_folder
+from .hf_folder import Folder
 from .whisper_encoder import MAX_FRAMES
 
 _SIZES = {
@@ -38,15 +38,12 @@ class WhisperFolder:
     weights: dict[str, Tensor]
 
 
-def read_whisper(folder: Path) -> WhisperFolder:
-    """Read the encoder; the decoder is left out.
+def whisper_encoder(content: Folder, folder: Path) -> WhisperFolder:
+    """Take the encoder out of what a folder holds; the decoder is left out.
 
     Raises:
-        FileNotFoundError: no configuration or no weights.
-        ValueError: another model, or a file that cannot be read.
-        ImportError: the weights need safetensors, which is missing.
+        FileError: a size that is missing, or something our network does not compute.
     """
-    content = read_folder(folder)
     shape = _shape(content.config, folder)
     weights = {
         _rename(_PREFIX.sub("", name)): value.float()
@@ -61,11 +58,6 @@ def read_whisper(folder: Path) -> WhisperFolder:
 
 def _shape(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     where = folder / "config.json"
-    if config.get("model_type") != "whisper":
-        raise FileError(
-            f"{where}: model_type whisper expected, found {config.get('model_type')!r}; convert wav2vec 2.0, HuBERT "
-            f"and WavLM with `fairseq-ext convert checkpoint {folder} start.pt` and give start.pt"
-        )
     for key, value in _ONLY.items():
         if config.get(key, value) != value:
             raise FileError(

@@ -2,7 +2,7 @@
 
     embeddings.npz      what `read_embeddings` reads
     embeddings.parquet  the same for other programs: a row per recording, layer and pooling, with the labels
-    about.json          encoder, hash of its weights, layers, poolings, ...; written last: without it, the rest is not whole
+    about.json          encoder, hash of its weights, layers, poolings, ...; written last, no folder is whole without
     skipped.tsv         id and reason of the recordings without a vector
 
 Shapes: N recordings, L layers, K poolings, P = sum of their widths.

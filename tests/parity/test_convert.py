@@ -16,13 +16,13 @@ from reference64 import Results, compare
 from torch import Tensor
 
 from fairseq_ext.checkpoints.convert import convert
-from fairseq_ext.checkpoints.hf_config import config_to_fairseq
 from fairseq_ext.checkpoints.load import load_model
 from fairseq_ext.checkpoints.speech_model import Report
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.inference.recognizer import load_recognizer
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.models.wav2vec2 import ExtWav2Vec2
+from fairseq_ext.modules.hf_config import config_to_fairseq
 from fairseq_ext.text.units import to_characters
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm")

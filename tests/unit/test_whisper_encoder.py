@@ -206,10 +206,8 @@ def test_classifier_and_features_start_from_it_too(folder: Path, encoder: Whispe
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        (
-            {"model_type": "wav2vec2"},
-            r"model_type whisper expected, found 'wav2vec2'; convert wav2vec 2\.0, HuBERT",
-        ),
+        ({"model_type": "bert"}, "model_type wav2vec2, hubert, wavlm or whisper expected, found 'bert'"),
+        ({"model_type": "wav2vec2"}, r"the weight 'model\..*' belongs to none of wav2vec2, hubert, wavlm"),
         ({"scale_embedding": True}, "scale_embedding = False expected, found True"),
         ({"max_source_positions": 750}, "max_source_positions = 1500 expected, found 750"),
         ({"d_model": None}, "d_model: a whole number expected, found None"),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..modules.conv_layers import parse_conv_layers
+from .conv_layers import parse_conv_layers
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm")
 _CLASSES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM"}

@@ -1,0 +1,147 @@
+"""Embed recordings: a vector for each layer of any encoder, or of features that need no checkpoint.
+
+  fairseq-ext embed --encoder ENCODER --manifest MANIFESTS/all --split test --out EMB
+  fairseq-ext embed --encoder ENCODER --folder RECORDINGS --out EMB
+  fairseq-ext embed --encoder ENCODER --out EMB a.wav b.mp3
+
+ENCODER is a checkpoint of fairseq (wav2vec 2.0, HuBERT), Microsoft's WavLM or ours, a folder of Hugging Face (those and
+Whisper), or logmel, mfcc or prosody. EMB gets embeddings.npz, embeddings.parquet, about.json, and skipped.tsv: id and
+reason of recordings that are unreadable, silent or shorter than a frame. Long recordings go through windows. The same
+command continues after a kill.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..inference.corpus_embedding import Recordings
+    from ..jobs import Execution
+
+SUMMARY = "Embed recordings by any encoder or features"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from .. import jobs
+
+    parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help="recordings of any format")
+    parser.add_argument("--manifest", type=Path, help="folder of SPLIT.tsv, with labels, instead of files")
+    parser.add_argument("--split", default="test", help="with --manifest (default: test)")
+    parser.add_argument("--folder", type=Path, help="folder of recordings, and those below, instead of files")
+    parser.add_argument("--encoder", required=True, help="path of an encoder, or logmel, mfcc, prosody")
+    parser.add_argument("--out", type=Path, required=True, metavar="EMB", help="folder of the embeddings")
+    parser.add_argument(
+        "--layers",
+        default="all",
+        help="all; numbers such as 0,3,6 (0 = input of the first layer); weighted = the sum that a fine-tuned model "
+        "reads (default: all)",
+    )
+    parser.add_argument(
+        "--poolings", default="mean,std", help="of mean, max, first, last, std (default: mean,std)"
+    )
+    parser.add_argument(
+        "--pad-s", type=float, default=0.0, help="silence after each clip of Whisper's, s (default: 0)"
+    )
+    parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
+    parser.add_argument(
+        "--sample-rate-hz", type=int, default=16000, help="rate of logmel, mfcc, prosody, Hz (default: 16000)"
+    )
+    parser.add_argument(
+        "--manifest-rate-hz", type=int, help="rate that the manifest counts at, Hz (default: the encoder's)"
+    )
+    jobs.add_arguments(
+        parser, reruns=False, workers="processes of one thread each (default: one per core; GPU, Slurm: 1)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Embed, and print how many recordings were skipped."""
+    from functools import partial
+
+    from .. import jobs
+    from ..inference import corpus_embedding as corpus
+    from ..inference.embedder import load_embedder
+    from ..inference.embedding_sources import FEATURES
+
+    execution = _execution(args)
+    encoder = args.encoder if args.encoder in FEATURES else str(Path(args.encoder).resolve())
+    options = {"pad_s": args.pad_s, "sample_rate_hz": args.sample_rate_hz}
+    make = partial(
+        load_embedder, encoder, _layers(args.layers), args.poolings.split(","), args.device, **options
+    )
+    embedder, out = make(), args.out.resolve()
+    recordings = _recordings(args, embedder.sample_rate_hz)
+    about = corpus.about_run(embedder, recordings)
+    if corpus.is_finished(out, about):
+        print(f"{args.out}: embedded already")
+        return 0
+    summary = jobs.run(
+        out / corpus.JOBS,
+        corpus.blocks(recordings),
+        partial(corpus.embed_work, out, make, args.device),
+        settings={key: value for key, value in about.items() if key not in ("versions", "recordings_sha256")},
+        execution=execution,
+        output_exists=partial(corpus.has_part, out),
+    )
+    if not summary.complete:
+        print(f"{summary}; the last shard to finish writes {args.out}")
+        return 0
+    num_skipped = corpus.assemble(out, recordings, list(jobs.outcomes(out / corpus.JOBS)), embedder, about)
+    if execution.shards == 1 or execution.executor == "slurm":  # other shards may still read them
+        corpus.remove_parts(out)
+    _report(args.out, recordings, num_skipped)
+    return 0
+
+
+def _layers(text: str) -> str | list[int]:
+    if text in ("all", "weighted"):
+        return text
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentError(
+            None, f"--layers: all, weighted or numbers such as 0,3,6 expected, found {text!r}"
+        ) from None
+
+
+def _execution(args: argparse.Namespace) -> "Execution":
+    """Return where to run; a block that has failed is always tried again, and the recordings may have changed."""
+    import os
+    from dataclasses import replace
+
+    from .. import jobs
+
+    if args.workers is None:
+        is_local_cpu = args.device == "cpu" and args.executor == "local"
+        args.workers = len(os.sched_getaffinity(0)) if is_local_cpu else 1
+    return replace(jobs.Execution.from_args(args), update=args.shards == 1, retry_failed=True)
+
+
+def _recordings(args: argparse.Namespace, rate_hz: int) -> "Recordings":
+    from ..files import write_reasons
+    from ..inference import corpus_embedding as corpus
+
+    given = [bool(args.files), args.manifest is not None, args.folder is not None]
+    if sum(given) != 1:
+        raise argparse.ArgumentError(None, "give one of FILE, --manifest and --folder")
+    if args.manifest is not None:
+        return corpus.of_manifest(args.manifest.resolve(), args.split, rate_hz, args.manifest_rate_hz)
+    if args.folder is None:
+        return corpus.of_files(args.files)
+    if not args.folder.is_dir():
+        raise ValueError(f"{args.folder}: no such folder; check the path")
+    found = corpus.of_folder(args.folder)
+    if found.passed_over:
+        write_reasons(args.out / "passed_over.tsv", found.passed_over)
+        print(f"{len(found.passed_over)} files are no recordings: {args.out / 'passed_over.tsv'}")
+    return found
+
+
+def _report(out: Path, recordings: "Recordings", num_skipped: int) -> None:
+    from ..scoring.embedding_files import SKIPPED
+
+    skipped = f"; {num_skipped} skipped: {out / SKIPPED}" if num_skipped else ""
+    print(
+        f"{len(recordings.rows) - num_skipped} of {len(recordings.rows)} recordings embedded: {out}{skipped}"
+    )

@@ -1,0 +1,238 @@
+"""What embeddings are made of: layers of an encoder, or features that need no checkpoint.
+
+Each source turns windows of recordings into statistics, which join over the windows of a recording and are pooled to
+its vector.
+
+Shapes: B windows, S samples, T frames, D width, L layers, K poolings.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import pad
+
+from ..checkpoints.encoder import load_encoder_layers, weights_sha256
+from ..features.acoustic import LogMelFrames, MfccFrames
+from ..features.prosody import NAMES, Contours, contours
+from ..modules.encoder_layers import WEIGHTED
+from ..modules.frame_statistics import POOLINGS, FrameStatistics, frame_statistics
+from ..modules.padding import pad_waveforms
+from ..modules.pretrained_encoder import USUAL_RATE_HZ
+from ..modules.whisper_encoder import MAX_FRAMES, WhisperEncoder
+from ..modules.whisper_encoder import SAMPLE_RATE_HZ as WHISPER_RATE_HZ
+
+Floats = NDArray[np.float32]
+# Names of the sources that need no checkpoint.
+FEATURES = ("logmel", "mfcc", "prosody")
+# The pooling of prosody: its statistics are what they are.
+STATISTICS = "statistics"
+# Whisper has positions for 30 s; the attention of the others grows with the square of the length.
+WINDOW_S = 30.0
+# A window of the spectra, and what the first frame of wav2vec 2.0 needs.
+LEAST_S = 0.025
+
+
+class Statistics(Protocol):
+    """Statistics of a stretch of a recording."""
+
+    def joined(self, later: Self) -> Self:
+        """Return those of this stretch and the next."""
+        ...
+
+    def pooled(self, poolings: Sequence[str]) -> Floats:
+        """Return poolings side by side, (L, sum of widths)."""
+        ...
+
+
+class Source(Protocol):
+    """What an embedder turns windows into vectors with.
+
+    Attributes:
+        sample_rate_hz: sample rate of the windows, Hz.
+        layers: numbers of the layers, (L,).
+        poolings: names of the poolings, (K,).
+        widths: numbers of columns of each, (K,).
+        window: step of the windows of long recordings, samples.
+        overlap: samples by which a window reaches into the next.
+        hop: samples from frame to frame.
+        about: entries of about.json that are its own.
+    """
+
+    sample_rate_hz: int
+    layers: tuple[int, ...]
+    poolings: tuple[str, ...]
+    widths: tuple[int, ...]
+    window: int
+    overlap: int
+    hop: int
+    about: dict[str, Any]
+
+    def statistics(self, windows: Sequence[Floats]) -> Sequence[Statistics]:
+        """Return the statistics of each of B windows (S_i,)."""
+        ...
+
+
+class EncoderSource:
+    """Layers of an encoder. For `pad_s` and the errors see `load_embedder`."""
+
+    def __init__(
+        self, path: str | Path, layers: Sequence[int], poolings: Sequence[str], device: str, pad_s: float
+    ) -> None:
+        self._layers, source = load_encoder_layers(path, layers, device, final_norm=True)
+        encoder, self._device = self._layers.encoder, device
+        self._is_whisper = isinstance(encoder, WhisperEncoder)
+        if pad_s and not self._is_whisper:
+            raise ValueError(
+                f"{path}: silence of {pad_s:g} s after each clip is for Whisper, which was trained so; leave it out"
+            )
+        self.sample_rate_hz = int(source.sample_rate_hz or USUAL_RATE_HZ)
+        self._pad = round(pad_s * self.sample_rate_hz)
+        self.layers, self.poolings = self._layers.layers, tuple(poolings)
+        self.widths = (encoder.out_dim,) * len(poolings)
+        self.hop = encoder.hop_samples
+        self.window = round(WINDOW_S * self.sample_rate_hz) // self.hop * self.hop
+        # Then the windows of a recording have exactly the frames of the whole. Whisper's frames cover the hops.
+        self.overlap = 0 if self._is_whisper else _receptive_field(encoder.convolutions) - self.hop
+        self.about = {"pad_s": pad_s, "normalize": source.normalize}
+        if source.sample_rate_hz is None:
+            self.about["sample_rate_is"] = "not in the checkpoint; the usual one taken"
+        if WEIGHTED in self.layers and self._layers.layer_sum is not None:
+            self.about["layer_weights"] = self._layers.layer_sum.weights().tolist()
+
+    @torch.no_grad()
+    def statistics(self, windows: Sequence[Floats]) -> list[FrameStatistics]:
+        """Run the encoder on a batch."""
+        source, padding = pad_waveforms([torch.from_numpy(window) for window in windows])
+        own = self._layers.encoder.frame_lengths((~padding).sum(1))
+        if self._pad:
+            source, padding = self._with_silence(source, padding)
+        mask = padding.to(self._device) if bool(padding.any()) else None
+        # TF32, cuDNN's default for convolutions, rounds to 10 bits, by which results would differ between batches.
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            layers, _ = self._layers(source.to(self._device), mask)
+            return frame_statistics(layers, own.to(self._device))
+
+    def _with_silence(self, source: torch.Tensor, padding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Let silence follow each clip, as far as 30 s allow; it counts for the attention, not for the statistics."""
+        most = MAX_FRAMES * self.hop
+        lengths = ((~padding).sum(1) + self._pad).clamp(max=most)
+        size = int(lengths.max())
+        source = pad(source, (0, size - source.shape[1]))
+        return source, torch.arange(size)[None] >= lengths[:, None]
+
+
+def _receptive_field(convolutions: Sequence[tuple[int, int, int]]) -> int:
+    """Return the samples under a frame of convolutions (kernel, stride, padding)."""
+    size = 1
+    for kernel, stride, _ in reversed(convolutions):
+        size = (size - 1) * stride + kernel
+    return size
+
+
+class FrameSource:
+    """Features of frames, window by window."""
+
+    def __init__(self, frames: LogMelFrames | MfccFrames, poolings: Sequence[str], hop: int) -> None:
+        self._frames, self.sample_rate_hz, self.hop = frames, frames.sample_rate_hz, hop
+        self.layers, self.poolings = (0,), tuple(poolings)
+        dim = frames(np.zeros(hop, dtype=np.float32)).shape[1]
+        self.widths = (dim,) * len(poolings)
+        self.window, self.overlap = round(WINDOW_S * self.sample_rate_hz) // hop * hop, 0
+        self.about: dict[str, Any] = {}
+
+    def statistics(self, windows: Sequence[Floats]) -> list[FrameStatistics]:
+        """Compute the features of each window."""
+        found = []
+        for window in windows:
+            frames = torch.from_numpy(self._frames(window))
+            found += frame_statistics([frames[None]], torch.tensor([len(frames)]))
+        return found
+
+
+@dataclass(frozen=True)
+class _Prosody:
+    """Contours of a stretch, with the methods of `Statistics`."""
+
+    contours: Contours
+
+    def joined(self, later: "_Prosody") -> "_Prosody":
+        return _Prosody(self.contours.joined(later.contours))
+
+    def pooled(self, poolings: Sequence[str]) -> Floats:
+        return self.contours.statistics()[None]
+
+
+class ProsodySource:
+    """Prosody, whose contours are joined over the windows of a recording."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.sample_rate_hz, self.layers = sample_rate_hz, (0,)
+        self.poolings, self.widths = (STATISTICS,), (len(NAMES),)
+        self.hop = round(0.01 * sample_rate_hz)
+        self.window, self.overlap = round(WINDOW_S * sample_rate_hz) // self.hop * self.hop, 0
+        self.about: dict[str, Any] = {"columns": list(NAMES)}
+
+    def statistics(self, windows: Sequence[Floats]) -> list[_Prosody]:
+        """Measure the contours of each window."""
+        return [_Prosody(contours(window, self.sample_rate_hz)) for window in windows]
+
+
+def make_source(
+    encoder: str | Path,
+    layers: str | int | Sequence[int],
+    poolings: Sequence[str],
+    device: str,
+    pad_s: float,
+    sample_rate_hz: int,
+) -> Source:
+    """Make the source of an encoder by its path, or of features by their name; arguments of `load_embedder`."""
+    poolings = _poolings(poolings)
+    if str(encoder) not in FEATURES:
+        source: Source = EncoderSource(encoder, _layers(layers), poolings, device, pad_s)
+        source.about |= {"sha256": weights_sha256(encoder)}
+        return source
+    if layers not in ("all", 0, (0,), [0]) or pad_s:
+        raise ValueError(
+            f"{encoder} has the one layer 0 and no silence after a clip; leave layers and pad_s out"
+        )
+    make: dict[str, Callable[[], Source]] = {
+        "logmel": lambda: FrameSource(LogMelFrames(sample_rate_hz), poolings, sample_rate_hz // 100),
+        "mfcc": lambda: FrameSource(MfccFrames(sample_rate_hz), poolings, sample_rate_hz // 100),
+        "prosody": lambda: ProsodySource(sample_rate_hz),
+    }
+    source = make[str(encoder)]()
+    source.about |= {"sha256": None}
+    return source
+
+
+def _poolings(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of poolings, of which some may be joined, such as mean+std."""
+    given = [names] if isinstance(names, str) else names
+    found = tuple(dict.fromkeys(part for name in given for part in name.split("+")))
+    if not found or (wrong := [name for name in found if name not in POOLINGS]):
+        raise ValueError(
+            f"poolings among {', '.join(POOLINGS)} expected, found {wrong[0] if found else 'none'}; change them (one "
+            "with attention is trained with its classifier: ext_speech_classifier with model.pooling=attention)"
+        )
+    return found
+
+
+def _layers(layers: str | int | Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of layers; empty = all."""
+    if isinstance(layers, str):
+        named = {"all": (), "weighted": (WEIGHTED,)}
+        if layers not in named:
+            raise ValueError(f"layers: all, weighted or numbers expected, found {layers!r}; change them")
+        return named[layers]
+    numbers = (layers,) if isinstance(layers, int) else tuple(dict.fromkeys(layers))
+    if not numbers:
+        raise ValueError("layers: none given; name some, or all")
+    return numbers
+
+
+__all__ = ["FEATURES", "LEAST_S", "STATISTICS", "WHISPER_RATE_HZ", "Source", "Statistics", "make_source"]
