@@ -19,7 +19,7 @@ What the types share, from the bottom up:
     result_type.py    ResultType, Section, Tile: what a type declares
     plots.py, score_plots.py, learning.py, players.py    figures, learning curves, embedded recordings
     provenance.py     where the figures come from
-    extras.py         tables and pictures that other tools left in RUN/corpus and RUN/attribution
+    extras.py         tables and pictures that other tools left in RUN/corpus, attribution, comparison
     about.py          report.json, a recipe's titles, order and choices
     earlier_formats.py    results that earlier versions wrote
     clip_report.py, clip_tables.py    what RUN/corpus holds of mouth clips and their labels

@@ -1,4 +1,4 @@
-"""Show tables and pictures that other tools left in a run's folder: RUN/attribution/ and RUN/corpus/.
+"""Show tables and pictures that other tools left in a run's folder: RUN/corpus/, attribution/, comparison/.
 
 A table is a JSON file `{"title", "header": [...], "rows": [[...], ...], "note"}`, all cells text; it goes into
 results.json, RESULTS.md and the page. A picture is a PNG with a JSON file of the same name beside it:
@@ -19,7 +19,7 @@ from .result_type import Section
 from .run import Run
 from .tables import Table
 
-FOLDERS = {"corpus": "Corpus", "attribution": "Attribution"}
+FOLDERS = {"corpus": "Corpus", "attribution": "Attribution", "comparison": "Comparison of systems"}
 # Of all pictures of a folder, so that the page stays small enough to be mailed.
 MAX_PICTURE_BYTES = 2_000_000
 
@@ -82,6 +82,6 @@ def _pictures(folder: Path) -> Iterator[Piece]:
             yield Picture(content, description, caption, title, is_wide=True)
 
 
-CORPUS, ATTRIBUTION = (
+CORPUS, ATTRIBUTION, COMPARISON = (
     Section(folder, title, partial(_pieces, folder=folder)) for folder, title in FOLDERS.items()
 )

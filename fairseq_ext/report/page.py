@@ -24,7 +24,7 @@ MAX_MAPS_BYTES = 12_000_000
 def sections() -> list[Section]:
     """Return the sections: corpus, every result type's, maps, attribution, and where the figures come from."""
     of_types = [section for result_type in RESULT_TYPES.values() for section in result_type.sections]
-    return [extras.CORPUS, *of_types, MAPS, extras.ATTRIBUTION, provenance.SECTION]
+    return [extras.CORPUS, *of_types, extras.COMPARISON, MAPS, extras.ATTRIBUTION, provenance.SECTION]
 
 
 def render(run: Run, parts: Sequence[Section] | None = None) -> str:

@@ -51,6 +51,8 @@ def _read_system(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path}: no value for {missing}, required are {required}; delete it and score the system again"
         )
+    if system.get("choice"):  # everything that was compared stays in metrics.json
+        system["choice"] = {key: value for key, value in system["choice"].items() if key != "inner"}
     return system
 
 

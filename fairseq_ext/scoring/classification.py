@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .metrics import per_class
+from .metrics import GROUP_METRICS, per_class
 from .seeds import over_seeds
 
 REQUIRED = ("metrics", "confusion", "labels")
+# Of classifiers of embeddings.
+DETAILS = ("per_group", "calibration", "layers", "choice", "choices")
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -18,7 +20,8 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     Returns:
         `metrics` over seeds; `per_class`, `confusion` and `labels` of all seeds pooled; `per_speaker` means;
-        `intervals_over`, and `num_shared_speakers` between training and test.
+        `intervals_over`, and `num_shared_speakers` between training and test; those of `DETAILS` that the first seed
+        has, as it has them.
     """
     pooled = np.sum([row["confusion"] for row in seeds], axis=0)
     return {
@@ -29,17 +32,8 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "labels": seeds[0]["labels"],
         "intervals_over": seeds[0].get("intervals_over", "recordings"),
         "num_shared_speakers": seeds[0].get("num_shared_speakers"),
-        **_of_embeddings(seeds),
+        **{key: seeds[0][key] for key in DETAILS if seeds[0].get(key)},
     }
-
-
-def _of_embeddings(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what only classifiers on embeddings have: `choices` of all folds and seeds, the rest of the first seed."""
-    found = {key: seeds[0][key] for key in ("per_group", "calibration", "layers") if seeds[0].get(key)}
-    chosen = [choice for row in seeds for choice in row.get("choices", [row.get("choice")]) if choice]
-    # What was tried is in results.json once, with each system.
-    choices = [{key: value for key, value in choice.items() if key != "inner"} for choice in chosen]
-    return {**found, **({"choices": choices} if choices else {})}
 
 
 def _shared_metrics(seeds: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -53,7 +47,11 @@ def _speakers(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]
     result = {}
     for name in names:
         mine = [row["per_speaker"][name] for row in seeds if name in row["per_speaker"]]
-        result[name] = {key: float(np.mean([m[key] for m in mine])) for key in ("accuracy", "macro_f1")}
+        result[name] = {
+            key: float(np.mean([m[key] for m in mine]))
+            for key in GROUP_METRICS
+            if all(key in m for m in mine)
+        }
         result[name]["n"] = mine[0]["n"]
     return result
 

@@ -27,7 +27,7 @@ from .classifiers.linear import LOGISTIC
 from .classifiers.training_set import Feature, TrainingSet
 from .embedding_files import JOIN, EmbeddingFile
 from .embedding_partitions import SPEAKER, Partition
-from .groups import write_groups
+from .groups import per_groups, write_groups
 from .linear_probe import centred
 from .predictions import Predictions, write_embeddings, write_predictions
 from .scored_system import CLASSIFICATION, ScoredSystem, is_scored, write_json
@@ -229,16 +229,6 @@ def _over(task: Task) -> str:
     """Return what the bootstrap resamples; where one speaker is tested it cannot be speakers."""
     single = len(set(task.partition.test.split.speakers)) < 2
     return "recordings" if single else task.options.over
-
-
-def per_groups(
-    predictions: Predictions, groups: Mapping[str, Sequence[str]]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Score each group of each kind, such as `{"gender": {"female": {"macro_recall": ...}}}`."""
-    return {
-        kind: metrics.per_group(predictions.targets, predictions.predicted, names, len(predictions.labels))
-        for kind, names in groups.items()
-    }
 
 
 def _config(task: Task, name: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ..files import atomic_write, read_lines, split_row
 from ..manifest import Utterance, read_labels, read_manifest
+from . import metrics
+from .predictions import Predictions
 
 UNKNOWN = "unknown"
 
@@ -49,3 +51,13 @@ def read_group_file(path: Path) -> tuple[tuple[str, ...], dict[str, list[str]]]:
     rows = [split_row("\t".join(row), len(header), f"{path}:{n}") for n, row in enumerate(rows[1:], 2)]
     columns = [[row[i] for row in rows] for i in range(len(header))]
     return tuple(columns[0]), dict(zip(header[1:], columns[1:], strict=True))
+
+
+def per_groups(
+    predictions: Predictions, groups: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Score each group of each kind, such as `{"gender": {"female": {"macro_recall": ...}}}`."""
+    return {
+        kind: metrics.per_group(predictions.targets, predictions.predicted, names, len(predictions.labels))
+        for kind, names in groups.items()
+    }

@@ -64,6 +64,22 @@ def class_numbers(names: Sequence[str], labels: Sequence[str], where: str) -> ND
     return np.array([known[name] for name in names], dtype=np.int64)
 
 
+def joined(folds: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of several folds as those of one test set; a class that a fold lacks scores -inf there."""
+    labels = tuple(dict.fromkeys(label for fold in folds for label in fold.labels))
+    columns = [[labels.index(label) for label in fold.labels] for fold in folds]
+    scores = [np.full((len(fold.ids), len(labels)), -np.inf, np.float32) for fold in folds]
+    for all_classes, known, fold in zip(scores, columns, folds, strict=True):
+        all_classes[:, known] = fold.scores
+    return Predictions(
+        ids=tuple(name for fold in folds for name in fold.ids),
+        speakers=tuple(name for fold in folds for name in fold.speakers),
+        targets=np.concatenate([np.array(c)[fold.targets] for c, fold in zip(columns, folds, strict=True)]),
+        scores=np.concatenate(scores),
+        labels=labels,
+    )
+
+
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write predictions.tsv atomically."""
     header = [*COLUMNS, *(f"score_{label}" for label in predictions.labels)]

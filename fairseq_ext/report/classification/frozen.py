@@ -30,15 +30,15 @@ MAX_SETTINGS = 3
 
 def choices(results: Results, headline: str) -> Table | None:
     """Make the table of what each system chose inside its training speakers, fold by fold, and its calibration."""
-    found = [s for s in headline_summaries(results, headline) if s.get("choices")]
+    found = [s for s in headline_summaries(results, headline) if _chosen(s)]
     if not found:
         return None
     lines = [
         (
             system_title(results, s["system"]),
-            _counted(s["choices"], "layer"),
-            _counted(s["choices"], "pooling"),
-            _counted(s["choices"], "parameters"),
+            _counted(_chosen(s), "layer"),
+            _counted(_chosen(s), "pooling"),
+            _counted(_chosen(s), "parameters"),
             percent(s["calibration"]["ece"]) if "calibration" in s else NOTHING,
         )
         for s in found
@@ -50,6 +50,11 @@ def choices(results: Results, headline: str) -> Table | None:
         "calibration error is the mean gap between how sure a prediction is and how often such predictions are right."
     )
     return Table(f"choices-{slug(headline)}", title, header, tuple(lines), note)
+
+
+def _chosen(summary: Summary) -> list[Mapping[str, Any]]:
+    """Return the choices of all folds, or the only one."""
+    return summary.get("choices") or [c for c in [summary.get("choice")] if c]
 
 
 def _counted(chosen: Sequence[Mapping[str, Any]], key: str) -> str:

@@ -89,7 +89,8 @@ def left_out_scores(
     empty = np.full((len(training.targets), training.num_classes), np.nan, dtype=np.float32)
     found: dict[tuple[tuple[str, float], ...], Floats] = {}
     # The rotation serves the many fits of a path; for a single one it costs more than it saves.
-    for fold in training.inner(feature, rotated=not only_default):
+    rotated = classifier.rotated and not only_default
+    for fold in training.inner(feature, rotated=rotated):
         targets, rest = training.targets[~fold.is_held_out], (training.num_classes, training.seed)
         if only_default:
             model = classifier.fit(fold.vectors, targets, rest[0], classifier.default, rest[1])

@@ -37,7 +37,8 @@ class Member:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything that was fitted, by name."""
-        scaling = {name: getattr(self.scaling, name) for name in SCALING_ARRAYS}
+        found = {name: getattr(self.scaling, name) for name in SCALING_ARRAYS}
+        scaling = {name: array for name, array in found.items() if array is not None}
         return {**scaling, **{f"model/{name}": array for name, array in self.model.arrays.items()}}
 
     def log_probs(self, columns: Columns) -> Floats:
@@ -90,7 +91,7 @@ def fit_ensemble(
 
 def fit_member(training: TrainingSet, choice: Choice) -> Member:
     """Fit on all training utterances what was chosen on those left out."""
-    scaling, vectors = training.scaled(choice.feature)
+    scaling, vectors = training.scaled(choice.feature, rotated=choice.classifier.rotated)
     model = choice.classifier.fit(
         vectors, training.targets, training.num_classes, choice.parameters, training.seed
     )

@@ -116,7 +116,8 @@ def _member(
     described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str, num_classes: int
 ) -> Member:
     classifier = CLASSIFIERS[described["classifier"]]
-    scaling = {name: _checked(arrays[prefix + name], dims, name) for name, dims in SCALING_ARRAYS.items()}
+    wanted = {name: dims for name, dims in SCALING_ARRAYS.items() if name != "rotation" or classifier.rotated}
+    scaling = {name: _checked(arrays[prefix + name], dims, name) for name, dims in wanted.items()}
     model = {
         name: _checked(arrays[f"{prefix}model/{name}"], dims, name)
         for name, dims in classifier.dimensions.items()
@@ -126,7 +127,7 @@ def _member(
         classifier,
         dict(described["parameters"]),
         float(described["temperature"]),
-        Scaling(**scaling),
+        Scaling(scaling["mean"], scaling["weight"], scaling.get("rotation")),
         classifier.model(model),
     )
     _try(member, num_classes)

@@ -61,6 +61,7 @@ class ClassifierType:
         path: fits and scores all settings.
         model: makes a fitted classifier of its arrays.
         dimensions: number of dimensions of each array.
+        rotated: whether it reads components instead of columns, see `Scaling`; trees split columns.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ClassifierType:
     path: FitPath
     model: Callable[[Arrays], Model]
     dimensions: Mapping[str, int]
+    rotated: bool = True
 
 
 def grid_path(fit: Fit, grid: Callable[[], Iterator[Parameters]]) -> FitPath:
