@@ -74,7 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STREAM",
         help="groups to score apart, such as gender intensity",
     )
-    parser.add_argument("--train-split", default="train", help="split to train on (default: train)")
+    parser.add_argument(
+        "--train-splits",
+        nargs="+",
+        default=["train", "valid"],
+        metavar="NAME",
+        help="splits to train on, where they are there (default: train valid; nothing is chosen by valid alone)",
+    )
     parser.add_argument("--split", default="test", help="split to score (default: test)")
     parser.add_argument(
         "--folds-by",
@@ -149,5 +155,5 @@ def _partitions(args: argparse.Namespace, file: "EmbeddingFile") -> "Iterator[Pa
         if args.folds_by:
             yield from read_folds(partition, Path(folder), file, by=args.folds_by, **options)
         else:
-            options |= {"train_split": args.train_split, "leaky_control": args.leaky_control}
+            options |= {"train_splits": args.train_splits, "leaky_control": args.leaky_control}
             yield read_partition(partition, Path(folder), file, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -80,18 +81,24 @@ def read_partition(
     file: EmbeddingFile,
     *,
     label: str,
-    train_split: str = "train",
+    train_splits: Sequence[str] = ("train", "valid"),
     split: str = "test",
     groups: Sequence[str] = (),
     leaky_control: bool = False,
 ) -> Partition:
     """Read a partition from its manifest folder.
 
+    Of `train_splits` a folder may lack all but the first. The validation utterances may train, since choices are made
+    on folds of the training speakers.
+
     Raises:
         ValueError: a speaker is in both splits and it is no leaky control, or in none and it is one; no utterance of a
             split has an embedding; the test has a class that the training lacks, or the training has fewer than two.
     """
-    train, test = (_part(folder, s, label, file) for s in (train_split, split))
+    first, *others = train_splits
+    present = [first, *(name for name in others if (Path(folder) / f"{name}.tsv").is_file())]
+    train = _joined([_part(folder, name, label, file) for name in present])
+    test = _part(folder, split, label, file)
     of_group = {stream: read_groups(folder, split, stream) for stream in groups}
     found = _partition(name, folder, label, train, test, of_group)
     _check_speakers(found, leaky_control)
@@ -130,6 +137,13 @@ def read_folds(
         rest = [i for i, other in enumerate(mine) if other != group]
         train, test = _chosen(everything, rest), _chosen(everything, tested)
         yield _partition(f"{name}/{group.replace('/', '_')}", folder, label, train, test, of_group)
+
+
+def _joined(parts: Sequence[Part]) -> Part:
+    columns = ("entries", "ids", "speakers", "targets")
+    split = Split(*(tuple(chain.from_iterable(getattr(p.split, name) for p in parts)) for name in columns))
+    missing = tuple(chain.from_iterable(p.missing for p in parts))
+    return Part(split, np.concatenate([p.rows for p in parts]), missing, sum(p.num_unlabelled for p in parts))
 
 
 def _chosen(part: Part, positions: Sequence[int]) -> Part:
