@@ -229,6 +229,18 @@ def test_copies_and_silence_in_ones_own_folder_are_left_out(tmp_path: Path) -> N
     assert len(list(read_manifest(tmp_path / "out" / "all", "test"))) == 11
 
 
+def test_a_recording_that_is_much_longer_than_the_others_is_named(tmp_path: Path) -> None:
+    root = write_own(tmp_path / "own")
+    write_recording(root / "sad" / "zoe" / "hour.wav", 5, num_samples=21 * 1600)
+    prepare("--corpus", root, "--speaker", 2, "--out", tmp_path / "out", "--partitions", "leaky")
+    problems = (tmp_path / "out" / "problems.txt").read_text(encoding="utf-8")
+    assert (
+        problems
+        == f"{root}/sad/zoe/hour.wav: it lasts 4 s, the others 0.2 s; kept, listen to what it holds\n"
+    )
+    assert len(list(read_manifest(tmp_path / "out" / "all", "test"))) == 13
+
+
 @pytest.mark.parametrize(
     ("write", "kind"),
     [

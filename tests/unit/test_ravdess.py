@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import soundfile
 from emotion_trees import Name, by_name, write_ravdess, write_recording
 
 from fairseq_ext.corpora import ravdess
@@ -113,6 +114,21 @@ def test_a_take_under_two_names_counts_once(tmp_path: Path) -> None:
     ]
     assert first.stem in {u.id for u in found}
     assert len(found) == 15
+
+
+def test_a_copy_in_another_format_or_louder_is_found_too(tmp_path: Path) -> None:
+    root = write_ravdess(tmp_path, rate_hz=16000, num_samples=8000)
+    for take, name, gain in (
+        ("01", "03-01-05-02-01-01-01.mp3", 1.0),
+        ("02", "03-01-05-02-01-02-01.wav", 0.3),
+    ):
+        samples, rate_hz = soundfile.read(root / "Actor_01" / f"03-01-05-01-01-{take}-01.wav")
+        soundfile.write(root / "Actor_01" / name, gain * samples, rate_hz)
+    found, problems = read(root)
+    assert len(found) == 16
+    assert [line.partition(": ")[2] for line in skipped(problems)] == [
+        f"a copy, the same audio as Actor_01/03-01-05-01-01-{take}-01.wav; skipped" for take in ("01", "02")
+    ]
 
 
 def test_one_content_under_two_emotions_or_actors_is_left_out(tmp_path: Path) -> None:
