@@ -16,8 +16,8 @@ from ..manifest import Utterance
 from ..text.published import Report
 from .near_copies import near_copies
 
-# A recording so many times as long as the median is named. The longest of RAVDESS has 1.4 times its median; a minute that
-# holds all emotions in some copies of CREMA-D (1064_IEO_DIS_MD) has 24 times.
+# A recording so many times as long as the median is named. The longest of RAVDESS has 1.4 times its median; a minute
+# that holds all emotions, in some copies of CREMA-D (1064_IEO_DIS_MD), 24 times.
 _MUCH_LONGER = 20
 # Recordings of a speaker that are compared each with each: a minute for 1,500.
 _MOST_COMPARED = 1500

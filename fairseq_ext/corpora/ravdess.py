@@ -51,13 +51,13 @@ _ACTOR_FOLDER = re.compile(r"Actor_(\d\d)", re.ASCII)
 
 
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
-    """Return the folder that the paths of `read` are relative to: `root`, with `Actor_NN` in it or one level below.
+    """Return the folder that the paths of `read` are relative to: `root`, with recordings in it or in `Actor_NN` below.
 
     Raises:
         FileNotFoundError: there is no recording with a name of RAVDESS.
     """
-    folders = [folder for pattern in ("Actor_*", "*/Actor_*") for folder in sorted(Path(root).glob(pattern))]
-    if any(folder.is_dir() and any(map(_numbers, os.listdir(folder))) for folder in folders):
+    below = [folder for pattern in ("Actor_*", "*/Actor_*") for folder in sorted(Path(root).glob(pattern))]
+    if any(folder.is_dir() and any(map(_numbers, os.listdir(folder))) for folder in (Path(root), *below)):
         return Path(root)
     raise MissingFileError(
         f"{root}: there is no Actor_NN/03-01-EE-II-SS-TT-NN.wav; pass the folder that holds Actor_01 to Actor_24"

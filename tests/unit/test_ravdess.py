@@ -150,6 +150,14 @@ def test_two_recordings_of_one_name_are_not_mixed(tmp_path: Path) -> None:
     assert "the name of Actor_01/03-01-05-01-01-01-01.wav, with other audio" in problems[0]
 
 
+def test_the_folder_of_one_actor_is_read_too(tmp_path: Path) -> None:
+    root = write_ravdess(tmp_path)
+    found, problems = read(root / "Actor_02")
+    assert len(found) == 8
+    assert {u.path for u in found} == {path.name for path in (root / "Actor_02").iterdir()}
+    assert not skipped(problems)
+
+
 def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
     (tmp_path / "Actor_01").mkdir()
     with pytest.raises(FileNotFoundError, match="pass the folder that holds Actor_01"):
