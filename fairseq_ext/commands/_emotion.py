@@ -39,7 +39,9 @@ def _kinds(args: argparse.Namespace) -> list[tuple[str, Path | None]]:
     from ..corpora.emotion_corpora import OTHER, find_kind
 
     if len(args.kind) not in (1, len(args.corpus)):
-        raise argparse.ArgumentError(None, f"--kind: 1 or {len(args.corpus)} expected, one for each --corpus")
+        raise argparse.ArgumentError(
+            None, f"--kind: {len(args.corpus)} expected, one for each --corpus, or one for all"
+        )
     given = args.kind * len(args.corpus) if len(args.kind) == 1 else args.kind
     tables = list(args.table or [])
     if len(tables) == len(args.corpus):

@@ -158,6 +158,16 @@ def test_the_folder_of_one_actor_is_read_too(tmp_path: Path) -> None:
     assert not skipped(problems)
 
 
+def test_of_a_folder_above_it_nothing_else_is_read(tmp_path: Path) -> None:
+    write_ravdess(tmp_path / "ravdess")
+    write_recording(tmp_path / "mine" / "a.wav", 99)
+    found, problems = read(tmp_path)
+    assert found[0].path == "Actor_01/03-01-01-01-01-01-01.wav"
+    assert not skipped(problems)
+    write_ravdess(tmp_path / "songs", actors=(3,))
+    assert ravdess.recordings_folder(tmp_path) == tmp_path
+
+
 def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
     (tmp_path / "Actor_01").mkdir()
     with pytest.raises(FileNotFoundError, match="pass the folder that holds Actor_01"):
