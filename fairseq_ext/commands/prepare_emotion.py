@@ -158,14 +158,16 @@ def _made(
 
 
 def _of_each(args: argparse.Namespace, corpora: "list[EmotionCorpus]") -> "Iterator[Partition]":
-    """Yield the chosen partitions of each of several corpora, in folders of their own."""
+    """Yield the chosen partitions of each of several corpora, in folders of their own; the folds are those of one."""
     from ..corpora.emotion_across import renamed
     from ..corpora.emotion_partitions import partitions
 
     chosen = [name for name in args.partitions or () if name != _CROSS]
     for corpus in corpora:
-        for partition in partitions(renamed(corpus), chosen, num_folds=args.folds, seed=args.seed):
-            yield replace(partition, name=f"{corpus.name}/{partition.name}")
+        named = {u.id: new for u, new in zip(corpus.utterances, renamed(corpus).utterances, strict=True)}
+        for partition in partitions(corpus, chosen, num_folds=args.folds, seed=args.seed):
+            sides = {side: [named[u.id] for u in members] for side, members in partition.sides.items()}
+            yield replace(partition, name=f"{corpus.name}/{partition.name}", **sides)
 
 
 def _described(partition: "Partition", sample_rate_hz: int) -> list[str]:

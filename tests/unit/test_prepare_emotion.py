@@ -138,8 +138,12 @@ def test_cross_corpus_both_ways_with_counts_of_what_is_dropped(tmp_path: Path) -
     assert "cross_corpus/crema_d-ravdess\travdess\tcalm\tneutral\t16\n" in table
     problems = (out / "problems.txt").read_text(encoding="utf-8")
     assert "surprised of ravdess: no common class; its 16 recordings are left out" in problems
-    own = sides(out / "crema_d" / "unseen_speakers" / "fold01")
-    assert all(u.id in everything for side in own.values() for u in side)
+    prepare("--corpus", crema, "--out", tmp_path / "one", "--partitions", "unseen_speakers")
+    for fold in ("fold01", "fold02", "fold03", "fold04"):
+        own = sides(out / "crema_d" / "unseen_speakers" / fold)
+        assert all(u.id in everything for side in own.values() for u in side)
+        alone = sides(tmp_path / "one" / "unseen_speakers" / fold)
+        assert {u.id for u in own["test"]} == {f"crema_d/{u.id}" for u in alone["test"]}
     for folder in (out / "all", out / "cross_corpus" / "crema_d-ravdess"):
         check(folder)
 
