@@ -166,8 +166,10 @@ def _of_each(args: argparse.Namespace, corpora: "list[EmotionCorpus]") -> "Itera
     for corpus in corpora:
         named = {u.id: new for u, new in zip(corpus.utterances, renamed(corpus).utterances, strict=True)}
         for partition in partitions(corpus, chosen, num_folds=args.folds, seed=args.seed):
-            sides = {side: [named[u.id] for u in members] for side, members in partition.sides.items()}
-            yield replace(partition, name=f"{corpus.name}/{partition.name}", **sides)
+            train, valid, test = ([named[u.id] for u in side] for side in partition.sides.values())
+            yield replace(
+                partition, name=f"{corpus.name}/{partition.name}", train=train, valid=valid, test=test
+            )
 
 
 def _described(partition: "Partition", sample_rate_hz: int) -> list[str]:
