@@ -1,7 +1,7 @@
 """Small corpora of emotional speech in the published layouts: noise under the right names."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ class Name:
 
     fingerprint: str
     num_samples: int = 16000
+    trace: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def num_samples_at(self, sample_rate_hz: int) -> int:
         """Return the length, whatever the rate."""
@@ -44,10 +45,12 @@ def ravdess_names(actors: Iterable[int], emotions: Sequence[int] = (1, 5)) -> li
     ]
 
 
-def write_ravdess(root: Path, actors: Iterable[int] = (1, 2), emotions: Sequence[int] = (1, 5)) -> Path:
-    """Write a small RAVDESS."""
+def write_ravdess(
+    root: Path, actors: Iterable[int] = (1, 2), emotions: Sequence[int] = (1, 5), **options: int
+) -> Path:
+    """Write a small RAVDESS, with options of `write_recording`."""
     for seed, name in enumerate(ravdess_names(actors, emotions)):
-        write_recording(root / name, seed)
+        write_recording(root / name, seed, **options)
     return root
 
 

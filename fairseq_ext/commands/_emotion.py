@@ -39,7 +39,9 @@ def _kinds(args: argparse.Namespace) -> list[tuple[str, Path | None]]:
     from ..corpora.emotion_corpora import OTHER, find_kind
 
     if len(args.kind) not in (1, len(args.corpus)):
-        raise argparse.ArgumentError(None, f"--kind: 1 or {len(args.corpus)} expected, one for each --corpus")
+        raise argparse.ArgumentError(
+            None, f"--kind: {len(args.corpus)} expected, one for each --corpus, or one for all"
+        )
     given = args.kind * len(args.corpus) if len(args.kind) == 1 else args.kind
     tables = list(args.table or [])
     if len(tables) == len(args.corpus):
@@ -85,14 +87,14 @@ def _read_other(
     """Read a folder per class or a table; copies of a recording are left out there too."""
     from ..corpora.emotion_corpora import of_labelled
     from ..corpora.labelled_corpus import collect
-    from ..corpora.measured import without_copies
+    from ..corpora.measured import report_long, without_copies
+    from ..media.content import Content
 
-    fingerprints: dict[Path, str] = {}
+    contents: dict[Path, Content] = {}
 
-    def probe(path: Path) -> "Content":
-        content = measure(path)
-        fingerprints[path] = content.fingerprint
-        return content
+    def probe(path: Path) -> Content:
+        contents[path] = measure(path)
+        return contents[path]
 
     labelled = collect(
         root,
@@ -104,8 +106,9 @@ def _read_other(
         on_problem=problems.append,
     )
     # Segments of one file are no copies of each other.
-    found = [(u, fingerprints[root / u.path] if u.start_s is None else u.id) for u in labelled.utterances]
+    found = [(u, contents[root / u.path] if u.start_s is None else None) for u in labelled.utterances]
     labelled = replace(labelled, utterances=without_copies(root, found, problems.append))
+    report_long(root, labelled.utterances, labelled.sample_rate_hz, problems.append)
     return of_labelled(root.resolve().name, root, labelled, speakers_known=not args.no_speakers)
 
 

@@ -158,14 +158,18 @@ def _made(
 
 
 def _of_each(args: argparse.Namespace, corpora: "list[EmotionCorpus]") -> "Iterator[Partition]":
-    """Yield the chosen partitions of each of several corpora, in folders of their own."""
+    """Yield the chosen partitions of each of several corpora, in folders of their own; the folds are those of one."""
     from ..corpora.emotion_across import renamed
     from ..corpora.emotion_partitions import partitions
 
     chosen = [name for name in args.partitions or () if name != _CROSS]
     for corpus in corpora:
-        for partition in partitions(renamed(corpus), chosen, num_folds=args.folds, seed=args.seed):
-            yield replace(partition, name=f"{corpus.name}/{partition.name}")
+        named = {u.id: new for u, new in zip(corpus.utterances, renamed(corpus).utterances, strict=True)}
+        for partition in partitions(corpus, chosen, num_folds=args.folds, seed=args.seed):
+            train, valid, test = ([named[u.id] for u in side] for side in partition.sides.values())
+            yield replace(
+                partition, name=f"{corpus.name}/{partition.name}", train=train, valid=valid, test=test
+            )
 
 
 def _described(partition: "Partition", sample_rate_hz: int) -> list[str]:

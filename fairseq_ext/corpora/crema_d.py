@@ -38,7 +38,6 @@ SAMPLE_RATE_HZ = 16_000
 EMOTIONS = {
     "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad",
 }  # fmt: skip
-FOUR_CLASSES = ("anger", "happy", "neutral", "sad")
 INTENSITIES = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified"}
 SENTENCES = {
     "DFA": "Don't forget a jacket",

@@ -51,17 +51,29 @@ _ACTOR_FOLDER = re.compile(r"Actor_(\d\d)", re.ASCII)
 
 
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
-    """Return the folder that the paths of `read` are relative to: `root`, with `Actor_NN` in it or one level below.
+    """Return the folder that the paths of `read` are relative to.
+
+    It is `root` where that holds recordings or `Actor_NN`, or several folders with `Actor_NN` (speech and songs); where
+    it is one folder in `root` that does, that folder.
 
     Raises:
         FileNotFoundError: there is no recording with a name of RAVDESS.
     """
-    folders = [folder for pattern in ("Actor_*", "*/Actor_*") for folder in sorted(Path(root).glob(pattern))]
-    if any(folder.is_dir() and any(map(_numbers, os.listdir(folder))) for folder in folders):
-        return Path(root)
+    root = Path(root)
+    if _holds_recordings(root):
+        return root
+    below = [folder for folder in sorted(root.glob("*")) if folder.is_dir() and _holds_recordings(folder)]
+    if below:
+        return below[0] if len(below) == 1 else root
     raise MissingFileError(
         f"{root}: there is no Actor_NN/03-01-EE-II-SS-TT-NN.wav; pass the folder that holds Actor_01 to Actor_24"
     )
+
+
+def _holds_recordings(folder: Path) -> bool:
+    """Return whether a folder holds recordings, or `Actor_NN` with recordings."""
+    folders = [folder, *folder.glob("Actor_*")]
+    return any(place.is_dir() and any(map(_numbers, os.listdir(place))) for place in folders)
 
 
 def read(

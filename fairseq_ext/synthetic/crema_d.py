@@ -161,13 +161,14 @@ def actor(name: str) -> Voice:
     voice = voice_pool("en-us", int(name) - _FIRST_ACTOR + 1, seed=_VOICES_SEED)[-1]
     own = np.random.default_rng([_VOICES_SEED, int(name), 2])
     # Half of the pool's spread: fear needs room above, and actors are no more different than the emotions.
-    style = {
-        "pitch": 30 + (voice.pitch - 30) // 2,
-        "pitch_range": 50 + (voice.pitch_range - 55) // 2,
-        "rate_wpm": 160 + (voice.rate_wpm - 160) // 2,
-    }
-    channel = replace(_STUDIO, peak_dbfs=_STUDIO.peak_dbfs + float(own.normal(0, 1.5)))
-    return replace(voice, speaker=name, channel=channel, **style)
+    return replace(
+        voice,
+        speaker=name,
+        pitch=30 + (voice.pitch - 30) // 2,
+        pitch_range=50 + (voice.pitch_range - 55) // 2,
+        rate_wpm=160 + (voice.rate_wpm - 160) // 2,
+        channel=replace(_STUDIO, peak_dbfs=_STUDIO.peak_dbfs + float(own.normal(0, 1.5))),
+    )
 
 
 def meant(name: str, seed: int) -> Prosody:

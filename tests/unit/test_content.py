@@ -27,6 +27,16 @@ def test_copies_share_a_fingerprint_in_any_lossless_format(tmp_path: Path, noise
     assert content_of(tmp_path / "d.wav").fingerprint not in found
 
 
+@pytest.mark.parametrize("rate_hz", [8000, 11025, 44100])
+def test_the_trace_does_not_depend_on_blocks_or_rate(tmp_path: Path, rate_hz: int) -> None:
+    samples = 0.5 * np.sin(np.arange(10 * rate_hz) * 2 * np.pi * 50 / rate_hz)
+    soundfile.write(tmp_path / "a.wav", samples, rate_hz)
+    trace = content_of(tmp_path / "a.wav").trace
+    assert len(trace) in {9999, 10000}
+    middle = (np.arange(len(trace)) + 0.5) / 1000 - 0.5 / rate_hz
+    assert np.abs(trace - 0.5 * np.sin(middle * 2 * np.pi * 50)).max() < 0.02
+
+
 def test_it_counts_as_loading_does(tmp_path: Path, noise: np.ndarray) -> None:
     soundfile.write(tmp_path / "a.wav", noise, 8000)
     content = content_of(tmp_path / "a.wav")

@@ -138,8 +138,12 @@ def test_cross_corpus_both_ways_with_counts_of_what_is_dropped(tmp_path: Path) -
     assert "cross_corpus/crema_d-ravdess\travdess\tcalm\tneutral\t16\n" in table
     problems = (out / "problems.txt").read_text(encoding="utf-8")
     assert "surprised of ravdess: no common class; its 16 recordings are left out" in problems
-    own = sides(out / "crema_d" / "unseen_speakers" / "fold01")
-    assert all(u.id in everything for side in own.values() for u in side)
+    prepare("--corpus", crema, "--out", tmp_path / "one", "--partitions", "unseen_speakers")
+    for fold in ("fold01", "fold02", "fold03", "fold04"):
+        own = sides(out / "crema_d" / "unseen_speakers" / fold)
+        assert all(u.id in everything for side in own.values() for u in side)
+        alone = sides(tmp_path / "one" / "unseen_speakers" / fold)
+        assert {u.id for u in own["test"]} == {f"crema_d/{u.id}" for u in alone["test"]}
     for folder in (out / "all", out / "cross_corpus" / "crema_d-ravdess"):
         check(folder)
 
@@ -227,6 +231,18 @@ def test_copies_and_silence_in_ones_own_folder_are_left_out(tmp_path: Path) -> N
     assert sum("a copy, the same audio as" in line for line in problems) == 2
     assert sum("calm of pau and sad of pau" in line for line in problems) == 1
     assert len(list(read_manifest(tmp_path / "out" / "all", "test"))) == 11
+
+
+def test_a_recording_that_is_much_longer_than_the_others_is_named(tmp_path: Path) -> None:
+    root = write_own(tmp_path / "own")
+    write_recording(root / "sad" / "zoe" / "hour.wav", 5, num_samples=21 * 1600)
+    prepare("--corpus", root, "--speaker", 2, "--out", tmp_path / "out", "--partitions", "leaky")
+    problems = (tmp_path / "out" / "problems.txt").read_text(encoding="utf-8")
+    assert (
+        problems
+        == f"{root}/sad/zoe/hour.wav: it lasts 4 s, the others 0.2 s; kept, listen to what it holds\n"
+    )
+    assert len(list(read_manifest(tmp_path / "out" / "all", "test"))) == 13
 
 
 @pytest.mark.parametrize(

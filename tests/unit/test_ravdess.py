@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import soundfile
 from emotion_trees import Name, by_name, write_ravdess, write_recording
 
 from fairseq_ext.corpora import ravdess
@@ -115,6 +116,21 @@ def test_a_take_under_two_names_counts_once(tmp_path: Path) -> None:
     assert len(found) == 15
 
 
+def test_a_copy_in_another_format_or_louder_is_found_too(tmp_path: Path) -> None:
+    root = write_ravdess(tmp_path, rate_hz=16000, num_samples=8000)
+    for take, name, gain in (
+        ("01", "03-01-05-02-01-01-01.mp3", 1.0),
+        ("02", "03-01-05-02-01-02-01.wav", 0.3),
+    ):
+        samples, rate_hz = soundfile.read(root / "Actor_01" / f"03-01-05-01-01-{take}-01.wav")
+        soundfile.write(root / "Actor_01" / name, gain * samples, rate_hz)
+    found, problems = read(root)
+    assert len(found) == 16
+    assert [line.partition(": ")[2] for line in skipped(problems)] == [
+        f"a copy, the same audio as Actor_01/03-01-05-01-01-{take}-01.wav; skipped" for take in ("01", "02")
+    ]
+
+
 def test_one_content_under_two_emotions_or_actors_is_left_out(tmp_path: Path) -> None:
     root = write_ravdess(tmp_path)
     shutil.copyfile(root / "Actor_01/03-01-05-01-01-01-01.wav", root / "Actor_01/03-01-01-01-01-01-01.wav")
@@ -132,6 +148,24 @@ def test_two_recordings_of_one_name_are_not_mixed(tmp_path: Path) -> None:
     found, problems = read(root)
     assert len(found) == 16
     assert "the name of Actor_01/03-01-05-01-01-01-01.wav, with other audio" in problems[0]
+
+
+def test_the_folder_of_one_actor_is_read_too(tmp_path: Path) -> None:
+    root = write_ravdess(tmp_path)
+    found, problems = read(root / "Actor_02")
+    assert len(found) == 8
+    assert {u.path for u in found} == {path.name for path in (root / "Actor_02").iterdir()}
+    assert not skipped(problems)
+
+
+def test_of_a_folder_above_it_nothing_else_is_read(tmp_path: Path) -> None:
+    write_ravdess(tmp_path / "ravdess")
+    write_recording(tmp_path / "mine" / "a.wav", 99)
+    found, problems = read(tmp_path)
+    assert found[0].path == "Actor_01/03-01-01-01-01-01-01.wav"
+    assert not skipped(problems)
+    write_ravdess(tmp_path / "songs", actors=(3,))
+    assert ravdess.recordings_folder(tmp_path) == tmp_path
 
 
 def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
