@@ -28,8 +28,12 @@ HEADER = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--run", type=Path, required=True, help="run folder")
-    parser.add_argument("--partition", required=True, help="partition, or family of folds such as unseen_speakers/")
-    parser.add_argument("--systems", nargs="+", required=True, help="two or more; the first is what others face")
+    parser.add_argument(
+        "--partition", required=True, help="partition, or family of folds such as unseen_speakers/"
+    )
+    parser.add_argument(
+        "--systems", nargs="+", required=True, help="two or more; the first is what others face"
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of the systems (default: 1)")
 
 

@@ -1,6 +1,6 @@
 """Fit classifiers on embeddings and score them, one for each partition.
 
-  fairseq-ext score embeddings --embeddings EMB --data unseen_speakers/fold01=RUN/manifests/unseen_speakers/fold01 ... \\
+  fairseq-ext score embeddings --embeddings EMB --data unseen/fold01=RUN/manifests/unseen/fold01 ... \\
       --label emotion --classifier logistic svm --system 'whisper_{classifier}' --scores RUN/scores --origin real
 writes RUN/scores/<partition>/<system>/seed<k>/{predictions.tsv,embeddings.npz,groups.tsv,metrics.json} for each
 PARTITION=DIR. EMB is a folder of fairseq-ext embed; recordings are matched by id.
@@ -33,19 +33,21 @@ CLASSIFIERS = ("logistic", "svm", "mlp", "xgboost", "knn", "ensemble")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "--embeddings", type=Path, required=True, metavar="EMB", help="folder of embeddings"
-    )
+    parser.add_argument("--embeddings", type=Path, required=True, metavar="EMB", help="folder of embeddings")
     parser.add_argument("--data", nargs="+", required=True, metavar="PARTITION=DIR", help="manifest folders")
     parser.add_argument("--label", required=True, help="label stream, such as emotion, or speaker")
     parser.add_argument("--classifier", nargs="+", required=True, choices=CLASSIFIERS, help="one or several")
     parser.add_argument(
-        "--system", required=True, help=f"name of the system; with several classifiers {PLACE} stands for theirs"
+        "--system",
+        required=True,
+        help=f"name of the system; with several classifiers {PLACE} stands for theirs",
     )
     parser.add_argument("--scores", type=Path, required=True, help="folder of all scored systems")
     add_origin(parser)
     add_intervals_over(parser)
-    parser.add_argument("--seed", type=int, default=1, help="seed of inner folds and classifiers (default: 1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of inner folds and classifiers (default: 1)"
+    )
     parser.add_argument(
         "--layers", type=_numbers, default=(), metavar="N,N,...", help="layers to choose among (default: all)"
     )
@@ -58,18 +60,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--control", choices=["shuffled", "duration"], default="", help="score a control")
     parser.add_argument(
-        "--centred", action="store_true", help="take the mean of its speaker's off each embedding; uses no label"
+        "--centred",
+        action="store_true",
+        help="take the mean of its speaker's off each embedding; uses no label",
     )
     parser.add_argument(
         "--leaky-control", action="store_true", help="for partitions that share speakers; not a result"
     )
     parser.add_argument(
-        "--groups", nargs="+", default=[], metavar="STREAM", help="groups to score apart, such as gender intensity"
+        "--groups",
+        nargs="+",
+        default=[],
+        metavar="STREAM",
+        help="groups to score apart, such as gender intensity",
     )
     parser.add_argument("--train-split", default="train", help="split to train on (default: train)")
     parser.add_argument("--split", default="test", help="split to score (default: test)")
     parser.add_argument(
-        "--folds-by", metavar="STREAM", help="make folds of --split: each group of a label stream is tested once"
+        "--folds-by",
+        metavar="STREAM",
+        help="make folds of --split: each group of a label stream is tested once",
     )
     parser.add_argument(
         "--save", type=Path, metavar="FOLDER", help="save the classifiers, in FOLDER/<partition>/<system>"

@@ -48,7 +48,9 @@ def _speakers(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]
     for name in names:
         mine = [row["per_speaker"][name] for row in seeds if name in row["per_speaker"]]
         result[name] = {
-            key: float(np.mean([m[key] for m in mine])) for key in GROUP_METRICS if all(key in m for m in mine)
+            key: float(np.mean([m[key] for m in mine]))
+            for key in GROUP_METRICS
+            if all(key in m for m in mine)
         }
         result[name]["n"] = mine[0]["n"]
     return result

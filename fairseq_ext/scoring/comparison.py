@@ -63,7 +63,9 @@ def compare(
     drawn: list[float] = []
 
     def statistics(rows: NDArray[np.int64]) -> list[float]:
-        recalls = [_macro_recall(p.targets[rows], hit[rows]) for p, hit in zip((first, second), right, strict=True)]
+        recalls = [
+            _macro_recall(p.targets[rows], hit[rows]) for p, hit in zip((first, second), right, strict=True)
+        ]
         drawn.append(recalls[1] - recalls[0])
         return [recalls[0], recalls[1], drawn[-1]]
 
@@ -128,7 +130,9 @@ def read_system(run: Path, partition: str, system: str, seed: int) -> Prediction
         FileNotFoundError: it was not scored there.
         ValueError: two folds test the same utterance.
     """
-    pattern = f"{partition}*/{system}/seed{seed}" if partition.endswith("/") else f"{partition}/{system}/seed{seed}"
+    pattern = (
+        f"{partition}*/{system}/seed{seed}" if partition.endswith("/") else f"{partition}/{system}/seed{seed}"
+    )
     paths = sorted(scores_folder(run).glob(f"{pattern}/predictions.tsv"))
     if not paths:
         raise FileNotFoundError(

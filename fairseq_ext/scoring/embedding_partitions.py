@@ -99,7 +99,14 @@ def read_partition(
 
 
 def read_folds(
-    name: str, folder: Path, file: EmbeddingFile, *, label: str, by: str, split: str = "test", groups: Sequence[str] = ()
+    name: str,
+    folder: Path,
+    file: EmbeddingFile,
+    *,
+    label: str,
+    by: str,
+    split: str = "test",
+    groups: Sequence[str] = (),
 ) -> Iterator[Partition]:
     """Make a partition per group of one split's utterances: the group is tested, the others are trained on.
 
@@ -115,8 +122,8 @@ def read_folds(
     mine = [group_of[id_] for id_ in everything.split.ids]
     if len(set(mine)) < 2:
         raise ValueError(
-            f"{folder}/{split}: 2 groups by {by} or more expected to make folds, found {sorted(set(mine))}; name another "
-            "label stream"
+            f"{folder}/{split}: 2 groups by {by} or more expected to make folds, found {sorted(set(mine))}; name "
+            "another label stream"
         )
     for group in sorted(set(mine)):
         tested = [i for i, other in enumerate(mine) if other == group]
@@ -139,9 +146,7 @@ def _part(folder: Path, split: str, label: str, file: EmbeddingFile) -> Part:
             f"{folder}/{split}: none of {len(labelled.ids)} labelled recordings has an embedding"
             f"{f', such as {labelled.ids[0]}' if labelled.ids else ''}; embed the manifest that lists them"
         )
-    missing = tuple(
-        (id_, file.skipped.get(id_, NO_VECTOR)) for id_ in labelled.ids if id_ not in known
-    )
+    missing = tuple((id_, file.skipped.get(id_, NO_VECTOR)) for id_ in labelled.ids if id_ not in known)
     rows = np.array([known[labelled.ids[i]] for i in found], dtype=np.int64)
     return Part(labelled.subset(found), rows, missing, len(everything.ids) - len(labelled.ids))
 

@@ -157,7 +157,9 @@ def score_partitions(
             if save:
                 folder = save / partition.name / system.name
                 saved.save(folder, fitted.classifier, _about(task, system))
-            missing = f"; {_missing(partition.test.missing)} have no embedding" if partition.test.missing else ""
+            missing = (
+                f"; {_missing(partition.test.missing)} have no embedding" if partition.test.missing else ""
+            )
             recall = 100 * result["metrics"]["macro_recall"]["value"]
             yield f"{system.title}: UAR {recall:.1f} %, {classification.result_line(result)}{missing}"
 
@@ -194,7 +196,9 @@ def write(out: Path, system: ScoredSystem, task: Task, fitted: Fitted, name: str
     config = _config(task, name)
     result = {
         **system.metadata(CLASSIFICATION, config, num_parameters=fitted.classifier.num_parameters),
-        **metrics.score(targets, predictions.predicted, predictions.speakers, partition.labels, over=_over(task)),
+        **metrics.score(
+            targets, predictions.predicted, predictions.speakers, partition.labels, over=_over(task)
+        ),
         "per_group": per_groups(predictions, partition.groups),
         "calibration": calibration.calibration(targets, scores),
         "choice": _choice(fitted, name),
@@ -211,7 +215,9 @@ def write(out: Path, system: ScoredSystem, task: Task, fitted: Fitted, name: str
     write_predictions(out / "predictions.tsv", predictions)
     write_groups(out / "groups.tsv", predictions.ids, partition.groups)
     embedding = task.test_columns(fitted.main_feature)
-    write_embeddings(out / "embeddings.npz", predictions.ids, predictions.speakers, test.split.targets, embedding)
+    write_embeddings(
+        out / "embeddings.npz", predictions.ids, predictions.speakers, test.split.targets, embedding
+    )
     if missing := (*test.missing, *partition.train.missing):
         write_reasons(out / "unreadable.tsv", missing)
     write_json(out / "config.json", config)
@@ -288,6 +294,10 @@ def _about(task: Task, system: ScoredSystem) -> dict[str, Any]:
         "layers": list(task.file.layers),
         "poolings": list(task.file.poolings),
         "label": task.partition.label,
-        "trained_on": {"partition": system.partition, "n": len(task.partition.train.split.ids), "data": system.data},
+        "trained_on": {
+            "partition": system.partition,
+            "n": len(task.partition.train.split.ids),
+            "data": system.data,
+        },
         "seed": task.seed,
     }

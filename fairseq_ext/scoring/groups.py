@@ -1,4 +1,4 @@
-"""Groups of utterances that scores are told apart by, such as gender or intensity: groups.tsv beside predictions.tsv."""
+"""Groups of utterances, such as by gender or intensity, that are scored apart: groups.tsv beside predictions.tsv."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def read_groups(folder: Path, split: str, stream: str) -> dict[str, str]:
             "manifests with it, or leave it out"
         )
     if len(names) != len(utterances):
-        raise ValueError(f"{path}: {len(names)} labels for {len(utterances)} recordings; prepare the manifests again")
+        raise ValueError(
+            f"{path}: {len(names)} labels for {len(utterances)} recordings; prepare the manifests again"
+        )
     return {u.id: name or UNKNOWN for u, name in zip(utterances, names, strict=True)}
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..metrics import confusion_matrix, overall_scores
-from .temperature import fit_temperature
 from .linear import LOGISTIC
+from .temperature import fit_temperature
 from .training_set import Feature, TrainingSet
 from .types import ClassifierType, Floats, Ints, Parameters
 
@@ -94,9 +94,7 @@ def left_out_scores(
         targets, rest = training.targets[~fold.is_held_out], (training.num_classes, training.seed)
         if only_default:
             model = classifier.fit(fold.vectors, targets, rest[0], classifier.default, rest[1])
-            scored: Iterable[tuple[Parameters, Floats]] = [
-                (classifier.default, model.scores(fold.held_out))
-            ]
+            scored: Iterable[tuple[Parameters, Floats]] = [(classifier.default, model.scores(fold.held_out))]
         else:
             scored = classifier.path(fold.vectors, targets, fold.held_out, *rest)
         for parameters, scores in scored:

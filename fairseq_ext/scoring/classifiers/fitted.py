@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .temperature import log_probabilities
 from .choice import Choice
 from .ensemble import EnsembleChoice
 from .scaling import Scaling
+from .temperature import log_probabilities
 from .training_set import Feature, TrainingSet
 from .types import ClassifierType, Floats, Model, Parameters
 
@@ -43,9 +43,7 @@ class Member:
 
     def log_probs(self, columns: Columns) -> Floats:
         """Return calibrated log-probabilities (M, C)."""
-        return log_probabilities(
-            self.model.scores(self.scaling(columns(self.feature))), self.temperature
-        )
+        return log_probabilities(self.model.scores(self.scaling(columns(self.feature))), self.temperature)
 
 
 @dataclass(frozen=True)

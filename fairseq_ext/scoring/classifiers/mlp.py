@@ -18,7 +18,7 @@ BATCH_SIZE = 128
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.01
 # Epochs at which the held-out speakers are scored; the network is trained once, to the last.
-EPOCHS = (5, 10, 15, 20, 30, 40)
+EPOCHS = (10, 15, 20, 30)
 DROPOUTS = (0.5, 0.7)
 
 
@@ -80,8 +80,7 @@ def fit(vectors: Floats, targets: Ints, num_classes: int, parameters: Parameters
     """Train for `epochs` with `dropout`; the first layer's input is dropped out half as often."""
     epochs = int(parameters["epochs"])
     return next(
-        model
-        for _, model in _train(vectors, targets, num_classes, parameters["dropout"], seed, (epochs,))
+        model for _, model in _train(vectors, targets, num_classes, parameters["dropout"], seed, (epochs,))
     )
 
 
@@ -96,7 +95,7 @@ def path(
 
 MLP = ClassifierType(
     "mlp",
-    {"dropout": 0.5, "epochs": 30},
+    {"dropout": 0.5, "epochs": 20},
     fit,
     path,
     MlpModel,

@@ -136,7 +136,9 @@ def _member(
 
 def _checked(array: NDArray[Any], dimensions: int, name: str) -> NDArray[Any]:
     if array.ndim != dimensions or array.dtype.kind not in "fiu":
-        raise ValueError(f"{name} has shape {array.shape} of {array.dtype}, {dimensions} dimensions of numbers expected")
+        raise ValueError(
+            f"{name} has shape {array.shape} of {array.dtype}, {dimensions} dimensions of numbers expected"
+        )
     return array
 
 

@@ -74,7 +74,9 @@ class TrainingSet:
     speakers: Sequence[str]
     num_classes: int
     seed: int
-    _cache: dict[tuple[Feature, bool], list[InnerFold]] = field(default_factory=dict, compare=False, repr=False)
+    _cache: dict[tuple[Feature, bool], list[InnerFold]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def folds(self) -> list[Bools]:
         """Return which utterances are held out in each inner fold; none where a single speaker cannot be."""
