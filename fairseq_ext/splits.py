@@ -152,6 +152,21 @@ def few_minutes(
     return [u for u in everyone if u.id in chosen]
 
 
+def draw_speakers(utterances: Iterable[Utterance], share: float, *, stratum: Key, seed: int) -> set[str]:
+    """Draw a share of the speakers of each stratum, such as a gender, to hold out.
+
+    Of three speakers or more at least one is drawn; a stratum of one or two is left whole.
+    """
+    strata: dict[str, list[str]] = defaultdict(list)
+    for speaker, own in by_speaker(utterances).items():
+        strata[stratum(own[0])].append(speaker)
+    drawn: set[str] = set()
+    for speakers in strata.values():
+        count = round(share * len(speakers)) or int(len(speakers) > 2)
+        drawn.update(sorted(speakers, key=lambda s: random_rank(s, seed))[:count])
+    return drawn
+
+
 def random_rank(name: str, seed: int) -> bytes:
     """Return a random rank, to sort by, that depends on nothing but the name and the seed.
 

@@ -21,14 +21,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._classes import (
+    add_layout_options,
+    check_layout_options,
+    print_problems,
+    recordings,
+    refuse_earlier_folds,
+)
+
 if TYPE_CHECKING:
-    from ..corpora.labelled_corpus import LabelledCorpus, Recording
+    from ..corpora.labelled_corpus import LabelledCorpus
     from ..corpora.partitions import Partition
 
 SUMMARY = "Write manifests of a folder per class or a table"
 
 DEFAULT = "leave_one_speaker_out"
-_MOST_PROBLEMS_SHOWN = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,18 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the class folders, or that paths are relative to; of several the first is for training",
     )
     add("--out", type=Path, required=True, help="folder of a manifest folder per partition")
-    add("--table", type=Path, nargs="+", metavar="FILE", help="csv or tsv with a header, a row per recording; one for "
-        "each --corpus")  # fmt: skip
+    add_layout_options(parser)
     add("--label-map", type=Path, metavar="FILE", help="tsv of class and common class, for several data sets")
-    add(
-        "--speaker",
-        metavar="PATTERN",
-        help="folder of the path that names the speaker (1 is the first), or a regular expression with a group "
-        "(?P<speaker>...); of a table also a column (default: column speaker)",
-    )
-    add("--group", metavar="PATTERN", help="where the group is, for leave_one_group_out, likewise")
-    for column in ("path", "class", "text", "split", "start", "end"):
-        add(f"--{column}", metavar="NAME", help=f"column of the table (default: {column})")
     add("--label", default="class", help="name of the label files and dictionary (default: class)")
     add(
         "--partitions",
@@ -73,7 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIDE=FILE",
         help="published lists: a speaker or a path without suffix per line",
     )
-    add("--no-speakers", action="store_true", help="accept a random split, since no speakers are known")
     add("--sample-rate-hz", type=int, help="sample rate of training, Hz (default: that of the files)")
     add("--seed", type=int, default=1, help="seed of all draws (default: 1)")
 
@@ -100,11 +96,11 @@ def run(args: argparse.Namespace) -> int:
                     "(--sample-rate-hz)"
                 )
         made = list(_partitions(args, chosen, corpora, problems))
-        _refuse_earlier_folds(args.out, [partition.name for partition, _ in made])
+        refuse_earlier_folds(args.out, [partition.name for partition, _ in made])
         is_done = True
     finally:
         if problems or is_done:
-            _print_problems(args.out, problems)
+            print_problems(args.out, problems)
     for partition, roots in made:
         write(partition, args.out / partition.name, roots, sample_rate_hz=rate_hz)
         print(describe(partition, rate_hz)[0])
@@ -130,7 +126,7 @@ def _collect(args: argparse.Namespace, number: int, problems: list[str]) -> "Lab
 
     corpus = collect(
         args.corpus[number],
-        list(_recordings(args, number, problems)),
+        list(recordings(args, args.corpus[number], args.table and args.table[number], problems)),
         probe,
         stream=args.label,
         sample_rate_hz=args.sample_rate_hz,
@@ -162,19 +158,6 @@ def _partitions(
         yield partition, {"train": args.corpus[0], "valid": args.corpus[0], "test": root}
 
 
-def _recordings(args: argparse.Namespace, number: int, problems: list[str]) -> "Iterator[Recording]":
-    from ..corpora import folder_per_class, table
-    from ..media.media_files import SUFFIXES
-
-    where = {"speaker": args.speaker, "group": args.group}
-    if args.table is None:
-        return folder_per_class.read(
-            args.corpus[number], suffixes=SUFFIXES, **where, on_problem=problems.append
-        )
-    named = {column: getattr(args, column) for column in table.COLUMNS if getattr(args, column)}
-    return table.read(args.table[number], columns=named, on_problem=problems.append)
-
-
 def _chosen(args: argparse.Namespace) -> list[str]:
     """Return the partitions to write; raise argparse.ArgumentError for options that would have no effect."""
     chosen: list[str] = args.partitions or [DEFAULT]
@@ -191,22 +174,8 @@ def _chosen(args: argparse.Namespace) -> list[str]:
         )
     if args.table and len(args.table) != len(args.corpus):
         raise argparse.ArgumentError(None, f"--table: {len(args.corpus)} expected, one for each --corpus")
-    from ..corpora.table import COLUMNS
-
-    named = [c for c in COLUMNS if c not in ("speaker", "group") and getattr(args, c)]
-    if named and args.table is None:
-        raise argparse.ArgumentError(None, f"--{named[0]}: it names a column of --table, which is not given")
+    check_layout_options(args)
     return ["leaky"] if args.no_speakers else chosen
-
-
-def _refuse_earlier_folds(out: Path, names: list[str]) -> None:
-    """Raise ValueError for folds of another choice below `out`: they would be checked and trained with the new ones."""
-    for family in {name.partition("/")[0] for name in names if "/" in name}:
-        earlier = {path.relative_to(out).as_posix() for path in (out / family).glob("*") if path.is_dir()}
-        if old := sorted(earlier - set(names)):
-            raise ValueError(
-                f"{out / old[0]}: this fold is of an earlier choice; delete {out / family}, or choose another --out"
-            )
 
 
 def _lists(options: list[str] | None) -> dict[str, list[str]] | None:
@@ -237,13 +206,3 @@ def _found(corpus: "LabelledCorpus", *, speakers_known: bool) -> list[str]:
         own = {u.speaker for u in corpus.utterances if corpus.label(u) == name}
         lines.append(f"  {name:20} {count} recordings" + (f", {len(own)} speakers" if speakers_known else ""))
     return lines
-
-
-def _print_problems(out: Path, problems: list[str]) -> None:
-    from ..files import atomic_write
-
-    with atomic_write(out / "problems.txt") as file:
-        file.writelines(f"{line}\n" for line in problems)
-    for line in problems[:_MOST_PROBLEMS_SHOWN]:
-        print(line)
-    print(f"{len(problems)} files or rows left out ({out / 'problems.txt'})")

@@ -41,7 +41,7 @@ def read(
     group_of = part_of_path(group, "group") if group else None
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: there is no such folder; give the folder of the class folders")
-    for path in _files(root):
+    for path in files_below(root):
         problem = None
         if "/" not in path:
             problem = "it is in no class folder"
@@ -63,14 +63,22 @@ def read(
         )
 
 
-def _files(root: Path) -> list[str]:
-    """Return the paths of all files, relative and sorted, without hidden ones."""
+def files_below(root: Path) -> list[str]:
+    """Return the paths of all files, relative and sorted, without hidden ones.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
     found = []
-    for folder, folders, names in os.walk(root, followlinks=True):
+    for folder, folders, names in os.walk(root, onerror=_refuse, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         relative = Path(folder).relative_to(root)
         found += [(relative / name).as_posix() for name in names if not name.startswith(".")]
     return sorted(path for path in found if path != LABEL_FILE)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def part_of_path(pattern: str, name: str) -> Callable[[str], str]:

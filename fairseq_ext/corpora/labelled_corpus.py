@@ -22,6 +22,10 @@ _SIDES = {
     **dict.fromkeys(("valid", "validation", "val", "dev", "devel", "development"), "valid"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
+_GENDERS = {
+    **dict.fromkeys(("f", "female", "w", "woman"), "female"),
+    **dict.fromkeys(("m", "male", "man"), "male"),
+}
 # Label streams that the sidecar has a column for.
 _SIDECAR_FIELDS = {"accent", "emotion", "gender", "language"}
 
@@ -47,6 +51,7 @@ class Recording:
         path: media path relative to the root.
         label: its class.
         speaker: name of the speaker.
+        gender: gender of the speaker.
         group: what may be left out instead of a speaker: session, place, microphone.
         text: what is said.
         split: the published split that it belongs to.
@@ -58,6 +63,7 @@ class Recording:
     path: str
     label: str
     speaker: str = ""
+    gender: str = ""
     group: str = ""
     text: str = ""
     split: str = ""
@@ -200,6 +206,7 @@ def _utterance(recording: Recording, info: AudioInfo, rate_hz: int, needs_speake
         num_samples=num_samples,
         transcript=recording.text or None,
         speaker=recording.speaker if needs_speaker else UNKNOWN_SPEAKER,
+        gender=_GENDERS.get(recording.gender.lower(), recording.gender) or None,
         split=_SIDES.get(recording.split.lower()),
         start_s=recording.start_s,
         end_s=recording.end_s,

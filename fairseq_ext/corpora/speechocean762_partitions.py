@@ -9,7 +9,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..manifest import Utterance
-from ..splits import by_speaker, random_rank
+from ..splits import by_speaker, draw_speakers
 from ..text.published import Report
 from ..text.spelling import Spelling
 from .partitions import Partition, divide
@@ -23,18 +23,14 @@ def sides(
     utterances: Sequence[Utterance], *, seed: int, valid_share: float = VALID_SHARE
 ) -> Mapping[str, str]:
     """Return speaker -> "train", "valid" or "test"; the test is the published one, valid is drawn from the rest."""
-    side = dict[str, str]()
-    by_gender: dict[str, list[str]] = {}
-    for speaker, own in by_speaker(utterances).items():
-        side[speaker] = "test" if own[0].split == "test" else "train"
-        if side[speaker] == "train":
-            by_gender.setdefault(own[0].gender or "", []).append(speaker)
-    for speakers in by_gender.values():
-        # A gender with a speaker or two stays in the training.
-        count = round(valid_share * len(speakers)) or int(len(speakers) > 2)
-        for speaker in sorted(speakers, key=lambda s: random_rank(s, seed))[:count]:
-            side[speaker] = "valid"
-    return side
+    split = {speaker: own[0].split for speaker, own in by_speaker(utterances).items()}
+    training = [u for u in utterances if split[u.speaker or ""] != "test"]
+    # A gender with a speaker or two stays in the training.
+    valid = draw_speakers(training, valid_share, stratum=lambda u: u.gender or "", seed=seed)
+    return {
+        speaker: "test" if of == "test" else "valid" if speaker in valid else "train"
+        for speaker, of in split.items()
+    }
 
 
 def partitions(

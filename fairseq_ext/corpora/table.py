@@ -1,7 +1,7 @@
 """Any data set with a table: csv or tsv with a header, a row per recording or segment, in UTF-8.
 
-Columns are found by name; each may be named otherwise. `path` and `class` are needed; `speaker`, `group`, `text`,
-`split` (train, valid, test and their usual synonyms), `start` and `end` (seconds) are used where they are there. The
+Columns are found by name; each may be named otherwise. `path` and `class` are needed; `speaker`, `gender`, `group`,
+`text`, `split` (train, valid, test and their usual synonyms), `start` and `end` (seconds) are used where they are. The
 separator is the most frequent of tab, semicolon, comma and bar in the header. Cells may be quoted, except between tabs:
 there a quote is a part of its text, since published tsv files are usually not quoted.
 """
@@ -16,7 +16,7 @@ from ..text.published import Report
 from .folder_per_class import part_of_path
 from .labelled_corpus import Recording
 
-COLUMNS = ("path", "class", "speaker", "group", "text", "split", "start", "end")
+COLUMNS = ("path", "class", "speaker", "gender", "group", "text", "split", "start", "end")
 REQUIRED = ("path", "class")
 _SEPARATORS = "\t;,|"
 
@@ -90,6 +90,7 @@ class _Columns:
             row["path"],
             row["class"],
             speaker=row.get("speaker", ""),
+            gender=row.get("gender", ""),
             group=row.get("group", ""),
             text=row.get("text", ""),
             split=row.get("split", ""),

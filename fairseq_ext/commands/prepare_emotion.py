@@ -1,0 +1,178 @@
+"""Write manifests of emotional speech: RAVDESS, CREMA-D, IEMOCAP, or anybody's recordings.
+
+    fairseq-ext prepare emotion --corpus ravdess --out MANIFESTS
+    fairseq-ext prepare emotion --corpus DIR --speaker 2 --out MANIFESTS                 DIR/EMOTION/SPEAKER/x.wav
+    fairseq-ext prepare emotion --corpus DIR --table T.csv --class emotion --out MANIFESTS
+    fairseq-ext prepare emotion --corpus ravdess CREMA-D --out MANIFESTS                 train on one, test on the other
+
+A corpus is told by its content. OUT/all/test.tsv lists every usable recording once, with the label files emotion,
+gender, speaker and what else the corpus states (intensity, sentence, take, session); a folder per partition of
+corpora/emotion_partitions.py lies beside it. OUT/problems.txt has a line for each file that was left out (damaged,
+silent, a copy of another, not speech) and for each count that is not the published one, OUT/speakers.tsv the speakers,
+OUT/classes.tsv the classes with their counts. No speaker is in training and in a test, except in partitions leaky/*.
+
+Of several corpora ids and speakers begin with the corpus, such as ravdess/03-01-01-01-01-01-01; cross_corpus/A-B is
+trained on A and tested on B, on common classes by the label map, a tsv of class, common and perhaps corpus.
+OUT/cross_corpus.tsv says what became of each class, and of how many recordings. Other partitions of several corpora
+lie in a folder per corpus.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._classes import add_layout_options, check_layout_options, print_problems, refuse_earlier_folds
+from ._emotion import read_corpora, write_classes, write_mapped, write_speakers
+
+if TYPE_CHECKING:
+    from ..corpora.emotion_across import MappedClass
+    from ..corpora.emotion_corpora import EmotionCorpus
+    from ..corpora.partitions import Partition
+
+SUMMARY = "Write manifests of emotional speech"
+
+_CROSS = "cross_corpus"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from ..corpora.emotion_corpora import OTHER, READERS
+    from ..corpora.emotion_partitions import CHOICES
+
+    choices = (*CHOICES, _CROSS)
+    add = parser.add_argument
+    add(
+        "--corpus",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="folder of a corpus; one or several",
+    )
+    add("--out", type=Path, required=True, help="folder of a manifest folder per partition")
+    add(
+        "--kind",
+        nargs="+",
+        choices=("auto", *READERS, OTHER),
+        default=["auto"],
+        help="layout of the corpora, one for all or one for each; other: a folder per class, or a table (default: told "
+        "by the content)",
+    )
+    add_layout_options(parser)
+    add("--classes", nargs="+", metavar="CLASS", help="emotions to keep (default: all)")
+    add("--label-map", type=Path, metavar="FILE", help="tsv of class and common class, for several corpora (default: "
+        "corpora/emotion_labels.tsv)")  # fmt: skip
+    add(
+        "--partitions",
+        nargs="+",
+        choices=choices,
+        metavar="NAME",
+        help=f"partitions to write, of {', '.join(choices)} (default: those that the corpus allows; of several "
+        f"{_CROSS})",
+    )
+    add("--folds", type=int, help="folds of speakers (default: 6 of RAVDESS, else 5)")
+    add("--sample-rate-hz", type=int, default=16000, help="sample rate of the lengths, Hz (default: 16000)")
+    add("--seed", type=int, default=1, help="seed of all draws (default: 1)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the corpora, write the partitions, and print what was found and left out."""
+    from ..corpora.partitions import write
+    from ..files import atomic_write
+
+    _check(args)
+    problems: list[str] = []
+    is_done = False
+    try:
+        corpora = read_corpora(args, problems)
+        whole, made, mapped = _made(args, corpora, problems)
+        refuse_earlier_folds(args.out, [partition.name for partition in made])
+        is_done = True
+    finally:
+        if problems or is_done:
+            print_problems(args.out, problems, "files left out, or counts that differ")
+    for partition in made:
+        write(partition, args.out / partition.name, whole.root, sample_rate_hz=args.sample_rate_hz)
+        print("\n".join(_described(partition, args.sample_rate_hz)))
+    if mapped:
+        write_mapped(args.out / "cross_corpus.tsv", mapped)
+    with atomic_write(args.out / "sample_rate_hz.txt") as file:
+        file.write(f"{args.sample_rate_hz}\n")
+    write_speakers(args.out / "speakers.tsv", whole, made)
+    write_classes(args.out / "classes.tsv", corpora)
+    print((args.out / "classes.tsv").read_text(encoding="utf-8"), end="")
+    if args.no_speakers:
+        print(
+            "WARNING: the speakers are not known. Test speakers may be training speakers: the scores are NOT "
+            "speaker-independent and say little about new speakers."
+        )
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that cannot be met, or would have no effect, before anything is read."""
+    check_layout_options(args)
+    if args.folds is not None and args.folds < 2:
+        raise ValueError(f"--folds {args.folds}: 2 folds are the fewest")
+    if args.sample_rate_hz < 1:
+        raise ValueError(f"--sample-rate-hz {args.sample_rate_hz}: 1 or more expected")
+    is_single = len(args.corpus) == 1
+    if is_single and args.label_map:
+        raise argparse.ArgumentError(
+            None, "--label-map: it is for several corpora; give two --corpus folders"
+        )
+    if is_single and _CROSS in (args.partitions or ()):
+        raise argparse.ArgumentError(None, f"{_CROSS}: it needs several corpora; give two --corpus folders")
+    if args.no_speakers and not {"leaky", _CROSS}.issuperset(args.partitions or ()):
+        raise argparse.ArgumentError(
+            None, "--no-speakers: without speakers no partition by speaker can be written"
+        )
+
+
+def _made(
+    args: argparse.Namespace, corpora: "list[EmotionCorpus]", problems: list[str]
+) -> "tuple[EmotionCorpus, list[Partition], dict[str, list[MappedClass]]]":
+    """Return all utterances as one corpus, the partitions to write, and what became of the classes of each pair."""
+    from ..corpora import emotion_across
+    from ..corpora.class_partitions import read_label_map
+    from ..corpora.emotion_partitions import everything, partitions, usual
+
+    chosen = args.partitions or [_CROSS]
+    if len(corpora) == 1:
+        (whole,) = corpora
+        own = partitions(whole, args.partitions or usual(whole), num_folds=args.folds, seed=args.seed)
+        return whole, [everything(whole), *own], {}
+    table = read_label_map(args.label_map or emotion_across.LABEL_MAP, [corpus.name for corpus in corpora])
+    placed = emotion_across.on_one_root(corpora)
+    whole = emotion_across.joined([emotion_across.renamed(corpus) for corpus in placed], table)
+    made, mapped = [everything(whole), *_of_each(args, placed)], {}
+    if _CROSS in chosen:
+        for partition, rows in emotion_across.across(
+            placed, table, seed=args.seed, on_problem=problems.append
+        ):
+            made.append(partition)
+            mapped[partition.name] = rows
+    return whole, made, mapped
+
+
+def _of_each(args: argparse.Namespace, corpora: "list[EmotionCorpus]") -> "Iterator[Partition]":
+    """Yield the chosen partitions of each of several corpora, in folders of their own; the folds are those of one."""
+    from ..corpora.emotion_across import renamed
+    from ..corpora.emotion_partitions import partitions
+
+    chosen = [name for name in args.partitions or () if name != _CROSS]
+    for corpus in corpora:
+        named = {u.id: new for u, new in zip(corpus.utterances, renamed(corpus).utterances, strict=True)}
+        for partition in partitions(corpus, chosen, num_folds=args.folds, seed=args.seed):
+            sides = {side: [named[u.id] for u in members] for side, members in partition.sides.items()}
+            yield replace(partition, name=f"{corpus.name}/{partition.name}", **sides)
+
+
+def _described(partition: "Partition", sample_rate_hz: int) -> list[str]:
+    from ..corpora.emotion_partitions import absent
+    from ..corpora.partition_sizes import describe
+
+    lines = absent(partition) if partition.train else []
+    return [describe(partition, sample_rate_hz)[0], *(f"  {line}" for line in lines)]
