@@ -89,7 +89,7 @@ def test_the_same_seed_gives_the_same(fitted: EmbeddingClassifier) -> None:
 def test_a_saved_classifier_says_the_same(fitted: EmbeddingClassifier, tmp_path: Path) -> None:
     saved.save(tmp_path, fitted, {"encoder": "mfcc"})
     loaded = saved.load(tmp_path)
-    assert np.abs(loaded.classifier.log_probs(unseen) - fitted.log_probs(tested)).max() <= 1e-6
+    assert np.abs(loaded.classifier.log_probs(unseen) - fitted.log_probs(unseen)).max() <= 1e-6
     assert loaded.classifier.labels == small.CLASSES
     assert loaded.encoder == "mfcc"
 
