@@ -20,6 +20,7 @@ EXTRAS = {
     "sklearn": "analysis",
     "threadpoolctl": "analysis",  # with scikit-learn
     "umap": "analysis",
+    "xgboost": "analysis",
     "cv2": "video",
     "mediapipe": "video",
     "ctranslate2": "whisper",

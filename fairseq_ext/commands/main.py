@@ -19,8 +19,8 @@ from ..optional import describe
 PROGRAM = "fairseq-ext"
 # The order of the help, that of the work; groups that are not named here follow.
 ORDER = (
-    "prepare", "check", "label", "features", "embed", "train", "score", "explain", "report", "transcribe", "convert",
-    "jobs",
+    "prepare", "check", "label", "features", "embed", "train", "score", "explain", "report", "transcribe", "classify",
+    "convert", "jobs",
 )  # fmt: skip
 # What a user can put right: wrong values and files, a missing package, a worker process that died. Anything else
 # is a defect of ours, and its traceback is shown.

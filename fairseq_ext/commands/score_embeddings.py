@@ -1,6 +1,6 @@
 """Fit classifiers on embeddings and score them, one for each partition.
 
-  fairseq-ext score embeddings --embeddings EMB --data unseen_speakers/fold01=RUN/manifests/unseen_speakers/fold01 ... \\
+  fairseq-ext score embeddings --embeddings EMB --data unseen/fold01=RUN/manifests/unseen/fold01 ... \\
       --label emotion --classifier logistic svm --system 'whisper_{classifier}' --scores RUN/scores --origin real
 writes RUN/scores/<partition>/<system>/seed<k>/{predictions.tsv,embeddings.npz,groups.tsv,metrics.json} for each
 PARTITION=DIR. EMB is a folder of fairseq-ext embed; recordings are matched by id.

@@ -3,7 +3,7 @@
     trained = load_model("checkpoint_best.pt")
     print(classify(trained, audio.load("seven.wav", sample_rate_hz=trained.sample_rate_hz)))
 
-Shapes: S samples.
+Shapes: S samples, C classes.
 """
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from ..scoring.trained import TrainedModel
 
 
-@torch.no_grad()
 def classify(trained: TrainedModel, waveform: NDArray[np.float32]) -> dict[str, float]:
     """Return the probability of each class of one recording, (S,) at the model's sample rate, the likeliest first.
 
@@ -22,7 +21,14 @@ def classify(trained: TrainedModel, waveform: NDArray[np.float32]) -> dict[str, 
     """
     if not trained.labels:
         raise ValueError("classify: this model is pre-trained and has no classes; fine-tune it first")
+    probabilities = class_probabilities(trained, waveform).tolist()
+    return dict(sorted(zip(trained.labels, probabilities, strict=True), key=lambda pair: -pair[1]))
+
+
+@torch.no_grad()
+def class_probabilities(trained: TrainedModel, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probabilities (C,) of one recording, (S,) at the model's sample rate, in the order of its classes."""
     device = next(trained.model.parameters()).device
     logits = trained.model(torch.from_numpy(waveform)[None].to(device))["logits"]  # (1, C)
-    probabilities = logits.float().softmax(1)[0].tolist()
-    return dict(sorted(zip(trained.labels, probabilities, strict=True), key=lambda pair: -pair[1]))
+    found: NDArray[np.float32] = logits.float().softmax(1)[0].cpu().numpy()
+    return found

@@ -8,6 +8,15 @@ metrics.py         confusion matrix, accuracy, precision, recall, F1, and their 
 evaluation.py      trained classifiers -> the files of scored systems
 probing.py         pre-trained encoders -> linear probes on frozen embeddings -> the files of scored systems
 
+Embeddings in a file (fairseq-ext embed), classified without a network:
+embedding_files.py       the file
+embedding_partitions.py  the utterances of a partition beside their embeddings
+classifiers/             kinds of classifiers, choices on left-out training speakers, saved classifiers
+embedding_scoring.py     classifiers of embeddings -> the files of scored systems
+calibration.py           whether 80 % means 80 %
+groups.py                scores by gender, intensity, ...
+comparison.py            two systems on the same utterances: is the difference more than chance?
+
 What these use:
 scored_system.py   name, folder and metadata of a scored system; the files that all result types share
 provenance.py      commit, configuration hash, device, training log

@@ -129,8 +129,8 @@ def read_folds(
     mine = [group_of[id_] for id_ in everything.split.ids]
     if len(set(mine)) < 2:
         raise ValueError(
-            f"{folder}/{split}: 2 groups by {by} or more expected to make folds, found {sorted(set(mine))}; name another "
-            "label stream"
+            f"{folder}/{split}: 2 groups by {by} or more expected to make folds, found {sorted(set(mine))}; name "
+            "another label stream"
         )
     for group in sorted(set(mine)):
         tested = [i for i, other in enumerate(mine) if other == group]

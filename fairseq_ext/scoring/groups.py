@@ -1,4 +1,4 @@
-"""Groups of utterances that scores are told apart by, such as gender or intensity: groups.tsv beside predictions.tsv."""
+"""Groups of utterances, such as by gender or intensity, that are scored apart: groups.tsv beside predictions.tsv."""
 
 from __future__ import annotations
 

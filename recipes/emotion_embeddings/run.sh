@@ -34,7 +34,7 @@ recipe_option() {
 
 recipe_flag() {
   [ "$1" = --finetune ] || return 1
-  choices+=(--experiments "frozen,finetune")
+  choices+=(--experiments finetune)
 }
 
 path_of() {
@@ -57,7 +57,7 @@ recipe_check() {
   declare -A paths=([mfcc]=. [logmel]=. [prosody]=.)
   if $smoke; then # an encoder of its own, so that everything runs
     encoders+=("$tiny")
-    choices+=(--experiments "frozen,finetune")
+    choices+=(--experiments finetune)
   fi
   for encoder in "${encoders[@]}"; do
     name=$(name_of "$encoder")

@@ -27,6 +27,8 @@ def test_overall_scores_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
     assert found["macro_precision"] == pytest.approx(oracle.precision_score(targets, predictions, **asked))
     assert found["macro_recall"] == pytest.approx(oracle.recall_score(targets, predictions, **asked))
     assert found["macro_f1"] == pytest.approx(oracle.f1_score(targets, predictions, **asked))
+    weighted = oracle.f1_score(targets, predictions, **{**asked, "average": "weighted"})
+    assert found["weighted_f1"] == pytest.approx(weighted)
 
 
 @given(pairs_of_classes)
@@ -67,8 +69,8 @@ def test_groups_are_scored_apart() -> None:
     targets, predictions = np.array([0, 1, 0, 1]), np.array([0, 1, 1, 0])
     found = metrics.per_group(targets, predictions, ["right", "right", "wrong", "wrong"], 2)
     assert found == {
-        "right": {"accuracy": 1.0, "macro_f1": 1.0, "n": 2},
-        "wrong": {"accuracy": 0.0, "macro_f1": 0.0, "n": 2},
+        "right": {"accuracy": 1.0, "macro_recall": 1.0, "macro_f1": 1.0, "n": 2},
+        "wrong": {"accuracy": 0.0, "macro_recall": 0.0, "macro_f1": 0.0, "n": 2},
     }
 
 

@@ -25,7 +25,7 @@ NAME = "ensemble"
 # Trees and neighbours were never chosen on RAVDESS.
 CLASSIFIERS = (LOGISTIC, SVM, MLP)
 # Layers to each side of the best one that are read side by side with it, beside the best alone and all of them.
-REACHES = (1, 2)
+REACHES = (1,)
 MAX_MEMBERS = 8
 # What a further member must add to the macro recall of the left-out speakers; less is noise.
 _LEAST_GAIN = 0.001

@@ -18,7 +18,7 @@ BATCH_SIZE = 128
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.01
 # Epochs at which the held-out speakers are scored; the network is trained once, to the last.
-EPOCHS = (5, 10, 15, 20, 30, 40)
+EPOCHS = (10, 15, 20, 30)
 DROPOUTS = (0.5, 0.7)
 
 
@@ -95,7 +95,7 @@ def path(
 
 MLP = ClassifierType(
     "mlp",
-    {"dropout": 0.5, "epochs": 30},
+    {"dropout": 0.5, "epochs": 20},
     fit,
     path,
     MlpModel,

@@ -73,19 +73,6 @@ class ClassifierType:
     rotated: bool = True
 
 
-def grid_path(fit: Fit, grid: Callable[[], Iterator[Parameters]]) -> FitPath:
-    """Return the path of a classifier whose settings are fitted one after another."""
-
-    def path(
-        vectors: Floats, targets: Ints, held_out: Floats, num_classes: int, seed: int
-    ) -> Iterator[tuple[Parameters, Floats]]:
-        for parameters in grid():
-            model = fit(vectors, targets, num_classes, parameters, seed)
-            yield parameters, model.scores(held_out)
-
-    return path
-
-
 def all_classes(scores: NDArray[np.floating], present: Ints, num_classes: int) -> Floats:
     """Widen scores (M, classes of the training) to all classes, (M, C), minus infinity for the absent ones."""
     widened = np.full((len(scores), num_classes), -np.inf, dtype=np.float32)
@@ -94,6 +81,6 @@ def all_classes(scores: NDArray[np.floating], present: Ints, num_classes: int) -
 
 
 def class_weights(targets: Ints) -> Floats:
-    """Return a weight per utterance, (N,), by which every class counts the same, as in macro recall; their mean is 1."""
+    """Return weights (N,), of mean 1, by which every class counts the same, as in macro recall."""
     counts = np.bincount(targets)
     return np.asarray(len(targets) / (np.count_nonzero(counts) * counts[targets]), dtype=np.float32)

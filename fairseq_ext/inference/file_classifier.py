@@ -1,0 +1,181 @@
+"""Classify recordings of any format, rate and length with a saved classifier of embeddings, or a checkpoint of ours.
+
+    classify = load_file_classifier("whisper_svm")
+    print(classify("unknown.wav").probabilities)        # {"happy": 0.71, "surprised": 0.2, ...}
+
+Long recordings go through windows: embeddings pool the frames of all of them, the probabilities of a checkpoint are
+averaged over them.
+
+Shapes: S samples, C classes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..file_errors import FileError
+from ..media.recording_windows import Recording, recording_windows
+from ..scoring.classifiers import saved
+from ..scoring.embedding_files import JOIN, EmbeddingFile
+from ..scoring.trained import TrainedModel
+from .classifier import class_probabilities
+from .embedder import SILENT_PEAK, Embedded, Embedder, load_embedder
+from .embedding_sources import LEAST_S, STATISTICS
+
+Floats = NDArray[np.float32]
+# Of a checkpoint: the attention of transformers grows with the square of the length.
+WINDOW_S = 30.0
+
+
+@dataclass(frozen=True)
+class Classified:
+    """The class of a recording.
+
+    Attributes:
+        probabilities: class -> probability, the likeliest first.
+        duration_s: length of the recording, s.
+    """
+
+    probabilities: dict[str, float]
+    duration_s: float
+
+
+class FileClassifier(Protocol):
+    """What `load_file_classifier` returns."""
+
+    labels: Sequence[str]
+
+    def __call__(self, recording: Recording) -> Classified:
+        """Classify a file, or a waveform (S,) at the classifier's rate.
+
+        Raises:
+            FileError: it cannot be read, is silent, or too short.
+        """
+
+
+def load_file_classifier(
+    path: str | os.PathLike[str], *, encoder: str = "", device: str = "cpu", label: str = ""
+) -> FileClassifier:
+    """Load a folder that `fairseq-ext score embeddings --save` wrote, or a checkpoint of one of our classifiers.
+
+    Args:
+        encoder: where the encoder of a saved classifier lies now; empty = where it lay. Its weights must be the same.
+        device: torch device.
+        label: label stream of a checkpoint that has several; empty = its first.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no classifier, a changed file, or an encoder with other weights.
+    """
+    folder = Path(path)
+    if folder.is_dir():
+        if not (folder / saved.ABOUT).is_file():
+            raise FileError(
+                f"{path}: no {saved.ABOUT} in it, so no saved classifier; give a folder of fairseq-ext score "
+                "embeddings --save, or a checkpoint"
+            )
+        return EmbeddingFileClassifier(folder, encoder, device)
+    if encoder:
+        raise ValueError(f"{path}: a checkpoint holds its encoder; leave the other one out")
+    from ..checkpoints.load import load_model  # fairseq takes seconds to import
+
+    trained = load_model(folder, device, label=label)
+    if not trained.labels:
+        raise ValueError(f"{path}: this model is pre-trained and has no classes; fine-tune it first")
+    return CheckpointClassifier(trained)
+
+
+class EmbeddingFileClassifier:
+    """A saved classifier of embeddings with its encoder; arguments as `load_file_classifier`."""
+
+    def __init__(self, folder: Path, encoder: str = "", device: str = "cpu") -> None:
+        found = saved.load(folder)
+        self._classifier, self.labels = found.classifier, found.classifier.labels
+        self._embedder = _embedder(found, encoder, device, folder)
+
+    def __call__(self, recording: Recording) -> Classified:
+        """Classify a recording, see `FileClassifier`."""
+        (embedded,) = self._embedder.embed([recording])
+        if isinstance(embedded, FileError):
+            raise embedded
+        log_probs = self._classifier.log_probs(lambda feature: feature.columns(self._as_file(embedded)))
+        return Classified(_ordered(self.labels, np.exp(log_probs[0])), embedded.duration_s)
+
+    def _as_file(self, embedded: Embedded) -> EmbeddingFile:
+        return EmbeddingFile(
+            ids=("",),
+            embedding=embedded.vectors[None],
+            layers=tuple(self._embedder.layers),
+            poolings=tuple(self._embedder.poolings),
+            widths=tuple(self._embedder.widths),
+            duration_s=np.array([embedded.duration_s], dtype=np.float32),
+        )
+
+
+def _embedder(found: saved.SavedClassifier, encoder: str, device: str, folder: Path) -> Embedder:
+    """Load the encoder with the layers and poolings that the classifier reads, and compare its hash."""
+    features = [member.feature for member in found.classifier.members]
+    layers = sorted({layer for feature in features for layer in feature.layers})
+    poolings = list(dict.fromkeys(name for feature in features for name in feature.pooling.split(JOIN)))
+    about, place = found.about, encoder or found.encoder
+    if not place or not (encoder or os.path.exists(place) or about.get("encoder_sha256") is None):
+        raise FileError(
+            f"{folder / saved.ABOUT}: its encoder {place or '(unnamed)'} is not there; say where it is (--encoder)"
+        )
+    loaded = load_embedder(
+        place,
+        layers,
+        ("mean",) if poolings == [STATISTICS] else poolings,
+        device,
+        pad_s=float(about.get("pad_s") or 0.0),
+        sample_rate_hz=int(about.get("sample_rate_hz") or 16_000),
+    )
+    if loaded.about.get("sha256") != about.get("encoder_sha256"):
+        raise FileError(
+            f"{place}: its weights are not those that the classifier {folder} was fitted with (sha256 "
+            f"{loaded.about.get('sha256')}, {about.get('encoder_sha256')} expected); give that encoder"
+        )
+    return loaded
+
+
+class CheckpointClassifier:
+    """A trained network of ours that classifies waveforms."""
+
+    def __init__(self, trained: TrainedModel) -> None:
+        self._trained, self.labels = trained, tuple(trained.labels)
+
+    def __call__(self, recording: Recording) -> Classified:
+        """Classify a recording, see `FileClassifier`."""
+        rate_hz = self._trained.sample_rate_hz
+        sizes, probabilities, peak = [], [], 0.0
+        for window in recording_windows(recording, rate_hz, round(WINDOW_S * rate_hz)):
+            sizes.append(len(window))
+            peak = max(peak, float(np.abs(window).max(initial=0.0)))
+            if len(window) >= LEAST_S * rate_hz:
+                probabilities.append(len(window) * class_probabilities(self._trained, window))
+        duration_s = sum(sizes) / rate_hz
+        _check(recording, duration_s, peak)
+        total = np.sum(probabilities, axis=0)
+        return Classified(_ordered(self.labels, total / total.sum()), duration_s)
+
+
+def _check(recording: Recording, duration_s: float, peak: float) -> None:
+    name = "waveform" if isinstance(recording, np.ndarray) else getattr(recording, "path", recording)
+    if duration_s < LEAST_S:
+        raise FileError(
+            f"{name}: {duration_s:.4g} s, shorter than a frame of {LEAST_S:g} s; give a longer one"
+        )
+    if peak <= SILENT_PEAK:
+        raise FileError(f"{name}: silence, no sample above one step of 16 bits; give a recording with speech")
+
+
+def _ordered(labels: Sequence[str], probabilities: Floats) -> dict[str, float]:
+    pairs = zip(labels, probabilities.tolist(), strict=True)
+    return dict(sorted(pairs, key=lambda pair: -pair[1]))
