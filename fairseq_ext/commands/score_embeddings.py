@@ -75,6 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="groups to score apart, such as gender intensity",
     )
     parser.add_argument(
+        "--groups-data",
+        type=Path,
+        metavar="DIR",
+        help="manifest folder that holds the groups of all recordings (default: those of the partitions)",
+    )
+    parser.add_argument(
         "--train-splits",
         nargs="+",
         default=["train", "valid"],
@@ -155,5 +161,5 @@ def _partitions(args: argparse.Namespace, file: "EmbeddingFile") -> "Iterator[Pa
         if args.folds_by:
             yield from read_folds(partition, Path(folder), file, by=args.folds_by, **options)
         else:
-            options |= {"train_splits": args.train_splits, "leaky_control": args.leaky_control}
+            options |= {"groups_folder": args.groups_data, "train_splits": args.train_splits, "leaky_control": args.leaky_control}
             yield read_partition(partition, Path(folder), file, **options)

@@ -17,7 +17,7 @@ from . import embeddings
 from .embedding_files import EmbeddingFile
 from .embeddings import Split
 from .evaluation import with_labels
-from .groups import read_groups
+from .groups import UNKNOWN, read_groups
 from .predictions import class_numbers
 
 SPEAKER = "speaker"  # a label stream: who speaks, by which what an embedding says of speakers is measured
@@ -84,9 +84,12 @@ def read_partition(
     train_splits: Sequence[str] = ("train", "valid"),
     split: str = "test",
     groups: Sequence[str] = (),
+    groups_folder: Path | None = None,
     leaky_control: bool = False,
 ) -> Partition:
     """Read a partition from its manifest folder.
+
+    `groups_folder` holds the label streams of `groups` where the partition's own folder does not.
 
     Of `train_splits` a folder may lack all but the first. The validation utterances may train, since choices are made
     on folds of the training speakers.
@@ -99,7 +102,7 @@ def read_partition(
     present = [first, *(name for name in others if (Path(folder) / f"{name}.tsv").is_file())]
     train = _joined([_part(folder, name, label, file) for name in present])
     test = _part(folder, split, label, file)
-    of_group = {stream: read_groups(folder, split, stream) for stream in groups}
+    of_group = {stream: read_groups(groups_folder or folder, split, stream) for stream in groups}
     found = _partition(name, folder, label, train, test, of_group)
     _check_speakers(found, leaky_control)
     return found
@@ -187,7 +190,7 @@ def _partition(
         )
     if len(present) < 2:
         raise ValueError(f"{name}: 2 classes or more expected in training, found {sorted(present)}")
-    groups = {kind: [of[id_] for id_ in test.split.ids] for kind, of in of_group.items()}
+    groups = {kind: [of.get(id_, UNKNOWN) for id_ in test.split.ids] for kind, of in of_group.items()}
     return Partition(name, label, _labels(folder, label, present), train, test, groups)
 
 

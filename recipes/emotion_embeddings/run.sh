@@ -129,7 +129,7 @@ stage_classify() {
   read_plan others tool other_classifiers
   [ -z "$classifiers" ] || IFS=, read -ra kinds <<<"--classifier,$classifiers"
   mapfile -t groups < <(streams gender intensity)
-  [ ${#groups[@]} = 0 ] || groups=(--groups "${groups[@]}")
+  [ ${#groups[@]} = 0 ] || groups=(--groups "${groups[@]}" --groups-data "$out/manifests/all")
   for encoder in "${encoders[@]}" mfcc logmel prosody; do
     name=$(name_of "$encoder")
     score "$name" '^(unseen_speakers|sessions)/' "${kinds[@]}" --system "${name}_{classifier}"
