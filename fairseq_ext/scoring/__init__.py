@@ -3,6 +3,7 @@
 The way of a classifier's score, stage after stage:
 trainings.py       what a run folder holds: its finished trainings, one `FinishedTraining` each
 embeddings.py      a network over a split: embeddings and logits; projections to the plane
+embedding_files.py the folder of `fairseq-ext embed`: vectors of any encoder's layers
 predictions.py     predictions.tsv and embeddings.npz
 metrics.py         confusion matrix, accuracy, precision, recall, F1, and their bootstrap intervals
 evaluation.py      trained classifiers -> the files of scored systems
