@@ -9,8 +9,7 @@ metrics.py         confusion matrix, accuracy, precision, recall, F1, and their 
 evaluation.py      trained classifiers -> the files of scored systems
 probing.py         pre-trained encoders -> linear probes on frozen embeddings -> the files of scored systems
 
-Embeddings in a file (fairseq-ext embed), classified without a network:
-embedding_files.py       the file
+Embeddings that are there already, classified without a network:
 embedding_partitions.py  the utterances of a partition beside their embeddings
 classifiers/             kinds of classifiers, choices on left-out training speakers, saved classifiers
 embedding_scoring.py     classifiers of embeddings -> the files of scored systems
