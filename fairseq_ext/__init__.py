@@ -4,7 +4,7 @@ A module imports from its own layer or from one below, never from one above; nam
 contract in pyproject.toml ([tool.importlinter]) checks it, and README.md has the same table.
 
     commands: the console command fairseq-ext, a module per subcommand
-    inference, tasks: what answers a user (recogniser, classifier, transcription); tasks, a file per registered name
+    inference, tasks: what answers a user (recogniser, classifier, embedder); tasks, a file per registered name
     checkpoints, criterions: loading and conversion; losses, a file per registered name
     models: networks, a file per registered name
     data: datasets and batches

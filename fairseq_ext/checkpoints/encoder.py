@@ -21,6 +21,7 @@ def load_encoder_layers(
     device: str = "cpu",
     *,
     final_norm: bool = False,
+    whole: bool = False,
     untrained: bool = False,
     seed: int = 1,
 ) -> tuple[EncoderLayers, EncoderCheckpoint]:
@@ -29,6 +30,7 @@ def load_encoder_layers(
     Args:
         layers: numbers as for `EncoderLayers`; empty = all but the sum.
         final_norm: whether the last layer after the norm above it, where there is one, counts as a layer L + 1.
+        whole: keep the layers above the chosen ones, which are not computed otherwise.
         untrained: keep the weights at their initial values (a control), drawn with `seed`.
 
     Raises:
@@ -51,6 +53,8 @@ def load_encoder_layers(
     if WEIGHTED in layers:
         assert source.layer_scores is not None
         layer_sum = trained_sum(source.layer_scores, source.layer_choice[1])
+    if not whole and layers and WEIGHTED not in layers and max(layers) < config.encoder_layers:
+        encoder.encoder.layers = encoder.encoder.layers[: max(layers)]
     model = EncoderLayers(encoder, layers or range(last + 1), source.normalize, layer_sum)
     return model.eval().to(device), replace(source, weights={})
 

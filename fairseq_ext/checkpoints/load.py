@@ -72,7 +72,7 @@ def load_layers(
         FileNotFoundError: no such file.
         ValueError: not an encoder, or without one of the layers; or no such device.
     """
-    encoder, source = load_encoder_layers(path, layers, device, untrained=untrained, seed=seed)
+    encoder, source = load_encoder_layers(path, layers, device, whole=True, untrained=untrained, seed=seed)
     model = LayerStatistics(encoder, parts)
     chosen = {"layers": list(encoder.layers), "parts": list(parts)}
     cfg = OmegaConf.create({"model": {**source.shape, **chosen}, "task": {}})

@@ -73,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     embedder, out = make(), args.out.resolve()
     recordings = _recordings(args, embedder.sample_rate_hz)
     about = corpus.about_run(embedder, recordings)
+    del embedder  # the workers load it; here it only took memory
     if corpus.is_finished(out, about):
         print(f"{args.out}: embedded already")
         return 0
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     if not summary.complete:
         print(f"{summary}; the last shard to finish writes {args.out}")
         return 0
-    num_skipped = corpus.assemble(out, recordings, list(jobs.outcomes(out / corpus.JOBS)), embedder, about)
+    num_skipped = corpus.assemble(out, recordings, list(jobs.outcomes(out / corpus.JOBS)), about)
     if execution.shards == 1 or execution.executor == "slurm":  # other shards may still read them
         corpus.remove_parts(out)
     _report(args.out, recordings, num_skipped)

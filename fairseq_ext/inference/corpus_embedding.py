@@ -208,6 +208,7 @@ def about_run(embedder: Embedder, recordings: Recordings) -> dict[str, Any]:
         **embedder.about,
         "layers": list(embedder.layers),
         "poolings": list(embedder.poolings),
+        "widths": list(embedder.widths),
         "recordings_sha256": recordings.digest(),
         "versions": {name: found for name, found in versions.items() if found},
     }
@@ -220,13 +221,7 @@ def _version(package: str) -> str:
         return ""
 
 
-def assemble(
-    out: Path,
-    recordings: Recordings,
-    outcomes: Sequence[Outcome],
-    embedder: Embedder,
-    about: Mapping[str, Any],
-) -> int:
+def assemble(out: Path, recordings: Recordings, outcomes: Sequence[Outcome], about: Mapping[str, Any]) -> int:
     """Write the result from the parts of all blocks, and return the number of recordings that were skipped.
 
     Raises:
@@ -247,9 +242,9 @@ def assemble(
         out,
         [recordings.rows[number][0] for number in numbers],
         (_read_part(path, "embedding") for path in paths),
-        layers=embedder.layers,
-        poolings=embedder.poolings,
-        widths=embedder.widths,
+        layers=about["layers"],
+        poolings=about["poolings"],
+        widths=about["widths"],
         duration_s=np.concatenate([_read_part(path, "duration_s") for path in paths]).tolist(),
         about={**about, "seconds": round(sum(outcome.result["seconds"] for outcome in outcomes), 1)},
         labels={name: [values[number] for number in numbers] for name, values in recordings.labels.items()},

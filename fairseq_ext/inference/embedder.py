@@ -4,8 +4,11 @@
     vector = embed("clip.flac")                   # (1, 1536): mean and deviation of layer 6
     vectors = embed(["a.wav", "b.mp3"])           # (2, 1, 1536)
 
-A vector does not depend on what else is embedded with it (1e-5 of its layer's size): batches hold windows of similar
-length, and padding is left out of norms, attention and statistics.
+A vector does not depend on what else is embedded with it: batches hold windows of similar length, and padding is left
+out of norms, attention and statistics. What is left is the rounding of float32, which moves vectors of wav2vec 2.0,
+HuBERT and WavLM by 1e-6 of their layer's root mean square. Those of Whisper base, some of whose channels reach 500
+where it is 3, would move by 6e-5, so that its windows are batches of their own on a CPU, where larger ones are no
+faster.
 
 Shapes: S samples, N recordings, L layers, P columns of all poolings.
 """
@@ -26,10 +29,8 @@ from ..media.recording_windows import Recording, recording_windows
 from .embedding_sources import LEAST_S, Source, Statistics, make_source
 
 Floats = NDArray[np.float32]
-# Audio in a batch with its padding, s: on a CPU more brings nothing, on a GPU less leaves it idle.
-BATCH_S = {"cpu": 32.0, "cuda": 480.0}
-# Audio that waits to be put into batches of similar lengths, as a multiple of a batch.
-_WAITING = 16
+# Audio that waits to be put into batches of similar lengths, s: 30 MB.
+_WAITING_S = 500.0
 # One step of 16 bits: what a converter gives of no signal at all.
 SILENT_PEAK = 2.0**-15
 
@@ -77,7 +78,7 @@ def load_embedder(
         ImportError: prosody without parselmouth, a folder without safetensors.
     """
     source = make_source(os.fspath(encoder), layers, poolings, device, pad_s, sample_rate_hz)
-    return Embedder(os.fspath(encoder), source, BATCH_S["cuda" if device.startswith("cuda") else "cpu"])
+    return Embedder(os.fspath(encoder), source)
 
 
 class Embedder:
@@ -86,14 +87,13 @@ class Embedder:
     Args:
         name: path or name of the encoder.
         source: what makes the vectors.
-        batch_s: audio in a batch with its padding, s.
     """
 
-    def __init__(self, name: str, source: Source, batch_s: float) -> None:
+    def __init__(self, name: str, source: Source) -> None:
         self.name, self._source = name, source
         self.sample_rate_hz = source.sample_rate_hz
         self.layers, self.poolings, self.widths = source.layers, source.poolings, source.widths
-        self._batch = round(batch_s * source.sample_rate_hz)
+        self._batch = round(source.batch_s * source.sample_rate_hz)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -107,7 +107,8 @@ class Embedder:
             FileError: one cannot be read, is silent, or too short.
         """
         if isinstance(recordings, str | os.PathLike | AudioEntry | np.ndarray):
-            return self([recordings])[0]
+            vectors: Floats = self([recordings])[0]
+            return vectors
         found = self.embed(recordings)
         if errors := [item for item in found if isinstance(item, FileError)]:
             raise errors[0]
@@ -119,7 +120,7 @@ class Embedder:
         waiting: list[tuple[int, Floats]] = []
         for number, window in self._windows(recordings, under_way):
             waiting.append((number, window))
-            if sum(len(window) for _, window in waiting) >= _WAITING * self._batch:
+            if sum(len(window) for _, window in waiting) >= _WAITING_S * self.sample_rate_hz:
                 self._run(waiting, under_way)
                 waiting = []
         self._run(waiting, under_way)

@@ -24,7 +24,6 @@ from ..modules.frame_statistics import POOLINGS, FrameStatistics, frame_statisti
 from ..modules.padding import pad_waveforms
 from ..modules.pretrained_encoder import USUAL_RATE_HZ
 from ..modules.whisper_encoder import MAX_FRAMES, WhisperEncoder
-from ..modules.whisper_encoder import SAMPLE_RATE_HZ as WHISPER_RATE_HZ
 
 Floats = NDArray[np.float32]
 # Names of the sources that need no checkpoint.
@@ -33,6 +32,9 @@ FEATURES = ("logmel", "mfcc", "prosody")
 STATISTICS = "statistics"
 # Whisper has positions for 30 s; the attention of the others grows with the square of the length.
 WINDOW_S = 30.0
+# Audio in a batch with its padding, s. On a CPU Whisper gains nothing by batches, and the others a tenth; on a GPU less
+# leaves it idle.
+BATCH_S = {"cpu": 16.0, "cuda": 480.0}
 # A window of the spectra, and what the first frame of wav2vec 2.0 needs.
 LEAST_S = 0.025
 
@@ -60,6 +62,7 @@ class Source(Protocol):
         window: step of the windows of long recordings, samples.
         overlap: samples by which a window reaches into the next.
         hop: samples from frame to frame.
+        batch_s: audio in a batch with its padding, s; 0 = a window at a time.
         about: entries of about.json that are its own.
     """
 
@@ -70,6 +73,7 @@ class Source(Protocol):
     window: int
     overlap: int
     hop: int
+    batch_s: float
     about: dict[str, Any]
 
     def statistics(self, windows: Sequence[Floats]) -> Sequence[Statistics]:
@@ -98,7 +102,9 @@ class EncoderSource:
         self.window = round(WINDOW_S * self.sample_rate_hz) // self.hop * self.hop
         # Then the windows of a recording have exactly the frames of the whole. Whisper's frames cover the hops.
         self.overlap = 0 if self._is_whisper else _receptive_field(encoder.convolutions) - self.hop
-        self.about = {"pad_s": pad_s, "normalize": source.normalize}
+        is_cpu = not device.startswith("cuda")
+        self.batch_s = 0.0 if is_cpu and self._is_whisper else BATCH_S["cpu" if is_cpu else "cuda"]
+        self.about: dict[str, Any] = {"pad_s": pad_s, "normalize": source.normalize}
         if source.sample_rate_hz is None:
             self.about["sample_rate_is"] = "not in the checkpoint; the usual one taken"
         if WEIGHTED in self.layers and self._layers.layer_sum is not None:
@@ -137,12 +143,16 @@ def _receptive_field(convolutions: Sequence[tuple[int, int, int]]) -> int:
 class FrameSource:
     """Features of frames, window by window."""
 
+    layers: tuple[int, ...] = (0,)
+    widths: tuple[int, ...]
+
     def __init__(self, frames: LogMelFrames | MfccFrames, poolings: Sequence[str], hop: int) -> None:
         self._frames, self.sample_rate_hz, self.hop = frames, frames.sample_rate_hz, hop
-        self.layers, self.poolings = (0,), tuple(poolings)
+        self.poolings = tuple(poolings)
         dim = frames(np.zeros(hop, dtype=np.float32)).shape[1]
         self.widths = (dim,) * len(poolings)
         self.window, self.overlap = round(WINDOW_S * self.sample_rate_hz) // hop * hop, 0
+        self.batch_s = 0.0
         self.about: dict[str, Any] = {}
 
     def statistics(self, windows: Sequence[Floats]) -> list[FrameStatistics]:
@@ -170,11 +180,15 @@ class _Prosody:
 class ProsodySource:
     """Prosody, whose contours are joined over the windows of a recording."""
 
+    layers: tuple[int, ...] = (0,)
+    poolings: tuple[str, ...] = (STATISTICS,)
+    widths: tuple[int, ...] = (len(NAMES),)
+
     def __init__(self, sample_rate_hz: int) -> None:
-        self.sample_rate_hz, self.layers = sample_rate_hz, (0,)
-        self.poolings, self.widths = (STATISTICS,), (len(NAMES),)
+        self.sample_rate_hz = sample_rate_hz
         self.hop = round(0.01 * sample_rate_hz)
         self.window, self.overlap = round(WINDOW_S * sample_rate_hz) // self.hop * self.hop, 0
+        self.batch_s = 0.0
         self.about: dict[str, Any] = {"columns": list(NAMES)}
 
     def statistics(self, windows: Sequence[Floats]) -> list[_Prosody]:
@@ -233,6 +247,3 @@ def _layers(layers: str | int | Sequence[int]) -> tuple[int, ...]:
     if not numbers:
         raise ValueError("layers: none given; name some, or all")
     return numbers
-
-
-__all__ = ["FEATURES", "LEAST_S", "STATISTICS", "WHISPER_RATE_HZ", "Source", "Statistics", "make_source"]

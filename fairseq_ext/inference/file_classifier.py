@@ -50,7 +50,9 @@ class Classified:
 class FileClassifier(Protocol):
     """What `load_file_classifier` returns."""
 
-    labels: Sequence[str]
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of the classes."""
 
     def __call__(self, recording: Recording) -> Classified:
         """Classify a file, or a waveform (S,) at the classifier's rate.

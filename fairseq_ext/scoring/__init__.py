@@ -3,13 +3,13 @@
 The way of a classifier's score, stage after stage:
 trainings.py       what a run folder holds: its finished trainings, one `FinishedTraining` each
 embeddings.py      a network over a split: embeddings and logits; projections to the plane
+embedding_files.py the folder of `fairseq-ext embed`: vectors of any encoder's layers
 predictions.py     predictions.tsv and embeddings.npz
 metrics.py         confusion matrix, accuracy, precision, recall, F1, and their bootstrap intervals
 evaluation.py      trained classifiers -> the files of scored systems
 probing.py         pre-trained encoders -> linear probes on frozen embeddings -> the files of scored systems
 
-Embeddings in a file (fairseq-ext embed), classified without a network:
-embedding_files.py       the file
+Embeddings that are there already, classified without a network:
 embedding_partitions.py  the utterances of a partition beside their embeddings
 classifiers/             kinds of classifiers, choices on left-out training speakers, saved classifiers
 embedding_scoring.py     classifiers of embeddings -> the files of scored systems

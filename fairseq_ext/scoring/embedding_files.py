@@ -188,33 +188,40 @@ def write_embeddings(
         "widths": np.array(widths, dtype=np.int64),
         "duration_s": np.array(duration_s, dtype=np.float32),
     }
-    shape = (len(ids), len(layers), sum(widths))
     with (
         atomic_path(folder / NPZ) as npz,
         atomic_path(folder / PARQUET) as parquet,
         zipfile.ZipFile(npz, "w", allowZip64=True) as archive,
-        _Table(parquet, layers, poolings, widths, labels) as table,
+        _Table(parquet, ids, layers, poolings, widths, labels) as table,
     ):
         for name, value in members.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 npy_format.write_array(file, value, allow_pickle=False)
-        with archive.open("embedding.npy", "w", force_zip64=True) as file:
-            npy_format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-            start = 0
-            for chunk in embedding:
-                stop = start + len(chunk)
-                if chunk.shape[1:] != shape[1:] or stop > len(ids):
-                    raise ValueError(
-                        f"embeddings {shape} expected, found rows {start} to {stop} of {chunk.shape}"
-                    )
-                file.write(np.ascontiguousarray(chunk, dtype="<f4").tobytes())
-                table.write(ids[start:stop], chunk, {name: v[start:stop] for name, v in labels.items()})
-                start = stop
-        if start != len(ids):
-            raise ValueError(f"{len(ids)} vectors expected, found {start}")
+        _write_vectors(archive, table, embedding, (len(ids), len(layers), sum(widths)))
     write_reasons(folder / SKIPPED, skipped)
     counts = {"num_embedded": len(ids), "num_skipped": len(skipped)}
     write_json(folder / ABOUT, {**about, "layers": list(layers), "poolings": list(poolings), **counts})
+
+
+def _write_vectors(
+    archive: zipfile.ZipFile, table: _Table, chunks: Iterable[Floats], shape: tuple[int, int, int]
+) -> None:
+    """Write chunks of vectors to the archive and the table, one at a time."""
+    start = 0
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with archive.open("embedding.npy", "w", force_zip64=True) as file:
+        npy_format.write_array_header_1_0(file, header)
+        for chunk in chunks:
+            stop = start + len(chunk)
+            if chunk.shape[1:] != shape[1:] or stop > shape[0]:
+                raise ValueError(
+                    f"embeddings {shape} expected, found rows {start} to {stop} of {chunk.shape}"
+                )
+            file.write(np.ascontiguousarray(chunk, dtype="<f4").tobytes())
+            table.write(start, chunk)
+            start = stop
+    if start != shape[0]:
+        raise ValueError(f"{shape[0]} vectors expected, found {start}")
 
 
 def _check_writable(ids: Sequence[str], labels: Mapping[str, Sequence[str]]) -> None:
@@ -234,10 +241,11 @@ class _Table:
     def __init__(
         self,
         path: Path,
+        ids: Sequence[str],
         layers: Sequence[int],
         poolings: Sequence[str],
         widths: Sequence[int],
-        labels: Iterable[str],
+        labels: Mapping[str, Sequence[str]],
     ) -> None:
         self._arrow = import_optional("pyarrow")
         text = self._arrow.string()
@@ -248,8 +256,9 @@ class _Table:
         # Dictionaries make repeated texts small; the numbers hardly repeat.
         dictionaries = ["id", "layer", "pooling", *labels]
         self._writer = writer(str(path), self._schema, use_dictionary=dictionaries, compression="zstd")
-        self._layers, self._poolings = list(layers), list(poolings)
-        self._bounds = np.cumsum([0, *widths])
+        self._texts = {"id": ids, **labels}
+        self._pairs = [(layer, pooling) for layer in layers for pooling in poolings]
+        self._num_layers, self._bounds = len(layers), np.cumsum([0, *widths])
 
     def __enter__(self) -> _Table:
         return self
@@ -257,22 +266,21 @@ class _Table:
     def __exit__(self, *_: object) -> None:
         self._writer.close()
 
-    def write(self, ids: Sequence[str], chunk: Floats, labels: Mapping[str, Sequence[str]]) -> None:
-        """Append the rows of some recordings."""
-        times = len(self._layers) * len(self._poolings)
-        pairs = [(layer, pooling) for layer in self._layers for pooling in self._poolings]
+    def write(self, start: int, chunk: Floats) -> None:
+        """Append the rows of the recordings from a position on."""
+        times, texts = len(self._pairs), self._texts.items()
         columns: dict[str, Any] = {
-            "id": np.repeat(np.array(ids, dtype=object), times),
-            "layer": np.tile(np.array([layer for layer, _ in pairs], dtype=np.int64), len(ids)),
-            "pooling": np.tile(np.array([pooling for _, pooling in pairs], dtype=object), len(ids)),
-            "vector": self._vectors(chunk),
+            name: np.repeat(np.array(values[start : start + len(chunk)], dtype=object), times)
+            for name, values in texts
         }
-        columns |= {name: np.repeat(np.array(v, dtype=object), times) for name, v in labels.items()}
+        columns["layer"] = np.tile(np.array([layer for layer, _ in self._pairs], dtype=np.int64), len(chunk))
+        columns["pooling"] = np.tile(np.array([name for _, name in self._pairs], dtype=object), len(chunk))
+        columns["vector"] = self._vectors(chunk)
         self._writer.write_table(self._arrow.table(columns, schema=self._schema))
 
     def _vectors(self, chunk: Floats) -> Any:
         """Return the vectors as lists; those of a recording and layer lie side by side already."""
-        ends = np.arange(len(chunk) * len(self._layers))[:, None] * self._bounds[-1] + self._bounds[1:]
+        ends = np.arange(len(chunk) * self._num_layers)[:, None] * self._bounds[-1] + self._bounds[1:]
         offsets = np.concatenate([[0], ends.ravel()]).astype(np.int32)
         values = np.ascontiguousarray(chunk, dtype=np.float32).ravel()
         return self._arrow.ListArray.from_arrays(offsets, values)

@@ -149,14 +149,14 @@ def score_partitions(
         for name in classifiers:
             system = system_of(partition.name, name)
             out = system.folder(scores_folder)
-            if is_scored(out) and not force:
+            folder = save / partition.name / system.name if save else None
+            if is_scored(out) and not force and (folder is None or saved.is_saved(folder)):
                 yield f"{system.title}: already scored"
                 continue
             fitted = fit(task, name)
-            result = write(out, system, task, fitted, name)
-            if save:
-                folder = save / partition.name / system.name
+            if folder:  # before metrics.json, which says that everything is there
                 saved.save(folder, fitted.classifier, _about(task, system))
+            result = write(out, system, task, fitted, name)
             missing = (
                 f"; {_missing(partition.test.missing)} have no embedding" if partition.test.missing else ""
             )

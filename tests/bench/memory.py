@@ -1,7 +1,7 @@
 """Benchmark of peak memory by length of the recording: conversion, transcription, labelling. Flat is what is wanted.
 
     tests/bench/memory.py                                    conversion: 10 and 60 minutes, WAV FLAC MP3 Ogg M4A
-    tests/bench/memory.py --of transcribe label --minutes 10 60 120 --kinds wav
+    tests/bench/memory.py --of transcribe label embed --minutes 10 60 120 --kinds wav
 
 The recording is one synthetic sentence over and over, in stereo; models have tiny random weights, whose own memory is
 a part of each figure and the same at all lengths. Each figure is of a process of its own: the most memory that it had
@@ -115,7 +115,22 @@ def label(path: Path) -> None:
         raise SystemExit(f"{path}: no speech was detected")
 
 
-WORK = {"convert": convert, "transcribe": transcribe, "label": label}
+def embed(path: Path) -> None:
+    """Embed with the layers of a network, and with prosody, as fairseq-ext embed does."""
+    import torch
+    from omegaconf import OmegaConf
+
+    from fairseq_ext.inference.embedder import load_embedder
+    from fairseq_ext.models.ctc import CtcConfig, ExtCtc
+
+    model = ExtCtc(OmegaConf.structured(CtcConfig(**SIZES)), len(SYMBOLS))
+    cfg = {"model": {**SIZES, "_name": "ext_ctc"}, "task": {"sample_rate_hz": RATE}}
+    torch.save({"cfg": cfg, "model": model.state_dict()}, path.with_name("encoder.pt"))
+    for encoder in (path.with_name("encoder.pt"), "prosody"):
+        load_embedder(encoder)(path)
+
+
+WORK = {"convert": convert, "transcribe": transcribe, "label": label, "embed": embed}
 
 
 def measure(name: str, path: Path) -> None:

@@ -1,8 +1,9 @@
 """Step embeddings: recordings per second that wav2vec 2.0 base embeds, a plain loop over transformers against ours.
 
-The loop is what its documentation shows: a file, the feature extractor, the model, the mean of the last layer. Ours
-converts the model's folder, reads it as an encoder, and takes batches of recordings of similar length. Both read the
-same FLAC files. Random weights, made here; outputs are compared without TF32, which cuDNN uses by default.
+The loop is what its documentation shows: a file, the feature extractor, the model, the mean of the last layer. Ours is
+`load_embedder` of the model's folder, which takes batches of recordings of similar length; in bfloat16 the network of
+the converted folder. All read the same FLAC files. Random weights, made here; outputs are compared without TF32, which
+cuDNN uses by default.
 """
 
 import time
@@ -52,7 +53,7 @@ def run(chosen: Settings, work: Path, report: Report) -> None:
     paths = _write_recordings(work / "recordings", chosen)
     report(speech_s=sum(size for _, size in paths) / RATE)
     in_fork(_write_model, work, chosen)
-    ways: dict[str, tuple[Any, str]] = {"transformers loop": (loop, "float32"), "ours": (ours, "float32")}
+    ways: dict[str, tuple[Any, str]] = {"transformers loop": (loop, "float32"), "ours": (embedder, "float32")}
     if chosen.device == "cuda":
         ways["ours, bfloat16"] = (ours, "bfloat16")
     found: dict[str, Any] = {}
@@ -154,8 +155,16 @@ def loop(chosen: Settings, work: Path, dtype: str) -> Embed:
     return embed
 
 
+def embedder(chosen: Settings, work: Path, dtype: str) -> Embed:
+    """Return our way: vectors of the folder of transformers, of the mean of the last layer."""
+    from fairseq_ext.inference.embedder import load_embedder
+
+    found = load_embedder(work / "hf", chosen.layers, "mean", chosen.device)
+    return lambda paths: found([path for path, _ in paths])[:, 0]
+
+
 def ours(chosen: Settings, work: Path, dtype: str) -> Embed:
-    """Return our way: the encoder of a checkpoint, over batches of recordings of similar length."""
+    """Return our way in another precision: the encoder of a checkpoint, over batches of similar length."""
     import torch
 
     from fairseq_ext.checkpoints.load import load_model

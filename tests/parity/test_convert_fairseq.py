@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from fairseq_ext import models, tasks  # noqa: F401 - registers them
 from fairseq_ext.checkpoints.convert import convert
+from fairseq_ext.checkpoints.encoder import load_encoder_layers
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.dictionary import write_dictionary
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
@@ -203,6 +204,29 @@ def test_hubert_of_stock_fairseq_converts(sizes: dict[str, Any], tmp_path: Path)
         return {"": encoder.to(dtype)(waveforms.to(dtype)).frames}, {"": expected}
 
     compare(run)
+
+
+@torch.no_grad()
+def test_layers_of_stock_fairseq_are_read(sizes: dict[str, Any], tmp_path: Path) -> None:
+    """HuBERT and wav2vec 2.0 as they are published, layer by layer; wav2vec 2.0's own numbers count from 0."""
+    dictionary = Dictionary()
+    dictionary.add_symbol("0")
+    config = HubertConfig(**sizes, label_rate=50, final_dim=16)
+    hubert = randomised(HubertModel(config, HubertPretrainingConfig(), [dictionary]))
+    hubert_path = save(tmp_path / "hubert.pt", {**vars(config), "_name": "hubert"}, hubert.state_dict())
+    wav2vec2 = randomised(Wav2Vec2Model(StockConfig(**sizes)))
+    model = {**vars(StockConfig(**sizes)), "_name": "wav2vec2"}
+    wav2vec2_path = save(tmp_path / "wav2vec2.pt", model, wav2vec2.state_dict())
+    waveforms = torch.randn(2, NUM_SAMPLES)
+    for number in (1, 2):
+        expected = {
+            hubert_path: hubert.extract_features(waveforms, output_layer=number)[0],
+            wav2vec2_path: wav2vec2.extract_features(waveforms, None, layer=number - 1)["x"],
+        }
+        for path, frames in expected.items():
+            encoder, _ = load_encoder_layers(path, [number])
+            (found,), _ = encoder(waveforms)
+            assert (found - frames).abs().max() < 1e-4 * frames.square().mean().sqrt()
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from fairseq_ext.checkpoints.fairseq_file import write_model
 from fairseq_ext.checkpoints.speech_model import Report, SpeechModel, pick
 from fairseq_ext.inference.recognizer import load_recognizer
 from fairseq_ext.models.wav2vec2 import ExtWav2Vec2, Wav2Vec2Config
+from fairseq_ext.modules.pretrained_encoder import read_encoder
 
 
 @pytest.fixture
@@ -24,6 +25,22 @@ def folder(tmp_path: Path) -> Path:
     """Write a recogniser's folder as transformers does."""
     convert(own_checkpoint(tmp_path / "own.pt"), tmp_path / "theirs")
     return tmp_path / "theirs"
+
+
+def test_folder_is_an_encoder_but_no_recogniser_yet(folder: Path, tmp_path: Path) -> None:
+    """Its encoder needs no conversion: the same weights as in the checkpoint; its vocabulary does."""
+    found, expected = read_encoder(folder), read_encoder(tmp_path / "own.pt")
+    assert (found.shape, found.sample_rate_hz) == (
+        {key: expected.shape[key] for key in found.shape},
+        expected.sample_rate_hz,
+    )
+    assert found.weights.keys() == expected.weights.keys()
+    assert all(torch.equal(value, expected.weights[name]) for name, value in found.weights.items())
+    with pytest.raises(
+        ValueError,
+        match=r"is not a recogniser: it holds a CTC recogniser of Hugging Face \(wav2vec2\); give ctc\.pt",
+    ):
+        load_recognizer(folder)
 
 
 def test_files_follow_the_umask(tmp_path: Path) -> None:

@@ -95,6 +95,12 @@ def test_layers_are_numbered_as_documented(recogniser: Path, whisper: Path) -> N
     assert load_embedder(recogniser).layers == (0, 1, 2)
     assert load_embedder(whisper).layers == (0, 1, 2, 3)  # 3 is 2 after the norm above it
     assert load_embedder(whisper, [2, 0, 2]).layers == (2, 0)
+    for path in (recogniser, whisper):
+        every = load_embedder(path)(noise(5000))
+        below = load_embedder(path, [1, 0])
+        np.testing.assert_allclose(below(noise(5000)), every[[1, 0]], atol=1e-6)
+        assert isinstance(below._source, embedding_sources.EncoderSource)
+        assert len(below._source._layers.encoder.encoder.layers) == 1  # nothing above is computed
     for path, layers, message in (
         (recogniser, 3, "its encoder has layers 0 to 2, not 3"),
         (whisper, [-2], "layers 0 to 3, not -2"),

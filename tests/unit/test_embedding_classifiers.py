@@ -15,6 +15,7 @@ from fairseq_ext.scoring import calibration
 from fairseq_ext.scoring.classifiers import (
     CLASSIFIERS,
     boosting,
+    choice,
     ensemble,
     linear,
     mlp,
@@ -162,7 +163,8 @@ def test_classes_that_were_not_trained_are_impossible(name: str) -> None:
 
 def test_the_informative_layer_and_pooling_are_chosen() -> None:
     found, trials = choose_feature(training_set(), (0, 1, 2), ("mean+std", "std", "mean"))
-    assert found == Feature((small.INFORMATIVE_LAYER,), "mean")
+    assert found.layers == (small.INFORMATIVE_LAYER,)
+    assert found.pooling in ("mean+std", "mean")  # which hardly differ; std says nothing
     assert [(t.feature.layer, t.feature.pooling) for t in trials] == [
         (0, "mean+std"),
         (1, "mean+std"),
@@ -191,6 +193,12 @@ def test_choices_do_not_see_the_test_speakers(name: str) -> None:
     assert np.array_equal(found[0][2], found[1][2])
 
 
+def test_differences_that_are_noise_decide_nothing() -> None:
+    assert choice.first_good([0.50, 0.697, 0.70, 0.60]) == 1
+    assert choice.first_good([0.50, 0.69, 0.70, 0.60]) == 2
+    assert choice.smoothed([0.5, 0.7, 0.5, 0.66, 0.68, 0.66]).argmax() == 4  # not the lone peak at 1
+
+
 def test_inner_folds_hold_whole_speakers_out() -> None:
     training = training_set()
     names = np.array(training.speakers)
@@ -204,10 +212,10 @@ def test_inner_folds_hold_whole_speakers_out() -> None:
 def test_a_single_speaker_leaves_nothing_to_choose_by() -> None:
     training = training_set(speakers=["s2"] * int((~TEST).sum()))
     feature, trials = choose_feature(training, (0, 1, 2), ("mean+std", "mean"))
-    choice = choose_parameters(training, feature, linear.LOGISTIC, trials)
+    found = choose_parameters(training, feature, linear.LOGISTIC, trials)
     assert (feature, trials) == (Feature((1,), "mean+std"), [])
-    assert choice.parameters == linear.LOGISTIC.default
-    assert np.isnan(choice.macro_recall)
+    assert found.parameters == linear.LOGISTIC.default
+    assert np.isnan(found.macro_recall)
 
 
 def test_the_ensemble_is_as_good_as_its_best_member_on_left_out_speakers() -> None:

@@ -15,6 +15,7 @@ from fairseq_ext.report.classification import folds
 from fairseq_ext.report.result_type import Fold
 from fairseq_ext.scoring import comparison, embedding_scoring
 from fairseq_ext.scoring.classification import summarise
+from fairseq_ext.scoring.classifiers import saved
 from fairseq_ext.scoring.embedding_files import EmbeddingFile, write_embeddings
 from fairseq_ext.scoring.embedding_partitions import Partition, read_folds, read_partition
 from fairseq_ext.scoring.embedding_scoring import Options, score_partitions
@@ -85,6 +86,16 @@ def test_what_is_scored_is_skipped(manifests: Path, tmp_path: Path) -> None:
     again = [*score_partitions(FILE, [found], system_of, tmp_path, ["logistic"], Options(), force=True)]
     assert "UAR" in again[0]
     assert score(tmp_path, found) | {"train_s": 0} == first | {"train_s": 0}
+
+
+def test_what_is_scored_but_not_saved_is_saved(manifests: Path, tmp_path: Path) -> None:
+    found, where = partition(manifests), {"scores_folder": tmp_path, "save": tmp_path / "saved"}
+    score(tmp_path, found)
+    given = (FILE, [found], system_of)
+    assert "UAR" in next(score_partitions(*given, classifiers=["logistic"], options=Options(), **where))
+    classifier = saved.load(tmp_path / "saved/unseen/fold0/small_logistic").classifier
+    assert classifier.labels == found.labels
+    assert "already" in next(score_partitions(*given, classifiers=["logistic"], options=Options(), **where))
 
 
 def test_recordings_without_an_embedding_are_named_and_counted(manifests: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ def columns(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     return table[:, 0], table[:, 1]
 
 
+@settings(deadline=None)
 @given(pairs_of_classes)
 def test_overall_scores_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
     targets, predictions = columns(pairs)

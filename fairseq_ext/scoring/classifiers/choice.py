@@ -2,7 +2,8 @@
 
 The layer is chosen first, by logistic regression at its default strength, then the pooling on it, then the settings of
 the classifier: a tenth of the fits of a full grid. Everything is compared by macro recall over all left-out
-utterances; of equals the first, which is the simplest, wins.
+utterances, which a thousand utterances give to within a point or two. So a layer is judged with its neighbours, which
+say much the same, and of settings that are within half a point of the best the first, which is the simplest, wins.
 
 Legend: N training utterances, C classes.
 """
@@ -20,6 +21,9 @@ from .linear import LOGISTIC
 from .temperature import fit_temperature
 from .training_set import Feature, TrainingSet
 from .types import ClassifierType, Floats, Ints, Parameters
+
+# Differences of macro recall below this are noise.
+TOLERANCE = 0.005
 
 
 @dataclass(frozen=True)
@@ -114,15 +118,29 @@ def choose_feature(
     trials: list[Trial] = []
     best = Feature((layers[len(layers) // 2],), poolings[0])
     if len(layers) > 1:
-        best = _best([Feature((layer,), poolings[0]) for layer in layers], training, trials) or best
+        features = [Feature((layer,), poolings[0]) for layer in layers]
+        if recalls := _recalls(features, training, trials):
+            best = features[int(np.argmax(smoothed(recalls)))]
     if len(poolings) > 1:
-        rest = [Feature(best.layers, pooling) for pooling in poolings]
-        best = _best(rest, training, trials) or best
+        features = [Feature(best.layers, pooling) for pooling in poolings]
+        if recalls := _recalls(features, training, trials):
+            best = features[first_good(recalls)]
     return best, trials
 
 
-def _best(features: Sequence[Feature], training: TrainingSet, trials: list[Trial]) -> Feature | None:
-    """Return the best of some features, and add to the trials those that are not among them yet."""
+def smoothed(recalls: Sequence[float]) -> Floats:
+    """Return each layer's macro recall averaged with its neighbours', which count half; the ends repeat themselves."""
+    ends = np.pad(np.asarray(recalls, dtype=np.float32), 1, mode="edge")
+    return np.asarray(ends[:-2] / 4 + ends[1:-1] / 2 + ends[2:] / 4, dtype=np.float32)
+
+
+def first_good(recalls: Sequence[float]) -> int:
+    """Return the position of the first that is within `TOLERANCE` of the best."""
+    return next(i for i, recall in enumerate(recalls) if recall >= max(recalls) - TOLERANCE)
+
+
+def _recalls(features: Sequence[Feature], training: TrainingSet, trials: list[Trial]) -> list[float]:
+    """Return the macro recall of features, none where nothing can be left out; add those that are new to the trials."""
     known = {trial.feature: trial for trial in trials}
     for feature in features:
         if feature in known:
@@ -131,22 +149,20 @@ def _best(features: Sequence[Feature], training: TrainingSet, trials: list[Trial
             trial = Trial(feature, LOGISTIC.name, parameters, macro_recall(training.targets, scores))
             known[feature] = trial
             trials.append(trial)
-    compared = [known[feature] for feature in features if feature in known]
-    return max(compared, key=lambda trial: trial.macro_recall).feature if compared else None
+    return [known[feature].macro_recall for feature in features if feature in known]
 
 
 def choose_parameters(
     training: TrainingSet, feature: Feature, classifier: ClassifierType, earlier: Sequence[Trial] = ()
 ) -> Choice:
     """Choose the settings of a classifier on a feature; `earlier` are the trials that led to the feature."""
-    best, best_recall, trials = None, -1.0, list(earlier)
-    for parameters, scores in left_out_scores(training, feature, classifier):
-        recall = macro_recall(training.targets, scores)
-        trials.append(Trial(feature, classifier.name, parameters, recall))
-        if recall > best_recall:
-            best, best_recall = (parameters, scores), recall
-    if best is None:
+    found = list(left_out_scores(training, feature, classifier))
+    if not found:
         nothing = np.full((len(training.targets), training.num_classes), np.nan, dtype=np.float32)
-        return Choice(feature, classifier, classifier.default, 1.0, tuple(trials), nothing)
-    temperature = fit_temperature(training.targets, best[1])
-    return Choice(feature, classifier, best[0], temperature, tuple(trials), best[1])
+        return Choice(feature, classifier, classifier.default, 1.0, tuple(earlier), nothing)
+    recalls = [macro_recall(training.targets, scores) for _, scores in found]
+    tried = zip(found, recalls, strict=True)
+    trials = [Trial(feature, classifier.name, parameters, recall) for (parameters, _), recall in tried]
+    parameters, scores = found[first_good(recalls)]
+    temperature = fit_temperature(training.targets, scores)
+    return Choice(feature, classifier, parameters, temperature, (*earlier, *trials), scores)

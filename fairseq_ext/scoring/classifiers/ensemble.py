@@ -22,7 +22,8 @@ from .training_set import Feature, TrainingSet
 from .types import Floats
 
 NAME = "ensemble"
-# Trees and neighbours were never chosen on RAVDESS.
+# Without trees and neighbours, which are the weakest on RAVDESS: on one fold 70.7 and 55.9 % macro recall, against 72.7
+# to 76.2 of these.
 CLASSIFIERS = (LOGISTIC, SVM, MLP)
 # Layers to each side of the best one that are read side by side with it, beside the best alone and all of them.
 REACHES = (1,)

@@ -53,7 +53,7 @@ def save(folder: Path, classifier: EmbeddingClassifier, about: Mapping[str, Any]
         about: `encoder`, `encoder_sha256`, `sample_rate_hz` of what makes the vectors, and anything else.
     """
     content = io.BytesIO()
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{number}/{name}": array
         for number, member in enumerate(classifier.members)
         for name, array in member.arrays().items()

@@ -45,7 +45,8 @@ class Scaling:
     def __call__(self, embedding: Floats) -> Floats:
         """Return the columns or components, (N, R), of embeddings (N, D)."""
         standardised = (embedding - self.mean) * self.weight
-        return standardised if self.rotation is None else standardised @ self.rotation
+        found = standardised if self.rotation is None else standardised @ self.rotation
+        return np.asarray(found, dtype=np.float32)
 
 
 def _rotation(standardised: Floats) -> Floats:

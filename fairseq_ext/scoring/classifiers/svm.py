@@ -51,7 +51,8 @@ class SvmModel:
 
 def _squared_distances(a: Floats, b: Floats) -> NDArray[np.float64]:
     a, b = a.astype(np.float64), b.astype(np.float64)
-    return np.maximum((a**2).sum(1)[:, None] - 2 * a @ b.T + (b**2).sum(1), 0)
+    found: NDArray[np.float64] = np.maximum((a**2).sum(1)[:, None] - 2 * a @ b.T + (b**2).sum(1), 0)
+    return found
 
 
 def _votes(margins: NDArray[np.float64], num_present: int) -> NDArray[np.float64]:
@@ -69,7 +70,8 @@ def _votes(margins: NDArray[np.float64], num_present: int) -> NDArray[np.float64
         votes[:, j] += margin <= 0
         sums[:, i] += margin
         sums[:, j] -= margin
-    return votes + sums / (3 * (np.abs(sums) + 1))
+    found: NDArray[np.float64] = votes + sums / (3 * (np.abs(sums) + 1))
+    return found
 
 
 def fit(vectors: Floats, targets: Ints, num_classes: int, parameters: Parameters, seed: int = 0) -> SvmModel:
