@@ -26,14 +26,21 @@ if TYPE_CHECKING:
     from ..scoring.embedding_partitions import Partition
 
 SUMMARY = "Fit and score classifiers on embeddings"
-PLACE = "{classifier}"
+PLACE, FOLDER = "{classifier}", "{embeddings}"
 # Written here and not read from `scoring`, whose import takes seconds; a test compares.
 CLASSIFIERS = ("logistic", "svm", "mlp", "xgboost", "knn", "ensemble")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--embeddings", type=Path, required=True, metavar="EMB", help="folder of embeddings")
+    parser.add_argument(
+        "--embeddings",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="EMB",
+        help=f"folders of embeddings; for several --system needs {FOLDER} in it, the name of the folder",
+    )
     parser.add_argument("--data", nargs="+", required=True, metavar="PARTITION=DIR", help="manifest folders")
     parser.add_argument("--label", required=True, help="label stream, such as emotion, or speaker")
     parser.add_argument("--classifier", nargs="+", required=True, choices=CLASSIFIERS, help="one or several")
@@ -114,12 +121,6 @@ def run(args: argparse.Namespace) -> int:
     from ..scoring.embedding_scoring import Options, score_partitions
     from ..scoring.scored_system import ScoredSystem
 
-    file = read_embeddings(args.embeddings)
-
-    def system_of(partition: str, classifier: str) -> ScoredSystem:
-        name = args.system.replace(PLACE, classifier)
-        return ScoredSystem(name, partition, args.seed, args.origin, args.command_line)
-
     options = Options(
         layers=args.layers,
         poolings=args.poolings,
@@ -129,16 +130,27 @@ def run(args: argparse.Namespace) -> int:
         leaky=args.leaky_control,
     )
     fitted = {"seed": args.seed, "save": args.save, "force": args.force}
-    for line in score_partitions(
-        file, _partitions(args, file), system_of, args.scores, args.classifier, options, **fitted
-    ):
-        tqdm.write(line)
+    for folder in args.embeddings:
+        file, system = read_embeddings(folder), args.system.replace(FOLDER, folder.name)
+
+        def system_of(partition: str, classifier: str, name: str = system) -> ScoredSystem:
+            name = name.replace(PLACE, classifier)
+            return ScoredSystem(name, partition, args.seed, args.origin, args.command_line)
+
+        partitions = _partitions(args, file)
+        scored = score_partitions(
+            file, partitions, system_of, args.scores, args.classifier, options, **fitted
+        )
+        for line in scored:
+            tqdm.write(line)
     return 0
 
 
 def _check(args: argparse.Namespace) -> None:
     if len(args.classifier) > 1 and PLACE not in args.system:
         raise argparse.ArgumentError(None, f"several classifiers need a --system with {PLACE} in it")
+    if len(args.embeddings) > 1 and FOLDER not in args.system:
+        raise argparse.ArgumentError(None, f"several --embeddings need a --system with {FOLDER} in it")
     if args.save and (args.centred or args.control):
         raise argparse.ArgumentError(
             None, "--save is for classifiers of unknown recordings, without --centred and --control"
@@ -161,5 +173,9 @@ def _partitions(args: argparse.Namespace, file: "EmbeddingFile") -> "Iterator[Pa
         if args.folds_by:
             yield from read_folds(partition, Path(folder), file, by=args.folds_by, **options)
         else:
-            options |= {"groups_folder": args.groups_data, "train_splits": args.train_splits, "leaky_control": args.leaky_control}
+            options |= {
+                "groups_folder": args.groups_data,
+                "train_splits": args.train_splits,
+                "leaky_control": args.leaky_control,
+            }
             yield read_partition(partition, Path(folder), file, **options)

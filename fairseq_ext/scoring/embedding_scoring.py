@@ -242,7 +242,8 @@ def _config(task: Task, name: str) -> dict[str, Any]:
         "control": options.control,
         "centred": options.centred,
     }
-    return {"task": {"label": task.partition.label}, "model": model}
+    rate_hz = about.get("sample_rate_hz")  # at which the manifests count, too
+    return {"task": {"label": task.partition.label, "sample_rate_hz": rate_hz}, "model": model}
 
 
 def _choice(fitted: Fitted, name: str) -> dict[str, Any]:

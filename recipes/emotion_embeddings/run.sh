@@ -85,11 +85,12 @@ stage_data() {
 }
 
 stage_manifests() {
-  local corpus_folder
+  local corpus_folder sizes
   corpus_folder=$(readlink "$out/corpus.link")
   keep_choice "$corpus_folder ${second[*]} ${layout[*]} smoke=$smoke"
   [ ! -f "$out/manifests/done" ] || return 0
-  fairseq-ext prepare emotion --corpus "$corpus_folder" "${second[@]}" --out "$out/manifests" "${layout[@]}"
+  read_plan sizes tool prepare_emotion
+  fairseq-ext prepare emotion --corpus "$corpus_folder" "${second[@]}" --out "$out/manifests" "${layout[@]}" "${sizes[@]}"
   touch "$out/manifests/done"
 }
 
@@ -103,16 +104,16 @@ stage_embed() {
   done
 }
 
-# Fit classifiers on the embeddings $1 for the partitions that match $2; further options of the command follow. What is
-# scored is skipped.
+# Fit classifiers on the embeddings of every encoder for the partitions that match $1; further options of the command
+# follow. What is scored is skipped.
 score() {
   local partitions data=() partition seed
-  mapfile -t partitions < <(list_partitions | grep -E "$2")
+  mapfile -t partitions < <(list_partitions | grep -E "$1")
   for partition in "${partitions[@]}"; do data+=("$partition=$out/manifests/$partition"); done
   [ ${#data[@]} -gt 0 ] || return 0
   for ((seed = 1; seed <= seeds; seed++)); do
-    fairseq-ext score embeddings --embeddings "$out/embeddings/$1" --data "${data[@]}" --label emotion --seed "$seed" \
-      --scores "$out/scores" --origin "$(origin)" --intervals-over speakers "${groups[@]}" "${@:3}"
+    fairseq-ext score embeddings --data "${data[@]}" --label emotion --seed "$seed" --scores "$out/scores" \
+      --origin "$(origin)" --intervals-over speakers "${groups[@]}" "${@:2}"
   done
 }
 
@@ -123,30 +124,28 @@ streams() {
 }
 
 stage_classify() {
-  local encoder name kinds others centred groups=()
+  local encoder kinds others centred embeddings=() groups=() main='^(unseen_speakers|sessions)/'
   read_plan kinds tool classifiers
-  read_plan centred tool centred_classifiers
   read_plan others tool other_classifiers
+  read_plan centred tool centred_classifiers
   [ -z "$classifiers" ] || IFS=, read -ra kinds <<<"--classifier,$classifiers"
   mapfile -t groups < <(streams gender intensity)
   [ ${#groups[@]} = 0 ] || groups=(--groups "${groups[@]}" --groups-data "$out/manifests/all")
-  for encoder in "${encoders[@]}" mfcc logmel prosody; do
-    name=$(name_of "$encoder")
-    score "$name" '^(unseen_speakers|sessions)/' "${kinds[@]}" --system "${name}_{classifier}"
-    score "$name" '^(unseen_speakers|sessions)/' "${centred[@]}" --system "${name}_{classifier}_centred" --centred
-    score "$name" '^(unseen_speakers_and_sentence|cross_corpus)/' "${others[@]}" --system "${name}_{classifier}"
-    score "$name" '^leaky/' "${others[@]}" --system "${name}_{classifier}" --leaky-control
-    [ -z "$(streams sentence)" ] || speaker_probe "$name"
-  done
-  name=$(name_of "${encoders[0]:-mfcc}")
-  score "$name" '^(unseen_speakers|sessions)/' --classifier logistic --system shuffled_labels --control shuffled
-  score "$name" '^(unseen_speakers|sessions)/' --classifier logistic --system duration_only --control duration
+  for encoder in "${encoders[@]}" mfcc logmel prosody; do embeddings+=("$out/embeddings/$(name_of "$encoder")"); done
+  score "$main" --embeddings "${embeddings[@]}" "${kinds[@]}" --system '{embeddings}_{classifier}'
+  score "$main" --embeddings "${embeddings[@]}" "${centred[@]}" --system '{embeddings}_{classifier}_centred' --centred
+  score '^(unseen_speakers_and_sentence|cross_corpus)/' --embeddings "${embeddings[@]}" "${others[@]}" \
+    --system '{embeddings}_{classifier}'
+  score '^leaky/' --embeddings "${embeddings[@]}" "${others[@]}" --system '{embeddings}_{classifier}' --leaky-control
+  score "$main" --embeddings "${embeddings[0]}" --classifier logistic --system shuffled_labels --control shuffled
+  score "$main" --embeddings "${embeddings[0]}" --classifier logistic --system duration_only --control duration
+  [ -z "$(streams sentence)" ] || speaker_probe "${embeddings[@]}"
 }
 
-# Score how well the embeddings $1 tell speakers apart on a sentence that nothing was trained on.
+# Score how well the embeddings given tell speakers apart on sentences that nothing was trained on.
 speaker_probe() {
-  fairseq-ext score embeddings --embeddings "$out/embeddings/$1" --data "speaker=$out/manifests/all" --label speaker \
-    --folds-by sentence --classifier logistic --system "$1_logistic" --scores "$out/scores" --origin "$(origin)"
+  fairseq-ext score embeddings --embeddings "$@" --data "speaker=$out/manifests/all" --label speaker \
+    --folds-by sentence --classifier logistic --system '{embeddings}_logistic' --scores "$out/scores" --origin "$(origin)"
 }
 
 stage_finetune() {
