@@ -192,16 +192,6 @@ def test_results_record_the_command_line(monkeypatch: pytest.MonkeyPatch) -> Non
     assert seen == ["fairseq-ext score majority 'two words'", "tools/majority.py x"]
 
 
-# Commands that came after the tools were renamed.
-WITHOUT_OLD_NAME = {
-    "classify",
-    "embed",
-    "prepare emotion",
-    "score comparison",
-    "score embeddings",
-}
-
-
 def test_tools_of_old_names_name_commands(repository: Path) -> None:
     found = {}
     for tool in (repository / "tools").glob("*.py"):
@@ -209,7 +199,7 @@ def test_tools_of_old_names_name_commands(repository: Path) -> None:
         if named := re.search(r'run_tool\(__file__, "(.+)"\)', text):
             found[tool.name] = named[1]
             assert f"Run `fairseq-ext {named[1]}`" in text
-    assert set(found.values()) == set(COMMANDS) - WITHOUT_OLD_NAME
+    assert set(found.values()) == set(COMMANDS)
 
 
 def test_what_comes_from_data_does_not_steer_the_terminal(
