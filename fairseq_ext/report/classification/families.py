@@ -58,6 +58,13 @@ def _spread_by_seed(values: Mapping[int, float]) -> str:
     return spread(metric, len(numbers))
 
 
+def fold_metric(results: Results) -> tuple[str, str]:
+    """Return the metric that folds are compared by, and its name: macro-F1, or UA where the recipe says so."""
+    if results["about"].get("metric") == "macro_recall":
+        return "macro_recall", "UA"
+    return "macro_f1", "macro-F1"
+
+
 def fold_families(results: Results) -> list[str]:
     """Return the families of folds that are results, `loso/` first: no choices, few labels or leaky controls."""
     pooled = {s["partition"] for s in of_result_type(results.get("pooled", []), CLASSIFICATION)}
@@ -72,22 +79,24 @@ def tests_one_speaker(results: Results, family: str) -> bool:
 
 
 def fold_scores(results: Results, family: str, system: str) -> dict[str, float]:
-    """Return the macro-F1 of each fold that a system was scored on, a fraction, mean over seeds."""
+    """Return the score of each fold that a system was scored on, a fraction, mean over seeds."""
     found = [s for s in summaries(results, family) if s["system"] == system]
-    return {s["partition"].removeprefix(family): s["metrics"]["macro_f1"]["mean"] for s in found}
+    metric, _ = fold_metric(results)
+    return {s["partition"].removeprefix(family): s["metrics"][metric]["mean"] for s in found}
 
 
 def fold_tables(results: Results) -> list[Table]:
-    """Make a table per family of folds: macro-F1 of each fold, the worst named."""
+    """Make a table per family of folds: the score of each fold, the worst named."""
     return [_folds(results, family) for family in fold_families(results)]
 
 
 def _folds(results: Results, family: str) -> Table:
+    _, metric = fold_metric(results)
     if tests_one_speaker(results, family):
-        title = f"{family_title(results, family)}: macro-F1 % of each unseen speaker"
+        title = f"{family_title(results, family)}: {metric} % of each unseen speaker"
         note = "Each column is a system trained on all the other speakers. The mean is over speakers;"
     else:
-        title = f"{family_title(results, family)}: macro-F1 % of each fold"
+        title = f"{family_title(results, family)}: {metric} % of each fold"
         note = "Each column is a system tested on one fold and not trained on it. The mean is over folds;"
     note += " parentheses: lowest and highest seed."
     return _fold_table(
@@ -99,12 +108,13 @@ def selection(results: Results) -> Table | None:
     """Make the table of training speakers left out in turn, which choices were made by."""
     if not summaries(results, INNER):
         return None
-    title = "Choices: macro-F1 % of each training speaker left out"
+    title = f"Choices: {fold_metric(results)[1]} % of each training speaker left out"
     note = "Settings were chosen by these figures only; the test speakers take no part."
     return _fold_table(results, INNER, "selection", title, note)
 
 
 def _fold_table(results: Results, family: str, key: str, title: str, note: str) -> Table:
+    metric, metric_name = fold_metric(results)
     systems = in_order(results, [s["system"] for s in summaries(results, family)])
     f1 = {name: fold_scores(results, family, name) for name in systems}
     shown, left_out = shown_folds(f1)
@@ -112,11 +122,11 @@ def _fold_table(results: Results, family: str, key: str, title: str, note: str) 
     lines = []
     for name, scores in f1.items():
         worst = min(scores, key=lambda fold: scores[fold])
-        by_seed = _by_seed(results, name, family, "macro_f1")
+        by_seed = _by_seed(results, name, family, metric)
         accuracy = _spread_by_seed(_by_seed(results, name, family, "accuracy"))
         start = [system_title(results, name), str(len(by_seed)), _spread_by_seed(by_seed)]
         lines.append((*start, *fold_cells(scores, worst, shown), accuracy))
-    header = ("System", "Seeds", "Mean macro-F1 %", worst_name, *shown, "Mean accuracy %")
+    header = ("System", "Seeds", f"Mean {metric_name} %", worst_name, *shown, "Mean accuracy %")
     return Table(key, title, header, tuple(lines), note + left_out)
 
 

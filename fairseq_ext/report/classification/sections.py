@@ -49,13 +49,14 @@ def speakers(run: Run) -> Pieces:
 def _bars(results: Mapping[str, Any], family: str) -> Picture | str:
     names = dict.fromkeys(s["system"] for s in summaries(results, family))
     values = {system_title(results, name): families.fold_scores(results, family, name) for name in names}
-    if max(map(len, values.values())) > MAX_BARS:
+    if sum(map(len, values.values())) > MAX_BARS:
         return "Bars of each fold are left out: there are too many."
+    _, metric = families.fold_metric(results)
     by_speaker = families.tests_one_speaker(results, family)
     title = "Each speaker when left out of training" if by_speaker else "Each fold when left out of training"
-    drawing = score_plots.bars(values, title, "macro-F1, %")
+    drawing = score_plots.bars(values, title, f"{metric}, %")
     description = (
-        f"Bars of macro-F1 by left-out {'speaker' if by_speaker else 'fold'}; the table above holds the same."
+        f"Bars of {metric} by left-out {'speaker' if by_speaker else 'fold'}; the table above holds the same."
     )
     return Picture(plots.png(drawing), description)
 

@@ -8,7 +8,7 @@ from ..partitions import detailed_system, headline_summaries, headlines, partiti
 from ..result_type import Tile
 from ..run import Run
 from ..tables import interval, percent
-from .families import fold_families, fold_scores, tests_one_speaker
+from .families import fold_families, fold_metric, fold_scores, tests_one_speaker
 
 METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_recall": "UA (macro recall)"}
 ALONE = ("accuracy", "macro_f1")  # where there is one headline, and the recipe names no metric
@@ -37,6 +37,7 @@ def tiles(run: Run) -> list[Tile]:
 
 
 def _fold_tiles(run: Run, head: str, system: str) -> Iterator[Tile]:
+    _, metric = fold_metric(run.results)
     for family in fold_families(run.results):
         scores = fold_scores(run.results, family, system)
         if not scores or (head.endswith("/") and head != family):
@@ -45,5 +46,5 @@ def _fold_tiles(run: Run, head: str, system: str) -> Iterator[Tile]:
         worst = min(scores, key=lambda name: scores[name])
         if head != family:  # beside the pooled figure the mean over folds would only puzzle
             mean = sum(scores.values()) / len(scores)
-            yield Tile(f"{percent(mean)} %", f"macro-F1, each of {len(scores)} {fold}s left out in turn")
-        yield Tile(f"{percent(scores[worst])} %", f"macro-F1 of the hardest {fold}, {worst}")
+            yield Tile(f"{percent(mean)} %", f"{metric}, each of {len(scores)} {fold}s left out in turn")
+        yield Tile(f"{percent(scores[worst])} %", f"{metric} of the hardest {fold}, {worst}")
