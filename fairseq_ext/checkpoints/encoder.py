@@ -71,7 +71,7 @@ def _check_layers(layers: Sequence[int], last: int, source: EncoderCheckpoint) -
 
 def weights_sha256(path: str | Path) -> str:
     """Return the SHA-256 of a checkpoint; of a folder, that of the file of its weights, or of all shards' together."""
-    files = weight_files(Path(path)) if Path(path).is_dir() else [Path(path)]
+    files = weight_files(Path(path))[1] if Path(path).is_dir() else [Path(path)]
     digests = []
     for name in files:
         with reading(name), open(name, "rb") as file:

@@ -50,7 +50,10 @@ class Frames(Protocol):
 
 
 class MfccFrames:
-    """MFCC: 13 coefficients with first and second differences, (T, 39), 100 frames per second."""
+    """MFCC: 13 coefficients with first and second differences, (T, 39), 100 frames per second.
+
+    Coefficients are an orthonormal DCT of the levels in 40 mel bands, dB; differences are per frame.
+    """
 
     def __init__(self, sample_rate_hz: int = 16000) -> None:
         from ..modules.spectral import Mfcc

@@ -90,8 +90,8 @@ def _read_preprocessor(folder: Path) -> dict[str, Any]:
     return found
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """Return the files that hold the weights: safetensors if there are any, else torch's own format.
+def weight_files(folder: Path) -> tuple[str, list[Path]]:
+    """Return the files that hold the weights, and which kind they are: `SAFETENSORS` if there are any, or `PICKLED`.
 
     Raises:
         FileNotFoundError: there are none.
@@ -99,10 +99,10 @@ def weight_files(folder: Path) -> list[Path]:
     """
     for name in (SAFETENSORS, PICKLED):
         if (folder / name).is_file():
-            return [folder / name]
+            return name, [folder / name]
         shards = _shards(folder, name)
         if shards is not None:
-            return [folder / shard for shard in sorted(set(shards.values()))]
+            return name, [folder / shard for shard in sorted(set(shards.values()))]
     raise FileNotFoundError(
         f"{folder}: neither {SAFETENSORS} nor {PICKLED} (nor an index of shards) in it; download it again"
     )
@@ -121,10 +121,9 @@ def _shards(folder: Path, name: str) -> dict[str, str] | None:
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:
     """Read the weights; shards are joined."""
-    files = weight_files(folder)
-    is_safe = files[0].suffix == Path(SAFETENSORS).suffix
-    parts = [(_read_safetensors if is_safe else _read_pickled)(path) for path in files]
-    name = SAFETENSORS if is_safe else PICKLED
+    name, files = weight_files(folder)
+    read = _read_safetensors if name == SAFETENSORS else _read_pickled
+    parts = [read(path) for path in files]
     if files == [folder / name]:
         return parts[0]
     return _join(parts, _shards(folder, name) or {}, folder / f"{name}.index.json")
