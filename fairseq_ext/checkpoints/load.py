@@ -61,6 +61,7 @@ def load_layers(
     *,
     untrained: bool = False,
     seed: int = 1,
+    pads_s: Sequence[float] = (0.0,),
 ) -> TrainedModel:
     """Load any encoder that `read_encoder` knows as a network whose embedding holds statistics of its layers.
 
@@ -68,6 +69,7 @@ def load_layers(
         layers: numbers of the layers, 0 = what enters the first one; empty = all.
         parts: numbers of parts that a clip is divided into, see `LayerStatistics`.
         untrained: keep the weights at their initial values (a control), drawn with `seed`.
+        pads_s: lengths of the silence that a clip is heard between, s; see `LayerStatistics`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -86,11 +88,10 @@ def load_layers(
     if not untrained:
         load_encoder(encoder, source)
     chosen = tuple(layers) or tuple(range(config.encoder_layers + 1))
-    model = LayerStatistics(encoder, chosen, parts, source.normalize)
-    cfg = OmegaConf.create(
-        {"model": {**source.shape, "layers": list(chosen), "parts": list(parts)}, "task": {}}
-    )
     rate_hz = int(source.sample_rate_hz or USUAL_RATE_HZ)
+    model = LayerStatistics(encoder, chosen, parts, source.normalize, pads_s, rate_hz)
+    statistics = {"layers": list(chosen), "parts": list(parts), "pads_s": list(pads_s)}
+    cfg = OmegaConf.create({"model": {**source.shape, **statistics}, "task": {}})
     return TrainedModel(model.to(device).eval(), cfg, "", [], rate_hz, source.num_updates)
 
 

@@ -176,14 +176,15 @@ class _Embedded:
         )
 
 
-def _choice(candidates: Sequence[tuple[int, int]], fitted: linear_probe.Probe) -> dict[str, Any]:
-    """Return which layer, and with how many parts of a clip, was chosen, and how good each was on training speakers."""
-    layer, parts = candidates[fitted.candidate]
+def _choice(candidates: Sequence[Any], fitted: linear_probe.Probe) -> dict[str, Any]:
+    """Return the chosen `layer_statistics.Candidate`, and how good each was on training speakers."""
     accuracies = {
-        f"layer {candidates[number][0]}, parts {candidates[number][1]}": accuracy
-        for number, accuracy in fitted.candidate_accuracy.items()
+        f"layer {layer}, parts {parts}, silence {pad_s:g} s": accuracy
+        for (pad_s, layer, parts), accuracy in zip(
+            candidates, fitted.candidate_accuracy.values(), strict=False
+        )
     }
-    return {"layer": layer, "parts": parts, "inner_accuracy_by_candidate": accuracies}
+    return {**candidates[fitted.candidate]._asdict(), "inner_accuracy_by_candidate": accuracies}
 
 
 def _centred(part: _Part) -> _Part:
