@@ -30,8 +30,8 @@ class ClipLabel:
         model: name of the recogniser.
         parts: the same for each part of some seconds, where there are several: "fr:0.98,it:0.01 es:0.97,pt:0.02".
         detail: why there is no text.
-        first_look: the languages as first heard, where they were so unsure that the recording was heard again at other
-            speeds, of which `languages` is the mean; "" where it was not.
+        first_look: the languages as first heard, where they were so unsure that the recording was looked at again, see
+            `second_look`; "" where it was not.
     """
 
     id: str

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -145,6 +146,40 @@ def test_probes_share_one_pass(manifests: Path, tmp_path: Path) -> None:
     assert found[0]["probe"]["n_train"] == 40
     again = list(probing.probe_checkpoint(Path("c.pt"), rows, tmp_path, never, label="digit"))
     assert all("already scored" in line for line in again)
+
+
+def test_each_recording_is_embedded_once(
+    manifests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one manifest tests what another trains on, as folds do."""
+    swapped = tmp_path / "swapped"
+    shutil.copytree(manifests, swapped)
+    for path in list(swapped.glob("train.*")):
+        other = path.with_name(path.name.replace("train", "test"))
+        content = path.read_bytes(), other.read_bytes()
+        other.write_bytes(content[0])
+        path.write_bytes(content[1])
+    seen, extract = [], embeddings.extract
+
+    def counted(model: Any, entries: Any, *args: Any, **options: Any) -> Any:
+        seen.extend(entries)
+        return extract(model, entries, *args, **options)
+
+    monkeypatch.setattr(embeddings, "extract", counted)
+    systems = [ScoredSystem("probe", f"loso/{name}", 1, "synthetic", "") for name in "ab"]
+    probing.probe(loaded(0), systems, [manifests, swapped], tmp_path / "scores", label="digit")
+    assert len(seen) == len(set(seen)) == 80
+
+
+def test_probe_without_a_readable_test_recording_is_refused(
+    make_corpus: Callable[..., None], tmp_path: Path
+) -> None:
+    make_corpus(tmp_path / "m", tmp_path / "audio", {"train": ["a", "b"], "test": ["c"]}, per_digit=1)
+    for entry in embeddings.read_split(tmp_path / "m", "test", "digit").entries:
+        Path(entry.path).write_bytes(b"")
+    system = ScoredSystem("probe", "published", 1, "synthetic", "")
+    with pytest.raises(ValueError, match="none of 10 utterances of a split can be read"):
+        probing.probe(loaded(0), [system], [tmp_path / "m"], tmp_path, label="digit")
 
 
 def test_probe_is_fitted_on_views_and_scored_without(manifests: Path, tmp_path: Path) -> None:
