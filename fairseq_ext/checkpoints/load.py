@@ -60,6 +60,7 @@ def load_layers(
     *,
     untrained: bool = False,
     seed: int = 1,
+    pads_s: Sequence[float] = (0.0,),
 ) -> TrainedModel:
     """Load any encoder that `read_encoder` knows as a network whose embedding holds statistics of its layers.
 
@@ -67,16 +68,17 @@ def load_layers(
         layers: numbers of the layers, 0 = what enters the first one; empty = all.
         parts: numbers of parts that a clip is divided into, see `LayerStatistics`.
         untrained: keep the weights at their initial values (a control), drawn with `seed`.
+        pads_s: lengths of the silence that a clip is heard between, s; see `LayerStatistics`.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not an encoder, or without one of the layers; or no such device.
     """
     encoder, source = load_encoder_layers(path, layers, device, whole=True, untrained=untrained, seed=seed)
-    model = LayerStatistics(encoder, parts)
-    chosen = {"layers": list(encoder.layers), "parts": list(parts)}
-    cfg = OmegaConf.create({"model": {**source.shape, **chosen}, "task": {}})
     rate_hz = int(source.sample_rate_hz or USUAL_RATE_HZ)
+    model = LayerStatistics(encoder, parts, pads_s, rate_hz)
+    chosen = {"layers": list(encoder.layers), "parts": list(parts), "pads_s": list(pads_s)}
+    cfg = OmegaConf.create({"model": {**source.shape, **chosen}, "task": {}})
     return TrainedModel(model.eval(), cfg, "", [], rate_hz, source.num_updates)
 
 

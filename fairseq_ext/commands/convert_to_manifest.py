@@ -71,8 +71,11 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..manifest import write_manifest
+    from ..text.language_codes import KNOWN, check_known
     from ..text.spelling import Spelling, write_spelling
 
+    if args.language is not None:
+        check_known([args.language], KNOWN)
     found = read(args)
     first = next(found, None)
     if first is None:

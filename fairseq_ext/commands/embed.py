@@ -41,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--poolings", default="mean,std", help="of mean, max, first, last, std (default: mean,std)"
     )
     parser.add_argument(
-        "--pad-s", type=float, default=0.0, help="silence after each clip of Whisper's, s (default: 0)"
+        "--pad-s",
+        type=float,
+        default=0.0,
+        help="silence before and after each clip of Whisper's, s (default: 0)",
     )
     parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
     parser.add_argument(

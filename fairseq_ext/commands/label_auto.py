@@ -88,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     from ..labelling.engine import Decoding
     from ..labelling.load import CTC, check_languages, find_kind, load_engine
     from ..labelling.run import Labelling, label_clips
+    from ..labelling.second_look import UNSURE
     from ..labelling.table import labels_path, read_labels
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -129,6 +130,11 @@ def run(args: argparse.Namespace) -> int:
     if path.is_file():
         states = Counter(label.state for label in read_labels(path))
         print(f"{path}: {', '.join(f'{n} {state}' for state, n in states.most_common())}")
+        again = [label for label in read_labels(path) if label.first_look]
+        still = sum(label.language_probability < UNSURE for label in again)
+        print(
+            f"of {len(again)} clips the language was unsure and heard again at other speeds: {still} still unsure"
+        )
     return 0
 
 

@@ -9,7 +9,9 @@ added. --centred-too also probes embeddings less the mean of their speaker's, as
 can say when many unlabelled recordings of a speaker are at hand.
 --layers takes any encoder instead, of fairseq, ours or the folder of a Whisper, and the mean and deviation over time of
 each of its layers; each probe reads the layer that is best on its own training speakers, left out one at a time. With
---parts 1,3 it also chooses between the mean of the whole clip and those of three equal parts of it, which keep order.
+--parts 1,3 it also chooses between the mean of the whole clip and those of three equal parts of it, which keep order;
+with --pad-s 0,1 between the clip alone and the clip with 1 s of silence before and after it, of which no frame is
+counted: words of half a second are strange to a Whisper, which was trained on padded windows of 30 s.
 Systems that have their metrics.json are skipped unless --force is given.
 """
 
@@ -58,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --layers: equal parts of a clip whose means are taken (default: 1)",
     )
     parser.add_argument(
+        "--pad-s",
+        type=seconds,
+        default=(0.0,),
+        metavar="S,S,...",
+        help="with --layers: silence before and after a clip, s (default: 0)",
+    )
+    parser.add_argument(
         "--sample-rate-hz",
         type=int,
         metavar="HZ",
@@ -74,6 +83,17 @@ def whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
+def seconds(text: str) -> tuple[float, ...]:
+    """Read durations with commas between them."""
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(0 <= value < float("inf") for value in found):
+        raise argparse.ArgumentTypeError(f"seconds such as 0,0.5,1 expected, found {text!r}")
+    return found
+
+
 def load(
     path: str,
     *,
@@ -81,6 +101,7 @@ def load(
     untrained: bool = False,
     layers: tuple[int, ...] | None = None,
     parts: tuple[int, ...] = (1,),
+    pads_s: tuple[float, ...] = (0.0,),
     seed: int = 1,
 ) -> Any:
     """Load a network; fairseq, which takes seconds to import, is needed only if there is a probe to fit."""
@@ -88,7 +109,7 @@ def load(
 
     if layers is None:
         return load_model(path, device, untrained=untrained)
-    return load_layers(path, layers, parts, device, untrained=untrained, seed=seed)
+    return load_layers(path, layers, parts, device, untrained=untrained, seed=seed, pads_s=pads_s)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -100,10 +121,16 @@ def run(args: argparse.Namespace) -> int:
 
     if 0 in args.parts:
         raise argparse.ArgumentError(None, "--parts: 1 or more expected, found 0")
+    if args.layers is None and (args.parts, args.pad_s) != ((1,), (0.0,)):
+        raise argparse.ArgumentError(
+            None, "--parts and --pad-s need --layers, of whose frames they are; give it"
+        )
     options = {"label": args.label, "split": args.split, "device": args.device, "force": args.force}
     options |= {"leaky_control": args.leaky_control, "num_views": args.views, "over": args.intervals_over}
     options["manifest_rate_hz"] = args.sample_rate_hz
-    given = partial(load, device=args.device, layers=args.layers, parts=args.parts, seed=args.seed)
+    given = partial(
+        load, device=args.device, layers=args.layers, parts=args.parts, pads_s=args.pad_s, seed=args.seed
+    )
     networks = {args.system: given}
     if args.control:
         networks[args.control] = partial(given, untrained=True)

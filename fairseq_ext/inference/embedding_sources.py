@@ -14,7 +14,6 @@ from typing import Any, Protocol, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import pad
 
 from ..checkpoints.encoder import load_encoder_layers, weights_sha256
 from ..features.acoustic import LogMelFrames, MfccFrames
@@ -23,7 +22,7 @@ from ..modules.encoder_layers import WEIGHTED
 from ..modules.frame_statistics import POOLINGS, FrameStatistics, frame_statistics
 from ..modules.padding import pad_waveforms
 from ..modules.pretrained_encoder import USUAL_RATE_HZ
-from ..modules.whisper_encoder import MAX_FRAMES, WhisperEncoder
+from ..modules.whisper_encoder import WhisperEncoder
 
 Floats = NDArray[np.float32]
 # Names of the sources that need no checkpoint.
@@ -92,14 +91,20 @@ class EncoderSource:
         self._is_whisper = isinstance(encoder, WhisperEncoder)
         if pad_s and not self._is_whisper:
             raise ValueError(
-                f"{path}: silence of {pad_s:g} s after each clip is for Whisper, which was trained so; leave it out"
+                f"{path}: silence of {pad_s:g} s around each clip is for Whisper, which was trained so; leave it out"
             )
         self.sample_rate_hz = int(source.sample_rate_hz or USUAL_RATE_HZ)
-        self._pad = round(pad_s * self.sample_rate_hz)
         self.layers, self.poolings = self._layers.layers, tuple(poolings)
         self.widths = (encoder.out_dim,) * len(poolings)
         self.hop = encoder.hop_samples
-        self.window = round(WINDOW_S * self.sample_rate_hz) // self.hop * self.hop
+        self._silent_frames = round(pad_s * self.sample_rate_hz / self.hop)
+        window_s = WINDOW_S - 2 * pad_s
+        if window_s < pad_s:
+            raise ValueError(
+                f"silence of {pad_s:g} s before and after each clip leaves {max(window_s, 0):g} s of Whisper's 30 s; "
+                "10 s are the most"
+            )
+        self.window = round(window_s * self.sample_rate_hz) // self.hop * self.hop
         # Then the windows of a recording have exactly the frames of the whole. Whisper's frames cover the hops.
         self.overlap = 0 if self._is_whisper else _receptive_field(encoder.convolutions) - self.hop
         is_cpu = not device.startswith("cuda")
@@ -114,22 +119,11 @@ class EncoderSource:
     def statistics(self, windows: Sequence[Floats]) -> list[FrameStatistics]:
         """Run the encoder on a batch."""
         source, padding = pad_waveforms([torch.from_numpy(window) for window in windows])
-        own = self._layers.encoder.frame_lengths((~padding).sum(1))
-        if self._pad:
-            source, padding = self._with_silence(source, padding)
         mask = padding.to(self._device) if bool(padding.any()) else None
         # TF32, cuDNN's default for convolutions, rounds to 10 bits, by which results would differ between batches.
         with torch.backends.cudnn.flags(allow_tf32=False):
-            layers, _ = self._layers(source.to(self._device), mask)
-            return frame_statistics(layers, own.to(self._device))
-
-    def _with_silence(self, source: torch.Tensor, padding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Let silence follow each clip, as far as 30 s allow; it counts for the attention, not for the statistics."""
-        most = MAX_FRAMES * self.hop
-        lengths = ((~padding).sum(1) + self._pad).clamp(max=most)
-        size = int(lengths.max())
-        source = pad(source, (0, size - source.shape[1]))
-        return source, torch.arange(size)[None] >= lengths[:, None]
+            layers, own = self._layers(source.to(self._device), mask, self._silent_frames)
+            return frame_statistics(layers, own)
 
 
 def _receptive_field(convolutions: Sequence[tuple[int, int, int]]) -> int:
@@ -212,7 +206,7 @@ def make_source(
         return source
     if layers not in ("all", 0, (0,), [0]) or pad_s:
         raise ValueError(
-            f"{encoder} has the one layer 0 and no silence after a clip; leave layers and pad_s out"
+            f"{encoder} has the one layer 0 and no silence around a clip; leave layers and pad_s out"
         )
     make: dict[str, Callable[[], Source]] = {
         "logmel": lambda: FrameSource(LogMelFrames(sample_rate_hz), poolings, sample_rate_hz // 100),

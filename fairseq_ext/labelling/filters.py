@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field, fields
 
 from ..text.normalize import normalize
+from .second_look import UNSURE
 from .signals import characters_per_second, foreign_letters, language_change
 from .table import LABELLED, ClipLabel
 from .vote import SURE, Vote, is_other
@@ -77,7 +78,7 @@ class FilterSettings:
     """Limits within which a label is trusted."""
 
     min_language_probability: float = field(
-        default=0.5,
+        default=UNSURE,
         metadata={
             "help": "probability of the text's language, or the share of its video's clips that voted for it"
         },

@@ -9,6 +9,7 @@ from ..media.stretches import SampleSource, describe_level
 from ..text.language_codes import check_known
 from . import speech
 from .engine import SAMPLE_RATE_HZ, Engine, Hypothesis, Languages, compression_ratio
+from .second_look import is_unsure, look_again
 from .signals import characters_per_second, loop_score
 from .speech import Span
 from .table import LABELLED, NO_SPEECH, NO_TEXT, OTHER_LANGUAGE, ClipLabel
@@ -46,6 +47,7 @@ class _Findings:
     parts: list[Languages]  # of each part of those windows that have several
     texts: list[Hypothesis]
     chosen: str | None = None  # language of the text
+    first_look: Languages = ()  # languages that were unsure, before a second look
 
 
 class Labeller:
@@ -93,8 +95,12 @@ class Labeller:
     def _languages(self, batch: Sequence[tuple[_Findings, Span]], encoded: Any) -> None:
         languages = self.engine.detect_language(encoded)
         for index, ((findings, window), found) in enumerate(zip(batch, languages, strict=True)):
-            findings.languages.append(found)
             stretches = speech.parts(window, findings.spans)
+            is_short = len(stretches) == len(findings.windows) == 1
+            if is_short and findings.recording.language is None and is_unsure(found):
+                findings.first_look = found
+                found = look_again(self.engine, speech.cut(findings.recording.waveform, window), found)
+            findings.languages.append(found)
             if len(stretches) == 1:
                 findings.parts.append(found)
                 continue
@@ -130,6 +136,7 @@ class Labeller:
             language=code,
             language_probability=dict(languages).get(code, 0.0),
             languages=_cell(languages, 5),
+            first_look=_cell(findings.first_look, 5),
             parts=" ".join(_cell(found, 3, ",") for found in findings.parts)
             if len(findings.parts) > 1
             else "",

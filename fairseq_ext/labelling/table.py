@@ -30,6 +30,8 @@ class ClipLabel:
         model: name of the recogniser.
         parts: the same for each part of some seconds, where there are several: "fr:0.98,it:0.01 es:0.97,pt:0.02".
         detail: why there is no text.
+        first_look: the languages as first heard, where they were so unsure that the recording was looked at again, see
+            `second_look`; "" where it was not.
     """
 
     id: str
@@ -51,6 +53,7 @@ class ClipLabel:
     model: str = ""
     parts: str = ""
     detail: str = ""
+    first_look: str = ""
 
     def language_probabilities(self) -> dict[str, float]:
         """Parse `languages`: language -> probability. Raises ValueError when the cell is not written so."""

@@ -6,11 +6,13 @@ Shapes: B batch, S samples, T frames, D width of the encoder, L its layers.
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .encoders import Encoder
 from .layer_sum import LayerSum
 from .padding import normalize_clips
+from .speech_encoder import EncoderOutput
 
 # Stands among the numbers of layers for their sum with trained weights.
 WEIGHTED = -1
@@ -38,16 +40,49 @@ class EncoderLayers(nn.Module):
             layer_sum,
         )
 
-    def forward(self, source: Tensor, padding_mask: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
-        """Encode clips (B, S): frames (B, T, D) of each chosen layer, float32, and the numbers (B,) of valid ones."""
+    def forward(
+        self, source: Tensor, padding_mask: Tensor | None = None, silent_frames: int = 0
+    ) -> tuple[list[Tensor], Tensor]:
+        """Encode clips (B, S), each between `silent_frames` frames of silence, which are not returned.
+
+        Returns frames (B, T, D) of each chosen layer, float32, and the numbers (B,) of valid ones.
+        """
         if self.normalize:
             source = normalize_clips(source, padding_mask)
-        output = self.encoder(source, padding_mask, return_hidden=True)
+        if silent_frames == 0:
+            output = self.encoder(source, padding_mask, return_hidden=True)
+            return self._chosen(output), output.lengths
+        lengths = clip_lengths(source, padding_mask)
+        heard = with_silence(source, lengths, silent_frames * self.encoder.hop_samples)
+        own = self.encoder.frame_lengths(lengths)
+        stretch = slice(silent_frames, silent_frames + int(own.max()))
+        return [frames[:, stretch] for frames in self._chosen(self.encoder(*heard, return_hidden=True))], own
+
+    def _chosen(self, output: EncoderOutput) -> list[Tensor]:
         by_number = dict(enumerate([*output.hidden, output.frames]))
         if WEIGHTED in self.layers:
             assert self.layer_sum is not None
             by_number[WEIGHTED] = self.layer_sum(output.hidden)
-        return [by_number[layer].float() for layer in self.layers], output.lengths
+        return [by_number[layer].float() for layer in self.layers]
+
+
+def clip_lengths(source: Tensor, padding_mask: Tensor | None) -> Tensor:
+    """Return the numbers (B,) of samples of clips (B, S)."""
+    if padding_mask is None:
+        return torch.full((len(source),), source.shape[1], device=source.device)
+    return (~padding_mask).sum(1)
+
+
+def with_silence(source: Tensor, lengths: Tensor, num_samples: int) -> tuple[Tensor, Tensor]:
+    """Put zeros before and after clips (B, S); return (B, S + 2 * num_samples) and its mask, True on padding.
+
+    The zeros belong to the clips: the encoder sees them.
+    """
+    position = torch.arange(source.shape[1], device=source.device)
+    source = source.masked_fill(position >= lengths[:, None], 0.0)
+    source = F.pad(source, (num_samples, num_samples))
+    position = torch.arange(source.shape[1], device=source.device)
+    return source, position >= (lengths + 2 * num_samples)[:, None]
 
 
 @torch.no_grad()

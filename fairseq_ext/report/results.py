@@ -21,7 +21,7 @@ from .registry import RESULT_TYPES
 def read_systems(run: Path) -> list[dict[str, Any]]:
     """Read every metrics.json of a run, ordered by partition, system and seed.
 
-    In the commands that scored the systems, the path of the run is replaced by `RUN`.
+    In the commands that scored the systems, the path of the run is replaced by `RUN`, that of the home folder by `~`.
 
     Raises:
         ValueError: a file is damaged, or two files describe the same system.
@@ -34,7 +34,8 @@ def read_systems(run: Path) -> list[dict[str, Any]]:
             raise ValueError(f"{path}: {key} was scored twice; remove one of the two folders")
         command = str(system.get("command", ""))
         # The absolute path first, since a relative one is its end.
-        system["command"] = command.replace(str(run.resolve()), "RUN").replace(str(run), "RUN")
+        command = command.replace(str(run.resolve()), "RUN").replace(str(run), "RUN")
+        system["command"] = command.replace(f"{Path.home()}/", "~/")
         systems[key] = system
     return [systems[key] for key in sorted(systems)]
 

@@ -71,7 +71,8 @@ def probe(
 ) -> list[Mapping[str, Any]]:
     """Fit linear probes on frozen embeddings, one per manifest folder; write their files, return each metrics.json.
 
-    Every recording passes through the network once (and once more per view), however many manifests list it.
+    Every recording passes through the network once, however many manifests list it; with views, those of the training
+    once more for each.
 
     Args:
         trained: the network; its own classification head, if any, is not used.
@@ -90,10 +91,12 @@ def probe(
         tuple(_at(with_labels(embeddings.read_split(folder, s, label)), times) for s in (train_split, split))
         for folder in manifests
     ]
-    of_test = _Embedded.of(trained, [entry for pair in pairs for entry in pair[1].entries], device)
-    of_train = _Embedded.of(
-        trained, [entry for pair in pairs for entry in pair[0].entries], device, num_views, systems[0].seed
-    )
+    train_entries, test_entries = ([entry for pair in pairs for entry in pair[i].entries] for i in (0, 1))
+    if num_views:
+        of_train = _Embedded.of(trained, train_entries, device, num_views, systems[0].seed)
+        of_test = _Embedded.of(trained, test_entries, device)
+    else:  # one manifest's test recordings may be another's for training
+        of_train = of_test = _Embedded.of(trained, [*train_entries, *test_entries], device)
     results = []
     for system, (train, test) in zip(systems, pairs, strict=True):
         train_part, test_part = of_train.of_split(train), of_test.of_split(test)
@@ -163,11 +166,20 @@ class _Embedded:
         return cls(extracted, views, position, {unique[i]: reason for i, reason in extracted.failures})
 
     def of_split(self, split: Split) -> _Part:
-        """Return the readable utterances of a split, view after view, and their embeddings."""
+        """Return the readable utterances of a split, view after view, and their embeddings.
+
+        Raises:
+            ValueError: none can be read.
+        """
         rows = [i for i, entry in enumerate(split.entries) if entry in self.position]
         failures = tuple(
             (i, self.reasons[entry]) for i, entry in enumerate(split.entries) if entry in self.reasons
         )
+        if not rows:
+            raise ValueError(
+                f"probe: none of {len(split.entries)} utterances of a split can be read "
+                f"({failures[0][1] if failures else 'it is empty'}); run fairseq-ext check"
+            )
         at = [self.position[split.entries[i]] for i in rows]
         embedding = np.concatenate([part.embedding[at] for part in (self.extracted, *self.views)])
         repeated = rows * (1 + len(self.views))
@@ -176,14 +188,15 @@ class _Embedded:
         )
 
 
-def _choice(candidates: Sequence[tuple[int, int]], fitted: linear_probe.Probe) -> dict[str, Any]:
-    """Return which layer, and with how many parts of a clip, was chosen, and how good each was on training speakers."""
-    layer, parts = candidates[fitted.candidate]
+def _choice(candidates: Sequence[Any], fitted: linear_probe.Probe) -> dict[str, Any]:
+    """Return the chosen `layer_statistics.Candidate`, and how good each was on training speakers."""
     accuracies = {
-        f"layer {candidates[number][0]}, parts {candidates[number][1]}": accuracy
-        for number, accuracy in fitted.candidate_accuracy.items()
+        f"layer {layer}, parts {parts}, silence {pad_s:g} s": accuracy
+        for (pad_s, layer, parts), accuracy in zip(
+            candidates, fitted.candidate_accuracy.values(), strict=False
+        )
     }
-    return {"layer": layer, "parts": parts, "inner_accuracy_by_candidate": accuracies}
+    return {**candidates[fitted.candidate]._asdict(), "inner_accuracy_by_candidate": accuracies}
 
 
 def _centred(part: _Part) -> _Part:

@@ -6,8 +6,11 @@ stages=(data manifests check train pretrain finetune evaluate report)
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 help_of[corpus]='DIR|synthetic|download   the corpus in its published layout, the built-in one, or fetched from its home'
 
+whisper=''
+
 recipe_help() {
   cat <<TXT
+  --whisper FOLDER      probe the frozen encoder of this Whisper too: a folder as Hugging Face lays it out
   --experiments A,B,...  what to train                            (default: all but selection)
                         supervised    every model on the published split
                         one_speaker   the best model and the temporal CNN trained on one speaker
@@ -20,8 +23,11 @@ TXT
 }
 
 recipe_option() {
-  [ "$1" = --experiments ] || return 1
-  choices+=("$1" "$2")
+  case $1 in
+    --experiments | --whisper) choices+=("$1" "$2") ;;
+    *) return 1 ;;
+  esac
+  [ "$1" != --whisper ] || whisper=$2
 }
 
 stage_data() {
@@ -62,6 +68,7 @@ stage_evaluate() {
     read_plan partitions partitions finetune --seed "$seed"
     [ ${#partitions[@]} = 0 ] || probe "$seed" "${partitions[@]}"
   done
+  [ -z "$whisper" ] || probe_whisper
 }
 
 # Fit linear probes on the SimCLR network of seed $1, and on an untrained one, for the partitions given.
@@ -71,6 +78,18 @@ probe() {
   python "$repo/tools/probe.py" --checkpoint "$out/train/published/simclr/seed$1/checkpoint_last.pt" --label digit \
     --scores "$out/scores" --origin "$(origin)" --seed "$1" --data "${data[@]}" --system simclr_probe \
     --control untrained_probe --centred-too
+}
+
+# Fit linear probes on the frozen encoder of a Whisper, where the best model is tested on unseen speakers. Each chooses layer
+# and silence on its own training speakers.
+probe_whisper() {
+  local partitions partition data=()
+  read_plan partitions partitions train --system spectral_cnn
+  for partition in "${partitions[@]}"; do
+    [[ $partition = published || $partition = loso/* ]] && data+=("$partition=$out/manifests/$partition")
+  done
+  [ ${#data[@]} = 0 ] || python "$repo/tools/probe.py" --checkpoint "$whisper" --layers all --pad-s 0,1 --sample-rate-hz 8000 \
+    --label digit --scores "$out/scores" --origin "$(origin)" --data "${data[@]}" --system whisper_probe
 }
 
 stage_report() {

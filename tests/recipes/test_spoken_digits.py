@@ -3,6 +3,7 @@
 import fcntl
 import json
 import random
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_whisper
 from recipes.every_smoke import *  # noqa: F403 - tests of what every recipe's smoke run leaves
 from recipes.launching import REPOSITORY, SMOKE, finish, launch, results, wait
 
@@ -85,3 +87,17 @@ def test_unknown_experiment_is_refused(tmp_path: Path) -> None:
         encoding="utf-8"
     )
     assert not (tmp_path / "run").exists()
+
+
+def test_frozen_whisper_is_probed_where_the_best_model_is_tested(smoke: Path, tmp_path: Path) -> None:
+    folder = small_whisper.write(tmp_path / "whisper")
+    shutil.copytree(smoke, tmp_path / "run", symlinks=True)
+    finish(RECIPE, tmp_path / "run", *SMOKE, "--whisper", str(folder), "--stage", "evaluate")
+    found = [s for s in results(tmp_path / "run")["systems"] if s["system"] == "whisper_probe"]
+    assert {s["partition"].split("/")[0] for s in found} == {"published", "loso"}
+    for system in found:
+        tried = [name.rpartition(", ")[2] for name in system["probe"]["inner_accuracy_by_candidate"]]
+        assert tried == ["silence 0 s"] * 3 + ["silence 1 s"] * 3
+    process = launch(RECIPE, tmp_path / "none", *SMOKE, "--whisper", str(tmp_path))
+    assert wait(process, 60) != 0
+    assert f"--whisper {tmp_path}: no config.json" in (tmp_path / "none.log").read_text(encoding="utf-8")

@@ -159,20 +159,22 @@ def test_a_long_recording_has_the_statistics_of_the_frames_of_its_windows(
             embed(entry)
 
 
-def test_silence_after_a_clip_is_heard_and_not_counted(whisper: Path) -> None:
+def test_silence_around_a_clip_is_heard_and_not_counted(whisper: Path) -> None:
     clip = noise(9000)
     with torch.no_grad():
         model, _ = load_encoder_layers(whisper, final_norm=True)
-        layers, _ = model(torch.nn.functional.pad(torch.from_numpy(clip), (0, 480_000 - 9000))[None])
-    expected = np.stack([frames[0, :29].mean(0).numpy() for frames in layers])
-    found = load_embedder(whisper, poolings="mean", pad_s=30.0)([clip, noise(5000)])[0]
+        layers, _ = model(torch.nn.functional.pad(torch.from_numpy(clip), (16_000, 16_000))[None])
+    expected = np.stack([frames[0, 50:79].mean(0).numpy() for frames in layers])
+    found = load_embedder(whisper, poolings="mean", pad_s=1.0)([clip, noise(5000)])[0]
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(load_embedder(whisper, poolings="mean")(clip) - expected).max() > 1e-3
 
 
-def test_silence_is_for_whisper(recogniser: Path) -> None:
-    with pytest.raises(ValueError, match="silence of 1 s after each clip is for Whisper"):
+def test_silence_is_for_whisper_and_leaves_room_for_the_clip(recogniser: Path, whisper: Path) -> None:
+    with pytest.raises(ValueError, match="silence of 1 s around each clip is for Whisper"):
         load_embedder(recogniser, pad_s=1.0)
+    with pytest.raises(ValueError, match="leaves 0 s of Whisper's 30 s; 10 s are the most"):
+        load_embedder(whisper, pad_s=15.0)
 
 
 @pytest.mark.parametrize("kind", ["mfcc", "logmel", "prosody", "recogniser", "whisper"])

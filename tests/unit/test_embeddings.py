@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,8 +18,10 @@ from fairseq_ext.checkpoints.load import load_layers
 from fairseq_ext.commands import score_probe
 from fairseq_ext.inference.frames import EncoderFrames
 from fairseq_ext.media.audio import load
+from fairseq_ext.modules.encoder_layers import EncoderLayers
+from fairseq_ext.modules.encoders import EncoderConfig, build_encoder
 from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
-from fairseq_ext.modules.layer_statistics import part_means
+from fairseq_ext.modules.layer_statistics import LayerStatistics, part_means
 from fairseq_ext.scoring import embeddings, evaluation, probing, trainings
 from fairseq_ext.scoring.predictions import read_embeddings, read_predictions
 from fairseq_ext.scoring.scored_system import ScoredSystem, is_scored
@@ -146,6 +149,40 @@ def test_probes_share_one_pass(manifests: Path, tmp_path: Path) -> None:
     assert all("already scored" in line for line in again)
 
 
+def test_each_recording_is_embedded_once(
+    manifests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one manifest tests what another trains on, as folds do."""
+    swapped = tmp_path / "swapped"
+    shutil.copytree(manifests, swapped)
+    for path in list(swapped.glob("train.*")):
+        other = path.with_name(path.name.replace("train", "test"))
+        content = path.read_bytes(), other.read_bytes()
+        other.write_bytes(content[0])
+        path.write_bytes(content[1])
+    seen, extract = [], embeddings.extract
+
+    def counted(model: Any, entries: Any, *args: Any, **options: Any) -> Any:
+        seen.extend(entries)
+        return extract(model, entries, *args, **options)
+
+    monkeypatch.setattr(embeddings, "extract", counted)
+    systems = [ScoredSystem("probe", f"loso/{name}", 1, "synthetic", "") for name in "ab"]
+    probing.probe(loaded(0), systems, [manifests, swapped], tmp_path / "scores", label="digit")
+    assert len(seen) == len(set(seen)) == 80
+
+
+def test_probe_without_a_readable_test_recording_is_refused(
+    make_corpus: Callable[..., None], tmp_path: Path
+) -> None:
+    make_corpus(tmp_path / "m", tmp_path / "audio", {"train": ["a", "b"], "test": ["c"]}, per_digit=1)
+    for entry in embeddings.read_split(tmp_path / "m", "test", "digit").entries:
+        Path(entry.path).write_bytes(b"")
+    system = ScoredSystem("probe", "published", 1, "synthetic", "")
+    with pytest.raises(ValueError, match="none of 10 utterances of a split can be read"):
+        probing.probe(loaded(0), [system], [tmp_path / "m"], tmp_path, label="digit")
+
+
 def test_probe_is_fitted_on_views_and_scored_without(manifests: Path, tmp_path: Path) -> None:
     system = ScoredSystem("probe", "published", 1, "synthetic", "")
     (result,) = probing.probe(loaded(0), [system], [manifests], tmp_path, label="digit", num_views=2)
@@ -164,13 +201,14 @@ def test_layers_of_any_encoder_are_probed_at_a_multiple_of_the_rate(manifests: P
     """The training speakers choose the layer; nothing of the test speakers is seen before."""
     folder, system = small_whisper.write(tmp_path / "whisper"), ScoredSystem("probe", "p", 1, "synthetic", "")
     trained = load_layers(folder, parts=(1, 3))
-    assert trained.model.candidates == ((0, 1), (0, 3), (1, 1), (1, 3), (2, 1), (2, 3))
+    by_layer = ((0, 1), (0, 3), (1, 1), (1, 3), (2, 1), (2, 3))
+    assert trained.model.candidates == tuple((0.0, *layer_and_parts) for layer_and_parts in by_layer)
     options = {"label": "digit", "manifest_rate_hz": RATE}
     (result,) = probing.probe(trained, [system], [manifests], tmp_path / "scores", **options)
     about = result["probe"]
     accuracies = about["inner_accuracy_by_candidate"]
     best = max(accuracies, key=lambda name: accuracies[name])
-    assert (len(accuracies), best) == (6, f"layer {about['layer']}, parts {about['parts']}")
+    assert (len(accuracies), best) == (6, f"layer {about['layer']}, parts {about['parts']}, silence 0 s")
     assert result["n"] == 40
     found = read_embeddings(system.folder(tmp_path / "scores") / "embeddings.npz")["embedding"]
     assert found.shape == (40, 24 * (about["parts"] + 1))  # means of the parts, and the deviation
@@ -179,11 +217,64 @@ def test_layers_of_any_encoder_are_probed_at_a_multiple_of_the_rate(manifests: P
     bounds = [len(frames) * i // about["parts"] for i in range(1, about["parts"])]
     expected = np.concatenate([part.mean(0) for part in np.split(frames, bounds)])
     assert np.allclose(found[3, : len(expected)], expected, atol=1e-3)
-    assert load_layers(folder, (2,), untrained=True).model.candidates == ((2, 1),)
+    assert load_layers(folder, (2,), untrained=True).model.candidates == ((0.0, 2, 1),)
     with pytest.raises(ValueError, match="has layers 0 to 2, not 3; choose others"):
         load_layers(folder, (1, 3))
     with pytest.raises(ValueError, match="16000 Hz, which is no multiple of the manifests' 11025 Hz"):
         probing.probe(trained, [system], [manifests], tmp_path, label="digit", manifest_rate_hz=11025)
+
+
+@pytest.mark.parametrize("kind", ["whisper", "wav2vec2"])
+def test_only_frames_of_the_clip_count_between_silence(kind: str, tmp_path: Path) -> None:
+    """They are those of a longer clip that holds the silence; other clips of the batch change nothing."""
+    model, hop = layers_between_silence(kind, tmp_path)
+    clips = [torch.randn(length, generator=torch.Generator().manual_seed(1)) for length in (4000, 2500, 700)]
+    found = model(**embeddings.padded([clip.numpy() for clip in clips]))["embedding"]
+    assert found.shape[1] == sum(model.widths)
+    width = model.widths[0]
+    for clip, row in zip(clips, found, strict=True):
+        alone = model(clip[None])["embedding"][0]
+        torch.testing.assert_close(row, alone, atol=1e-4, rtol=1e-4)
+        around = torch.nn.functional.pad(clip, (5 * hop, 5 * hop))[None]
+        own = int(model.encoder.encoder.frame_lengths(torch.tensor([len(clip)])))
+        frames = model.encoder.encoder(around, return_hidden=True).hidden[1][:, 5 : 5 + own]
+        expected = torch.cat([frames.mean(1)[0], (frames.var(1, correction=0)[0] + 1e-5).sqrt()])
+        torch.testing.assert_close(row[width:], expected, atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(row[:width], row[width:], atol=1e-3)  # without silence, and with it
+
+
+def layers_between_silence(kind: str, folder: Path) -> tuple[LayerStatistics, int]:
+    """Return layer 1 of a small encoder, without silence and with 5 frames of it; and the samples of a frame."""
+    if kind == "whisper":
+        model = load_layers(small_whisper.write(folder / "whisper"), (1,), pads_s=(0.0, 0.1)).model
+        assert [c.pad_s for c in model.candidates] == [0.0, 0.1]
+        return model, 320
+    keys = {
+        "encoder_embed_dim": 24,
+        "encoder_ffn_embed_dim": 48,
+        "encoder_layers": 2,
+        "encoder_attention_heads": 2,
+    }
+    layers = "[(16, 10, 5)] + [(16, 3, 2)] * 2"
+    config = EncoderConfig(conv_feature_layers=layers, conv_pos=8, conv_pos_groups=2, **keys)
+    encoder = build_encoder(config).eval()
+    return LayerStatistics(EncoderLayers(encoder, (1,), False), (1,), (0.0, 100 / 16_000), 16_000).eval(), 20
+
+
+def test_durations_are_read() -> None:
+    assert score_probe.seconds("0,0.5") == (0.0, 0.5)
+    for text in ("1;2", "-1", "inf", "nan", ""):
+        with pytest.raises(argparse.ArgumentTypeError, match=r"seconds such as 0,0\.5,1 expected, found"):
+            score_probe.seconds(text)
+
+
+def test_silence_without_layers_is_refused(tmp_path: Path) -> None:
+    given = ["--checkpoint", "c.pt", "--data", f"p={tmp_path}", "--system", "s", "--scores", str(tmp_path)]
+    parser = argparse.ArgumentParser()
+    score_probe.add_arguments(parser)
+    args = parser.parse_args([*given, "--origin", "real", "--label", "digit", "--pad-s", "1"])
+    with pytest.raises(argparse.ArgumentError, match="--parts and --pad-s need --layers"):
+        score_probe.run(args)
 
 
 def test_whole_numbers_are_read() -> None:

@@ -1,9 +1,13 @@
 """tools/import_manifest.py: from a label list, and from what tools/export_manifest.py wrote."""
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from fairseq_ext.commands import convert_to_manifest
 from fairseq_ext.files import read_lines
 from fairseq_ext.manifest import Utterance, read_manifest, write_manifest
 from fairseq_ext.media.mouth.table import ClipRow, write_clips_table
@@ -46,6 +50,26 @@ def test_a_label_list(tmp_path: Path) -> None:
         )
     ]
     assert list(read_lines(tmp_path / "m" / "test.wrd")) == ["on vient tous"]
+
+
+@pytest.mark.parametrize("language", ["french", "FR", "fr,it", "xx", ""])
+def test_an_unknown_language_is_refused_before_anything_is_read(tmp_path: Path, language: str) -> None:
+    parser = argparse.ArgumentParser()
+    convert_to_manifest.add_arguments(parser)
+    given = [
+        "--from",
+        "labels",
+        "--source",
+        "absent.txt",
+        "--split",
+        "test",
+        "--root",
+        str(tmp_path / "clips"),
+    ]
+    args = parser.parse_args([*given, "--out", str(tmp_path / "m"), "--language", language])
+    with pytest.raises(ValueError, match=f"languages: found {language or 'none'}, expected some of aa, ab"):
+        convert_to_manifest.run(args)
+    assert not (tmp_path / "m").exists()
 
 
 def test_automatic_labels_are_refused_for_test(tmp_path: Path) -> None:

@@ -38,6 +38,12 @@ def test_every_system_is_there(gathered: dict[str, Any], digits_run: Path) -> No
 def test_commands_do_not_name_the_machine(make_system: Callable[..., Path], tmp_path: Path) -> None:
     make_system(tmp_path, "published", "temporal_cnn", 1)
     assert results.read_systems(tmp_path)[0]["command"] == "evaluate RUN"
+    (path,) = tmp_path.rglob("metrics.json")
+    system = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(
+        json.dumps({**system, "command": f"probe --checkpoint {Path.home()}/whisper --to {tmp_path}/s"})
+    )
+    assert results.read_systems(tmp_path)[0]["command"] == "probe --checkpoint ~/whisper --to RUN/s"
 
 
 def test_summary_is_over_seeds(gathered: dict[str, Any]) -> None:

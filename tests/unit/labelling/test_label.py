@@ -320,7 +320,7 @@ def test_the_table_is_read_as_written(tmp_path: Path) -> None:
         ("labelled", "perhaps", "labels.tsv:2: an id and a state of"),
         ("0.5\t", "half\t", "labels.tsv:2: could not convert"),
         ("fr:0.5", "fr:many", "labels.tsv:2: could not convert"),
-        ("\tgood", "\tgo\tod", "labels.tsv:2: expected 19 tab-separated columns"),
+        ("\tgood", "\tgo\tod", "labels.tsv:2: expected 20 tab-separated columns"),
     ],
 )
 def test_a_damaged_table_is_refused_with_file_and_line(
