@@ -43,8 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pad-s",
         type=float,
-        default=0.0,
-        help="silence before and after each clip of Whisper's, s (default: 0)",
+        help="silence before and after each clip of Whisper's, s (default: 1)",
     )
     parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
     parser.add_argument(

@@ -54,7 +54,7 @@ def load_embedder(
     poolings: str | Sequence[str] = ("mean", "std"),
     device: str = "cpu",
     *,
-    pad_s: float = 0.0,
+    pad_s: float | None = None,
     sample_rate_hz: int = 16_000,
 ) -> "Embedder":
     """Load an encoder, or features by their name, to embed recordings with.
@@ -68,8 +68,10 @@ def load_embedder(
             model or a classifier has trained.
         poolings: of mean, max, first, last, std, in the order of the columns; prosody has its own, `statistics`.
         device: torch device.
-        pad_s: silence before and after each clip of Whisper's, s, which its frames attend to and no statistic counts;
-            10 s at most. Whisper was trained on windows of 30 s, mostly padded.
+        pad_s: silence before and after each clip of Whisper's, s, which its frames attend to and no statistic counts,
+            10 s at most; None = 1 s for Whisper, which was trained on windows of 30 s, mostly padded, none for the
+            others. Chosen on training speakers left out: digits (0.5 s long) 93.5 to 97.0 % with layer 5 of Whisper
+            base, RAVDESS (3.7 s) 72.8 to 73.1 % macro recall with the best layer.
         sample_rate_hz: sample rate of the features without a checkpoint, Hz.
 
     Raises:

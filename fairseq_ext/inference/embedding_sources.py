@@ -31,6 +31,7 @@ FEATURES = ("logmel", "mfcc", "prosody")
 STATISTICS = "statistics"
 # Whisper has positions for 30 s; the attention of the others grows with the square of the length.
 WINDOW_S = 30.0
+USUAL_PAD_S = 1.0  # of Whisper, see `load_embedder`
 # Audio in a batch with its padding, s. On a CPU Whisper gains nothing by batches, and the others a tenth; on a GPU less
 # leaves it idle.
 BATCH_S = {"cpu": 16.0, "cuda": 480.0}
@@ -84,11 +85,17 @@ class EncoderSource:
     """Layers of an encoder. For `pad_s` and the errors see `load_embedder`."""
 
     def __init__(
-        self, path: str | Path, layers: Sequence[int], poolings: Sequence[str], device: str, pad_s: float
+        self,
+        path: str | Path,
+        layers: Sequence[int],
+        poolings: Sequence[str],
+        device: str,
+        pad_s: float | None,
     ) -> None:
         self._layers, source = load_encoder_layers(path, layers, device, final_norm=True)
         encoder, self._device = self._layers.encoder, device
         self._is_whisper = isinstance(encoder, WhisperEncoder)
+        pad_s = (USUAL_PAD_S if self._is_whisper else 0.0) if pad_s is None else pad_s
         if pad_s and not self._is_whisper:
             raise ValueError(
                 f"{path}: silence of {pad_s:g} s around each clip is for Whisper, which was trained so; leave it out"
@@ -195,7 +202,7 @@ def make_source(
     layers: str | int | Sequence[int],
     poolings: Sequence[str],
     device: str,
-    pad_s: float,
+    pad_s: float | None,
     sample_rate_hz: int,
 ) -> Source:
     """Make the source of an encoder by its path, or of features by their name; arguments of `load_embedder`."""

@@ -73,7 +73,7 @@ def test_manifest_with_its_labels(manifest: Path, tmp_path: Path, capsys: pytest
     expected = load_embedder(whisper, [3, 1])([tmp_path / f"corpus/{name}.wav" for name in ("a/1", "b/3")])
     np.testing.assert_allclose(found.embedding[[0, 3]], expected, atol=1e-5)
     about = found.about
-    assert (about["encoder"], about["num_skipped"], about["pad_s"]) == (str(whisper), 1, 0.0)
+    assert (about["encoder"], about["num_skipped"], about["pad_s"]) == (str(whisper), 1, 1.0)
     assert len(about["sha256"]) == 64
     assert {"torch", "numpy"} <= about["versions"].keys()
     rows = pytest.importorskip("pyarrow.parquet").read_table(out / "embeddings.parquet").to_pylist()
