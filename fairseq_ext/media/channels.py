@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 # Channels without relation leave a mean of their summed power / C**2. Half of that (-3 dB) takes a correlation of -0.5
 # of two equal channels: a swapped wire is near -1, unrelated voices and wide stereo are near 0.
 _CANCELLED = 0.5
+_MOST_AT_ONCE = 1 << 26  # samples, 256 MB: more than an hour at 16 kHz
 _FIRST_UNLESS = 4.0  # the first channel, unless another one is more than this louder in power (6 dB)
 
 
@@ -93,11 +94,14 @@ class MixedReader(ABC):
             return np.zeros(0, np.float32)
         grid = 1 if self.num_channels == 1 else self.sample_rate_hz
         first, last = start // grid * grid, min(-(-end // grid) * grid, self.num_samples)
-        mono, filled = np.empty(last - first, np.float32), 0  # one copy of a long stretch is enough
+        # One copy of a long stretch is enough; but a damaged header may state any length, so it grows with what is there.
+        mono, filled = np.empty(min(last - first, _MOST_AT_ONCE), np.float32), 0
         for piece in self._mixed(first, last):
+            if filled + len(piece) > len(mono):
+                mono.resize(min(last - first, 2 * (filled + len(piece))), refcheck=False)
             mono[filled : filled + len(piece)] = piece
             filled += len(piece)
-        return mono[start - first : end - first]
+        return mono[:filled][start - first : end - first]
 
     def pieces(self) -> Iterator[NDArray[np.float32]]:
         """Yield the whole, (S,) samples at a time."""

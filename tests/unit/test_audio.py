@@ -372,3 +372,14 @@ def test_a_row_of_another_rate_is_no_half_of_its_file(tmp_path: Path) -> None:
         load_row(whole, 16000)
     assert len(load_row(segment, 8000)) == 3000
     assert len(load_row(shorter, 8000)) == 3900  # other tools count otherwise
+
+
+def test_a_header_that_states_more_than_fits_into_memory_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "long.flac"
+    soundfile.write(path, np.zeros((16_000, 2)), 16_000)
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F  # the number of samples: 36 bits from the middle of byte 21 (FLAC format, STREAMINFO)
+    content[22:26] = b"\xff\xff\xff\xf0"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match="damage behind"):
+        load(path, sample_rate_hz=16_000)
