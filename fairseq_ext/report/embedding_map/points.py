@@ -79,9 +79,8 @@ def _vectors(
         run.folder, [read_json(folder / "config.json") for folder in folders.values()]
     ):
         chosen = [read_json(folder / "metrics.json")["choice"] for folder in folders.values()]
-        layers = [
-            (c["layer"][0] if isinstance(c["layer"], list) else c["layer"], c["pooling"]) for c in chosen
-        ]
+        # Several layers of an ensemble's member are written 2+3+4.
+        layers = [(int(str(choice["layer"]).partition("+")[0]), choice["pooling"]) for choice in chosen]
         ((layer, pooling), _) = Counter(layers).most_common(1)[0]
         found = read_embedding_folder(embeddings)
         return found.columns(layer, pooling)[found.rows(ids)], f"{embeddings.name}, layer {layer}, {pooling}"
