@@ -94,7 +94,7 @@ class MixedReader(ABC):
             return np.zeros(0, np.float32)
         grid = 1 if self.num_channels == 1 else self.sample_rate_hz
         first, last = start // grid * grid, min(-(-end // grid) * grid, self.num_samples)
-        # One copy of a long stretch is enough. It grows with what is there, since a damaged header may state any length.
+        # One copy of a long stretch is enough. It grows with what is there: a damaged header may state any length.
         mono, filled = np.empty(min(last - first, _MOST_AT_ONCE), np.float32), 0
         for piece in self._mixed(first, last):
             if filled + len(piece) > len(mono):

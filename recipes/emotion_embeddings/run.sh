@@ -124,22 +124,28 @@ streams() {
 }
 
 stage_classify() {
-  local encoder kinds others centred embeddings=() groups=() main='^(unseen_speakers|sessions)/'
+  local encoder kinds ensemble others centred embeddings=() groups=() main='^(unseen_speakers|sessions)/' first
+  local named='{embeddings}_{classifier}'
   read_plan kinds tool classifiers
+  read_plan ensemble tool ensembles
   read_plan others tool other_classifiers
   read_plan centred tool centred_classifiers
   [ -z "$classifiers" ] || IFS=, read -ra kinds <<<"--classifier,$classifiers"
   mapfile -t groups < <(streams gender intensity)
   [ ${#groups[@]} = 0 ] || groups=(--groups "${groups[@]}" --groups-data "$out/manifests/all")
   for encoder in "${encoders[@]}" mfcc logmel prosody; do embeddings+=("$out/embeddings/$(name_of "$encoder")"); done
-  score "$main" --embeddings "${embeddings[@]}" "${kinds[@]}" --system '{embeddings}_{classifier}'
-  score "$main" --embeddings "${embeddings[@]}" "${centred[@]}" --system '{embeddings}_{classifier}_centred' --centred
-  score '^(unseen_speakers_and_sentence|cross_corpus)/' --embeddings "${embeddings[@]}" "${others[@]}" \
-    --system '{embeddings}_{classifier}'
-  score '^leaky/' --embeddings "${embeddings[@]}" "${others[@]}" --system '{embeddings}_{classifier}' --leaky-control
+  # Two processes, which take about the same time.
+  { score "$main" --embeddings "${embeddings[@]}" "${kinds[@]}" --system "$named" &&
+    score "$main" --embeddings "${embeddings[@]}" "${centred[@]}" --system "${named}_centred" --centred; } &
+  first=$!
+  [ "$jobs" -gt 1 ] || wait "$first"
+  [ -n "$classifiers" ] || score "$main" --embeddings "${embeddings[@]}" "${ensemble[@]}" --system "$named"
+  score '^(unseen_speakers_and_sentence|cross_corpus)/' --embeddings "${embeddings[@]}" "${others[@]}" --system "$named"
+  score '^leaky/' --embeddings "${embeddings[@]}" "${others[@]}" --system "$named" --leaky-control
   score "$main" --embeddings "${embeddings[0]}" --classifier logistic --system shuffled_labels --control shuffled
   score "$main" --embeddings "${embeddings[0]}" --classifier logistic --system duration_only --control duration
   [ -z "$(streams sentence)" ] || speaker_probe "${embeddings[@]}"
+  [ "$jobs" -le 1 ] || wait "$first"
 }
 
 # Score how well the embeddings given tell speakers apart on sentences that nothing was trained on.
@@ -166,13 +172,13 @@ stage_evaluate() {
 }
 
 stage_report() {
-  local options kinds
+  local options best
   read_plan options tool report
-  read_plan kinds tool classifiers
-  [ -z "$classifiers" ] || IFS=, read -ra kinds <<<"--classifier,$classifiers"
-  # The last classifier of the first encoder is shown in detail, whatever its scores.
+  read_plan best tool ensembles
+  [ -z "$classifiers" ] || best=("${classifiers##*,}")
+  # It is shown in detail whatever its scores.
   fairseq-ext report page "$out" --about "$repo/recipes/$recipe/report.json" "${options[@]}" \
-    --best "$(name_of "${encoders[0]:-mfcc}")_${kinds[-1]}"
+    --best "$(name_of "${encoders[0]:-mfcc}")_${best[-1]}"
 }
 
 run_recipe "$@"

@@ -94,7 +94,7 @@ def layer_curves(results: Results, headline: str) -> Picture | None:
     found = [s for s in headline_summaries(results, headline) if len(s.get("layers", {})) > 1]
     if not found:
         return None
-    curves = {
+    curves: dict[str, dict[float, float]] = {
         system_title(results, s["system"]): {int(layer): 100 * score for layer, score in s["layers"].items()}
         for s in found
     }
