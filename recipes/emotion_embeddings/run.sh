@@ -135,11 +135,12 @@ stage_classify() {
   [ ${#groups[@]} = 0 ] || groups=(--groups "${groups[@]}" --groups-data "$out/manifests/all")
   for encoder in "${encoders[@]}" mfcc logmel prosody; do embeddings+=("$out/embeddings/$(name_of "$encoder")"); done
   # Two processes, which take about the same time.
-  { score "$main" --embeddings "${embeddings[@]}" "${kinds[@]}" --system "$named" &&
+  { score "$main" --embeddings "${embeddings[@]}" "${kinds[@]}" --system "$named" --save "$out/classifiers" &&
     score "$main" --embeddings "${embeddings[@]}" "${centred[@]}" --system "${named}_centred" --centred; } &
   first=$!
   [ "$jobs" -gt 1 ] || wait "$first"
-  [ -n "$classifiers" ] || score "$main" --embeddings "${embeddings[@]}" "${ensemble[@]}" --system "$named"
+  [ -n "$classifiers" ] || score "$main" --embeddings "${embeddings[@]}" "${ensemble[@]}" --system "$named" \
+    --save "$out/classifiers"
   score '^(unseen_speakers_and_sentence|cross_corpus)/' --embeddings "${embeddings[@]}" "${others[@]}" --system "$named"
   score '^leaky/' --embeddings "${embeddings[@]}" "${others[@]}" --system "$named" --leaky-control
   score "$main" --embeddings "${embeddings[0]}" --classifier logistic --system shuffled_labels --control shuffled
