@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Emotions from frozen speech embeddings, from recordings to cross-corpus tables. `run.sh --help` lists options and stages.
 recipe=emotion_embeddings
-stages=(data manifests check embed classify finetune evaluate report)
+stages=(data manifests check embed classify report)
 encoders=() second=() layout=() classifiers=''
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
@@ -14,10 +14,8 @@ recipe_help() {
                       (default: none; MFCC, log-mel and prosody statistics are always there)
   --classifiers A,B   logistic, svm, mlp, xgboost, knn, ensemble  (default: those of plan.yaml)
   --second DIR        another corpus: train on each of the two and test on the other; may be given several times
-  --finetune          also train the first --encoder end to end, and attentive pooling over the frozen one
   --speaker PATTERN   with a folder per emotion, where the speaker is; it and --table, --class, --path: see
                       fairseq-ext prepare emotion --help
-  --set C.KEY=VALUE   a key of conf/C.yaml
 TXT
 }
 
@@ -27,14 +25,8 @@ recipe_option() {
     --classifiers) classifiers=$2 ;;
     --second) second+=("$2") ;;
     --speaker | --table | --class | --path) layout+=("$1" "$2") ;;
-    --set) choices+=("$1" "$2") ;;
     *) return 1 ;;
   esac
-}
-
-recipe_flag() {
-  [ "$1" = --finetune ] || return 1
-  choices+=(--experiments finetune)
 }
 
 path_of() {
@@ -55,10 +47,7 @@ name_of() {
 recipe_check() {
   local encoder name tiny=tiny=$out/tiny-whisper/hf
   declare -A paths=([mfcc]=. [logmel]=. [prosody]=.)
-  if $smoke; then # an encoder of its own, so that everything runs
-    encoders+=("$tiny")
-    choices+=(--experiments finetune)
-  fi
+  ! $smoke || encoders+=("$tiny") # an encoder of its own, so that everything runs
   for encoder in "${encoders[@]}"; do
     name=$(name_of "$encoder")
     [ "$encoder" = "$tiny" ] || [ -e "$(path_of "$encoder")" ] ||
@@ -66,7 +55,6 @@ recipe_check() {
     [ -z "${paths[$name]:-}" ] || die "--encoder $encoder: the name $name is taken; give another: NAME=PATH"
     paths[$name]=$encoder
   done
-  [ ${#encoders[@]} = 0 ] || choices+=(--encoder "$(path_of "${encoders[0]}")")
 }
 
 stage_data() {
@@ -124,19 +112,19 @@ streams() {
 }
 
 stage_classify() {
-  local encoder kinds ensemble others centred embeddings=() groups=() main='^(unseen_speakers|sessions)/' first
+  local encoder kinds ensemble others embeddings=() groups=() main='^(unseen_speakers|sessions)/' first
   local named='{embeddings}_{classifier}'
   read_plan kinds tool classifiers
   read_plan ensemble tool ensembles
   read_plan others tool other_classifiers
-  read_plan centred tool centred_classifiers
   [ -z "$classifiers" ] || IFS=, read -ra kinds <<<"--classifier,$classifiers"
   mapfile -t groups < <(streams gender intensity)
   [ ${#groups[@]} = 0 ] || groups=(--groups "${groups[@]}" --groups-data "$out/manifests/all")
   for encoder in "${encoders[@]}" mfcc logmel prosody; do embeddings+=("$out/embeddings/$(name_of "$encoder")"); done
   # Two processes, which take about the same time.
   { score "$main" --embeddings "${embeddings[@]}" "${kinds[@]}" --system "$named" --save "$out/classifiers" &&
-    score "$main" --embeddings "${embeddings[@]}" "${centred[@]}" --system "${named}_centred" --centred; } &
+    score "$main" --embeddings "${embeddings[@]}" --classifier logistic --system "${named}_centred" --centred &&
+    score "$main" --embeddings "${embeddings[0]}" "${ensemble[@]}" --system "${named}_centred" --centred; } &
   first=$!
   [ "$jobs" -gt 1 ] || wait "$first"
   [ -n "$classifiers" ] || score "$main" --embeddings "${embeddings[@]}" "${ensemble[@]}" --system "$named" \
@@ -153,23 +141,6 @@ stage_classify() {
 speaker_probe() {
   fairseq-ext score embeddings --embeddings "$@" --data "speaker=$out/manifests/all" --label speaker \
     --folds-by sentence --classifier logistic --system '{embeddings}_logistic' --scores "$out/scores" --origin "$(origin)"
-}
-
-stage_finetune() {
-  local start
-  [[ "${choices[*]}" = *finetune* ]] || return 0
-  [ ${#encoders[@]} -gt 0 ] || die "--finetune: there is no encoder to start from; give one (--encoder)"
-  # Later encoders may join a run; what is trained here starts from one.
-  start="$(realpath "$(path_of "${encoders[0]}")") ${choices[*]}"
-  mkdir -p "$out/train"
-  [ -f "$out/train/start.txt" ] || printf '%s\n' "$start" >"$out/train/start.txt"
-  [ "$(cat "$out/train/start.txt")" = "$start" ] ||
-    die "$out/train was made from '$(cat "$out/train/start.txt")', not '$start'; choose another --out"
-  train_all finetune
-}
-
-stage_evaluate() {
-  [ ! -d "$out/train" ] || python "$repo/tools/evaluate.py" --run "$out" --origin "$(origin)" --intervals-over speakers
 }
 
 stage_report() {

@@ -22,7 +22,6 @@ class Choice:
         labels: patterns of partitions with labels, with commas between them; empty for those of the size.
         pretrained: checkpoint that takes the place of every `start`; empty for none.
         whisper: folder of a Whisper, for the entries whose start it is; empty for none.
-        encoder: checkpoint or folder of any encoder, likewise.
         start: NAME=FROM each, FROM a checkpoint or the folder of a run of the same recipe.
         set: CONFIG.KEY=VALUE each.
     """
@@ -34,7 +33,6 @@ class Choice:
     labels: str = ""
     pretrained: str = ""
     whisper: str = ""
-    encoder: str = ""
     start: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
 
@@ -90,7 +88,6 @@ def _check_starts(choice: Choice) -> None:
             f"--whisper {choice.whisper}: no config.json; give the folder of a Whisper as Hugging Face lays it out"
         )
     refuse_path(Path(choice.whisper), "--whisper")
-    refuse_path(Path(choice.encoder), "--encoder")
     for start in choice.start:
         name, _, source = start.partition("=")
         if not re.fullmatch("[a-z0-9_]+", name) or not source:
@@ -107,13 +104,11 @@ def in_one_line(choice: Choice) -> str:
     pretrained = Path(choice.pretrained).resolve() if choice.pretrained else ""
     starts = " ".join(f"{name}={source.resolve()}" for name, source in choice.starts.items())
     smoke = str(choice.smoke).lower()
-    # Folders of runs from before these options hold the line without them.
-    given = "".join(
-        f" {name}={Path(path).resolve()}"
-        for name, path in (("whisper", choice.whisper), ("encoder", choice.encoder))
-        if path
+    # Folders of runs from before this option hold the line without it.
+    whisper = f" whisper={Path(choice.whisper).resolve()}" if choice.whisper else ""
+    return (
+        f"size={choice.size} pretrained={pretrained} smoke={smoke} {starts} {' '.join(choice.set)}{whisper}"
     )
-    return f"size={choice.size} pretrained={pretrained} smoke={smoke} {starts} {' '.join(choice.set)}{given}"
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +123,6 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     add("--labels", default="", metavar="A,B,...", help="partitions with labels, or patterns of them")
     add("--pretrained", default="", metavar="FILE", help="checkpoint that replaces pre-training")
     add("--whisper", default="", metavar="DIR", help="folder of a Whisper to start from too")
-    add("--encoder", default="", metavar="PATH", help="checkpoint or folder of any encoder to start from")
     several: dict[str, Any] = {"action": "append", "default": []}
     add("--start", **several, metavar="NAME=FROM", help="a further checkpoint, or run folder")
     add("--set", **several, metavar="CONFIG.KEY=V", help="a key of a configuration")

@@ -9,7 +9,7 @@ from typing import Any
 
 from .choice import Choice
 from .hydra_overrides import override
-from .plan_yaml import GIVEN, LABELS, Entry, Plan, Size
+from .plan_yaml import LABELS, WHISPER, Entry, Plan, Size
 
 LAST_CHECKPOINT = "checkpoint_last.pt"
 
@@ -130,9 +130,9 @@ def _starts(entry: Entry, seed: int, choice: Choice, run: Path) -> Iterator[tupl
     """Yield each system of an entry with its first checkpoint, and what to do where that is missing."""
     path: Path | None
     for system in entry.system:
-        if entry.start in GIVEN:
-            if given := getattr(choice, GIVEN[entry.start]):
-                yield system, Path(given).resolve(), f"{entry.start}: no file or folder {{}}"
+        if entry.start == WHISPER:
+            if choice.whisper:
+                yield system, Path(choice.whisper).resolve(), "--whisper: no folder {}"
         elif "*" in system:
             for name, source in choice.starts.items():
                 path = _checkpoint(source, entry.start, seed) if source.is_dir() else source
