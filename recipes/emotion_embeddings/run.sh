@@ -135,6 +135,18 @@ stage_classify() {
   score "$main" --embeddings "${embeddings[0]}" --classifier logistic --system duration_only --control duration
   [ -z "$(streams sentence)" ] || speaker_probe "${embeddings[@]}"
   [ "$jobs" -le 1 ] || wait "$first"
+  compare "$(name_of "${encoders[0]:-mfcc}")" "${kinds[1]}" "${ensemble[-1]}"
+}
+
+# Compare the encoder $1 with the classifier $3, and MFCC with $2, with the encoder and the classifier $2: is it chance?
+compare() {
+  local family systems=("$1_$2")
+  [ -n "$classifiers" ] || systems+=("$1_$3")
+  [ "$1" = mfcc ] || systems+=("mfcc_$2")
+  for family in unseen_speakers sessions; do
+    [ ! -d "$out/scores/$family" ] || [ ${#systems[@]} -lt 2 ] ||
+      fairseq-ext score comparison --run "$out" --partition "$family/" --systems "${systems[@]}"
+  done
 }
 
 # Score how well the embeddings given tell speakers apart on sentences that nothing was trained on.

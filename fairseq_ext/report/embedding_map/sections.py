@@ -33,11 +33,13 @@ GRID_POINTS = 600
 
 
 def maps(run: Run) -> Sequence[Piece]:
-    """Draw the map of each headline that has one, then the grid over encoders and layers."""
-    found = [(headline, points_of(run, headline)) for headline in headlines(run.results)]
-    drawn = [_map(run, headline, points) for headline, points in found if points and len(points.ids) > 3]
-    grids = [_grid(run, points) for _, points in found[:1] if points]
-    return [*drawn, *(picture for picture in grids if picture)]
+    """Draw the map of the first headline that has one, then the grid over encoders and layers."""
+    for headline in headlines(run.results):
+        points = points_of(run, headline)
+        if points and len(points.ids) > 3:
+            grid = _grid(run, points)
+            return [_map(run, headline, points), *([grid] if grid else [])]
+    return []
 
 
 def _sample(count: int, most: int) -> list[int]:
