@@ -18,12 +18,14 @@ from ..media.resampling import Ratio, resample
 from .engine import MAX_SAMPLES, SAMPLE_RATE_HZ, Engine, Languages, Waveform
 
 UNSURE = 0.5  # a lower probability of the likeliest language: all others together are likelier
+# Below it the languages say nothing: the right digits that were refused lie above, and each look costs two decodings.
+HOPELESS = 0.4
 SPEEDS_PERCENT = (90, 110)  # beside the recorded one
 
 
 def is_unsure(found: Languages) -> bool:
-    """Return whether the likeliest language, the first, has less than even odds."""
-    return found[0][1] < UNSURE
+    """Return whether the likeliest language, the first, has a little less than even odds."""
+    return HOPELESS <= found[0][1] < UNSURE
 
 
 def look_again(engine: Engine, window: Waveform, found: Languages) -> Languages:
