@@ -107,10 +107,11 @@ def _grid(run: Run, points: Points) -> Picture | None:
     shown = points.subset(_sample(len(points.ids), GRID_POINTS))
     classes = list(shown.groups["class"])
     panels = {}
-    folders = sorted(path.parent for path in run.folder.glob(f"embeddings/*/{ABOUT}"))[:MAX_ENCODERS]
-    for folder in folders:
+    folders = sorted(path.parent for path in run.folder.glob(f"embeddings/*/{ABOUT}"))
+    for folder in folders[:MAX_ENCODERS]:
         embeddings = read_embeddings(folder)
-        known = [i for i, key in enumerate(shown.ids) if key in set(embeddings.ids)]
+        embedded = set(embeddings.ids)
+        known = [i for i, key in enumerate(shown.ids) if key in embedded]
         rows = embeddings.rows([shown.ids[i] for i in known])
         for layer in _spread(embeddings.layers):
             vectors = embeddings.columns(layer, embeddings.poolings[0])[rows]
@@ -123,6 +124,8 @@ def _grid(run: Run, points: Points) -> Picture | None:
         f"{run.projections[0]} of {len(shown.ids)} recordings by {', '.join(panels)}, coloured by class."
     )
     caption = f"The same {len(shown.ids)} test recordings by encoder and layer, {run.projections[0]}."
+    if len(folders) > MAX_ENCODERS:
+        caption += f" {MAX_ENCODERS} of {len(folders)} encoders are shown."
     return Picture(plots.png(plots.clouds(panels)), description, caption, is_wide=True)
 
 
