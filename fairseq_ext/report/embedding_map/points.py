@@ -79,11 +79,12 @@ def _vectors(
         run.folder, [read_json(folder / "config.json") for folder in folders.values()]
     ):
         chosen = [read_json(folder / "metrics.json")["choice"] for folder in folders.values()]
-        # Several layers of an ensemble's member are written 2+3+4.
-        layers = [(int(str(choice["layer"]).partition("+")[0]), choice["pooling"]) for choice in chosen]
-        ((layer, pooling), _) = Counter(layers).most_common(1)[0]
+        read = Counter((str(choice["layer"]), choice["pooling"]) for choice in chosen)
+        ((layers, pooling), _) = read.most_common(1)[0]
         found = read_embedding_folder(embeddings)
-        return found.columns(layer, pooling)[found.rows(ids)], f"{embeddings.name}, layer {layer}, {pooling}"
+        # Several layers, side by side in an ensemble's member, are written 2+3+4.
+        vectors = np.concatenate([found.columns(int(n), pooling) for n in layers.split("+")], axis=1)
+        return vectors[found.rows(ids)], f"{embeddings.name}, layer {layers}, {pooling}"
     path = next(iter(folders.values())) / "embeddings.npz"
     if len(folders) > 1 or not path.is_file():
         return None
