@@ -5,7 +5,7 @@ that cannot be read is reported once, counted, and left out of its batch; a batc
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,12 +38,12 @@ WEIGHTLESS_S = 0.5
 class Item:
     """One row: `views` are its waveforms (one, or two for contrastive training), empty when it cannot be read.
 
-    `label` is a class, one for each of several streams, or the tokens of a transcript (L,).
+    `label` is a class, one for each of several streams, the tokens of a transcript (L,), or features by group (T, D).
     """
 
     row: int
     views: tuple[Tensor, ...]
-    label: int | list[int] | Tensor | None
+    label: int | list[int] | Tensor | Mapping[str, Tensor] | None
 
 
 class AudioDataset(FairseqDataset):
@@ -196,9 +196,7 @@ class AudioDataset(FairseqDataset):
         batch = self._batch([-1] * NUM_WEIGHTLESS, list(noise), [NOT_KNOWN] * NUM_WEIGHTLESS)
         return {**batch, "nsentences": 0, "ntokens": 0}
 
-    def _batch(
-        self, rows: list[int], waveforms: list[Tensor], labels: Sequence[int | list[int] | Tensor | None]
-    ) -> dict[str, Any]:
+    def _batch(self, rows: list[int], waveforms: list[Tensor], labels: Sequence[Any]) -> dict[str, Any]:
         source, padding_mask = pad_waveforms(waveforms)  # (V B, S)
         batch: dict[str, Any] = {
             "id": torch.tensor(rows),
