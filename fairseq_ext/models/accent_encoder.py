@@ -183,7 +183,7 @@ class AccentEncoder(BaseFairseqModel):
             lengths: (B,), frames of the features.
 
         Returns:
-            "embedding" (B, E), norm 1; "logits" (B, C), cosines with the classes times `class_scale`, or None;
+            "embedding" (B, E), norm 1; "logits" (B, C), cosines with the classes times "class_scale", or None;
             "adversary" (B, C') or None; "reconstruction" and "targets", group -> (B, T, D), and their "lengths" (B,);
             "projection", which is None.
         """
@@ -194,7 +194,12 @@ class AccentEncoder(BaseFairseqModel):
             assert source is not None
             heard[ENCODER] = self._speech_steps(source, padding_mask, lengths)
         embedding, steps = self.encoder({name: heard[name] for name in self.groups}, lengths)
-        output = {"embedding": embedding, "logits": self._logits(embedding), "projection": None}
+        output: dict[str, Any] = {
+            "embedding": embedding,
+            "logits": self._logits(embedding),
+            "projection": None,
+        }
+        output["class_scale"] = self.config.class_scale
         output["adversary"] = None if self.adversary is None else self.adversary(reverse_gradient(embedding))
         return output | self._reconstructed(steps, targets, lengths)
 
