@@ -189,7 +189,7 @@ class AccentTripletCriterion(FairseqCriterion):
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Add up the ranks' outputs; log the loss (bits), each term (nats or squared units), and signs of a collapse."""
+        """Add up the ranks' outputs; log the loss (bits), each term as it is, and signs of a collapse."""
         total = totals(logging_outputs)
         size = total["sample_size"]
         # Logged with weight 0 when there was nothing: fairseq would put a loss of -1 in its place.

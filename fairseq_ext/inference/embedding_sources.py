@@ -16,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from ..checkpoints.encoder import load_encoder_layers, weights_sha256
+from ..checkpoints.load import load_model
 from ..features.acoustic import LogMelFrames, MfccFrames
 from ..features.prosody import NAMES, Contours, contours
+from ..modules.checkpoint_file import read_checkpoint
 from ..modules.encoder_layers import WEIGHTED
 from ..modules.frame_statistics import POOLINGS, FrameStatistics, frame_statistics
 from ..modules.padding import pad_waveforms
@@ -29,6 +31,7 @@ Floats = NDArray[np.float32]
 FEATURES = ("logmel", "mfcc", "prosody")
 # The pooling of prosody: its statistics are what they are.
 STATISTICS = "statistics"
+EMBEDDING = "embedding"  # the pooling of a model that pools by itself
 # Whisper has positions for 30 s; the attention of the others grows with the square of the length.
 WINDOW_S = 30.0
 USUAL_PAD_S = 1.0  # of Whisper, see `load_embedder`
@@ -141,6 +144,66 @@ def _receptive_field(convolutions: Sequence[tuple[int, int, int]]) -> int:
     return size
 
 
+@dataclass(frozen=True)
+class _Vectors:
+    """Embeddings of a stretch of a recording by a model that pools by itself: their sum (P,), weighted by samples."""
+
+    total: NDArray[np.float64]
+    num_samples: int
+    unit_norm: bool
+
+    def joined(self, later: "_Vectors") -> "_Vectors":
+        return _Vectors(self.total + later.total, self.num_samples + later.num_samples, self.unit_norm)
+
+    def pooled(self, poolings: Sequence[str]) -> Floats:
+        scale = np.linalg.norm(self.total) if self.unit_norm else self.num_samples
+        return (self.total / max(scale, 1e-12)).astype(np.float32)[None]
+
+
+class ModelSource:
+    """A model that gives one vector per recording, such as `ext_accent_encoder`, loaded by `checkpoints.load`.
+
+    Recordings longer than a window have the mean of their windows' vectors, brought to norm 1 where the model does so.
+    """
+
+    layers: tuple[int, ...] = (0,)
+    poolings: tuple[str, ...] = (EMBEDDING,)
+
+    def __init__(self, path: str | Path, device: str) -> None:
+        found = load_model(path, device)
+        self._model, self._device = found.model, device
+        self._unit_norm = bool(getattr(found.model, "unit_norm", False))
+        self.sample_rate_hz = found.sample_rate_hz
+        self.hop = round(0.01 * self.sample_rate_hz)
+        self.window, self.overlap = round(WINDOW_S * self.sample_rate_hz) // self.hop * self.hop, 0
+        self.batch_s = BATCH_S["cuda" if device.startswith("cuda") else "cpu"]
+        self.about: dict[str, Any] = {"model": str(found.cfg.model._name), "num_updates": found.num_updates}
+        vector = self.statistics([np.zeros(self.hop * 10, dtype=np.float32)])[0]
+        self.widths = (len(vector.total),)
+
+    @torch.no_grad()
+    def statistics(self, windows: Sequence[Floats]) -> list[_Vectors]:
+        """Run the model on a batch."""
+        source, padding = pad_waveforms([torch.from_numpy(window) for window in windows])
+        mask = padding.to(self._device) if bool(padding.any()) else None
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            vectors = self._model(source.to(self._device), mask)["embedding"].double().cpu().numpy()
+        return [
+            _Vectors(vector * len(window), len(window), self._unit_norm)
+            for vector, window in zip(vectors, windows, strict=True)
+        ]
+
+
+def _pools_by_itself(path: str) -> bool:
+    """Return whether a checkpoint holds a model of ours without a speech encoder that `read_encoder` could take."""
+    if not Path(path).is_file():
+        return False
+    from .. import compat  # noqa: F401 - lets torch read the file
+
+    model = (read_checkpoint(path).get("cfg") or {}).get("model") or {}
+    return str(model.get("_name", "")).startswith("ext_") and "encoder_layers" not in model
+
+
 class FrameSource:
     """Features of frames, window by window."""
 
@@ -207,6 +270,15 @@ def make_source(
 ) -> Source:
     """Make the source of an encoder by its path, or of features by their name; arguments of `load_embedder`."""
     poolings = _poolings(poolings)
+    if str(encoder) not in FEATURES and _pools_by_itself(str(encoder)):
+        if layers not in ("all", 0, (0,), [0]) or pad_s:
+            raise ValueError(
+                f"{encoder} gives one vector per recording, layer 0, and hears no silence around it; leave layers and "
+                "pad_s out"
+            )
+        found = ModelSource(encoder, device)
+        found.about |= {"sha256": weights_sha256(encoder)}
+        return found
     if str(encoder) not in FEATURES:
         source: Source = EncoderSource(encoder, _layers(layers), poolings, device, pad_s)
         source.about |= {"sha256": weights_sha256(encoder)}

@@ -193,7 +193,7 @@ class AccentEncoder(BaseFairseqModel):
         if self.speech is not None:
             assert source is not None
             heard[ENCODER] = self._speech_steps(source, padding_mask, lengths)
-        embedding, steps = self.encoder({name: heard[name] for name in self.groups}, lengths)
+        embedding, steps = self.encoder({name: heard[name] for name in self.groups}, lengths, targets)
         output: dict[str, Any] = {
             "embedding": embedding,
             "logits": self._logits(embedding),

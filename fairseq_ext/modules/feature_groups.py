@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .padding import valid_mask
-from .spectral import MelSpectrogram, Mfcc, power_to_db
+from .spectral import MelSpectrogram, Mfcc, frame_counts, power_to_db
 
 # What a network computes by itself; their numbers of columns are those of `features.voice_groups`.
 COMPUTED = ("mel", "mfcc")
@@ -36,13 +36,22 @@ class SpectralGroups(nn.Module):
 
     def forward(self, source: Tensor, padding_mask: Tensor | None) -> tuple[dict[str, Tensor], Tensor | None]:
         """Return group -> features (B, T, D), 0 on padding, and the numbers of frames (B,); None without a group."""
+        if self.mel is None and self.mfcc is None:
+            return {}, None
+        if padding_mask is not None:
+            source = source.masked_fill(padding_mask, 0.0)
+        sizes = torch.full((len(source),), source.shape[1], device=source.device)
+        front = self.mel or self.mfcc.mel
+        lengths = frame_counts(sizes if padding_mask is None else (~padding_mask).sum(1), front.hop)
+        # Both groups have the same windows: one spectrum, which takes most of the time, for both.
+        spectrum = front.power_spectrum(source)
+        valid = valid_mask(lengths, spectrum.shape[1])[:, :, None]
         found: dict[str, Tensor] = {}
-        lengths: Tensor | None = None
         if self.mel is not None:
-            power, lengths = self.mel(source, padding_mask)
-            found["mel"] = power_to_db(power) * valid_mask(lengths, power.shape[1])[:, :, None]
+            found["mel"] = power_to_db(spectrum @ self.mel.get_buffer("filters")) * valid
         if self.mfcc is not None:
-            coefficients, lengths = self.mfcc(source, padding_mask)
+            levels = power_to_db(spectrum @ self.mfcc.mel.get_buffer("filters"))
+            coefficients = levels @ self.mfcc.get_buffer("dct") * valid
             first = slopes(coefficients, lengths)
             found["mfcc"] = torch.cat([coefficients, first, slopes(first, lengths)], 2)
         return found, lengths

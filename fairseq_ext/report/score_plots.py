@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from .plots import COLOURS, INK, MARKERS, canvas, legend_below, line_sample, style
@@ -73,6 +74,41 @@ def lines(
         ]
         legend_below(figure, handles, 2)
         return figure
+
+
+# Error rates that a DET curve's axes name, %.
+_DET_TICKS = (0.1, 0.5, 1, 2, 5, 10, 20, 40, 60, 80)
+
+
+def det(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
+    """Draw detection error trade-off curves (Martin et al. 1997): name -> points (false alarm, miss), as fractions.
+
+    Both axes are normal deviates, on which normal scores give straight lines.
+    """
+    deviate = NormalDist().inv_cdf
+    shown = [points for curve in curves.values() for points in _inside(curve)]
+    lowest = min((min(point) for point in shown), default=0.001)
+    limits = [deviate(max(0.0005, 0.7 * lowest)), deviate(0.6)]
+    with style():
+        figure, (axes,) = canvas(1, 1, 5.6, 5.2 + 0.12 * len(curves))
+        axes.axline((0, 0), slope=1, color=INK, linestyle="--", linewidth=1)
+        for i, curve in enumerate(curves.values()):
+            inside = _inside(curve)
+            place = [[deviate(point[axis]) for point in inside] for axis in (0, 1)]
+            axes.plot(*place, color=COLOURS[i % len(COLOURS)])
+        ticks = [tick for tick in _DET_TICKS if limits[0] <= deviate(tick / 100) <= limits[1]]
+        for axis, set_ticks in (("x", axes.set_xticks), ("y", axes.set_yticks)):
+            set_ticks([deviate(tick / 100) for tick in ticks], [f"{tick:g}" for tick in ticks])
+            axes.grid(visible=True, axis=axis)
+        axes.set(xlabel="false alarms, %", ylabel="misses, %", xlim=limits, ylim=limits, aspect="equal")
+        handles = [line_sample(color=c, label=name) for name, c in zip(curves, COLOURS * 3, strict=False)]
+        legend_below(figure, handles, 2)
+        return figure
+
+
+def _inside(curve: Sequence[Sequence[float]]) -> list[Sequence[float]]:
+    """Select the points that have normal deviates."""
+    return [point for point in curve if all(0 < rate < 1 for rate in point)]
 
 
 def interval_bars(values: Mapping[str, Mapping[str, Interval]], title: str, unit: str) -> Figure:

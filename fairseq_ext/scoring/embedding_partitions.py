@@ -100,8 +100,8 @@ def read_partition(
     """
     first, *others = train_splits
     present = [first, *(name for name in others if (Path(folder) / f"{name}.tsv").is_file())]
-    train = _joined([_part(folder, name, label, file) for name in present])
-    test = _part(folder, split, label, file)
+    train = _joined([read_part(folder, name, label, file) for name in present])
+    test = read_part(folder, split, label, file)
     of_group = {stream: read_groups(groups_folder or folder, split, stream) for stream in groups}
     found = _partition(name, folder, label, train, test, of_group)
     _check_speakers(found, leaky_control)
@@ -126,7 +126,7 @@ def read_folds(
     Raises:
         ValueError: all utterances are of one group, or as `read_partition`; the speakers are not checked.
     """
-    everything = _part(folder, split, label, file)
+    everything = read_part(folder, split, label, file)
     group_of = read_groups(folder, split, by)
     of_group = {stream: read_groups(folder, split, stream) for stream in groups}
     mine = [group_of[id_] for id_ in everything.split.ids]
@@ -153,7 +153,12 @@ def _chosen(part: Part, positions: Sequence[int]) -> Part:
     return replace(part, split=part.split.subset(positions), rows=part.rows[list(positions)])
 
 
-def _part(folder: Path, split: str, label: str, file: EmbeddingFile) -> Part:
+def read_part(folder: Path, split: str, label: str, file: EmbeddingFile) -> Part:
+    """Read the utterances of a split that have a label and an embedding.
+
+    Raises:
+        ValueError: none of them has an embedding.
+    """
     everything = _read(folder, split, label)
     labelled = with_labels(everything)
     known = {id_: row for row, id_ in enumerate(file.ids)}

@@ -13,6 +13,7 @@ from ..files import atomic_write
 from . import provenance
 
 CLASSIFICATION, RECOGNITION, PRETRAINING = "classification", "recognition", "pretraining"
+VERIFICATION = "verification"
 # Keys of metrics.json and results.json that every result type has.
 COMMON = ("system", "partition", "seed", "n", "data", "commit", "config_hash")
 

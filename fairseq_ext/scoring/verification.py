@@ -87,9 +87,9 @@ def _checked(trials: Trials) -> Trials:
     if not trials.targets.any() or trials.targets.all():
         what = "others" if len(trials) and trials.targets.all() else "targets"
         raise ValueError(
-            f"verification: pairs that share the label and pairs that do not expected, found no {what} among {len(trials)}"
-            " trials; score recordings of two classes or more, with two recordings each (of different speakers, for a "
-            "label other than speaker)"
+            f"verification: pairs that share the label and pairs that do not expected, found no {what} among "
+            f"{len(trials)} trials; score recordings of two classes or more, with two recordings each (of different "
+            "speakers, for a label other than speaker)"
         )
     return trials
 
@@ -167,14 +167,33 @@ class Ranking:
         # Trials of equal score are accepted together: only the last of them is a threshold.
         self._last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
 
-    def errors(self, weights: Floats | None = None) -> Errors:
-        """Return the error rates; `weights` (T,) are in the order of the trials, None = equal ones."""
-        ones = np.ones(len(self.order)) if weights is None else weights[self.order]
-        rates = []
+    def errors(self) -> Errors:
+        """Return the error rates at every threshold."""
+        counts = [np.cumsum(self.targets == kind)[self._last] for kind in (False, True)]
+        return error_rates(counts[0], counts[1])
+
+    def bins(self, count: int) -> Ints:
+        """Return the bin of each trial in its own order, (T,), by falling score.
+
+        Bins hold equal shares of the targets or of the others, whichever share is larger, and trials of equal score stay
+        together: both error rates are known to a part in `count` / 2.
+        """
+        steps = []
         for kind in (False, True):
-            total = np.cumsum(np.where(self.targets == kind, ones, 0.0))
-            rates.append(np.concatenate([[0.0], total[self._last] / total[-1]]))
-        return Errors(rates[0], 1.0 - rates[1])
+            passed = np.cumsum(self.targets == kind)
+            steps.append(passed * (count // 2) // max(passed[-1], 1))
+        step = np.maximum.accumulate(steps[0] + steps[1])
+        # A bin ends at a threshold only.
+        position = np.searchsorted(self._last, np.arange(len(self.order)))
+        found = np.empty(len(self.order), dtype=np.int64)
+        found[self.order] = np.unique(step[self._last[position]], return_inverse=True)[1]
+        return found
+
+
+def error_rates(others: Floats | Ints, targets: Floats | Ints) -> Errors:
+    """Return error rates from the others and the targets accepted up to each threshold; the last accepts all."""
+    false_alarm = np.concatenate([[0.0], others / others[-1]])
+    return Errors(false_alarm, 1.0 - np.concatenate([[0.0], targets / targets[-1]]))
 
 
 def recall_at(
@@ -245,8 +264,11 @@ def retrieval(embedding: Floats, labels: Ints, speakers: Ints, *, seed: int = 0)
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(embedding))[:MOST_IN_VALIDATION])
     embedding, labels, speakers = embedding[rows], labels[rows], speakers[rows]
-    same = len(np.unique(labels)) == len(np.unique(speakers)) == len(np.unique(labels * 2**32 + speakers))
-    kinds = {"": (labels, not same)} if same else {"": (labels, True), "_speaker": (speakers, False)}
+    pairs = len(np.unique(np.stack([labels, speakers]), axis=1).T)
+    is_speaker = pairs == len(np.unique(labels)) == len(np.unique(speakers))
+    kinds = {"": (labels, not is_speaker)}
+    if not is_speaker:
+        kinds["_speaker"] = (speakers, False)
     found: dict[str, float] = {}
     for ending, (names, across) in kinds.items():
         try:

@@ -125,16 +125,16 @@ class ExtMetricLearningTask(AudioTask):
         changed = [key for key, value in cfg.augment.items() if key.endswith("_prob") and value]
         if changed and train:
             raise ValueError(
-                f"task.augment.{changed[0]}: it distorts waveforms, and the features of task.feature_store stay as they "
-                "are; set it to 0, or compute the features from waveforms with an empty feature_store"
+                f"task.augment.{changed[0]}: it distorts waveforms, and the features of task.feature_store stay as "
+                "they are; set it to 0, or compute the features from waveforms with an empty feature_store"
             )
         groups = tuple(self._model.norms) if self._model is not None else tuple(GROUPS)
         store = FeatureStore(cfg.feature_store, groups)
         wrong = {name: width for name, width in store.dimensions.items() if width != len(GROUPS[name])}
         if wrong or store.frame_rate_hz != FRAME_RATE_HZ:
             raise ValueError(
-                f"{store.folder}: the groups of this version at {FRAME_RATE_HZ} Hz expected, found {wrong or store.frame_rate_hz}"
-                "; run fairseq-ext features again"
+                f"{store.folder}: the groups of this version at {FRAME_RATE_HZ} Hz expected, found "
+                f"{wrong or store.frame_rate_hz}; run fairseq-ext features again"
             )
         return read_split(
             StoredMetricDataset,
