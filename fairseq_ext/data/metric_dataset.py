@@ -157,8 +157,8 @@ class MetricDataset(AudioDataset):
             return super().batch_by_size(indices, max_tokens, max_sentences, required_batch_size_multiple)
         if max_tokens is not None or max_sentences not in (None, self.batches.batch_size):
             raise ValueError(
-                f"dataset.batch_size: {self.batches.batch_size} expected (task.classes_per_batch x task.per_class), and "
-                f"no dataset.max_tokens, found {max_sentences} and {max_tokens}; change them"
+                f"dataset.batch_size: {self.batches.batch_size} (task.classes_per_batch x task.per_class) and no "
+                f"dataset.max_tokens expected, found {max_sentences} and {max_tokens}; change them"
             )
         epoch = self._epoch()
         logger.info(f"epoch {self.epoch}: {epoch.describe()}")

@@ -90,7 +90,7 @@ class GroupEncoder(nn.Module):
         self, dims: Mapping[str, int], config: GroupEncoderConfig, fine: tuple[str, ...] = ()
     ) -> None:
         super().__init__()
-        self.groups, self.stride = tuple(dims), config.stride
+        self.groups, self.fine, self.stride = tuple(dims), fine, config.stride
         self.cnns = nn.ModuleDict(
             {name: GroupCnn(dim, config, 1 if name in fine else config.stride) for name, dim in dims.items()}
         )
@@ -99,7 +99,9 @@ class GroupEncoder(nn.Module):
         self.transformer = TransformerEncoder(_transformer(config)) if config.transformer_layers else None
         self.pooling = AttentiveStatisticsPooling(config.width, config.pooling_hidden)
         pooled = self.pooling.out_dim(config.width)
-        self.input_groups = tuple(name for name in dims if name not in fine) if config.input_statistics else ()
+        self.input_groups = (
+            tuple(name for name in dims if name not in fine) if config.input_statistics else ()
+        )
         pooled += 2 * sum(dims[name] for name in self.input_groups)
         self.pooled_norm = nn.BatchNorm1d(pooled)
         self.pooled_dropout = nn.Dropout(config.pooled_dropout)
@@ -122,8 +124,9 @@ class GroupEncoder(nn.Module):
         Returns:
             Embeddings (B, E) of norm 1, and steps (B, T', W) before pooling.
         """
-        steps = self.fusion([self.cnns[name](frames[name], lengths) for name in self.groups])
         counts = strided_lengths(lengths, self.stride)
+        sizes = {name: counts if name in self.fine else lengths for name in self.groups}
+        steps = self.fusion([self.cnns[name](frames[name], sizes[name]) for name in self.groups])
         if self.transformer is not None:
             steps, _ = self.transformer(steps, counts)
         steps = steps * valid_mask(counts, steps.shape[1])[:, :, None]

@@ -175,8 +175,8 @@ class Ranking:
     def bins(self, count: int) -> Ints:
         """Return the bin of each trial in its own order, (T,), by falling score.
 
-        Bins hold equal shares of the targets or of the others, whichever share is larger, and trials of equal score stay
-        together: both error rates are known to a part in `count` / 2.
+        Half of the borders divide the targets evenly, half the others, so that both error rates are known to a part in
+        `count` / 2. Trials of equal score stay together.
         """
         steps = []
         for kind in (False, True):

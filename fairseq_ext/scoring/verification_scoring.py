@@ -116,9 +116,7 @@ def score(
     compared = vectors[test.rows]
     if options.backend == LDA:
         train = _training(file, folder, label, options.train_splits)
-        assert_disjoint(
-            {part: voices for part, voices in (("training", _voices(train)), ("test", test.split.speakers))}
-        )
+        assert_disjoint({"training": _voices(train), "test": test.split.speakers})
         compared, chosen = _discriminant(vectors, train, label, compared, system.seed)
         choice |= chosen
     trials = _trials(test, label, options.num_trials, system.seed)
@@ -178,7 +176,9 @@ def _of_pairs(
     first, second = voices[trials.first], voices[trials.second]
     bins = ranking.bins(NUM_BINS)
     # Trials of two speakers have one weight: they are added up by pair of speakers and bin, once for all resamples.
-    pairs, pair = np.unique(np.minimum(first, second) * drawn.shape[1] + np.maximum(first, second), return_inverse=True)
+    pairs, pair = np.unique(
+        np.minimum(first, second) * drawn.shape[1] + np.maximum(first, second), return_inverse=True
+    )
     one, other = np.divmod(pairs, drawn.shape[1])
     rows = []
     tables = [_table(pair, bins, len(pairs), trials.targets == kind) for kind in (False, True)]
@@ -192,7 +192,9 @@ def _of_pairs(
     return {name: _interval(value[i], columns[i] if rows else columns) for i, name in enumerate(UNITS)}
 
 
-def _table(pair: NDArray[np.int64], bins: NDArray[np.int64], num_pairs: int, chosen: NDArray[np.bool_]) -> Any:
+def _table(
+    pair: NDArray[np.int64], bins: NDArray[np.int64], num_pairs: int, chosen: NDArray[np.bool_]
+) -> Any:
     """Count chosen trials by pair of speakers and bin, a sparse (pairs, bins)."""
     shape = (num_pairs, int(bins.max()) + 1)
     entries = (np.ones(int(chosen.sum())), (pair[chosen], bins[chosen]))

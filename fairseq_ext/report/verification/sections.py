@@ -14,8 +14,8 @@ from ..score_plots import det
 from . import tables
 
 CAPTION = (
-    "Both errors on normal-deviate axes (first seed): the nearer to the lower left corner, the better; the dashed line is "
-    "where they are equal."
+    "Both errors on normal-deviate axes (first seed): the nearer to the lower left corner, the better; on the dashed "
+    "line they are equal."
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...scoring.scored_system import VERIFICATION, of_result_type
 from ..partitions import Results, Summary, bare_title, in_order, system_title
-from ..tables import NOTHING, Table, interval, number, percent, slug, spread
+from ..tables import NOTHING, Table, interval, number, slug, spread
 
 HEADER = ("System", "Seeds", "EER %", "95 % over speakers", "minDCF 0.05", "minDCF 0.01")
 HEADER += ("Recall@1 %", "Recall@5 %", "Nearest centroid %", "Silhouette")
@@ -52,8 +52,8 @@ def _note(s: Summary, label: str) -> str:
     left_out = trials["num_same_speaker_left_out"]
     across = f", {number(left_out)} pairs of one speaker left out" if left_out else ""
     return (
-        f"{rule}: {number(trials['num_targets'])} with the same {label}, {number(trials['num_others'])} others{across}; "
-        f"{number(s['n'])} recordings of {number(s['num_speakers'])} speakers. EER: both errors equal, {percent(0.5)} by "
-        "chance. minDCF: least cost at that prior of a target, 1 = a decision without hearing. Intervals: bootstrap of "
-        "the test speakers, mean over seeds."
+        f"{rule}: {number(trials['num_targets'])} with the same {label}, {number(trials['num_others'])} others{across}"
+        f"; {number(s['n'])} recordings of {number(s['num_speakers'])} speakers. EER: both errors equal, 50 by chance. "
+        "minDCF: least cost at that prior of a target, 1 = a decision without hearing. Intervals: bootstrap of the "
+        "test speakers, mean over seeds."
     )

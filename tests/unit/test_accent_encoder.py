@@ -1,0 +1,165 @@
+"""`ext_accent_encoder`: features from waveforms or the batch, groups, heads, an encoder as a group, embedding files."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from model_checks import RATE_HZ, check_gradients, check_padding, clips
+from omegaconf import OmegaConf
+from small_encoder import SIZES
+
+from fairseq_ext.features.dump import MfccFrames
+from fairseq_ext.features.voice_groups import GROUPS
+from fairseq_ext.inference.embedder import load_embedder
+from fairseq_ext.models.accent_encoder import AccentEncoder, AccentEncoderConfig
+from fairseq_ext.models.ctc import CtcConfig, ExtCtc
+from fairseq_ext.modules.feature_groups import SpectralGroups, span_mask
+from fairseq_ext.modules.group_encoder import reverse_gradient
+from fairseq_ext.modules.spectral import MelSpectrogram, power_to_db
+
+TASK = SimpleNamespace(streams={"accent": ["a", "b", "c"], "speaker": ["s", "t"]}, sample_rate_hz=RATE_HZ)
+SMALL = {
+    "width": 8,
+    "num_blocks": 1,
+    "ffn_width": 16,
+    "position_kernel": 4,
+    "embedding_dim": 8,
+    "attention_heads": 2,
+}
+
+
+def make(**keys: Any) -> AccentEncoder:
+    """Build a small model."""
+    torch.manual_seed(1)
+    return AccentEncoder.build_model(OmegaConf.structured(AccentEncoderConfig(**{**SMALL, **keys})), TASK)
+
+
+def test_features_are_those_of_the_files() -> None:
+    source, padding_mask = clips()
+    found, lengths = SpectralGroups(("mel", "mfcc"), RATE_HZ)(source, padding_mask)
+    for i, size in enumerate((~padding_mask).sum(1).tolist()):
+        waveform, frames = source[i, :size], int(lengths[i])
+        mel = power_to_db(MelSpectrogram(RATE_HZ, 80)(waveform[None])[0][0])
+        torch.testing.assert_close(found["mel"][i, :frames], mel, rtol=1e-4, atol=1e-3)
+        mfcc = torch.from_numpy(MfccFrames(RATE_HZ)(waveform.numpy()))
+        torch.testing.assert_close(found["mfcc"][i, :frames], mfcc, rtol=1e-4, atol=1e-3)
+        assert not found["mfcc"][i, frames:].any()
+    assert {name: value.shape[2] for name, value in found.items()} == {
+        n: len(GROUPS[n]) for n in ("mel", "mfcc")
+    }
+
+
+def test_features_of_the_batch_give_what_waveforms_give() -> None:
+    model, (source, padding_mask) = make().eval(), clips()
+    features, lengths = SpectralGroups(("mel", "mfcc"), RATE_HZ)(source, padding_mask)
+    with torch.no_grad():
+        expected = model(source, padding_mask)["embedding"]
+        torch.testing.assert_close(model(features=features, lengths=lengths)["embedding"], expected)
+    torch.testing.assert_close(expected.norm(dim=1), torch.ones(3))
+
+
+@pytest.mark.parametrize(
+    "keys", [{"per_clip_mean": True}, {"transformer_layers": 0, "stride": 3}, {"groups": "mfcc"}]
+)
+def test_padding_counts_nowhere(keys: dict[str, Any]) -> None:
+    check_padding(make(**keys))
+
+
+def test_level_counts_nowhere_without_clip_means() -> None:
+    model, (source, padding_mask) = make(per_clip_mean=True).eval(), clips()
+    with torch.no_grad():
+        first, louder = (model(gain * source, padding_mask)["embedding"] for gain in (1.0, 3.0))
+    torch.testing.assert_close(first, louder, rtol=1e-3, atol=1e-4)
+
+
+def test_every_head_has_gradients_and_the_fusion_is_reported() -> None:
+    model = make(adversary=True, mask_spans=2)
+    check_gradients(model)
+    assert model.group_weights() == pytest.approx({"mel": 0.5, "mfcc": 0.5})
+    check_gradients(make(groups="mel", class_head=False, reconstruct=False, input_statistics=False))
+
+
+def test_gradient_behind_the_adversary_is_reversed() -> None:
+    vectors = torch.randn(2, 3, requires_grad=True)
+    (reverse_gradient(vectors) * torch.arange(3.0)).sum().backward()
+    assert vectors.grad is not None
+    assert vectors.grad.tolist() == [[0.0, -1.0, -2.0]] * 2
+
+
+def test_masks_hide_half_a_clip_at_most_and_no_padding() -> None:
+    torch.manual_seed(1)
+    lengths = torch.tensor([100, 30, 1])
+    hidden = torch.stack([span_mask(lengths, 100, 1, 80) for _ in range(200)])
+    assert (hidden.sum(2).amax(0) <= lengths / 2).all()
+    assert not hidden[:, 1, 30:].any()
+    assert hidden[:, 0].float().mean(0).min() > 0  # each frame at some time
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"groups": "mel,loudness"}, "each of mel, mfcc, chroma"),
+        ({"groups": "mel,mel"}, "at most once"),
+        ({"groups": "encoder"}, "encoder needs model.pretrained_path"),
+    ],
+)
+def test_unknown_groups_are_refused(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**keys)
+
+
+def test_adversary_needs_a_second_label() -> None:
+    task = SimpleNamespace(streams={"accent": ["a", "b"]}, sample_rate_hz=RATE_HZ)
+    with pytest.raises(ValueError, match=r"task\.adversary_label"):
+        AccentEncoder.build_model(OmegaConf.structured(AccentEncoderConfig(**SMALL, adversary=True)), task)
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the checkpoint of a small recogniser, whose encoder is taken."""
+    path = tmp_path_factory.mktemp("encoder") / "ctc.pt"
+    shape = {**SIZES, "extractor_mode": "layer_norm"}
+    model = ExtCtc(OmegaConf.structured(CtcConfig(**shape)), 5)
+    cfg = {"model": {**shape, "normalize": True}, "task": {"sample_rate_hz": RATE_HZ}}
+    torch.save({"cfg": cfg, "model": model.state_dict(), "task_state": {"symbols": list("abcde")}}, path)
+    return path
+
+
+def test_layers_of_an_encoder_are_a_group(speech: Path) -> None:
+    cfg = OmegaConf.structured(
+        AccentEncoderConfig(**SMALL, groups="mfcc,encoder", pretrained_path=str(speech))
+    )
+    model = AccentEncoder.build_model(cfg, TASK)
+    check_padding(model)
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {name for name in dict(model.named_parameters()) if name.startswith("speech.encoder.")}
+    check_gradients(model)
+    assert not model.train().speech.encoder.training
+    # The checkpoint holds the shape: nothing else is needed.
+    again = OmegaConf.structured(AccentEncoderConfig(**SMALL, groups="mfcc,encoder", **model.encoder_keys()))
+    AccentEncoder.build_model(again, TASK).load_state_dict(model.state_dict())
+
+
+def test_embedder_takes_the_checkpoint_like_any_encoder(tmp_path: Path) -> None:
+    model = make().eval()
+    cfg = {
+        "model": {"_name": "ext_accent_encoder", **SMALL},
+        "task": {"label": "accent", "sample_rate_hz": RATE_HZ},
+        "common": {"seed": 1},
+    }
+    state = {"task_state": {"class_names": {name: list(c) for name, c in TASK.streams.items()}}}
+    torch.save({"cfg": cfg, "model": model.state_dict(), **state}, tmp_path / "encoder.pt")
+    embed = load_embedder(tmp_path / "encoder.pt")
+    assert (embed.layers, embed.poolings, embed.widths) == ((0,), ("embedding",), (8,))
+    clip = np.random.default_rng(1).normal(size=6000).astype(np.float32)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(clip)[None])["embedding"].numpy()
+    np.testing.assert_allclose(embed(clip), expected, atol=1e-5)
+    long = np.tile(clip, 50)  # 37.5 s: two windows
+    assert np.linalg.norm(embed(long)) == pytest.approx(1.0, abs=1e-5)
+    assert embed.about["model"] == "ext_accent_encoder"
+    with pytest.raises(ValueError, match="one vector per recording"):
+        load_embedder(tmp_path / "encoder.pt", layers=[1])
