@@ -121,7 +121,8 @@ class AccentTripletCriterion(FairseqCriterion):
             count = size if len(values) and size else 0
             term = count * values.mean() if len(values) else values.sum()
             loss = loss + self.weights[name] * term * (1 if size else 0)
-            logged |= {name: term.detach() if count else 0.0, f"{name}_count": count}
+            # A tensor in any case: fairseq adds numbers and tensors of the ranks up apart.
+            logged |= {name: term.detach() if count else loss.detach() * 0.0, f"{name}_count": count}
         logged["loss"] = loss.detach()
         return loss, size, {**logged, **self._signs(embedding.detach(), sample, size)}
 
@@ -155,13 +156,13 @@ class AccentTripletCriterion(FairseqCriterion):
     def _signs(self, embedding: Tensor, sample: Mapping[str, Any], size: int) -> dict[str, Any]:
         """Return what shows a collapse, and counts; means are times the recordings."""
         mined = triplets(embedding, sample["label"], self.config.margin, self.config.mining)
-        some = len(mined.losses) > 0
+        some, zero = len(mined.losses) > 0, embedding.new_zeros(())
         values = {
             "spread": spread(embedding),
             "effective_rank": effective_rank(embedding),
-            "positive_distance": mined.positive.mean() if some else torch.zeros(()),
-            "negative_distance": mined.negative.mean() if some else torch.zeros(()),
-            "active_triplets": (mined.losses > 0).float().mean() if some else torch.zeros(()),
+            "positive_distance": mined.positive.mean() if some else zero,
+            "negative_distance": mined.negative.mean() if some else zero,
+            "active_triplets": (mined.losses > 0).float().mean() if some else zero,
         }
         return {
             **{name: size * value for name, value in values.items()},
