@@ -196,7 +196,9 @@ def _dispatch(argv: Sequence[str] | None) -> int:
         return 0 if args.help else 2
     first, *rest = args.command
     group = {name: module for name, module in commands.items() if name.startswith(f"{first} ")}
-    if first not in commands and group:
+    if rest and f"{first} {rest[0]}" in commands:  # before the command of that name alone, such as "features"
+        first, rest = f"{first} {rest[0]}", rest[1:]
+    elif first not in commands and group:
         if not rest or rest[0] in ("-h", "--help"):
             _show_help(parser, group, first)
             return 0 if rest else 2

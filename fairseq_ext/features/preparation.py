@@ -8,6 +8,7 @@ Shapes: S samples, T frames.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +27,9 @@ TRIM_DB = 40.0
 TRIM_MARGIN_S = 0.1
 _LOUDNESS_BLOCK_S = 0.4  # of BS.1770
 _EDGE_HZ = 100.0  # width of the band's edges, as in Praat's "Filter (pass Hann band)"
-# Sounds of a recorder that ran into its limit: samples at full scale, or one step of 16 bits below.
-_FULL_SCALE = 1.0 - 1.5 / 32768
+# A recorder that ran into its limit leaves runs of samples at full scale, or one step of 16 bits below; a single one
+# may be the peak of a normalised recording.
+_FULL_SCALE, _CLIPPED_RUN = 1.0 - 1.5 / 32768, 3
 
 EFFECTS = (
     Column("trimmed_start", "s"),
@@ -35,7 +37,7 @@ EFFECTS = (
     Column("band_removed", "dB"),  # change of the level by what lay outside the band, 0 or less
     Column("loudness", "LUFS"),  # before the gain; empty where nothing passes the gate
     Column("gain", "dB"),
-    Column("clipped", "%"),  # samples at full scale, as read
+    Column("clipped", "%"),  # samples in runs at full scale, as read
 )
 
 
@@ -58,7 +60,9 @@ class Preparation:
 
     def __post_init__(self) -> None:
         if self.band_hz is not None and not 0 <= self.band_hz[0] < self.band_hz[1]:
-            raise ValueError(f"band: two rising frequencies expected, Hz, found {self.band_hz}; change the band")
+            raise ValueError(
+                f"band: two rising frequencies expected, Hz, found {self.band_hz}; change the band"
+            )
 
     def settings(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them."""
@@ -84,7 +88,7 @@ class Prepared:
 def prepare(waveform: Floats, sample_rate_hz: int, preparation: Preparation) -> Prepared:
     """Prepare a recording (S,), full scale = 1, that has a sample at least."""
     effects = {column.name: 0.0 for column in EFFECTS}
-    effects["clipped"] = 100 * float((np.abs(waveform) >= _FULL_SCALE).mean())
+    effects["clipped"] = _clipped_percent(waveform)
     start, stop = 0, len(waveform)
     if preparation.trim:
         start, stop = _speech(waveform, sample_rate_hz)
@@ -100,6 +104,16 @@ def prepare(waveform: Floats, sample_rate_hz: int, preparation: Preparation) -> 
     return Prepared(kept, start / sample_rate_hz, effects)
 
 
+def _clipped_percent(waveform: Floats) -> float:
+    """Return the share of the samples that are in a run at full scale, %."""
+    full = np.abs(waveform) >= _FULL_SCALE
+    if len(full) < _CLIPPED_RUN or not full.any():
+        return 0.0
+    starts = np.lib.stride_tricks.sliding_window_view(full, _CLIPPED_RUN).all(1)
+    in_run = np.convolve(starts, np.ones(_CLIPPED_RUN)) > 0
+    return 100 * float(in_run.mean())
+
+
 def _speech(waveform: Floats, sample_rate_hz: int) -> tuple[int, int]:
     """Return first and end sample of what is not silence at an end; frame t starts at a multiple of the step."""
     level_db = levels_db(waveform, sample_rate_hz)
@@ -111,7 +125,9 @@ def _speech(waveform: Floats, sample_rate_hz: int) -> tuple[int, int]:
 
 def _keep_band(waveform: Floats, sample_rate_hz: int, band_hz: tuple[float, float]) -> tuple[Floats, float]:
     """Return the waveform within a band, in phase, and how much its level has changed, dB."""
-    size = 1 << (len(waveform) + sample_rate_hz // 10 - 1).bit_length()  # a tenth of a second against turn-around
+    size = (
+        1 << (len(waveform) + sample_rate_hz // 10 - 1).bit_length()
+    )  # a tenth of a second against turn-around
     frequency_hz = np.fft.rfftfreq(size, 1 / sample_rate_hz)
     edges = [(frequency_hz - band_hz[0]) / _EDGE_HZ, (band_hz[1] - frequency_hz) / _EDGE_HZ]
     gain = np.minimum(*(0.5 - 0.5 * np.cos(np.pi * np.clip(edge + 0.5, 0, 1)) for edge in edges))
@@ -119,7 +135,7 @@ def _keep_band(waveform: Floats, sample_rate_hz: int, band_hz: tuple[float, floa
         gain[frequency_hz <= _EDGE_HZ / 2] = 1.0
     found = np.fft.irfft(np.fft.rfft(waveform, size) * gain, size)[: len(waveform)].astype(np.float32)
     before, behind = (float(np.square(x, dtype=np.float64).mean()) for x in (waveform, found))
-    return found, 10 * np.log10(max(behind, 1e-20) / before) if before > 0 else 0.0
+    return found, 10 * math.log10(max(behind, 1e-20) / before) if before > 0 else 0.0
 
 
 def loudness_lufs(waveform: Floats, sample_rate_hz: int) -> float:

@@ -60,9 +60,7 @@ def summarise(measured: Measured, tracks: Mapping[str, NDArray[np.float32]]) -> 
         if group in tracks:
             found |= zip((c.name for c in COLUMNS[group]), summary(measured, tracks[group]), strict=True)
     if "quality" in tracks:
-        found |= zip(
-            (c.name for c in COLUMNS["quality"]), _quality(measured, tracks["quality"]), strict=True
-        )
+        found |= zip((c.name for c in COLUMNS["quality"]), _quality(measured, tracks["quality"]), strict=True)
     return found
 
 
