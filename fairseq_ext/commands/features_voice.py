@@ -4,9 +4,10 @@
   fairseq-ext features --manifest MANIFESTS/all --split test --out FEATS [--groups mel,prosody]
   fairseq-ext features --folder RECORDINGS --out FEATS
 
-Pitch, formants, jitter, shimmer and HNR are Praat's. FEATS gets GROUP.npy, the frames of all recordings, index.tsv,
-features.json (columns, units, settings), summary.tsv (medians of each recording), and skipped.tsv: id and reason of
-recordings that are unreadable, silent or shorter than a frame. The same command continues after a kill.
+`features` alone is short for `features voice`. Pitch, formants, jitter, shimmer and HNR are Praat's. FEATS gets
+GROUP.npy, the frames of all recordings, index.tsv, features.json (columns, units, settings), summary.tsv (medians of
+each recording), and skipped.tsv: id and reason of recordings that are unreadable, silent or shorter than a frame. The
+same command continues after a kill.
 
 First silence at both ends is trimmed and the loudness brought to -23 LUFS; --keep-silence, --keep-loudness and --band
 change that, and summary.tsv tells the effect on each recording.
