@@ -110,7 +110,7 @@ def _cache(args: argparse.Namespace, groups: "Sequence[str]", preparation: "Prep
 
     from .. import jobs
     from ..features import voice_corpus as corpus
-    from ..features.voice import RATE_HZ
+    from ..features.voice_groups import RATE_HZ
     from ..media.recordings import blocks
 
     out = args.out.resolve()

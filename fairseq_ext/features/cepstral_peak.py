@@ -40,7 +40,8 @@ def cepstral_peak_db(waveform: Tensor, duration_s: float) -> tuple[Doubles, floa
     first_s = 0.5 * duration_s - 0.5 * (num_frames * STEP_S) + 0.5 * STEP_S
     if not num_frames:
         return np.zeros(0), first_s
-    frames = _frames(waveform, duration_s, first_s + np.arange(num_frames) * STEP_S)
+    times_s: Doubles = first_s + np.arange(num_frames, dtype=np.float64) * STEP_S
+    frames = _frames(waveform, duration_s, times_s)
     window = _window(frames.shape[1])
     # Below the rounding of Praat's own decibels only in silence, where there is no peak to speak of.
     found = [_prominence(_cepstrum_db(batch, window)) for batch in frames.split(_BATCH)]

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import conv1d, pad
 
-from .praat import STEP_S
+from .praat import STEP_S, UNMEASURED_DB
 
 Doubles = NDArray[np.float64]
 
 FLOOR_HZ, SILENCE = 75.0, 0.1  # Praat's minimum pitch and silence threshold
-UNMEASURED_DB = -200.0  # Praat's value of a frame without periodicity
 _FINER, _DEPTH = 4, 32
 _BATCH = 256  # frames at once: what they need stays in the cache of a core
 _LEAST_R = 1e-15
@@ -33,7 +32,7 @@ def harmonicity_db(waveform: Doubles, sample_rate_hz: int) -> tuple[Doubles, flo
     duration_s = len(waveform) / sample_rate_hz
     num_frames = int((duration_s - 2 / FLOOR_HZ) / STEP_S + 1) if duration_s >= 2 / FLOOR_HZ else 0
     first_s = 0.5 * duration_s - 0.5 * (num_frames - 1) * STEP_S
-    times_s = first_s + np.arange(num_frames) * STEP_S
+    times_s: Doubles = first_s + np.arange(num_frames, dtype=np.float64) * STEP_S
     peak = float(np.abs(waveform - waveform.mean()).max(initial=0.0)) if num_frames else 0.0
     if not peak:
         return np.full(num_frames, UNMEASURED_DB), first_s
@@ -87,7 +86,8 @@ class _Frames:
         energy = pad(frames.double().square().cumsum(1), (1, 0))
         moving = energy[:, window : size + 1] - energy[:, : self._num_lags + 1]  # of the later window
         scale = (moving[:, :1] * moving).clamp(min=1e-30).rsqrt().float()
-        return products * scale
+        correlation: Tensor = products * scale
+        return correlation
 
 
 def _highest(correlation: Tensor, num_lags: int) -> Doubles:

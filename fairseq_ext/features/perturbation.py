@@ -103,7 +103,8 @@ def _factors(values: Doubles) -> Doubles:
     """Return how many times larger the larger of two neighbours is."""
     if len(values) < 2:
         return np.zeros(0)
-    return np.maximum(values[1:], values[:-1]) / np.maximum(np.minimum(values[1:], values[:-1]), 1e-300)
+    larger: Doubles = np.maximum(values[1:], values[:-1])
+    return larger / np.maximum(np.minimum(values[1:], values[:-1]), 1e-300)
 
 
 def _are_close(periods: Doubles) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ PITCH_FLOOR_HZ, PITCH_CEILING_HZ = 75.0, 600.0
 # Five formants below 5500 Hz, as a vocal tract of 15.5 cm has them; 5000 Hz would be that of a man.
 FORMANT_CEILING_HZ, FORMANTS_BELOW = 5500.0, 5
 _FORMANT_WINDOW_S, _PRE_EMPHASIS_HZ = 0.025, 50.0
+UNMEASURED_DB = -200.0  # the harmonics-to-noise ratio of a frame without periodicity
 _WINDOW_PERIODS = 3  # of the pitch floor, in Praat's window
 
 

@@ -14,7 +14,7 @@ ROLLOFF_SHARE = 0.85
 # Jiang and others 2002, "Music type classification by spectral contrast feature": octaves above 200 Hz, and the mean
 # of the strongest and the weakest 2 % of the bins of each.
 CONTRAST_FLOOR_HZ, CONTRAST_SHARE = 200.0, 0.02
-_LEAST = 1e-10
+_LEAST, _TINY = 1e-10, torch.finfo(torch.float32).tiny
 # Ellis 2007, "Chroma feature analysis and synthesis": bins near 1 kHz count most, in octaves around this one.
 _CHROMA_OCTAVE, _CHROMA_OCTAVES = 5.0, 2.0
 _A0_HZ = 440.0 / 16
@@ -23,12 +23,12 @@ _A0_HZ = 440.0 / 16
 def centroid_bandwidth_rolloff(magnitude: Tensor, bins_hz: Tensor) -> Tensor:
     """Return roll-off, bandwidth and centroid of magnitudes (T, K), (T, 3) Hz."""
     total = magnitude.sum(1, keepdim=True)
-    share = magnitude / total.clamp(min=_LEAST)
+    share = magnitude / total.clamp(min=_TINY)
     centroid = share @ bins_hz  # (T,)
     spread = (share * (bins_hz - centroid[:, None]).square()).sum(1).sqrt()
     reached = magnitude.cumsum(1) >= ROLLOFF_SHARE * total
     rolloff = bins_hz[reached.int().argmax(1)]
-    return torch.stack([rolloff, spread, centroid], dim=1) * (total > _LEAST)
+    return torch.stack([rolloff, spread, centroid], dim=1) * (total > _TINY)
 
 
 def contrast_db(magnitude: Tensor, bins_hz: Tensor, num_bands: int) -> Tensor:
@@ -63,7 +63,7 @@ def _octaves(bins_hz: Tensor, num_bands: int) -> list[slice]:
 def chroma(power: Tensor, sample_rate_hz: int) -> Tensor:
     """Return the power of each pitch class from C on, in a spectrum (T, K), (T, 12), the strongest = 1."""
     classes = power @ _chroma_filters(sample_rate_hz, 2 * (power.shape[1] - 1)).mT
-    return classes / classes.amax(1, keepdim=True).clamp(min=_LEAST)
+    return classes / classes.amax(1, keepdim=True).clamp(min=_TINY)
 
 
 @lru_cache(maxsize=4)
@@ -80,4 +80,5 @@ def _chroma_filters(sample_rate_hz: int, n_fft: int, num_classes: int = 12) -> T
     weights = weights / weights.norm(dim=0)
     octave = position / num_classes
     weights = weights * torch.exp(-0.5 * ((octave - _CHROMA_OCTAVE) / _CHROMA_OCTAVES).square())
-    return weights.roll(-3, 0)[:, : n_fft // 2 + 1].float()  # from A to C
+    from_c: Tensor = weights.roll(-3, 0)[:, : n_fft // 2 + 1].float()
+    return from_c

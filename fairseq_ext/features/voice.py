@@ -23,11 +23,11 @@ from . import perturbation, praat
 from .cepstral_peak import RATE_HZ as CEPSTRUM_RATE_HZ
 from .cepstral_peak import cepstral_peak_db
 from .dump import differences
-from .harmonicity import UNMEASURED_DB, harmonicity_db
+from .harmonicity import harmonicity_db
 from .praat_resampling import lower_rates
 from .prosody import REFERENCE_HZ, are_silent, levels_db, syllable_nuclei
 from .spectral_shape import centroid_bandwidth_rolloff, chroma, contrast_db
-from .voice_groups import FRAME_RATE_HZ, GROUPS, NUM_CONTRASTS, NUM_FORMANTS, NUM_MELS, NUM_MFCC
+from .voice_groups import FRAME_RATE_HZ, GROUPS, NUM_CONTRASTS, NUM_FORMANTS, NUM_MELS, NUM_MFCC, RATE_HZ
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-RATE_HZ = 16_000  # of what is measured; other rates are resampled
 HOP = RATE_HZ // FRAME_RATE_HZ
 _CHROMA_WINDOW = 2048  # samples: 7.8 Hz a bin, the step of a semitone at 130 Hz
 _RATE_WINDOW_FRAMES = 100  # around a frame, in which syllable nuclei are counted
@@ -300,7 +299,9 @@ def _formant_track(measured: Measured) -> Doubles:
 def _quality_track(measured: Measured) -> Doubles:
     times_s, voiced = measured.times_s, measured.voiced
     ratios_db, first_s = measured.harmonicity_db
-    hnr = praat.on_frames(np.where(ratios_db > UNMEASURED_DB, ratios_db, 0.0), first_s, measured.num_frames)
+    hnr = praat.on_frames(
+        np.where(ratios_db > praat.UNMEASURED_DB, ratios_db, 0.0), first_s, measured.num_frames
+    )
     cpp = praat.on_frames(
         *cepstral_peak_db(measured.lower["quality"], len(measured.waveform) / RATE_HZ), measured.num_frames
     )

@@ -9,6 +9,7 @@ Shapes: T frames, D columns of a group.
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections import Counter
@@ -28,8 +29,7 @@ from ..media.threads import one_thread
 from ..optional import installed_versions
 from .preparation import Preparation
 from .store import ABOUT, read_about, write_store
-from .voice import RATE_HZ
-from .voice_groups import FRAME_RATE_HZ, GROUPS
+from .voice_groups import FRAME_RATE_HZ, GROUPS, RATE_HZ
 from .voice_recording import cell, columns, measure_recording
 
 PARTS, JOBS = "parts", "jobs/voice"  # below FEATS
@@ -193,8 +193,8 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {
         "clipped": sum(n["clipped"] > 0 for n in numbers),
         "recorded_below_16_khz": sum(n["recorded_rate"] < _FULL_RATE_HZ for n in numbers),
-        "without_voice": sum("pitch_median" in n and np.isnan(n["pitch_median"]) for n in numbers),
-        "loudness_not_measured": sum(np.isnan(n["loudness"]) for n in numbers),
+        "without_voice": sum("pitch_median" in n and math.isnan(n["pitch_median"]) for n in numbers),
+        "loudness_not_measured": sum(math.isnan(n["loudness"]) for n in numbers),
         "trimmed": sum(n["trimmed_start"] + n["trimmed_end"] > 0 for n in numbers),
         **dict(sorted(read.items())),
     }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,11 @@ from ..media.audio import load_with_notes
 from ..media.readers import Samples, open_audio
 from ..media.recordings import LEAST_S, SILENT_PEAK
 from .preparation import EFFECTS, Preparation, Prepared, prepare
-from .voice import RATE_HZ, Voice, analyse_voice
-from .voice_groups import GROUPS, Column
+from .voice_groups import GROUPS, RATE_HZ, Column
 from .voice_summary import COLUMNS
+
+if TYPE_CHECKING:
+    from .voice import Voice
 
 _BASICS = (Column("duration", "s"), Column("recorded_rate", "Hz"))
 
@@ -59,7 +61,7 @@ def measure_recording(
     groups: Sequence[str] = tuple(GROUPS),
     preparation: Preparation | None = None,
 ) -> MeasuredRecording:
-    """Measure a file, or a row of a manifest that counts at `voice.RATE_HZ`.
+    """Measure a file, or a row of a manifest that counts at `voice_groups.RATE_HZ`.
 
     Args:
         preparation: what to do first; None = the defaults.
@@ -68,6 +70,8 @@ def measure_recording(
         FileError: it cannot be read, is silent, or shorter than a frame.
         ImportError: parselmouth is missing.
     """
+    from .voice import analyse_voice
+
     preparation = preparation or Preparation()
     path = recording.path if isinstance(recording, AudioEntry) else recording
     with reading(path, "a recording"):

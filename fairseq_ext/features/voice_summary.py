@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .harmonicity import UNMEASURED_DB
+from .praat import UNMEASURED_DB
 from .voice_groups import FRAME_RATE_HZ, GROUPS, NUM_FORMANTS, Column
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from .voice import RATE_HZ
-from .voice_groups import NUM_FORMANTS
+from .voice_groups import NUM_FORMANTS, RATE_HZ
 from .voice_recording import MeasuredRecording
 
 _NONE = "-"

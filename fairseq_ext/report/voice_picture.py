@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..features.voice import RATE_HZ, voice_features
-from ..features.voice_groups import FRAME_RATE_HZ, GROUPS, NUM_FORMANTS
+from ..features.voice import voice_features
+from ..features.voice_groups import FRAME_RATE_HZ, GROUPS, NUM_FORMANTS, RATE_HZ
 from .plots import COLOURS, canvas, line_sample, png, style
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _MAX_DURATION_S = 60.0  # of a picture: more is not seen
 
 
 def picture(waveform: Samples, offset_s: float, title: str) -> bytes:
-    """Draw a recording (S,) at `voice.RATE_HZ` as PNG; a long one up to a minute, which the title says.
+    """Draw a recording (S,) at `voice_groups.RATE_HZ` as PNG; a long one up to a minute, which the title says.
 
     Args:
         offset_s: time of the first sample in the recording, s.
