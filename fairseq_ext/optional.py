@@ -1,6 +1,8 @@
 """Packages that not every installation has: which extra of `setup.py` brings them, and what to say without it."""
 
 import importlib
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from .file_errors import explain
@@ -50,6 +52,17 @@ def import_optional(module: str, *, extra: str = "") -> Any:
         package = module.partition(".")[0]
         extra = extra or EXTRAS.get(package, "")
         raise ImportError(_message(package, extra, error), name=error.name) from error
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those packages that are installed, by the names that pip knows."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _message(package: str, extra: str, error: ImportError) -> str:

@@ -14,9 +14,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._recordings import WORKERS, add_recordings, continued, read_recordings
+
 if TYPE_CHECKING:
-    from ..inference.corpus_embedding import Recordings
-    from ..jobs import Execution
+    from ..media.recordings import Recordings
 
 SUMMARY = "Embed recordings by any encoder or features"
 
@@ -25,10 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from .. import jobs
 
-    parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help="recordings of any format")
-    parser.add_argument("--manifest", type=Path, help="folder of SPLIT.tsv, with labels, instead of files")
-    parser.add_argument("--split", default="test", help="with --manifest (default: test)")
-    parser.add_argument("--folder", type=Path, help="folder of recordings, and those below, instead of files")
+    add_recordings(parser, "rate that the manifest counts at, Hz (default: the encoder's)")
     parser.add_argument("--encoder", required=True, help="path of an encoder, or logmel, mfcc, prosody")
     parser.add_argument("--out", type=Path, required=True, metavar="EMB", help="folder of the embeddings")
     parser.add_argument(
@@ -49,12 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sample-rate-hz", type=int, default=16000, help="rate of logmel, mfcc, prosody, Hz (default: 16000)"
     )
-    parser.add_argument(
-        "--manifest-rate-hz", type=int, help="rate that the manifest counts at, Hz (default: the encoder's)"
-    )
-    jobs.add_arguments(
-        parser, reruns=False, workers="processes of one thread each (default: one per core; GPU, Slurm: 1)"
-    )
+    jobs.add_arguments(parser, reruns=False, workers=f"{WORKERS}; GPU, Slurm: 1)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,15 +58,16 @@ def run(args: argparse.Namespace) -> int:
     from ..inference import corpus_embedding as corpus
     from ..inference.embedder import load_embedder
     from ..inference.embedding_sources import FEATURES
+    from ..media.recordings import blocks
 
-    execution = _execution(args)
+    execution = continued(args, is_cpu=args.device == "cpu")
     encoder = args.encoder if args.encoder in FEATURES else str(Path(args.encoder).resolve())
     options = {"pad_s": args.pad_s, "sample_rate_hz": args.sample_rate_hz}
     make = partial(
         load_embedder, encoder, _layers(args.layers), args.poolings.split(","), args.device, **options
     )
     embedder, out = make(), args.out.resolve()
-    recordings = _recordings(args, embedder.sample_rate_hz)
+    recordings = read_recordings(args, embedder.sample_rate_hz)
     about = corpus.about_run(embedder, recordings)
     del embedder  # the workers load it; here it only took memory
     if corpus.is_finished(out, about):
@@ -81,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     summary = jobs.run(
         out / corpus.JOBS,
-        corpus.blocks(recordings),
+        blocks(recordings),
         partial(corpus.embed_work, out, make, args.device),
         settings={key: value for key, value in about.items() if key not in ("versions", "recordings_sha256")},
         execution=execution,
@@ -106,39 +100,6 @@ def _layers(text: str) -> str | list[int]:
         raise argparse.ArgumentError(
             None, f"--layers: all, weighted or numbers such as 0,3,6 expected, found {text!r}"
         ) from None
-
-
-def _execution(args: argparse.Namespace) -> "Execution":
-    """Return where to run; a block that has failed is always tried again, and the recordings may have changed."""
-    import os
-    from dataclasses import replace
-
-    from .. import jobs
-
-    if args.workers is None:
-        is_local_cpu = args.device == "cpu" and args.executor == "local"
-        args.workers = len(os.sched_getaffinity(0)) if is_local_cpu else 1
-    return replace(jobs.Execution.from_args(args), update=args.shards == 1, retry_failed=True)
-
-
-def _recordings(args: argparse.Namespace, rate_hz: int) -> "Recordings":
-    from ..files import write_reasons
-    from ..inference import corpus_embedding as corpus
-
-    given = [bool(args.files), args.manifest is not None, args.folder is not None]
-    if sum(given) != 1:
-        raise argparse.ArgumentError(None, "give one of FILE, --manifest and --folder")
-    if args.manifest is not None:
-        return corpus.of_manifest(args.manifest.resolve(), args.split, rate_hz, args.manifest_rate_hz)
-    if args.folder is None:
-        return corpus.of_files(args.files)
-    if not args.folder.is_dir():
-        raise ValueError(f"{args.folder}: no such folder; check the path")
-    found = corpus.of_folder(args.folder)
-    if found.passed_over:
-        write_reasons(args.out / "passed_over.tsv", found.passed_over)
-        print(f"{len(found.passed_over)} files are no recordings: {args.out / 'passed_over.tsv'}")
-    return found
 
 
 def _report(out: Path, recordings: "Recordings", num_skipped: int) -> None:

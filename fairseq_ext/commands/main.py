@@ -22,6 +22,8 @@ ORDER = (
     "prepare", "check", "label", "features", "embed", "train", "score", "explain", "report", "transcribe", "classify",
     "convert", "jobs",
 )  # fmt: skip
+# The command of a group that is meant where none of its names follows: `fairseq-ext features a.wav`.
+DEFAULT_OF_GROUP = {"features": "features voice"}
 # What a user can put right: wrong values and files, a missing package, a worker process that died. Anything else
 # is a defect of ours, and its traceback is shown.
 EXPECTED = (ValueError, OSError, ImportError)
@@ -200,7 +202,10 @@ def _dispatch(argv: Sequence[str] | None) -> int:
         if not rest or rest[0] in ("-h", "--help"):
             _show_help(parser, group, first)
             return 0 if rest else 2
-        first, rest = f"{first} {rest[0]}", rest[1:]
+        if first in DEFAULT_OF_GROUP and f"{first} {rest[0]}" not in commands:
+            first = DEFAULT_OF_GROUP[first]
+        else:
+            first, rest = f"{first} {rest[0]}", rest[1:]
     if first not in commands:
         refuse(first, commands)
     prog = f"{PROGRAM} {first}"

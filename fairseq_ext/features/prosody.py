@@ -14,12 +14,11 @@ Shapes: S samples, T frames, N statistics.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..optional import import_optional
+from . import praat
 from .dump import DELTA_REACH, differences
 
 Floats = NDArray[np.float32]
@@ -76,13 +75,13 @@ class Contours:
 
     def statistics(self) -> Floats:
         """Return the numbers (N,) that `NAMES` names."""
-        silent = _pauses(self.level_db < self.level_db.max() - SILENCE_DB)
+        silent = are_silent(self.level_db)
         voiced = (self.pitch_hz > 0) & ~silent
         pitch_st = 12 * np.log2(np.where(voiced, self.pitch_hz, REFERENCE_HZ) / REFERENCE_HZ)
         total_s, speech_s = len(silent) * FRAME_S, max(1, int((~silent).sum())) * FRAME_S
         stretches_s = _lengths(voiced) * FRAME_S
         pauses_s = _lengths(silent) * FRAME_S
-        num_syllables = _count_syllables(self.level_db, voiced)
+        num_syllables = len(syllable_nuclei(self.level_db, voiced))
         found = [
             *_of_contour(pitch_st, voiced),
             *_of_contour(self.level_db, ~silent),
@@ -105,25 +104,23 @@ def contours(waveform: Floats, sample_rate_hz: int) -> Contours:
     Raises:
         ImportError: parselmouth is missing.
     """
+    level_db = levels_db(waveform, sample_rate_hz)
+    pitch = praat.pitch_of(praat.sound_of(waveform, sample_rate_hz), FLOOR_HZ, CEILING_HZ)
+    return Contours(praat.pitch_hz(pitch, len(level_db)), level_db)
+
+
+def levels_db(waveform: Floats, sample_rate_hz: int) -> Doubles:
+    """Return the level (T,) of a recording (S,) in windows of 25 ms every 10 ms, dB under full scale."""
     hop, window = round(FRAME_S * sample_rate_hz), round(WINDOW_S * sample_rate_hz)
     padded = np.pad(waveform.astype(np.float64), (window // 2, window))
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][: 1 + len(waveform) // hop]
-    level_db = 10 * np.log10(np.maximum(np.square(frames).mean(1), _LEAST_POWER))
-    return Contours(_pitch_hz(waveform, sample_rate_hz, len(level_db)), level_db)
+    power: Doubles = np.square(frames).mean(1)
+    return 10 * np.log10(np.maximum(power, _LEAST_POWER))
 
 
-def _pitch_hz(waveform: Floats, sample_rate_hz: int, num_frames: int) -> Doubles:
-    """Return Praat's pitch at the times of the frames, 0 where it finds none, and where its window does not fit."""
-    sound: Any = import_optional("parselmouth").Sound(waveform.astype(np.float64), sample_rate_hz)
-    found = np.zeros(num_frames)
-    if sound.duration < 3 / FLOOR_HZ:  # three periods: Praat's window
-        return found
-    pitch = sound.to_pitch_ac(time_step=FRAME_S, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ)
-    # Praat centres its frames in the sound, half a step off ours: to round each time would hit some of ours twice.
-    at = round(pitch.x1 / FRAME_S) + np.arange(pitch.nx)
-    inside = (at >= 0) & (at < num_frames)
-    found[at[inside]] = pitch.selected_array["frequency"][inside]
-    return found
+def are_silent(level_db: Doubles) -> Switches:
+    """Return where the frames (T,) belong to a pause."""
+    return _pauses(level_db < level_db.max() - SILENCE_DB)
 
 
 def _runs(on: Switches) -> NDArray[np.int64]:
@@ -161,18 +158,19 @@ def _of_contour(contour: Doubles, on: Switches) -> list[float]:
     return [float(values.mean()), float(values.std()), *shares, shares[-1] - shares[0], *rise_and_fall, trend]
 
 
-def _count_syllables(level_db: Doubles, voiced: Switches) -> int:
-    """Count peaks of the level in voiced speech that a dip parts from the peak before."""
+def syllable_nuclei(level_db: Doubles, voiced: Switches) -> list[int]:
+    """Return the frames of the peaks of the level in voiced speech that a dip parts from the peak before."""
     smooth = np.convolve(np.pad(level_db, 2, mode="edge"), np.ones(5) / 5, mode="valid")
     loud = smooth > smooth.max() - SILENCE_DB
-    lowest, count, highest, is_open = smooth[0], 0, -np.inf, False
-    for level, counts in zip(smooth, loud & voiced, strict=True):
-        if not is_open:
+    lowest, highest, peak, found = smooth[0], -np.inf, None, []
+    for frame, (level, counts) in enumerate(zip(smooth, loud & voiced, strict=True)):
+        if peak is None:
             lowest = min(lowest, level)
             if level > lowest + DIP_DB and counts:
-                is_open, highest = True, level
-        else:
-            highest = max(highest, level)
-            if level < highest - DIP_DB:
-                count, is_open, lowest = count + 1, False, level
-    return count + is_open
+                peak, highest = frame, level
+        elif level > highest:
+            peak, highest = frame, level
+        elif level < highest - DIP_DB:
+            found.append(peak)
+            peak, lowest = None, level
+    return found if peak is None else [*found, peak]

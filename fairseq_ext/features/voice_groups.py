@@ -7,7 +7,7 @@ an unvoiced one, a formant that Praat does not find) is 0, never NaN; `voiced` t
 
 from dataclasses import dataclass
 
-FRAME_RATE_HZ = 100
+RATE_HZ, FRAME_RATE_HZ = 16_000, 100  # of the waveform, which is resampled, and of the frames
 NUM_MELS, NUM_MFCC, NUM_CONTRASTS, NUM_FORMANTS = 80, 13, 7, 4
 
 

@@ -7,14 +7,10 @@ the same bytes whatever the number of workers, and after any kill.
 Shapes: N recordings of a block, L layers, P columns.
 """
 
-import hashlib
 import shutil
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -24,121 +20,17 @@ from numpy.typing import NDArray
 from ..file_errors import FileError, reading
 from ..files import atomic_path
 from ..jobs import Item, Outcome, Work, one_by_one
-from ..line_index import AudioEntry, AudioIndex
-from ..manifest import Utterance, read_labels, read_manifest
-from ..media.media_files import media_files, printable
-from ..media.recording_windows import Recording
+from ..media.recordings import Recordings, recording_of
 from ..media.threads import one_thread
+from ..optional import installed_versions
 from ..scoring.embedding_files import ABOUT, write_embeddings
 from ..scoring.scored_system import read_json
 from .embedder import Embedded, Embedder
 
 PARTS, JOBS = "parts", "jobs/embed"  # below OUT
-# About two minutes of speech: batches of similar lengths come of it, and a worker that is killed loses little.
-ROWS_PER_BLOCK = 32
-# What a sidecar may know of a recording besides label files.
-_SIDECAR_LABELS = ("speaker", "gender", "language", "accent", "emotion")
 _PACKAGES = ("fairseq-ext", "torch", "torchaudio", "numpy", "praat-parselmouth")
 # Keys of about.json by which a folder is known to be finished already.
 _SAME = ("encoder", "sha256", "layers", "poolings", "sample_rate_hz", "pad_s", "recordings_sha256")
-
-
-@dataclass(frozen=True)
-class Recordings:
-    """The recordings to embed.
-
-    Attributes:
-        rows: id and place of each: the path, and of a row of a manifest start, length and whether it is the whole file.
-        labels: label stream -> label of each.
-        passed_over: (path, reason) of the files of a folder that are no recordings.
-    """
-
-    rows: Sequence[tuple[Any, ...]]
-    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    passed_over: Sequence[tuple[str, str]] = ()
-
-    def digest(self) -> str:
-        """Return a hash of the rows and labels."""
-        text = repr((list(self.rows), sorted((name, list(values)) for name, values in self.labels.items())))
-        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def of_manifest(folder: Path, split: str, rate_hz: int, manifest_rate_hz: int | None = None) -> Recordings:
-    """List the recordings of a split with their labels: those of its label files and of the sidecar.
-
-    Args:
-        rate_hz: sample rate at which they will be read, Hz.
-        manifest_rate_hz: sample rate at which the manifest counts, Hz; None = the same.
-
-    Raises:
-        ValueError: the files of the split have different numbers of rows.
-    """
-    index, utterances = AudioIndex(folder / f"{split}.tsv"), list(read_manifest(folder, split))
-    times = (rate_hz, manifest_rate_hz or rate_hz)
-    rows = []
-    for number, utterance in enumerate(utterances):
-        entry = index.entry(number)
-        start, size = (value * times[0] // times[1] for value in (entry.start_sample, entry.num_samples))
-        rows.append((utterance.id, str(entry.path.absolute()), start, max(1, size), entry.is_whole))
-    return Recordings(rows, _labels(folder, split, utterances))
-
-
-def _labels(folder: Path, split: str, utterances: Sequence[Utterance]) -> dict[str, list[str]]:
-    found = {name: [getattr(u, name) or "" for u in utterances] for name in _SIDECAR_LABELS}
-    found = {name: values for name, values in found.items() if any(values)}
-    for path in sorted(folder.glob(f"{split}.*")):
-        name = path.name.removeprefix(f"{split}.")
-        if name in ("tsv", "meta.tsv"):
-            continue
-        found[name] = list(read_labels(folder, split, name))
-        if len(found[name]) != len(utterances):
-            raise ValueError(
-                f"{path}: {len(utterances)} rows as in {split}.tsv expected, found {len(found[name])}; write the "
-                "manifest again"
-            )
-    return found
-
-
-def of_folder(folder: Path) -> Recordings:
-    """List the recordings of a folder and those below; an id is the path in it without the suffix."""
-    found = media_files(folder)
-    paths = [path for path in found.paths if printable(path) == path]
-    unnamed = [(printable(path), "its name is not printable text; rename it") for path in found.paths]
-    ids = _ids(paths)
-    rows = [(id_, str((folder / path).absolute())) for id_, path in zip(ids, paths, strict=True)]
-    named = set(paths)
-    return Recordings(
-        rows, passed_over=[*found.passed_over, *(row for row in unnamed if row[0] not in named)]
-    )
-
-
-def of_files(paths: Sequence[Path]) -> Recordings:
-    """List files; an id is the path without the suffix.
-
-    Raises:
-        ValueError: a path is given twice.
-    """
-    names = [path.as_posix() for path in paths]
-    if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise ValueError(f"{repeated[0]} is given {names.count(repeated[0])} times; give each file once")
-    rows = [(id_, str(path.absolute())) for id_, path in zip(_ids(names), paths, strict=True)]
-    return Recordings(rows)
-
-
-def _ids(paths: Sequence[str]) -> list[str]:
-    """Return the paths without suffix, but with it where two would be the same."""
-    bare = [str(PurePath(path).with_suffix("")) for path in paths]
-    counts = Counter(bare)
-    return [path if counts[id_] > 1 else id_ for path, id_ in zip(paths, bare, strict=True)]
-
-
-def blocks(recordings: Recordings) -> Iterator[Item]:
-    """Yield an item of work per block."""
-    for start in range(0, len(recordings.rows), ROWS_PER_BLOCK):
-        rows = recordings.rows[start : start + ROWS_PER_BLOCK]
-        num_samples = sum(row[3] for row in rows if len(row) > 2)
-        size = {"num_samples": num_samples} if num_samples else {}
-        yield Item(f"{start:09d}", {"start": start, "rows": [list(row) for row in rows], **size})
 
 
 def embed_work(out: Path, make_embedder: Callable[[], Embedder], device: str) -> Work:
@@ -148,18 +40,12 @@ def embed_work(out: Path, make_embedder: Callable[[], Embedder], device: str) ->
     def embed(item: Item) -> Mapping[str, Any]:
         rows, began = item.data["rows"], time.perf_counter()
         with one_thread() if device == "cpu" else nullcontext():
-            found = embedder.embed([_recording(row) for row in rows])
+            found = embedder.embed([recording_of(row) for row in rows])
         skipped = [(row[0], str(e)) for row, e in zip(rows, found, strict=True) if isinstance(e, FileError)]
         _write_part(_part(out, item.id), found, item.data["start"], embedder)
         return {"skipped": skipped, "seconds": round(time.perf_counter() - began, 3)}
 
     return one_by_one(embed)
-
-
-def _recording(row: Sequence[Any]) -> Recording:
-    if len(row) == 2:
-        return Path(row[1])
-    return AudioEntry(Path(row[1]), row[2], row[3], is_whole=row[4])
 
 
 def _part(out: Path, name: str) -> Path:
@@ -203,22 +89,14 @@ def is_finished(out: Path, about: Mapping[str, Any]) -> bool:
 
 def about_run(embedder: Embedder, recordings: Recordings) -> dict[str, Any]:
     """Return the entries of about.json that are known before anything is embedded."""
-    versions = {name: _version(name) for name in _PACKAGES}
     return {
         **embedder.about,
         "layers": list(embedder.layers),
         "poolings": list(embedder.poolings),
         "widths": list(embedder.widths),
         "recordings_sha256": recordings.digest(),
-        "versions": {name: found for name, found in versions.items() if found},
+        "versions": installed_versions(_PACKAGES),
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
 
 
 def assemble(out: Path, recordings: Recordings, outcomes: Sequence[Outcome], about: Mapping[str, Any]) -> int:

@@ -26,13 +26,12 @@ from numpy.typing import NDArray
 from ..file_errors import FileError
 from ..line_index import AudioEntry
 from ..media.recording_windows import Recording, recording_windows
-from .embedding_sources import LEAST_S, Source, Statistics, make_source
+from ..media.recordings import LEAST_S, SILENT_PEAK
+from .embedding_sources import Source, Statistics, make_source
 
 Floats = NDArray[np.float32]
 # Audio that waits to be put into batches of similar lengths, s: 30 MB.
 _WAITING_S = 500.0
-# One step of 16 bits: what a converter gives of no signal at all.
-SILENT_PEAK = 2.0**-15
 
 
 @dataclass(frozen=True)

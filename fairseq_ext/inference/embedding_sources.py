@@ -38,8 +38,6 @@ USUAL_PAD_S = 1.0  # of Whisper, see `load_embedder`
 # Audio in a batch with its padding, s. On a CPU Whisper gains nothing by batches, and the others a tenth; on a GPU less
 # leaves it idle.
 BATCH_S = {"cpu": 16.0, "cuda": 480.0}
-# A window of the spectra, and what the first frame of wav2vec 2.0 needs.
-LEAST_S = 0.025
 
 
 class Statistics(Protocol):

@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from ..file_errors import FileError
 from ..media.recording_windows import Recording, recording_windows
+from ..media.recordings import LEAST_S, SILENT_PEAK
 from ..scoring.classifiers import saved
 from ..scoring.embedding_files import JOIN, EmbeddingFile
 from ..scoring.trained import TrainedModel
 from .classifier import class_probabilities
-from .embedder import SILENT_PEAK, Embedded, Embedder, load_embedder
-from .embedding_sources import LEAST_S, STATISTICS
+from .embedder import Embedded, Embedder, load_embedder
+from .embedding_sources import STATISTICS
 
 Floats = NDArray[np.float32]
 # Of a checkpoint: the attention of transformers grows with the square of the length.

@@ -207,8 +207,13 @@ class Mfcc(nn.Module):
             (B, T, C) coefficients, 0 beyond the end of each clip, and (B,) the number of frames.
         """
         power, lengths = self.mel(waveform, padding_mask)
-        coefficients = power_to_db(power) @ self.get_buffer("dct")  # (B, T, C)
+        coefficients = self.from_power(power)  # (B, T, C)
         return coefficients * valid_mask(lengths, coefficients.shape[1])[:, :, None], lengths
+
+    def from_power(self, power: Tensor) -> Tensor:
+        """Return the coefficients (..., C) of the power in mel bands (..., F)."""
+        coefficients: Tensor = power_to_db(power) @ self.get_buffer("dct")
+        return coefficients
 
 
 def power_to_db(power: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ import small_whisper
 import soundfile
 
 from fairseq_ext.commands import main
-from fairseq_ext.inference import corpus_embedding
 from fairseq_ext.inference.embedder import Embedder, load_embedder
 from fairseq_ext.manifest import Utterance, write_manifest
+from fairseq_ext.media import recordings
 from fairseq_ext.scoring.embedding_files import read_embeddings
 
 pytest.importorskip("pyarrow")
@@ -47,7 +47,7 @@ def manifest(corpus: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus_embedding, "ROWS_PER_BLOCK", 2)
+    monkeypatch.setattr(recordings, "ROWS_PER_BLOCK", 2)
 
 
 def embed(out: Path, *arguments: Any, encoder: Any = "mfcc", workers: int = 0) -> Path:

@@ -1,0 +1,320 @@
+"""Voice features of a recording in one pass: a Sound, a Pitch, a list of pulses, a spectrum, each computed once.
+
+    tracks = voice_features(waveform, sample_rate_hz, ("mel", "prosody"))    # name -> (T, D)
+    voice = analyse_voice(waveform, sample_rate_hz)                          # the same, and medians of the recording
+
+`voice_groups` says what the columns are. Pitch, formants and pulses are Praat's (`praat`); jitter, shimmer, HNR and CPP
+are computed from them and equal Praat's; the rest is torch.
+
+Shapes: S samples, T frames at 100 Hz, D columns of a group, K Fourier bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import perturbation, praat
+from .cepstral_peak import RATE_HZ as CEPSTRUM_RATE_HZ
+from .cepstral_peak import cepstral_peak_db
+from .dump import differences
+from .harmonicity import harmonicity_db
+from .praat_resampling import lower_rates
+from .prosody import REFERENCE_HZ, are_silent, levels_db, syllable_nuclei
+from .spectral_shape import centroid_bandwidth_rolloff, chroma, contrast_db
+from .voice_groups import FRAME_RATE_HZ, GROUPS, NUM_CONTRASTS, NUM_FORMANTS, NUM_MELS, NUM_MFCC, RATE_HZ
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+HOP = RATE_HZ // FRAME_RATE_HZ
+_CHROMA_WINDOW = 2048  # samples: 7.8 Hz a bin, the step of a semitone at 130 Hz
+_RATE_WINDOW_FRAMES = 100  # around a frame, in which syllable nuclei are counted
+
+
+def voice_features(
+    waveform: Tensor | NDArray[Any], sample_rate_hz: int, groups: Sequence[str] = tuple(GROUPS)
+) -> dict[str, Tensor]:
+    """Measure a recording: name of a group -> (T, D) float32, the same T in all.
+
+    Args:
+        waveform: (S,), full scale = 1.
+        groups: of `voice_groups.GROUPS`.
+
+    Raises:
+        ImportError: parselmouth is missing, which prosody, formants and quality need.
+        ValueError: for no samples, samples that are no numbers, and an unknown group.
+    """
+    import torch
+
+    voice = analyse_voice(np.asarray(waveform), sample_rate_hz, groups)
+    return {name: torch.from_numpy(track) for name, track in voice.tracks.items()}
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What was measured on a recording.
+
+    Attributes:
+        tracks: group -> (T, D) float32.
+        whole: measurements of the recording as a whole, of `voice_summary`; NaN = could not be measured.
+        duration_s: duration of what was measured, s.
+    """
+
+    tracks: Mapping[str, Floats]
+    whole: Mapping[str, float]
+    duration_s: float
+
+
+def analyse_voice(
+    waveform: NDArray[Any],
+    sample_rate_hz: int,
+    groups: Sequence[str] = tuple(GROUPS),
+    *,
+    band_hz: float | None = None,
+) -> Voice:
+    """Measure a recording, as `voice_features`.
+
+    Args:
+        band_hz: highest frequency that the recording holds, Hz, where it was recorded at a lower rate or filtered;
+            None: half the sample rate. Formants are sought below it.
+
+    Raises:
+        ImportError: as `voice_features`.
+        ValueError: as `voice_features`.
+    """
+    from .voice_summary import summarise
+
+    if unknown := [name for name in groups if name not in GROUPS]:
+        raise ValueError(f"groups: of {', '.join(GROUPS)} expected, found {unknown[0]!r}; change the groups")
+    band_hz = min(band_hz or RATE_HZ / 2, sample_rate_hz / 2, RATE_HZ / 2)
+    measured = Measured(_at_rate(waveform, sample_rate_hz), band_hz, frozenset(groups))
+    tracks = {
+        name: np.ascontiguousarray(_TRACKS[name](measured), dtype=np.float32)
+        for name in GROUPS
+        if name in groups
+    }
+    return Voice(tracks, summarise(measured, tracks), len(measured.waveform) / RATE_HZ)
+
+
+def _at_rate(waveform: NDArray[Any], sample_rate_hz: int) -> Floats:
+    from ..media.resampling import Ratio, resample
+
+    if waveform.ndim != 1 or not len(waveform) or not np.isfinite(waveform).all():
+        raise ValueError(
+            f"voice features: a waveform (S,) of finite numbers expected, found shape {waveform.shape}; "
+            "take one channel, and leave out damaged samples"
+        )
+    ratio = Ratio.of(sample_rate_hz, RATE_HZ)
+    native = waveform.astype(np.float32, copy=False)
+    return resample(native, 0, 0, ratio.output_length(len(native)), ratio)
+
+
+class Measured:
+    """A recording, and what several groups need of it, each computed when first asked for.
+
+    Attributes:
+        waveform: (S,) float32 at `RATE_HZ`.
+        num_frames: T.
+        band_hz: highest frequency that the recording holds, Hz.
+    """
+
+    def __init__(self, waveform: Floats, band_hz: float, groups: frozenset[str]) -> None:
+        self.waveform = waveform
+        self.num_frames = 1 + len(waveform) // HOP
+        self.band_hz = band_hz
+        self._groups = groups
+
+    @cached_property
+    def samples(self) -> Doubles:
+        """Return the waveform in the precision that Praat works with."""
+        return self.waveform.astype(np.float64)
+
+    @cached_property
+    def times_s(self) -> Doubles:
+        """Return the times of the frames, (T,)."""
+        return np.arange(self.num_frames) / FRAME_RATE_HZ
+
+    @cached_property
+    def sound(self) -> Any:
+        """Return Praat's Sound."""
+        return praat.sound_of(self.samples, RATE_HZ)
+
+    @cached_property
+    def pitch(self) -> Any:
+        """Return Praat's Pitch; None where the recording is too short."""
+        return praat.pitch_of(self.sound)
+
+    @cached_property
+    def pitch_hz(self) -> Doubles:
+        """Return the pitch at the frames, (T,), 0 = unvoiced."""
+        return praat.pitch_hz(self.pitch, self.num_frames)
+
+    @property
+    def voiced(self) -> NDArray[np.bool_]:
+        """Return which frames are voiced, (T,)."""
+        return self.pitch_hz > 0
+
+    @cached_property
+    def level_db(self) -> Doubles:
+        """Return the level at the frames, (T,)."""
+        return levels_db(self.waveform, RATE_HZ)
+
+    @cached_property
+    def silent(self) -> NDArray[np.bool_]:
+        """Return which frames belong to a pause, (T,)."""
+        return are_silent(self.level_db)
+
+    @cached_property
+    def nuclei(self) -> NDArray[np.int64]:
+        """Return the frames of the syllable nuclei."""
+        return np.array(syllable_nuclei(self.level_db, self.voiced & ~self.silent), dtype=np.int64)
+
+    @cached_property
+    def jitter(self) -> perturbation.Perturbation:
+        """Return the differences of neighbouring periods."""
+        return perturbation.jitter(self._pulses)
+
+    @cached_property
+    def shimmer(self) -> perturbation.Perturbation:
+        """Return the differences of neighbouring amplitudes."""
+        return perturbation.shimmer(self.samples, RATE_HZ, self._pulses)
+
+    @cached_property
+    def _pulses(self) -> Doubles:
+        return praat.pulses_s(self.sound, self.pitch)
+
+    @cached_property
+    def harmonicity_db(self) -> tuple[Doubles, float]:
+        """Return the HNR where Praat has it, and the time of the first."""
+        return harmonicity_db(self.samples, RATE_HZ)
+
+    @cached_property
+    def formant_settings(self) -> tuple[float, int]:
+        """Return the ceiling of the formants, Hz, and how many are sought below it."""
+        return praat.formant_settings(self.band_hz)
+
+    @cached_property
+    def lower(self) -> dict[str, Tensor]:
+        """Return the recording at the rates that formants and CPP are measured at."""
+        import torch
+
+        wanted = {"formants": round(2 * self.formant_settings[0]), "quality": CEPSTRUM_RATE_HZ}
+        wanted = {name: rate for name, rate in wanted.items() if name in self._groups}
+        waveforms = lower_rates(torch.from_numpy(self.samples), RATE_HZ, tuple(wanted.values()))
+        return dict(zip(wanted, waveforms, strict=True))
+
+    @cached_property
+    def power(self) -> Tensor:
+        """Return the power spectrum of windows of 25 ms, (T, K)."""
+        import torch
+
+        return _mel().power_spectrum(torch.from_numpy(self.waveform)[None])[0]
+
+
+@lru_cache(maxsize=1)
+def _mel() -> Any:
+    from ..modules.spectral import MelSpectrogram
+
+    return MelSpectrogram(RATE_HZ, NUM_MELS)
+
+
+@lru_cache(maxsize=1)
+def _mfcc() -> Any:
+    from ..modules.spectral import Mfcc
+
+    return Mfcc(RATE_HZ, NUM_MFCC)
+
+
+def _mel_track(measured: Measured) -> Floats:
+    from ..modules.spectral import power_to_db
+
+    found: Floats = power_to_db(measured.power @ _mel().get_buffer("filters")).numpy()
+    return found
+
+
+def _mfcc_track(measured: Measured) -> Floats:
+    coefficients = _mfcc().from_power(measured.power @ _mfcc().mel.get_buffer("filters")).numpy()
+    first = differences(coefficients)
+    return np.concatenate([coefficients, first, differences(first)], axis=1)
+
+
+def _chroma_track(measured: Measured) -> Floats:
+    import torch
+
+    window = torch.hann_window(_CHROMA_WINDOW)
+    spectrum = torch.stft(
+        torch.from_numpy(measured.waveform),
+        _CHROMA_WINDOW,
+        HOP,
+        window=window,
+        pad_mode="constant",
+        return_complex=True,
+    )
+    power = spectrum.real.square() + spectrum.imag.square()  # (K, T)
+    found: Floats = chroma(power.mT, RATE_HZ).numpy()
+    return found
+
+
+def _spectral_track(measured: Measured) -> Floats:
+    import torch
+
+    magnitude, bins_hz = measured.power.sqrt(), _mel().get_buffer("bins_hz")
+    parts = (
+        contrast_db(magnitude, bins_hz, NUM_CONTRASTS),
+        centroid_bandwidth_rolloff(magnitude, bins_hz),
+    )
+    return torch.cat(parts, dim=1).numpy()
+
+
+def _prosody_track(measured: Measured) -> Doubles:
+    voiced = measured.voiced
+    pitch_st = np.where(voiced, 12 * np.log2(np.where(voiced, measured.pitch_hz, 1.0) / REFERENCE_HZ), 0.0)
+    columns = (pitch_st, voiced, measured.level_db, measured.silent, _syllable_rate(measured))
+    return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
+
+
+def _syllable_rate(measured: Measured) -> Doubles:
+    """Return the nuclei per second in the second around each frame, or in what there is of it."""
+    frames, half = np.arange(measured.num_frames), _RATE_WINDOW_FRAMES // 2
+    first, end = np.maximum(frames - half, 0), np.minimum(frames + half, measured.num_frames)
+    num = np.searchsorted(measured.nuclei, end) - np.searchsorted(measured.nuclei, first)
+    return num * FRAME_RATE_HZ / np.maximum(end - first, 1)
+
+
+def _formant_track(measured: Measured) -> Doubles:
+    ceiling_hz, num_formants = measured.formant_settings
+    sound = praat.sound_of(measured.lower["formants"].numpy(), 2 * ceiling_hz)
+    return praat.formants_hz(sound, num_formants, NUM_FORMANTS, measured.num_frames)
+
+
+def _quality_track(measured: Measured) -> Doubles:
+    times_s, voiced = measured.times_s, measured.voiced
+    ratios_db, first_s = measured.harmonicity_db
+    hnr = praat.on_frames(
+        np.where(ratios_db > praat.UNMEASURED_DB, ratios_db, 0.0), first_s, measured.num_frames
+    )
+    cpp = praat.on_frames(
+        *cepstral_peak_db(measured.lower["quality"], len(measured.waveform) / RATE_HZ), measured.num_frames
+    )
+    local = (p.around(times_s) * voiced for p in (measured.jitter, measured.shimmer))
+    return np.stack([*local, hnr * voiced, cpp, voiced.astype(np.float64)], axis=1)
+
+
+_TRACKS: dict[str, Callable[[Measured], NDArray[Any]]] = {
+    "mel": _mel_track,
+    "mfcc": _mfcc_track,
+    "chroma": _chroma_track,
+    "spectral": _spectral_track,
+    "prosody": _prosody_track,
+    "formants": _formant_track,
+    "quality": _quality_track,
+}
