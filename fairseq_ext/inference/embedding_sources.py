@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..checkpoints.encoder import load_encoder_layers, weights_sha256
 from ..checkpoints.load import load_model
 from ..features.acoustic import LogMelFrames, MfccFrames
+from ..features.preparation import Preparation, prepare
 from ..features.prosody import NAMES, Contours, contours
 from ..modules.checkpoint_file import read_checkpoint
 from ..modules.encoder_layers import WEIGHTED
@@ -170,18 +171,24 @@ class ModelSource:
     def __init__(self, path: str | Path, device: str) -> None:
         found = load_model(path, device)
         self._model, self._device = found.model, device
+        prepared = (read_checkpoint(path).get("task_state") or {}).get("preparation")
+        self._preparation = Preparation(**prepared) if prepared else None
         self._unit_norm = bool(getattr(found.model, "unit_norm", False))
         self.sample_rate_hz = found.sample_rate_hz
         self.hop = round(0.01 * self.sample_rate_hz)
         self.window, self.overlap = round(WINDOW_S * self.sample_rate_hz) // self.hop * self.hop, 0
         self.batch_s = BATCH_S["cuda" if device.startswith("cuda") else "cpu"]
         self.about: dict[str, Any] = {"model": str(found.cfg.model._name), "num_updates": found.num_updates}
+        if prepared:
+            self.about["preparation"] = prepared
         vector = self.statistics([np.zeros(self.hop * 10, dtype=np.float32)])[0]
         self.widths = (len(vector.total),)
 
     @torch.no_grad()
     def statistics(self, windows: Sequence[Floats]) -> list[_Vectors]:
-        """Run the model on a batch."""
+        """Run the model on a batch, each window prepared as the features were that it was trained on."""
+        if self._preparation is not None:
+            windows = [prepare(window, self.sample_rate_hz, self._preparation).waveform for window in windows]
         source, padding = pad_waveforms([torch.from_numpy(window) for window in windows])
         mask = padding.to(self._device) if bool(padding.any()) else None
         with torch.backends.cudnn.flags(allow_tf32=False):

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ..data.label_streams import NOT_KNOWN
 from ..data.metric_dataset import MetricDataset, Names, StoredMetricDataset
 from ..features.store import FeatureStore
-from ..features.voice_groups import FRAME_RATE_HZ, GROUPS
+from ..features.voice_groups import FRAME_RATE_HZ, GROUPS, RATE_HZ
 from ..manifest import read_manifest
 from ..scoring.groups import UNKNOWN, read_groups
 from ..scoring.verification import retrieval
@@ -136,6 +136,14 @@ class ExtMetricLearningTask(AudioTask):
                 f"{store.folder}: the groups of this version at {FRAME_RATE_HZ} Hz expected, found "
                 f"{wrong or store.frame_rate_hz}; run fairseq-ext features again"
             )
+        if (rate_hz := store.about.get("sample_rate_hz", RATE_HZ)) != cfg.sample_rate_hz:
+            raise ValueError(
+                f"task.sample_rate_hz: {rate_hz} expected, that of the features in {store.folder}, found "
+                f"{cfg.sample_rate_hz}; recordings that are embedded later would have other features: set it"
+            )
+        if train:
+            # Travels in the checkpoint: recordings that are embedded later are prepared the same way.
+            self.state.merge_state_dict({"preparation": store.about.get("preparation")})
         return read_split(
             StoredMetricDataset,
             cfg,

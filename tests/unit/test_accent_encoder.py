@@ -11,16 +11,17 @@ from model_checks import RATE_HZ, check_gradients, check_padding, clips
 from omegaconf import OmegaConf
 from small_encoder import SIZES
 
-from fairseq_ext.features.dump import MfccFrames
+from fairseq_ext.features.voice import voice_features
 from fairseq_ext.features.voice_groups import GROUPS
+from fairseq_ext.features.voice_groups import RATE_HZ as VOICE_RATE_HZ
 from fairseq_ext.inference.embedder import load_embedder
 from fairseq_ext.models.accent_encoder import AccentEncoder, AccentEncoderConfig
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.modules.feature_groups import SpectralGroups, span_mask
 from fairseq_ext.modules.group_encoder import reverse_gradient
-from fairseq_ext.modules.spectral import MelSpectrogram, power_to_db
 
 TASK = SimpleNamespace(streams={"accent": ["a", "b", "c"], "speaker": ["s", "t"]}, sample_rate_hz=RATE_HZ)
+VOICE_TASK = SimpleNamespace(streams=TASK.streams, sample_rate_hz=VOICE_RATE_HZ)
 SMALL = {
     "width": 8,
     "num_blocks": 1,
@@ -31,22 +32,20 @@ SMALL = {
 }
 
 
-def make(**keys: Any) -> AccentEncoder:
+def make(task: Any = TASK, **keys: Any) -> AccentEncoder:
     """Build a small model."""
     torch.manual_seed(1)
-    return AccentEncoder.build_model(OmegaConf.structured(AccentEncoderConfig(**{**SMALL, **keys})), TASK)
+    return AccentEncoder.build_model(OmegaConf.structured(AccentEncoderConfig(**{**SMALL, **keys})), task)
 
 
 def test_features_are_those_of_the_files() -> None:
     source, padding_mask = clips()
-    found, lengths = SpectralGroups(("mel", "mfcc"), RATE_HZ)(source, padding_mask)
+    found, lengths = SpectralGroups(("mel", "mfcc"), VOICE_RATE_HZ)(source, padding_mask)
     for i, size in enumerate((~padding_mask).sum(1).tolist()):
-        waveform, frames = source[i, :size], int(lengths[i])
-        mel = power_to_db(MelSpectrogram(RATE_HZ, 80)(waveform[None])[0][0])
-        torch.testing.assert_close(found["mel"][i, :frames], mel, rtol=1e-4, atol=1e-3)
-        mfcc = torch.from_numpy(MfccFrames(RATE_HZ)(waveform.numpy()))
-        torch.testing.assert_close(found["mfcc"][i, :frames], mfcc, rtol=1e-4, atol=1e-3)
-        assert not found["mfcc"][i, frames:].any()
+        frames = int(lengths[i])
+        for name, expected in voice_features(source[i, :size], VOICE_RATE_HZ, ("mel", "mfcc")).items():
+            torch.testing.assert_close(found[name][i, :frames], expected, rtol=1e-4, atol=1e-3)
+            assert not found[name][i, frames:].any()
     assert {name: value.shape[2] for name, value in found.items()} == {
         n: len(GROUPS[n]) for n in ("mel", "mfcc")
     }
@@ -59,6 +58,25 @@ def test_features_of_the_batch_give_what_waveforms_give() -> None:
         expected = model(source, padding_mask)["embedding"]
         torch.testing.assert_close(model(features=features, lengths=lengths)["embedding"], expected)
     torch.testing.assert_close(expected.norm(dim=1), torch.ones(3))
+
+
+def test_groups_that_waveforms_lack_are_measured() -> None:
+    pytest.importorskip("parselmouth")
+    model, (source, padding_mask) = make(VOICE_TASK, groups="prosody,mfcc").eval(), clips()
+    assert model.measured_groups == ("prosody",)
+    sizes = (~padding_mask).sum(1).tolist()
+    groups = ("prosody", "mfcc")
+    measured = [voice_features(source[i, :size], VOICE_RATE_HZ, groups) for i, size in enumerate(sizes)]
+    features = {
+        n: torch.nn.utils.rnn.pad_sequence([m[n] for m in measured], batch_first=True) for n in groups
+    }
+    with torch.no_grad():
+        whole = model(features=features, lengths=torch.tensor([len(m["mfcc"]) for m in measured]))[
+            "embedding"
+        ]
+        for given in ({}, {"prosody": features["prosody"]}):  # the second is what the task sends
+            found = model(source, padding_mask, given)["embedding"]
+            torch.testing.assert_close(found, whole, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -163,3 +181,13 @@ def test_embedder_takes_the_checkpoint_like_any_encoder(tmp_path: Path) -> None:
     assert embed.about["model"] == "ext_accent_encoder"
     with pytest.raises(ValueError, match="one vector per recording"):
         load_embedder(tmp_path / "encoder.pt", layers=[1])
+
+    # A checkpoint trained on prepared features prepares what it embeds.
+    steps = {"trim": False, "band_hz": None, "loudness_lufs": -23.0}
+    state["task_state"]["preparation"] = steps
+    torch.save({"cfg": cfg, "model": model.state_dict(), **state}, tmp_path / "prepared.pt")
+    embed = load_embedder(tmp_path / "prepared.pt")
+    assert embed.about["preparation"] == steps
+    np.testing.assert_allclose(
+        embed(0.1 * clip), embed(0.02 * clip), atol=1e-4
+    )  # BS.1770 clips above full scale

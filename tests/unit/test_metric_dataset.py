@@ -1,5 +1,7 @@
 """Batches of the metric learning task: waveforms, features of a store, what is left out, what fairseq asks for."""
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -68,7 +70,7 @@ def store(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for _, size, _ in recordings
     ]
     groups = {name: {"columns": [asdict(column) for column in GROUPS[name]]} for name in names}
-    about = {"groups": groups, "frame_rate_hz": 100}
+    about = {"groups": groups, "frame_rate_hz": 100, "sample_rate_hz": RATE}
     write_store(out, recordings, blocks, about=about, summary=[["id"]], skipped=[("r0", "silence")])
     return out
 
@@ -152,6 +154,15 @@ def test_waveform_under_the_frames_of_a_store(configure: Configure, store: Path,
     np.testing.assert_allclose(item.views[0].numpy(), samples, atol=1e-6)
 
 
+def test_groups_without_a_store_are_measured_on_the_clip(configure: Configure) -> None:
+    pytest.importorskip("parselmouth")
+    data = opened(configure({"groups": "mfcc,prosody"}), "train")
+    batch = data.collater([data[1], data[2]])["net_input"]
+    assert {name: value.shape[1:] for name, value in batch["features"].items()} == {"prosody": (15, 5)}
+    assert batch["source"].shape == (2, 14 * HOP)
+    assert batch["lengths"].tolist() == [15, 15]
+
+
 def test_unreadable_recording_is_counted_as_seen(configure: Configure) -> None:
     data = opened(configure(), "valid")
     empty = data.collater([type(data[0])(0, (), None)])
@@ -163,6 +174,23 @@ def test_augmentation_of_stored_features_is_refused(configure: Configure, store:
     task = configure({"groups": "mfcc"}, feature_store=str(store), augment={"noise_prob": 0.5})
     with pytest.raises(ValueError, match=r"task\.augment\.noise_prob: it distorts waveforms"):
         opened(task, "train")
+
+
+def test_features_at_another_rate_are_refused_and_their_preparation_is_kept(
+    configure: Configure, store: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(store, tmp_path / "store")
+    about = json.loads((store / "features.json").read_text(encoding="utf-8"))
+    for rate_hz in (16000, RATE):
+        changed = {**about, "sample_rate_hz": rate_hz, "preparation": {"trim": True}}
+        (tmp_path / "store" / "features.json").write_text(json.dumps(changed), encoding="utf-8")
+        task = configure({"groups": "mfcc"}, feature_store=str(tmp_path / "store"))
+        if rate_hz == RATE:
+            opened(task, "train")
+            assert task.state_dict()["preparation"] == {"trim": True}
+        else:
+            with pytest.raises(ValueError, match=r"task\.sample_rate_hz: 16000 expected"):
+                opened(task, "train")
 
 
 def test_classes_of_another_training_are_refused(configure: Configure) -> None:
