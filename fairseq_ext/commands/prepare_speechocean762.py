@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-shared-sentences", action="store_true", help="train also on sentences of valid and test"
     )
+    parser.add_argument(
+        "--verification",
+        action="store_true",
+        help="write the partitions for the verification of speakers instead, without transcripts",
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of all draws (default: 1)")
 
 
@@ -45,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from ..corpora import speechocean762
     from ..corpora.partition_sizes import describe
     from ..corpora.partitions import write
-    from ..corpora.speechocean762_partitions import partitions, sides
+    from ..corpora.speechocean762_partitions import TUNING_SHARE, VALID_SHARE, partitions, sides, verification
     from ..files import atomic_write
     from ..media.audio import num_samples_at, probe
 
@@ -66,10 +71,11 @@ def run(args: argparse.Namespace) -> int:
         note=print,
         problem=problems.append,
     )
-    for partition in made:
+    for partition in verification(utterances, seed=args.seed) if args.verification else made:
         write(partition, args.out / partition.name, speechocean762.recordings_folder(args.corpus))
         print("\n".join(describe(partition, rate_hz)))
-    ages, side = speechocean762.ages(args.corpus), sides(utterances, seed=args.seed)
+    share = TUNING_SHARE if args.verification else VALID_SHARE
+    ages, side = speechocean762.ages(args.corpus), sides(utterances, seed=args.seed, valid_share=share)
     genders = {u.speaker or "": u.gender or "" for u in utterances}
     with atomic_write(args.out / "speakers.tsv") as file:
         file.write("speaker\tside\tgender\tage\n")

@@ -4,6 +4,12 @@
                speakers of each gender, by a draw; test: the published test speakers.
 `asr_10min`    the same with so much labelled speech, spread over the training speakers.
 `ssl`          all speech of the training speakers without labels; valid: that of the speakers of valid.
+
+For the verification of speakers (`verification`), with all they say:
+
+`speakers`         train: the published training speakers; test: the published test speakers.
+`speakers_tuning`  the training speakers alone, three tenths of each gender held out for valid, by a draw: what is
+                   chosen is chosen here, since a tenth of 67 speakers makes too few pairs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +23,7 @@ from .recognition_partitions import recognition, with_few_labels
 from .speechocean762 import SAMPLE_RATE_HZ
 
 VALID_SHARE = 0.1
+TUNING_SHARE = 0.3
 
 
 def sides(
@@ -68,3 +75,12 @@ def partitions(
     )
     yield from with_few_labels(base, minutes, sample_rate_hz=SAMPLE_RATE_HZ, seed=seed, note=note)
     yield Partition("ssl", divided["train"], valid=divided["valid"])
+
+
+def verification(utterances: Sequence[Utterance], *, seed: int = 1) -> Iterator[Partition]:
+    """Make the partitions for the verification of speakers, of the module's list."""
+    side = sides(utterances, seed=seed, valid_share=TUNING_SHARE)
+    divided = divide(utterances, lambda u: side[u.speaker or ""])
+    training = [u for u in utterances if side[u.speaker or ""] != "test"]
+    yield Partition("speakers", training, test=divided["test"])
+    yield Partition("speakers_tuning", divided["train"], valid=divided["valid"])

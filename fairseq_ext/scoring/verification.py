@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..optional import import_optional
 
+Names = Sequence[Any] | NDArray[Any]
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 
@@ -47,7 +48,7 @@ class Trials:
         return len(self.first)
 
 
-def all_pairs(labels: Sequence[Any], speakers: Sequence[Any], *, across_speakers: bool) -> Trials:
+def all_pairs(labels: Names, speakers: Names, *, across_speakers: bool) -> Trials:
     """Return all pairs of different recordings; with `across_speakers`, of different speakers.
 
     Raises:
@@ -64,9 +65,7 @@ def all_pairs(labels: Sequence[Any], speakers: Sequence[Any], *, across_speakers
     return _checked(Trials(first, second, names[first] == names[second], rule, num_same))
 
 
-def drawn_pairs(
-    labels: Sequence[Any], speakers: Sequence[Any], count: int, seed: int, *, across_speakers: bool
-) -> Trials:
+def drawn_pairs(labels: Names, speakers: Names, count: int, seed: int, *, across_speakers: bool) -> Trials:
     """Draw `count` targets and as many others, without repetition; all, where there are fewer.
 
     Raises:
@@ -198,8 +197,8 @@ def error_rates(others: Floats | Ints, targets: Floats | Ints) -> Errors:
 
 def recall_at(
     embedding: Floats,
-    labels: Sequence[Any],
-    speakers: Sequence[Any],
+    labels: Names,
+    speakers: Names,
     ranks: Sequence[int],
     *,
     across_speakers: bool,
@@ -228,7 +227,7 @@ def recall_at(
 
 
 def nearest_centroid(
-    embedding: Floats, labels: Sequence[Any], speakers: Sequence[Any], *, across_speakers: bool
+    embedding: Floats, labels: Names, speakers: Names, *, across_speakers: bool
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Return whether the nearest centroid of a class is the own one, (N,) of 0 and 1, and whether a recording counts.
 
@@ -247,7 +246,7 @@ def nearest_centroid(
     return hits[counts], counts
 
 
-def silhouette(embedding: Floats, labels: Sequence[Any]) -> float:
+def silhouette(embedding: Floats, labels: Names) -> float:
     """Return the mean silhouette by cosine distance, -1 to 1 (Rousseeuw 1987); NaN where labels make no clusters."""
     names = _numbers(labels)
     if not 2 <= len(np.unique(names)) < len(names):
@@ -284,6 +283,6 @@ def retrieval(embedding: Floats, labels: Ints, speakers: Ints, *, seed: int = 0)
     return found
 
 
-def _numbers(names: Sequence[Any]) -> Ints:
+def _numbers(names: Names) -> Ints:
     found: Ints = np.unique(np.asarray(names), return_inverse=True)[1].astype(np.int64)
     return found

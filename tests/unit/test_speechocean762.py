@@ -9,7 +9,7 @@ import soundfile
 
 from fairseq_ext.commands import prepare_speechocean762
 from fairseq_ext.corpora import speechocean762
-from fairseq_ext.corpora.speechocean762_partitions import partitions, sides
+from fairseq_ext.corpora.speechocean762_partitions import partitions, sides, verification
 from fairseq_ext.dictionary import read_dictionary
 from fairseq_ext.manifest import Utterance, read_labels, read_manifest
 from fairseq_ext.media.audio import num_samples_at, probe
@@ -206,6 +206,19 @@ def test_partitions_keep_speakers_and_sentences_apart() -> None:
     assert ssl["test"] == []
 
 
+def test_speakers_of_verification_are_those_of_the_published_sides() -> None:
+    spoken = [
+        Utterance(i, f"{i}.wav", 1, speaker=s, gender="mf"[int(s) % 2], split=split)
+        for i, split, s, _ in facts(rows(20, 5))
+    ]
+    whole, tuning = verification(spoken, seed=1)
+    assert (whole.name, tuning.name) == ("speakers", "speakers_tuning")
+    assert {u.id for u in (*whole.train, *whole.test)} == {u.id for u in spoken}
+    assert speakers(whole.train) == speakers((*tuning.train, *tuning.valid))
+    assert len(speakers(tuning.valid)) == 6
+    assert whole.valid == tuning.test == []
+
+
 def test_validation_speakers_follow_from_the_seed() -> None:
     utterances = [
         Utterance(i, f"{i}.wav", 1, speaker=s, gender="m", split=split)
@@ -236,6 +249,8 @@ def test_command_writes_manifests_and_what_is_known_of_speakers(
     assert lines[0] == "speaker\tside\tgender\tage"
     assert sorted(line.split("\t")[1] for line in lines[1:]) == ["test"] * 2 + ["train"] * 4 + ["valid"] * 2
     assert len((tmp_path / "out/problems.txt").read_text(encoding="utf-8").splitlines()) == 2
+    assert prepare_speechocean762.run(parser.parse_args([*given, "--verification"])) == 0
+    assert len(list(read_manifest(tmp_path / "out/speakers", "train"))) == 18
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no {REAL}")
