@@ -39,7 +39,8 @@ def sound_of(waveform: NDArray[Any], sample_rate_hz: float) -> Any:
 def on_frames(values: Doubles, first_s: float, num_frames: int) -> Doubles:
     """Place values (n, ...) of every 10 ms from a time on at the frames (T, ...); 0 where there are none."""
     found = np.zeros((num_frames, *values.shape[1:]))
-    at = round(first_s / STEP_S) + np.arange(len(values))
+    # Half a step off is usual; rounding twice keeps the last bit of the time from deciding.
+    at = round(round(first_s / STEP_S, 6)) + np.arange(len(values))
     inside = (at >= 0) & (at < num_frames)
     found[at[inside]] = values[inside]
     return found

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 RATE, HOP = 16_000, 160
+DIGITAL_SILENCE_DB = -90.0
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = REPOSITORY.parent / "shared" / "data"
 CORPORA = {"speechocean762": 3, "ravdess": 1, "fsdd": 1}  # parts of the recordings
@@ -42,8 +43,9 @@ HAS_LIBROSA = find_spec("librosa") is not None
 
 
 def plain_pitch(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Return the frames of Praat's pitch, Hz."""
-    return _sound(waveform).to_pitch().selected_array["frequency"]
+    """Return the frames of Praat's pitch, Hz, the time of the first before them."""
+    found = _sound(waveform).to_pitch()
+    return np.append(found.x1, found.selected_array["frequency"])
 
 
 def plain_intensity(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
@@ -52,17 +54,14 @@ def plain_intensity(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def plain_formants(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Return F1 to F4 and their bandwidths every 10 ms, (T, 8) Hz, NaN where Praat finds none."""
+    """Return F1 to F4 and their bandwidths every 10 ms, (1 + T, 8) Hz, NaN where Praat finds none, as above."""
     ceiling, number = (5500.0, 5.0) if rate_hz >= RATE else (rate_hz / 2, round(5 * rate_hz / 11000))
     found = _sound(waveform).to_formant_burg(
         time_step=0.01, max_number_of_formants=number, maximum_formant=ceiling
     )
-    return np.array(
-        [
-            [f(i, at) for f in (found.get_value_at_time, found.get_bandwidth_at_time) for i in (1, 2, 3, 4)]
-            for at in found.xs()
-        ]
-    )
+    of = (found.get_value_at_time, found.get_bandwidth_at_time)
+    rows = [[f(i, at) for f in of for i in (1, 2, 3, 4)] for at in found.xs()]
+    return np.array([[found.x1] * 8, *rows])
 
 
 def plain_jitter(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
@@ -88,15 +87,15 @@ def plain_hnr(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def plain_cpp(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Return the cepstral peak prominence every 10 ms, dB."""
+    """Return the cepstral peak prominence every 10 ms, dB, as above."""
     from parselmouth.praat import call
 
     found = call(_sound(waveform), "To PowerCepstrogram", 60, 0.01, 5000, 50)
     number = call(found, "Get number of frames")
-    first = 0.5 * len(waveform) / RATE - 0.5 * (number - 1) * 0.01
+    first = call(found, "Get time from frame number", 1)
     slices = (call(found, "To PowerCepstrum (slice)", first + 0.01 * i) for i in range(number))
     options = (60, 330, "Parabolic", 0.001, 0.05, "Straight", "Least squares")
-    return np.array([call(slice_, "Get peak prominence", *options) for slice_ in slices])
+    return np.array([first, *(call(slice_, "Get peak prominence", *options) for slice_ in slices)])
 
 
 def _sound(waveform: np.ndarray) -> Any:
@@ -202,13 +201,10 @@ def run_plain(paths: Sequence[str], out: Path, workers: int) -> None:
 # --- Values ------------------------------------------------------------------------------------------------------
 
 
-def on_frames(values: np.ndarray, duration_s: float, num_frames: int) -> np.ndarray:
-    """Place Praat's frames, which it centres in the sound, from the nearest of every 10 ms on; NaN elsewhere."""
-    first_s = (
-        0.5 * duration_s - 0.5 * (len(values) * 0.01) + 0.5 * 0.01
-    )  # in Praat's order: halves are rounded
+def on_frames(track: np.ndarray, num_frames: int) -> np.ndarray:
+    """Place Praat's frames, the time of the first before them, from the nearest of every 10 ms on; NaN elsewhere."""
+    values, start = track[1:], round(round(track.flat[0] / 0.01, 6))
     found = np.full((num_frames + len(values), *values.shape[1:]), np.nan)
-    start = round(first_s / 0.01)
     found[start : start + len(values)] = values
     return found[:num_frames]
 
@@ -217,14 +213,14 @@ def compare(
     ours: Mapping[str, np.ndarray], summary: Mapping[str, str], plain: Mapping[str, np.ndarray]
 ) -> dict:
     """Return the relative differences of a recording from the plain way: of frames, and of the whole."""
-    num_frames, duration_s = len(ours["prosody"]), float(summary["duration"])
-    pitch = on_frames(plain["pitch"], duration_s, num_frames)
+    num_frames = len(ours["prosody"])
+    pitch = on_frames(plain["pitch"], num_frames)
     voiced = ours["prosody"][:, 1] > 0
     both = voiced & (pitch > 0)
     pitch_hz = 100 * 2 ** (ours["prosody"][:, 0] / 12)
-    formants = on_frames(plain["formants"], duration_s, num_frames)[:, :3]
+    formants = on_frames(plain["formants"], num_frames)[:, :3]
     found = np.where(formants > 0, np.abs(ours["formants"][:, :3] / formants - 1), np.nan)[voiced]
-    cpp = on_frames(plain["cpp"], duration_s, num_frames)
+    cpp = on_frames(plain["cpp"], num_frames)
     hnr = plain["hnr"][plain["hnr"] > -200]
     wholes = {
         "jitter": (plain["jitter"][0] * 100, summary["jitter_local"]),
@@ -242,8 +238,9 @@ def compare(
         is_same = np.isnan(value) and np.isnan(expected)
         result[name] = np.array([0.0 if is_same else abs(value / expected - 1)])
     for name in SPECTRA:
+        heard = ours["prosody"][:, 2] > DIGITAL_SILENCE_DB  # below, both describe the rounding of zeros
         scale = np.abs(plain[name]).max() or 1.0
-        result[name] = np.array([np.abs(ours[name] - plain[name]).max() / scale])
+        result[name] = np.array([np.abs(ours[name] - plain[name])[heard].max(initial=0) / scale])
     return result
 
 
