@@ -137,7 +137,7 @@ class MetricDataset(AudioDataset):
     def ordered_indices(self) -> NDArray[np.int64]:
         """Return the rows of the epoch's batches one after another; without a batch shape, the rows by length."""
         if self.batches is None:
-            rows = super().ordered_indices()
+            rows: NDArray[np.int64] = super().ordered_indices()
             return rows[np.isin(rows, self._rows)]
         return np.array([row for batch in self._epoch().batches for row in batch], dtype=np.int64)
 

@@ -167,6 +167,7 @@ class ModelSource:
 
     layers: tuple[int, ...] = (0,)
     poolings: tuple[str, ...] = (EMBEDDING,)
+    widths: tuple[int, ...]
 
     def __init__(self, path: str | Path, device: str) -> None:
         found = load_model(path, device)

@@ -322,9 +322,9 @@ def _speech(config: AccentEncoderConfig) -> EncoderLayers:
         raise ValueError(
             "model.groups: encoder needs model.pretrained_path, a checkpoint or a folder of Hugging Face; give it"
         )
-    shape = dict(config.encoder_shape)
-    normalize = bool(shape.pop("normalize"))
-    shape = EncoderConfig(**shape)
+    keys = dict(config.encoder_shape)
+    normalize = bool(keys.pop("normalize"))
+    shape = EncoderConfig(**keys)
     encoder = build_encoder(shape).requires_grad_(False)
     return EncoderLayers(encoder, (WEIGHTED,), normalize, LayerSum(shape.encoder_layers + 1, normalize=True))
 

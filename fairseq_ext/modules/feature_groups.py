@@ -34,6 +34,12 @@ class SpectralGroups(nn.Module):
         self.mel = MelSpectrogram(sample_rate_hz, NUM_MELS) if "mel" in groups else None
         self.mfcc = Mfcc(sample_rate_hz) if "mfcc" in groups else None
 
+    @property
+    def _front(self) -> MelSpectrogram:
+        found = self.mel if self.mfcc is None else self.mfcc.mel
+        assert found is not None
+        return found
+
     def forward(self, source: Tensor, padding_mask: Tensor | None) -> tuple[dict[str, Tensor], Tensor | None]:
         """Return group -> features (B, T, D), 0 on padding, and the numbers of frames (B,); None without a group."""
         if self.mel is None and self.mfcc is None:
@@ -41,7 +47,7 @@ class SpectralGroups(nn.Module):
         if padding_mask is not None:
             source = source.masked_fill(padding_mask, 0.0)
         sizes = torch.full((len(source),), source.shape[1], device=source.device)
-        front = self.mel or self.mfcc.mel
+        front = self._front
         lengths = frame_counts(sizes if padding_mask is None else (~padding_mask).sum(1), front.hop)
         # Both groups have the same windows: one spectrum, which takes most of the time, for both.
         spectrum = front.power_spectrum(source)

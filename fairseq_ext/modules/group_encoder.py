@@ -71,7 +71,8 @@ class GroupCnn(nn.Module):
         steps = steps * valid
         for block in self.blocks:
             steps = block(steps, valid)
-        return steps.transpose(1, 2)
+        result: Tensor = steps.transpose(1, 2)
+        return result
 
 
 class GroupEncoder(nn.Module):
@@ -189,5 +190,5 @@ class _Reversal(torch.autograd.Function):
 
 def reverse_gradient(vectors: Tensor) -> Tensor:
     """Return the vectors; their gradient changes sign on its way back (Ganin and Lempitsky 2015, equation 9)."""
-    found: Tensor = _Reversal.apply(vectors)
+    found: Tensor = _Reversal.apply(vectors)  # type: ignore[no-untyped-call]
     return found

@@ -6,8 +6,10 @@ from ...scoring.scored_system import VERIFICATION, of_result_type
 from ..partitions import Results, Summary, bare_title, in_order, system_title
 from ..tables import NOTHING, Table, interval, number, slug, spread
 
-HEADER = ("System", "Seeds", "EER %", "95 % over speakers", "minDCF 0.05", "minDCF 0.01")
-HEADER += ("Recall@1 %", "Recall@5 %", "Nearest centroid %", "Silhouette")
+HEADER = (
+    *("System", "Seeds", "EER %", "95 % over speakers", "minDCF 0.05", "minDCF 0.01"),
+    *("Recall@1 %", "Recall@5 %", "Nearest centroid %", "Silhouette"),
+)
 
 
 def all_tables(results: Results) -> list[Table]:
