@@ -17,6 +17,10 @@ calibration.py           whether 80 % means 80 %
 groups.py                scores by gender, intensity, ...
 comparison.py            two systems on the same utterances: is the difference more than chance?
 
+Embeddings compared in pairs, without classes that are known before:
+verification.py          trials by rule, EER and DET curve, least costs, recall@k, nearest centroid, silhouette
+verification_scoring.py  cosine, or a discriminant analysis before it, and intervals over speakers -> the files
+
 What these use:
 scored_system.py   name, folder and metadata of a scored system; the files that all result types share
 provenance.py      commit, configuration hash, device, training log
