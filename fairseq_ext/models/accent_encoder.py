@@ -143,7 +143,7 @@ class AccentEncoder(BaseFairseqModel):
 
     def encoder_keys(self) -> dict[str, Any]:
         """Return the keys that build the model without `pretrained_path`."""
-        return {"encoder_shape": self.config.encoder_shape}
+        return {"encoder_shape": dict(self.config.encoder_shape)}
 
     @property
     def measured_groups(self) -> tuple[str, ...]:

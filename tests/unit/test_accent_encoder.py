@@ -157,8 +157,20 @@ def test_layers_of_an_encoder_are_a_group(speech: Path) -> None:
     check_gradients(model)
     assert not model.train().speech.encoder.training
     # The checkpoint holds the shape: nothing else is needed.
-    again = OmegaConf.structured(AccentEncoderConfig(**SMALL, groups="mfcc,encoder", **model.encoder_keys()))
-    AccentEncoder.build_model(again, TASK).load_state_dict(model.state_dict())
+    keys = {
+        "_name": "ext_accent_encoder",
+        **SMALL,
+        "groups": "mfcc,encoder",
+        "pretrained_path": "/no/such/file",
+    }
+    cfg = {"model": {**keys, **model.encoder_keys()}, "task": {"label": "accent", "sample_rate_hz": RATE_HZ}}
+    state = {"task_state": {"class_names": {name: list(c) for name, c in TASK.streams.items()}}}
+    path = speech.with_name("accent.pt")
+    torch.save({"cfg": {**cfg, "common": {"seed": 1}}, "model": model.state_dict(), **state}, path)
+    clip = clips()[0][0]
+    with torch.no_grad():
+        expected = model.eval()(clip[None])["embedding"]
+    np.testing.assert_allclose(load_embedder(path)(clip.numpy()), expected, atol=1e-5)
 
 
 def test_embedder_takes_the_checkpoint_like_any_encoder(tmp_path: Path) -> None:
