@@ -1,4 +1,4 @@
-"""`ext_accent_triplet`: triplets, supervised contrast, classification, reconstruction, an adversary; and an alarm.
+"""`ext_accent_triplet`: triplets, supervised contrast, decorrelation, classification, reconstruction, an adversary.
 
 Each term is a mean over what it counts (triplets, anchors, recordings, frames) times the recordings of the batch, so
 that weights mean the same for every batch and ranks add up. Triplets and contrast are mined in the rank's own batch of
@@ -23,6 +23,7 @@ from ..data.label_streams import NOT_KNOWN
 from ..modules.metric_losses import (
     MININGS,
     additive_margin,
+    decorrelation,
     effective_rank,
     spread,
     supervised_contrast,
@@ -32,7 +33,7 @@ from ..modules.padding import valid_mask
 from ._collapse import CollapseAlarm
 from .contrastive_diversity import totals
 
-TERMS = ("triplet", "contrast", "class", "reconstruction", "adversary")
+TERMS = ("triplet", "contrast", "decorrelation", "class", "reconstruction", "adversary")
 MEANS = ("spread", "effective_rank", "positive_distance", "negative_distance", "active_triplets")
 
 
@@ -54,6 +55,12 @@ class AccentTripletConfig(FairseqDataclass):
     contrast_weight: float = field(default=0.1, metadata={"help": "weight of the supervised contrast"})
     contrast_temperature: float = field(
         default=0.07, metadata={"help": "divides its cosines (Khosla et al. 2020: 0.07)"}
+    )
+    decorrelation_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "weight of variance 1 and no covariance of the vector before its norm is 1, near within a class"
+        },
     )
     class_weight: float = field(
         default=0.0, metadata={"help": "weight of the classification with an additive margin"}
@@ -133,6 +140,7 @@ class AccentTripletCriterion(FairseqCriterion):
         found = {
             "triplet": triplets(embedding, labels, cfg.margin, cfg.mining).losses,
             "contrast": supervised_contrast(embedding, labels, cfg.contrast_temperature),
+            "decorrelation": decorrelation(output["projection"].float(), labels)[None],
         }
         if output["logits"] is not None:
             scale, own = output["class_scale"], targets[:, 0]

@@ -185,7 +185,7 @@ class AccentEncoder(BaseFairseqModel):
         Returns:
             "embedding" (B, E), norm 1; "logits" (B, C), cosines with the classes times "class_scale", or None;
             "adversary" (B, C') or None; "reconstruction" and "targets", group -> (B, T, D), and their "lengths" (B,);
-            "projection", which is None.
+            "projection" (B, E), the embedding before its norm is 1.
         """
         frames, lengths = self._frames(source, padding_mask, features or {}, lengths)
         targets = {name: self.norms[name](frames[name], lengths) for name in self.norms}
@@ -193,11 +193,12 @@ class AccentEncoder(BaseFairseqModel):
         if self.speech is not None:
             assert source is not None
             heard[ENCODER] = self._speech_steps(source, padding_mask, lengths)
-        embedding, steps = self.encoder({name: heard[name] for name in self.groups}, lengths, targets)
+        vectors, steps = self.encoder({name: heard[name] for name in self.groups}, lengths, targets)
+        embedding = F.normalize(vectors, dim=1)
         output: dict[str, Any] = {
             "embedding": embedding,
             "logits": self._logits(embedding),
-            "projection": None,
+            "projection": vectors,
         }
         output["class_scale"] = self.config.class_scale
         output["adversary"] = None if self.adversary is None else self.adversary(reverse_gradient(embedding))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layer_sum import LayerSum
@@ -76,7 +75,7 @@ class GroupCnn(nn.Module):
 
 
 class GroupEncoder(nn.Module):
-    """Embedding of norm 1 of a clip from its groups of features.
+    """Embedding of a clip from its groups of features.
 
     The steps of each group are brought to mean 0 and variance 1 before they are added, so that the fusion's weights are
     shares of like things.
@@ -123,7 +122,7 @@ class GroupEncoder(nn.Module):
             whole: the same without masks, of which the statistics are taken; None = the same.
 
         Returns:
-            Embeddings (B, E) of norm 1, and steps (B, T', W) before pooling.
+            Embeddings (B, E) before they are brought to norm 1, and steps (B, T', W) before pooling.
         """
         counts = strided_lengths(lengths, self.stride)
         sizes = {name: counts if name in self.fine else lengths for name in self.groups}
@@ -133,7 +132,7 @@ class GroupEncoder(nn.Module):
         steps = steps * valid_mask(counts, steps.shape[1])[:, :, None]
         pooled = self._with_statistics(self.pooling(steps, counts), whole or frames, lengths)
         pooled = self.pooled_dropout(self.pooled_norm(pooled))
-        return F.normalize(self.projection(pooled), dim=1), steps
+        return self.projection(pooled), steps
 
     def _with_statistics(self, pooled: Tensor, frames: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
         parts = [pooled]

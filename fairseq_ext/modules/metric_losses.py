@@ -91,6 +91,24 @@ def additive_margin(logits: Tensor, targets: Tensor, margin: float, scale: float
     return F.cross_entropy(logits - scale * margin * own, targets, reduction="none")
 
 
+def decorrelation(vectors: Tensor, labels: Tensor) -> Tensor:
+    """Return the cost of vectors (B, E) before their norm, (): near within a class, of variance 1 and uncorrelated.
+
+    The variance and covariance terms of Bardes, Ponce and LeCun 2022, "VICReg", equations 1 to 4, with pairs of a class
+    in the place of two views, each with weight 1. A linear network's best answer is the discriminant analysis with
+    whitened directions, which carries over to classes that training never saw.
+    """
+    same = labels[:, None] == labels[None, :]
+    pairs = (same.sum() - len(labels)).clamp(min=1)
+    width = vectors.shape[1]
+    apart = (vectors[:, None] - vectors[None, :]).square().sum(2) * same / width
+    centred = vectors - vectors.mean(0)
+    covariance = centred.T @ centred / max(len(vectors) - 1, 1)
+    deviation = (covariance.diagonal() + 1e-4).sqrt()
+    others = covariance.square().sum() - covariance.diagonal().square().sum()
+    return apart.sum() / pairs + F.relu(1.0 - deviation).mean() + others / width
+
+
 def spread(embedding: Tensor) -> Tensor:
     """Return the variance of embeddings (B, E) of norm 1 around their mean: 0 = one point, 1 = all directions."""
     return 1.0 - embedding.mean(0).square().sum()

@@ -34,6 +34,8 @@ SMALL = (
         "model.ffn_width=8",
     ),
     *("model.position_kernel=4", "model.attention_heads=2", "ema.store_ema=false"),
+    *("model.class_head=true", "criterion.class_weight=1", "model.reconstruct=true"),
+    *("criterion.reconstruction_weight=0.1", "model.mask_spans=1", "criterion.decorrelation_weight=1"),
 )
 # Nothing random but the first weights and the crops, which are drawn by row: batches may be divided among ranks.
 DETERMINISTIC = (
@@ -52,7 +54,7 @@ def uninterrupted(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Any
 
 def test_log_states_the_batches_and_every_term(uninterrupted: Any) -> None:
     assert "epoch 1: 20 batches of 160 recordings, each once" in uninterrupted.output
-    terms = {"triplet", "contrast", "class", "reconstruction"}
+    terms = {"triplet", "contrast", "decorrelation", "class", "reconstruction"}
     assert {
         *terms,
         *(f"weight_{name}" for name in terms),

@@ -30,7 +30,7 @@ class Encoder(nn.Module):
         frames = {"mel": embedding[:, None, :].expand(-1, 5, -1)} if self.heads else {}
         targets = {name: torch.zeros_like(value) for name, value in frames.items()}
         return {
-            "embedding": embedding, "logits": scores, "class_scale": 30.0, "adversary": scores,
+            "embedding": embedding, "projection": self.vectors[rows], "logits": scores, "class_scale": 30.0, "adversary": scores,
             "reconstruction": frames, "targets": targets, "lengths": torch.full((len(rows),), 3),
         }  # fmt: skip
 
@@ -56,7 +56,9 @@ def kinds(logged: dict[str, Any]) -> dict[str, bool]:
     return {name: torch.is_tensor(value) for name, value in logged.items()}
 
 
-ALL = {f"{name}_weight": weight for name, weight in zip(TERMS, (1.0, 0.5, 0.25, 0.125, 2.0), strict=True)}
+ALL = {
+    f"{name}_weight": weight for name, weight in zip(TERMS, (1.0, 0.5, 0.75, 0.25, 0.125, 2.0), strict=True)
+}
 
 
 def test_loss_is_the_weighted_sum_of_the_terms_times_recordings() -> None:

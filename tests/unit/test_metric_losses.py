@@ -12,6 +12,7 @@ from fairseq_ext.criterions._collapse import CollapseAlarm
 from fairseq_ext.modules.metric_losses import (
     MININGS,
     additive_margin,
+    decorrelation,
     effective_rank,
     spread,
     supervised_contrast,
@@ -90,6 +91,17 @@ def test_additive_margin_takes_from_the_own_class_only() -> None:
     moved = logits[:2] - 30.0 * torch.tensor([[0.2, 0.0], [0.0, 0.2]])
     expected = F.cross_entropy(moved, targets[:2], reduction="none")
     torch.testing.assert_close(additive_margin(logits, targets, 0.2, 30.0, -100), expected)
+
+
+def test_decorrelation_costs_nothing_where_all_is_as_it_shall_be() -> None:
+    axes = torch.eye(4).repeat_interleave(2, 0)
+    white = torch.cat([axes, -axes]) * (15 / 4) ** 0.5  # two of each class, each axis of variance 1
+    labels = torch.arange(16) // 2
+    assert float(decorrelation(white, labels)) == pytest.approx(0.0, abs=1e-4)
+    assert float(decorrelation(torch.zeros(16, 4), labels)) == pytest.approx(0.99, abs=1e-4)  # no variance
+    alike = white[:, :1].expand(-1, 4)
+    assert float(decorrelation(alike, labels)) > 0.3  # one direction four times
+    assert float(decorrelation(white, torch.arange(16) % 8)) > 1.0  # classes that do not hold together
 
 
 def test_spread_and_rank_count_directions() -> None:
