@@ -30,8 +30,8 @@ class Encoder(nn.Module):
         frames = {"mel": embedding[:, None, :].expand(-1, 5, -1)} if self.heads else {}
         targets = {name: torch.zeros_like(value) for name, value in frames.items()}
         return {
-            "embedding": embedding, "projection": self.vectors[rows], "logits": scores, "class_scale": 30.0, "adversary": scores,
-            "reconstruction": frames, "targets": targets, "lengths": torch.full((len(rows),), 3),
+            "embedding": embedding, "projection": self.vectors[rows], "logits": scores, "class_scale": 30.0,
+            "adversary": scores, "reconstruction": frames, "targets": targets, "lengths": torch.full((len(rows),), 3),
         }  # fmt: skip
 
 
