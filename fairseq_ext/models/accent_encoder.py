@@ -245,7 +245,7 @@ class AccentEncoder(BaseFairseqModel):
         if own is None:  # the encoder is the only group
             samples = (~padding_mask).sum(1) if padding_mask is not None else _full(source)
             own = frame_counts(samples, self.hop)
-        return _cut({name: found[name] for name in self.norms}, own), own
+        return _fitted({name: found[name] for name in self.norms}, own), own
 
     def _measured(
         self, source: Tensor, padding_mask: Tensor | None, groups: Sequence[str]
@@ -351,7 +351,10 @@ def _full(source: Tensor) -> Tensor:
     return torch.full((len(source),), source.shape[1], device=source.device)
 
 
-def _cut(frames: dict[str, Tensor], lengths: Tensor) -> dict[str, Tensor]:
-    """Cut groups to the same number of frames."""
+def _fitted(frames: dict[str, Tensor], lengths: Tensor) -> dict[str, Tensor]:
+    """Bring groups to the same number of frames: at rates that 16 kHz is no multiple of, they differ by one."""
     size = int(lengths.max())
-    return {name: value[:, :size] for name, value in frames.items()}
+    return {
+        name: F.pad(value, (0, 0, 0, max(0, size - value.shape[1])))[:, :size]
+        for name, value in frames.items()
+    }
