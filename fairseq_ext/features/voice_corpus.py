@@ -192,7 +192,7 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     numbers = [{name: float(text or "nan") for name, text in row["numbers"].items()} for row in rows]
     return {
         "clipped": sum(n["clipped"] > 0 for n in numbers),
-        "recorded_below_16_khz": sum(n["recorded_rate"] < _FULL_RATE_HZ for n in numbers),
+        "recorded_below_16_kHz": sum(n["recorded_rate"] < _FULL_RATE_HZ for n in numbers),
         "without_voice": sum("pitch_median" in n and math.isnan(n["pitch_median"]) for n in numbers),
         "loudness_not_measured": sum(math.isnan(n["loudness"]) for n in numbers),
         "trimmed": sum(n["trimmed_start"] + n["trimmed_end"] > 0 for n in numbers),
