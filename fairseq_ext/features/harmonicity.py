@@ -4,7 +4,7 @@ Boersma 1993, section 3: 10 log10(r / (1 - r)), r the highest maximum of the nor
 with itself, at lags up to a period of 75 Hz (Praat 6.1, fon/Sound_to_Pitch.cpp, FCC_ACCURATE). Praat refines each of 14
 maxima by sin(x)/x over up to 700 lags; here all lags are interpolated at once, four times as fine, over 32 lags to
 either side, and the last step is a parabola. Means of 100 recordings of three corpora differ by 0.5 % at most. Near the
-longest lag Praat's refinement has few lags to go by, and reads single frames of voices below 80 Hz up to 12 dB too high.
+longest lag Praat's refinement has few lags to go by, and reads single frames of voices below 80 Hz up to 12 dB high.
 
 Shapes: S samples, T frames, L lags.
 """

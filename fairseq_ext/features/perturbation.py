@@ -127,4 +127,5 @@ def _amplitudes(
     window = 0.5 + 0.5 * np.cos(np.pi * offset_s / np.where(offset_s < 0, left_s[:, None], right_s[:, None]))
     window = np.where(inside, window, 0.0)
     values = waveform[samples.clip(0, len(waveform) - 1)] * window
-    return np.sqrt(np.square(values).sum(1) / np.maximum(np.square(window).sum(1), 1e-300))
+    power: Doubles = np.square(values).sum(1) / np.maximum(np.square(window).sum(1), 1e-300)
+    return np.sqrt(power)

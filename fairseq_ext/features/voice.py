@@ -217,7 +217,8 @@ class Measured:
         """Return the power spectrum of windows of 25 ms, (T, K)."""
         import torch
 
-        return _mel().power_spectrum(torch.from_numpy(self.waveform)[None])[0]
+        power: Tensor = _mel().power_spectrum(torch.from_numpy(self.waveform)[None])[0]
+        return power
 
 
 @lru_cache(maxsize=1)
@@ -287,7 +288,8 @@ def _syllable_rate(measured: Measured) -> Doubles:
     frames, half = np.arange(measured.num_frames), _RATE_WINDOW_FRAMES // 2
     first, end = np.maximum(frames - half, 0), np.minimum(frames + half, measured.num_frames)
     num = np.searchsorted(measured.nuclei, end) - np.searchsorted(measured.nuclei, first)
-    return num * FRAME_RATE_HZ / np.maximum(end - first, 1)
+    rate: Doubles = num * FRAME_RATE_HZ / np.maximum(end - first, 1)
+    return rate
 
 
 def _formant_track(measured: Measured) -> Doubles:

@@ -89,12 +89,8 @@ def _measure(
     """Return what is kept of each recording that can be measured, its tracks, and id and reason of the others."""
     rows, tracks, skipped = [], [], []
     for number, row in enumerate(given, start):
-        recording = recording_of(row)
-        assert not isinstance(recording, np.ndarray | str), "rows name files"
         try:
-            found = measure_recording(
-                Path(recording) if isinstance(recording, str) else recording, groups, preparation
-            )
+            found = measure_recording(recording_of(row), groups, preparation)
         except FileError as error:
             skipped.append((row[0], str(error)))
             continue
@@ -121,16 +117,12 @@ def has_part(out: Path, outcome: Outcome) -> bool:
 
 
 def _write_part(path: Path, tracks: Sequence[Mapping[str, Floats]], groups: Sequence[str]) -> None:
+    contents: dict[str, Any] = {}
+    for name in groups:
+        nothing = np.zeros((0, len(GROUPS[name])), np.float32)
+        contents[name] = np.concatenate([nothing, *(track[name] for track in tracks)])
     with atomic_path(path, durable=False) as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            **{
-                name: np.concatenate(
-                    [np.zeros((0, len(GROUPS[name])), np.float32), *(t[name] for t in tracks)]
-                )
-                for name in groups
-            },
-        )
+        np.savez(file, **contents)
 
 
 def _read_part(path: Path) -> dict[str, Floats]:
@@ -192,7 +184,7 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     numbers = [{name: float(text or "nan") for name, text in row["numbers"].items()} for row in rows]
     return {
         "clipped": sum(n["clipped"] > 0 for n in numbers),
-        "recorded_below_16_khz": sum(n["recorded_rate"] < _FULL_RATE_HZ for n in numbers),
+        "recorded_below_16_kHz": sum(n["recorded_rate"] < _FULL_RATE_HZ for n in numbers),
         "without_voice": sum("pitch_median" in n and math.isnan(n["pitch_median"]) for n in numbers),
         "loudness_not_measured": sum(math.isnan(n["loudness"]) for n in numbers),
         "trimmed": sum(n["trimmed_start"] + n["trimmed_end"] > 0 for n in numbers),

@@ -14,7 +14,6 @@ from ..jobs import Item
 from ..line_index import AudioEntry, AudioIndex
 from ..manifest import Utterance, read_labels, read_manifest
 from .media_files import media_files, printable
-from .recording_windows import Recording
 
 # One step of 16 bits: what a converter gives of no signal at all.
 SILENT_PEAK = 2.0**-15
@@ -124,7 +123,7 @@ def blocks(recordings: Recordings) -> Iterator[Item]:
         yield Item(f"{start:09d}", {"start": start, "rows": [list(row) for row in rows], **size})
 
 
-def recording_of(row: Sequence[Any]) -> Recording:
+def recording_of(row: Sequence[Any]) -> Path | AudioEntry:
     """Return what a row of `Recordings` names, as `recording_windows` takes it."""
     if len(row) == 2:
         return Path(row[1])
