@@ -193,7 +193,8 @@ class StoredMetricDataset(MetricDataset):
             [ids[row] in self.store and self.store.num_frames(ids[row]) > 0 for row in rows], dtype=bool
         )
         self._report_left_out(rows[~found].tolist(), f"not in {self.store.folder} (see its {SKIPPED})")
-        return rows[found]
+        kept: NDArray[np.int64] = rows[found]
+        return kept
 
     def __getitem__(self, row: int) -> Item:
         row = int(row)
