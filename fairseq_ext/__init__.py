@@ -14,7 +14,7 @@ contract in pyproject.toml ([tool.importlinter]) checks it, and README.md has th
     scoring: embeddings, probes, metrics, recognition scores
     decoding, labelling, preflight: log-probabilities to text; texts for recordings without; checks before training
     synthetic: corpora in each published layout, spoken by a synthesiser
-    features: dumped features and their clusters
+    features: dumped features and their clusters; pitch, formants and quality of voices
     modules, media: parts of networks, mel spectra, waveform augmentation; audio, video and mouth clips
     corpora: a reader per corpus, a folder per class, tables, and partitions
     splits, text, line_index, download, jobs: disjoint speakers; spelling; random access; HTTP; work that may be killed

@@ -1,1 +1,8 @@
-"""Features of every frame of a corpus: dumped, and clustered to the targets of masked prediction."""
+"""Features of every frame: dumped and clustered for masked prediction, and those of voices.
+
+voice           all groups of a recording in one pass; voice_groups: what their columns are
+voice_corpus    the same of a corpus, on many workers, into a store, which training reads (store)
+praat, ...      pitch, formants, pulses; harmonicity, perturbation, cepstral_peak: what follows from them
+preparation     trimming, band, loudness
+dump, clusters  features of frames, and the targets of HuBERT
+"""

@@ -41,23 +41,26 @@ def cepstral_peak_db(waveform: Tensor, duration_s: float) -> tuple[Doubles, floa
     if not num_frames:
         return np.zeros(0), first_s
     times_s: Doubles = first_s + np.arange(num_frames, dtype=np.float64) * STEP_S
-    frames = _frames(waveform, duration_s, times_s)
-    window = _window(frames.shape[1])
+    size = round(_WINDOW_S * RATE_HZ)
+    window = _window(size)
     # Below the rounding of Praat's own decibels only in silence, where there is no peak to speak of.
-    found = [_prominence(_cepstrum_db(batch, window)) for batch in frames.split(_BATCH)]
+    frames = pad(_emphasised(waveform), (0, size)).unfold(0, size, 1)
+    starts = _starts(len(waveform), duration_s, times_s)
+    found = [_prominence(_cepstrum_db(frames[batch], window)) for batch in starts.split(_BATCH)]
     return torch.cat(found).numpy(), first_s
 
 
-def _frames(waveform: Tensor, duration_s: float, times_s: Doubles) -> Tensor:
-    """Return the frames (T, W) around some times, pre-emphasised, a view."""
+def _emphasised(waveform: Tensor) -> Tensor:
     emphasis = math.exp(-2 * math.pi * PRE_EMPHASIS_HZ / RATE_HZ)
-    emphasised = torch.cat([waveform[:1], waveform[1:] - emphasis * waveform[:-1]]).float()
+    return torch.cat([waveform[:1], waveform[1:] - emphasis * waveform[:-1]]).float()
+
+
+def _starts(num_samples: int, duration_s: float, times_s: Doubles) -> Tensor:
+    """Return the first sample of the frame around each time, (T,)."""
     # The order of the operations is Praat's: a start between two samples is rounded as it rounds.
-    first_sample_s = 0.5 * (duration_s - (len(waveform) - 1) / RATE_HZ)
+    first_sample_s = 0.5 * (duration_s - (num_samples - 1) / RATE_HZ)
     position = (np.maximum(times_s - _WINDOW_S / 2, 0.0) - first_sample_s) / (1 / RATE_HZ) + 1
-    start = np.maximum(np.floor(position + 0.5).astype(np.int64) - 1, 0)
-    size = round(_WINDOW_S * RATE_HZ)
-    return pad(emphasised, (0, size)).unfold(0, size, 1)[torch.from_numpy(start)]
+    return torch.from_numpy(np.maximum(np.floor(position + 0.5).astype(np.int64) - 1, 0))
 
 
 def _window(size: int) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 DEPTH = 50  # samples to either side of an interpolated one: Praat's precision for formants and cepstra
+_BATCH = 1024  # periods of new samples at once
 _AROUND = 1000  # zeros before and after the sound, against the turn-around of the transform
 
 
@@ -37,11 +38,17 @@ def lower_rates(waveform: Tensor, sample_rate_hz: int, rates_hz: Sequence[int]) 
 
 
 def _lowest(spectrum: Tensor, num_parts: int) -> Tensor:
-    """Keep the first numbers of a spectrum (K,), real and imaginary parts counted one after another, as Praat does."""
-    parts = torch.view_as_real(spectrum).flatten().clone()
-    # The real part of the last bin is the second number there; it is never kept.
-    parts[max(2, num_parts - 1) :] = 0
-    return torch.view_as_complex(parts.view(-1, 2))
+    """Keep the first numbers of a spectrum (K,), real and imaginary parts counted one after another, as Praat does.
+
+    In Praat's order the real part of the last bin is the second number, so that the others are one behind; it is never
+    kept. Bins that are left out count as 0 in `torch.fft.irfft`.
+    """
+    num_kept = max(1, num_parts - 1)
+    kept = spectrum[: num_kept // 2 + 1].clone()
+    kept.imag[-1] = 0
+    if num_kept % 2 == 0:
+        kept.real[-1] = 0
+    return kept
 
 
 def _interpolate(waveform: Tensor, sample_rate_hz: int, rate_hz: int) -> Tensor:
@@ -54,7 +61,9 @@ def _interpolate(waveform: Tensor, sample_rate_hz: int, rate_hz: int) -> Tensor:
     behind = max(0, (num_steps - 1) * step + start + kernels.shape[1] - len(waveform))
     padded = pad(waveform, (before, behind))[start + before :]
     windows = padded.unfold(0, kernels.shape[1], step)[:num_steps]
-    return (windows @ kernels.mT).flatten()[:num_samples]
+    # In batches, since a product copies its windows: those of an hour are gigabytes.
+    found = torch.cat([(batch @ kernels.mT).flatten() for batch in windows.split(_BATCH)])
+    return found[:num_samples]
 
 
 @lru_cache(maxsize=64)

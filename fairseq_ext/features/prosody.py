@@ -30,6 +30,7 @@ FLOOR_HZ, CEILING_HZ, REFERENCE_HZ = 65.0, 600.0, 100.0
 # De Jong and Wempe 2009: the silence threshold and the least dip between syllables.
 SILENCE_DB, DIP_DB = 25.0, 2.0
 PAUSE_S = 0.15
+_BATCH = 4096  # frames at once
 _LEAST_POWER = 1e-10  # -100 dB, under the noise of 16 bits
 _SHARES = (5, 25, 50, 75, 95)
 _OF_CONTOUR = ("mean", "std", *(f"p{share:02}" for share in _SHARES), "range")
@@ -114,7 +115,9 @@ def levels_db(waveform: Floats, sample_rate_hz: int) -> Doubles:
     hop, window = round(FRAME_S * sample_rate_hz), round(WINDOW_S * sample_rate_hz)
     padded = np.pad(waveform.astype(np.float64), (window // 2, window))
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][: 1 + len(waveform) // hop]
-    power: Doubles = np.square(frames).mean(1)
+    # In batches: the squares of an hour would take a gigabyte.
+    batches = (frames[start : start + _BATCH] for start in range(0, len(frames), _BATCH))
+    power: Doubles = np.concatenate([np.square(batch).mean(1) for batch in batches])
     return 10 * np.log10(np.maximum(power, _LEAST_POWER))
 
 

@@ -11,14 +11,18 @@ Shapes: S samples, T frames at 100 Hz, D columns of a group, K Fourier bins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from ..media.resampling import Ratio, resample
+from ..modules.spectral import MelSpectrogram, Mfcc, power_to_db
 from . import perturbation, praat
 from .cepstral_peak import RATE_HZ as CEPSTRUM_RATE_HZ
 from .cepstral_peak import cepstral_peak_db
@@ -28,15 +32,14 @@ from .praat_resampling import lower_rates
 from .prosody import REFERENCE_HZ, are_silent, levels_db, syllable_nuclei
 from .spectral_shape import centroid_bandwidth_rolloff, chroma, contrast_db
 from .voice_groups import FRAME_RATE_HZ, GROUPS, NUM_CONTRASTS, NUM_FORMANTS, NUM_MELS, NUM_MFCC, RATE_HZ
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from .voice_summary import summarise
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 HOP = RATE_HZ // FRAME_RATE_HZ
 _CHROMA_WINDOW = 2048  # samples: 7.8 Hz a bin, the step of a semitone at 130 Hz
+_STRETCH_FRAMES = 1024
 _RATE_WINDOW_FRAMES = 100  # around a frame, in which syllable nuclei are counted
 
 
@@ -53,8 +56,6 @@ def voice_features(
         ImportError: parselmouth is missing, which prosody, formants and quality need.
         ValueError: for no samples, samples that are no numbers, and an unknown group.
     """
-    import torch
-
     voice = analyse_voice(np.asarray(waveform), sample_rate_hz, groups)
     return {name: torch.from_numpy(track) for name, track in voice.tracks.items()}
 
@@ -91,8 +92,6 @@ def analyse_voice(
         ImportError: as `voice_features`.
         ValueError: as `voice_features`.
     """
-    from .voice_summary import summarise
-
     if unknown := [name for name in groups if name not in GROUPS]:
         raise ValueError(f"groups: of {', '.join(GROUPS)} expected, found {unknown[0]!r}; change the groups")
     band_hz = min(band_hz or RATE_HZ / 2, sample_rate_hz / 2, RATE_HZ / 2)
@@ -106,8 +105,6 @@ def analyse_voice(
 
 
 def _at_rate(waveform: NDArray[Any], sample_rate_hz: int) -> Floats:
-    from ..media.resampling import Ratio, resample
-
     if waveform.ndim != 1 or not len(waveform) or not np.isfinite(waveform).all():
         raise ValueError(
             f"voice features: a waveform (S,) of finite numbers expected, found shape {waveform.shape}; "
@@ -205,75 +202,86 @@ class Measured:
     @cached_property
     def lower(self) -> dict[str, Tensor]:
         """Return the recording at the rates that formants and CPP are measured at."""
-        import torch
-
         wanted = {"formants": round(2 * self.formant_settings[0]), "quality": CEPSTRUM_RATE_HZ}
         wanted = {name: rate for name, rate in wanted.items() if name in self._groups}
         waveforms = lower_rates(torch.from_numpy(self.samples), RATE_HZ, tuple(wanted.values()))
         return dict(zip(wanted, waveforms, strict=True))
 
     @cached_property
-    def power(self) -> Tensor:
-        """Return the power spectrum of windows of 25 ms, (T, K)."""
-        import torch
+    def spectra(self) -> dict[str, Tensor]:
+        """Return what the groups read of windows of 25 ms: name of the group -> (T, ...), of those that are wanted."""
+        readers = {name: reader for name, reader in _OF_POWER.items() if name in self._groups}
+        parts: dict[str, list[Tensor]] = {name: [] for name in readers}
+        for piece, kept in self.stretches(_mel().window):
+            power = _mel().power_spectrum(piece[None])[0][kept]  # (T, K)
+            for name, reader in readers.items():
+                parts[name].append(reader(power))
+        return {name: torch.cat(found) for name, found in parts.items()}
 
-        power: Tensor = _mel().power_spectrum(torch.from_numpy(self.waveform)[None])[0]
-        return power
+    def stretches(self, window: int) -> Iterator[tuple[Tensor, slice]]:
+        """Yield stretches of the waveform, and their frames that windows of so many samples do not reach out of.
+
+        Spectra of all frames of an hour would take gigabytes, and those of a second stay in the cache.
+        """
+        margin = -(-window // (2 * HOP))
+        for start in range(0, self.num_frames, _STRETCH_FRAMES):
+            first, end = max(0, start - margin), start + _STRETCH_FRAMES
+            last = len(self.waveform) if end >= self.num_frames else (end + margin) * HOP
+            yield torch.from_numpy(self.waveform[first * HOP : last]), slice(start - first, end - first)
 
 
 @lru_cache(maxsize=1)
-def _mel() -> Any:
-    from ..modules.spectral import MelSpectrogram
-
+def _mel() -> MelSpectrogram:
     return MelSpectrogram(RATE_HZ, NUM_MELS)
 
 
 @lru_cache(maxsize=1)
-def _mfcc() -> Any:
-    from ..modules.spectral import Mfcc
-
+def _mfcc() -> Mfcc:
     return Mfcc(RATE_HZ, NUM_MFCC)
 
 
-def _mel_track(measured: Measured) -> Floats:
-    from ..modules.spectral import power_to_db
+def _mel_levels(power: Tensor) -> Tensor:
+    return power_to_db(power @ _mel().get_buffer("filters"))
 
-    found: Floats = power_to_db(measured.power @ _mel().get_buffer("filters")).numpy()
+
+def _coefficients(power: Tensor) -> Tensor:
+    found: Tensor = _mfcc().from_power(power @ _mfcc().mel.get_buffer("filters"))
     return found
 
 
+def _shape(power: Tensor) -> Tensor:
+    magnitude, bins_hz = power.sqrt(), _mel().get_buffer("bins_hz")
+    contrast = contrast_db(magnitude, bins_hz, NUM_CONTRASTS)
+    return torch.cat([contrast, centroid_bandwidth_rolloff(magnitude, bins_hz)], dim=1)
+
+
+_OF_POWER: dict[str, Callable[[Tensor], Tensor]] = {
+    "mel": _mel_levels,
+    "mfcc": _coefficients,
+    "spectral": _shape,
+}
+
+
 def _mfcc_track(measured: Measured) -> Floats:
-    coefficients = _mfcc().from_power(measured.power @ _mfcc().mel.get_buffer("filters")).numpy()
+    coefficients = measured.spectra["mfcc"].numpy()
     first = differences(coefficients)
     return np.concatenate([coefficients, first, differences(first)], axis=1)
 
 
 def _chroma_track(measured: Measured) -> Floats:
-    import torch
-
-    window = torch.hann_window(_CHROMA_WINDOW)
-    spectrum = torch.stft(
-        torch.from_numpy(measured.waveform),
-        _CHROMA_WINDOW,
-        HOP,
-        window=window,
-        pad_mode="constant",
-        return_complex=True,
-    )
-    power = spectrum.real.square() + spectrum.imag.square()  # (K, T)
-    found: Floats = chroma(power.mT, RATE_HZ).numpy()
-    return found
-
-
-def _spectral_track(measured: Measured) -> Floats:
-    import torch
-
-    magnitude, bins_hz = measured.power.sqrt(), _mel().get_buffer("bins_hz")
-    parts = (
-        contrast_db(magnitude, bins_hz, NUM_CONTRASTS),
-        centroid_bandwidth_rolloff(magnitude, bins_hz),
-    )
-    return torch.cat(parts, dim=1).numpy()
+    found = []
+    for piece, kept in measured.stretches(_CHROMA_WINDOW):
+        spectrum = torch.stft(
+            piece,
+            _CHROMA_WINDOW,
+            HOP,
+            window=torch.hann_window(_CHROMA_WINDOW),
+            pad_mode="constant",
+            return_complex=True,
+        )
+        power = (spectrum.real.square() + spectrum.imag.square()).mT  # (T, K)
+        found.append(chroma(power[kept], RATE_HZ))
+    return torch.cat(found).numpy()
 
 
 def _prosody_track(measured: Measured) -> Doubles:
@@ -312,10 +320,10 @@ def _quality_track(measured: Measured) -> Doubles:
 
 
 _TRACKS: dict[str, Callable[[Measured], NDArray[Any]]] = {
-    "mel": _mel_track,
+    "mel": lambda measured: measured.spectra["mel"].numpy(),
     "mfcc": _mfcc_track,
     "chroma": _chroma_track,
-    "spectral": _spectral_track,
+    "spectral": lambda measured: measured.spectra["spectral"].numpy(),
     "prosody": _prosody_track,
     "formants": _formant_track,
     "quality": _quality_track,

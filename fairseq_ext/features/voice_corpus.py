@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePath
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from ..jobs import Item, Outcome, Work, one_by_one
 from ..media.recordings import Recordings, recording_of
 from ..media.threads import one_thread
 from ..optional import installed_versions
-from .preparation import Preparation
+from .preparation import EFFECTS, Preparation
 from .store import ABOUT, read_about, write_store
 from .voice_groups import FRAME_RATE_HZ, GROUPS, RATE_HZ
 from .voice_recording import cell, columns, measure_recording
@@ -160,6 +161,7 @@ def assemble(
         about={
             **about,
             "counts": counts,
+            "median_effects": _median_effects(rows),
             "num_frames": sum(row["num_frames"] for row in rows),
             "cpu_s": round(sum(outcome.result["cpu_s"] for outcome in outcomes), 1),
         },
@@ -176,6 +178,15 @@ def _summary(
     yield ["id", *names]
     for id_, row in zip(ids, rows, strict=True):
         yield [id_, *(row["numbers"][name] for name in names)]
+
+
+def _median_effects(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Return what each step of the preparation did to the recording in the middle; None where nothing was measured."""
+    found: dict[str, float | None] = {}
+    for column in EFFECTS:
+        values = [float(text) for row in rows if (text := row["numbers"][column.name])]
+        found[f"{column.name}, {column.unit}"] = median(values) if values else None
+    return found
 
 
 def _notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -22,6 +22,8 @@ from .voice_summary import COLUMNS
 if TYPE_CHECKING:
     from .voice import Voice
 
+# 130 MB a minute: Praat's resampling transforms the whole recording at once.
+LONGEST_S = 1800.0
 _BASICS = (Column("duration", "s"), Column("recorded_rate", "Hz"))
 
 
@@ -67,7 +69,7 @@ def measure_recording(
         preparation: what to do first; None = the defaults.
 
     Raises:
-        FileError: it cannot be read, is silent, or shorter than a frame.
+        FileError: it cannot be read, is silent, shorter than a frame, or longer than half an hour.
         ImportError: parselmouth is missing.
     """
     from .voice import analyse_voice
@@ -81,6 +83,11 @@ def measure_recording(
     if len(waveform) < LEAST_S * RATE_HZ:
         duration_s = len(waveform) / RATE_HZ
         raise FileError(f"{path}: {duration_s:.4g} s, shorter than a frame of {LEAST_S:g} s; leave it out")
+    if len(waveform) > LONGEST_S * RATE_HZ:
+        raise FileError(
+            f"{path}: {len(waveform) / RATE_HZ / 60:.0f} min, up to {LONGEST_S / 60:.0f} fit into memory; list its "
+            "segments in a manifest"
+        )
     if np.abs(waveform).max() <= SILENT_PEAK:
         raise FileError(f"{path}: silence, no sample above one step of 16 bits; leave it out")
     prepared = prepare(waveform, RATE_HZ, preparation)

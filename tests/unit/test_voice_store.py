@@ -11,7 +11,7 @@ import soundfile
 from synthetic_voice import RATE, voice
 
 from fairseq_ext.commands import main
-from fairseq_ext.features import voice_corpus
+from fairseq_ext.features import voice_corpus, voice_recording
 from fairseq_ext.features.store import FeatureStore, read_summary, write_store
 from fairseq_ext.features.voice import analyse_voice
 from fairseq_ext.file_errors import FileError
@@ -133,11 +133,13 @@ def test_corpus_is_measured_and_what_is_left_out_named(
     assert [row.split("\t")[0] for row in skipped] == ["id silent", "id short"]
     assert "silence, no sample above one step" in skipped[0]
     assert "shorter than a frame of 0.025 s" in skipped[1]
+    rows = {row["id"]: row for row in read_summary(out)}
     about = json.loads((out / "features.json").read_text(encoding="utf-8"))
     assert about["preparation"] == {"trim": True, "band_hz": None, "loudness_lufs": -23.0}
     assert about["counts"]["clipped"] == 1
+    assert about["median_effects"]["gain, dB"] == sorted(float(row["gain"]) for row in rows.values())[1]
+    assert about["median_effects"]["clipped, %"] == 0
     assert about["num_frames"] == store.lengths.sum() == len(np.load(out / "mel.npy"))
-    rows = {row["id"]: row for row in read_summary(out)}
     assert float(rows["id clipped"]["clipped"]) > 1
     assert (rows["id clipped"]["recorded_rate"], rows["id a"]["recorded_rate"]) == ("8000", "16000")
     assert features("--manifest", manifest, "--out", out) == 0
@@ -249,3 +251,10 @@ def test_features_alone_is_features_voice(capsys: pytest.CaptureFixture[str]) ->
         main.main(["features", "no such file.wav"])
     assert main.main(["features", "--help"]) == 0
     assert "voice" in capsys.readouterr().out
+
+
+def test_too_long_recordings_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "a.wav", voice(), RATE)
+    monkeypatch.setattr(voice_recording, "LONGEST_S", 1.0)
+    with pytest.raises(FileError, match="list its segments in a manifest"):
+        voice_recording.measure_recording(tmp_path / "a.wav", ("mel",))
