@@ -190,7 +190,9 @@ def load_recognizer(
     symbols = _symbols(source, dictionary)
     config = OmegaConf.merge(
         OmegaConf.structured(CtcConfig),
-        {**source.shape, **source.readout, "normalize": source.normalize},
+        source.shape,
+        source.readout,
+        {"normalize": source.normalize},
     )
     model = ExtCtc(cast(CtcConfig, config), len(symbols))
     load_encoder(model.encoder, source)

@@ -83,7 +83,7 @@ class EncoderCheckpoint:
     num_updates: int
     cfg: Mapping[str, Any]
     content: str
-    readout: Mapping[str, Any] = field(default_factory=lambda: dict(READOUT))
+    readout: dict[str, Any] = field(default_factory=lambda: dict(READOUT))
     layer_scores: Tensor | None = None
     convolutions: Mapping[str, Tensor] = field(default_factory=dict)
     long_s: float | None = None
