@@ -30,9 +30,10 @@ MAX_SETTINGS = 3
 
 def choices(results: Results, headline: str) -> Table | None:
     """Make the table of what each system chose inside its training speakers, fold by fold, and its calibration."""
-    found = [s for s in headline_summaries(results, headline) if _chosen(s)]
-    if not found:
+    every = headline_summaries(results, headline)
+    if not any(_chosen(s) for s in every):
         return None
+    found = [s for s in every if _chosen(s) or s.get("calibration")]
     lines = [
         (
             system_title(results, s["system"]),
@@ -60,7 +61,7 @@ def _chosen(summary: Summary) -> list[Mapping[str, Any]]:
 def _counted(chosen: Sequence[Mapping[str, Any]], key: str) -> str:
     counts = Counter(_printed(choice.get(key)) for choice in chosen)
     shown = [name if len(counts) == 1 else f"{name} ({n})" for name, n in counts.most_common(MAX_SETTINGS)]
-    return ", ".join(shown) + (", ..." if len(counts) > MAX_SETTINGS else "")
+    return ", ".join(shown) + (", ..." if len(counts) > MAX_SETTINGS else "") or NOTHING
 
 
 def _printed(value: Any) -> str:
