@@ -13,8 +13,9 @@ recipe_help() {
                       of wav2vec 2.0, HuBERT, WavLM or Whisper; may be given several times
                       (default: none; MFCC, log-mel and prosody statistics are always there)
   --classifiers A,B   logistic, svm, mlp, xgboost, knn, ensemble  (default: those of plan.yaml)
-  --finetune          train the first layers of each --encoder too, end to end, on unseen speakers (and sessions);
-                      %%MIN%% minutes a fold on one core with Whisper base
+  --classes A,B       emotions to keep                            (default: all)
+  --finetune          train the first layers of each --encoder, too, on unseen speakers (and sessions): 10 minutes a fold
+                      on one core with Whisper base
   --set finetune.KEY=V   a key of conf/finetune.yaml, such as finetune.model.pretrained_layers=8; may be given several times
   --second DIR        another corpus: train on each of the two and test on the other; may be given several times
   --speaker PATTERN   with a folder per emotion, where the speaker is; it and --table, --class, --path: see
@@ -23,12 +24,14 @@ TXT
 }
 
 recipe_option() {
+  local classes
   case $1 in
     --encoder) encoders+=("$2") ;;
     --classifiers) classifiers=$2 ;;
     --set) choices+=("$1" "$2") ;;
     --second) second+=("$2") ;;
     --speaker | --table | --class | --path) layout+=("$1" "$2") ;;
+    --classes) IFS=, read -ra classes <<<"$2" && layout+=("$1" "${classes[@]}") ;;
     *) return 1 ;;
   esac
 }
@@ -181,9 +184,12 @@ speaker_probe() {
 # Train the encoders end to end where the classifiers of their embeddings were scored, and score them there.
 stage_finetune() {
   $finetune || return 0
-  local encoder name groups=()
+  local encoder name groups=() rate
   for encoder in "${encoders[@]}"; do
     name=$(name_of "$encoder")
+    rate=$(sed -n 's/.*"sample_rate_hz": *\([0-9]*\).*/\1/p' "$out/embeddings/$name/about.json")
+    [ "$rate" = "$(cat "$out/manifests/sample_rate_hz.txt")" ] ||
+      die "--finetune: $encoder hears $rate Hz, which manifests at another rate cannot give it; leave --finetune out"
     choices+=(--start "${name,,}=$(path_of "$encoder")")
   done
   train_all finetune
