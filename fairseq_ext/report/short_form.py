@@ -22,7 +22,7 @@ Entry = dict[str, Any]
 Entries = Sequence[Mapping[str, Any]]
 DIGITS = 6
 # What many scored systems share: one command scored them.
-ORIGIN = ("data", "commit", "command", "device")
+ORIGIN = ("commit", "command", "device")
 
 
 def rounded(value: Any) -> Any:

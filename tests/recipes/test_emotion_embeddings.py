@@ -47,6 +47,7 @@ def test_the_fine_tuned_encoder_stands_beside_its_frozen_embeddings(smoke: Path)
         "Unseen speakers, folds pooled",
         "Unseen speakers",
         "UA % by gender, UA % by intensity, choices inside the training speakers",
+        "Provenance",
     ]
     assert "| tiny_finetuned |" in text.partition("## Differences on unseen_speakers/")[2]
     for fold in ("fold01", "fold02"):
