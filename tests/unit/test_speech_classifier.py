@@ -195,6 +195,14 @@ def test_the_first_layers_of_an_encoder_are_taken(layers: str, tmp_path: Path) -
     }
 
 
+def test_the_first_layers_of_a_checkpoint_are_taken(tmp_path: Path) -> None:
+    source = write_pretraining(tmp_path / "source.pt").state_dict()
+    model = build(pretrained_path=str(tmp_path / "source.pt"), pretrained_layers=2, frozen_layers=1)
+    assert len(model.encoder.encoder.layers) == model.encoder_keys()["encoder_layers"] == 2
+    assert all(torch.equal(value, source[name]) for name, value in model.encoder.state_dict().items())
+    assert all(".layers.1." in name for name in trained(model) if name.startswith("encoder."))
+
+
 def test_no_more_layers_than_there_are(tmp_path: Path) -> None:
     folder = str(small_whisper.write(tmp_path / "whisper"))
     with pytest.raises(
