@@ -58,7 +58,9 @@ def test_the_fine_tuned_encoder_stands_beside_its_frozen_embeddings(smoke: Path)
 def test_fine_tuning_needs_an_encoder(tmp_path: Path) -> None:
     status = wait(launch(RECIPE, tmp_path / "run", "--corpus", str(tmp_path), "--finetune"), 60)
     assert status != 0
-    assert "--finetune: nothing to train; give an --encoder" in (tmp_path / "run.log").read_text(encoding="utf-8")
+    assert "--finetune: nothing to train; give an --encoder" in (tmp_path / "run.log").read_text(
+        encoding="utf-8"
+    )
     assert not (tmp_path / "run").exists()
 
 

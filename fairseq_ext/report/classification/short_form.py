@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...scoring.classification import DETAILS
 from ..result_type import ShortForm
 
 _LISTED = ("per_speaker", "per_class")
+_OF_SUMMARIES = (*_LISTED, "confusion", "labels", *DETAILS)
 _OF_CHOICE = ("layer", "pooling", "parameters")
 
 
 def _system(system: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the metrics, and entries that are one value."""
-    plain = {k: v for k, v in system.items() if k == "metrics" or not isinstance(v, (Mapping, list))}
-    return plain | ({"num_speakers": len(system["per_speaker"])} if "per_speaker" in system else {})
+    """Leave out what the summary of the system, or of all folds, holds."""
+    short = {key: value for key, value in system.items() if key not in _OF_SUMMARIES}
+    return short | ({"num_speakers": len(system["per_speaker"])} if "per_speaker" in system else {})
 
 
 def _summary(summary: Mapping[str, Any], is_detailed: bool) -> dict[str, Any]:
