@@ -60,6 +60,7 @@ recipe_check() {
   local encoder name tiny=tiny=$out/tiny-whisper/hf
   declare -A paths=([mfcc]=. [logmel]=. [prosody]=.)
   ! $smoke || { encoders+=("$tiny") && finetune=true; } # an encoder of its own, so that everything runs
+  $finetune || [[ " ${choices[*]} " != *" --set "* ]] || die "--set: it is for --finetune, which is missing"
   ! $finetune || [ ${#encoders[@]} -gt 0 ] || die "--finetune: nothing to train; give an --encoder"
   for encoder in "${encoders[@]}"; do
     name=$(name_of "$encoder")
@@ -84,6 +85,20 @@ stage_data() {
   fi
   [ -d "$corpus" ] || die "--corpus '$corpus': no such folder; give that of the corpus, or 'synthetic'"
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
+  # What could stop the run after its embeddings is checked now.
+  list_starts
+  [[ " ${choices[*]} " != *" --set "* ]] || python "$repo/tools/check_overrides.py" "$repo/recipes/$recipe" "$out" \
+    "${choices[@]}" "${starts[@]}" --user-dir "$user_dir"
+}
+
+# Set `starts` to the options that hand the encoders on to tools/plan.py.
+list_starts() {
+  local encoder name
+  starts=()
+  for encoder in "${encoders[@]}"; do
+    name=$(name_of "$encoder")
+    starts+=(--start "${name,,}=$(path_of "$encoder")")
+  done
 }
 
 stage_manifests() {
@@ -190,8 +205,9 @@ stage_finetune() {
     rate=$(sed -n 's/.*"sample_rate_hz": *\([0-9]*\).*/\1/p' "$out/embeddings/$name/about.json")
     [ "$rate" = "$(cat "$out/manifests/sample_rate_hz.txt")" ] ||
       die "--finetune: $encoder hears $rate Hz, which manifests at another rate cannot give it; leave --finetune out"
-    choices+=(--start "${name,,}=$(path_of "$encoder")")
   done
+  list_starts
+  choices+=("${starts[@]}")
   train_all finetune
   mapfile -t groups < <(streams gender intensity)
   [ ${#groups[@]} = 0 ] || groups=(--groups "${groups[@]}" --groups-data "$out/manifests/all")

@@ -55,12 +55,16 @@ def test_the_fine_tuned_encoder_stands_beside_its_frozen_embeddings(smoke: Path)
         assert "2 of 2 layers of the encoder loaded" in (folder / "stdout.log").read_text(encoding="utf-8")
 
 
-def test_fine_tuning_needs_an_encoder(tmp_path: Path) -> None:
-    status = wait(launch(RECIPE, tmp_path / "run", "--corpus", str(tmp_path), "--finetune"), 60)
-    assert status != 0
-    assert "--finetune: nothing to train; give an --encoder" in (tmp_path / "run.log").read_text(
-        encoding="utf-8"
-    )
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--finetune",), "--finetune: nothing to train; give an --encoder"),
+        (("--set", "finetune.model.frozen_layers=1"), "--set: it is for --finetune, which is missing"),
+    ],
+)
+def test_fine_tuning_needs_an_encoder(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    assert wait(launch(RECIPE, tmp_path / "run", "--corpus", str(tmp_path), *options), 60) != 0
+    assert message in (tmp_path / "run.log").read_text(encoding="utf-8")
     assert not (tmp_path / "run").exists()
 
 
