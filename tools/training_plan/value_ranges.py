@@ -68,7 +68,7 @@ def build_parts(cfg: Any) -> None:
     model = OmegaConf.create(OmegaConf.to_container(cfg.model, resolve=False))
     if "pretrained_path" in model:
         model.pretrained_path = ""  # it may not be there yet
-        if model.get("pretrained_layers"):  # so many will be taken of it
+        if "pretrained_layers" in model and model.pretrained_layers:  # so many are taken of it
             model.encoder_layers = model.pretrained_layers
     model = OmegaConf.merge(OmegaConf.structured(models.MODEL_DATACLASS_REGISTRY[model._name]()), model)
     streams = {name: ["a", "b"] for name in str(cfg.task.get("label") or "label").split(",")}
