@@ -109,12 +109,12 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def _decode_line(raw: bytes, path: str | os.PathLike[str], number: int) -> str:
-    if b"\r" in raw:
-        raise ValueError(f"{path}:{number}: there is a carriage return; run sed -i 's/\\r$//' {path}")
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}:{number}: it is not UTF-8 ({error}); convert it with iconv") from error
+    if "\r" in line:
+        raise ValueError(f"{path}:{number}: there is a carriage return; run sed -i 's/\\r$//' {path}")
     if number == 1 and line.startswith("\ufeff"):
         raise ValueError(f"{path}:1: there is a byte-order mark; run sed -i '1s/^\\xEF\\xBB\\xBF//'")
     return line.removesuffix("\n")

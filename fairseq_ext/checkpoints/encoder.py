@@ -52,7 +52,7 @@ def load_encoder_layers(
     layer_sum = None
     if WEIGHTED in layers:
         assert source.layer_scores is not None
-        layer_sum = trained_sum(source.layer_scores, source.layer_choice[1])
+        layer_sum = trained_sum(source.layer_scores, source.readout["normalize_layers"])
     if not whole and layers and WEIGHTED not in layers and max(layers) < config.encoder_layers:
         encoder.encoder.layers = encoder.encoder.layers[: max(layers)]
     model = EncoderLayers(encoder, layers or range(last + 1), source.normalize, layer_sum)
@@ -60,7 +60,7 @@ def load_encoder_layers(
 
 
 def _check_layers(layers: Sequence[int], last: int, source: EncoderCheckpoint) -> None:
-    if WEIGHTED in layers and (source.layer_scores is None or source.layer_choice[0] != "weighted"):
+    if WEIGHTED in layers and (source.layer_scores is None or source.readout["layers"] != "weighted"):
         raise ValueError(
             f"{source.path}: it holds {source.content}, without trained weights of a sum over layers; choose layers by "
             "number, or give a checkpoint trained with model.layers=weighted"

@@ -126,6 +126,8 @@ def _check_network(
         reason = "the encoder is that of a Whisper, for which Hugging Face has no such model"
     elif found.startswith("a model 'ext_ctc'") and config.get("layers", "last") != "last":
         reason = "its head reads a sum over layers, which Hugging Face's models do not; train with model.layers=last"
+    elif found.startswith("a model 'ext_ctc'") and config.get("head_layers", 0):
+        reason = "its head has convolutions, which Hugging Face's models lack; train with model.head_layers=0"
     else:
         return
     raise ValueError(

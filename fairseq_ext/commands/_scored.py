@@ -50,6 +50,23 @@ def add_intervals_over(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_groups(parser: argparse.ArgumentParser) -> None:
+    """Add --groups and --groups-data."""
+    parser.add_argument(
+        "--groups",
+        nargs="+",
+        default=[],
+        metavar="STREAM",
+        help="groups to score apart, such as gender intensity",
+    )
+    parser.add_argument(
+        "--groups-data",
+        type=Path,
+        metavar="DIR",
+        help="manifest folder that holds the groups of all recordings (default: those of the partitions)",
+    )
+
+
 def check_checkpoint_or_run(args: argparse.Namespace) -> None:
     """Check that the options of `add_checkpoint_or_run` name one checkpoint completely, or a run.
 

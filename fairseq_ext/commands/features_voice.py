@@ -122,7 +122,7 @@ def _cache(args: argparse.Namespace, groups: "Sequence[str]", preparation: "Prep
     execution = continued(args)
     summary = jobs.run(
         out / corpus.JOBS,
-        blocks(recordings),
+        blocks(recordings, corpus.ROWS_PER_BLOCK),
         partial(corpus.voice_work, out, groups, preparation),
         settings={"groups": list(groups), "preparation": preparation.settings()},
         execution=execution,

@@ -18,6 +18,7 @@ from typing import Any
 
 from ._scored import (
     add_checkpoint_or_run,
+    add_groups,
     add_intervals_over,
     add_origin,
     check_checkpoint_or_run,
@@ -53,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--label", default="", help="label stream (default: the one of the training)")
     add_intervals_over(parser)
+    add_groups(parser)
+    parser.add_argument(
+        "--calibration",
+        action="store_true",
+        help="compare how sure predictions are with how often they are right",
+    )
 
 
 def load(path: str, *, device: str, label: str) -> Any:
@@ -78,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
     if not jobs:
         print("no finished training found, so nothing is scored")
     options = {"split": args.split, "label": args.label, "device": args.device, "over": args.intervals_over}
-    for line in evaluate_all(jobs, partial(load, device=args.device), force=args.force, **options):
+    details = {"groups": args.groups, "groups_data": args.groups_data, "has_calibration": args.calibration}
+    for line in evaluate_all(jobs, partial(load, device=args.device), force=args.force, **options, **details):
         tqdm.write(line)
     return 0

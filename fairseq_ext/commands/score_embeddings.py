@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._scored import add_intervals_over, add_origin
+from ._scored import add_groups, add_intervals_over, add_origin
 
 if TYPE_CHECKING:
     from ..scoring.embedding_files import EmbeddingFile
@@ -74,19 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--leaky-control", action="store_true", help="for partitions that share speakers; not a result"
     )
-    parser.add_argument(
-        "--groups",
-        nargs="+",
-        default=[],
-        metavar="STREAM",
-        help="groups to score apart, such as gender intensity",
-    )
-    parser.add_argument(
-        "--groups-data",
-        type=Path,
-        metavar="DIR",
-        help="manifest folder that holds the groups of all recordings (default: those of the partitions)",
-    )
+    add_groups(parser)
     parser.add_argument(
         "--train-splits",
         nargs="+",

@@ -84,13 +84,10 @@ def read(
     sample_rate_hz: int = SAMPLE_RATE_HZ,
     on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
-    """Read the corpus (see `corpora/__init__.py` for the contract), in the order of the names.
+    """Read the corpus as `emotion_corpora.EmotionReader`, in the order of the names.
 
-    Args:
-        measure: decodes a recording, see `measured.measured`.
-        sample_rate_hz: sample rate to count samples at, Hz.
-        on_problem: receives a line for each file that is skipped, for tables and genders that are missing, and where
-            counts are not the published ones; by default it is logged as a warning.
+    Reported is each file that is skipped, tables and genders that are missing, and counts that are not the published
+    ones.
     """
     report, folder = on_problem or log.warning, recordings_folder(root)
     genders = {actor: row["Sex"] for actor, row in _demographics(folder, report).items()}

@@ -1,9 +1,10 @@
 """Corpora of emotional speech in one shape, whatever their layout; which one a folder holds is told by its content."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol
 
 from ..manifest import Utterance
 from ..splits import Key
@@ -12,8 +13,35 @@ from . import crema_d, iemocap, ravdess
 from .labelled_corpus import LabelledCorpus
 from .measured import Measure
 
-# Readers by name; each has recordings_folder, read and streams.
-READERS: Mapping[str, ModuleType] = {"ravdess": ravdess, "crema_d": crema_d, "iemocap": iemocap}
+
+class EmotionReader(Protocol):
+    """What a module that reads a corpus of emotional speech has; see `corpora/__init__.py` for the contract."""
+
+    def recordings_folder(self, root: str | os.PathLike[str]) -> Path:
+        """Return the folder that paths are relative to; raise FileNotFoundError where the layout is another."""
+
+    def read(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        measure: Measure,
+        sample_rate_hz: int,
+        on_problem: Report | None = None,
+    ) -> Iterator[Utterance]:
+        """Read the corpus.
+
+        Args:
+            measure: decodes a recording, see `measured.measured`.
+            sample_rate_hz: sample rate to count samples at, Hz.
+            on_problem: receives a line for what is skipped, and where counts are not the published ones; by default it
+                is logged as a warning.
+        """
+
+    def streams(self, root: str | os.PathLike[str]) -> Mapping[str, Key]:
+        """Return label stream -> an utterance's line of it, beside emotion, gender and speaker."""
+
+
+READERS: Mapping[str, EmotionReader] = {"ravdess": ravdess, "crema_d": crema_d, "iemocap": iemocap}
 OTHER = "other"  # a folder per class, or a table
 DEFAULT_NUM_FOLDS = 5
 # 6 folds of 4 actors, 2 of each gender.

@@ -96,7 +96,10 @@ def absent(partition: Partition) -> list[str]:
     lines = []
     for name in partition.dictionaries["emotion"]:
         if name not in trained:
-            lines.append(f"{partition.name}: no training recording of {name}, which cannot be recognised")
+            lines.append(
+                f"{partition.name}: no training recording of {name}, which cannot be recognised; "
+                "record it of more speakers, or leave it out (--classes)"
+            )
         if name not in tested:
             lines.append(f"{partition.name}: no test recording of {name}; pool the folds before scoring")
     return lines

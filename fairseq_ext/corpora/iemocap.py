@@ -73,14 +73,10 @@ def read(
     sample_rate_hz: int = SAMPLE_RATE_HZ,
     on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
-    """Read the four classes of the corpus (see `corpora/__init__.py` for the contract), by session and turn.
+    """Read the four classes of the corpus as `emotion_corpora.EmotionReader`, by session and turn.
 
-    Args:
-        measure: decodes a recording, see `measured.measured`.
-        sample_rate_hz: sample rate to count samples at, Hz.
-        on_problem: receives a line for each turn that is skipped, for each category that is left out, with its number
-            of turns, for each recording without an evaluation, and where a session has not the published number of
-            turns; by default it is logged as a warning.
+    Reported is each turn that is skipped, each category that is left out, with its number of turns, each recording
+    without an evaluation, and each session without the published number of turns.
     """
     report, folder = on_problem or log.warning, recordings_folder(root)
     turns = _turns(folder, report)

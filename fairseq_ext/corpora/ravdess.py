@@ -83,13 +83,9 @@ def read(
     sample_rate_hz: int = SAMPLE_RATE_HZ,
     on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
-    """Read the corpus (see `corpora/__init__.py` for the contract), by actor, emotion, intensity, statement and take.
+    """Read the corpus as `emotion_corpora.EmotionReader`, by actor, emotion, intensity, statement and take.
 
-    Args:
-        measure: decodes a recording, see `measured.measured`.
-        sample_rate_hz: sample rate to count samples at, Hz.
-        on_problem: receives a line for each file that is skipped, and for each actor without the published number of
-            recordings; by default it is logged as a warning.
+    Reported is each file that is skipped, and each actor without the published number of recordings.
     """
     report, folder = on_problem or log.warning, recordings_folder(root)
     utterances = measured(

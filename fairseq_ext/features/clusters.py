@@ -165,7 +165,7 @@ def assign_work(features: Path, out: Path) -> Work:
         features: output folder of `features.dump`.
         out: folder that holds `centroids.npy`.
     """
-    centroids = np.load(out / CENTROIDS)
+    centroids = np.load(out / CENTROIDS, allow_pickle=False)
 
     def assign(item: Item) -> Mapping[str, Any]:
         frames, lengths = read_block(features / f"{item.id}.npz")

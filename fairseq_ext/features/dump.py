@@ -161,7 +161,10 @@ def read_block(path: Path) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
         FileError: it is not a block.
         ValueError: the numbers of frames contradict each other.
     """
-    with reading(path, "a block of features", advice="delete it and dump again"), np.load(path) as content:
+    with (
+        reading(path, "a block of features", advice="delete it and dump again"),
+        np.load(path, allow_pickle=False) as content,
+    ):
         frames, lengths = content["frames"], content["lengths"]
     if lengths.sum() != len(frames):
         raise ValueError(

@@ -34,6 +34,7 @@ from .voice_groups import FRAME_RATE_HZ, GROUPS, RATE_HZ
 from .voice_recording import cell, columns, measure_recording
 
 PARTS, JOBS = "parts", "jobs/voice"  # below FEATS
+ROWS_PER_BLOCK = 8  # a second of work: small corpora keep all workers busy to their end
 _PACKAGES = ("fairseq-ext", "torch", "torchaudio", "numpy", "praat-parselmouth")
 # Keys of features.json by which a folder is known to hold these features already.
 _SAME = ("groups", "preparation", "sample_rate_hz", "recordings_sha256")

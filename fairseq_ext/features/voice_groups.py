@@ -2,8 +2,8 @@
 
 Every group has the same frames: frame t of a recording is centred at t / `FRAME_RATE_HZ` after its first sample, and
 a recording of S samples has 1 + S // hop frames, as in `modules.spectral`; what Praat measures is placed at the nearest
-frame, 5 ms off at most. What cannot be measured on a frame (pitch of
-an unvoiced one, a formant that Praat does not find) is 0, never NaN; `voiced` tells in the groups where 0 is a value.
+frame, 5 ms off at most. What cannot be measured on a frame (pitch of an unvoiced one, a formant that Praat does not
+find) is 0, never NaN; `voiced` tells in the groups where 0 is a value.
 """
 
 from dataclasses import dataclass

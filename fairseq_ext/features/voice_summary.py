@@ -16,7 +16,7 @@ from .praat import UNMEASURED_DB
 from .voice_groups import FRAME_RATE_HZ, GROUPS, NUM_FORMANTS, Column
 
 if TYPE_CHECKING:
-    from .voice import Measured
+    from .voice_measured import Measured
 
 Values = NDArray[np.floating]
 _RANGE = (5, 95)

@@ -132,7 +132,10 @@ def assemble(out: Path, recordings: Recordings, outcomes: Sequence[Outcome], abo
 
 
 def _read_part(path: Path, name: str) -> NDArray[Any]:
-    with reading(path, "a block of embeddings", advice="delete it and run again"), np.load(path) as content:
+    with (
+        reading(path, "a block of embeddings", advice="delete it and run again"),
+        np.load(path, allow_pickle=False) as content,
+    ):
         found: NDArray[Any] = content[name]
     return found
 

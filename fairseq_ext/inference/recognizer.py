@@ -188,11 +188,11 @@ def load_recognizer(
     if "weight" not in source.head:
         raise ValueError(f"{path} is not a recogniser: it holds {_describe(source)}")
     symbols = _symbols(source, dictionary)
-    layers, normalized = source.layer_choice
     config = OmegaConf.merge(
         OmegaConf.structured(CtcConfig),
         source.shape,
-        {"normalize": source.normalize, "layers": layers, "normalize_layers": normalized},
+        source.readout,
+        {"normalize": source.normalize},
     )
     model = ExtCtc(cast(CtcConfig, config), len(symbols))
     load_encoder(model.encoder, source)

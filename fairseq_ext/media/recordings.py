@@ -114,10 +114,11 @@ def _ids(paths: Sequence[str]) -> list[str]:
     return [path if counts[id_] > 1 else id_ for path, id_ in zip(paths, bare, strict=True)]
 
 
-def blocks(recordings: Recordings) -> Iterator[Item]:
-    """Yield an item of work per block."""
-    for start in range(0, len(recordings.rows), ROWS_PER_BLOCK):
-        rows = recordings.rows[start : start + ROWS_PER_BLOCK]
+def blocks(recordings: Recordings, rows_per_block: int | None = None) -> Iterator[Item]:
+    """Yield an item of work per block; None: blocks of `ROWS_PER_BLOCK`."""
+    num_rows = rows_per_block or ROWS_PER_BLOCK
+    for start in range(0, len(recordings.rows), num_rows):
+        rows = recordings.rows[start : start + num_rows]
         num_samples = sum(row[3] for row in rows if len(row) > 2)
         size = {"num_samples": num_samples} if num_samples else {}
         yield Item(f"{start:09d}", {"start": start, "rows": [list(row) for row in rows], **size})

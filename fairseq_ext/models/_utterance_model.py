@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..modules.front_end import FrontEnd, FrontEndConfig
 from ..modules.pretrained import load_pretrained
+from ..modules.standardize import count_batches_in_float
 
 
 @dataclass
@@ -86,7 +87,7 @@ class UtteranceModel(BaseFairseqModel, ABC):
             nn.Sequential(nn.Dropout(config.dropout), nn.Linear(dim, num_classes)) if num_classes else None
         )
         self.projector = _projector(dim, config.projection_dim) if config.projection_dim else None
-        _count_batches_in_float(self)
+        count_batches_in_float(self)
         if config.pretrained_path:
             load_pretrained(self, config.pretrained_path)
         if config.freeze_encoder:
@@ -164,13 +165,6 @@ class UtteranceModel(BaseFairseqModel, ABC):
         if logits is None:
             raise ValueError("class probabilities: the model has no classes; train it on a task with labels")
         return logits.float().log_softmax(1) if log_probs else logits.float().softmax(1)
-
-
-def _count_batches_in_float(model: nn.Module) -> None:
-    """Let fairseq average the model (EMA): it scales every buffer, which fails on batch norm's integer counter."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.num_batches_tracked is not None:
-            module.num_batches_tracked = module.num_batches_tracked.float()
 
 
 def _projector(dim: int, projection_dim: int) -> nn.Module:

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from ..data.labels import BLANK
+from ..modules.conv_head import ConvHead
 from ..modules.encoders import Encoder, EncoderConfig, build_encoder
 from ..modules.layer_sum import LAYERS, LayerSum
 from ..modules.learning_rates import mark_lr_scale
@@ -26,9 +27,9 @@ from ..modules.padding import normalize_clips, valid_mask
 from ..modules.pretrained_encoder import (
     EncoderCheckpoint,
     encoder_keys,
-    layer_choice,
     load_encoder,
     read_encoder,
+    readout_keys,
     warn_of_another_rate,
 )
 from ..modules.speech_encoder import EncoderOutput
@@ -61,14 +62,22 @@ class CtcConfig(EncoderConfig, FairseqDataclass):
         default=False,
         metadata={"help": "bring each frame of each layer to mean 0 and variance 1 before the sum"},
     )
+    head_layers: int = field(
+        default=0,
+        metadata={"help": "number of residual convolutions between encoder and output layer; 0 = none"},
+    )
+    head_dim: int = field(default=256, metadata={"help": "width of these convolutions, channels"})
+    head_kernel: int = field(default=5, metadata={"help": "length of these convolutions, frames, odd"})
     final_dropout: float = field(
-        default=0.0, metadata={"help": "dropout between encoder and output layer; a probability"}
+        default=0.0,
+        metadata={"help": "dropout between encoder and output layer, and before head_layers; a probability"},
     )
     freeze_feature_extractor: bool = field(
         default=False, metadata={"help": "never train the convolutions, which are pre-trained then"}
     )
     freeze_finetune_updates: int = field(
-        default=0, metadata={"help": "number of first updates that train the output layer alone"}
+        default=0,
+        metadata={"help": "number of first updates that train the output layer and head_layers alone"},
     )
     encoder_lr_scale: float = field(
         default=1.0,
@@ -98,7 +107,7 @@ class CtcTask(Protocol):
 
 
 class CtcEncoder(nn.Module):
-    """Encoder, dropout, output layer over V symbols; the names are fairseq's, but that of the sum over layers."""
+    """Encoder, dropout, output layer over V symbols; names are fairseq's, but for the sum over layers and the head."""
 
     def __init__(self, config: CtcConfig, num_symbols: int) -> None:
         super().__init__()
@@ -113,7 +122,11 @@ class CtcEncoder(nn.Module):
             if config.layer_norm_first:
                 self.w2v_model.encoder.layer_norm.requires_grad_(False)  # it comes after the last layer
         self.final_dropout = nn.Dropout(config.final_dropout)
-        self.proj = nn.Linear(self.w2v_model.out_dim, num_symbols)
+        width, self.head = self.w2v_model.out_dim, None
+        if config.head_layers > 0:
+            self.head = ConvHead(width, config.head_dim, config.head_layers, config.head_kernel)
+            width = config.head_dim
+        self.proj = nn.Linear(width, num_symbols)
         # The same initial values as in fairseq.
         nn.init.xavier_uniform_(self.proj.weight)
         nn.init.zeros_(self.proj.bias)
@@ -175,11 +188,11 @@ class ExtCtc(BaseFairseqModel):
         Returns:
             Whether it was taken; otherwise the reason is logged.
         """
-        weight, layers = source.head.get("weight"), source.layer_choice
-        same_layers = layers == layer_choice(self.config)
+        weight, wanted = source.head.get("weight"), readout_keys(self.config)
+        others = [f"model.{key}={value}" for key, value in source.readout.items() if value != wanted[key]]
         if (
             weight is not None
-            and same_layers
+            and not others
             and source.symbols == list(symbols)
             and len(weight) == len(symbols)
         ):
@@ -187,8 +200,8 @@ class ExtCtc(BaseFairseqModel):
             logger.info(f"{source.path}: encoder and output layer loaded, {len(symbols)} symbols")
             return True
         reason = _why_head_differs(source, symbols)
-        if weight is not None and not same_layers:
-            reason = f"it is for model.layers={layers[0]} and model.normalize_layers={layers[1]}"
+        if weight is not None and others:
+            reason = f"it is for {' and '.join(others)}"
         logger.warning(f"{source.path}: encoder loaded; output layer left at random values, since {reason}")
         return False
 
@@ -214,9 +227,12 @@ class ExtCtc(BaseFairseqModel):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             encoded = self.encode(source, padding_mask, seeds, return_hidden=self.layer_sum is not None)
         frames = encoded.frames if self.layer_sum is None else self.layer_sum(encoded.hidden)  # (B, T, D)
-        logits = self.w2v_encoder.proj(self.w2v_encoder.final_dropout(frames))  # (B, T, V)
-        padding = ~valid_mask(encoded.lengths, logits.shape[1])
-        return {"logits": logits, "lengths": encoded.lengths, "padding_mask": padding}
+        valid = valid_mask(encoded.lengths, frames.shape[1])
+        dropout, head = self.w2v_encoder.final_dropout, self.w2v_encoder.head
+        if head is not None:
+            frames = head(dropout(frames), valid)  # (B, T, W)
+        logits = self.w2v_encoder.proj(dropout(frames))  # (B, T, V)
+        return {"logits": logits, "lengths": encoded.lengths, "padding_mask": ~valid}
 
     def encode(
         self,
@@ -277,12 +293,19 @@ class ExtCtc(BaseFairseqModel):
 
 
 def load_head(encoder: CtcEncoder, source: EncoderCheckpoint) -> None:
-    """Take the output layer of a checkpoint, and the weights of the sum over layers, if it has one.
+    """Take the output layer of a checkpoint, its convolutions and the weights of the sum over layers, if it has them.
 
     Raises:
-        ValueError: there is a sum, and the checkpoint has no weights for it.
+        ValueError: there is a sum, and the checkpoint has no weights for it; or convolutions of another shape.
     """
     encoder.proj.load_state_dict(source.head)
+    if encoder.head is not None:
+        try:
+            encoder.head.load_state_dict(source.convolutions)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{source.path}: the convolutions of its head do not fit model.head_layers: {error}"
+            ) from None
     if encoder.layer_sum is not None:
         if source.layer_scores is None or source.layer_scores.shape != encoder.layer_sum.scores.shape:
             raise ValueError(

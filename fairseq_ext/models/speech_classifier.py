@@ -22,12 +22,21 @@ from ..modules.layer_sum import LAYERS, LayerSum
 from ..modules.learning_rates import mark_lr_scale
 from ..modules.padding import normalize_clips
 from ..modules.pooling import AttentiveStatisticsPooling, MeanPooling, StatisticsPooling
-from ..modules.pretrained_encoder import encoder_keys, load_encoder, read_encoder, warn_of_another_rate
+from ..modules.pretrained_encoder import (
+    EncoderCheckpoint,
+    encoder_keys,
+    load_encoder,
+    read_encoder,
+    warn_of_another_rate,
+)
 from ..modules.speech_encoder import EncoderOutput
+from ..modules.standardize import Standardize
 
 logger = logging.getLogger(__name__)
 
-POOLINGS = ("mean", "statistics", "attention")
+# The attention of 12 heads over so long a recording holds 11 GB.
+MAX_ATTENTION_S = 300.0
+POOLINGS = ("mean", "mean_std", "statistics", "attention")
 
 
 @dataclass
@@ -47,8 +56,21 @@ class SpeechClassifierConfig(EncoderConfig, FairseqDataclass):
             "help": "bring each clip to mean 0 and variance 1; with pretrained_path as that checkpoint says"
         },
     )
+    pretrained_layers: int = field(
+        default=0,
+        metadata={"help": "take only so many layers of pretrained_path, from the first one; 0 = all"},
+    )
     freeze_encoder: bool = field(
         default=False, metadata={"help": "train layer weights, pooling and output layers only"}
+    )
+    frozen_layers: int = field(
+        default=0,
+        metadata={
+            "help": "never train so many layers, from the first one, and what lies before them; 0 = train everything"
+        },
+    )
+    freeze_finetune_updates: int = field(
+        default=0, metadata={"help": "number of first updates that do not train the encoder"}
     )
     encoder_lr_scale: float = field(
         default=1.0,
@@ -65,7 +87,14 @@ class SpeechClassifierConfig(EncoderConfig, FairseqDataclass):
     pooling: str = field(
         default="statistics",
         metadata={
-            "help": "mean; statistics = mean, deviation, maximum; attention = the same, weighted by attention"
+            "help": "mean; mean_std = mean, deviation; statistics = mean, deviation, maximum; attention = statistics "
+            "weighted by attention"
+        },
+    )
+    standardize: bool = field(
+        default=False,
+        metadata={
+            "help": "bring each value of the pooled vector to mean 0 and variance 1, by averages that training keeps"
         },
     )
     final_dropout: float = field(
@@ -99,8 +128,11 @@ class SpeechClassifier(BaseFairseqModel):
         weighted = config.layers == "weighted"
         self.layer_sum = LayerSum(config.encoder_layers + 1, config.normalize_layers) if weighted else None
         self.pooling = _pooling(config.pooling, dim)
+        self.num_updates = 0
+        width = self.pooling.out_dim(dim)
+        self.standardize = Standardize(width) if config.standardize else None
         self.final_dropout = nn.Dropout(config.final_dropout)
-        self.heads = nn.ModuleList(nn.Linear(self.pooling.out_dim(dim), size) for size in num_classes)
+        self.heads = nn.ModuleList(nn.Linear(width, size) for size in num_classes)
         self._mark_parameters()
 
     @classmethod
@@ -113,12 +145,21 @@ class SpeechClassifier(BaseFairseqModel):
         if not cfg.pretrained_path:
             return cls(cfg, sizes)
         source = read_encoder(cfg.pretrained_path)
-        config = OmegaConf.merge(cfg, source.shape, {"normalize": source.normalize})
+        num_layers = _num_layers(cfg.pretrained_layers, source)
+        shape = {**source.shape, "encoder_layers": num_layers, "normalize": source.normalize}
+        config = OmegaConf.merge(cfg, shape)
         model = cls(cast(SpeechClassifierConfig, config), sizes)
         load_encoder(model.encoder, source)
-        logger.info(f"{source.path}: encoder of {model.config.encoder_layers} layers loaded")
+        logger.info(
+            f"{source.path}: {num_layers} of {source.shape['encoder_layers']} layers of the encoder loaded"
+        )
         warn_of_another_rate(source, task.sample_rate_hz)
         return model
+
+    @property
+    def longest_s(self) -> float:
+        """Return the length of the longest recordings that can be scored in one piece, s."""
+        return 30.0 if self.config.encoder_type == "whisper" else MAX_ATTENTION_S
 
     def encoder_keys(self) -> dict[str, Any]:
         """Return the keys that build the model without `pretrained_path`."""
@@ -131,22 +172,45 @@ class SpeechClassifier(BaseFairseqModel):
             self.encoder.encoder.layer_norm.requires_grad_(False)  # it comes after the last layer
         if self.config.freeze_encoder:
             self.encoder.requires_grad_(False)
-        elif self.config.encoder_lr_scale != 1.0:
+        elif self.config.frozen_layers:
+            for module in self._frozen_modules():
+                module.requires_grad_(False)
+        if not self.config.freeze_encoder and self.config.encoder_lr_scale != 1.0:
             for parameter in self.encoder.parameters():
                 mark_lr_scale(parameter, self.config.encoder_lr_scale)
 
+    def _frozen_modules(self) -> list[nn.Module]:
+        """Return what `frozen_layers` freezes: all that lies before the first layer that is trained."""
+        transformer = self.encoder.encoder
+        after = {id(module) for module in transformer.layers[self.config.frozen_layers :]}
+        if self.config.layer_norm_first:  # else it comes before the first layer
+            after.add(id(transformer.layer_norm))
+        before = [module for module in self.encoder.children() if module is not transformer]
+        inside = [module for name, module in transformer.named_children() if name != "layers"]
+        return [m for m in (*before, *inside, *transformer.layers) if id(m) not in after]
+
+    def set_num_updates(self, num_updates: int) -> None:
+        """Set the number of updates so far (called by fairseq)."""
+        super().set_num_updates(num_updates)
+        self.num_updates = num_updates
+
     def train(self, mode: bool = True) -> Self:
-        """Switch training mode; a frozen encoder keeps its evaluation mode."""
+        """Switch training mode; what is frozen keeps its evaluation mode."""
         super().train(mode)
         if self.config.freeze_encoder:
             self.encoder.train(False)
+        elif self.config.frozen_layers:
+            for module in self._frozen_modules():
+                module.train(False)
         return self
 
     def encode(
         self, source: Tensor, padding_mask: Tensor | None = None, return_hidden: bool = False
     ) -> EncoderOutput:
         """Run the encoder, without a graph if it is frozen; `return_hidden` keeps what lies between the layers."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
+        waits = self.training and self.num_updates < self.config.freeze_finetune_updates
+        is_frozen = self.config.freeze_encoder or waits
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen):
             if self.config.normalize:
                 source = normalize_clips(source, padding_mask).to(source)
             result: EncoderOutput = self.encoder(source, padding_mask, return_hidden=return_hidden)
@@ -166,6 +230,8 @@ class SpeechClassifier(BaseFairseqModel):
         encoded = self.encode(source, padding_mask, return_hidden=self.layer_sum is not None)
         frames = encoded.frames if self.layer_sum is None else self.layer_sum(encoded.hidden)  # (B, T, D)
         embedding = self.pooling(frames, encoded.lengths)  # (B, P)
+        if self.standardize is not None:
+            embedding = self.standardize(embedding)
         pooled = self.final_dropout(embedding)
         scores = [head(pooled) for head in self.heads]
         return {
@@ -190,8 +256,24 @@ def _check(config: SpeechClassifierConfig) -> None:
         if found not in known:
             raise ValueError(f"model.{key}: one of {', '.join(known)} expected, found {found!r}; change it")
 
+    if config.frozen_layers >= max(config.encoder_layers, 1):
+        raise ValueError(
+            f"model.frozen_layers: less than the {config.encoder_layers} layers expected, found "
+            f"{config.frozen_layers}; change it, or set model.freeze_encoder"
+        )
+
+
+def _num_layers(wanted: int, source: EncoderCheckpoint) -> int:
+    """Return how many layers of an encoder to take; 0 = all."""
+    every = int(source.shape["encoder_layers"])
+    if not 0 <= wanted <= every:
+        raise ValueError(
+            f"model.pretrained_layers: 0 to {every} expected, the layers of {source.path}, found {wanted}; change it"
+        )
+    return wanted or every
+
 
 def _pooling(name: str, dim: int) -> MeanPooling | StatisticsPooling | AttentiveStatisticsPooling:
     if name == "attention":
         return AttentiveStatisticsPooling(dim)
-    return MeanPooling() if name == "mean" else StatisticsPooling()
+    return MeanPooling() if name == "mean" else StatisticsPooling(has_max=name == "statistics")

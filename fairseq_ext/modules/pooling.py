@@ -54,15 +54,25 @@ class MeanPooling(nn.Module):
 
 
 class StatisticsPooling(nn.Module):
-    """Mean, standard deviation and maximum over time, side by side (Snyder et al. 2018, plus the maximum)."""
+    """Mean, standard deviation and maximum over time, side by side (Snyder et al. 2018, plus the maximum).
+
+    Args:
+        has_max: whether the maximum is one of them.
+    """
+
+    def __init__(self, has_max: bool = True) -> None:
+        super().__init__()
+        self.has_max = has_max
 
     def out_dim(self, dim: int) -> int:
         """Return the width of the pooled vector."""
-        return 3 * dim
+        return (3 if self.has_max else 2) * dim
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pool (B, T, D) frames, `lengths` (B,) of them valid: (B, 3 D)."""
-        parts = [masked_mean(frames, lengths), masked_std(frames, lengths), masked_max(frames, lengths)]
+        """Pool (B, T, D) frames, `lengths` (B,) of them valid: (B, 3 D), without the maximum (B, 2 D)."""
+        parts = [masked_mean(frames, lengths), masked_std(frames, lengths)]
+        if self.has_max:
+            parts.append(masked_max(frames, lengths))
         return torch.cat(parts, dim=1)
 
 

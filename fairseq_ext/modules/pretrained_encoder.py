@@ -8,7 +8,7 @@ fine-tuned checkpoint; WavLM's releases keep it flat in `cfg`.
 import argparse
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,14 @@ SHAPE_KEYS = tuple(field.name for field in fields(EncoderConfig) if field.name n
 FIRST_TENSORS = ("feature_extractor.conv_layers.0.0.weight", "feature_extractor.conv1.weight")
 # Only masks need it: an encoder without it is whole all the same.
 OPTIONAL_TENSORS = {"mask_emb"}
+# Keys of what lies between encoder and output layer in `ext_ctc` and `ext_speech_classifier`, and what fairseq's have.
+READOUT: Mapping[str, Any] = {
+    "layers": "last",
+    "normalize_layers": False,
+    "head_layers": 0,
+    "head_dim": 256,
+    "head_kernel": 5,
+}
 # Rate of all public wav2vec 2.0, HuBERT and WavLM models, taken for files that give none.
 USUAL_RATE_HZ = 16_000
 # Parameters of the network for each value in the file.
@@ -59,8 +67,9 @@ class EncoderCheckpoint:
         num_updates: number of updates it was trained for.
         cfg: the whole configuration in the file.
         content: description of what the file holds.
-        layer_choice: what the output layer of a CTC model or a classifier reads, see `layer_choice`.
+        readout: what the output layer of a CTC model or a classifier reads, see `readout_keys`.
         layer_scores: weights of the sum over layers that it reads, before the softmax; None = no sum.
+        convolutions: weights of the convolutions between encoder and output layer, as `ConvHead` names them.
         long_s: length of the longest recordings that a recogniser was trained on, s; None = unknown.
     """
 
@@ -74,8 +83,9 @@ class EncoderCheckpoint:
     num_updates: int
     cfg: Mapping[str, Any]
     content: str
-    layer_choice: tuple[str, bool] = ("last", False)
+    readout: dict[str, Any] = field(default_factory=lambda: dict(READOUT))
     layer_scores: Tensor | None = None
+    convolutions: Mapping[str, Tensor] = field(default_factory=dict)
     long_s: float | None = None
 
 
@@ -116,8 +126,13 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
         },
         head=_head(weights, f"{outer}proj.") if prefix else {},
         symbols=_symbols(state.get("task_state") or {}),
-        layer_choice=layer_choice(model),
+        readout=readout_keys(model),
         layer_scores=weights.get(f"{outer}layer_sum.scores"),
+        convolutions={
+            name.removeprefix(f"{outer}head."): value
+            for name, value in weights.items()
+            if name.startswith(f"{outer}head.")
+        },
         long_s=(state.get("task_state") or {}).get("long_s"),
         num_updates=int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)),
         cfg=cfg,
@@ -166,13 +181,15 @@ def _checkpoint(
     )
 
 
-def layer_choice(config: Any) -> tuple[str, bool]:
-    """Return what an output layer reads by the keys `layers` and `normalize_layers`; fairseq's models have none."""
-    layers = config.get("layers", "last") if isinstance(config, Mapping) else config.layers
-    normalized = (
-        config.get("normalize_layers", False) if isinstance(config, Mapping) else config.normalize_layers
+def readout_keys(config: Any) -> dict[str, Any]:
+    """Return what lies between encoder and output layer by a model's configuration: keys and values as in `READOUT`."""
+    found = config if isinstance(config, Mapping) else vars(config)
+    keys = {key: found.get(key, default) for key, default in READOUT.items()}
+    return (
+        keys
+        if keys["head_layers"]
+        else {**READOUT, **{key: keys[key] for key in ("layers", "normalize_layers")}}
     )
-    return str(layers), bool(normalized)
 
 
 def check_size(shape: Mapping[str, Any], weights: Mapping[str, Tensor], where: str | Path) -> None:

@@ -21,6 +21,7 @@ What the types share, from the bottom up:
     provenance.py     where the figures come from
     extras.py         tables and pictures that other tools left in RUN/corpus, attribution, comparison
     about.py          report.json, a recipe's titles, order and choices
+    seed_summaries.py, short_form.py    means over seeds; what results.json keeps of them, each thing once
     earlier_formats.py    results that earlier versions wrote
     clip_report.py, clip_tables.py    what RUN/corpus holds of mouth clips and their labels
 

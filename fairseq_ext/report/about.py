@@ -23,6 +23,10 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
         "partitions and families of folds (loso/) whose systems are shown first and in detail; default: published, "
         "or else all without a table of their own",
     ),
+    "details": (
+        list,
+        "headlines whose speakers, classes, groups and choices have tables in RESULTS.md; default: all of them",
+    ),
     "best": (
         (str, dict),
         "system shown in detail, or partition or result type -> system; never the best test score",

@@ -1,11 +1,15 @@
-"""Read results that an earlier version wrote: format 1 called a system a row and a partition a protocol."""
+"""Read results that an earlier version wrote.
+
+Format 1 called a system a row and a partition a protocol. Format 2 held everything that metrics.json holds, and nothing
+under `origins`; it is read as the current one is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 
 _RENAMED = {"row": "system", "protocol": "partition", "rows": "systems", "protocols": "partitions"}
 
@@ -16,7 +20,9 @@ def with_current_keys(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def upgrade(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert results.json of format 1 to the current format; figures and other formats stay as they are."""
+    """Convert results.json of an earlier format to the current one; figures and other formats stay as they are."""
+    if results.get("format") == 2:
+        return {**results, "format": FORMAT}
     if results.get("format") != 1:
         return dict(results)
     upgraded = with_current_keys(results)

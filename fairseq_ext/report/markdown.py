@@ -31,9 +31,9 @@ def markdown(results: Results) -> str:
         if table.note:
             parts.append(table.note)
     origins = "\n".join(f"- {line}" for line in provenance.origins(results))
-    return (
-        "\n\n".join([*parts, "## Provenance", origins, _markdown_table(provenance.settings(results))]) + "\n"
-    )
+    settings = provenance.settings(results)
+    end = ["## Provenance", origins, _markdown_table(settings), *([settings.note] if settings.note else [])]
+    return "\n\n".join([*parts, *end]) + "\n"
 
 
 def _markdown_table(table: Table) -> str:

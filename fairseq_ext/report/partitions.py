@@ -77,6 +77,11 @@ def num_labels(partition: str) -> int | None:
     return int(found[1] or found[2]) if found else None
 
 
+def num_speakers(summary: Summary) -> int:
+    """Return the number of test speakers; files of earlier formats list the speakers alone."""
+    return int(summary.get("num_speakers", len(summary.get("per_speaker", {}))))
+
+
 def summaries(results: Results, prefix: str, result_type: str = CLASSIFICATION) -> list[Summary]:
     """Pick the summaries of a partition, or of every partition of a family, in the recipe's order of systems."""
     found = [s for s in of_result_type(results["summary"], result_type) if belongs(s["partition"], prefix)]

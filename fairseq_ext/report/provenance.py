@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..scoring.scored_system import result_type_of
-from .partitions import Results, system_title
+from .partitions import Results, Summary, family_of, system_title
 from .pieces import Block, Piece
 from .registry import RESULT_TYPES
 from .result_type import Section
 from .run import Run
 from .tables import NOTHING, Table
+
+# Nobody reads a longer table to its end.
+MAX_SETTINGS = 100
 
 
 def synthetic_note(results: Results) -> str | None:
@@ -48,7 +51,9 @@ def origins(results: Results) -> list[str]:
 
 
 def settings(results: Results) -> Table:
-    """List the configurations behind the summary."""
+    """List the configurations behind the summary; of more than `MAX_SETTINGS`, count them by family of partitions."""
+    if len(results["summary"]) > MAX_SETTINGS:
+        return _settings_of_families(results)
     header = ("System", "Partition", "Seeds", "Config hash", "Recordings")
     lines = tuple(
         (
@@ -61,6 +66,25 @@ def settings(results: Results) -> Table:
         for s in results["summary"]
     )
     return Table("settings", "Settings", header, lines)
+
+
+def _settings_of_families(results: Results) -> Table:
+    families: dict[str, list[Summary]] = {}
+    for s in results["summary"]:
+        families.setdefault(family_of(s["partition"]) or s["partition"], []).append(s)
+    lines = []
+    for family, found in families.items():
+        partitions = {s["partition"]: s["n"] for s in found}
+        seeds = sorted({seed for s in found for seed in s["seeds"]})
+        counts = (
+            len(partitions),
+            len({s["system"] for s in found}),
+            len({h for s in found for h in s["config_hashes"]}),
+        )
+        lines.append((family, *map(str, counts), ", ".join(map(str, seeds)), str(sum(partitions.values()))))
+    header = ("Partitions", "Number", "Systems", "Config hashes", "Seeds", "Recordings")
+    note = "results.json holds the configuration hash of each scored system."
+    return Table("settings", "Settings", header, tuple(lines), note)
 
 
 def provenance(run: Run) -> Sequence[Piece]:

@@ -47,6 +47,19 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class ShortForm:
+    """What results.json keeps of results of a type.
+
+    Attributes:
+        system: scored system -> what is kept of it; `ResultType.summarise` takes that too.
+        summary: summary, and whether RESULTS.md shows the system in detail -> what is kept of it.
+    """
+
+    system: Callable[[System], dict[str, Any]]
+    summary: Callable[[Mapping[str, Any], bool], dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class ResultType:
     """A type of result.
 
@@ -61,6 +74,7 @@ class ResultType:
         tiles: run -> figures on top of the page.
         pool: folds of a system, of one seed -> scores of all their predictions together, under the keys of
             metrics.json, or None where they are no folds. None = results of this type are not pooled.
+        short_form: what results.json keeps; None = everything.
     """
 
     name: str
@@ -72,3 +86,4 @@ class ResultType:
     sections: Sequence[Section] = ()
     tiles: Callable[[Run], Sequence[Tile]] = _nothing
     pool: Callable[[Sequence[Fold]], dict[str, Any] | None] | None = None
+    short_form: ShortForm | None = None

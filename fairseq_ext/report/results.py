@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..files import atomic_write
 from ..scoring.scored_system import COMMON, read_json, result_type_of, scores_folder
-from ..scoring.seeds import mean_of
 from . import extras
 from .earlier_formats import FORMAT, upgrade, with_current_keys
 from .folds import pooled_systems
 from .markdown import markdown
 from .partitions import Results
 from .registry import RESULT_TYPES
+from .seed_summaries import summarise
+from .short_form import expand, rounded, shorten
 
 
 def read_systems(run: Path) -> list[dict[str, Any]]:
@@ -57,38 +58,6 @@ def _read_system(path: Path) -> dict[str, Any]:
     return system
 
 
-def summarise(systems: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Summarise the seeds of each partition and system, in that order.
-
-    Raises:
-        ValueError: seeds of a system differ in their result type.
-    """
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for system in systems:
-        groups.setdefault((system["partition"], system["system"]), []).append(system)
-    return [_summary(partition, name, groups[partition, name]) for partition, name in sorted(groups)]
-
-
-def _summary(partition: str, name: str, seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    result_types = sorted({result_type_of(system) for system in seeds})
-    if len(result_types) > 1:
-        raise ValueError(
-            f"{partition}/{name}: the seeds are results of several types, {result_types}; score one of them under "
-            "another name"
-        )
-    return {
-        "partition": partition,
-        "system": name,
-        "kind": result_types[0],
-        "seeds": [system["seed"] for system in seeds],
-        "n": seeds[0]["n"],
-        "config_hashes": sorted({system["config_hash"] for system in seeds}),
-        "num_parameters": seeds[0].get("num_parameters"),
-        "train_s": mean_of(seeds, "train_s"),
-        **RESULT_TYPES[result_types[0]].summarise(seeds),
-    }
-
-
 def _pooled(run: Path, systems: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Summarise the pooled folds of each family; `folds` lists their partitions."""
     found = list(pooled_systems(run, systems))
@@ -104,7 +73,7 @@ def _pooled(run: Path, systems: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 
 def collect(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Gather the scored systems of a run into what results.json holds.
+    """Gather the scored systems of a run into what the report reads; results.json holds it in short.
 
     Raises:
         ValueError: nothing was scored, or a file is damaged.
@@ -139,12 +108,17 @@ def dumps(results: Results) -> str:
 
 
 def write_results(run: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Gather the scored systems of a run and write results.json and RESULTS.md; `about` is the recipe's report.json."""
-    text = dumps(collect(run, about))
+    """Gather the scored systems of a run, write results.json and RESULTS.md, and return everything that was gathered.
+
+    Args:
+        run: the run folder.
+        about: the recipe's report.json.
+    """
+    results: dict[str, Any] = rounded(json.loads(json.dumps(collect(run, about))))
     with atomic_write(run / "results.json") as file:
-        file.write(text)
+        file.write(dumps(shorten(results)))
     rewrite_markdown(run)
-    return dict(json.loads(text))
+    return results
 
 
 def read_results(path: Path) -> dict[str, Any]:
@@ -158,7 +132,7 @@ def read_results(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path}: expected format {FORMAT}, found {results.get('format')}; rerun fairseq-ext report page"
         )
-    return results
+    return expand(results)
 
 
 def stale_results_page(folder: Path) -> str | None:

@@ -37,6 +37,29 @@ def filled(tables: Iterable[Table | None]) -> list[Table]:
     return [table for table in tables if table]
 
 
+def side_by_side(title: str, tables: Iterable[Table]) -> Table | None:
+    """Put tables about the same things beside each other, a line per name of the first column; None without tables.
+
+    A single table stays as it is.
+    """
+    parts = list(tables)
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    names = dict.fromkeys(row[0] for table in parts for row in table.rows)
+    by_name = [{row[0]: row[1:] for row in table.rows} for table in parts]
+    rows = [
+        (name, *(cell for t, rows in zip(parts, by_name, strict=True) for cell in rows.get(name, _empty(t))))
+        for name in names
+    ]
+    header = (parts[0].header[0], *(column for table in parts for column in table.header[1:]))
+    note = " ".join(table.note for table in parts if table.note)
+    return Table("-".join(table.key for table in parts), title, header, tuple(rows), note)
+
+
+def _empty(table: Table) -> tuple[str, ...]:
+    return (NOTHING,) * (len(table.header) - 1)
+
+
 def percent(value: float) -> str:
     """Print a fraction in percent, such as `87.4`."""
     return f"{100 * value:.1f}"

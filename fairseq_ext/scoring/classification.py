@@ -19,21 +19,25 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Summarise the metrics.json of the seeds of one system and partition.
 
     Returns:
-        `metrics` over seeds; `per_class`, `confusion` and `labels` of all seeds pooled; `per_speaker` means;
-        `intervals_over`, and `num_shared_speakers` between training and test; those of `DETAILS` that the first seed
-        has, as it has them.
+        `metrics` over seeds; `per_class`, `confusion` and `labels` of all seeds pooled, and `per_speaker` means, unless
+        the seeds are in the short form of results.json, without them; `num_speakers`; `intervals_over`, and
+        `num_shared_speakers` between training and test; those of `DETAILS` that the first seed has, as it has them.
     """
-    pooled = np.sum([row["confusion"] for row in seeds], axis=0)
+    speakers = _speakers(seeds)
     return {
         "metrics": {m: over_seeds([row["metrics"][m] for row in seeds]) for m in _shared_metrics(seeds)},
-        "per_class": per_class(pooled, seeds[0]["labels"]),
-        "per_speaker": _speakers(seeds),
-        "confusion": pooled.tolist(),
-        "labels": seeds[0]["labels"],
+        **(_confusions(seeds) | {"per_speaker": speakers} if "confusion" in seeds[0] else {}),
+        "num_speakers": seeds[0].get("num_speakers", len(speakers)),
         "intervals_over": seeds[0].get("intervals_over", "recordings"),
         "num_shared_speakers": seeds[0].get("num_shared_speakers"),
         **{key: seeds[0][key] for key in DETAILS if seeds[0].get(key)},
     }
+
+
+def _confusions(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    pooled = np.sum([row["confusion"] for row in seeds], axis=0)
+    labels = seeds[0]["labels"]
+    return {"per_class": per_class(pooled, labels), "confusion": pooled.tolist(), "labels": labels}
 
 
 def _shared_metrics(seeds: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -111,7 +111,10 @@ def read_embeddings(folder: Path) -> EmbeddingFile:
             f"{folder}: no {ABOUT}, so no finished embeddings; check the path, or {ADVICE}"
         )
     about = read_json(folder / ABOUT, ADVICE)
-    with reading(folder / NPZ, "a file of embeddings", advice=ADVICE), np.load(folder / NPZ) as content:
+    with (
+        reading(folder / NPZ, "a file of embeddings", advice=ADVICE),
+        np.load(folder / NPZ, allow_pickle=False) as content,
+    ):
         found = EmbeddingFile(
             ids=tuple(content["ids"].tolist()),
             embedding=content["embedding"],

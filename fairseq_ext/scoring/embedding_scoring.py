@@ -27,7 +27,7 @@ from .classifiers.linear import LOGISTIC
 from .classifiers.training_set import Feature, TrainingSet
 from .embedding_files import JOIN, EmbeddingFile
 from .embedding_partitions import SPEAKER, Partition
-from .groups import per_groups, write_groups
+from .groups import GROUPS_FILE, per_groups, write_groups
 from .linear_probe import centred
 from .predictions import Predictions, write_embeddings, write_predictions
 from .scored_system import CLASSIFICATION, ScoredSystem, is_scored, write_json
@@ -197,7 +197,7 @@ def write(out: Path, system: ScoredSystem, task: Task, fitted: Fitted, name: str
     result = {
         **system.metadata(CLASSIFICATION, config, num_parameters=fitted.classifier.num_parameters),
         **metrics.score(
-            targets, predictions.predicted, predictions.speakers, partition.labels, over=_over(task)
+            targets, predictions.predicted, predictions.speakers, partition.labels, over=task.options.over
         ),
         "per_group": per_groups(predictions, partition.groups),
         "calibration": calibration.calibration(targets, scores),
@@ -213,7 +213,7 @@ def write(out: Path, system: ScoredSystem, task: Task, fitted: Fitted, name: str
         "leaky": task.options.leaky,
     }
     write_predictions(out / "predictions.tsv", predictions)
-    write_groups(out / "groups.tsv", predictions.ids, partition.groups)
+    write_groups(out / GROUPS_FILE, predictions.ids, partition.groups)
     embedding = task.test_columns(fitted.main_feature)
     write_embeddings(
         out / "embeddings.npz", predictions.ids, predictions.speakers, test.split.targets, embedding
@@ -223,12 +223,6 @@ def write(out: Path, system: ScoredSystem, task: Task, fitted: Fitted, name: str
     write_json(out / "config.json", config)
     write_json(out / "metrics.json", result)
     return result
-
-
-def _over(task: Task) -> str:
-    """Return what the bootstrap resamples; where one speaker is tested it cannot be speakers."""
-    single = len(set(task.partition.test.split.speakers)) < 2
-    return "recordings" if single else task.options.over
 
 
 def _config(task: Task, name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Legend: N utterances, B of them in a batch, S samples of the longest, C classes,
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import torch
 
 PROJECTIONS = ("t-SNE", "UMAP")
+# Of a padded batch: 32 recordings of 30 s. Of longer ones there are fewer.
+MAX_BATCH_S = 960.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ def extract(
 
     Args:
         model: network; called with `source` (B, S) and `padding_mask` (B, S), it returns `embedding` and `logits`.
-        entries: N audio locations; the unreadable ones are listed as failures.
+        entries: N audio locations; those that are unreadable, or longer than the network's `longest_s`, if it has
+            one, are listed as failures.
         sample_rate_hz: sample rate that the network was trained at, Hz.
         batch_size: utterances in a batch, B.
         device: torch device.
@@ -126,15 +130,20 @@ def extract(
     import torch
 
     model = model.to(device).eval()
-    by_length = sorted(range(len(entries)), key=lambda i: entries[i].num_samples)
+    longest = getattr(model, "longest_s", math.inf) * sample_rate_hz
+    failures = [
+        (i, _too_long(entry, longest, sample_rate_hz))
+        for i, entry in enumerate(entries)
+        if entry.num_samples > longest
+    ]
     rows: list[int] = []
-    failures: list[tuple[int, str]] = []
     embeddings: list[torch.Tensor] = []
     logits: list[torch.Tensor] = []
-    progress = tqdm(total=len(entries), desc="embeddings", unit="clip", leave=False, disable=None)
+    progress = tqdm(
+        total=len(entries), initial=len(failures), desc="embeddings", unit="clip", leave=False, disable=None
+    )
     with torch.no_grad(), progress:
-        for start in range(0, len(by_length), batch_size):
-            batch = by_length[start : start + batch_size]
+        for batch in _batches(entries, longest, batch_size, round(MAX_BATCH_S * sample_rate_hz)):
             waveforms = dict(read_waveforms(entries, batch, sample_rate_hz, failures))
             progress.update(len(batch))
             if not waveforms:
@@ -156,6 +165,28 @@ def extract(
         logits=torch.cat(logits).numpy()[order] if logits else None,
         failures=tuple(sorted(failures)),
     )
+
+
+def _too_long(entry: AudioEntry, longest: float, sample_rate_hz: int) -> str:
+    found_s, longest_s = entry.num_samples / sample_rate_hz, longest / sample_rate_hz
+    return f"{entry.path}: {found_s:.1f} s, the network takes {longest_s:g} s at most; cut the recording"
+
+
+def _batches(
+    entries: Sequence[AudioEntry], longest: float, batch_size: int, max_samples: int
+) -> Iterator[list[int]]:
+    """Yield the positions of utterances of similar length, so many that the padded batch has `max_samples` at most."""
+    batch: list[int] = []
+    for i in sorted(range(len(entries)), key=lambda i: entries[i].num_samples):
+        size = entries[i].num_samples
+        if size > longest:
+            continue
+        if batch and (len(batch) == batch_size or (len(batch) + 1) * size > max_samples):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
 
 
 def read_waveforms(

@@ -18,8 +18,9 @@ from ..file_errors import FileError
 from ..files import atomic_path, write_reasons
 from ..manifest import read_manifest
 from ..media.audio import load_row
-from . import classification, embeddings, metrics, provenance
+from . import calibration, classification, embeddings, metrics, provenance
 from .embeddings import Extracted, Split
+from .groups import GROUPS_FILE, group_names, per_groups, write_groups
 from .predictions import Predictions, class_numbers, write_embeddings, write_predictions
 from .scored_system import CLASSIFICATION, ScoredSystem, is_scored, write_json
 from .trained import TrainedModel
@@ -81,6 +82,9 @@ def evaluate(
     train_log: Path | None = None,
     device: str = "cpu",
     over: str = "recordings",
+    groups: Sequence[str] = (),
+    groups_data: Path | None = None,
+    has_calibration: bool = False,
 ) -> Mapping[str, Any]:
     """Score a trained classifier on a split, write the system's files, and return the contents of metrics.json.
 
@@ -89,6 +93,9 @@ def evaluate(
         label: label stream; empty = the one that the network was trained on.
         train_log: fairseq's log, for the seconds that the training took.
         over: what the bootstrap resamples, one of `metrics.INTERVALS_OVER`.
+        groups: label streams, such as gender, whose groups are scored apart.
+        groups_data: manifest folder that holds them; None = `data`.
+        has_calibration: whether to compare how sure predictions are with how often they are right.
 
     Raises:
         ValueError: the network is no classifier, it has several label streams and none was named, or the split
@@ -109,11 +116,17 @@ def evaluate(
     read = labelled.subset(extracted.rows.tolist())
     targets = class_numbers(read.targets, trained.labels, f"{data}/{split}.{label}")
     predictions = Predictions(read.ids, read.speakers, targets, extracted.logits, tuple(trained.labels))
-    extra = {
+    extra: dict[str, Any] = {
         "train_s": provenance.training_seconds(train_log) if train_log else None,
         "num_unlabelled": len(everything.ids) - len(labelled.ids),
         "num_shared_speakers": shared_speakers(data, labelled),
     }
+    if groups:
+        of_group = group_names(groups_data or data, split, groups, predictions.ids)
+        extra["per_group"] = per_groups(predictions, of_group)
+        write_groups(out / GROUPS_FILE, predictions.ids, of_group)
+    if has_calibration:
+        extra["calibration"] = calibration.calibration(targets, predictions.scores)
     _write_spectrograms(out / "spectrograms.npz", trained, data)
     return write_system(out, system, trained, predictions, labelled, extracted, device, extra, over)
 

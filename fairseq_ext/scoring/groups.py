@@ -11,6 +11,7 @@ from . import metrics
 from .predictions import Predictions
 
 UNKNOWN = "unknown"
+GROUPS_FILE = "groups.tsv"
 
 
 def read_groups(folder: Path, split: str, stream: str) -> dict[str, str]:
@@ -35,6 +36,16 @@ def read_groups(folder: Path, split: str, stream: str) -> dict[str, str]:
             f"{path}: {len(names)} labels for {len(utterances)} recordings; prepare the manifests again"
         )
     return {u.id: name or UNKNOWN for u, name in zip(utterances, names, strict=True)}
+
+
+def group_names(folder: Path, split: str, streams: Sequence[str], ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return label stream -> the group of each id, `UNKNOWN` for an id that the split lacks.
+
+    Raises:
+        ValueError: as `read_groups`.
+    """
+    found = {stream: read_groups(folder, split, stream) for stream in streams}
+    return {stream: [of.get(id_, UNKNOWN) for id_ in ids] for stream, of in found.items()}
 
 
 def write_groups(path: Path, ids: Sequence[str], groups: Mapping[str, Sequence[str]]) -> None:

@@ -154,6 +154,8 @@ def score(
 ) -> Mapping[str, Any]:
     """Compute all scores of metrics.json.
 
+    Where a single speaker is tested, `over` is the recordings: no resample of one speaker differs from another.
+
     Returns:
         `n`, `metrics` (with intervals), `intervals_over`, `per_class`, `per_speaker`, `confusion`, `labels`.
 
@@ -162,6 +164,7 @@ def score(
     """
     if over not in INTERVALS_OVER:
         raise ValueError(f"score: expected intervals over one of {INTERVALS_OVER}, found {over!r}; name one")
+    over = over if len(set(speakers)) > 1 else "recordings"
     resampled = speakers if over == "speakers" else None
     confusion = confusion_matrix(targets, predictions, len(labels))
     return {

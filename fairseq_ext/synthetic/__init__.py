@@ -3,6 +3,7 @@
 Corpora, a file each, in the published layout (tools/make_synthetic.py):
     fsdd, common_voice (common_voice_plan), mtedx, voxceleb2, avspeech
     corpus_folder  what all of them share: the label SYNTHETIC.txt, and recordings made by `jobs`, safe to kill
+    wav_folder     what those share whose recordings lie in one folder of wav files
     film_corpus    what those with video share: films, and the table of what is said when
 
 What they are made of:

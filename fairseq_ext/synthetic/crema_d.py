@@ -12,20 +12,18 @@ chance, so that emotions overlap within an actor and differ in level between act
 """
 
 import argparse
-import wave
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
-from ..files import atomic_path, atomic_write
-from ..leftovers import remove_leftovers
-from .corpus_folder import LABEL_FILE, claim, describe, making, refuse_others
+from ..files import atomic_write
+from .corpus_folder import LABEL_FILE, describe
 from .speech import PITCH_RANGE
 from .voices import Channel, Samples, Voice, speak, voice_pool
+from .wav_folder import WavFolder
 
 __all__ = ["LABEL_FILE", "SAMPLE_RATE_HZ", "write"]
 
@@ -34,10 +32,6 @@ SAMPLE_RATE_HZ = 16_000
 NUM_ACTORS, MOST_ACTORS = 12, 91
 # Raise it whenever the audio changes, so that a folder of an older version is not continued.
 VERSION = 1
-_ABOUT = (
-    "This corpus is synthetic: spoken by the espeak-ng synthesiser, not by people. "
-    "Results on it say nothing about real speech."
-)
 SENTENCES = {
     "IEO": "It's eleven o'clock",
     "TIE": "That is exactly what happened",
@@ -110,18 +104,10 @@ def write(
         num_workers: number of processes.
         progress: show a progress bar.
     """
-    root, names = Path(root), _names(num_actors, num_sentences)
-    claim(root, _ABOUT, {"version": VERSION, "seed": seed})
-    folder = root / "AudioWAV"
-    folder.mkdir(exist_ok=True)
-    remove_leftovers(root)
-    refuse_others(folder, names)
-    is_whole = partial(_is_whole, folder)
-    missing, make = [name for name in names if not is_whole(name)], partial(_make, root, seed)
-    options: dict[str, Any] = {"batch_size": 20, "num_workers": num_workers, "progress": progress}
-    with making(root, missing, make, is_there=is_whole, title="crema_d", **options):
-        _write_demographics(root / "VideoDemographics.csv", num_actors)
-    return len(names)
+    root = Path(root)
+    write_tables = partial(_write_demographics, root / "VideoDemographics.csv", num_actors)
+    options: dict[str, Any] = {"seed": seed, "num_workers": num_workers, "progress": progress}
+    return _CORPUS.write(root, _names(num_actors, num_sentences), write_tables=write_tables, **options)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -205,15 +191,6 @@ def acted(voice: Voice, prosody: Prosody) -> Voice:
     )
 
 
-def _make(root: Path, seed: int, name: str) -> dict[str, Any]:
-    """Write a recording, which appears when it is complete."""
-    samples = _say(name.removesuffix(".wav"), seed)
-    pcm = np.clip(np.round(samples * 32768), -32768, 32767).astype(np.int16)
-    with atomic_path(root / "AudioWAV" / name, durable=False) as temporary:
-        soundfile.write(temporary, pcm, SAMPLE_RATE_HZ, subtype="PCM_16", format="WAV")
-    return {}
-
-
 def _say(name: str, seed: int) -> Samples:
     """Synthesise a recording, (S,) in [-1, 1] at 16 kHz."""
     who, sentence, emotion, intensity = name.split("_")
@@ -221,16 +198,6 @@ def _say(name: str, seed: int) -> Samples:
     take = int(np.random.SeedSequence(numbers).generate_state(1)[0])
     voice = acted(actor(who), meant(name, seed))
     return speak(voice, SENTENCES[sentence], take=take, sample_rate_hz=SAMPLE_RATE_HZ).samples
-
-
-def _is_whole(folder: Path, name: str) -> bool:
-    path = folder / name
-    try:
-        with wave.open(str(path), "rb") as clip:
-            num_bytes = clip.getnframes() * clip.getsampwidth()
-            return clip.getframerate() == SAMPLE_RATE_HZ and path.stat().st_size == 44 + num_bytes > 44
-    except (OSError, EOFError, wave.Error):
-        return False
 
 
 def _write_demographics(path: Path, num_actors: int) -> None:
@@ -241,3 +208,6 @@ def _write_demographics(path: Path, num_actors: int) -> None:
             age = np.random.default_rng([_VOICES_SEED, int(name), 1]).integers(_AGES[0], _AGES[1] + 1)
             sex = actor(name).gender.capitalize()
             file.write(f'{name},{age},"{sex}","Unknown","Not Hispanic"\n')
+
+
+_CORPUS = WavFolder("crema_d", "AudioWAV", SAMPLE_RATE_HZ, VERSION, _say)

@@ -9,19 +9,15 @@ real recordings); accents come from English words spelled for the voice of anoth
 """
 
 import argparse
-import wave
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
-from ..files import atomic_path
-from ..leftovers import remove_leftovers
-from .corpus_folder import LABEL_FILE, claim, describe, making, refuse_others
+from .corpus_folder import LABEL_FILE, describe
 from .voices import Channel, Samples, Voice, speak
+from .wav_folder import WavFolder
 
 __all__ = ["LABEL_FILE", "SAMPLE_RATE_HZ", "SPEAKERS", "write"]
 
@@ -30,10 +26,6 @@ SAMPLE_RATE_HZ = 8_000
 NUM_PER_DIGIT = 50
 # Raise it whenever the audio changes, so that a folder of an older version is not continued.
 VERSION = 1
-_ABOUT = (
-    "This corpus is synthetic: spoken by the espeak-ng synthesiser, not by people. "
-    "Results on it say nothing about real speech."
-)
 # Shortest and longest published recording, rounded inwards.
 MIN_DURATION_S, MAX_DURATION_S = 0.15, 2.25
 
@@ -80,18 +72,8 @@ def write(
         num_workers: number of processes.
         progress: show a progress bar.
     """
-    root, names = Path(root), _names(num_per_digit, speakers)
-    claim(root, _ABOUT, {"version": VERSION, "seed": seed})
-    folder = root / "recordings"
-    folder.mkdir(exist_ok=True)
-    remove_leftovers(root)  # where earlier versions left theirs
-    refuse_others(folder, names)
-    is_whole = partial(_is_whole, folder)
-    missing, make = [name for name in names if not is_whole(name)], partial(_make, root, seed)
-    options: dict[str, Any] = {"batch_size": 20, "num_workers": num_workers, "progress": progress}
-    with making(root, missing, make, is_there=is_whole, title="fsdd", **options):
-        pass  # no table to write
-    return len(names)
+    options: dict[str, Any] = {"seed": seed, "num_workers": num_workers, "progress": progress}
+    return _CORPUS.write(Path(root), _names(num_per_digit, speakers), **options)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,30 +104,14 @@ def _names(num_per_digit: int, speakers: Sequence[str]) -> list[str]:
     ]
 
 
-def _make(root: Path, seed: int, name: str) -> dict[str, Any]:
-    """Write a recording, which appears when it is complete."""
-    digit, speaker, index = name.removesuffix(".wav").split("_")
-    samples = _say(int(digit), speaker, int(index), seed)
-    pcm = np.clip(np.round(samples * 32768), -32768, 32767).astype(np.int16)
-    with atomic_path(root / "recordings" / name, durable=False) as temporary:
-        soundfile.write(temporary, pcm, SAMPLE_RATE_HZ, subtype="PCM_16", format="WAV")
-    return {}
-
-
-def _is_whole(folder: Path, name: str) -> bool:
-    path = folder / name
-    try:
-        with wave.open(str(path), "rb") as clip:
-            num_bytes = clip.getnframes() * clip.getsampwidth()
-            return clip.getframerate() == SAMPLE_RATE_HZ and path.stat().st_size == 44 + num_bytes > 44
-    except (OSError, EOFError, wave.Error):
-        return False
-
-
-def _say(digit: int, speaker: str, index: int, seed: int) -> Samples:
+def _say(name: str, seed: int) -> Samples:
     """Synthesise a recording, (S,) in [-1, 1] at 8 kHz, within the durations of the published corpus."""
+    digit, speaker, index = name.split("_")
     voice, words = SPEAKERS[speaker]
-    take = int(np.random.SeedSequence([seed, digit, index]).generate_state(1)[0])
-    samples = speak(voice, words[digit], take=take, sample_rate_hz=SAMPLE_RATE_HZ).samples
+    take = int(np.random.SeedSequence([seed, int(digit), int(index)]).generate_state(1)[0])
+    samples = speak(voice, words[int(digit)], take=take, sample_rate_hz=SAMPLE_RATE_HZ).samples
     shortest, longest = round(MIN_DURATION_S * SAMPLE_RATE_HZ), round(MAX_DURATION_S * SAMPLE_RATE_HZ)
     return np.pad(samples[:longest], (0, max(0, shortest - len(samples))))
+
+
+_CORPUS = WavFolder("fsdd", "recordings", SAMPLE_RATE_HZ, VERSION, _say)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Emotions from frozen speech embeddings, from recordings to cross-corpus tables. `run.sh --help` lists options and stages.
 recipe=emotion_embeddings
-stages=(data manifests check embed classify report)
-encoders=() second=() layout=() classifiers=''
+stages=(data manifests check embed classify finetune report)
+encoders=() second=() layout=() classifiers='' finetune=false
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 help_of[corpus]='DIR|synthetic            RAVDESS, CREMA-D, IEMOCAP, a folder per emotion, or the built-in CREMA-D'
@@ -13,6 +13,10 @@ recipe_help() {
                       of wav2vec 2.0, HuBERT, WavLM or Whisper; may be given several times
                       (default: none; MFCC, log-mel and prosody statistics are always there)
   --classifiers A,B   logistic, svm, mlp, xgboost, knn, ensemble  (default: those of plan.yaml)
+  --classes A,B       emotions to keep                            (default: all)
+  --finetune          train the first layers of each --encoder, too, on unseen speakers (and sessions): 10 minutes a fold
+                      on one core with Whisper base
+  --set finetune.KEY=V   a key of conf/finetune.yaml, such as finetune.model.pretrained_layers=8; may be given several times
   --second DIR        another corpus: train on each of the two and test on the other; may be given several times
   --speaker PATTERN   with a folder per emotion, where the speaker is; it and --table, --class, --path: see
                       fairseq-ext prepare emotion --help
@@ -20,13 +24,21 @@ TXT
 }
 
 recipe_option() {
+  local classes
   case $1 in
     --encoder) encoders+=("$2") ;;
     --classifiers) classifiers=$2 ;;
+    --set) choices+=("$1" "$2") ;;
     --second) second+=("$2") ;;
     --speaker | --table | --class | --path) layout+=("$1" "$2") ;;
+    --classes) IFS=, read -ra classes <<<"$2" && layout+=("$1" "${classes[@]}") ;;
     *) return 1 ;;
   esac
+}
+
+recipe_flag() {
+  [ "$1" = --finetune ] || return 1
+  finetune=true
 }
 
 path_of() {
@@ -47,11 +59,14 @@ name_of() {
 recipe_check() {
   local encoder name tiny=tiny=$out/tiny-whisper/hf
   declare -A paths=([mfcc]=. [logmel]=. [prosody]=.)
-  ! $smoke || encoders+=("$tiny") # an encoder of its own, so that everything runs
+  ! $smoke || { encoders+=("$tiny") && finetune=true; } # an encoder of its own, so that everything runs
+  $finetune || [[ " ${choices[*]} " != *" --set "* ]] || die "--set: it is for --finetune, which is missing"
+  ! $finetune || [ ${#encoders[@]} -gt 0 ] || die "--finetune: nothing to train; give an --encoder"
   for encoder in "${encoders[@]}"; do
     name=$(name_of "$encoder")
     [ "$encoder" = "$tiny" ] || [ -e "$(path_of "$encoder")" ] ||
       die "--encoder $encoder: no such file or folder; give a checkpoint or its folder"
+    ! $finetune || [[ $name =~ ^[A-Za-z0-9_]+$ ]] || die "--encoder $encoder: give it a name of A-Z, a-z, 0-9 and _: NAME=PATH"
     [ -z "${paths[$name]:-}" ] || die "--encoder $encoder: the name $name is taken; give another: NAME=PATH"
     paths[$name]=$encoder
   done
@@ -70,6 +85,20 @@ stage_data() {
   fi
   [ -d "$corpus" ] || die "--corpus '$corpus': no such folder; give that of the corpus, or 'synthetic'"
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
+  # What could stop the run after its embeddings is checked now.
+  list_starts
+  [[ " ${choices[*]} " != *" --set "* ]] || python "$repo/tools/check_overrides.py" "$repo/recipes/$recipe" "$out" \
+    "${choices[@]}" "${starts[@]}" --user-dir "$user_dir"
+}
+
+# Set `starts` to the options that hand the encoders on to tools/plan.py.
+list_starts() {
+  local encoder name
+  starts=()
+  for encoder in "${encoders[@]}"; do
+    name=$(name_of "$encoder")
+    starts+=(--start "${name,,}=$(path_of "$encoder")")
+  done
 }
 
 stage_manifests() {
@@ -135,18 +164,30 @@ stage_classify() {
   score "$main" --embeddings "${embeddings[0]}" --classifier logistic --system duration_only --control duration
   [ -z "$(streams sentence)" ] || speaker_probe "${embeddings[@]}"
   [ "$jobs" -le 1 ] || wait "$first"
-  compare "$(name_of "${encoders[0]:-mfcc}")" "${kinds[1]}" "${ensemble[-1]}"
 }
 
-# Compare the encoder $1 with the classifier $3, and MFCC with $2, with the encoder and the classifier $2: is it chance?
+# Compare what the first encoder gives, and MFCC, with its first classifier: is the difference chance?
 compare() {
-  local family systems=("$1_$2")
-  [ -n "$classifiers" ] || systems+=("$1_$3")
-  [ "$1" = mfcc ] || systems+=("mfcc_$2")
+  local family folds kinds ensemble name wanted system systems
+  read_plan kinds tool classifiers
+  read_plan ensemble tool ensembles
+  [ -z "$classifiers" ] || IFS=, read -ra kinds <<<"--classifier,$classifiers"
+  name=$(name_of "${encoders[0]:-mfcc}")
+  wanted=("${name}_${kinds[1]}" "${name}_${ensemble[-1]}" "${name,,}_finetuned")
+  [ "$name" = mfcc ] || wanted+=("mfcc_${kinds[1]}")
   for family in unseen_speakers sessions; do
-    [ ! -d "$out/scores/$family" ] || [ ${#systems[@]} -lt 2 ] ||
+    mapfile -t folds < <(list_partitions | grep "^$family/") && systems=()
+    [ ${#folds[@]} -gt 0 ] || continue
+    for system in "${wanted[@]}"; do ! is_scored "$system" "${folds[@]}" || systems+=("$system"); done
+    [ ${#systems[@]} -lt 2 ] ||
       fairseq-ext score comparison --run "$out" --partition "$family/" --systems "${systems[@]}"
   done
+}
+
+# Succeed if the system $1 was scored on every one of the partitions that follow.
+is_scored() {
+  local partition
+  for partition in "${@:2}"; do [ -f "$out/scores/$partition/$1/seed1/metrics.json" ] || return 1; done
 }
 
 # Score how well the embeddings given tell speakers apart on sentences that nothing was trained on.
@@ -155,8 +196,27 @@ speaker_probe() {
     --folds-by sentence --classifier logistic --system '{embeddings}_logistic' --scores "$out/scores" --origin "$(origin)"
 }
 
+# Train the encoders end to end where the classifiers of their embeddings were scored, and score them there.
+stage_finetune() {
+  $finetune || return 0
+  local encoder name groups=() rate
+  for encoder in "${encoders[@]}"; do
+    name=$(name_of "$encoder")
+    rate=$(sed -n 's/.*"sample_rate_hz": *\([0-9]*\).*/\1/p' "$out/embeddings/$name/about.json")
+    [ "$rate" = "$(cat "$out/manifests/sample_rate_hz.txt")" ] ||
+      die "--finetune: $encoder hears $rate Hz, which manifests at another rate cannot give it; leave --finetune out"
+  done
+  list_starts
+  choices+=("${starts[@]}")
+  train_all finetune
+  mapfile -t groups < <(streams gender intensity)
+  [ ${#groups[@]} = 0 ] || groups=(--groups "${groups[@]}" --groups-data "$out/manifests/all")
+  fairseq-ext score classifier --run "$out" --origin "$(origin)" --intervals-over speakers --calibration "${groups[@]}"
+}
+
 stage_report() {
   local options best
+  compare
   read_plan options tool report
   read_plan best tool ensembles
   [ -z "$classifiers" ] || best=("${classifiers##*,}")

@@ -124,6 +124,18 @@ def test_a_star_stands_for_each_further_start(recipe: Plan) -> None:
         check_starts(trainings)
 
 
+def test_a_star_without_a_start_takes_encoders_alone(recipe: Plan, tmp_path: Path) -> None:
+    folder = recipe({**ENTRY, "system": "*_finetuned"}, {**ENTRY, "system": "from_*", "start": "ssl/w"})
+    encoder = tmp_path / "whisper"
+    encoder.mkdir()
+    (encoder / "config.json").touch()
+    assert names(folder) == []
+    options = Choice(start=(f"base={encoder}",))
+    trainings = stage_trainings(read_plan(folder), "train", options, folder / "run")
+    assert {t.system: t.start for t in trainings} == {"base_finetuned": encoder, "from_base": encoder}
+    check_starts(trainings)
+
+
 def test_entries_that_start_from_a_whisper_need_its_folder(recipe: Plan, tmp_path: Path) -> None:
     folder = recipe({**ENTRY, "start": "--whisper"}, {**ENTRY, "system": "other"})
     assert names(folder) == ["published/other seed 1"]

@@ -1,6 +1,5 @@
 """Connected digits: every recording so often, on one side only; label subsets nested; continued after a stop."""
 
-import hashlib
 import subprocess
 import sys
 from collections import Counter
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from folder_contents import contents
 
 from fairseq_ext.corpora import connected_digits, fsdd
 from fairseq_ext.manifest import Utterance, read_labels, read_manifest, read_root
@@ -26,11 +26,6 @@ def recording(speaker: str, number: int) -> Utterance:
 
 def recordings(speakers: str, count: int) -> list[Utterance]:
     return [recording(speaker, number) for speaker in speakers.split() for number in range(count)]
-
-
-def contents(root: Path) -> dict[str, str]:
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 8, 9, 50, 101])

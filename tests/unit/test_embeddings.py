@@ -23,6 +23,8 @@ from fairseq_ext.modules.encoders import EncoderConfig, build_encoder
 from fairseq_ext.modules.front_end import FrontEnd, FrontEndConfig
 from fairseq_ext.modules.layer_statistics import LayerStatistics, part_means
 from fairseq_ext.scoring import embeddings, evaluation, probing, trainings
+from fairseq_ext.scoring.embeddings import padded
+from fairseq_ext.scoring.groups import read_group_file
 from fairseq_ext.scoring.predictions import read_embeddings, read_predictions
 from fairseq_ext.scoring.scored_system import ScoredSystem, is_scored
 
@@ -91,6 +93,46 @@ def test_unreadable_recordings_are_counted(tmp_path: Path, make_corpus: Callable
     assert (found["n"], found["num_unreadable"]) == (19, 1)
     assert (tmp_path / "out" / "unreadable.tsv").read_text().startswith("3_c_1\t")
     assert "3_c_1" not in read_predictions(tmp_path / "out" / "predictions.tsv").ids
+
+
+def test_groups_and_calibration_stand_beside_the_scores(manifests: Path, tmp_path: Path) -> None:
+    system = ScoredSystem("spectra", "loso/c", 1, "synthetic", "test")
+    found = evaluation.evaluate(
+        loaded(), system, tmp_path, data=manifests, groups=["speaker"], has_calibration=True
+    )
+    assert {name: scores["n"] for name, scores in found["per_group"]["speaker"].items()} == {"c": 20, "d": 20}
+    assert found["per_group"]["speaker"]["c"]["accuracy"] == found["per_speaker"]["c"]["accuracy"]
+    assert sum(part["n"] for part in found["calibration"]["bins"]) == 40
+    ids, groups = read_group_file(tmp_path / "groups.tsv")
+    assert groups["speaker"] == [id_.split("_")[1] for id_ in ids]
+    plain = evaluation.evaluate(loaded(), system, tmp_path / "plain", data=manifests)
+    assert not {"per_group", "calibration"} & plain.keys()
+
+
+def test_recordings_too_long_for_the_network_are_counted(manifests: Path) -> None:
+    model = loaded().model
+    split = embeddings.read_split(manifests, "test", "digit")
+    lengths = [entry.num_samples for entry in split.entries]
+    model.longest_s = float(np.median(lengths)) / RATE
+    found = embeddings.extract(model, split.entries, RATE)
+    kept = [i for i, n in enumerate(lengths) if n <= np.median(lengths)]
+    assert found.rows.tolist() == kept
+    assert 0 < len(found.failures) == len(lengths) - len(kept)
+    assert "s at most; cut the recording" in found.failures[0][1]
+
+
+def test_long_recordings_make_small_batches(monkeypatch: pytest.MonkeyPatch, manifests: Path) -> None:
+    split = embeddings.read_split(manifests, "test", "digit")
+    expected = embeddings.extract(loaded().model, split.entries, RATE)
+    longest_s = max(entry.num_samples for entry in split.entries) / RATE
+    monkeypatch.setattr(embeddings, "MAX_BATCH_S", 2.5 * longest_s)
+    sizes: list[tuple[int, ...]] = []
+    monkeypatch.setattr(
+        embeddings, "padded", lambda w, d="cpu": sizes.append((len(w), max(map(len, w)))) or padded(w, d)
+    )
+    found = embeddings.extract(loaded().model, split.entries, RATE)
+    assert all(size * length <= 2.5 * longest_s * RATE for size, length in sizes)
+    assert np.allclose(found.embedding, expected.embedding, atol=1e-4)
 
 
 def test_nothing_readable_is_an_error(tmp_path: Path, make_corpus: Callable[..., None]) -> None:

@@ -115,5 +115,7 @@ def test_intervals_over_speakers_are_wider_when_speakers_differ() -> None:
     assert widths[0] == pytest.approx(2 * 1.96 * np.sqrt(0.3 * 0.7 / 500), abs=0.01)
     assert widths[1] == pytest.approx(2 * 1.96 * np.sqrt(0.3 * 0.7 / 10), abs=0.1)
     assert few["metrics"]["macro_f1"]["value"] == over["metrics"]["macro_f1"]["value"]
+    one = metrics.score(targets, predictions, ["s0"] * 500, ["no", "sí"], over="speakers")
+    assert (one["intervals_over"], one["metrics"]) == ("recordings", few["metrics"])
     with pytest.raises(ValueError, match="found 'seeds'"):
         metrics.score(targets, predictions, speakers, ["no", "sí"], over="seeds")

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import small_whisper
 import torch
 from omegaconf import OmegaConf
 from small_encoder import SIZES
@@ -50,7 +51,7 @@ def trained(model: SpeechClassifier) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", [{}, LARGE], ids=["base", "large"])
-@pytest.mark.parametrize("pooling", ["mean", "statistics", "attention"])
+@pytest.mark.parametrize("pooling", ["mean", "mean_std", "statistics", "attention"])
 @pytest.mark.parametrize("layers", ["weighted", "last"])
 def test_padding_never_counts(kind: dict[str, Any], pooling: str, layers: str) -> None:
     model = build(**kind, pooling=pooling, layers=layers).eval()
@@ -63,7 +64,7 @@ def test_padding_never_counts(kind: dict[str, Any], pooling: str, layers: str) -
             )
             for batch, one in zip(together["all_logits"], alone["all_logits"], strict=True):
                 torch.testing.assert_close(batch[row], one[0], atol=1e-4, rtol=1e-4)
-    assert together["embedding"].shape == (3, 24 if pooling == "mean" else 72)
+    assert together["embedding"].shape == (3, {"mean": 24, "mean_std": 48}.get(pooling, 72))
     assert [tuple(logits.shape) for logits in together["all_logits"]] == [(3, 3), (3, 2)]
 
 
@@ -138,6 +139,76 @@ def test_encoder_has_its_own_learning_rate() -> None:
     assert scales.keys() == {name for name, _ in model.named_parameters() if name.startswith("encoder.")}
     frozen = build(encoder_lr_scale=0.1, freeze_encoder=True)
     assert not any(hasattr(p, "optim_overrides") for p in frozen.parameters())
+
+
+@pytest.mark.parametrize("kind", [{}, LARGE], ids=["base", "large"])
+def test_frozen_layers_and_what_lies_before_them_do_not_train(kind: dict[str, Any]) -> None:
+    model = build(**kind, frozen_layers=1, dropout=0.5, final_dropout=0.5)
+    before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
+    names = {name for name in trained(model) if name.startswith("encoder.")}
+    assert names
+    assert all(name.startswith("encoder.encoder.layers.1.") for name in names)
+    assert [layer.training for layer in model.encoder.encoder.layers] == [False, True]
+    assert not model.encoder.feature_extractor.training
+    torch.optim.Adam((p for p in model.parameters() if p.requires_grad), 0.1).step()
+    changed = {n for n, value in model.encoder.state_dict().items() if not torch.equal(before[n], value)}
+    assert changed
+    assert all(name.startswith("encoder.layers.1.") for name in changed)
+
+
+def test_not_every_layer_can_be_frozen_by_number() -> None:
+    with pytest.raises(ValueError, match=r"model\.frozen_layers: less than the 2 layers expected, found 2"):
+        build(frozen_layers=2)
+
+
+def test_first_updates_leave_the_encoder_alone() -> None:
+    model = build(freeze_finetune_updates=3, frozen_layers=1)
+    assert not any(name.startswith("encoder.") for name in trained(model))
+    model.set_num_updates(3)
+    assert any(name.startswith("encoder.") for name in trained(model))
+
+
+def test_standardised_vectors_have_mean_0_and_variance_1() -> None:
+    model = build(standardize=True)
+    found = model.train()(*pad_waveforms(CLIPS))["embedding"]
+    torch.testing.assert_close(found.mean(0), torch.zeros(72), atol=1e-5, rtol=0)
+    assert float(found.detach().std(0, unbiased=False).mean()) == pytest.approx(1.0, abs=0.05)
+    assert bool(model(CLIPS[0][None])["embedding"].isfinite().all())  # a batch of one
+    model.eval()
+    together, alone = scores_of(model)["embedding"][0], model(CLIPS[0][None])["embedding"][0]
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("layers", ["weighted", "last"])
+def test_the_first_layers_of_an_encoder_are_taken(layers: str, tmp_path: Path) -> None:
+    folder = str(small_whisper.write(tmp_path / "whisper"))
+    whole = build(pretrained_path=folder, layers=layers).eval()
+    cut = build(pretrained_path=folder, pretrained_layers=1, layers=layers).eval()
+    assert len(cut.encoder.encoder.layers) == 1
+    with torch.no_grad():
+        expected = whole.encode(CLIPS[0][None], return_hidden=True).hidden[:2]
+        found = cut.encode(CLIPS[0][None], return_hidden=True).hidden
+    torch.testing.assert_close(found, expected)
+    again = build(**cut.encoder_keys(), layers=layers, pretrained_layers=1)
+    assert {n: v.shape for n, v in again.state_dict().items()} == {
+        n: v.shape for n, v in cut.state_dict().items()
+    }
+
+
+def test_the_first_layers_of_a_checkpoint_are_taken(tmp_path: Path) -> None:
+    source = write_pretraining(tmp_path / "source.pt").state_dict()
+    model = build(pretrained_path=str(tmp_path / "source.pt"), pretrained_layers=2, frozen_layers=1)
+    assert len(model.encoder.encoder.layers) == model.encoder_keys()["encoder_layers"] == 2
+    assert all(torch.equal(value, source[name]) for name, value in model.encoder.state_dict().items())
+    assert all(".layers.1." in name for name in trained(model) if name.startswith("encoder."))
+
+
+def test_no_more_layers_than_there_are(tmp_path: Path) -> None:
+    folder = str(small_whisper.write(tmp_path / "whisper"))
+    with pytest.raises(
+        ValueError, match=r"model\.pretrained_layers: 0 to 2 expected, the layers of .*, found 3"
+    ):
+        build(pretrained_path=folder, pretrained_layers=3)
 
 
 @pytest.mark.parametrize("key", ["layers", "pooling"])

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from folder_contents import contents
 
 from fairseq_ext.synthetic import common_voice
 from fairseq_ext.synthetic.common_voice import Sizes
@@ -47,12 +48,6 @@ Plan = tuple[list[Clip], list[str]]
 def rows(path: Path) -> list[TsvRow]:
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
-def contents(root: Path) -> dict[str, str]:
-    """Return the hash of every file below the root."""
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def plain(text: str) -> list[str]:

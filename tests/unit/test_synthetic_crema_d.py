@@ -1,24 +1,18 @@
 """Synthetic CREMA-D: published layout, reproducible, continued, emotions that can be told apart but not easily."""
 
-import hashlib
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from folder_contents import contents
 
 from fairseq_ext.corpora import crema_d as reader
 from fairseq_ext.media.content import content_of
 from fairseq_ext.synthetic import crema_d
 
 pytest.importorskip("espeakng_loader", reason="needs pip install -e .[synthetic]")
-
-
-def contents(root: Path) -> dict[str, str]:
-    """Return the hash of every file below the root."""
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture(scope="module")

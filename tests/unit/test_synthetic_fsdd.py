@@ -1,6 +1,5 @@
 """Synthetic digits: published layout, reproducible, continued after a kill, never over a real corpus."""
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -11,17 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from folder_contents import contents
 
 from fairseq_ext.corpora import fsdd as reader
 from fairseq_ext.synthetic import fsdd
 
 pytest.importorskip("espeakng_loader", reason="needs pip install -e .[synthetic]")
-
-
-def contents(root: Path) -> dict[str, str]:
-    """Return the hash of every file below the root."""
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture(scope="module")

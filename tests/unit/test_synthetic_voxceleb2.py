@@ -1,6 +1,5 @@
 """Synthetic VoxCeleb2: published layout, no language labels, damaged clips, continued after a kill."""
 
-import hashlib
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from folder_contents import contents
 
 from fairseq_ext.jobs import status
 from fairseq_ext.leftovers import temporary_path
@@ -26,12 +26,6 @@ pytest.importorskip("espeakng_loader", reason="needs pip install -e .[synthetic]
 
 SMALL = Sizes(dev_speakers=4, test_speakers=1, videos=1, clips=1)
 REPOSITORY = Path(__file__).parents[2]
-
-
-def contents(root: Path) -> dict[str, str]:
-    """Return the hash of every file below the root."""
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def truth(root: Path) -> list[dict[str, str]]:

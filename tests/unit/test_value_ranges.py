@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 USUAL: dict[str, Any] = {
-    "model": {"dropout": 0.1, "encoder_layers": 2, "mask_prob": 0.65, "depth": [1, 2], "offset": -1.5},
+    "model": {
+        "dropout": 0.1,
+        "encoder_layers": 2,
+        "mask_prob": 0.65,
+        "depth": [1, 2],
+        "offset": -1.5,
+        "frozen_layers": 2,
+    },
     "optimization": {"lr": [0.001], "max_update": 100, "clip_norm": 25.0, "update_freq": [1]},
     "dataset": {"batch_size": None, "max_tokens": 5},
     "checkpoint": {"patience": -1, "keep": True},
@@ -20,6 +27,8 @@ USUAL: dict[str, Any] = {
         ("model.dropout", 0.0, None),
         ("model.mask_prob", -0.1, "model.mask_prob=-0.1: 0 to 1 expected"),
         ("model.encoder_layers", 0, "model.encoder_layers=0: a value above 0 expected"),
+        ("model.frozen_layers", 0, None),
+        ("model.frozen_layers", -1, "model.frozen_layers=-1: 0 or more expected"),
         ("model.offset", -2.0, "model.offset=-2.0: a value of 0 or more expected"),
         ("model.offset", -1.0, None),
         ("model.depth", [1, -3], "model.depth=-3: a value of 0 or more expected"),

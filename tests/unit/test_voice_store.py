@@ -16,7 +16,6 @@ from fairseq_ext.features.store import FeatureStore, read_summary, write_store
 from fairseq_ext.features.voice import analyse_voice
 from fairseq_ext.file_errors import FileError
 from fairseq_ext.manifest import Utterance, write_manifest
-from fairseq_ext.media import recordings
 
 GROUPS = ("mel", "prosody")
 FILES = ("features.json", "index.tsv", "mel.npy", "prosody.npy", "summary.tsv", "skipped.tsv")
@@ -93,7 +92,7 @@ def test_blocks_that_do_not_fit_leave_no_store(tmp_path: Path) -> None:
 def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Five rows: two good, one silent, one clipped at 8 kHz, one shorter than a frame; blocks of two."""
     pytest.importorskip("parselmouth")
-    monkeypatch.setattr(recordings, "ROWS_PER_BLOCK", 2)
+    monkeypatch.setattr(voice_corpus, "ROWS_PER_BLOCK", 2)
     whole = voice()
     waves = {
         "a": whole[2000:9000],

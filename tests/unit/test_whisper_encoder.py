@@ -26,7 +26,7 @@ from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.models.speech_classifier import SpeechClassifier, SpeechClassifierConfig
 from fairseq_ext.modules.encoders import EncoderConfig, build_encoder
 from fairseq_ext.modules.padding import pad_waveforms
-from fairseq_ext.modules.pretrained_encoder import load_encoder, read_encoder
+from fairseq_ext.modules.pretrained_encoder import READOUT, load_encoder, read_encoder
 from fairseq_ext.modules.whisper_encoder import WhisperEncoder, log_mel, sinusoids
 
 SYMBOLS = [*SPECIAL_SYMBOLS, "|", *"abc"]
@@ -241,7 +241,7 @@ def test_another_sample_rate_is_reported(folder: Path, caplog: pytest.LogCapture
 
 def saved(model: ExtCtc, path: Path) -> Path:
     """Write what fairseq stores of a training, without its optimizer."""
-    keys = ("layers", "normalize_layers")
+    keys = READOUT
     network = {**model.encoder_keys(), **{key: model.config[key] for key in keys}, "_name": "ext_ctc"}
     state = {"cfg": {"model": network, "task": {"sample_rate_hz": RATE}}, "model": model.state_dict()}
     torch.save({**state, "task_state": {"symbols": SYMBOLS}}, path)
@@ -277,6 +277,23 @@ def test_recognisers_that_hugging_face_lacks_are_not_converted(folder: Path, tmp
     model = ExtCtc(OmegaConf.structured(CtcConfig(**SIZES, layers="weighted")), len(SYMBOLS))
     with pytest.raises(ValueError, match=r"its head reads a sum over layers.* train with model\.layers=last"):
         convert(saved(model, path), tmp_path / "out")
+    model = ExtCtc(OmegaConf.structured(CtcConfig(**SIZES, head_layers=1, head_dim=8)), len(SYMBOLS))
+    with pytest.raises(ValueError, match=r"its head has convolutions.* train with model\.head_layers=0"):
+        convert(saved(model, path), tmp_path / "out")
+
+
+def test_convolutions_of_the_head_are_trained_and_read_again(folder: Path, tmp_path: Path) -> None:
+    model = ctc(folder, head_layers=2, head_dim=8, head_kernel=3, freeze_finetune_updates=5)
+    assert {name.split(".")[1] for name in trained_names(model, 0)} == {"proj", "head"}
+    path, batch = saved(model, tmp_path / "checkpoint.pt"), pad_waveforms(CLIPS)
+    alone = model.eval()(CLIPS[1][None])["logits"]
+    torch.testing.assert_close(model(*batch)["logits"][1:2, : alone.shape[1]], alone, atol=1e-5, rtol=1e-5)
+    found, _ = load_recognizer(path).log_probs([CLIPS[1].numpy()])
+    torch.testing.assert_close(found, alone.log_softmax(2))
+    again = ctc(path, head_layers=2, head_dim=8, head_kernel=3)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    with pytest.raises(ValueError, match=r"model\.head_kernel: an odd number expected, found 4"):
+        ctc(folder, head_layers=1, head_kernel=4)
 
 
 def test_output_layer_of_other_layers_starts_anew(
@@ -285,6 +302,6 @@ def test_output_layer_of_other_layers_starts_anew(
     path = saved(ctc(folder), tmp_path / "checkpoint.pt")
     with caplog.at_level(logging.WARNING):
         ctc(path, layers="weighted")
-    assert "since it is for model.layers=last and model.normalize_layers=False" in caplog.text
+    assert "since it is for model.layers=last" in caplog.text
     with pytest.raises(ValueError, match=r"model\.layers: one of weighted, last expected, found 'first'"):
         ctc(folder, layers="first")

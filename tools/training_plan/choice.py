@@ -22,7 +22,7 @@ class Choice:
         labels: patterns of partitions with labels, with commas between them; empty for those of the size.
         pretrained: checkpoint that takes the place of every `start`; empty for none.
         whisper: folder of a Whisper, for the entries whose start it is; empty for none.
-        start: NAME=FROM each, FROM a checkpoint or the folder of a run of the same recipe.
+        start: NAME=FROM each, FROM a checkpoint, a folder of Hugging Face, or that of a run of the same recipe.
         set: CONFIG.KEY=VALUE each.
     """
 

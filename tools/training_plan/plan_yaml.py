@@ -8,8 +8,9 @@ plan.yaml holds, all of it optional:
     config        conf/CONFIG.yaml (default: named as the system)
     partitions    patterns of folders below RUN/manifests, or `--labels`: those that this option chooses
     start         PARTITION/SYSTEM of the training whose checkpoint of the same seed goes to model.pretrained_path;
-                  --pretrained takes its place and is not trained, as does FROM for a system with *. `--whisper`: the
-                  folder of that option; without it the entry is not trained
+                  --pretrained takes its place and is not trained, as does FROM for a system with *: a checkpoint, a
+                  folder of Hugging Face or, where the entry has a start, a run. `--whisper`: the folder of that option;
+                  without it the entry is not trained
     overrides     further arguments of fairseq-hydra-train
     seeds         most seeds (default: as many as --seeds says)
     one_seed_partitions   most partitions of a pattern where --seeds is 1

@@ -12,6 +12,7 @@ from .hydra_overrides import override
 from .plan_yaml import LABELS, WHISPER, Entry, Plan, Size
 
 LAST_CHECKPOINT = "checkpoint_last.pt"
+HUGGING_FACE = "config.json"  # a folder that holds it is an encoder and no run
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def _starts(entry: Entry, seed: int, choice: Choice, run: Path) -> Iterator[tupl
                 yield system, Path(choice.whisper).resolve(), "--whisper: no folder {}"
         elif "*" in system:
             for name, source in choice.starts.items():
-                path = _checkpoint(source, entry.start, seed) if source.is_dir() else source
+                is_run = entry.start and source.is_dir() and not (source / HUGGING_FACE).is_file()
+                path = _checkpoint(source, entry.start, seed) if is_run else source
                 hint = f"--start {name}={source}: no checkpoint {{}}; pre-train as many --seeds there"
                 yield system.replace("*", name), path.resolve(), hint
         elif choice.pretrained and entry.start:

@@ -18,6 +18,7 @@ _Rule = tuple[str, str, Callable[[float], bool]]
 _RULES: tuple[_Rule, ...] = (
     (r"drop|_prob$|_prob_|share$|^optimization\.sentence_avg$|layer_decay|smoothing$", "0 to 1", lambda v: 0 <= v <= 1),
     (r"^(optimization|optimizer)\.lr$", "a value above 0", lambda v: v > 0),
+    (r"(frozen|pretrained)_layers$", "0 or more", lambda v: v >= 0),  # 0 = none, all
     (r"(^|\.)(batch_size|max_tokens)|update_freq$|log_interval$|validate_interval$|save_interval$"
      r"|_layers$|_dim$|_heads$|_hz$|_length$|_stride|_kernel|temperature|eps$", "a value above 0", lambda v: v > 0),
 )  # fmt: skip
@@ -67,6 +68,8 @@ def build_parts(cfg: Any) -> None:
     model = OmegaConf.create(OmegaConf.to_container(cfg.model, resolve=False))
     if "pretrained_path" in model:
         model.pretrained_path = ""  # it may not be there yet
+        if "pretrained_layers" in model and model.pretrained_layers:  # so many are taken of it
+            model.encoder_layers = model.pretrained_layers
     model = OmegaConf.merge(OmegaConf.structured(models.MODEL_DATACLASS_REGISTRY[model._name]()), model)
     streams = {name: ["a", "b"] for name in str(cfg.task.get("label") or "label").split(",")}
     rate_hz = int(cfg.task.get("sample_rate_hz") or 16000)

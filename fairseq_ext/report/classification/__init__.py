@@ -4,6 +4,7 @@ from ...scoring import classification
 from ...scoring.scored_system import CLASSIFICATION
 from ..result_type import ResultType
 from . import folds, sections, tables, tiles
+from .short_form import SHORT_FORM
 
 RESULT_TYPE = ResultType(
     name=CLASSIFICATION,
@@ -15,4 +16,5 @@ RESULT_TYPE = ResultType(
     sections=sections.SECTIONS,
     tiles=tiles.tiles,
     pool=folds.pool,
+    short_form=SHORT_FORM,
 )

@@ -25,6 +25,7 @@ from ..partitions import (
     headlines,
     in_order,
     num_labels,
+    num_speakers,
     partition_title,
     summaries,
     system_title,
@@ -75,7 +76,7 @@ def fold_families(results: Results) -> list[str]:
 
 def tests_one_speaker(results: Results, family: str) -> bool:
     """Return whether each fold of a family tests one speaker."""
-    return family == LEFT_OUT or all(len(s["per_speaker"]) == 1 for s in summaries(results, family))
+    return family == LEFT_OUT or all(num_speakers(s) == 1 for s in summaries(results, family))
 
 
 def fold_scores(results: Results, family: str, system: str) -> dict[str, float]:

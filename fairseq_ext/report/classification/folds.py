@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...scoring import calibration, metrics
-from ...scoring.groups import per_groups, read_group_file
+from ...scoring.groups import GROUPS_FILE, per_groups, read_group_file
 from ...scoring.predictions import Predictions, joined, read_predictions
 from ..result_type import Fold
 
-PREDICTIONS, GROUPS = "predictions.tsv", "groups.tsv"
+PREDICTIONS = "predictions.tsv"
 
 
 def read_folds(folders: Iterable[Path]) -> Predictions:
@@ -34,24 +34,29 @@ def pool(folds: Sequence[Fold]) -> dict[str, Any] | None:
     if len(set(found.ids)) < len(found.ids):
         return None
     predicted = found.scores.argmax(axis=1)
-    over = "speakers" if len(set(found.speakers)) > 1 else "recordings"
-    scores = dict(metrics.score(found.targets, predicted, found.speakers, found.labels, over=over))
+    scores = dict(metrics.score(found.targets, predicted, found.speakers, found.labels, over="speakers"))
     return {**scores, **_details(folds, found)}
 
 
 def _details(folds: Sequence[Fold], found: Predictions) -> dict[str, Any]:
-    """Return what classifiers of embeddings have beside their scores, for all folds together; empty without."""
-    if not all("calibration" in fold.system for fold in folds):
-        return {}
-    curves = [fold.system["layers"] for fold in folds]
-    shared = [layer for layer in curves[0] if all(layer in curve for curve in curves)]
-    return {
-        "calibration": calibration.calibration(found.targets, found.scores),
-        "per_group": _per_group([fold.scores / GROUPS for fold in folds], found),
-        "layers": {layer: sum(curve[layer] for curve in curves) / len(curves) for layer in shared},
-        "choices": [fold.system["choice"] for fold in folds],
-        "choice": None,
-    }
+    """Return what every fold has beside its scores, such as the calibration, for all folds together."""
+    shared = set(folds[0].system).intersection(*(fold.system for fold in folds))
+    details: dict[str, Any] = {}
+    if "calibration" in shared:
+        details["calibration"] = calibration.calibration(found.targets, found.scores)
+    if "per_group" in shared:
+        details["per_group"] = _per_group([fold.scores / GROUPS_FILE for fold in folds], found)
+    if "layers" in shared:
+        details["layers"] = _mean_curve([fold.system["layers"] for fold in folds])
+    if "choice" in shared:
+        details |= {"choices": [fold.system["choice"] for fold in folds], "choice": None}
+    return details
+
+
+def _mean_curve(curves: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean over the folds of each layer that every fold has."""
+    layers = [layer for layer in curves[0] if all(layer in curve for curve in curves)]
+    return {layer: sum(curve[layer] for curve in curves) / len(curves) for layer in layers}
 
 
 def _per_group(paths: Sequence[Path], found: Predictions) -> dict[str, Any]:

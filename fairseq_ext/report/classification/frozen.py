@@ -22,7 +22,7 @@ from ..partitions import (
     system_title,
 )
 from ..pieces import Picture
-from ..tables import NOTHING, Table, interval, percent, slug
+from ..tables import NOTHING, Table, filled, interval, percent, side_by_side, slug
 
 # Of a grid of settings; those that no fold chose are not shown.
 MAX_SETTINGS = 3
@@ -30,9 +30,10 @@ MAX_SETTINGS = 3
 
 def choices(results: Results, headline: str) -> Table | None:
     """Make the table of what each system chose inside its training speakers, fold by fold, and its calibration."""
-    found = [s for s in headline_summaries(results, headline) if _chosen(s)]
-    if not found:
+    every = headline_summaries(results, headline)
+    if not any(_chosen(s) for s in every):
         return None
+    found = [s for s in every if _chosen(s) or s.get("calibration")]
     lines = [
         (
             system_title(results, s["system"]),
@@ -60,7 +61,7 @@ def _chosen(summary: Summary) -> list[Mapping[str, Any]]:
 def _counted(chosen: Sequence[Mapping[str, Any]], key: str) -> str:
     counts = Counter(_printed(choice.get(key)) for choice in chosen)
     shown = [name if len(counts) == 1 else f"{name} ({n})" for name, n in counts.most_common(MAX_SETTINGS)]
-    return ", ".join(shown) + (", ..." if len(counts) > MAX_SETTINGS else "")
+    return ", ".join(shown) + (", ..." if len(counts) > MAX_SETTINGS else "") or NOTHING
 
 
 def _printed(value: Any) -> str:
@@ -71,8 +72,8 @@ def _printed(value: Any) -> str:
 
 def groups(results: Results, headline: str) -> Iterator[Table]:
     """Make a table per kind of group, such as gender: macro recall of each system within each group."""
-    found = [s for s in headline_summaries(results, headline) if s.get("per_group")]
-    for kind in dict.fromkeys(kind for s in found for kind in s["per_group"]):
+    found = _with_groups(results, headline)
+    for kind in _kinds(found):
         mine = [s for s in found if kind in s["per_group"]]
         names = sorted({name for s in mine for name in s["per_group"][kind]})
         counts = {name: s["per_group"][kind][name]["n"] for s in mine for name in s["per_group"][kind]}
@@ -85,8 +86,25 @@ def groups(results: Results, headline: str) -> Iterator[Table]:
         yield Table(f"by-{slug(kind)}-{slug(headline)}", title, header, tuple(lines))
 
 
+def _with_groups(results: Results, headline: str) -> list[Summary]:
+    return [s for s in headline_summaries(results, headline) if s.get("per_group")]
+
+
+def _kinds(found: Sequence[Summary]) -> list[str]:
+    return list(dict.fromkeys(kind for s in found for kind in s["per_group"]))
+
+
 def _of_group(scores: Mapping[str, float] | None) -> str:
     return percent(scores["macro_recall"]) if scores else NOTHING
+
+
+def details(results: Results, headline: str) -> Table | None:
+    """Put the tables of groups and of choices of a headline beside each other, for RESULTS.md."""
+    chosen = choices(results, headline)
+    what = [f"UA % by {kind}" for kind in _kinds(_with_groups(results, headline))]
+    what += ["choices inside the training speakers"] if chosen else []
+    title = f"{', '.join(what)}: {partition_title(results, headline)}"
+    return side_by_side(title, filled([*groups(results, headline), chosen]))
 
 
 def layer_curves(results: Results, headline: str) -> Picture | None:

@@ -20,6 +20,7 @@ from ..partitions import (
     detailed_system,
     headline_summaries,
     headlines,
+    num_speakers,
     partition_title,
     system_title,
 )
@@ -116,9 +117,8 @@ def _note(summary: Summary) -> str:
         note += (
             f" Each fold tests other recordings; the predictions of all {folds} folds are scored together."
         )
-        num_speakers = len(summary["per_speaker"])
-        if over == "speakers" and num_speakers < FEW_SPEAKERS:
-            note += f" With {num_speakers} speakers the intervals are rough."
+        if over == "speakers" and (few := num_speakers(summary)) < FEW_SPEAKERS:
+            note += f" With {few} speakers the intervals are rough."
     shared = summary.get("num_shared_speakers")
     return note + (f" {shared} OF THE TESTED SPEAKERS WERE TRAINED ON." if shared else "")
 
@@ -194,16 +194,15 @@ def main_tables(results: Results) -> list[Table]:
 
 
 def all_tables(results: Results) -> list[Table]:
-    """Make every table of classifiers."""
-    heads = headlines(results)
+    """Make every table of classifiers for RESULTS.md; `about.details` names the headlines that have all of them."""
+    heads = [h for h in headlines(results) if h in results["about"].get("details", [h])]
     return [
         *_first_tables(results),
         *filled([one_speaker(results), frozen.cross_corpus(results)]),
         *_family_tables(results),
         *filled(per_speaker(results, headline) for headline in heads),
         *filled(per_class(results, headline) for headline in heads),
-        *filled(frozen.choices(results, headline) for headline in heads),
-        *(table for headline in heads for table in frozen.groups(results, headline)),
+        *filled(frozen.details(results, headline) for headline in heads),
         *filled([selection(results)]),
         *other_partitions(results),
     ]

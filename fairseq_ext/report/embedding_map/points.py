@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from ...scoring.embedding_files import ABOUT
 from ...scoring.embedding_files import read_embeddings as read_embedding_folder
-from ...scoring.groups import read_group_file
+from ...scoring.groups import GROUPS_FILE, read_group_file
 from ...scoring.predictions import read_embeddings
 from ...scoring.scored_system import read_json
-from ..classification.folds import GROUPS, PREDICTIONS, read_folds
+from ..classification.folds import PREDICTIONS, read_folds
 from ..run import Run
 
 
@@ -106,7 +106,7 @@ def embeddings_of(run: Path, configs: Sequence[Mapping[str, Any]]) -> Path | Non
 
 def _other_groups(folders: Iterable[Path], ids: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the kinds of groups that every fold tells apart, with the group of each utterance."""
-    paths = [folder / GROUPS for folder in folders]
+    paths = [folder / GROUPS_FILE for folder in folders]
     if not all(path.is_file() for path in paths):
         return
     files = [read_group_file(path) for path in paths]
