@@ -105,7 +105,7 @@ class FeatureStore:
         for name, columns in self.columns.items() if not self._maps else ():
             path = self.folder / f"{name}.npy"
             with reading(path, "an array of features", advice=_AGAIN):
-                content = np.load(path, mmap_mode="r")
+                content = np.load(path, mmap_mode="r", allow_pickle=False)
             expected = (int(self.lengths.sum()), len(columns))
             if content.shape != expected or content.dtype != np.float32:
                 raise FileError(

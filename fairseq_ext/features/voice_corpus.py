@@ -130,7 +130,7 @@ def _write_part(path: Path, tracks: Sequence[Mapping[str, Floats]], groups: Sequ
 def _read_part(path: Path) -> dict[str, Floats]:
     with (
         reading(path, "a block of voice features", advice="delete it and run again"),
-        np.load(path) as content,
+        np.load(path, allow_pickle=False) as content,
     ):
         return dict(content)
 

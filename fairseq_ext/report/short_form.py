@@ -1,7 +1,7 @@
 """What results.json keeps of the results of a run: what RESULTS.md is made of, each thing once.
 
 A run of many systems and folds repeats itself. What several scored systems share, such as the command, is listed once
-under `origins`. Figures keep 6 significant digits. A type of result may leave out details (`ShortForm`), which
+under `origins`. Figures keep 7 significant digits. A type of result may leave out details (`ShortForm`), which
 metrics.json of each scored system holds; the summaries of its single folds are left out too, and are made again from
 the scored systems when the file is read.
 """
@@ -20,7 +20,7 @@ from .seed_summaries import summarise
 
 Entry = dict[str, Any]
 Entries = Sequence[Mapping[str, Any]]
-DIGITS = 6
+DIGITS = 7
 # What many scored systems share: one command scored them.
 ORIGIN = ("commit", "command", "device")
 

@@ -57,6 +57,12 @@ def run(run_sh: Path, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         os.kill(pid, signal.SIGKILL)
 
 
+def take_signals() -> None:
+    """Take the signals that nohup, and a shell that starts tests in the background, ignore: bash cannot trap those."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(run_sh: Path, folder: Path, **environment: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [str(run_sh), "--out", str(folder / "out")],
@@ -67,9 +73,7 @@ def start(run_sh: Path, folder: Path, **environment: str) -> "subprocess.Popen[s
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGHUP, signal.SIG_DFL
-        ),  # bash cannot trap what nohup ignores
+        preexec_fn=take_signals,
     )
 
 

@@ -69,9 +69,9 @@ def test_results_of_the_format_before_are_read(full: dict[str, Any], tmp_path: P
     assert markdown.markdown(results.read_results(tmp_path / "results.json")) == markdown.markdown(full)
 
 
-def test_figures_keep_six_digits() -> None:
+def test_figures_keep_seven_digits() -> None:
     assert rounded({"a": [0.123456789, 1234567.0, 3, "x"], "b": None}) == {
-        "a": [0.123457, 1234570.0, 3, "x"],
+        "a": [0.1234568, 1234567.0, 3, "x"],
         "b": None,
     }
 
