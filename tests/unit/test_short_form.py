@@ -70,8 +70,8 @@ def test_results_of_the_format_before_are_read(full: dict[str, Any], tmp_path: P
 
 
 def test_figures_keep_seven_digits() -> None:
-    assert rounded({"a": [0.123456789, 1234567.0, 3, "x"], "b": None}) == {
-        "a": [0.1234568, 1234567.0, 3, "x"],
+    assert rounded({"a": [0.123456789, 1234567.8, 3, "x"], "b": None}) == {
+        "a": [0.1234568, 1234568.0, 3, "x"],
         "b": None,
     }
 
