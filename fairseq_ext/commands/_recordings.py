@@ -2,10 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..jobs import Execution
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ..jobs import Execution, Item, Outcome, Work
     from ..media.recordings import Recordings
 
 WORKERS = "processes of one thread each (default: one per core"
@@ -39,6 +41,48 @@ def read_recordings(args: argparse.Namespace, rate_hz: int) -> "Recordings":
         write_reasons(args.out / "passed_over.tsv", found.passed_over)
         print(f"{len(found.passed_over)} files are no recordings: {args.out / 'passed_over.tsv'}")
     return found
+
+
+def run_blocks(
+    args: argparse.Namespace,
+    blocks: "Iterable[Item]",
+    jobs_name: str,
+    make_work: "Callable[[], Work]",
+    settings: "Mapping[str, Any]",
+    execution: "Execution",
+) -> "list[Outcome] | None":
+    """Compute blocks of recordings below --out; return what became of each, None where other shards still run.
+
+    Args:
+        jobs_name: folder of the jobs, below --out.
+        make_work: makes the work of one process; see `jobs.run`, also for `settings`.
+    """
+    from functools import partial
+
+    from .. import jobs
+    from ..media.recording_blocks import has_part
+
+    out = args.out.resolve()
+    summary = jobs.run(
+        out / jobs_name,
+        blocks,
+        make_work,
+        settings=settings,
+        execution=execution,
+        output_exists=partial(has_part, out),
+    )
+    if summary.complete:
+        return list(jobs.outcomes(out / jobs_name))
+    print(f"{summary}; the last shard to finish writes {args.out}")
+    return None
+
+
+def remove_blocks(args: argparse.Namespace, jobs_name: str, execution: "Execution") -> None:
+    """Remove the files of the blocks, unless other shards may still read them."""
+    from ..media.recording_blocks import remove_parts
+
+    if execution.shards == 1 or execution.executor == "slurm":
+        remove_parts(args.out.resolve(), jobs_name)
 
 
 def continued(args: argparse.Namespace, *, is_cpu: bool = True) -> "Execution":

@@ -1,7 +1,7 @@
 """What the commands that score networks share: options for one checkpoint or for everything a run has trained."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,21 @@ def add_groups(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="manifest folder that holds the groups of all recordings (default: those of the partitions)",
     )
+
+
+def named_folders(texts: Sequence[str]) -> list[tuple[str, Path]]:
+    """Return partition and manifest folder of each PARTITION=DIR of --data.
+
+    Raises:
+        argparse.ArgumentError: one is written otherwise.
+    """
+    found = []
+    for text in texts:
+        partition, _, folder = text.partition("=")
+        if not partition or not folder:
+            raise argparse.ArgumentError(None, f"--data: PARTITION=DIR expected, found {text!r}")
+        found.append((partition, Path(folder)))
+    return found
 
 
 def check_checkpoint_or_run(args: argparse.Namespace) -> None:

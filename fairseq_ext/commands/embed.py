@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._recordings import WORKERS, add_recordings, continued, read_recordings
+from ._recordings import WORKERS, add_recordings, continued, read_recordings, remove_blocks, run_blocks
 
 if TYPE_CHECKING:
     from ..media.recordings import Recordings
@@ -54,7 +54,6 @@ def run(args: argparse.Namespace) -> int:
     """Embed, and print how many recordings were skipped."""
     from functools import partial
 
-    from .. import jobs
     from ..inference import corpus_embedding as corpus
     from ..inference.embedder import load_embedder
     from ..inference.embedding_sources import FEATURES
@@ -73,20 +72,13 @@ def run(args: argparse.Namespace) -> int:
     if corpus.is_finished(out, about):
         print(f"{args.out}: embedded already")
         return 0
-    summary = jobs.run(
-        out / corpus.JOBS,
-        blocks(recordings),
-        partial(corpus.embed_work, out, make, args.device),
-        settings={key: value for key, value in about.items() if key not in ("versions", "recordings_sha256")},
-        execution=execution,
-        output_exists=partial(corpus.has_part, out),
-    )
-    if not summary.complete:
-        print(f"{summary}; the last shard to finish writes {args.out}")
+    settings = {key: value for key, value in about.items() if key not in ("versions", "recordings_sha256")}
+    work = partial(corpus.embed_work, out, make, args.device)
+    outcomes = run_blocks(args, blocks(recordings), corpus.JOBS, work, settings, execution)
+    if outcomes is None:
         return 0
-    num_skipped = corpus.assemble(out, recordings, list(jobs.outcomes(out / corpus.JOBS)), about)
-    if execution.shards == 1 or execution.executor == "slurm":  # other shards may still read them
-        corpus.remove_parts(out)
+    num_skipped = corpus.assemble(out, recordings, outcomes, about)
+    remove_blocks(args, corpus.JOBS, execution)
     _report(args.out, recordings, num_skipped)
     return 0
 

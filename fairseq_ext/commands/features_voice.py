@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._recordings import WORKERS, add_recordings, continued, read_recordings
+from ._recordings import WORKERS, add_recordings, continued, read_recordings, remove_blocks, run_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +108,6 @@ def _show(args: argparse.Namespace, groups: "Sequence[str]", preparation: "Prepa
 def _cache(args: argparse.Namespace, groups: "Sequence[str]", preparation: "Preparation") -> int:
     from functools import partial
 
-    from .. import jobs
     from ..features import voice_corpus as corpus
     from ..features.voice_groups import RATE_HZ
     from ..media.recordings import blocks
@@ -120,20 +119,14 @@ def _cache(args: argparse.Namespace, groups: "Sequence[str]", preparation: "Prep
         print(f"{args.out}: measured already")
         return 0
     execution = continued(args)
-    summary = jobs.run(
-        out / corpus.JOBS,
-        blocks(recordings, corpus.ROWS_PER_BLOCK),
-        partial(corpus.voice_work, out, groups, preparation),
-        settings={"groups": list(groups), "preparation": preparation.settings()},
-        execution=execution,
-        output_exists=partial(corpus.has_part, out),
-    )
-    if not summary.complete:
-        print(f"{summary}; the last shard to finish writes {args.out}")
+    settings = {"groups": list(groups), "preparation": preparation.settings()}
+    work = partial(corpus.voice_work, out, groups, preparation)
+    items = blocks(recordings, corpus.ROWS_PER_BLOCK)
+    outcomes = run_blocks(args, items, corpus.JOBS, work, settings, execution)
+    if outcomes is None:
         return 0
-    counts = corpus.assemble(out, recordings, list(jobs.outcomes(out / corpus.JOBS)), about)
-    if execution.shards == 1 or execution.executor == "slurm":  # other shards may still read them
-        corpus.remove_parts(out)
+    counts = corpus.assemble(out, recordings, outcomes, about)
+    remove_blocks(args, corpus.JOBS, execution)
     notes = ", ".join(
         f"{num} {name.replace('_', ' ')}" for name, num in counts.items() if num and name != "measured"
     )

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._scored import add_groups, add_intervals_over, add_origin
+from ._scored import add_groups, add_intervals_over, add_origin, named_folders
 
 if TYPE_CHECKING:
     from ..scoring.embedding_files import EmbeddingFile
@@ -145,10 +145,7 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.folds_by and args.leaky_control:
         raise argparse.ArgumentError(None, "--folds-by makes folds, for which there is no --leaky-control")
-    for text in args.data:
-        partition, _, folder = text.partition("=")
-        if not partition or not folder:
-            raise argparse.ArgumentError(None, f"--data: PARTITION=DIR expected, found {text!r}")
+    named_folders(args.data)  # before anything is read
 
 
 def _partitions(args: argparse.Namespace, file: "EmbeddingFile") -> "Iterator[Partition]":
@@ -156,14 +153,13 @@ def _partitions(args: argparse.Namespace, file: "EmbeddingFile") -> "Iterator[Pa
     from ..scoring.embedding_partitions import read_folds, read_partition
 
     options = {"label": args.label, "split": args.split, "groups": args.groups}
-    for text in args.data:
-        partition, _, folder = text.partition("=")
+    for partition, folder in named_folders(args.data):
         if args.folds_by:
-            yield from read_folds(partition, Path(folder), file, by=args.folds_by, **options)
+            yield from read_folds(partition, folder, file, by=args.folds_by, **options)
         else:
             options |= {
                 "groups_folder": args.groups_data,
                 "train_splits": args.train_splits,
                 "leaky_control": args.leaky_control,
             }
-            yield read_partition(partition, Path(folder), file, **options)
+            yield read_partition(partition, folder, file, **options)

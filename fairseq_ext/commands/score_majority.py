@@ -7,7 +7,7 @@ writes RUN/scores/<partition>/majority/seed1/{predictions.tsv,config.json,metric
 import argparse
 from pathlib import Path
 
-from ._scored import add_intervals_over, add_origin
+from ._scored import add_intervals_over, add_origin, named_folders
 
 SUMMARY = "Score the majority-class baseline"
 
@@ -29,10 +29,9 @@ def run(args: argparse.Namespace) -> int:
     from ..scoring.majority import majority
     from ..scoring.scored_system import ScoredSystem
 
-    for item in args.data:
-        partition, _, folder = item.partition("=")
+    for partition, folder in named_folders(args.data):
         system = ScoredSystem(args.system, partition, 1, args.origin, args.command_line)
         options = {"label": args.label, "split": args.split, "over": args.intervals_over}
-        result = majority(system, system.folder(args.scores), data=Path(folder), **options)
+        result = majority(system, system.folder(args.scores), data=folder, **options)
         print(f"{partition}/{args.system}: {classification.figures(result)} of {result['n']} recordings")
     return 0

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ._scored import add_intervals_over, add_origin
+from ._scored import add_intervals_over, add_origin, named_folders
 
 SUMMARY = "Fit and score linear probes on embeddings"
 
@@ -134,9 +134,7 @@ def run(args: argparse.Namespace) -> int:
     networks = {args.system: given}
     if args.control:
         networks[args.control] = partial(given, untrained=True)
-    folders = {
-        partition: Path(folder) for partition, _, folder in (text.partition("=") for text in args.data)
-    }
+    folders = dict(named_folders(args.data))
 
     def manifests(name: str) -> dict[ScoredSystem, Path]:
         return {

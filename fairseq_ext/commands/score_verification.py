@@ -19,7 +19,7 @@ is given.
 import argparse
 from pathlib import Path
 
-from ._scored import add_origin
+from ._scored import add_origin, named_folders
 
 SUMMARY = "Score embeddings by verification (EER, DET)"
 # Written here and not read from `scoring`, whose import takes seconds; a test compares.
@@ -62,10 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score each partition and print a line for it."""
-    partitions = [text.partition("=") for text in args.data]
-    for text, (name, _, folder) in zip(args.data, partitions, strict=True):
-        if not name or not folder:
-            raise argparse.ArgumentError(None, f"--data: PARTITION=DIR expected, found {text!r}")
+    partitions = named_folders(args.data)
     if args.trials < 0:
         raise argparse.ArgumentError(None, f"--trials: 0 or more expected, found {args.trials}")
     from ..scoring.embedding_files import read_embeddings
@@ -81,13 +78,13 @@ def run(args: argparse.Namespace) -> int:
         split=args.split,
     )
     file = joined([read_embeddings(folder) for folder in args.embeddings])
-    for name, _, folder in partitions:
+    for name, folder in partitions:
         system = ScoredSystem(args.system, name, args.seed, args.origin, args.command_line)
         out = system.folder(args.scores)
         if is_scored(out) and not args.force:
             print(f"{system.title}: already scored")
             continue
-        result = score(file, Path(folder), args.label, system, out, options)
+        result = score(file, folder, args.label, system, out, options)
         trials, missing = result["trials"], result["num_unreadable"]
         without = f"; {missing} recordings have no embedding" if missing else ""
         unlabelled = f"; {result['num_unlabelled']} have no label" if result["num_unlabelled"] else ""

@@ -1,8 +1,8 @@
 """Voice features of a corpus, on many workers, into `features.store`.
 
-A block of recordings is one item of work and one file, FEATS/parts/START.npz, until all are there; then they become the
-files of the store. A block depends on nothing but its recordings and runs on one thread, so that the files have the
-same bytes whatever the number of workers, and after any kill.
+Blocks of recordings (`media.recording_blocks`) become the files of the store. A block depends on nothing but its
+recordings and runs on one thread, so that the files have the same bytes whatever the number of workers, and after any
+kill.
 
 Shapes: T frames, D columns of a group.
 """
@@ -10,21 +10,20 @@ Shapes: T frames, D columns of a group.
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path, PurePath
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..file_errors import FileError, reading
-from ..files import atomic_path
+from ..file_errors import FileError
 from ..jobs import Item, Outcome, Work, one_by_one
+from ..media.recording_blocks import check_done, part, read_part, skipped_of, write_part
 from ..media.recordings import Recordings, recording_of
 from ..media.threads import one_thread
 from ..optional import installed_versions
@@ -33,7 +32,7 @@ from .store import ABOUT, read_about, write_store
 from .voice_groups import FRAME_RATE_HZ, GROUPS, RATE_HZ
 from .voice_recording import cell, columns, measure_recording
 
-PARTS, JOBS = "parts", "jobs/voice"  # below FEATS
+JOBS = "jobs/voice"  # below FEATS
 ROWS_PER_BLOCK = 8  # a second of work: small corpora keep all workers busy to their end
 _PACKAGES = ("fairseq-ext", "torch", "torchaudio", "numpy", "praat-parselmouth")
 # Keys of features.json by which a folder is known to hold these features already.
@@ -79,7 +78,7 @@ def voice_work(out: Path, groups: Sequence[str], preparation: Preparation) -> Wo
         began = time.process_time()
         with one_thread():
             rows, tracks, skipped = _measure(item.data["rows"], item.data["start"], groups, preparation)
-        _write_part(_part(out, item.id), tracks, groups)
+        write_part(part(out, item.id), _arrays(tracks, groups))
         return {"rows": rows, "skipped": skipped, "cpu_s": round(time.process_time() - began, 3)}
 
     return one_by_one(measure)
@@ -109,30 +108,12 @@ def _measure(
     return rows, tracks, skipped
 
 
-def _part(out: Path, name: str) -> Path:
-    return out / PARTS / f"{name}.npz"
-
-
-def has_part(out: Path, outcome: Outcome) -> bool:
-    """Return whether the file of a block that is done is there."""
-    return _part(out, outcome.id).is_file()
-
-
-def _write_part(path: Path, tracks: Sequence[Mapping[str, Floats]], groups: Sequence[str]) -> None:
-    contents: dict[str, Any] = {}
+def _arrays(tracks: Sequence[Mapping[str, Floats]], groups: Sequence[str]) -> dict[str, Floats]:
+    found = {}
     for name in groups:
         nothing = np.zeros((0, len(GROUPS[name])), np.float32)
-        contents[name] = np.concatenate([nothing, *(track[name] for track in tracks)])
-    with atomic_path(path, durable=False) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **contents)
-
-
-def _read_part(path: Path) -> dict[str, Floats]:
-    with (
-        reading(path, "a block of voice features", advice="delete it and run again"),
-        np.load(path, allow_pickle=False) as content,
-    ):
-        return dict(content)
+        found[name] = np.concatenate([nothing, *(track[name] for track in tracks)])
+    return found
 
 
 def assemble(
@@ -143,22 +124,15 @@ def assemble(
     Raises:
         ValueError: a block has failed, or no recording could be measured.
     """
-    if lost := [outcome for outcome in outcomes if outcome.state != "done"]:
-        raise ValueError(
-            f"{len(lost)} of {len(outcomes)} blocks have failed, the first by {lost[0].reason}: {lost[0].detail}; "
-            f"see {out / JOBS / 'problems.tsv'} and run again"
-        )
+    check_done(outcomes, out / JOBS)
     rows = [row for outcome in outcomes for row in outcome.result["rows"]]
-    skipped = [(id_, reason) for outcome in outcomes for id_, reason in outcome.result["skipped"]]
-    if not rows:
-        reason = f", the first since {skipped[0][1]}" if skipped else ""
-        raise ValueError(f"none of {len(recordings.rows)} recordings could be measured{reason}")
+    skipped = skipped_of(outcomes, len(rows), len(recordings.rows), "measured")
     ids = [recordings.rows[row["row"]][0] for row in rows]
     counts = {"measured": len(rows), "skipped": len(skipped), **_notes(rows)}
     write_store(
         out,
         [(id_, row["num_frames"], row["offset_s"]) for id_, row in zip(ids, rows, strict=True)],
-        (_read_part(_part(out, outcome.id)) for outcome in outcomes),
+        (read_part(part(out, outcome.id)) for outcome in outcomes),
         about={
             **about,
             "counts": counts,
@@ -202,9 +176,3 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
         "trimmed": sum(n["trimmed_start"] + n["trimmed_end"] > 0 for n in numbers),
         **dict(sorted(read.items())),
     }
-
-
-def remove_parts(out: Path) -> None:
-    """Remove what only a run that is not finished needs."""
-    for name in (PARTS, PurePath(JOBS).parts[0]):
-        shutil.rmtree(out / name, ignore_errors=True)

@@ -1,25 +1,24 @@
 """Embed the recordings of a manifest, a folder or a list of files, on many workers, into `scoring.embedding_files`.
 
-A block of recordings is one item of work and one file, OUT/parts/START.npz, until all are there; then they become the
-files of the result. A block is computed on one thread and depends on nothing but its recordings, so that the result has
-the same bytes whatever the number of workers, and after any kill.
+Blocks of recordings (`media.recording_blocks`) become the files of the result. A block is computed on one thread and
+depends on nothing but its recordings, so that the result has the same bytes whatever the number of workers, and after
+any kill.
 
 Shapes: N recordings of a block, L layers, P columns.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..file_errors import FileError, reading
-from ..files import atomic_path
+from ..file_errors import FileError
 from ..jobs import Item, Outcome, Work, one_by_one
+from ..media.recording_blocks import check_done, part, read_part, skipped_of, write_part
 from ..media.recordings import Recordings, recording_of
 from ..media.threads import one_thread
 from ..optional import installed_versions
@@ -27,7 +26,7 @@ from ..scoring.embedding_files import ABOUT, write_embeddings
 from ..scoring.scored_system import read_json
 from .embedder import Embedded, Embedder
 
-PARTS, JOBS = "parts", "jobs/embed"  # below OUT
+JOBS = "jobs/embed"  # below OUT
 _PACKAGES = ("fairseq-ext", "torch", "torchaudio", "numpy", "praat-parselmouth")
 # Keys of about.json by which a folder is known to be finished already.
 _SAME = ("encoder", "sha256", "layers", "poolings", "sample_rate_hz", "pad_s", "recordings_sha256")
@@ -42,31 +41,20 @@ def embed_work(out: Path, make_embedder: Callable[[], Embedder], device: str) ->
         with one_thread() if device == "cpu" else nullcontext():
             found = embedder.embed([recording_of(row) for row in rows])
         skipped = [(row[0], str(e)) for row, e in zip(rows, found, strict=True) if isinstance(e, FileError)]
-        _write_part(_part(out, item.id), found, item.data["start"], embedder)
+        write_part(part(out, item.id), _arrays(found, item.data["start"], embedder))
         return {"skipped": skipped, "seconds": round(time.perf_counter() - began, 3)}
 
     return one_by_one(embed)
 
 
-def _part(out: Path, name: str) -> Path:
-    return out / PARTS / f"{name}.npz"
-
-
-def has_part(out: Path, outcome: Outcome) -> bool:
-    """Return whether the file of a block that is done is there."""
-    return _part(out, outcome.id).is_file()
-
-
-def _write_part(path: Path, found: Sequence[Embedded | FileError], start: int, embedder: Embedder) -> None:
+def _arrays(found: Sequence[Embedded | FileError], start: int, embedder: Embedder) -> dict[str, NDArray[Any]]:
     kept = [(start + i, e) for i, e in enumerate(found) if isinstance(e, Embedded)]
     shape = (len(kept), len(embedder.layers), sum(embedder.widths))
-    with atomic_path(path, durable=False) as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            rows=np.array([row for row, _ in kept], dtype=np.int64),
-            duration_s=np.array([e.duration_s for _, e in kept], dtype=np.float32),
-            embedding=np.array([e.vectors for _, e in kept], dtype=np.float32).reshape(shape),
-        )
+    return {
+        "rows": np.array([row for row, _ in kept], dtype=np.int64),
+        "duration_s": np.array([e.duration_s for _, e in kept], dtype=np.float32),
+        "embedding": np.array([e.vectors for _, e in kept], dtype=np.float32).reshape(shape),
+    }
 
 
 def is_finished(out: Path, about: Mapping[str, Any]) -> bool:
@@ -105,25 +93,18 @@ def assemble(out: Path, recordings: Recordings, outcomes: Sequence[Outcome], abo
     Raises:
         ValueError: a block has failed, or no recording could be embedded.
     """
-    if lost := [outcome for outcome in outcomes if outcome.state != "done"]:
-        raise ValueError(
-            f"{len(lost)} of {len(outcomes)} blocks have failed, the first by {lost[0].reason}: {lost[0].detail}; "
-            f"see {out / JOBS / 'problems.tsv'} and run again"
-        )
-    paths = [_part(out, outcome.id) for outcome in outcomes]
-    skipped = [(id_, reason) for outcome in outcomes for id_, reason in outcome.result["skipped"]]
-    numbers = np.concatenate([_read_part(path, "rows") for path in paths]).tolist() if paths else []
-    if not numbers:
-        reason = f", the first since {skipped[0][1]}" if skipped else ""
-        raise ValueError(f"none of {len(recordings.rows)} recordings could be embedded{reason}")
+    check_done(outcomes, out / JOBS)
+    paths = [part(out, outcome.id) for outcome in outcomes]
+    numbers = np.concatenate([_read(path, "rows") for path in paths]).tolist() if paths else []
+    skipped = skipped_of(outcomes, len(numbers), len(recordings.rows), "embedded")
     write_embeddings(
         out,
         [recordings.rows[number][0] for number in numbers],
-        (_read_part(path, "embedding") for path in paths),
+        (_read(path, "embedding") for path in paths),
         layers=about["layers"],
         poolings=about["poolings"],
         widths=about["widths"],
-        duration_s=np.concatenate([_read_part(path, "duration_s") for path in paths]).tolist(),
+        duration_s=np.concatenate([_read(path, "duration_s") for path in paths]).tolist(),
         about={**about, "seconds": round(sum(outcome.result["seconds"] for outcome in outcomes), 1)},
         labels={name: [values[number] for number in numbers] for name, values in recordings.labels.items()},
         skipped=skipped,
@@ -131,16 +112,6 @@ def assemble(out: Path, recordings: Recordings, outcomes: Sequence[Outcome], abo
     return len(skipped)
 
 
-def _read_part(path: Path, name: str) -> NDArray[Any]:
-    with (
-        reading(path, "a block of embeddings", advice="delete it and run again"),
-        np.load(path, allow_pickle=False) as content,
-    ):
-        found: NDArray[Any] = content[name]
+def _read(path: Path, name: str) -> NDArray[Any]:
+    found: NDArray[Any] = read_part(path, [name])[name]
     return found
-
-
-def remove_parts(out: Path) -> None:
-    """Remove what only a run that is not finished needs."""
-    for name in (PARTS, PurePath(JOBS).parts[0]):
-        shutil.rmtree(out / name, ignore_errors=True)

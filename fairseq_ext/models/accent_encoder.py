@@ -26,9 +26,10 @@ from ..modules.feature_groups import COMPUTED, FrameNorm, SpectralGroups, span_m
 from ..modules.front_end import gather_frames
 from ..modules.group_encoder import GroupEncoder, GroupEncoderConfig, Reconstruction, reverse_gradient
 from ..modules.layer_sum import LayerSum
-from ..modules.padding import strided_lengths, valid_mask
+from ..modules.padding import clip_lengths, strided_lengths, valid_mask
 from ..modules.pretrained_encoder import load_encoder, read_encoder, warn_of_another_rate
 from ..modules.spectral import frame_counts
+from ..modules.standardize import count_batches_in_float
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class AccentEncoder(BaseFairseqModel):
         self.decoder = Reconstruction(dims, width, config.stride) if config.reconstruct and dims else None
         self.classes = _class_weights(num_classes, embedding) if config.class_head else None
         self.adversary = _adversary(num_classes, config) if config.adversary else None
-        self._count_batches_in_float()
+        count_batches_in_float(self)
 
     @classmethod
     def build_model(cls, cfg: AccentEncoderConfig, task: MetricTask) -> Self:
@@ -243,8 +244,7 @@ class AccentEncoder(BaseFairseqModel):
             measured, own = self._measured(source, padding_mask, missing)
             found |= measured
         if own is None:  # the encoder is the only group
-            samples = (~padding_mask).sum(1) if padding_mask is not None else _full(source)
-            own = frame_counts(samples, self.hop)
+            own = frame_counts(clip_lengths(source, padding_mask), self.hop)
         return _fitted({name: found[name] for name in self.norms}, own), own
 
     def _measured(
@@ -253,7 +253,7 @@ class AccentEncoder(BaseFairseqModel):
         """Measure groups on each clip."""
         from ..features.voice import voice_features
 
-        sizes = _full(source) if padding_mask is None else (~padding_mask).sum(1)
+        sizes = clip_lengths(source, padding_mask)
         clips = [
             voice_features(clip[:size].cpu(), self.sample_rate_hz, tuple(groups))
             for clip, size in zip(source, sizes.tolist(), strict=True)
@@ -300,12 +300,6 @@ class AccentEncoder(BaseFairseqModel):
         found = {name: frames[:, :size] * valid for name, frames in self.decoder(steps).items()}
         return {"reconstruction": found, "targets": dict(targets), "lengths": lengths}
 
-    def _count_batches_in_float(self) -> None:
-        """Let fairseq average the model (EMA): it scales every buffer, which fails on batch norm's integer counter."""
-        for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.num_batches_tracked is not None:
-                module.num_batches_tracked = module.num_batches_tracked.float()
-
 
 def _parse(config: AccentEncoderConfig) -> tuple[str, ...]:
     names = tuple(name.strip() for name in config.groups.split(","))
@@ -345,10 +339,6 @@ def _adversary(num_classes: Sequence[int], config: AccentEncoderConfig) -> nn.Mo
     return nn.Sequential(
         nn.Linear(config.embedding_dim, hidden), nn.ReLU(), nn.Linear(hidden, num_classes[1])
     )
-
-
-def _full(source: Tensor) -> Tensor:
-    return torch.full((len(source),), source.shape[1], device=source.device)
 
 
 def _fitted(frames: dict[str, Tensor], lengths: Tensor) -> dict[str, Tensor]:

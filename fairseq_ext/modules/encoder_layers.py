@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .encoders import Encoder
 from .layer_sum import LayerSum
-from .padding import normalize_clips
+from .padding import clip_lengths, normalize_clips
 from .speech_encoder import EncoderOutput
 
 # Stands among the numbers of layers for their sum with trained weights.
@@ -64,13 +64,6 @@ class EncoderLayers(nn.Module):
             assert self.layer_sum is not None
             by_number[WEIGHTED] = self.layer_sum(output.hidden)
         return [by_number[layer].float() for layer in self.layers]
-
-
-def clip_lengths(source: Tensor, padding_mask: Tensor | None) -> Tensor:
-    """Return the numbers (B,) of samples of clips (B, S)."""
-    if padding_mask is None:
-        return torch.full((len(source),), source.shape[1], device=source.device)
-    return (~padding_mask).sum(1)
 
 
 def with_silence(source: Tensor, lengths: Tensor, num_samples: int) -> tuple[Tensor, Tensor]:

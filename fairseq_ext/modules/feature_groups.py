@@ -9,7 +9,7 @@ Shapes: B batch, S samples, T frames at 100 Hz, D columns of a group.
 import torch
 from torch import Tensor, nn
 
-from .padding import valid_mask
+from .padding import clip_lengths, valid_mask
 from .spectral import MelSpectrogram, Mfcc, frame_counts, power_to_db
 
 # What a network computes by itself; their numbers of columns are those of `features.voice_groups`.
@@ -46,9 +46,8 @@ class SpectralGroups(nn.Module):
             return {}, None
         if padding_mask is not None:
             source = source.masked_fill(padding_mask, 0.0)
-        sizes = torch.full((len(source),), source.shape[1], device=source.device)
         front = self._front
-        lengths = frame_counts(sizes if padding_mask is None else (~padding_mask).sum(1), front.hop)
+        lengths = frame_counts(clip_lengths(source, padding_mask), front.hop)
         # Both groups have the same windows: one spectrum, which takes most of the time, for both.
         spectrum = front.power_spectrum(source)
         valid = valid_mask(lengths, spectrum.shape[1])[:, :, None]
@@ -56,8 +55,7 @@ class SpectralGroups(nn.Module):
         if self.mel is not None:
             found["mel"] = power_to_db(spectrum @ self.mel.get_buffer("filters")) * valid
         if self.mfcc is not None:
-            levels = power_to_db(spectrum @ self.mfcc.mel.get_buffer("filters"))
-            coefficients = levels @ self.mfcc.get_buffer("dct") * valid
+            coefficients = self.mfcc.from_power(spectrum @ self.mfcc.mel.get_buffer("filters")) * valid
             first = slopes(coefficients, lengths)
             found["mfcc"] = torch.cat([coefficients, first, slopes(first, lengths)], 2)
         return found, lengths

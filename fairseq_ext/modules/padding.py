@@ -32,6 +32,13 @@ def strided_lengths(lengths: Tensor, stride: int) -> Tensor:
     return torch.div(lengths + stride - 1, stride, rounding_mode="floor")
 
 
+def clip_lengths(source: Tensor, padding_mask: Tensor | None) -> Tensor:
+    """Return the numbers (B,) of samples of clips (B, S); mask (B, S) bool, True = padding, None = no padding."""
+    if padding_mask is None:
+        return torch.full((len(source),), source.shape[1], device=source.device)
+    return (~padding_mask).sum(1)
+
+
 def normalize_clips(source: Tensor, padding_mask: Tensor | None = None) -> Tensor:
     """Bring every clip to mean 0 and variance 1, as the layer-norm (large) wav2vec 2.0 models expect.
 

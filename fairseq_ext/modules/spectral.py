@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .padding import valid_mask
+from .padding import clip_lengths, valid_mask
 
 # Lowest power of a band, for digital silence; -100 dB under a full-scale sine is under 16-bit noise.
 MIN_POWER = 1e-10
@@ -236,10 +236,10 @@ def _clip_lengths(waveform: Tensor, padding_mask: Tensor | None) -> tuple[Tensor
             f"spectral features: expected a waveform (B, S), found shape {tuple(waveform.shape)}"
         )
     if padding_mask is None:
-        return torch.full((waveform.shape[0],), waveform.shape[1], device=waveform.device), waveform
+        return clip_lengths(waveform, None), waveform
     if padding_mask.shape != waveform.shape:
         raise ValueError(
             f"spectral features: expected a padding mask of shape {tuple(waveform.shape)}, found "
             f"{tuple(padding_mask.shape)}; give one value per sample, True = padding"
         )
-    return (~padding_mask).sum(1), waveform.masked_fill(padding_mask, 0.0)
+    return clip_lengths(waveform, padding_mask), waveform.masked_fill(padding_mask, 0.0)

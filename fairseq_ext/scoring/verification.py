@@ -242,7 +242,7 @@ def nearest_centroid(
         counts[i] = (names[~mine] == names[i]).any()
         centroids = sums.copy()
         centroids[names[i]] -= unit[mine].sum(0)
-        hits[i] = normalized(centroids)[:].dot(unit[i]).argmax() == names[i]
+        hits[i] = normalized(centroids).dot(unit[i]).argmax() == names[i]
     return hits[counts], counts
 
 
