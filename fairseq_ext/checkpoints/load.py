@@ -49,7 +49,8 @@ def load_model(
     chosen = _choose(model, streams, label, path)
     updates = int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0))
     labels = streams.get(chosen, [])
-    return TrainedModel(model.to(device).eval(), cfg, chosen, labels, int(cfg.task.sample_rate_hz), updates)
+    rate_hz, task_state = int(cfg.task.sample_rate_hz), state.get("task_state") or {}
+    return TrainedModel(model.to(device).eval(), cfg, chosen, labels, rate_hz, updates, task_state)
 
 
 def load_layers(

@@ -22,6 +22,7 @@ from torch import Tensor
 from ..data.label_streams import NOT_KNOWN
 from ..modules.metric_losses import (
     MININGS,
+    Triplets,
     additive_margin,
     decorrelation,
     effective_rank,
@@ -123,7 +124,8 @@ class AccentTripletCriterion(FairseqCriterion):
         size = int(sample["nsentences"])
         loss = embedding.sum() * 0.0
         logged: dict[str, Any] = {}
-        for name, values in self._terms(output, sample).items():
+        mined = triplets(embedding, sample["label"], self.config.margin, self.config.mining)
+        for name, values in self._terms(output, sample, mined).items():
             # Of a batch that could not be read nothing counts; a term without members costs nothing.
             count = size if len(values) and size else 0
             term = count * values.mean() if len(values) else values.sum()
@@ -131,14 +133,16 @@ class AccentTripletCriterion(FairseqCriterion):
             # A tensor in any case: fairseq adds numbers and tensors of the ranks up apart.
             logged |= {name: term.detach() if count else loss.detach() * 0.0, f"{name}_count": count}
         logged["loss"] = loss.detach()
-        return loss, size, {**logged, **self._signs(embedding.detach(), sample, size)}
+        return loss, size, {**logged, **self._signs(embedding.detach(), mined, sample, size)}
 
-    def _terms(self, output: Mapping[str, Any], sample: Mapping[str, Any]) -> dict[str, Tensor]:
+    def _terms(
+        self, output: Mapping[str, Any], sample: Mapping[str, Any], mined: Triplets
+    ) -> dict[str, Tensor]:
         """Return the members of each term whose head the model has, (members,)."""
         cfg, embedding, labels = self.config, output["embedding"].float(), sample["label"]
         targets = sample["target"]
         found = {
-            "triplet": triplets(embedding, labels, cfg.margin, cfg.mining).losses,
+            "triplet": mined.losses,
             "contrast": supervised_contrast(embedding, labels, cfg.contrast_temperature),
             "decorrelation": decorrelation(output["projection"].float(), labels)[None],
         }
@@ -161,9 +165,11 @@ class AccentTripletCriterion(FairseqCriterion):
             )
         return found
 
-    def _signs(self, embedding: Tensor, sample: Mapping[str, Any], size: int) -> dict[str, Any]:
+    def _signs(
+        self, embedding: Tensor, mined: Triplets, sample: Mapping[str, Any], size: int
+    ) -> dict[str, Any]:
         """Return what shows a collapse, and counts; means are times the recordings."""
-        mined = triplets(embedding, sample["label"], self.config.margin, self.config.mining)
+        mined = Triplets(*(values.detach() for values in mined))
         some, zero = len(mined.losses) > 0, embedding.new_zeros(())
         values = {
             "spread": spread(embedding),

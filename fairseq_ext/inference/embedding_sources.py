@@ -20,11 +20,10 @@ from ..checkpoints.load import load_model
 from ..features.acoustic import LogMelFrames, MfccFrames
 from ..features.preparation import Preparation, prepare
 from ..features.prosody import NAMES, Contours, contours
-from ..modules.checkpoint_file import read_checkpoint
 from ..modules.encoder_layers import WEIGHTED
 from ..modules.frame_statistics import POOLINGS, FrameStatistics, frame_statistics
 from ..modules.padding import pad_waveforms
-from ..modules.pretrained_encoder import USUAL_RATE_HZ
+from ..modules.pretrained_encoder import USUAL_RATE_HZ, NoEncoderError
 from ..modules.whisper_encoder import WhisperEncoder
 
 Floats = NDArray[np.float32]
@@ -172,7 +171,7 @@ class ModelSource:
     def __init__(self, path: str | Path, device: str) -> None:
         found = load_model(path, device)
         self._model, self._device = found.model, device
-        prepared = (read_checkpoint(path).get("task_state") or {}).get("preparation")
+        prepared = found.task_state.get("preparation")
         self._preparation = Preparation(**prepared) if prepared else None
         self._unit_norm = bool(getattr(found.model, "unit_norm", False))
         self.sample_rate_hz = found.sample_rate_hz
@@ -198,16 +197,6 @@ class ModelSource:
             _Vectors(vector * len(window), len(window), self._unit_norm)
             for vector, window in zip(vectors, windows, strict=True)
         ]
-
-
-def _pools_by_itself(path: str) -> bool:
-    """Return whether a checkpoint holds a model of ours without a speech encoder that `read_encoder` could take."""
-    if not Path(path).is_file():
-        return False
-    from .. import compat  # noqa: F401 - lets torch read the file
-
-    model = (read_checkpoint(path).get("cfg") or {}).get("model") or {}
-    return str(model.get("_name", "")).startswith("ext_") and "encoder_layers" not in model
 
 
 class FrameSource:
@@ -276,17 +265,8 @@ def make_source(
 ) -> Source:
     """Make the source of an encoder by its path, or of features by their name; arguments of `load_embedder`."""
     poolings = _poolings(poolings)
-    if str(encoder) not in FEATURES and _pools_by_itself(str(encoder)):
-        if layers not in ("all", 0, (0,), [0]) or pad_s:
-            raise ValueError(
-                f"{encoder} gives one vector per recording, layer 0, and hears no silence around it; leave layers and "
-                "pad_s out"
-            )
-        found = ModelSource(encoder, device)
-        found.about |= {"sha256": weights_sha256(encoder)}
-        return found
     if str(encoder) not in FEATURES:
-        source: Source = EncoderSource(encoder, _layers(layers), poolings, device, pad_s)
+        source = _of_weights(encoder, layers, poolings, device, pad_s)
         source.about |= {"sha256": weights_sha256(encoder)}
         return source
     if layers not in ("all", 0, (0,), [0]) or pad_s:
@@ -301,6 +281,27 @@ def make_source(
     source = make[str(encoder)]()
     source.about |= {"sha256": None}
     return source
+
+
+def _of_weights(
+    encoder: str | Path,
+    layers: str | int | Sequence[int],
+    poolings: Sequence[str],
+    device: str,
+    pad_s: float | None,
+) -> Source:
+    """Make the source of a speech encoder, or of a model of ours that has none and pools by itself."""
+    try:
+        return EncoderSource(encoder, _layers(layers), poolings, device, pad_s)
+    except NoEncoderError as error:
+        if not error.model_name.startswith("ext_"):
+            raise
+    if layers not in ("all", 0, (0,), [0]) or pad_s:
+        raise ValueError(
+            f"{encoder} gives one vector per recording, layer 0, and hears no silence around it; leave layers and "
+            "pad_s out"
+        )
+    return ModelSource(encoder, device)
 
 
 def _poolings(names: str | Sequence[str]) -> tuple[str, ...]:

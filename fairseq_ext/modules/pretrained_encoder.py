@@ -89,6 +89,14 @@ class EncoderCheckpoint:
     long_s: float | None = None
 
 
+class NoEncoderError(ValueError):
+    """A checkpoint holds a model without a speech encoder; `model_name` is its registered name, or empty."""
+
+    def __init__(self, message: str, *, model_name: str) -> None:
+        super().__init__(message)
+        self.model_name = model_name
+
+
 def read_encoder(path: str | Path) -> EncoderCheckpoint:
     """Read the encoder of a checkpoint, averaged (EMA) weights preferred, or of a folder of Hugging Face.
 
@@ -107,9 +115,10 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
     prefix = next((name.removesuffix(last) for name, last in found), None)
     if prefix is None or "encoder_layers" not in model:
         missing = f"tensor {FIRST_TENSORS[0]}" if prefix is None else "encoder_layers in its configuration"
-        raise ValueError(
+        raise NoEncoderError(
             f"{path} has no wav2vec 2.0, HuBERT, WavLM or Whisper encoder: it holds {describe(state)} (no {missing}); "
-            "give a checkpoint of fairseq, or a folder of Hugging Face"
+            "give a checkpoint of fairseq, or a folder of Hugging Face",
+            model_name=str(model.get("_name", "")),
         )
     # What lies beside the encoder: "w2v_encoder." of CTC models, nothing of classifiers.
     outer = prefix.removesuffix(".").rpartition(".")[0]

@@ -7,8 +7,8 @@ Shapes: B recordings, S samples, T frames, V symbols.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -29,6 +29,7 @@ class TrainedModel:
         labels: classes in the order of the network's outputs; empty for a model without classifier.
         sample_rate_hz: sample rate of the waveforms it expects, Hz.
         num_updates: number of updates it was trained for.
+        task_state: what its task has kept in the checkpoint.
     """
 
     model: Any
@@ -37,6 +38,7 @@ class TrainedModel:
     labels: list[str]
     sample_rate_hz: int
     num_updates: int
+    task_state: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Recognizer(Protocol):
