@@ -111,7 +111,8 @@ def compare(kind: str, args: argparse.Namespace, work: Path, seconds: float) -> 
     ways = {PLAIN: [*loop, "plain", str(model), str(work)]}
     if kind == "whisper":
         ways["unpadded loop"] = [*loop, "unpadded", str(model), str(work)]
-    ways["ours"] = [*program, "--out", str(out), "--workers", str(args.workers)]
+    # Without the silence around each clip that Whisper's has by default, which the loops do not add.
+    ways["ours"] = [*program, "--pad-s", "0", "--out", str(out), "--workers", str(args.workers)]
     figures = {}
     for name, command in ways.items():
         figures[name] = measure(command)
