@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ..data.labels import BLANK
 from ..modules.conv_head import ConvHead
 from ..modules.encoders import Encoder, EncoderConfig, build_encoder
+from ..modules.frozen_layers import freeze, keep_frozen
 from ..modules.layer_sum import LAYERS, LayerSum
 from ..modules.learning_rates import mark_lr_scale
 from ..modules.masking import channel_masks, time_masks
@@ -74,6 +75,12 @@ class CtcConfig(EncoderConfig, FairseqDataclass):
     )
     freeze_feature_extractor: bool = field(
         default=False, metadata={"help": "never train the convolutions, which are pre-trained then"}
+    )
+    frozen_layers: int = field(
+        default=0,
+        metadata={
+            "help": "never train so many layers, from the first one, and what lies before them; 0 = train everything"
+        },
     )
     freeze_finetune_updates: int = field(
         default=0,
@@ -144,6 +151,7 @@ class ExtCtc(BaseFairseqModel):
             # Both: the first saves the graph, the second keeps distributed training from waiting for gradients.
             self.encoder.feature_grad_mult = 0.0
             self.encoder.feature_extractor.requires_grad_(False)
+        freeze(self.encoder, config.frozen_layers, config.layer_norm_first)
         if (config.layer_decay, config.encoder_lr_scale) != (1.0, 1.0):
             self._scale_learning_rates(config.layer_decay, config.encoder_lr_scale)
 
@@ -209,6 +217,12 @@ class ExtCtc(BaseFairseqModel):
         """Set the number of updates so far (called by fairseq)."""
         super().set_num_updates(num_updates)
         self.num_updates = num_updates
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch training mode; what is frozen keeps its evaluation mode."""
+        super().train(mode)
+        keep_frozen(self.encoder, self.config.frozen_layers, self.config.layer_norm_first)
+        return self
 
     def forward(
         self, source: Tensor, padding_mask: Tensor | None = None, seeds: Tensor | None = None

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from ..modules.encoders import EncoderConfig, build_encoder
+from ..modules.frozen_layers import freeze, keep_frozen
 from ..modules.layer_sum import LAYERS, LayerSum
 from ..modules.learning_rates import mark_lr_scale
 from ..modules.padding import normalize_clips
@@ -172,22 +173,11 @@ class SpeechClassifier(BaseFairseqModel):
             self.encoder.encoder.layer_norm.requires_grad_(False)  # it comes after the last layer
         if self.config.freeze_encoder:
             self.encoder.requires_grad_(False)
-        elif self.config.frozen_layers:
-            for module in self._frozen_modules():
-                module.requires_grad_(False)
+        else:
+            freeze(self.encoder, self.config.frozen_layers, self.config.layer_norm_first)
         if not self.config.freeze_encoder and self.config.encoder_lr_scale != 1.0:
             for parameter in self.encoder.parameters():
                 mark_lr_scale(parameter, self.config.encoder_lr_scale)
-
-    def _frozen_modules(self) -> list[nn.Module]:
-        """Return what `frozen_layers` freezes: all that lies before the first layer that is trained."""
-        transformer = self.encoder.encoder
-        after = {id(module) for module in transformer.layers[self.config.frozen_layers :]}
-        if self.config.layer_norm_first:  # else it comes before the first layer
-            after.add(id(transformer.layer_norm))
-        before = [module for module in self.encoder.children() if module is not transformer]
-        inside = [module for name, module in transformer.named_children() if name != "layers"]
-        return [m for m in (*before, *inside, *transformer.layers) if id(m) not in after]
 
     def set_num_updates(self, num_updates: int) -> None:
         """Set the number of updates so far (called by fairseq)."""
@@ -199,9 +189,8 @@ class SpeechClassifier(BaseFairseqModel):
         super().train(mode)
         if self.config.freeze_encoder:
             self.encoder.train(False)
-        elif self.config.frozen_layers:
-            for module in self._frozen_modules():
-                module.train(False)
+        else:
+            keep_frozen(self.encoder, self.config.frozen_layers, self.config.layer_norm_first)
         return self
 
     def encode(
@@ -255,12 +244,6 @@ def _check(config: SpeechClassifierConfig) -> None:
         found = getattr(config, key)
         if found not in known:
             raise ValueError(f"model.{key}: one of {', '.join(known)} expected, found {found!r}; change it")
-
-    if config.frozen_layers >= max(config.encoder_layers, 1):
-        raise ValueError(
-            f"model.frozen_layers: less than the {config.encoder_layers} layers expected, found "
-            f"{config.frozen_layers}; change it, or set model.freeze_encoder"
-        )
 
 
 def _num_layers(wanted: int, source: EncoderCheckpoint) -> int:

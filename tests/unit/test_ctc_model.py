@@ -273,6 +273,19 @@ def test_frozen_convolutions_never_train() -> None:
     assert not any(parameter.requires_grad for parameter in model.encoder.feature_extractor.parameters())
 
 
+@pytest.mark.parametrize("kind", [{}, LARGE], ids=["base", "large"])
+def test_frozen_layers_never_train_and_have_no_dropout(kind: dict[str, Any]) -> None:
+    model = ExtCtc(config(**SIZES, **kind, mask_prob=0.5, dropout=0.5, frozen_layers=2), len(SYMBOLS))
+    names = trained_names(model, 100) - {"w2v_encoder.proj.weight", "w2v_encoder.proj.bias"}
+    prefix = "w2v_encoder.w2v_model.encoder."
+    after = (f"{prefix}layers.2.", f"{prefix}layer_norm.") if kind else f"{prefix}layers.2."
+    assert names
+    assert all(name.startswith(after) for name in names)
+    assert names == {n for n, p in model.encoder.named_parameters(prefix=prefix[:-9]) if p.requires_grad}
+    assert [layer.training for layer in model.encoder.encoder.layers] == [False, False, True]
+    assert not model.eval().encoder.encoder.layers[2].training
+
+
 def test_freezing_random_convolutions_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         ExtCtc.build_model(config(**SIZES, freeze_feature_extractor=True), task())
