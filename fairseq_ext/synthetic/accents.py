@@ -1,14 +1,15 @@
 """English with the phonology of another first language: sounds that it lacks are replaced, clusters broken or reduced.
 
-espeak-ng's voices of Arabic, Mandarin, Hindi and Korean read English words with the phonemes of English, unchanged, those
-of Spanish and Vietnamese by their own letters; some have a pitch and an equaliser of their own. So an accent is made here
-of the phonemes of American English, by rules, and every accent is spoken with the same voices. Intonation and stress stay
-English. The rules follow Swan and Smith 2001, "Learner English", in sounds that espeak-ng can say with an American voice.
-They are strong ones: what many learners do sometimes, each speaker here does as often as the `strength` says.
+espeak-ng's voices of Arabic, Mandarin, Hindi and Korean read English words with the phonemes of English, unchanged,
+those of Spanish and Vietnamese by their own letters; some have a pitch and an equaliser of their own. So an accent is
+made here of the phonemes of American English, by rules, and every accent is spoken with the same voices. Intonation and
+stress stay English. The rules follow Swan and Smith 2001, "Learner English", in sounds that espeak-ng can say with an
+American voice. They are strong ones: what many learners do sometimes, each speaker here does as often as the `strength`
+says.
 
 Phonemes are espeak-ng's mnemonics, such as D (this), T (thin), S (she), N (sing), i: (see), I (sit), a (hat), V (cup);
-of others t[ and d[ are dental, R is a trill, * a flap, z. is retroflex, tS; and dZ; are alveolo-palatal, v# is between v
-and w, x is a velar fricative, B and Q are the fricatives of b and g, c is a palatal stop, ? a glottal one.
+of others t[ and d[ are dental, R is a trill, * a flap, z. is retroflex, tS; and dZ; are alveolo-palatal, v# is between
+v and w, x is a velar fricative, B and Q are the fricatives of b and g, c is a palatal stop, ? a glottal one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,13 +24,16 @@ __all__ = ["ACCENTS", "accented"]
 LANGUAGE = "en-us"
 # Vowels with an r or an l in them as two sounds, and what only tells reduced and flapped sounds from full ones.
 _PLAIN: Mapping[str, str] = {
-    "@2": "@", "@5": "@", "a#": "@", "a2": "a", "aa": "a", "I2": "I", "I#": "I", "I2#": "I", "i": "i:", "02": "0", "O2": "0",
+    "@2": "@", "@5": "@", "a#": "@", "a2": "a", "aa": "a", "I2": "I", "I#": "I", "I2#": "I", "i": "i:", "02": "0",
+    "O2": "0",
     "O": "O:", "E2": "E", "E#": "E", "@L": "@ l", "3": "@ r", "e@": "E r", "i@3": "I r", "i@": "I r", "U@": "U r",
-    "A@": "A: r", "A#": "A: r", "O@": "O: r", "o@": "O: r", "aI@": "aI @", "aI3": "aI @ r", "aU@": "aU @ r", "IR": "@ r",
+    "A@": "A: r", "A#": "A: r", "O@": "O: r", "o@": "O: r", "aI@": "aI @", "aI3": "aI @ r", "aU@": "aU @ r",
+    "IR": "@ r",
     "VR": "V r", "n-": "@ n", "w#": "w", "t": "t2", "t#": "t2", "d#": "d", "z#": "z", "z/2": "z", "l/2": "l", "r-": "r",
 }  # fmt: skip
 _VOWELS = {
-    "@", "I", "i:", "E", "a", "A:", "0", "O:", "V", "U", "u:", "3:", "aI", "aU", "OI", "eI", "oU", "e", "i", "o", "u", "e:",
+    "@", "I", "i:", "E", "a", "A:", "0", "O:", "V", "U", "u:", "3:", "aI", "aU", "OI", "eI", "oU", "e", "i", "o", "u",
+    "e:",
     "o:", "a#",
 }  # fmt: skip
 
@@ -57,7 +61,8 @@ ACCENTS: Mapping[str, tuple[_Rule, ...]] = {
     "Mandarin": (
         ("l", "o", "coda"), ("n", "N", "coda"), ("r", "r.", "coda"), ("b", "p @", "last"), ("d", "t2 @", "last"),
         ("g", "k @", "last"), ("p t2 k f s", "& @", "last"), ("z", "s @", "last"), ("p b t2 d k g", "& @", "cluster"),
-        ("T", "s", "any"), ("D", "z", "any"), ("v", "w", "any"), ("r", "z.", "any"), ("z", "ts", "any"), ("h", "x", "any"),
+        ("T", "s", "any"), ("D", "z", "any"), ("v", "w", "any"), ("r", "z.", "any"), ("z", "ts", "any"), ("h", "x",
+        "any"),
         ("S", "S;", "any"), ("tS", "tS;", "any"), ("dZ Z", "dZ;", "any"), ("I", "i:", "any"), ("U", "u:", "any"),
         ("a", "E", "any"), ("V", "A:", "any"), ("oU", "o", "any"), ("3:", "@ r.", "any"), ("O: 0", "o", "any"),
     ),
@@ -72,13 +77,15 @@ ACCENTS: Mapping[str, tuple[_Rule, ...]] = {
         ("tS", "tS; i", "last"), ("dZ Z z", "dZ; i", "last"), ("S", "S; i", "last"), ("s", "s U", "last"),
         ("f", "p U", "last"), ("v b", "b U", "last"), ("d", "d U", "last"), ("g", "g U", "last"), ("T", "s U", "last"),
         ("f", "p U", "cluster"), ("T", "s U", "cluster"), ("p b t2 d k g s", "& U", "cluster"), ("r", "-", "coda"),
-        ("l", "*", "between"), ("r", "*", "any"), ("f", "p", "any"), ("v", "b", "any"), ("T", "s", "any"), ("D", "d", "any"),
+        ("l", "*", "between"), ("r", "*", "any"), ("f", "p", "any"), ("v", "b", "any"), ("T", "s", "any"), ("D", "d",
+        "any"),
         ("z Z dZ", "dZ;", "any"), ("tS", "tS;", "any"), ("S", "S;", "any"), ("I i:", "i", "any"), ("U u:", "u", "any"),
         ("a", "E", "any"), ("V @ 3:", "O:", "any"), ("0", "a#", "any"), ("O: oU", "o", "any"), ("eI", "e", "any"),
     ),
     "Spanish": (
         ("s", "e &", "s_cluster"),
-        ("r", "R", "first"), ("w", "g w", "first"), ("j", "J^", "first"), ("v b", "B", "between"), ("g", "Q", "between"),
+        ("r", "R", "first"), ("w", "g w", "first"), ("j", "J^", "first"), ("v b", "B", "between"), ("g", "Q",
+        "between"),
         ("d D", "D", "between"), ("t2 d", "-", "ending"), ("m N", "n", "last"), ("d", "D", "last"), ("v", "b", "any"),
         ("z", "s", "any"), ("T", "t[", "any"), ("D", "d[", "any"), ("S", "tS", "any"), ("dZ Z", "J^", "any"),
         ("h", "x", "any"), ("r", "*", "any"), ("I i:", "i", "any"), ("U u:", "u", "any"), ("V a A: @", "a#", "any"),

@@ -5,11 +5,11 @@ Layout (https://psi.engr.tamu.edu/l2-arctic-corpus/, README, "Directory structur
 espeak-ng has nothing for. There is no `annotation`, which the real corpus has of 150 recordings a speaker. The speakers
 are not those of L2-ARCTIC, so `speakers.tsv` in the root says who they are, and `SYNTHETIC.txt` what this is.
 
-An accent is a set of rules of sounds, see `accents`, which a speaker applies more or less often. All else is the same for
-every accent: of each eight speakers (four of each gender) each accent has the same voice variants, pitches, rates, vocal
-tracts, microphones and strengths, combined in another way, so that no two speakers have one voice. A sentence takes as
-long as in American English by the same voice. What a system finds in pitch, rate, length, gender or channel says nothing
-of the accent, then.
+An accent is a set of rules of sounds, see `accents`, which a speaker applies more or less often. All else is the same
+for every accent: of each eight speakers (four of each gender) each accent has the same voice variants, pitches, rates,
+vocal tracts, microphones and strengths, combined in another way, so that no two speakers have one voice. A sentence
+takes as long as in American English by the same voice. So what a system finds in pitch, rate, length, gender or channel
+says nothing of the accent.
 """
 
 import argparse
@@ -139,8 +139,8 @@ def _names(num_speakers: int, num_prompts: int) -> list[str]:
     """Return the paths of all recordings."""
     if not (1 <= num_speakers <= MOST_SPEAKERS and 1 <= num_prompts <= len(PROMPTS)):
         raise ValueError(
-            f"synthetic L2-ARCTIC: 1 to {MOST_SPEAKERS} speakers of each accent and 1 to {len(PROMPTS)} prompts expected, "
-            f"found {num_speakers} and {num_prompts}"
+            f"synthetic L2-ARCTIC: 1 to {MOST_SPEAKERS} speakers of each accent and 1 to {len(PROMPTS)} prompts "
+            f"expected, found {num_speakers} and {num_prompts}"
         )
     return [
         f"{accent[:3].upper()}{number:02d}/wav/arctic_a{prompt:04d}.wav"
@@ -153,15 +153,15 @@ def _names(num_speakers: int, num_prompts: int) -> list[str]:
 @cache
 def learner(name: str) -> Learner:
     """Return a speaker by name: the first three letters of the accent, and a number from 1, such as "ARA01"."""
-    accent = next(accent for accent in ACCENTS if accent[:3].upper() == name[:3])
+    turn, accent = next((n, a) for n, a in enumerate(ACCENTS) if a[:3].upper() == name[:3])
     block, place = divmod(int(name[3:]) - 1, _BLOCK)
     gender, position = place % 2, place // 2  # women and men in turn, as in the pool
     members = _pool()[block * _BLOCK : (block + 1) * _BLOCK][gender::2]
+    # Two accents move microphones or vocal tracts by different steps: no two speakers have all three from one member.
+    timbre = members[position]
+    room, tract = (members[(position + step) % len(members)] for step in (turn, turn // len(members)))
     rng = np.random.default_rng([_VOICES_SEED, *accent.encode(), block, gender])
-    # Each setting is that of another member of the block, in an order of the accent.
-    timbre, melody, pace, tract, room, zeal = (
-        members[rng.permutation(len(members))[position]] for _ in range(6)
-    )
+    melody, pace, zeal = (members[rng.permutation(len(members))[position]] for _ in range(3))
     voice = replace(
         timbre,
         speaker=name,
@@ -196,14 +196,16 @@ def _say(name: str, seed: int) -> Samples:
 
 
 def _rate(rate_wpm: int, text: str, phonemes: str) -> int:
-    """Return the rate at which the phonemes take as long as the text in American English at a rate."""
-    plain, accented_ = (
-        _seconds(said, rate_wpm) for said in (accented(text, "", strength=1, seed=0), phonemes)
-    )
-    return int(np.clip(round(rate_wpm * accented_ / plain), *RATE_RANGE_WPM))
+    """Return the rate at which the phonemes take as long as the text in American English at another rate."""
+    return int(np.clip(round(rate_wpm * _seconds(phonemes) / _plain_seconds(text)), *RATE_RANGE_WPM))
 
 
-def _seconds(phonemes: str, rate_wpm: int) -> float:
+@cache
+def _plain_seconds(text: str) -> float:
+    return _seconds(accented(text, "", strength=1, seed=0))
+
+
+def _seconds(phonemes: str, rate_wpm: int = 160) -> float:
     spoken = synthesise(phonemes, language=LANGUAGE, rate_wpm=rate_wpm, is_phonemes=True).phonemes
     return spoken[-1].end_s - spoken[0].start_s
 

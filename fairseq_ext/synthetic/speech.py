@@ -153,8 +153,8 @@ def synthesise(
         pitch_range: how far the melody swings, 0-99.
         rate_wpm: words per minute, 80-450.
         seed: random seed of the breath noise, which only some variants have.
-        is_phonemes: the text holds espeak-ng's mnemonics of phonemes instead of words, as `mnemonics` returns them, joined
-            by bars within a word and spaces between words. One that the language lacks is dropped without a word.
+        is_phonemes: the text holds espeak-ng's mnemonics of phonemes instead of words, as `mnemonics` returns them,
+            joined by bars within a word and by spaces between words. At one that the language lacks speech ends.
 
     Returns:
         The speech; phoneme and word times are monotone and lie inside the audio.
@@ -182,7 +182,7 @@ def synthesise(
 
 
 def mnemonics(text: str, *, language: str) -> list[list[str]]:
-    """Return the phonemes of each word as espeak-ng writes them, with their marks of stress: "'" primary, "," secondary.
+    """Return the phonemes of each word as espeak-ng writes them, with marks of stress: "'" primary, "," secondary.
 
     Words that are spoken as one are one. Pauses between clauses are left out.
 
