@@ -213,8 +213,8 @@ def _seconds(phonemes: str, rate_wpm: int = 160) -> float:
 def _write_tables(root: Path, names: list[str]) -> None:
     """Write the transcripts that are missing, and the table of the speakers."""
     for name in names:
-        speaker, _, file = name.split("/")
-        path = root / speaker / "transcript" / f"{Path(file).stem}.txt"
+        speaker, _, wav = name.split("/")
+        path = root / speaker / "transcript" / f"{Path(wav).stem}.txt"
         text = f"{PROMPTS[int(path.stem[-4:]) - 1]}\n"
         path.parent.mkdir(exist_ok=True)
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
