@@ -40,9 +40,9 @@ VERSION = 1
 _VOICES_SEED = 2018
 # All speak into one microphone in a quiet room, as in the real corpus.
 _STUDIO = Channel(peak_dbfs=-8.0, noise_db=-45.0, low_cut_hz=60.0)
-# How many of the sounds that a rule fits to a speaker replaces: a light accent to a heavy one. Of 8 speakers and 8 prompts
-# means and deviations of MFCCs tell 41 % of the recordings of unseen speakers (logistic regression), the length 18 %,
-# chance is 17 %; histograms of 200 clusters of normalised MFCCs with their context, of 6 prompts, 69 % (macro-F1).
+# How many of the sounds that a rule fits to a speaker replaces: a light accent to a heavy one. Of 8 speakers and 8
+# prompts means and deviations of MFCCs tell 41 % of the recordings of unseen speakers (logistic regression), the length
+# 18 %, chance is 17 %; histograms of 200 clusters of normalised MFCCs with context, of 6 prompts, 69 % (macro-F1).
 # With 0.55 to 0.95 MFCCs of 5 prompts tell 30 %.
 _STRENGTHS = (0.8, 1.0)
 PROMPTS = (
