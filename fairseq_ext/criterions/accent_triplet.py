@@ -133,6 +133,7 @@ class AccentTripletCriterion(FairseqCriterion):
             # A tensor in any case: fairseq adds numbers and tensors of the ranks up apart.
             logged |= {name: term.detach() if count else loss.detach() * 0.0, f"{name}_count": count}
         logged["loss"] = loss.detach()
+        logged |= _hits(output["logits"], sample["target"][:, 0])
         return loss, size, {**logged, **self._signs(embedding.detach(), mined, sample, size)}
 
     def _terms(
@@ -204,7 +205,7 @@ class AccentTripletCriterion(FairseqCriterion):
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Add up the ranks' outputs; log the loss (bits), each term as it is, and signs of a collapse."""
+        """Add up the ranks' outputs; log the loss (bits), each term as it is, accuracy (%), signs of a collapse."""
         total = totals(logging_outputs)
         size = total["sample_size"]
         # Logged with weight 0 when there was nothing: fairseq would put a loss of -1 in its place.
@@ -212,6 +213,8 @@ class AccentTripletCriterion(FairseqCriterion):
         for name in TERMS:
             if count := total.get(f"{name}_count", 0.0):
                 metrics.log_scalar(name, total[name] / count, count, round=4)
+        if known := total["num_known"]:
+            metrics.log_scalar("accuracy", 100 * total["hits"] / known, known, round=2)
         for name in MEANS:
             metrics.log_scalar(name, total[name] / max(size, 1), size, round=4)
 
@@ -222,6 +225,14 @@ class AccentTripletCriterion(FairseqCriterion):
 
 
 HEADS = {"class": "class_head", "adversary": "adversary", "reconstruction": "reconstruct"}
+
+
+def _hits(logits: Tensor | None, own: Tensor) -> dict[str, Any]:
+    """Return how many recordings of known classes the class head recognises, and how many there are."""
+    known = own != NOT_KNOWN
+    if logits is None:
+        return {"hits": own.new_zeros((), dtype=torch.float), "num_known": 0}
+    return {"hits": (logits.argmax(1) == own)[known].sum().float(), "num_known": int(known.sum())}
 
 
 def _reconstruction(output: Mapping[str, Any]) -> Tensor:

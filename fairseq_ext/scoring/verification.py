@@ -255,16 +255,17 @@ def silhouette(embedding: Floats, labels: Names) -> float:
     return float(measure(normalized(embedding), names, metric="cosine"))
 
 
-def retrieval(embedding: Floats, labels: Ints, speakers: Ints, *, seed: int = 0) -> dict[str, float]:
+def retrieval(
+    embedding: Floats, labels: Ints, speakers: Ints, *, is_speaker: bool, seed: int = 0
+) -> dict[str, float]:
     """Return what validation shows of embeddings: `eer`, `recall_1`, `silhouette`, by the label and by the speaker.
 
-    Those by the speaker end in `_speaker`, and are left out where the label is the speaker. What cannot be computed is
-    the worst there is: EER 1, recall 0, silhouette -1. Of many recordings some are drawn.
+    Those by the speaker end in `_speaker`, and are left out where the label is the speaker. Otherwise only recordings
+    of two speakers are compared by the label. What cannot be computed, such as the EER where each class has one
+    speaker, is the worst there is: EER 1, recall 0, silhouette -1. Of many recordings some are drawn.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(embedding))[:MOST_IN_VALIDATION])
     embedding, labels, speakers = embedding[rows], labels[rows], speakers[rows]
-    pairs = len(np.unique(np.stack([labels, speakers]), axis=1).T)
-    is_speaker = pairs == len(np.unique(labels)) == len(np.unique(speakers))
     kinds = {"": (labels, not is_speaker)}
     if not is_speaker:
         kinds["_speaker"] = (speakers, False)

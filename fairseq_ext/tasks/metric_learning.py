@@ -214,7 +214,8 @@ class ExtMetricLearningTask(AudioTask):
         if not seen:
             return
         vectors, labels, speakers = (np.array(column) for column in zip(*seen.values(), strict=True))
-        for name, value in retrieval(vectors, labels, speakers).items():
+        found = retrieval(vectors, labels, speakers, is_speaker=self.cfg.label == SPEAKER)
+        for name, value in found.items():
             metrics.log_scalar(name, value, 1, round=4)
 
     def _gathered(self) -> dict[int, Any]:

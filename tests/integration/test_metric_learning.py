@@ -117,6 +117,6 @@ def test_two_ranks_learn_and_validate_as_one(
     )
     numbers = [np.unique(names, return_inverse=True)[1] for names in (
         list(read_labels(tiny_corpus, "valid", "digit")), [u.speaker for u in spoken])]  # fmt: skip
-    expected = retrieval(vectors[:, 0], *numbers)
+    expected = retrieval(vectors[:, 0], *numbers, is_speaker=False)
     last = [row for row in one.log if "valid_eer" in row][-1]
     assert {name: float(last[f"valid_{name}"]) for name in expected} == pytest.approx(expected, abs=2e-3)

@@ -128,13 +128,15 @@ def test_validation_knows_that_the_label_is_the_speaker() -> None:
     rng = np.random.default_rng(1)
     speakers = np.repeat(np.arange(6), 4)
     vectors = rng.normal(size=(6, 8))[speakers] + 0.1 * rng.normal(size=(24, 8))
-    assert verification.retrieval(vectors, speakers, speakers) == {
+    assert verification.retrieval(vectors, speakers, speakers, is_speaker=True) == {
         "eer": 0.0, "recall_1": 1.0, "silhouette": pytest.approx(0.9, abs=0.1)
     }  # fmt: skip
-    by_accent = verification.retrieval(vectors, speakers // 3, speakers)
+    by_accent = verification.retrieval(vectors, speakers // 3, speakers, is_speaker=False)
     assert by_accent["recall_1_speaker"] == 1.0
     assert by_accent["recall_1"] < 1.0  # voices do not count for the accent
-    assert verification.retrieval(vectors[:1], speakers[:1], speakers[:1])["eer"] == 1.0
+    assert verification.retrieval(vectors[:1], speakers[:1], speakers[:1], is_speaker=True)["eer"] == 1.0
+    # With one speaker of each accent no pair of two speakers has one accent.
+    assert verification.retrieval(vectors, speakers, speakers, is_speaker=False)["eer"] == 1.0
 
 
 def test_resampled_pairs_are_those_of_the_drawn_speakers() -> None:

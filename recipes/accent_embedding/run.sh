@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# Accent embeddings by metric learning, tested on unseen speakers. `run.sh --help` lists options and stages.
+recipe=accent_embedding
+stages=(data manifests check features train embed evaluate report)
+layout=() experiments=accent
+# shellcheck source=recipes/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+help_of[corpus]='DIR|synthetic            L2-ARCTIC, a folder per accent, speechocean762 (--experiments speaker), or the built-in L2-ARCTIC'
+
+recipe_help() {
+  cat <<TXT
+  --experiments A,B,...  what to train                            (default: accent)
+                        accent     the encoder, one speaker of each accent left out, all folds
+                        losses     the same without one of its losses, and with an adversary
+                        groups     the same with one group of features alone, and without one
+                        speaker    speakers of speechocean762 in the place of accents: does metric learning work
+  --set CONFIG.KEY=V    a key of conf/CONFIG.yaml, such as accent.optimization.max_update=100; may be given several times
+  --folds N             folds of speakers                         (default: as many as an accent has speakers, at most 8)
+  --speaker PATTERN     with a folder per accent, where the speaker is; it and --table, --class, --path: see
+                        fairseq-ext prepare accent --help
+TXT
+}
+
+recipe_option() {
+  case $1 in
+    --experiments) experiments=$2 && choices+=("$1" "$2") ;;
+    --set) choices+=("$1" "$2") ;;
+    --folds | --speaker | --table | --class | --path) layout+=("$1" "$2") ;;
+    *) return 1 ;;
+  esac
+}
+
+is_speaker() { [ "$experiments" = speaker ]; }
+
+recipe_check() {
+  is_speaker || [[ ,$experiments, != *,speaker,* ]] ||
+    die "--experiments $experiments: speaker is about another corpus; run it alone, with another --out"
+  ! is_speaker || [ ${#layout[@]} = 0 ] || die "${layout[0]}: it is for accents; leave it out with --experiments speaker"
+}
+
+stage_data() {
+  local sizes
+  if [ "$corpus" = synthetic ]; then
+    ! is_speaker || die "--corpus synthetic: its accents are for the other experiments; give the folder of speechocean762"
+    corpus=$out/corpus
+    read_plan sizes tool make_synthetic
+    python "$repo/tools/make_synthetic.py" l2_arctic --out "$corpus" --workers "$jobs" "${sizes[@]}"
+  fi
+  [ -d "$corpus" ] || die "--corpus '$corpus': no such folder; give that of the corpus, or 'synthetic'"
+  ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
+}
+
+stage_manifests() {
+  local corpus_folder sizes=()
+  corpus_folder=$(readlink "$out/corpus.link")
+  keep_choice "$corpus_folder ${layout[*]} smoke=$smoke speaker=$(is_speaker && echo true || echo false)"
+  [ ! -f "$out/manifests/done" ] || return 0
+  if is_speaker; then
+    fairseq-ext prepare speechocean762 --corpus "$corpus_folder" --verification --out "$out/manifests"
+  else
+    [ "$(origin)" = real ] || read_plan sizes tool prepare_accent
+    fairseq-ext prepare accent --corpus "$corpus_folder" --out "$out/manifests" "${layout[@]}" "${sizes[@]}"
+  fi
+  touch "$out/manifests/done"
+}
+
+stage_check() { check_manifests 16000 --any-rate; }
+
+stage_features() {
+  is_speaker || fairseq-ext features voice --manifest "$out/manifests/all" --split test --out "$out/features" --workers "$jobs"
+}
+
+stage_train() {
+  # Features are measured once for all trainings.
+  is_speaker || choices+=(--set "accent.task.feature_store=$out/features")
+  train_all train
+}
+
+# Print PARTITION, SYSTEM and SEED of each training, with tabs between them.
+trained() {
+  (cd "$out/train" && find . -name checkpoint_last.pt | sed -E 's,^\./(.*)/([^/]+)/seed([0-9]+)/[^/]*$,\1\t\2\t\3,' | sort)
+}
+
+# Call the function $1 with partition, system and seed of each training, $jobs side by side.
+for_each_training() {
+  local partition system seed running=0
+  while IFS=$'\t' read -r partition system seed; do
+    [ "$running" -lt "$jobs" ] || { wait -n && running=$((running - 1)); }
+    "$1" "$partition" "$system" "$seed" &
+    running=$((running + 1))
+  done < <(trained)
+  for (( ; running > 0; running--)); do wait -n; done
+}
+
+stage_embed() {
+  local baseline split
+  if is_speaker; then
+    for split in train test; do
+      fairseq-ext embed --encoder mfcc --manifest "$out/manifests/speakers" --split "$split" \
+        --out "$out/embeddings/mfcc_$split" --workers "$jobs"
+    done
+  else
+    for baseline in mfcc prosody; do
+      fairseq-ext embed --encoder "$baseline" --manifest "$out/manifests/all" --split test \
+        --out "$out/embeddings/$baseline" --workers "$jobs"
+    done
+  fi
+  for_each_training embed_training
+}
+
+# Embed the recordings of the corpus by a training.
+embed_training() {
+  local folder=$1/$2/seed$3 checkpoint split
+  checkpoint=$out/train/$folder/checkpoint_best.pt # by the EER of the validation speakers
+  [ -f "$checkpoint" ] || checkpoint=$out/train/$folder/checkpoint_last.pt
+  if is_speaker; then
+    for split in train test; do
+      fairseq-ext embed --encoder "$checkpoint" --manifest "$out/manifests/$1" --split "$split" \
+        --out "$out/embeddings/${folder}_$split" --workers 0
+    done
+  else
+    fairseq-ext embed --encoder "$checkpoint" --manifest "$out/manifests/all" --split test --features "$out/features" \
+      --out "$out/embeddings/$folder" --workers 0
+  fi
+}
+
+stage_evaluate() {
+  if is_speaker; then
+    verify "$out/embeddings/mfcc_train" "$out/embeddings/mfcc_test" --data "speakers=$out/manifests/speakers" \
+      --label speaker --backend lda --system mfcc_lda
+    for_each_training verify_speakers
+  else
+    for_each_training score_training
+    score_baselines
+  fi
+}
+
+verify() {
+  fairseq-ext score verification --scores "$out/scores" --origin "$(origin)" --embeddings "$@"
+}
+
+verify_speakers() {
+  local embeddings=$out/embeddings/$1/$2/seed$3 backend
+  for backend in cosine lda; do
+    verify "${embeddings}_train" "${embeddings}_test" --data "$1=$out/manifests/$1" --label speaker --backend "$backend" \
+      --system "$2_$backend" --seed "$3"
+  done
+}
+
+score() {
+  fairseq-ext score embeddings --scores "$out/scores" --origin "$(origin)" --label accent --intervals-over speakers "$@"
+}
+
+# Score a training on the partition that it was trained on: accents of its test speakers, pairs of them, and what its
+# embeddings tell of the speaker.
+score_training() {
+  local embeddings=$out/embeddings/$1/$2/seed$3 data=$out/manifests/$1 control=()
+  [[ $1 != leaky/* ]] || control=(--leaky-control)
+  score --embeddings "$embeddings" --data "$1=$data" --classifier centroid knn logistic --system "$2_{classifier}" \
+    --seed "$3" --save "$out/classifiers" "${control[@]}"
+  [[ $1 = unseen_speakers/* && $2 = encoder ]] || return 0
+  verify "$embeddings" --data "pairs/${1#*/}=$data" --label accent --system "$2" --seed "$3"
+  fairseq-ext score embeddings --scores "$out/scores" --origin "$(origin)" --label speaker --folds-by sentence \
+    --embeddings "$embeddings" --data "speaker/${1#*/}=$data" --classifier logistic --system "$2_logistic" --seed "$3"
+}
+
+# Statistics of features that nothing learnt, shuffled labels and lengths alone.
+score_baselines() {
+  local partition data=() leaky=() named='{embeddings}_logistic' embeddings=("$out/embeddings/"{mfcc,prosody})
+  while IFS= read -r partition; do
+    if [[ $partition = leaky/* ]]; then leaky+=("$partition=$out/manifests/$partition"); else data+=("$partition=$out/manifests/$partition"); fi
+  done < <(list_partitions)
+  score --embeddings "${embeddings[@]}" --data "${data[@]}" --classifier logistic --system "$named"
+  [ ${#leaky[@]} = 0 ] ||
+    score --embeddings "${embeddings[@]}" --data "${leaky[@]}" --classifier logistic --system "$named" --leaky-control
+  score --embeddings "${embeddings[0]}" --data "${data[@]}" --classifier logistic --system shuffled_labels --control shuffled
+  score --embeddings "${embeddings[0]}" --data "${data[@]}" --classifier logistic --system duration_only --control duration
+}
+
+stage_report() {
+  local options
+  read_plan options tool report
+  fairseq-ext report page "$out" --about "$repo/recipes/$recipe/report.json" "${options[@]}"
+}
+
+run_recipe "$@"
