@@ -91,7 +91,7 @@ def fit_ensemble(
 
 def fit_member(training: TrainingSet, choice: Choice) -> Member:
     """Fit on all training utterances what was chosen on those left out."""
-    scaling, vectors = training.scaled(choice.feature, rotated=choice.classifier.rotated)
+    scaling, vectors = training.scaled(choice.feature, choice.classifier.reads)
     model = choice.classifier.fit(
         vectors, training.targets, training.num_classes, choice.parameters, training.seed
     )
