@@ -9,6 +9,7 @@ Legend: M vectors, R columns, K classes of the training, C all classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ def fit(
     own = centroids[np.searchsorted(present, targets)]
     # Of a Gaussian in as many dimensions as there are columns; the temperature corrects what they have in common.
     variance = max(float(((placed - own).astype(np.float64) ** 2).mean()), 1e-12)
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "centroids": centroids.astype(np.float32),
         "mean": scaling.mean,
         "weight": scaling.weight,

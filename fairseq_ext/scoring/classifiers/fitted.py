@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .centroids import CentroidModel
 from .choice import Choice
 from .ensemble import EnsembleChoice
 from .scaling import Scaling
@@ -63,6 +64,23 @@ class EmbeddingClassifier:
     def log_probs(self, columns: Columns) -> Floats:
         """Return log-probabilities (M, C) of the utterances whose embeddings `columns` returns."""
         return log_probabilities(mean_scores([m.log_probs(columns) for m in self.members]), self.temperature)
+
+    @property
+    def metric(self) -> str:
+        """What `distances` are, see `CentroidModel.metric`; empty for classifiers that have none."""
+        model = self.members[0].model
+        return model.metric if len(self.members) == 1 and isinstance(model, CentroidModel) else ""
+
+    def distances(self, columns: Columns) -> Floats:
+        """Return distances (M, C) from the centroids of the classes.
+
+        Raises:
+            TypeError: the classifier has no centroids.
+        """
+        (member,) = self.members
+        if not isinstance(member.model, CentroidModel):
+            raise TypeError(f"classifier {member.classifier.name} has no centroids")
+        return member.model.distances(member.scaling(columns(member.feature)))
 
     @property
     def num_parameters(self) -> int:
