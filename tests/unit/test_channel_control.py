@@ -63,7 +63,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def run(folders: dict[str, Path], out: Path, *options: object) -> int:
     data = [f"{name}={folder}" for name, folder in folders.items()]
-    return main.main(["--traceback", "prepare", "channel-control", "--data", *data, "--out", str(out), "--workers", "0",
+    return main.main(["--traceback", "prepare", "channels", "--data", *data, "--out", str(out), "--workers", "0",
                       *map(str, options)])  # fmt: skip
 
 

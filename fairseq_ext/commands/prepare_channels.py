@@ -1,6 +1,6 @@
 """Write corpora with the same channel, and without speech: is it the accent that a classifier hears, or the microphone?
 
-  fairseq-ext prepare channel-control --data mandarin=SO762/all north_american=RAVDESS/all --out OUT \\
+  fairseq-ext prepare channels --data mandarin=SO762/all north_american=RAVDESS/all --out OUT \\
       --speakers 10 --recordings 8
 writes the same recordings four times: OUT/full; OUT/matched, in one band, at -23 LUFS, with one long-term spectrum on
 average and over one noise floor; OUT/silence, the stretches of full without speech, 0.3 s or more of each recording;
