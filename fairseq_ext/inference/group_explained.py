@@ -28,6 +28,7 @@ from ..media.audio import load_row
 from ..models.accent_encoder import AccentEncoder
 from ..report.reconstruction_picture import picture
 from ..scoring.classifiers import saved
+from ..scoring.classifiers.fitted import EmbeddingClassifier
 from ..scoring.embeddings import Split, read_split
 from ..scoring.evaluation import with_labels
 from ..scoring.metrics import confusion_matrix, overall_scores
@@ -86,7 +87,9 @@ def explain_groups(
     """
     encoder = _Encoder(checkpoint, device)
     chosen = _in_turn(with_labels(read_split(data, split, label or encoder.label)), max_recordings)
-    found, vectors, targets = GroupsExplained(encoder.model.group_weights()), [], []
+    found = GroupsExplained(encoder.model.group_weights())
+    vectors: list[Floats] = []
+    targets: list[str] = []
     sums: dict[str, list[NDArray[np.float64]]] = {}
     for entry, id_, target in zip(chosen.entries, chosen.ids, chosen.targets, strict=True):
         try:
@@ -201,11 +204,14 @@ def _score(
             f"a classifier of the embeddings of {checkpoint}, and the label that it was trained on"
         )
     numbers = np.array([classifier.labels.index(target) for target in targets])
-    for number, name in enumerate(("", *found.shares)):
-        of_group = vectors[:, number]
-        predicted = classifier.log_probs(lambda _, of_group=of_group: of_group).argmax(1)
+    for name, of_group in zip(("", *found.shares), vectors.swapaxes(0, 1), strict=True):
+        predicted = _log_probs(classifier, of_group).argmax(1)
         scores = overall_scores(confusion_matrix(numbers, predicted, len(classifier.labels)))
         found.macro_recall[name] = float(scores["macro_recall"])
+
+
+def _log_probs(classifier: EmbeddingClassifier, vectors: Floats) -> Floats:
+    return classifier.log_probs(lambda _: vectors)
 
 
 def _draw(out: Path, number: int, id_: str, whole: dict[str, Any]) -> None:

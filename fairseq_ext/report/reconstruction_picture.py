@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Where colours end: one frame in a hundred lies beyond.
 _SHARES = (1, 99)
 _MAX_FRAMES = 20 * FRAME_RATE_HZ  # of a picture: more is not seen
-UNIT = "deviations from the training's mean"
+UNIT = "standard deviations"
 
 
 def picture(title: str, groups: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]) -> bytes:
@@ -39,7 +39,7 @@ def picture(title: str, groups: Mapping[str, tuple[NDArray[Any], NDArray[Any]]])
                 panels[2 * row :], pair, ("features", "reconstructed"), strict=False
             ):
                 image = _draw(place, values[:num_frames], f"{name}, {kind}", (float(low), float(high)))
-            figure.colorbar(image, ax=panels[2 * row : 2 * row + 2], label=UNIT if row == 0 else "")
+            figure.colorbar(image, ax=panels[2 * row : 2 * row + 2], label=UNIT)
             panels[2 * row].set_ylabel("column")
         for place in panels[-2:]:
             place.set_xlabel("time, s")
