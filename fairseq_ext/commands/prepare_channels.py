@@ -40,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=16000,
         help="rate of the copies, at which the manifests count, Hz (default: 16000)",
     )
+    parser.add_argument(
+        "--floor-quantile",
+        type=float,
+        default=0.9,
+        metavar="SHARE",
+        help="share of the recordings of the noisiest corpus below the common floor (default: 0.9)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of draws, folds and noise (default: 1)")
     jobs.add_arguments(parser, reruns=False)
 
@@ -52,6 +59,10 @@ def run(args: argparse.Namespace) -> int:
     for name, value in (("--speakers", args.speakers), ("--recordings", args.recordings)):
         if value < 0:
             raise argparse.ArgumentError(None, f"{name}: 0 or more expected, found {value}")
+    if not 0 <= args.floor_quantile <= 1:
+        raise argparse.ArgumentError(
+            None, f"--floor-quantile: 0 to 1 expected, found {args.floor_quantile:g}"
+        )
     from ..features.channel_control import draw, write
     from ..jobs import Execution
 
@@ -59,7 +70,14 @@ def run(args: argparse.Namespace) -> int:
     drawn = draw(
         folders, num_speakers=args.speakers, num_recordings=args.recordings, seed=args.seed, rate_hz=rate_hz
     )
-    found = write(drawn, args.out, rate_hz=rate_hz, seed=args.seed, execution=Execution.from_args(args))
+    found = write(
+        drawn,
+        args.out,
+        rate_hz=rate_hz,
+        seed=args.seed,
+        floor_quantile=args.floor_quantile,
+        execution=Execution.from_args(args),
+    )
     if found is None:
         print("the last shard to finish writes the manifests")
         return 0

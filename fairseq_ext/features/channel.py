@@ -35,7 +35,7 @@ _FADE_S = 0.005  # over each joint of stretches, so that none clicks
 
 @dataclass(frozen=True)
 class Channel:
-    """What a recording, or a corpus on average, brings with it besides the voice, at -23 LUFS.
+    """What a recording brings with it besides the voice, at -23 LUFS.
 
     Attributes:
         speech: mean power of its loud frames, (F,).
@@ -53,19 +53,6 @@ class Channel:
         quietest = np.argsort(level_db, kind="stable")[: max(1, round(_FLOOR_SHARE * len(level_db)))]
         return cls(powers[level_db > level_db.max() - _SPEECH_DB].mean(0), powers[quietest].mean(0))
 
-    @classmethod
-    def mean(cls, channels: Sequence[Channel]) -> Channel:
-        """Average those of a corpus: spectra of speech in dB, floors in power."""
-        speech_db = np.mean([_db(channel.speech) for channel in channels], axis=0)
-        return cls(10 ** (speech_db / 10), np.mean([channel.floor for channel in channels], axis=0))
-
-    def band_hz(self, sample_rate_hz: int) -> tuple[float, float]:
-        """Return the band in which the spectrum of speech is within 65 dB of its peak, Hz."""
-        speech_db = _db(self.speech)
-        inside = np.flatnonzero(speech_db > speech_db.max() - _BAND_DB)
-        step_hz = sample_rate_hz / 2 / (len(speech_db) - 1)
-        return float(inside[0] * step_hz), float(inside[-1] * step_hz)
-
 
 @dataclass(frozen=True)
 class Matching:
@@ -82,17 +69,32 @@ class Matching:
     floor: Doubles
 
     @classmethod
-    def of(cls, corpora: Mapping[str, Channel], sample_rate_hz: int) -> Matching:
-        """Match corpora by their mean channels: to the narrowest band, the mean spectrum in dB, the loudest floor."""
-        bands = [channel.band_hz(sample_rate_hz) for channel in corpora.values()]
+    def of(
+        cls, corpora: Mapping[str, Sequence[Channel]], sample_rate_hz: int, *, floor_quantile: float = 0.9
+    ) -> Matching:
+        """Match corpora by the channels of their recordings.
+
+        They get the narrowest band, the mean of their mean spectra in dB, and the floor of the loudest corpus, at each
+        frequency.
+
+        Args:
+            corpora: corpus -> channels of its recordings.
+            sample_rate_hz: sample rate of the recordings, Hz.
+            floor_quantile: share of the recordings of a corpus that are below its floor.
+        """
+        means_db = {
+            name: np.mean([_db(c.speech) for c in channels], axis=0) for name, channels in corpora.items()
+        }
+        bands = [_band_hz(mean_db, sample_rate_hz) for mean_db in means_db.values()]
         band_hz = max(low for low, _ in bands), min(high for _, high in bands)
-        wanted_db = np.mean([_db(channel.speech) for channel in corpora.values()], axis=0)
+        wanted_db = np.mean(list(means_db.values()), axis=0)
         frequency_hz = np.linspace(0, sample_rate_hz / 2, len(wanted_db))
         inside = np.flatnonzero((frequency_hz >= band_hz[0]) & (frequency_hz <= band_hz[1]))
-        gains_db = {
-            name: _gain_db(wanted_db - _db(channel.speech), inside) for name, channel in corpora.items()
-        }
-        floors = [_equalised_floor(corpora[name], gains_db[name]) for name in corpora]
+        gains_db = {name: _gain_db(wanted_db - mean_db, inside) for name, mean_db in means_db.items()}
+        floors = [
+            np.quantile([_equalised_floor(c, gains_db[name]) for c in channels], floor_quantile, axis=0)
+            for name, channels in corpora.items()
+        ]
         return cls(band_hz, gains_db, np.max(floors, axis=0))
 
     def settings(self) -> dict[str, Any]:
@@ -119,6 +121,13 @@ class Matching:
         noise = keep_band(noise, sample_rate_hz, self.band_hz)[0]
         level_db = float(_db(np.square(noise, dtype=np.float64).mean()))
         return (placed + noise).astype(np.float32), level_db
+
+
+def _band_hz(speech_db: Doubles, sample_rate_hz: int) -> tuple[float, float]:
+    """Return the band in which a spectrum of speech (F,) is within 65 dB of its peak, Hz."""
+    inside = np.flatnonzero(speech_db > speech_db.max() - _BAND_DB)
+    step_hz = sample_rate_hz / 2 / (len(speech_db) - 1)
+    return float(inside[0] * step_hz), float(inside[-1] * step_hz)
 
 
 def _gain_db(wanted_db: Doubles, inside: NDArray[np.int64]) -> Doubles:

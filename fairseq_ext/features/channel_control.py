@@ -16,6 +16,7 @@ Shapes: S samples, F frequencies.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import zlib
@@ -144,9 +145,15 @@ def _listed(corpus: str, folder: Path, rate_hz: int) -> list[Drawn]:
 
 
 def write(
-    drawn: Sequence[Drawn], out: Path, *, rate_hz: int, seed: int, execution: Execution | None = None
+    drawn: Sequence[Drawn],
+    out: Path,
+    *,
+    rate_hz: int,
+    seed: int,
+    floor_quantile: float = 0.9,
+    execution: Execution | None = None,
 ) -> Written | None:
-    """Write the sets; killed at any moment, the same call continues.
+    """Write the sets; killed at any moment, the same call continues. For `floor_quantile` see `Matching.of`.
 
     Returns:
         What was done; None where other shards still run.
@@ -162,9 +169,11 @@ def write(
     first = run(out / _MEASURE, items, partial(_measuring, rate_hz), settings=settings, execution=how)
     if not first.complete:
         return None
-    matching = _matching(list(outcomes(out / _MEASURE)), drawn, rate_hz)
+    matching = _matching(list(outcomes(out / _MEASURE)), drawn, rate_hz, floor_quantile)
     work = partial(_writing, out.resolve(), matching, rate_hz, seed)
-    settings = {**settings, "matching": matching.settings()}
+    # What is matched follows from all recordings: copies made with others do not go with these.
+    digest = hashlib.sha256(json.dumps(matching.settings()).encode()).hexdigest()
+    settings = {**settings, "matching_sha256": digest}
     second = run(
         out / _WRITE,
         items,
@@ -196,7 +205,9 @@ def _read(item: Item, rate_hz: int) -> Floats:
     return waveform
 
 
-def _matching(found: Sequence[Outcome], drawn: Sequence[Drawn], rate_hz: int) -> Matching:
+def _matching(
+    found: Sequence[Outcome], drawn: Sequence[Drawn], rate_hz: int, floor_quantile: float
+) -> Matching:
     corpus_of = {d.id: d.corpus for d in drawn}
     of_corpus: dict[str, list[Channel]] = {d.corpus: [] for d in drawn}
     for outcome in found:
@@ -205,7 +216,7 @@ def _matching(found: Sequence[Outcome], drawn: Sequence[Drawn], rate_hz: int) ->
             of_corpus[corpus_of[outcome.id]].append(channel)
     if nothing := [name for name, channels in of_corpus.items() if not channels]:
         raise ValueError(f"{nothing[0]}: none of its recordings can be used; see {_MEASURE}/problems.tsv")
-    return Matching.of({name: Channel.mean(channels) for name, channels in of_corpus.items()}, rate_hz)
+    return Matching.of(of_corpus, rate_hz, floor_quantile=floor_quantile)
 
 
 def _writing(out: Path, matching: Matching, rate_hz: int, seed: int) -> Work:

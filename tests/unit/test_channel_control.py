@@ -105,12 +105,13 @@ def test_matched_corpora_have_one_level_spectrum_and_floor(sets: Path) -> None:
     full, matched = waves(sets / "full"), waves(sets / "matched")
 
     def differences(found: dict[str, list[np.ndarray]]) -> tuple[float, float]:
-        channels = [Channel.mean([Channel.of(wave, RATE) for wave in of]) for of in found.values()]
+        speech, floor = [], []
+        for of in found.values():
+            channels = [Channel.of(wave, RATE) for wave in of]
+            speech.append(np.mean([10 * np.log10(channel.speech) for channel in channels], axis=0))
+            floor.append(10 * np.log10(np.mean([channel.floor for channel in channels], axis=0)))
         inside = slice(10, 200)
-        return tuple(
-            float(np.abs(10 * np.log10(one[inside] / other[inside])).mean())
-            for one, other in zip(*([c.speech, c.floor] for c in channels), strict=True)
-        )  # type: ignore[return-value]
+        return tuple(float(np.abs(one - other)[inside].mean()) for one, other in (speech, floor))  # type: ignore[return-value]
 
     before, after = differences(full), differences(matched)
     assert before[0] > 4 > 2 > after[0]
@@ -142,6 +143,13 @@ def test_the_same_command_continues(folders: dict[str, Path], sets: Path, tmp_pa
     assert all(path.stat().st_mtime_ns == time for path, time in written.items() if path != gone)
 
 
+def test_another_matching_needs_another_folder(folders: dict[str, Path], sets: Path) -> None:
+    with pytest.raises(ValueError, match=r"jobs/.*settings"):
+        run(folders, sets, "--seed", 2)
+    with pytest.raises(ValueError, match=r"jobs/.*settings.*matching_sha256"):
+        run(folders, sets, "--recordings", 1)
+
+
 def test_draws_are_balanced_and_repeatable(folders: dict[str, Path]) -> None:
     options = {"num_speakers": 2, "num_recordings": 1, "rate_hz": RATE}
     found = channel_control.draw(folders, seed=1, **options)
@@ -163,7 +171,7 @@ def test_matching_of_two_channels() -> None:
         "wide": Channel(flat, np.full(size, 1e-8)),
         "narrow": Channel(100 * narrow, np.full(size, 1e-6)),
     }
-    matching = Matching.of(corpora, RATE)
+    matching = Matching.of({name: [channel] * 3 for name, channel in corpora.items()}, RATE)
     assert matching.band_hz[1] == pytest.approx(200 * RATE / 512, rel=0.03)
     assert matching.gains_db["wide"][100] == pytest.approx(10, abs=0.1)
     assert matching.gains_db["narrow"][100] == pytest.approx(-10, abs=0.1)
