@@ -6,7 +6,8 @@
 CLASSIFIER is a folder of fairseq-ext score embeddings --classifier centroid --save, over the embeddings of an accent
 encoder, or of any other. A line per recording: nearest accent, distance from the centroid of each, margin between the
 first two, and the calibrated probability of the nearest; with --json an object per line. Distances are 1 - cosine, or
-Euclidean over standardised values where training preferred them; stderr says which.
+Euclidean over standardised values where training preferred them; stderr says which. The probability is that among the
+accents of the training: a voice of none of them is far from all, and still nearest to one.
 
 --stream reads raw samples from standard input (16 bits, little-endian, one channel, at --rate) and prints a line every
 --every-s seconds about the last --window-s, and one at the end; "no voice yet" where nobody speaks. The exit status is
@@ -128,7 +129,7 @@ def _line(place: dict[str, Any], found: "Nearest", args: argparse.Namespace) -> 
         return json.dumps(values, ensure_ascii=False)
     shown = list(found.distances.items())[: args.top]
     more = len(found.distances) - len(shown)
-    distances = ", ".join(f"{name} {value:.3f}" for name, value in shown) + (f", {more} more" if more else "")
+    distances = ", ".join(f"{name} {value:.3g}" for name, value in shown) + (f", {more} more" if more else "")
     first = place["file"] if "file" in place else f"{place['end_s']:.2f} s"
     share = 100 * found.probabilities[found.nearest]
-    return "\t".join([first, found.nearest, distances, f"margin {found.margin:.3f}", f"{share:.1f} %"])
+    return "\t".join([first, found.nearest, distances, f"margin {found.margin:.3g}", f"{share:.1f} %"])
