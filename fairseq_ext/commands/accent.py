@@ -129,7 +129,7 @@ def _line(place: dict[str, Any], found: "Nearest", args: argparse.Namespace) -> 
         return json.dumps(values, ensure_ascii=False)
     shown = list(found.distances.items())[: args.top]
     more = len(found.distances) - len(shown)
-    distances = ", ".join(f"{name} {value:.3g}" for name, value in shown) + (f", {more} more" if more else "")
+    distances = ", ".join(f"{name} {value:.4f}" for name, value in shown) + (f", {more} more" if more else "")
     first = place["file"] if "file" in place else f"{place['end_s']:.2f} s"
     share = 100 * found.probabilities[found.nearest]
-    return "\t".join([first, found.nearest, distances, f"margin {found.margin:.3g}", f"{share:.1f} %"])
+    return "\t".join([first, found.nearest, distances, f"margin {found.margin:.4f}", f"{share:.1f} %"])

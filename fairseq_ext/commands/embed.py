@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 from ._recordings import WORKERS, add_recordings, continued, read_recordings, remove_blocks, run_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..inference.corpus_embedding import AnyEmbedder
     from ..media.recordings import Recordings
 
 SUMMARY = "Embed recordings by any encoder or features"
@@ -43,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="silence before and after each clip of Whisper's, s (default: 1)",
     )
+    parser.add_argument(
+        "--features",
+        type=Path,
+        metavar="STORE",
+        help="read the features of an accent encoder here, a folder of fairseq-ext features voice of the same "
+        "recordings, instead of measuring them",
+    )
     parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
     parser.add_argument(
         "--sample-rate-hz", type=int, default=16000, help="rate of logmel, mfcc, prosody, Hz (default: 16000)"
@@ -55,16 +65,10 @@ def run(args: argparse.Namespace) -> int:
     from functools import partial
 
     from ..inference import corpus_embedding as corpus
-    from ..inference.embedder import load_embedder
-    from ..inference.embedding_sources import FEATURES
     from ..media.recordings import blocks
 
     execution = continued(args, is_cpu=args.device == "cpu")
-    encoder = args.encoder if args.encoder in FEATURES else str(Path(args.encoder).resolve())
-    options = {"pad_s": args.pad_s, "sample_rate_hz": args.sample_rate_hz}
-    make = partial(
-        load_embedder, encoder, _layers(args.layers), args.poolings.split(","), args.device, **options
-    )
+    make = _maker(args)
     embedder, out = make(), args.out.resolve()
     recordings = read_recordings(args, embedder.sample_rate_hz)
     about = corpus.about_run(embedder, recordings)
@@ -81,6 +85,28 @@ def run(args: argparse.Namespace) -> int:
     remove_blocks(args, corpus.JOBS, execution)
     _report(args.out, recordings, num_skipped)
     return 0
+
+
+def _maker(args: argparse.Namespace) -> "Callable[[], AnyEmbedder]":
+    """Return what loads the embedder, in each process anew."""
+    from functools import partial
+
+    from ..inference.embedder import load_embedder
+    from ..inference.embedding_sources import FEATURES
+    from ..inference.stored_embedder import StoredEmbedder
+
+    encoder = args.encoder if args.encoder in FEATURES else str(Path(args.encoder).resolve())
+    if args.features is None:
+        options = {"pad_s": args.pad_s, "sample_rate_hz": args.sample_rate_hz}
+        return partial(
+            load_embedder, encoder, _layers(args.layers), args.poolings.split(","), args.device, **options
+        )
+    if args.encoder in FEATURES or args.manifest is None or args.layers != "all" or args.pad_s:
+        raise argparse.ArgumentError(
+            None,
+            "--features is for the checkpoint of an accent encoder and --manifest, without --layers and --pad-s",
+        )
+    return partial(StoredEmbedder, encoder, args.features.resolve(), args.device)
 
 
 def _layers(text: str) -> str | list[int]:

@@ -91,10 +91,10 @@ def refuse(name: str, commands: dict[str, str]) -> NoReturn:
 def _show_help(parser: argparse.ArgumentParser, commands: dict[str, str], group: str = "") -> None:
     """Print the help of a group of commands; of the whole program when the name of the group is empty."""
     usage = f"usage: {PROGRAM} {group} COMMAND ...\n" if group else parser.format_usage()
-    # Without blank lines: every command has one, and all of them fit one screen.
+    # Without blank lines: every command has a line, and all of them fit one screen.
     intro = "" if group else f"{parser.description}\n"
     own = f"{PROGRAM} {group} COMMAND --help" if group else f"{PROGRAM} COMMAND --help"
-    print(f"{usage}{intro}{_list_commands(commands)}\n'{own}' describes a command and its options.")
+    print(f"{usage}{intro}'{own}' describes a command and its options.\n{_list_commands(commands)}")
 
 
 def run_command(

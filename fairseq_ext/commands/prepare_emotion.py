@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._classes import add_layout_options, check_layout_options, print_problems, refuse_earlier_folds
-from ._emotion import read_corpora, write_classes, write_mapped, write_speakers
+from ._emotion import read_corpora, write_mapped
+from ._speech_corpora import describe_partition, write_classes, write_speakers
 
 if TYPE_CHECKING:
     from ..corpora.emotion_across import MappedClass
-    from ..corpora.emotion_corpora import EmotionCorpus
     from ..corpora.partitions import Partition
+    from ..corpora.speech_corpora import SpeechCorpus
 
 SUMMARY = "Write manifests of emotional speech"
 
@@ -38,8 +39,9 @@ _CROSS = "cross_corpus"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from ..corpora.emotion_corpora import OTHER, READERS
+    from ..corpora.emotion_corpora import EMOTIONS
     from ..corpora.emotion_partitions import CHOICES
+    from ..corpora.speech_corpora import OTHER
 
     choices = (*CHOICES, _CROSS)
     add = parser.add_argument
@@ -55,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--kind",
         nargs="+",
-        choices=("auto", *READERS, OTHER),
+        choices=("auto", *EMOTIONS.readers, OTHER),
         default=["auto"],
         help="layout of the corpora, one for all or one for each; other: a folder per class, or a table (default: told "
         "by the content)",
@@ -95,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             print_problems(args.out, problems, "files left out, or counts that differ")
     for partition in made:
         write(partition, args.out / partition.name, whole.root, sample_rate_hz=args.sample_rate_hz)
-        print("\n".join(_described(partition, args.sample_rate_hz)))
+        print("\n".join(describe_partition(partition, "emotion", args.sample_rate_hz)))
     if mapped:
         write_mapped(args.out / "cross_corpus.tsv", mapped)
     with atomic_write(args.out / "sample_rate_hz.txt") as file:
@@ -132,12 +134,13 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _made(
-    args: argparse.Namespace, corpora: "list[EmotionCorpus]", problems: list[str]
-) -> "tuple[EmotionCorpus, list[Partition], dict[str, list[MappedClass]]]":
+    args: argparse.Namespace, corpora: "list[SpeechCorpus]", problems: list[str]
+) -> "tuple[SpeechCorpus, list[Partition], dict[str, list[MappedClass]]]":
     """Return all utterances as one corpus, the partitions to write, and what became of the classes of each pair."""
     from ..corpora import emotion_across
     from ..corpora.class_partitions import read_label_map
-    from ..corpora.emotion_partitions import everything, partitions, usual
+    from ..corpora.emotion_partitions import partitions, usual
+    from ..corpora.speech_corpora import everything
 
     chosen = args.partitions or [_CROSS]
     if len(corpora) == 1:
@@ -157,7 +160,7 @@ def _made(
     return whole, made, mapped
 
 
-def _of_each(args: argparse.Namespace, corpora: "list[EmotionCorpus]") -> "Iterator[Partition]":
+def _of_each(args: argparse.Namespace, corpora: "list[SpeechCorpus]") -> "Iterator[Partition]":
     """Yield the chosen partitions of each of several corpora, in folders of their own; the folds are those of one."""
     from ..corpora.emotion_across import renamed
     from ..corpora.emotion_partitions import partitions
@@ -170,11 +173,3 @@ def _of_each(args: argparse.Namespace, corpora: "list[EmotionCorpus]") -> "Itera
             yield replace(
                 partition, name=f"{corpus.name}/{partition.name}", train=train, valid=valid, test=test
             )
-
-
-def _described(partition: "Partition", sample_rate_hz: int) -> list[str]:
-    from ..corpora.emotion_partitions import absent
-    from ..corpora.partition_sizes import describe
-
-    lines = absent(partition) if partition.train else []
-    return [describe(partition, sample_rate_hz)[0], *(f"  {line}" for line in lines)]

@@ -3,7 +3,7 @@
 All are speaker-independent `Partition`s. What decides the folds is the seed and the names of the speakers alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..manifest import Utterance
@@ -14,14 +14,14 @@ VALID_SHARE = 0.1
 
 
 def balanced_folds(
-    family: str, utterances: Sequence[Utterance], num_folds: int, *, stratum: Key, seed: int = 1
+    family: str, utterances: Sequence[Utterance], num_folds: int, *, strata: Sequence[Key], seed: int = 1
 ) -> Iterator[Partition]:
-    """Test each speaker once, in folds with about as many speakers of each stratum.
+    """Test each speaker once, in folds with about as many speakers of each value of each stratum.
 
     Yields a partition per fold, named `family/foldNN`, without validation; fewer folds where there are fewer speakers.
 
     Args:
-        stratum: gives what is to be balanced of an utterance's speaker, such as the gender.
+        strata: each gives what is to be balanced of an utterance's speaker, such as the gender; the first comes first.
 
     Raises:
         ValueError: there is one speaker only, or an utterance has none.
@@ -32,7 +32,7 @@ def balanced_folds(
             f"{family}: 2 speakers or more are needed to test unseen ones, found {list(speakers)}; record another one, "
             "or write only the leaky control (--partitions leaky), which says nothing about other speakers"
         )
-    folds = _dealt(speakers, min(num_folds, len(speakers)), stratum, seed)
+    folds = _dealt(speakers, min(num_folds, len(speakers)), strata, seed)
     for number, members in enumerate(folds, 1):
         yield Partition(
             f"{family}/fold{number:02d}",
@@ -42,16 +42,22 @@ def balanced_folds(
 
 
 def _dealt(
-    speakers: dict[str, list[Utterance]], num_folds: int, stratum: Key, seed: int
-) -> list[dict[str, str]]:
-    """Return folds, each speaker -> stratum; a speaker goes where fewest of the stratum are, then fewest in all."""
-    folds: list[dict[str, str]] = [{} for _ in range(num_folds)]
-    ranked = sorted(speakers, key=lambda s: (stratum(speakers[s][0]), random_rank(s, seed)))
-    for speaker in ranked:
-        own = stratum(speakers[speaker][0])
-        fold = min(folds, key=lambda f: (list(f.values()).count(own), len(f)))
+    speakers: dict[str, list[Utterance]], num_folds: int, strata: Sequence[Key], seed: int
+) -> list[dict[str, tuple[str, ...]]]:
+    """Return folds, each speaker -> strata; a speaker goes where fewest of the first are, of the next, then in all."""
+    folds: list[dict[str, tuple[str, ...]]] = [{} for _ in range(num_folds)]
+    values = {name: tuple(key(own[0]) for key in strata) for name, own in speakers.items()}
+    for speaker in sorted(speakers, key=lambda s: (values[s], random_rank(s, seed))):
+        own = values[speaker]
+        fold = min(folds, key=lambda f: (*_counts(f.values(), own), len(f)))
         fold[speaker] = own
     return folds
+
+
+def _counts(members: Iterable[tuple[str, ...]], own: tuple[str, ...]) -> tuple[int, ...]:
+    """Return how many members share each of the strata with a speaker."""
+    rows = list(members)
+    return tuple(sum(row[i] == value for row in rows) for i, value in enumerate(own))
 
 
 def with_valid_speakers(

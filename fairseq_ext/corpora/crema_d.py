@@ -84,7 +84,7 @@ def read(
     sample_rate_hz: int = SAMPLE_RATE_HZ,
     on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
-    """Read the corpus as `emotion_corpora.EmotionReader`, in the order of the names.
+    """Read the corpus as `speech_corpora.CorpusReader`, in the order of the names.
 
     Reported is each file that is skipped, tables and genders that are missing, and counts that are not the published
     ones.

@@ -14,8 +14,8 @@ from pathlib import Path
 from ..manifest import Utterance
 from ..splits import Key
 from ..text.published import Report
-from .emotion_corpora import EmotionCorpus, emotion
 from .partitions import Partition, cross_corpus, map_labels
+from .speech_corpora import SpeechCorpus
 
 LABEL_MAP = Path(__file__).with_name("emotion_labels.tsv")
 LabelMap = Mapping[tuple[str, str], str]  # (corpus, class) -> common class, "" = none
@@ -31,7 +31,7 @@ class MappedClass:
     num_recordings: int
 
 
-def on_one_root(corpora: Sequence[EmotionCorpus]) -> list[EmotionCorpus]:
+def on_one_root(corpora: Sequence[SpeechCorpus]) -> list[SpeechCorpus]:
     """Return the corpora with paths relative to the folder above all of them, so that one manifest can list them."""
     root = Path(os.path.commonpath([corpus.root.resolve() for corpus in corpora]))
     placed = []
@@ -42,7 +42,7 @@ def on_one_root(corpora: Sequence[EmotionCorpus]) -> list[EmotionCorpus]:
     return placed
 
 
-def with_unique_names(corpora: Sequence[EmotionCorpus]) -> list[EmotionCorpus]:
+def with_unique_names(corpora: Sequence[SpeechCorpus]) -> list[SpeechCorpus]:
     """Name corpora of one kind after their folders.
 
     Raises:
@@ -56,7 +56,7 @@ def with_unique_names(corpora: Sequence[EmotionCorpus]) -> list[EmotionCorpus]:
     return named
 
 
-def renamed(corpus: EmotionCorpus) -> EmotionCorpus:
+def renamed(corpus: SpeechCorpus) -> SpeechCorpus:
     """Return the corpus with its name before ids and speakers: two corpora may both have a speaker "01"."""
     before = {f"{corpus.name}/{u.id}": u for u in corpus.utterances}
     utterances = [
@@ -70,7 +70,7 @@ def _through(key: Key, before: Mapping[str, Utterance]) -> Key:
     return lambda u: key(before[u.id])
 
 
-def joined(corpora: Sequence[EmotionCorpus], table: LabelMap) -> EmotionCorpus:
+def joined(corpora: Sequence[SpeechCorpus], table: LabelMap) -> SpeechCorpus:
     """Return renamed corpora on one root as one, with the streams of all, `corpus` and `common_emotion` among them.
 
     A label is "" where the corpus of the utterance does not state it.
@@ -79,7 +79,7 @@ def joined(corpora: Sequence[EmotionCorpus], table: LabelMap) -> EmotionCorpus:
     names = sorted({name for corpus in corpora for name in corpus.streams})
     streams: dict[str, Key] = {name: _of_owner(name, owner) for name in names}
     streams["corpus"] = lambda u: owner[u.id].name
-    streams["common_emotion"] = lambda u: table.get((owner[u.id].name, emotion(u)), "")
+    streams["common_emotion"] = lambda u: table.get((owner[u.id].name, owner[u.id].label(u)), "")
     return replace(
         corpora[0],
         name="all",
@@ -89,7 +89,7 @@ def joined(corpora: Sequence[EmotionCorpus], table: LabelMap) -> EmotionCorpus:
     )
 
 
-def _of_owner(name: str, owner: Mapping[str, EmotionCorpus]) -> Key:
+def _of_owner(name: str, owner: Mapping[str, SpeechCorpus]) -> Key:
     def label(utterance: Utterance) -> str:
         key = owner[utterance.id].streams.get(name)
         return key(utterance) if key else ""
@@ -98,7 +98,7 @@ def _of_owner(name: str, owner: Mapping[str, EmotionCorpus]) -> Key:
 
 
 def across(
-    corpora: Sequence[EmotionCorpus], table: LabelMap, *, seed: int = 1, on_problem: Report
+    corpora: Sequence[SpeechCorpus], table: LabelMap, *, seed: int = 1, on_problem: Report
 ) -> Iterator[tuple[Partition, list[MappedClass]]]:
     """Make `cross_corpus/A-B` of each two corpora, both ways, and say what became of each class.
 
@@ -132,13 +132,13 @@ def across(
         yield cross_corpus(name, *sides, stream="emotion", seed=seed), rows
 
 
-def _common(corpus: EmotionCorpus, table: LabelMap) -> dict[str, str]:
+def _common(corpus: SpeechCorpus, table: LabelMap) -> dict[str, str]:
     of_class = {label: table.get((corpus.name, label), "") for label in corpus.classes}
-    return map_labels(corpus.utterances, emotion, of_class)[0]
+    return map_labels(corpus.utterances, corpus.label, of_class)[0]
 
 
-def _mapped(corpus: EmotionCorpus, table: LabelMap, shared: set[str]) -> list[MappedClass]:
-    counts = Counter(map(emotion, corpus.utterances))
+def _mapped(corpus: SpeechCorpus, table: LabelMap, shared: set[str]) -> list[MappedClass]:
+    counts = Counter(map(corpus.label, corpus.utterances))
     found = ((label, table.get((corpus.name, label), "")) for label in corpus.classes)
     return [
         MappedClass(corpus.name, label, common if common in shared else "", counts[label])

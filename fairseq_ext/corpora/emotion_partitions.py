@@ -10,19 +10,18 @@
 `leaky/N`                        random folds that share speakers: a control, never a result
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from .balanced_folds import balanced_folds, parts_of, unseen_too, with_valid_speakers
-from .emotion_corpora import EmotionCorpus, emotion, gender
 from .partitions import Partition, leaky_control, leave_one_out, with_classes
+from .speech_corpora import SpeechCorpus, gender
 
 CHOICES = ("unseen_speakers", "unseen_speakers_and_sentence", "sessions", "leaky")
 NUM_LEAKY_FOLDS = 5
 
 
-def usual(corpus: EmotionCorpus) -> list[str]:
+def usual(corpus: SpeechCorpus) -> list[str]:
     """Return the partitions that a corpus allows: by session where it has sessions, else by speaker; leaky always."""
     if not corpus.speakers_known:
         return ["leaky"]
@@ -33,7 +32,7 @@ def usual(corpus: EmotionCorpus) -> list[str]:
 
 
 def partitions(
-    corpus: EmotionCorpus, chosen: Sequence[str], *, num_folds: int | None = None, seed: int = 1
+    corpus: SpeechCorpus, chosen: Sequence[str], *, num_folds: int | None = None, seed: int = 1
 ) -> Iterator[Partition]:
     """Make the chosen partitions; each dictionary has all classes of the corpus, so that folds can be pooled.
 
@@ -53,24 +52,15 @@ def partitions(
         "leaky": lambda: leaky_control("leaky", corpus.utterances, NUM_LEAKY_FOLDS, seed=seed),
     }
     for partition in chain.from_iterable(makers[name]() for name in chosen):
-        yield with_classes(partition, "emotion", emotion, corpus.classes)
+        yield with_classes(partition, corpus.stream, corpus.label, corpus.classes)
 
 
-def everything(corpus: EmotionCorpus) -> Partition:
-    """Return the partition `all`; its dictionaries count all utterances."""
-    dictionaries = {}
-    for name, label in corpus.labels.items():
-        counts = Counter(filter(None, map(label, corpus.utterances)))
-        dictionaries[name] = {symbol: counts[symbol] for symbol in sorted(counts)}
-    return Partition("all", train=[], test=corpus.utterances, labels=corpus.labels, dictionaries=dictionaries)
-
-
-def _unseen_speakers(corpus: EmotionCorpus, family: str, num_folds: int, seed: int) -> Iterator[Partition]:
-    for fold in balanced_folds(family, corpus.utterances, num_folds, stratum=gender, seed=seed):
+def _unseen_speakers(corpus: SpeechCorpus, family: str, num_folds: int, seed: int) -> Iterator[Partition]:
+    for fold in balanced_folds(family, corpus.utterances, num_folds, strata=[gender], seed=seed):
         yield with_valid_speakers(fold, stratum=gender, seed=seed)
 
 
-def _unseen_sentences(corpus: EmotionCorpus, num_folds: int, seed: int) -> Iterator[Partition]:
+def _unseen_sentences(corpus: SpeechCorpus, num_folds: int, seed: int) -> Iterator[Partition]:
     family = "unseen_speakers_and_sentence"
     if "sentence" not in corpus.streams:
         raise ValueError(f"{family}: the sentences of {corpus.name} are not known; leave this partition out")
@@ -80,26 +70,10 @@ def _unseen_sentences(corpus: EmotionCorpus, num_folds: int, seed: int) -> Itera
         yield from unseen_too(fold, sentence, parts)
 
 
-def _sessions(corpus: EmotionCorpus, seed: int) -> Iterator[Partition]:
+def _sessions(corpus: SpeechCorpus, seed: int) -> Iterator[Partition]:
     if "session" not in corpus.streams:
         raise ValueError(
             f"sessions: those of {corpus.name} are not known; say where they are (--group), or leave this partition out"
         )
     for fold in leave_one_out("sessions", corpus.utterances, group=corpus.streams["session"]):
         yield with_valid_speakers(fold, seed=seed)
-
-
-def absent(partition: Partition) -> list[str]:
-    """Describe the classes that a partition cannot learn, since none is in training, or does not test."""
-    label = partition.labels["emotion"]
-    trained, tested = (set(map(label, side)) for side in (partition.train, partition.test))
-    lines = []
-    for name in partition.dictionaries["emotion"]:
-        if name not in trained:
-            lines.append(
-                f"{partition.name}: no training recording of {name}, which cannot be recognised; "
-                "record it of more speakers, or leave it out (--classes)"
-            )
-        if name not in tested:
-            lines.append(f"{partition.name}: no test recording of {name}; pool the folds before scoring")
-    return lines

@@ -73,7 +73,7 @@ def read(
     sample_rate_hz: int = SAMPLE_RATE_HZ,
     on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
-    """Read the four classes of the corpus as `emotion_corpora.EmotionReader`, by session and turn.
+    """Read the four classes of the corpus as `speech_corpora.CorpusReader`, by session and turn.
 
     Reported is each turn that is skipped, each category that is left out, with its number of turns, each recording
     without an evaluation, and each session without the published number of turns.

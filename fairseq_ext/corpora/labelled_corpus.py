@@ -22,7 +22,7 @@ _SIDES = {
     **dict.fromkeys(("valid", "validation", "val", "dev", "devel", "development"), "valid"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
-_GENDERS = {
+GENDERS = {
     **dict.fromkeys(("f", "female", "w", "woman"), "female"),
     **dict.fromkeys(("m", "male", "man"), "male"),
 }
@@ -206,7 +206,7 @@ def _utterance(recording: Recording, info: AudioInfo, rate_hz: int, needs_speake
         num_samples=num_samples,
         transcript=recording.text or None,
         speaker=recording.speaker if needs_speaker else UNKNOWN_SPEAKER,
-        gender=_GENDERS.get(recording.gender.lower(), recording.gender) or None,
+        gender=GENDERS.get(recording.gender.lower(), recording.gender) or None,
         split=_SIDES.get(recording.split.lower()),
         start_s=recording.start_s,
         end_s=recording.end_s,

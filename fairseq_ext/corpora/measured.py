@@ -72,7 +72,7 @@ def measured(
 
 
 def report_long(folder: Path, utterances: Sequence[Utterance], sample_rate_hz: int, report: Report) -> None:
-    """Report recordings that are much longer than the median: they may hold more than one emotion."""
+    """Report recordings that are much longer than the median: they may hold more than one class."""
     usual = median(u.num_samples for u in utterances) if utterances else 0
     for utterance in utterances:
         if utterance.num_samples > _MUCH_LONGER * usual:
@@ -97,15 +97,19 @@ def without_copies(
     kept: set[int] = set()
     for first, *others in _groups(found, report):
         utterances = [found[number][0] for number in (first, *others)]
-        if len({(u.emotion, u.speaker, u.transcript) for u in utterances}) == 1:
+        if len({(_class_of(u), u.speaker, u.transcript) for u in utterances}) == 1:
             kept.add(first)
         else:
-            named = " and ".join(sorted({f"{u.emotion} of {u.speaker}" for u in utterances}))
+            named = " and ".join(sorted({f"{_class_of(u)} of {u.speaker}" for u in utterances}))
             path, other = utterances[0].path, utterances[1].path
             report(f"{folder / path}: the same audio as {other}, but other labels ({named}); skipped")
         for utterance in utterances[1:]:
             report(f"{folder / utterance.path}: a copy, the same audio as {utterances[0].path}; skipped")
     return [utterance for number, (utterance, _) in enumerate(found) if number in kept]
+
+
+def _class_of(utterance: Utterance) -> str | None:
+    return utterance.emotion or utterance.accent
 
 
 def _groups(found: Sequence[tuple[Utterance, Content | None]], report: Report) -> Iterable[list[int]]:

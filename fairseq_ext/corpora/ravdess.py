@@ -83,7 +83,7 @@ def read(
     sample_rate_hz: int = SAMPLE_RATE_HZ,
     on_problem: Report | None = None,
 ) -> Iterator[Utterance]:
-    """Read the corpus as `emotion_corpora.EmotionReader`, by actor, emotion, intensity, statement and take.
+    """Read the corpus as `speech_corpora.CorpusReader`, by actor, emotion, intensity, statement and take.
 
     Reported is each file that is skipped, and each actor without the published number of recordings.
     """

@@ -19,27 +19,29 @@ from numpy.typing import NDArray
 from ..file_errors import FileError
 from ..jobs import Item, Outcome, Work, one_by_one
 from ..media.recording_blocks import check_done, part, read_part, skipped_of, write_part
-from ..media.recordings import Recordings, recording_of
+from ..media.recordings import Recordings
 from ..media.threads import one_thread
 from ..optional import installed_versions
 from ..scoring.embedding_files import ABOUT, write_embeddings
 from ..scoring.scored_system import read_json
 from .embedder import Embedded, Embedder
+from .stored_embedder import StoredEmbedder
 
+AnyEmbedder = Embedder | StoredEmbedder
 JOBS = "jobs/embed"  # below OUT
 _PACKAGES = ("fairseq-ext", "torch", "torchaudio", "numpy", "praat-parselmouth")
 # Keys of about.json by which a folder is known to be finished already.
 _SAME = ("encoder", "sha256", "layers", "poolings", "sample_rate_hz", "pad_s", "recordings_sha256")
 
 
-def embed_work(out: Path, make_embedder: Callable[[], Embedder], device: str) -> Work:
+def embed_work(out: Path, make_embedder: Callable[[], AnyEmbedder], device: str) -> Work:
     """Make the work of one process; pass `functools.partial(embed_work, ...)` to `jobs.run`."""
     embedder = make_embedder()
 
     def embed(item: Item) -> Mapping[str, Any]:
         rows, began = item.data["rows"], time.perf_counter()
         with one_thread() if device == "cpu" else nullcontext():
-            found = embedder.embed([recording_of(row) for row in rows])
+            found = embedder.embed(embedder.recordings(rows))
         skipped = [(row[0], str(e)) for row, e in zip(rows, found, strict=True) if isinstance(e, FileError)]
         write_part(part(out, item.id), _arrays(found, item.data["start"], embedder))
         return {"skipped": skipped, "seconds": round(time.perf_counter() - began, 3)}
@@ -47,7 +49,9 @@ def embed_work(out: Path, make_embedder: Callable[[], Embedder], device: str) ->
     return one_by_one(embed)
 
 
-def _arrays(found: Sequence[Embedded | FileError], start: int, embedder: Embedder) -> dict[str, NDArray[Any]]:
+def _arrays(
+    found: Sequence[Embedded | FileError], start: int, embedder: AnyEmbedder
+) -> dict[str, NDArray[Any]]:
     kept = [(start + i, e) for i, e in enumerate(found) if isinstance(e, Embedded)]
     shape = (len(kept), len(embedder.layers), sum(embedder.widths))
     return {
@@ -75,7 +79,7 @@ def is_finished(out: Path, about: Mapping[str, Any]) -> bool:
     return True
 
 
-def about_run(embedder: Embedder, recordings: Recordings) -> dict[str, Any]:
+def about_run(embedder: AnyEmbedder, recordings: Recordings) -> dict[str, Any]:
     """Return the entries of about.json that are known before anything is embedded."""
     return {
         **embedder.about,

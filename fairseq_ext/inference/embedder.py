@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ..file_errors import FileError
 from ..line_index import AudioEntry
 from ..media.recording_windows import Recording, recording_windows
-from ..media.recordings import LEAST_S, SILENT_PEAK
+from ..media.recordings import LEAST_S, SILENT_PEAK, recording_of
 from .embedding_sources import Source, Statistics, make_source
 
 Floats = NDArray[np.float32]
@@ -100,6 +100,11 @@ class Embedder:
     def about(self) -> dict[str, Any]:
         """Entries of about.json: encoder, hash of its weights, and what else its vectors depend on."""
         return {"encoder": self.name, "sample_rate_hz": self.sample_rate_hz, **self._source.about}
+
+    @staticmethod
+    def recordings(rows: Sequence[Sequence[Any]]) -> list[Recording]:
+        """Return what rows of `Recordings` name."""
+        return [recording_of(row) for row in rows]
 
     def __call__(self, recordings: Recording | Sequence[Recording]) -> Floats:
         """Embed a file or a waveform (S,) at `sample_rate_hz`: (L, P); of a list of N of them: (N, L, P).

@@ -145,18 +145,24 @@ def _receptive_field(convolutions: Sequence[tuple[int, int, int]]) -> int:
 
 
 @dataclass(frozen=True)
-class _Vectors:
-    """Embeddings of a stretch of a recording by a model that pools by itself: their sum (P,), weighted by samples."""
+class Vectors:
+    """Embeddings of a stretch of a recording by a model that pools by itself.
+
+    Attributes:
+        total: their sum (P,), weighted by the sizes of their windows.
+        size: size of the stretch, in samples or frames.
+        unit_norm: whether the mean is brought to norm 1.
+    """
 
     total: NDArray[np.float64]
-    num_samples: int
+    size: int
     unit_norm: bool
 
-    def joined(self, later: "_Vectors") -> "_Vectors":
-        return _Vectors(self.total + later.total, self.num_samples + later.num_samples, self.unit_norm)
+    def joined(self, later: "Vectors") -> "Vectors":
+        return Vectors(self.total + later.total, self.size + later.size, self.unit_norm)
 
     def pooled(self, poolings: Sequence[str]) -> Floats:
-        scale = np.linalg.norm(self.total) if self.unit_norm else self.num_samples
+        scale = np.linalg.norm(self.total) if self.unit_norm else self.size
         return (self.total / max(scale, 1e-12)).astype(np.float32)[None]
 
 
@@ -187,7 +193,7 @@ class ModelSource:
         self.widths = (len(vector.total),)
 
     @torch.no_grad()
-    def statistics(self, windows: Sequence[Floats]) -> list[_Vectors]:
+    def statistics(self, windows: Sequence[Floats]) -> list[Vectors]:
         """Run the model on a batch, each window prepared as the features were that it was trained on."""
         if self._preparation is not None:
             windows = [prepare(window, self.sample_rate_hz, self._preparation).waveform for window in windows]
@@ -196,7 +202,7 @@ class ModelSource:
         with torch.backends.cudnn.flags(allow_tf32=False):
             vectors = self._model(source.to(self._device), mask)["embedding"].double().cpu().numpy()
         return [
-            _Vectors(vector * len(window), len(window), self._unit_norm)
+            Vectors(vector * len(window), len(window), self._unit_norm)
             for vector, window in zip(vectors, windows, strict=True)
         ]
 

@@ -1,14 +1,15 @@
 """Speech and faces made by programs, in the layouts of real corpora, for demos and tests without recordings.
 
 Corpora, a file each, in the published layout (tools/make_synthetic.py):
-    fsdd, common_voice (common_voice_plan), mtedx, voxceleb2, avspeech
+    fsdd, common_voice (common_voice_plan), mtedx, voxceleb2, avspeech, crema_d, l2_arctic
     corpus_folder  what all of them share: the label SYNTHETIC.txt, and recordings made by `jobs`, safe to kill
-    wav_folder     what those share whose recordings lie in one folder of wav files
+    wav_folder     what those share whose recordings are wav files
     film_corpus    what those with video share: films, and the table of what is said when
 
 What they are made of:
     sentences      sentences from the grammars in grammars/, one per language; phrases: short ones of few words
     speech         text -> samples, phoneme and word times, by espeak-ng, a library in the wheel `espeakng-loader`
+    accents        English with the sounds of another first language
     voices         speakers that differ as people do: voice, pitch, rate, vocal tract, microphone and room
     faces/         drawn heads whose lips follow the phonemes; films: a voice and a face before a camera
 

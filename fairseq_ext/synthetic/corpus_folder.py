@@ -125,11 +125,16 @@ def _work(make: Callable[[str], Mapping[str, Any]]) -> Work:
     return one_by_one(lambda item: make(item.id))
 
 
-def refuse_others(folder: Path, wanted: Iterable[str]) -> None:
-    """Raise ValueError when a folder of recordings has other files than those to write: it is then not ours."""
-    others = sorted(
-        {path.name for path in folder.iterdir() if not is_temporary(path.name)}.difference(wanted)
-    )
+def refuse_others(folder: Path, wanted: Iterable[str], pattern: str = "*") -> None:
+    """Raise ValueError when a folder of recordings has other files than those to write: it is then not ours.
+
+    Args:
+        folder: the folder.
+        wanted: paths of the files to write, relative to it.
+        pattern: glob of the paths to look at.
+    """
+    found = (path for path in folder.glob(pattern) if not is_temporary(path.name))
+    others = sorted({path.relative_to(folder).as_posix() for path in found}.difference(wanted))
     if others:
         raise ValueError(
             f"{folder}: {len(others)} files such as {others[0]} are not among the recordings to write; write at least "

@@ -30,7 +30,9 @@ import numpy.typing as npt
 
 from ..optional import import_optional
 
-__all__ = ["Phoneme", "Speech", "SpeechError", "Word", "list_languages", "list_variants", "synthesise"]
+__all__ = [
+    "Phoneme", "Speech", "SpeechError", "Word", "list_languages", "list_variants", "mnemonics", "synthesise",
+]  # fmt: skip
 
 RATE_RANGE_WPM = (80, 450)  # espeakRATE_MINIMUM and espeakRATE_MAXIMUM of speak_lib.h
 PITCH_RANGE = (0, 99)
@@ -39,6 +41,7 @@ PITCH_RANGE = (0, 99)
 _OUTPUT_SYNCHRONOUS = 2
 _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 0x0001, 0x0002, 0x8000
 _CHARS_UTF8, _POS_CHARACTER = 1, 1
+_PHONEME_INPUT = 0x100
 _PARAM_RATE, _PARAM_VOLUME, _PARAM_PITCH, _PARAM_RANGE = 1, 2, 3, 4
 _EVENT_LIST_TERMINATED, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 # espeak-ng copies the path of its data into a buffer of 160 bytes and fails, naming another path, beyond it.
@@ -138,6 +141,7 @@ def synthesise(
     pitch_range: int = 50,
     rate_wpm: int = 160,
     seed: int = 0,
+    is_phonemes: bool = False,
 ) -> Speech:
     """Speak a text; equal arguments give equal samples.
 
@@ -149,6 +153,8 @@ def synthesise(
         pitch_range: how far the melody swings, 0-99.
         rate_wpm: words per minute, 80-450.
         seed: random seed of the breath noise, which only some variants have.
+        is_phonemes: the text holds espeak-ng's mnemonics of phonemes instead of words, as `mnemonics` returns them,
+            joined by bars within a word and by spaces between words. At one that the language lacks speech ends.
 
     Returns:
         The speech; phoneme and word times are monotone and lie inside the audio.
@@ -167,12 +173,35 @@ def synthesise(
     }
     with _lock, _fresh_library(library_path, data_path) as (library, sample_rate_hz):
         _set_voice(library, f"{language}+{variant}" if variant else language, parameters, seed)
-        samples, marks = _run(library, text)
+        samples, marks = _run(library, f"[[{text}]]" if is_phonemes else text, is_phonemes=is_phonemes)
     spans = _spans(marks, len(samples), sample_rate_hz)
     phonemes = tuple(phoneme for phoneme, _ in spans)
     if not phonemes:
         raise ValueError(f"synthesise: the text {text!r} has nothing to speak in {language!r}; drop it")
     return Speech(samples.astype(np.float32) / 32768.0, sample_rate_hz, phonemes, _words(text, spans))
+
+
+def mnemonics(text: str, *, language: str) -> list[list[str]]:
+    """Return the phonemes of each word as espeak-ng writes them, with marks of stress: "'" primary, "," secondary.
+
+    Words that are spoken as one are one. Pauses between clauses are left out.
+
+    Raises:
+        ValueError: when the language is unknown, or the text holds nothing that can be spoken.
+        SpeechError: when the library is missing or fails.
+    """
+    library_path, data_path = _locate()
+    _check(text, language, "", data_path)
+    clauses = []
+    with _lock, _fresh_library(library_path, data_path) as (library, _):
+        _set_voice(library, language, {}, 0)
+        function = library.espeak_TextToPhonemes
+        function.restype = ctypes.c_char_p
+        rest = ctypes.c_char_p(text.encode("utf-8"))
+        while rest.value is not None:
+            clauses.append(function(ctypes.byref(rest), _CHARS_UTF8, ord("|") << 8).decode("utf-8"))
+    words = [word.split("|") for clause in clauses for word in clause.split()]
+    return [phonemes for word in words if (phonemes := [p for p in word if p and not p.startswith("_")])]
 
 
 def _locate() -> tuple[Path, Path]:
@@ -278,7 +307,7 @@ def _set_voice(library: Any, name: str, parameters: dict[int, int], seed: int) -
     library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
 
 
-def _run(library: Any, text: str) -> tuple[npt.NDArray[np.int16], list[_Mark]]:
+def _run(library: Any, text: str, *, is_phonemes: bool = False) -> tuple[npt.NDArray[np.int16], list[_Mark]]:
     """Synthesise a text; return samples (S,) and, in order, where each phoneme and pause starts."""
     pieces: list[npt.NDArray[np.int16]] = []
     marks: list[_Mark] = []
@@ -304,8 +333,9 @@ def _run(library: Any, text: str) -> tuple[npt.NDArray[np.int16], list[_Mark]]:
     library.espeak_SetSynthCallback(callback)
     data = text.encode("utf-8")
     size = ctypes.c_size_t(len(data) + 1)
+    flags = _CHARS_UTF8 | (_PHONEME_INPUT if is_phonemes else 0)
     with _raise_what_is_raised_in(collect):
-        status = library.espeak_Synth(data, size, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
+        status = library.espeak_Synth(data, size, 0, _POS_CHARACTER, 0, flags, None, None)
     if status != 0:
         raise SpeechError(f"espeak-ng: {text[:40]!r} cannot be spoken (error {status}); drop it")
     return (np.concatenate(pieces) if pieces else np.zeros(0, np.int16)), marks

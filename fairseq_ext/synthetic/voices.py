@@ -123,14 +123,17 @@ def _draw_channel(rng: np.random.Generator) -> Channel:
     )
 
 
-def speak(voice: Voice, text: str, *, take: int = 0, sample_rate_hz: int = 16_000) -> Speech:
+def speak(
+    voice: Voice, text: str, *, take: int = 0, sample_rate_hz: int = 16_000, is_phonemes: bool = False
+) -> Speech:
     """Synthesise a recording of a speaker, trimmed to the voice's margins and coloured by its channel.
 
     Args:
         voice: the speaker.
-        text: text to speak, in the spelling of the voice's language.
+        text: text to speak, in the spelling of the voice's language, or its phonemes.
         take: number of the recording, any integer >= 0.
         sample_rate_hz: sample rate of the result.
+        is_phonemes: the text holds phonemes, see `speech.synthesise`.
 
     Raises:
         ValueError: when the text or a setting of the voice cannot be spoken.
@@ -146,6 +149,7 @@ def speak(voice: Voice, text: str, *, take: int = 0, sample_rate_hz: int = 16_00
         pitch_range=voice.pitch_range,
         rate_wpm=_clip(rate_wpm, RATE_RANGE_WPM),
         seed=int(rng.integers(2**31)),
+        is_phonemes=is_phonemes,
     )
     speech = _rescale(speech, tract_scale, sample_rate_hz)
     speech = _trim(speech, *(voice.margin_s * rng.uniform(0.3, 1.7, size=2)))

@@ -1,4 +1,4 @@
-"""Synthetic corpora of spoken recordings in one folder of wav files, 16 bit, mono, with their settings in the name."""
+"""Synthetic corpora of spoken recordings as wav files, 16 bit, mono, with their settings in the name."""
 
 import wave
 from collections.abc import Callable, Sequence
@@ -31,10 +31,11 @@ class WavFolder:
 
     Attributes:
         title: title of the progress bar.
-        folder: folder below the root that holds them.
+        folder: folder below the root that holds them; "" is the root.
         sample_rate_hz: their sample rate, Hz.
         version: version of the audio; a folder of an older one is not continued.
-        say: file name without .wav, seed -> samples, (S,) in [-1, 1]; other processes must be able to pickle it.
+        say: name without .wav, seed -> samples, (S,) in [-1, 1]; other processes must be able to pickle it.
+        pattern: glob of the names below the folder.
     """
 
     title: str
@@ -42,6 +43,7 @@ class WavFolder:
     sample_rate_hz: int
     version: int
     say: Callable[[str, int], Samples]
+    pattern: str = "*"
 
     def write(
         self,
@@ -57,7 +59,7 @@ class WavFolder:
 
         Args:
             root: folder of the corpus, created when missing.
-            names: file names, with .wav.
+            names: file names, with .wav, or paths below the folder.
             seed: random seed; a recording depends on it and its name only.
             num_workers: number of processes.
             progress: show a progress bar.
@@ -67,7 +69,10 @@ class WavFolder:
         place = root / self.folder
         place.mkdir(exist_ok=True)
         remove_leftovers(root)  # where earlier versions left theirs
-        refuse_others(place, names)
+        refuse_others(place, names, self.pattern)
+        for parent in {(place / name).parent for name in names}:
+            parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(parent)
         is_whole = partial(self._is_whole, place)
         missing, make = [name for name in names if not is_whole(name)], partial(self._make, place, seed)
         options: dict[str, Any] = {

@@ -37,7 +37,7 @@ def speakers(utterances: list[Utterance]) -> Counter[str]:
 
 def test_folds_hold_as_many_of_each_gender() -> None:
     utterances = speech(12, 12)
-    folds = list(balanced_folds("unseen", utterances, 6, stratum=gender))
+    folds = list(balanced_folds("unseen", utterances, 6, strata=[gender]))
     assert [fold.name for fold in folds] == [f"unseen/fold{i:02d}" for i in range(1, 7)]
     assert all(speakers(fold.test) == {"male": 2, "female": 2} for fold in folds)
     assert all(len(fold.train) + len(fold.test) == len(utterances) for fold in folds)
@@ -45,7 +45,7 @@ def test_folds_hold_as_many_of_each_gender() -> None:
 
 
 def test_uneven_numbers_differ_by_one_at_most() -> None:
-    folds = list(balanced_folds("unseen", speech(48, 43), 5, stratum=gender))
+    folds = list(balanced_folds("unseen", speech(48, 43), 5, strata=[gender]))
     found = [speakers(fold.test) for fold in folds]
     assert {count["male"] for count in found} == {9, 10}
     assert {count["female"] for count in found} == {8, 9}
@@ -56,20 +56,22 @@ def test_the_seed_decides_and_the_order_does_not() -> None:
     utterances = speech(6, 6)
 
     def tested(seed: int, given: list[Utterance]) -> list[set[str | None]]:
-        return [{u.speaker for u in f.test} for f in balanced_folds("f", given, 3, stratum=gender, seed=seed)]
+        return [
+            {u.speaker for u in f.test} for f in balanced_folds("f", given, 3, strata=[gender], seed=seed)
+        ]
 
     assert tested(1, utterances) == tested(1, utterances[::-1])
     assert tested(1, utterances) != tested(2, utterances)
 
 
 def test_few_speakers_make_fewer_folds_and_one_speaker_none() -> None:
-    assert len(list(balanced_folds("unseen", speech(2, 1), 6, stratum=gender))) == 3
+    assert len(list(balanced_folds("unseen", speech(2, 1), 6, strata=[gender]))) == 3
     with pytest.raises(ValueError, match=r"2 speakers or more .* found \['m0'\].*--partitions leaky"):
-        list(balanced_folds("unseen", speech(1, 0), 6, stratum=gender))
+        list(balanced_folds("unseen", speech(1, 0), 6, strata=[gender]))
 
 
 def test_validation_is_of_training_speakers_of_each_gender() -> None:
-    for fold in balanced_folds("unseen", speech(12, 12), 6, stratum=gender):
+    for fold in balanced_folds("unseen", speech(12, 12), 6, strata=[gender]):
         held_out = with_valid_speakers(fold, stratum=gender)
         assert speakers(held_out.valid) == {"male": 1, "female": 1}
         assert speakers(held_out.train) == {"male": 9, "female": 9}
@@ -83,7 +85,7 @@ def test_sentences_of_the_test_are_in_no_training_and_each_is_tested_once() -> N
     parts = parts_of(utterances, sentence)
     assert sorted(map(len, parts)) == [2, 3]
     folds = [
-        with_valid_speakers(f, stratum=gender) for f in balanced_folds("u", utterances, 6, stratum=gender)
+        with_valid_speakers(f, stratum=gender) for f in balanced_folds("u", utterances, 6, strata=[gender])
     ]
     both = list(chain.from_iterable(unseen_too(fold, sentence, parts) for fold in folds))
     assert [p.name for p in both[:3]] == ["u/fold01_part1", "u/fold01_part2", "u/fold02_part1"]

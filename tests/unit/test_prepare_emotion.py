@@ -13,7 +13,7 @@ from fairseq_ext import files, preflight
 from fairseq_ext.commands import prepare_emotion
 from fairseq_ext.corpora.class_partitions import read_label_map
 from fairseq_ext.corpora.emotion_across import LABEL_MAP
-from fairseq_ext.corpora.emotion_corpora import find_kind
+from fairseq_ext.corpora.emotion_corpora import EMOTIONS
 from fairseq_ext.dictionary import read_dictionary
 from fairseq_ext.manifest import Utterance, read_labels, read_manifest, read_root
 from fairseq_ext.splits import assert_disjoint
@@ -255,13 +255,13 @@ def test_a_recording_that_is_much_longer_than_the_others_is_named(tmp_path: Path
     ],
 )
 def test_the_layout_is_told_by_the_content(tmp_path: Path, write: Tree, kind: str) -> None:
-    assert find_kind(write(tmp_path)) == kind
+    assert EMOTIONS.find_kind(write(tmp_path)) == kind
 
 
 def test_a_folder_of_two_corpora_is_refused(tmp_path: Path) -> None:
     write_crema_d(write_ravdess(tmp_path))
     with pytest.raises(ValueError, match="it holds several corpora, ravdess and crema_d"):
-        find_kind(tmp_path)
+        EMOTIONS.find_kind(tmp_path)
 
 
 def test_the_label_map_of_the_project_is_sound() -> None:
