@@ -24,7 +24,7 @@ from typing import Any
 from ._scored import add_checkpoint_or_run, add_origin, check_checkpoint_or_run, find_trainings
 
 SUMMARY = "Draw what a network listens to; pointing game"
-ONE_OF = "give one of CHECKPOINT FILE, CHECKPOINT --data, --run and --checkpoint"
+ONE_OF = "give one of CHECKPOINT FILE, --run and --checkpoint, or CHECKPOINT with --data"
 METHODS = ("hirescam", "gradcam", "occlusion", "integrated_gradients")
 
 
