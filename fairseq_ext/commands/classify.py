@@ -10,13 +10,12 @@ counted; the exit status is 1 then.
 
 import argparse
 import json
-import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._classified import print_each
+
 if TYPE_CHECKING:
-    from ..inference.file_classifier import Classified, FileClassifier
+    from ..inference.file_classifier import Classified
 
 SUMMARY = "Classify recordings: the probability of each class"
 
@@ -52,33 +51,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             f"{args.classifier}: no class {args.of_class!r}; it has {', '.join(classify.labels)}"
         )
-    failed = _classify(args, classify)
-    if failed:
-        raise ValueError(f"{failed} of {len(args.files)} recordings could not be classified; see above")
+    print_each(args.files, classify, lambda path, found: _line(path, found, args))
     return 0
-
-
-def _classify(args: argparse.Namespace, classify: "FileClassifier") -> int:
-    """Print a line per recording and the speed; return how many could not be classified."""
-    from ..file_errors import FileError
-
-    failed, audio_s, start = 0, 0.0, time.perf_counter()
-    for path in args.files:
-        try:
-            found = classify(Path(path))
-        except FileError as error:
-            failed += 1
-            print(f"skipped: {error}", file=sys.stderr)
-            continue
-        audio_s += found.duration_s
-        print(_line(path, found, args), flush=True)
-    if audio_s:
-        spent_s = time.perf_counter() - start
-        print(
-            f"{audio_s:.1f} s of audio in {spent_s:.1f} s: {audio_s / max(spent_s, 1e-9):.1f} times real time",
-            file=sys.stderr,
-        )
-    return failed
 
 
 def _line(path: str, found: "Classified", args: argparse.Namespace) -> str:

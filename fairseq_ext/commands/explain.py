@@ -8,10 +8,15 @@ RUN/train/<partition>/<system>/seed<k>/checkpoint_last.pt into RUN/attribution:
 The pointing game of one checkpoint:
   fairseq-ext explain --checkpoint C --data MANIFESTS --times TSV --system NAME --out DIR --origin real
 
+The groups of features of an accent encoder: their shares in the fusion, how far embeddings move without each (with
+--classifier, a saved one, also what it scores then), and pictures of reconstructions; RUN/attribution is on the page:
+  fairseq-ext explain checkpoint_best.pt --data MANIFESTS --out RUN/attribution
+
 The game chooses the layer on the development split. Systems that have their table are skipped unless --force is given.
 """
 
 import argparse
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,20 +24,27 @@ from typing import Any
 from ._scored import add_checkpoint_or_run, add_origin, check_checkpoint_or_run, find_trainings
 
 SUMMARY = "Draw what a network listens to; pointing game"
-ONE_OF = "give one of CHECKPOINT FILE, --run and --checkpoint"
+ONE_OF = "give one of CHECKPOINT FILE, --run and --checkpoint, or CHECKPOINT with --data"
 METHODS = ("hirescam", "gradcam", "occlusion", "integrated_gradients")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "files", type=Path, nargs="*", metavar="CHECKPOINT FILE", help="explain one recording"
+        "files",
+        type=Path,
+        nargs="*",
+        metavar="CHECKPOINT FILE",
+        help="explain one recording; without FILE, the groups of an accent encoder",
     )
     parser.add_argument("--target", help="with FILE: word:N, char:N or class:NAME")
     parser.add_argument(
         "--text", help="with FILE: its transcript, spelled as in training (default: what is recognised)"
     )
     parser.add_argument("--label", default="", help="with class:NAME: the label stream, if there are several")
+    parser.add_argument(
+        "--classifier", type=Path, metavar="FOLDER", help="of groups: saved classifier of the embeddings"
+    )
     add_checkpoint_or_run(parser, partitions="asr", partition="asr")
     add_origin(parser, required=False)
     parser.add_argument(
@@ -59,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explain a recording or play the pointing game."""
-    if args.files:
+    if len(args.files) == 1:
+        _explain_groups(args)
+    elif args.files:
         _explain_recording(args)
     else:
         _play(args)
@@ -78,6 +92,24 @@ def _explain_recording(args: argparse.Namespace) -> None:
     options |= {"methods": args.method, "layers": args.layer}
     explain_recording(checkpoint, recording, args.target, args.out, **options)
     print(args.out)
+
+
+def _explain_groups(args: argparse.Namespace) -> None:
+    if args.run or args.checkpoint or args.target or not (args.data and args.out):
+        raise argparse.ArgumentError(
+            None, "CHECKPOINT alone needs --data and --out; with a FILE, --target and --out"
+        )
+    from ..inference.group_explained import explain_groups
+
+    names = ("split", "label", "classifier", "device")
+    options = {name: getattr(args, name) for name in names}
+    (checkpoint,) = args.files
+    found = explain_groups(checkpoint, args.data, args.out, max_recordings=args.max_utterances, **options)
+    for id_, reason in found.skipped:
+        print(f"skipped: {id_}: {reason}", file=sys.stderr)
+    for name, share in found.shares.items():
+        print(f"{name}\tshare {100 * share:.1f} %\tmoves {found.moved[name]:.3f}")
+    print(f"{found.num_recordings} recordings, {len(found.skipped)} skipped: {args.out / 'groups.json'}")
 
 
 def _play(args: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ PROGRAM = "fairseq-ext"
 # The order of the help, that of the work; groups that are not named here follow.
 ORDER = (
     "prepare", "check", "label", "features", "embed", "train", "score", "explain", "report", "transcribe", "classify",
-    "convert", "jobs",
+    "accent", "convert", "jobs",
 )  # fmt: skip
 # The command of a group that is meant where none of its names follows: `fairseq-ext features a.wav`.
 DEFAULT_OF_GROUP = {"features": "features voice"}
@@ -91,9 +91,10 @@ def refuse(name: str, commands: dict[str, str]) -> NoReturn:
 def _show_help(parser: argparse.ArgumentParser, commands: dict[str, str], group: str = "") -> None:
     """Print the help of a group of commands; of the whole program when the name of the group is empty."""
     usage = f"usage: {PROGRAM} {group} COMMAND ...\n" if group else parser.format_usage()
+    # Without blank lines: every command has a line, and all of them fit one screen.
     intro = "" if group else f"{parser.description}\n"
     own = f"{PROGRAM} {group} COMMAND --help" if group else f"{PROGRAM} COMMAND --help"
-    print(f"{usage}{intro}'{own}' describes a command and its options.\n\n{_list_commands(commands)}")
+    print(f"{usage}{intro}'{own}' describes a command and its options.\n{_list_commands(commands)}")
 
 
 def run_command(

@@ -6,7 +6,8 @@ writes RUN/scores/<partition>/<system>/seed<k>/{predictions.tsv,embeddings.npz,g
 PARTITION=DIR. EMB is a folder of fairseq-ext embed; recordings are matched by id.
 
 Layer, pooling and settings are chosen by macro recall (UAR) on folds of the training speakers. ensemble averages
-classifiers and layers that are chosen the same way.
+classifiers and layers that are chosen the same way. centroid is the nearest class mean, by cosine or by the distance of
+standardised values, whichever these folds say; fairseq-ext accent names its classes by distance.
 Controls: --control shuffled permutes the training labels, --control duration knows nothing but the length of a
 recording; --leaky-control is for partitions that share speakers.
 What an embedding says of the speaker, learnt from some sentences and asked of another:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SUMMARY = "Fit and score classifiers on embeddings"
 PLACE, FOLDER = "{classifier}", "{embeddings}"
 # Written here and not read from `scoring`, whose import takes seconds; a test compares.
-CLASSIFIERS = ("logistic", "svm", "mlp", "xgboost", "knn", "ensemble")
+CLASSIFIERS = ("logistic", "svm", "mlp", "xgboost", "knn", "centroid", "ensemble")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

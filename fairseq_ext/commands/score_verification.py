@@ -11,6 +11,8 @@ encoder, joined; recordings are matched by id.
 Trials are all pairs of different recordings of the test split, or --trials N targets and as many others, drawn with
 --seed; metrics.json holds the rule, the counts, and a digest of the list. For another label than speaker, pairs of one
 speaker are left out and counted.
+--pairs-by sentence scores pairs of the same sentence and pairs of different ones apart, too: embeddings of voices
+that do not hear the words have the same error rate on both.
 --backend cosine compares embeddings as they are; lda first fits a discriminant analysis on the training splits, whose
 settings are chosen on folds of the training speakers. Systems that have their metrics.json are skipped unless --force
 is given.
@@ -47,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="targets, and as many others, to draw (default: 0 = all pairs)",
     )
+    parser.add_argument(
+        "--pairs-by",
+        default="",
+        metavar="STREAM",
+        help="score pairs that share this label, such as sentence, and other pairs apart, too",
+    )
     parser.add_argument("--layer", type=int, help="layer of the embeddings (default: the last)")
     parser.add_argument("--pooling", default="", help="pooling, such as mean+std (default: all side by side)")
     parser.add_argument(
@@ -76,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         num_trials=args.trials,
         train_splits=args.train_splits,
         split=args.split,
+        pairs_by=args.pairs_by,
     )
     file = joined([read_embeddings(folder) for folder in args.embeddings])
     for name, folder in partitions:

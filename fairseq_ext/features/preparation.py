@@ -96,7 +96,7 @@ def prepare(waveform: Floats, sample_rate_hz: int, preparation: Preparation) -> 
         effects["trimmed_end"] = (len(waveform) - stop) / sample_rate_hz
     kept = waveform[start:stop]
     if preparation.band_hz is not None:
-        kept, effects["band_removed"] = _keep_band(kept, sample_rate_hz, preparation.band_hz)
+        kept, effects["band_removed"] = keep_band(kept, sample_rate_hz, preparation.band_hz)
     effects["loudness"] = loudness = loudness_lufs(kept, sample_rate_hz)
     if preparation.loudness_lufs is not None and np.isfinite(loudness):
         effects["gain"] = preparation.loudness_lufs - loudness
@@ -123,7 +123,7 @@ def _speech(waveform: Floats, sample_rate_hz: int) -> tuple[int, int]:
     return max(0, first * hop - margin), min(len(waveform), last * hop + margin)
 
 
-def _keep_band(waveform: Floats, sample_rate_hz: int, band_hz: tuple[float, float]) -> tuple[Floats, float]:
+def keep_band(waveform: Floats, sample_rate_hz: int, band_hz: tuple[float, float]) -> tuple[Floats, float]:
     """Return the waveform within a band, in phase, and how much its level has changed, dB."""
     size = (
         1 << (len(waveform) + sample_rate_hz // 10 - 1).bit_length()

@@ -126,7 +126,7 @@ def are_silent(level_db: Doubles) -> Switches:
     return _pauses(level_db < level_db.max() - SILENCE_DB)
 
 
-def _runs(on: Switches) -> NDArray[np.int64]:
+def runs(on: Switches) -> NDArray[np.int64]:
     """Return first and end of each stretch of True, (stretches, 2)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]]).astype(np.int8)))
     return edges.reshape(-1, 2)
@@ -134,13 +134,13 @@ def _runs(on: Switches) -> NDArray[np.int64]:
 
 def _lengths(on: Switches) -> Doubles:
     """Return the lengths of the stretches of True, frames."""
-    return np.diff(_runs(on), axis=1)[:, 0].astype(np.float64)
+    return np.diff(runs(on), axis=1)[:, 0].astype(np.float64)
 
 
 def _pauses(quiet: Switches) -> Switches:
     """Keep the quiet stretches that are long enough."""
     found = np.zeros_like(quiet)
-    for first, end in _runs(quiet):
+    for first, end in runs(quiet):
         found[first:end] = (end - first) * FRAME_S >= PAUSE_S - 1e-9
     return found
 

@@ -32,6 +32,8 @@ FEATURES = ("logmel", "mfcc", "prosody")
 # The pooling of prosody: its statistics are what they are.
 STATISTICS = "statistics"
 EMBEDDING = "embedding"  # the pooling of a model that pools by itself
+# What nobody chooses: columns of these names come of the source, whatever poolings are asked for.
+OWN_POOLINGS = frozenset({STATISTICS, EMBEDDING})
 # Whisper has positions for 30 s; the attention of the others grows with the square of the length.
 WINDOW_S = 30.0
 USUAL_PAD_S = 1.0  # of Whisper, see `load_embedder`

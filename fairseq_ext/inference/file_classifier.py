@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +28,7 @@ from ..scoring.embedding_files import JOIN, EmbeddingFile
 from ..scoring.trained import TrainedModel
 from .classifier import class_probabilities
 from .embedder import Embedded, Embedder, load_embedder
-from .embedding_sources import STATISTICS
+from .embedding_sources import OWN_POOLINGS
 
 Floats = NDArray[np.float32]
 # Of a checkpoint: the attention of transformers grows with the square of the length.
@@ -42,10 +42,12 @@ class Classified:
     Attributes:
         probabilities: class -> probability, the likeliest first.
         duration_s: length of the recording, s.
+        distances: class -> distance from its centroid, the nearest first; empty for classifiers without centroids.
     """
 
     probabilities: dict[str, float]
     duration_s: float
+    distances: dict[str, float] = field(default_factory=dict)
 
 
 class FileClassifier(Protocol):
@@ -101,15 +103,21 @@ class EmbeddingFileClassifier:
     def __init__(self, folder: Path, encoder: str = "", device: str = "cpu") -> None:
         found = saved.load(folder)
         self._classifier, self.labels = found.classifier, found.classifier.labels
+        self.metric = found.classifier.metric  # of distances; empty for classifiers without centroids
         self._embedder = _embedder(found, encoder, device, folder)
+        self.sample_rate_hz = self._embedder.sample_rate_hz
 
     def __call__(self, recording: Recording) -> Classified:
         """Classify a recording, see `FileClassifier`."""
         (embedded,) = self._embedder.embed([recording])
         if isinstance(embedded, FileError):
             raise embedded
-        log_probs = self._classifier.log_probs(lambda feature: feature.columns(self._as_file(embedded)))
-        return Classified(_ordered(self.labels, np.exp(log_probs[0])), embedded.duration_s)
+        file, distances = self._as_file(embedded), {}
+        log_probs = self._classifier.log_probs(lambda feature: feature.columns(file))
+        if self.metric:
+            found = self._classifier.distances(lambda feature: feature.columns(file))[0]
+            distances = dict(sorted(_named(self.labels, found).items(), key=lambda pair: pair[1]))
+        return Classified(_ordered(self.labels, np.exp(log_probs[0])), embedded.duration_s, distances)
 
     def _as_file(self, embedded: Embedded) -> EmbeddingFile:
         return EmbeddingFile(
@@ -135,7 +143,7 @@ def _embedder(found: saved.SavedClassifier, encoder: str, device: str, folder: P
     loaded = load_embedder(
         place,
         layers,
-        ("mean",) if poolings == [STATISTICS] else poolings,
+        ("mean",) if OWN_POOLINGS.issuperset(poolings) else poolings,
         device,
         pad_s=float(about.get("pad_s") or 0.0),
         sample_rate_hz=int(about.get("sample_rate_hz") or 16_000),
@@ -164,13 +172,14 @@ class CheckpointClassifier:
             if len(window) >= LEAST_S * rate_hz:
                 probabilities.append(len(window) * class_probabilities(self._trained, window))
         duration_s = sum(sizes) / rate_hz
-        _check(recording, duration_s, peak)
+        check_audible(recording, duration_s, peak)
         total = np.sum(probabilities, axis=0)
         return Classified(_ordered(self.labels, total / total.sum()), duration_s)
 
 
-def _check(recording: Recording, duration_s: float, peak: float) -> None:
-    name = "waveform" if isinstance(recording, np.ndarray) else getattr(recording, "path", recording)
+def check_audible(recording: Recording, duration_s: float, peak: float) -> None:
+    """Raise FileError for a recording shorter than a frame, or without a sample above one step of 16 bits."""
+    name = name_of(recording)
     if duration_s < LEAST_S:
         raise FileError(
             f"{name}: {duration_s:.4g} s, shorter than a frame of {LEAST_S:g} s; give a longer one"
@@ -179,6 +188,14 @@ def _check(recording: Recording, duration_s: float, peak: float) -> None:
         raise FileError(f"{name}: silence, no sample above one step of 16 bits; give a recording with speech")
 
 
+def name_of(recording: Recording) -> str:
+    """Return what messages call a recording: its path, or "waveform"."""
+    return "waveform" if isinstance(recording, np.ndarray) else str(getattr(recording, "path", recording))
+
+
+def _named(labels: Sequence[str], values: Floats) -> dict[str, float]:
+    return dict(zip(labels, values.tolist(), strict=True))
+
+
 def _ordered(labels: Sequence[str], probabilities: Floats) -> dict[str, float]:
-    pairs = zip(labels, probabilities.tolist(), strict=True)
-    return dict(sorted(pairs, key=lambda pair: -pair[1]))
+    return dict(sorted(_named(labels, probabilities).items(), key=lambda pair: -pair[1]))

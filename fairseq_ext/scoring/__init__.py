@@ -19,7 +19,9 @@ comparison.py            two systems on the same utterances: is the difference m
 
 Embeddings compared in pairs, without classes that are known before:
 verification.py          trials by rule, EER and DET curve, least costs, recall@k, nearest centroid, silhouette
-verification_scoring.py  cosine, or a discriminant analysis before it, and intervals over speakers -> the files
+verification_scoring.py  cosine, or a discriminant analysis before it -> the files
+verification_intervals.py  intervals over speakers
+pair_kinds.py            pairs of the same and of other sentences
 
 What these use:
 scored_system.py   name, folder and metadata of a scored system; the files that all result types share

@@ -271,7 +271,7 @@ def _layer_curve(task: Task) -> dict[str, float]:
     pooling, curve = task.feature[0].pooling, {}
     for layer in task.layers if len(task.layers) > 1 else ():
         feature = Feature((layer,), pooling)
-        scaling, vectors = task.training.scaled(feature, rotated=False)
+        scaling, vectors = task.training.scaled(feature, "columns")
         fixed = (task.training.targets, task.training.num_classes, LOGISTIC.default, task.seed)
         scores = LOGISTIC.fit(vectors, *fixed).scores(scaling(task.test_columns(feature)))
         curve[str(layer)] = macro_recall(task.partition.test_targets, scores)

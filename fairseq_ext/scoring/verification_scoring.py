@@ -2,8 +2,7 @@
 
 Embeddings are compared by their cosine, as they are or after a linear discriminant analysis of training recordings
 (Fisher's, scikit-learn's), whose settings are chosen by the equal error rate on folds of the training speakers.
-Intervals are a bootstrap of the test speakers, with all their recordings: a pair counts as often as both its speakers
-are drawn, one within a speaker as often as that speaker.
+For intervals see `verification_intervals`; for pairs of the same and of other sentences, `pair_kinds`.
 
 Shapes: N recordings, D width of the embedding, T trials.
 """
@@ -26,22 +25,20 @@ from . import verification
 from .classifiers.training_set import Feature
 from .embedding_files import JOIN, EmbeddingFile
 from .embedding_partitions import SPEAKER, Part, read_part
+from .groups import group_names
+from .pair_kinds import by_kind, kinds_line, summarise_kinds
 from .scored_system import VERIFICATION, ScoredSystem, write_json
 from .seeds import over_seeds, range_of
 from .verification import Floats, Ranking, Trials
+from .verification_intervals import NUM_RESAMPLES, draws, of_pairs, of_recordings
 
 REQUIRED = ("metrics", "det", "trials")
 COSINE, LDA = "cosine", "lda"
 BACKENDS = (COSINE, LDA)
 RANKS = (1, 5, 10)
-# Priors of a target at which the cost of detection is reported: VoxSRC 2020's, and NIST's since 2012.
-P_TARGETS = (0.05, 0.01)
-NUM_RESAMPLES = 1000
-NUM_BINS = 2000  # of the scores in resamples; the figures themselves use every score
 NUM_FOLDS = 5
 COMPONENTS = (5, 10, 20, 40, 80)
 SHRINKAGES: tuple[float | None, ...] = (None, 0.1, 0.5)
-UNITS = ("eer", *(f"min_dcf_{p}" for p in P_TARGETS))
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,8 @@ class Options:
         num_trials: targets to draw, and as many others; 0 = all pairs.
         train_splits: splits that the backend may learn from.
         split: the split to score.
+        pairs_by: label stream, such as sentence: pairs that share it and pairs that do not are scored apart, too;
+            empty = they are not.
     """
 
     backend: str = COSINE
@@ -63,6 +62,7 @@ class Options:
     num_trials: int = 0
     train_splits: Sequence[str] = ("train", "valid")
     split: str = "test"
+    pairs_by: str = ""
 
 
 def joined(files: Sequence[EmbeddingFile]) -> EmbeddingFile:
@@ -133,6 +133,12 @@ def score(
         "num_resamples": NUM_RESAMPLES,
         **figures_of(compared, test, label, trials, seed=system.seed),
     }
+    if options.pairs_by:
+        names = group_names(folder, options.split, [options.pairs_by], test.split.ids)[options.pairs_by]
+        result["pairs_by"] = {
+            "stream": options.pairs_by,
+            **by_kind(compared, trials, names, test.split.speakers, system.seed),
+        }
     if test.missing:
         write_reasons(out / "unreadable.tsv", test.missing)
     write_json(out / "config.json", _config(file, label, options))
@@ -145,13 +151,13 @@ def figures_of(embedding: Floats, test: Part, label: str, trials: Trials, *, see
     labels, speakers, across = test.split.targets, test.split.speakers, label != SPEAKER
     voices = np.unique(np.array(speakers), return_inverse=True)[1]
     ranking = Ranking(verification.cosines(embedding, trials), trials.targets)
-    drawn = _draws(voices, seed)
-    found = _of_pairs(ranking, trials, voices, drawn)
+    drawn = draws(voices, seed)
+    found = of_pairs(ranking, trials, voices, drawn)
     hits, counts = verification.recall_at(embedding, labels, speakers, RANKS, across_speakers=across)
     for rank, values in hits.items():
-        found[f"recall_{rank}"] = _of_recordings(values, voices[counts], drawn)
+        found[f"recall_{rank}"] = of_recordings(values, voices[counts], drawn)
     right, counted = verification.nearest_centroid(embedding, labels, speakers, across_speakers=across)
-    found["nearest_centroid"] = _of_recordings(right, voices[counted], drawn)
+    found["nearest_centroid"] = of_recordings(right, voices[counted], drawn)
     shape = verification.silhouette(embedding, labels)
     return {
         "metrics": found,
@@ -159,63 +165,6 @@ def figures_of(embedding: Floats, test: Part, label: str, trials: Trials, *, see
         "num_queries": int(counts.sum()),
         "det": [[round(x, 6), round(y, 6)] for x, y in ranking.errors().thinned()],
     }
-
-
-def _draws(voices: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return how often each speaker is drawn in each resample, (resamples, speakers)."""
-    count = int(voices.max()) + 1
-    rng = np.random.default_rng(seed)
-    return np.stack(
-        [np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(NUM_RESAMPLES)]
-    )
-
-
-def _of_pairs(
-    ranking: Ranking, trials: Trials, voices: NDArray[np.int64], drawn: NDArray[np.int64]
-) -> dict[str, dict[str, float]]:
-    first, second = voices[trials.first], voices[trials.second]
-    bins = ranking.bins(NUM_BINS)
-    # Trials of two speakers have one weight: they are added up by pair of speakers and bin, once for all resamples.
-    pairs, pair = np.unique(
-        np.minimum(first, second) * drawn.shape[1] + np.maximum(first, second), return_inverse=True
-    )
-    one, other = np.divmod(pairs, drawn.shape[1])
-    rows = []
-    tables = [_table(pair, bins, len(pairs), trials.targets == kind) for kind in (False, True)]
-    for counts in drawn:
-        weights = counts[one] * np.where(one == other, 1, counts[other])
-        others, targets = (np.cumsum(weights @ table) for table in tables)
-        # All targets may be of speakers that were not drawn.
-        if others[-1] and targets[-1]:
-            rows.append(_pair_figures(verification.error_rates(others, targets)))
-    value, columns = _pair_figures(ranking.errors()), np.array(rows).T
-    return {name: _interval(value[i], columns[i] if rows else columns) for i, name in enumerate(UNITS)}
-
-
-def _table(
-    pair: NDArray[np.int64], bins: NDArray[np.int64], num_pairs: int, chosen: NDArray[np.bool_]
-) -> Any:
-    """Count chosen trials by pair of speakers and bin, a sparse (pairs, bins)."""
-    shape = (num_pairs, int(bins.max()) + 1)
-    entries = (np.ones(int(chosen.sum())), (pair[chosen], bins[chosen]))
-    return import_optional("scipy.sparse").csr_array(entries, shape=shape)
-
-
-def _pair_figures(errors: verification.Errors) -> list[float]:
-    return [errors.eer(), *(errors.min_dcf(p) for p in P_TARGETS)]
-
-
-def _of_recordings(values: Floats, voices: NDArray[np.int64], drawn: NDArray[np.int64]) -> dict[str, float]:
-    """Return the mean over recordings, whose neighbours stay those of the whole test in each resample."""
-    weights = drawn[:, voices]
-    totals = weights.sum(1)
-    means = (weights * values).sum(1)[totals > 0] / totals[totals > 0]
-    return _interval(float(values.mean()) if len(values) else 0.0, means)
-
-
-def _interval(value: float, resampled: Floats) -> dict[str, float]:
-    low, high = np.quantile(resampled, [0.025, 0.975]) if len(resampled) else (value, value)
-    return {"value": float(value), "low": float(low), "high": float(high)}
 
 
 def _trials(test: Part, label: str, count: int, seed: int) -> Trials:
@@ -327,12 +276,15 @@ def _config(file: EmbeddingFile, label: str, options: Options) -> dict[str, Any]
         "num_trials": options.num_trials,
         "split": options.split,
     }
+    if options.pairs_by:
+        model["pairs_by"] = options.pairs_by
     return {"task": {"label": label, "sample_rate_hz": about.get("sample_rate_hz")}, "model": model}
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Summarise the metrics.json of the seeds of one system and partition."""
     shapes = [row["silhouette"] for row in seeds if row.get("silhouette") is not None]
+    by = [row["pairs_by"] for row in seeds if row.get("pairs_by")]
     return {
         "label": seeds[0]["label"],
         "num_speakers": seeds[0]["num_speakers"],
@@ -342,6 +294,7 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         },
         "silhouette": range_of(shapes) if shapes else None,
         "det": seeds[0]["det"],
+        **({"pairs_by": summarise_kinds(by)} if by else {}),
     }
 
 
@@ -349,4 +302,5 @@ def figures(result: Mapping[str, Any]) -> str:
     """Format the main figures, such as `EER 5.2 % [4.1, 6.3], recall@1 96.1 %`."""
     eer, recall = result["metrics"]["eer"], result["metrics"]["recall_1"]
     interval = f"[{100 * eer['low']:.1f}, {100 * eer['high']:.1f}]"
-    return f"EER {100 * eer['value']:.1f} % {interval}, recall@1 {100 * recall['value']:.1f} %"
+    kinds = f"; {kinds_line(result['pairs_by'])}" if result.get("pairs_by") else ""
+    return f"EER {100 * eer['value']:.1f} % {interval}, recall@1 {100 * recall['value']:.1f} %{kinds}"

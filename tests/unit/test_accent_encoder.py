@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small_accent
 import torch
 from model_checks import RATE_HZ, check_gradients, check_padding, clips
 from omegaconf import OmegaConf
@@ -22,14 +23,7 @@ from fairseq_ext.modules.group_encoder import reverse_gradient
 
 TASK = SimpleNamespace(streams={"accent": ["a", "b", "c"], "speaker": ["s", "t"]}, sample_rate_hz=RATE_HZ)
 VOICE_TASK = SimpleNamespace(streams=TASK.streams, sample_rate_hz=VOICE_RATE_HZ)
-SMALL = {
-    "width": 8,
-    "num_blocks": 1,
-    "ffn_width": 16,
-    "position_kernel": 4,
-    "embedding_dim": 8,
-    "attention_heads": 2,
-}
+SMALL = small_accent.KEYS
 
 
 def make(task: Any = TASK, **keys: Any) -> AccentEncoder:
@@ -174,14 +168,7 @@ def test_layers_of_an_encoder_are_a_group(speech: Path) -> None:
 
 
 def test_embedder_takes_the_checkpoint_like_any_encoder(tmp_path: Path) -> None:
-    model = make().eval()
-    cfg = {
-        "model": {"_name": "ext_accent_encoder", **SMALL},
-        "task": {"label": "accent", "sample_rate_hz": RATE_HZ},
-        "common": {"seed": 1},
-    }
-    state = {"task_state": {"class_names": {name: list(c) for name, c in TASK.streams.items()}}}
-    torch.save({"cfg": cfg, "model": model.state_dict(), **state}, tmp_path / "encoder.pt")
+    model = small_accent.write(tmp_path / "encoder.pt", RATE_HZ)
     embed = load_embedder(tmp_path / "encoder.pt")
     assert (embed.layers, embed.poolings, embed.widths) == ((0,), ("embedding",), (8,))
     clip = np.random.default_rng(1).normal(size=6000).astype(np.float32)
@@ -196,8 +183,9 @@ def test_embedder_takes_the_checkpoint_like_any_encoder(tmp_path: Path) -> None:
 
     # A checkpoint trained on prepared features prepares what it embeds.
     steps = {"trim": False, "band_hz": None, "loudness_lufs": -23.0}
+    state = torch.load(tmp_path / "encoder.pt", weights_only=False)
     state["task_state"]["preparation"] = steps
-    torch.save({"cfg": cfg, "model": model.state_dict(), **state}, tmp_path / "prepared.pt")
+    torch.save(state, tmp_path / "prepared.pt")
     embed = load_embedder(tmp_path / "prepared.pt")
     assert embed.about["preparation"] == steps
     np.testing.assert_allclose(

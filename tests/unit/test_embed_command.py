@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small_accent
 import small_whisper
 import soundfile
+import torch
 
 from fairseq_ext.commands import main
 from fairseq_ext.inference.embedder import Embedder, load_embedder
@@ -85,6 +87,29 @@ def test_manifest_with_its_labels(manifest: Path, tmp_path: Path, capsys: pytest
     assert "embedded already" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"holds other embeddings: layers is \[3, 1\], not \[1\]"):
         embed(out, "--manifest", manifest, "--layers", "1", encoder=whisper)
+
+
+def test_an_accent_checkpoint_like_any_encoder(corpus: Path, tmp_path: Path) -> None:
+    """No vector depends on what it is embedded with, and a long recording has the mean of its windows'."""
+    model = small_accent.write(tmp_path / "accent.pt")
+    long = 0.1 * np.random.default_rng(7).normal(size=35 * RATE).astype(np.float32)
+    long[20 * RATE :] *= 0.1
+    soundfile.write(corpus / "long.wav", long, RATE, subtype="FLOAT")
+    found = read_embeddings(embed(tmp_path / "out", "--folder", corpus, encoder=tmp_path / "accent.pt"))
+    assert (found.ids, found.poolings) == (("a/1", "b/1", "b/2", "b/3", "long"), ("embedding",))
+    assert list(found.skipped) == ["a/2"]
+    assert found.about["model"] == "ext_accent_encoder"
+    for position, id_ in enumerate(found.ids[:-1]):
+        clip, _ = soundfile.read(corpus / f"{id_}.wav", dtype="float32")
+        with torch.no_grad():
+            alone = model(torch.from_numpy(clip)[None])["embedding"][0].numpy()
+        np.testing.assert_allclose(found.embedding[position, 0], alone, atol=1e-5)
+    halves = long[: len(long) // 2], long[len(long) // 2 :]
+    with torch.no_grad():
+        total = sum(
+            model(torch.from_numpy(half)[None])["embedding"][0].numpy() * len(half) for half in halves
+        )
+    np.testing.assert_allclose(found.embedding[-1, 0], total / np.linalg.norm(total), atol=1e-5)
 
 
 def test_folder_and_files(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_embeddings as small
+from scipy.spatial.distance import cdist
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import NearestCentroid
+from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.svm import SVC
 
 from fairseq_ext.file_errors import FileError
@@ -15,6 +18,7 @@ from fairseq_ext.scoring import calibration
 from fairseq_ext.scoring.classifiers import (
     CLASSIFIERS,
     boosting,
+    centroids,
     choice,
     ensemble,
     linear,
@@ -150,6 +154,46 @@ def test_logistic_regression_is_scikit_learns(classes: int) -> None:
     )
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_centroids_are_scikit_learns(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    vectors, targets = rng.normal(size=(60, 5)).astype(np.float32), np.arange(60) % classes
+    vectors = (vectors + targets[:, None]) * np.array([1, 10, 100, 1, 1], np.float32)
+    held_out = vectors[:20] + rng.normal(size=(20, 5)).astype(np.float32)
+    found = centroids.fit(vectors, targets, classes, {"cosine": 0})
+    standardised = StandardScaler().fit(vectors)
+    oracle = NearestCentroid().fit(standardised.transform(vectors), targets)
+    assert (found.scores(held_out).argmax(1) == oracle.predict(standardised.transform(held_out))).all()
+    expected = cdist(standardised.transform(held_out), oracle.centroids_)
+    assert found.distances(held_out) == pytest.approx(expected, abs=1e-4)
+    turned = centroids.fit(vectors, targets, classes, {"cosine": 1})
+    unit = normalize(vectors)
+    means = np.stack([unit[targets == number].mean(0) for number in range(classes)])
+    assert turned.distances(held_out) == pytest.approx(cdist(held_out, means, "cosine"), abs=1e-5)
+    assert turned.scores(3 * held_out) == pytest.approx(turned.scores(held_out), rel=1e-4)
+
+
+def test_the_metric_of_centroids_is_that_of_the_vectors_or_of_the_folds() -> None:
+    rng = np.random.default_rng(0)
+    targets = np.arange(60) % 2
+    vectors = rng.normal(size=(60, 4)).astype(np.float32)
+    vectors[:, 0] += 4 * targets
+    unit = normalize(vectors)
+    assert centroids.fit(unit, targets, 2, {}).metric == "cosine"
+    assert centroids.fit(vectors, targets, 2, {}).metric == "euclidean"
+    # A column of a large scale hides from the cosine what the others say.
+    vectors[:, 3] *= 1000
+    speakers = [f"s{number % 6}" for number in range(60)]
+    training = TrainingSet(lambda _: vectors, targets, speakers, 2, 1)
+    found = choose_parameters(training, Feature((0,), "mean"), centroids.CENTROID)
+    assert found.parameters == {"cosine": 0}
+    assert [dict(trial.parameters) for trial in found.trials] == [{"cosine": 0}, {"cosine": 1}]
+    # Lengths that differ within a class more than between classes hide it from the distance.
+    vectors = (unit * np.exp(rng.normal(size=(60, 1)) * 3)).astype(np.float32)
+    training = TrainingSet(lambda _: vectors, targets, speakers, 2, 1)
+    assert choose_parameters(training, Feature((0,), "mean"), centroids.CENTROID).parameters == {"cosine": 1}
+
+
 @pytest.mark.parametrize("name", list(CLASSIFIERS))
 def test_classes_that_were_not_trained_are_impossible(name: str) -> None:
     rng = np.random.default_rng(0)
@@ -238,7 +282,7 @@ def test_rotation_keeps_distances_and_drops_constant_columns() -> None:
             np.float32
         )
         embedding[:, 2] = 0.1  # its deviation is a rounding error in float32
-        plain = scaling.Scaling.fit(embedding, rotated=False)(embedding)
+        plain = scaling.Scaling.fit(embedding, "columns")(embedding)
         assert plain[:, 2] == pytest.approx(0, abs=1e-4)
         turned = scaling.Scaling.fit(embedding)(embedding)
         kept = (turned**2).sum() / (plain**2).sum()

@@ -1,7 +1,9 @@
 """Verification: error rates against scikit-learn, trials by rule, intervals over speakers, the files and the report."""
 
 import argparse
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ from fairseq_ext.commands import score_verification
 from fairseq_ext.report import results
 from fairseq_ext.report.run import Run
 from fairseq_ext.report.verification import sections
-from fairseq_ext.scoring import verification, verification_scoring
-from fairseq_ext.scoring.embedding_files import write_embeddings
+from fairseq_ext.scoring import pair_kinds, verification, verification_intervals, verification_scoring
+from fairseq_ext.scoring.embedding_files import EmbeddingFile, write_embeddings
 from fairseq_ext.scoring.scored_system import ScoredSystem
 from fairseq_ext.scoring.verification import Ranking, all_pairs, drawn_pairs
+from fairseq_ext.scoring.verification_intervals import of_pairs
 from fairseq_ext.scoring.verification_scoring import Options, score
 
 SPOKEN = small.utterances()
@@ -151,7 +154,7 @@ def test_resampled_pairs_are_those_of_the_drawn_speakers() -> None:
     times = counts[first] * np.where(first == second, 1, counts[second])
     plain = Ranking(np.repeat(scores, times), np.repeat(trials.targets, times)).errors().eer()
     ranking = Ranking(scores, trials.targets)
-    found = verification_scoring._of_pairs(ranking, trials, voices, counts[None])["eer"]
+    found = of_pairs(ranking, trials, voices, counts[None])["eer"]
     assert found["low"] == found["high"] == pytest.approx(plain, abs=0.01)
     assert found["value"] == ranking.errors().eer()
 
@@ -185,6 +188,67 @@ def test_discriminant_finds_what_tells_classes_apart_and_intervals_hold_the_figu
     assert json.loads((tmp_path / "a" / "metrics.json").read_text(encoding="utf-8")) == plain
     assert plain["trials"]["sha256"] == lda["trials"]["sha256"]
     assert scored(manifests, tmp_path / "c", num_trials=50)["trials"]["num_others"] == 50
+
+
+def words_heard(strength: float) -> EmbeddingFile:
+    """Return the small embeddings with so much of the sentence in them."""
+    words = np.random.default_rng(5).normal(size=(2, FILE.embedding.shape[2]))
+    said = [small.SENTENCES.index(u.id.split("_")[1]) for u in SPOKEN]
+    return replace(FILE, embedding=(FILE.embedding + strength * words[said][:, None]).astype(np.float32))
+
+
+def test_pairs_of_the_same_and_of_other_sentences_are_scored_apart(
+    manifests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification_intervals, "NUM_RESAMPLES", 100)
+    found = {}
+    for strength in (0.0, 4.0):
+        system = ScoredSystem("small", "unseen", 1, "synthetic", "command")
+        options = Options(layer=1, pooling="mean", pairs_by="sentence")
+        result = score(words_heard(strength), manifests, "emotion", system, tmp_path / str(strength), options)
+        by = found[strength] = result["pairs_by"]
+        assert (by["stream"], by["num_unknown"]) == ("sentence", 0)
+        # Three speakers, nine recordings each of a sentence, three of each class.
+        assert (by["same"]["num_targets"], by["same"]["num_others"]) == (3 * 2 * 3 * 9, 3 * 2 * 6 * 9)
+        assert (by["other"]["num_targets"], by["other"]["num_others"]) == (3 * 2 * 3 * 9, 3 * 2 * 6 * 9)
+        assert "same sentence EER" in verification_scoring.figures(result)
+        assert (
+            sum(by[kind][count] for kind in ("same", "other") for count in ("num_targets", "num_others"))
+            == result["trials"]["num_targets"] + result["trials"]["num_others"]
+        )
+    # The same labels and words: with words in the embeddings, those of another sentence are harder to tell.
+    plain, heard = ({kind: by[kind]["metrics"]["eer"] for kind in ("same", "other")} for by in found.values())
+    assert plain["same"]["low"] < plain["other"]["value"] < plain["same"]["high"] + 0.1
+    assert heard["other"]["value"] > plain["other"]["value"] + 0.02
+
+    plain_eer = Ranking(*_trials_of(manifests, same=True)).errors().eer()
+    assert found[0.0]["same"]["metrics"]["eer"]["value"] == pytest.approx(plain_eer)
+
+
+def _trials_of(manifests: Path, *, same: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores and targets of the test pairs of different speakers with the same, or another, sentence."""
+    tested = [i for i, u in enumerate(SPOKEN) if u.speaker in small.SPEAKERS[:3]]
+    vectors = verification.normalized(FILE.columns(1, "mean"))
+    scores, targets = [], []
+    for a, b in itertools.combinations(tested, 2):
+        one, other = SPOKEN[a], SPOKEN[b]
+        if one.speaker != other.speaker and (one.id.split("_")[1] == other.id.split("_")[1]) == same:
+            scores.append(vectors[a] @ vectors[b])
+            targets.append(one.emotion == other.emotion)
+    return np.array(scores), np.array(targets)
+
+
+def test_a_kind_without_targets_has_no_rate_and_unknown_sentences_are_counted() -> None:
+    vectors = np.random.default_rng(0).normal(size=(6, 3))
+    labels, speakers = ["a", "a", "b", "b", "a", "b"], list("pqrstu")
+    trials = all_pairs(labels, speakers, across_speakers=True)
+    found = pair_kinds.by_kind(vectors, trials, ["x", "y", "z", "w", "unknown", "x"], speakers, 1)
+    assert found["same"] == {"num_targets": 0, "num_others": 1, "metrics": None}
+    assert (found["other"]["num_targets"], found["num_unknown"]) == (4, 5)
+    assert "same text no EER (0 targets, 1 others)" in pair_kinds.kinds_line({"stream": "text", **found})
+    summary = pair_kinds.summarise_kinds([{"stream": "text", **found}])
+    assert summary["same"]["eer"] is None
+    assert summary["other"]["eer"]["mean"] == found["other"]["metrics"]["eer"]["value"]
 
 
 def test_test_speaker_in_the_training_is_refused(tmp_path: Path) -> None:
@@ -221,7 +285,7 @@ def test_command_writes_what_the_report_shows(
         "--origin",
         "synthetic",
     ]
-    args = parser.parse_args(options)
+    args = parser.parse_args([*options, "--pairs-by", "sentence"])
     args.command_line = "fairseq-ext score verification"
     assert score_verification.run(args) == 0
     assert score_verification.run(args) == 0
@@ -231,7 +295,9 @@ def test_command_writes_what_the_report_shows(
     assert said[1].endswith("already scored")
     found = results.write_results(run, {})
     assert "Verification by speaker" in (run / "RESULTS.md").read_text(encoding="utf-8")
-    table, picture = sections.verification(Run(run, found, ()))
+    table, picture, pairs = sections.verification(Run(run, found, ()))
+    assert pairs.header[2::2] == ("Same sentence, EER %", "Other sentence, EER %")  # type: ignore[union-attr]
+    assert pairs.rows[0][0] == "small"  # type: ignore[union-attr]
     assert table.rows[0][0] == "small"  # type: ignore[union-attr]
     assert picture.png.startswith(b"\x89PNG")  # type: ignore[union-attr]
     assert score_verification.BACKENDS == verification_scoring.BACKENDS

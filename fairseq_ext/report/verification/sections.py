@@ -23,12 +23,11 @@ def verification(run: Run) -> Sequence[Piece]:
     """Show each table with its curves."""
     found = of_result_type(run.results["summary"], VERIFICATION)
     pieces: list[Piece] = []
-    keys = list(dict.fromkeys((s["partition"], s["label"]) for s in found))
-    for table, (partition, label) in zip(tables.all_tables(run.results), keys, strict=True):
+    for (partition, label), (errors, *pairs) in tables.by_partition(run.results).items():
         mine = {s["system"]: s["det"] for s in found if (s["partition"], s["label"]) == (partition, label)}
         curves = {system_title(run.results, name): mine[name] for name in in_order(run.results, mine)}
         description = f"Miss rate against false alarm rate of {', '.join(curves)}."
-        pieces += [table, Picture(png(det(curves)), description, CAPTION)]
+        pieces += [errors, Picture(png(det(curves)), description, CAPTION), *pairs]
     return pieces
 
 

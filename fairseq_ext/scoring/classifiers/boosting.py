@@ -81,5 +81,5 @@ XGBOOST = ClassifierType(
     path,
     TreesModel,
     {"ubj": 1, "present": 1, "about": 1},
-    rotated=False,
+    reads="columns",
 )

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..metrics import confusion_matrix, overall_scores
 from .linear import LOGISTIC
+from .scaling import VectorKind
 from .temperature import fit_temperature
 from .training_set import Feature, TrainingSet
 from .types import ClassifierType, Floats, Ints, Parameters
@@ -93,8 +94,8 @@ def left_out_scores(
     empty = np.full((len(training.targets), training.num_classes), np.nan, dtype=np.float32)
     found: dict[tuple[tuple[str, float], ...], Floats] = {}
     # The rotation serves the many fits of a path; for a single one it costs more than it saves.
-    rotated = classifier.rotated and not only_default
-    for fold in training.inner(feature, rotated=rotated):
+    kind: VectorKind = "columns" if only_default and classifier.reads == "components" else classifier.reads
+    for fold in training.inner(feature, kind):
         targets, rest = training.targets[~fold.is_held_out], (training.num_classes, training.seed)
         if only_default:
             model = classifier.fit(fold.vectors, targets, rest[0], classifier.default, rest[1])

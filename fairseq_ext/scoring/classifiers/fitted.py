@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .centroids import CentroidModel
 from .choice import Choice
 from .ensemble import EnsembleChoice
 from .scaling import Scaling
@@ -65,6 +66,23 @@ class EmbeddingClassifier:
         return log_probabilities(mean_scores([m.log_probs(columns) for m in self.members]), self.temperature)
 
     @property
+    def metric(self) -> str:
+        """What `distances` are, see `CentroidModel.metric`; empty for classifiers that have none."""
+        model = self.members[0].model
+        return model.metric if len(self.members) == 1 and isinstance(model, CentroidModel) else ""
+
+    def distances(self, columns: Columns) -> Floats:
+        """Return distances (M, C) from the centroids of the classes.
+
+        Raises:
+            TypeError: the classifier has no centroids.
+        """
+        (member,) = self.members
+        if not isinstance(member.model, CentroidModel):
+            raise TypeError(f"classifier {member.classifier.name} has no centroids")
+        return member.model.distances(member.scaling(columns(member.feature)))
+
+    @property
     def num_parameters(self) -> int:
         """Return the count of numbers in the scalings and models."""
         return sum(array.size for m in self.members for array in m.arrays().values())
@@ -91,7 +109,7 @@ def fit_ensemble(
 
 def fit_member(training: TrainingSet, choice: Choice) -> Member:
     """Fit on all training utterances what was chosen on those left out."""
-    scaling, vectors = training.scaled(choice.feature, rotated=choice.classifier.rotated)
+    scaling, vectors = training.scaled(choice.feature, choice.classifier.reads)
     model = choice.classifier.fit(
         vectors, training.targets, training.num_classes, choice.parameters, training.seed
     )

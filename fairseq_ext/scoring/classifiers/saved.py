@@ -116,7 +116,8 @@ def _member(
     described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str, num_classes: int
 ) -> Member:
     classifier = CLASSIFIERS[described["classifier"]]
-    wanted = {name: dims for name, dims in SCALING_ARRAYS.items() if name != "rotation" or classifier.rotated}
+    is_rotated = classifier.reads == "components"
+    wanted = {name: dims for name, dims in SCALING_ARRAYS.items() if name != "rotation" or is_rotated}
     scaling = {name: _checked(arrays[prefix + name], dims, name) for name, dims in wanted.items()}
     model = {
         name: _checked(arrays[f"{prefix}model/{name}"], dims, name)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...optional import import_optional
 from ..embedding_files import JOIN, EmbeddingFile
-from .scaling import Scaling
+from .scaling import Scaling, VectorKind
 from .types import Floats, Ints
 
 Bools = NDArray[np.bool_]
@@ -74,7 +74,7 @@ class TrainingSet:
     speakers: Sequence[str]
     num_classes: int
     seed: int
-    _cache: dict[tuple[Feature, bool], list[InnerFold]] = field(
+    _cache: dict[tuple[Feature, VectorKind], list[InnerFold]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -96,27 +96,25 @@ class TrainingSet:
         # A fold whose speakers alone have a class leaves nothing to learn it from, or a single class.
         return [held_out for held_out in found if len(set(self.targets[~held_out].tolist())) > 1]
 
-    def inner(self, feature: Feature, *, rotated: bool = True) -> list[InnerFold]:
+    def inner(self, feature: Feature, kind: VectorKind = "components") -> list[InnerFold]:
         """Return the inner folds with the scaled vectors of a feature; those of the last one are kept."""
-        if (feature, rotated) not in self._cache:
+        if (feature, kind) not in self._cache:
             embedding = self.columns(feature)
             self._cache.clear()  # 40 MB each at 1,200 utterances
-            self._cache[feature, rotated] = [
-                self._fold(embedding, held_out, rotated) for held_out in self.folds()
-            ]
-        return self._cache[feature, rotated]
+            self._cache[feature, kind] = [self._fold(embedding, held_out, kind) for held_out in self.folds()]
+        return self._cache[feature, kind]
 
-    def _fold(self, embedding: Floats, held_out: Bools, rotated: bool) -> InnerFold:
-        scaling, vectors = self._scaled(embedding, ~held_out, rotated)
+    def _fold(self, embedding: Floats, held_out: Bools, kind: VectorKind) -> InnerFold:
+        scaling, vectors = self._scaled(embedding, ~held_out, kind)
         return InnerFold(vectors, scaling(embedding[held_out]), held_out)
 
-    def scaled(self, feature: Feature, *, rotated: bool = True) -> tuple[Scaling, Floats]:
+    def scaled(self, feature: Feature, kind: VectorKind = "components") -> tuple[Scaling, Floats]:
         """Fit the scaling on all training utterances; return it and their vectors."""
-        return self._scaled(self.columns(feature), np.ones(len(self.targets), dtype=bool), rotated)
+        return self._scaled(self.columns(feature), np.ones(len(self.targets), dtype=bool), kind)
 
-    def _scaled(self, embedding: Floats, rows: Bools, rotated: bool) -> tuple[Scaling, Floats]:
+    def _scaled(self, embedding: Floats, rows: Bools, kind: VectorKind) -> tuple[Scaling, Floats]:
         learnt = embedding[rows]
-        scaling = Scaling.fit(learnt, rotated=rotated)
+        scaling = Scaling.fit(learnt, kind)
         return scaling, scaling(learnt)
 
 

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .scaling import VectorKind
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Parameters = Mapping[str, float | int]
@@ -61,7 +63,7 @@ class ClassifierType:
         path: fits and scores all settings.
         model: makes a fitted classifier of its arrays.
         dimensions: number of dimensions of each array.
-        rotated: whether it reads components instead of columns, see `Scaling`; trees split columns.
+        reads: what it reads, see `Scaling`: trees split columns, centroids need the norm of the embedding.
     """
 
     name: str
@@ -70,7 +72,7 @@ class ClassifierType:
     path: FitPath
     model: Callable[[Arrays], Model]
     dimensions: Mapping[str, int]
-    rotated: bool = True
+    reads: VectorKind = "components"
 
 
 def all_classes(scores: NDArray[np.floating], present: Ints, num_classes: int) -> Floats:
