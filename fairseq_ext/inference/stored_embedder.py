@@ -63,7 +63,7 @@ class StoredEmbedder:
             "model": str(found.cfg.model._name),
             "num_updates": found.num_updates,
             "preparation": self._store.about.get("preparation"),
-            "sha256": weights_sha256(encoder),
+            "sha256": weights_sha256(os.fspath(encoder)),
         }
 
     @staticmethod
@@ -71,7 +71,7 @@ class StoredEmbedder:
         """Return the ids of rows of `Recordings`."""
         return [str(row[0]) for row in rows]
 
-    def embed(self, ids: Sequence[str]) -> list[Embedded | FileError]:
+    def embed(self, ids: Sequence[Any]) -> list[Embedded | FileError]:
         """Embed recordings of the store; in the place of one that it does not have is the reason."""
         windows = [(i, first) for i, id_ in enumerate(ids) for first in range(0, self._size(id_), _WINDOW)]
         # By length, so that batches hold little padding.
