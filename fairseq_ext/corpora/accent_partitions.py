@@ -1,4 +1,4 @@
-"""The partitions of a corpus of accents, chosen by name, with the stream `accent`.
+"""The partitions of a corpus of accents, chosen by name, with the streams `accent` and `sentence`.
 
 `all`                            every usable utterance once, as `test`, with all label streams: to embed once
 `unseen_speakers/foldNN`         one speaker of each accent is tested, each speaker once, in folds with about as many of
@@ -68,8 +68,12 @@ def partitions(
         "unseen_speakers_and_sentence": lambda: _unseen_sentences(corpus, num_folds, seed),
         "leaky": lambda: leaky_control("leaky", corpus.utterances, NUM_LEAKY_FOLDS, seed=seed),
     }
+    # Beside the accent, so that pairs of one sentence can be told from pairs of two; without a dictionary, since nobody
+    # learns sentences.
+    told = {"sentence": corpus.streams["sentence"]} if "sentence" in corpus.streams else {}
     for partition in chain.from_iterable(makers[name]() for name in chosen):
-        yield with_classes(partition, corpus.stream, corpus.label, corpus.classes)
+        made = with_classes(partition, corpus.stream, corpus.label, corpus.classes)
+        yield replace(made, labels={**made.labels, **told})
 
 
 def _unseen_speakers(

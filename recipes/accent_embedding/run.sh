@@ -85,11 +85,14 @@ trained() {
 for_each_training() {
   local partition system seed running=0
   while IFS=$'\t' read -r partition system seed; do
-    [ "$running" -lt "$jobs" ] || { wait -n && running=$((running - 1)); }
+    if [ "$running" -ge "$jobs" ]; then
+      wait -n || die "a step failed; see above"
+      running=$((running - 1))
+    fi
     "$1" "$partition" "$system" "$seed" &
     running=$((running + 1))
   done < <(trained)
-  for (( ; running > 0; running--)); do wait -n; done
+  for (( ; running > 0; running--)); do wait -n || die "a step failed; see above"; done
 }
 
 stage_embed() {
@@ -140,11 +143,9 @@ verify() {
 }
 
 verify_speakers() {
-  local embeddings=$out/embeddings/$1/$2/seed$3 backend
-  for backend in cosine lda; do
-    verify "${embeddings}_train" "${embeddings}_test" --data "$1=$out/manifests/$1" --label speaker --backend "$backend" \
-      --system "$2_$backend" --seed "$3"
-  done
+  local embeddings=$out/embeddings/$1/$2/seed$3 data=("$1=$out/manifests/$1")
+  verify "${embeddings}_test" --data "${data[@]}" --label speaker --system "$2" --seed "$3"
+  verify "${embeddings}_train" "${embeddings}_test" --data "${data[@]}" --label speaker --backend lda --system "$2_lda" --seed "$3"
 }
 
 score() {
@@ -154,14 +155,17 @@ score() {
 # Score a training on the partition that it was trained on: accents of its test speakers, pairs of them, and what its
 # embeddings tell of the speaker.
 score_training() {
-  local embeddings=$out/embeddings/$1/$2/seed$3 data=$out/manifests/$1 control=()
+  local embeddings=$out/embeddings/$1/$2/seed$3 manifests=$out/manifests/$1 control=() by_sentence=()
   [[ $1 != leaky/* ]] || control=(--leaky-control)
-  score --embeddings "$embeddings" --data "$1=$data" --classifier centroid knn logistic --system "$2_{classifier}" \
-    --seed "$3" --save "$out/classifiers" "${control[@]}"
+  score --embeddings "$embeddings" --data "$1=$manifests" --classifier centroid --system "$2" --seed "$3" \
+    --save "$out/classifiers" "${control[@]}"
   [[ $1 = unseen_speakers/* && $2 = encoder ]] || return 0
-  verify "$embeddings" --data "pairs/${1#*/}=$data" --label accent --system "$2" --seed "$3"
+  score --embeddings "$embeddings" --data "$1=$manifests" --classifier knn logistic --system "$2_{classifier}" --seed "$3"
+  [ ! -f "$manifests/test.sentence" ] || by_sentence=(--pairs-by sentence)
+  verify "$embeddings" --data "pairs/${1#*/}=$manifests" --label accent --system "$2" --seed "$3" "${by_sentence[@]}"
+  [ ${#by_sentence[@]} -gt 0 ] || return 0
   fairseq-ext score embeddings --scores "$out/scores" --origin "$(origin)" --label speaker --folds-by sentence \
-    --embeddings "$embeddings" --data "speaker/${1#*/}=$data" --classifier logistic --system "$2_logistic" --seed "$3"
+    --embeddings "$embeddings" --data "speaker/${1#*/}=$manifests" --classifier logistic --system "$2_logistic" --seed "$3"
 }
 
 # Statistics of features that nothing learnt, shuffled labels and lengths alone.
@@ -178,9 +182,18 @@ score_baselines() {
 }
 
 stage_report() {
-  local options
+  local options first=unseen_speakers/fold01/encoder/seed1
   read_plan options tool report
+  is_speaker || [ ! -d "$out/train/$first" ] || [ -f "$out/attribution/groups.json" ] || explain_groups "$first"
   fairseq-ext report page "$out" --about "$repo/recipes/$recipe/report.json" "${options[@]}"
+}
+
+# What the groups of features contribute to the training in train/$1.
+explain_groups() {
+  local checkpoint=$out/train/$1/checkpoint_best.pt
+  [ -f "$checkpoint" ] || checkpoint=$out/train/$1/checkpoint_last.pt
+  fairseq-ext explain "$checkpoint" --data "$out/manifests/${1%/*/*}" --out "$out/attribution" \
+    --classifier "$out/classifiers/${1%/*}"
 }
 
 run_recipe "$@"

@@ -67,6 +67,11 @@ def small_grids() -> Iterator[None]:
         yield
 
 
+def test_classes_of_few_recordings_have_fewer_inner_folds() -> None:
+    few = TrainingSet(lambda feature: np.zeros((4, 2)), np.array([0, 0, 1, 1]), list("abcd"), 2, 1)
+    assert 1 <= len(few.folds()) <= 2
+
+
 def recall(classifier: EmbeddingClassifier) -> float:
     right = classifier.log_probs(unseen).argmax(1) == TARGETS[TEST]
     return float(np.mean([right[TARGETS[TEST] == k].mean() for k in range(3)]))

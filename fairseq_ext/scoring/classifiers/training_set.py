@@ -88,7 +88,8 @@ class TrainingSet:
             splitter = selection.StratifiedKFold(most, shuffle=True, random_state=self.seed)
             splits = splitter.split(self.targets, self.targets)
         else:
-            number = min(MAX_INNER_FOLDS, len(set(self.speakers)))
+            # scikit-learn refuses more folds than the largest class has members.
+            number = min(MAX_INNER_FOLDS, len(set(self.speakers)), int(np.bincount(self.targets).max()))
             if number < 2:
                 return []
             splits = _by_speaker(self.speakers, self.targets, number, self.seed)
