@@ -25,6 +25,7 @@ from ..modules.frame_statistics import POOLINGS, FrameStatistics, frame_statisti
 from ..modules.padding import pad_waveforms
 from ..modules.pretrained_encoder import USUAL_RATE_HZ, NoEncoderError
 from ..modules.whisper_encoder import WhisperEncoder
+from ..scoring.provenance import config_hash
 
 Floats = NDArray[np.float32]
 # Names of the sources that need no checkpoint.
@@ -186,7 +187,11 @@ class ModelSource:
         self.hop = round(0.01 * self.sample_rate_hz)
         self.window, self.overlap = round(WINDOW_S * self.sample_rate_hz) // self.hop * self.hop, 0
         self.batch_s = BATCH_S["cuda" if device.startswith("cuda") else "cpu"]
-        self.about: dict[str, Any] = {"model": str(found.cfg.model._name), "num_updates": found.num_updates}
+        self.about: dict[str, Any] = {
+            "model": str(found.cfg.model._name),
+            "num_updates": found.num_updates,
+            "config_hash": config_hash(found.cfg),
+        }
         if prepared:
             self.about["preparation"] = prepared
         vector = self.statistics([np.zeros(self.hop * 10, dtype=np.float32)])[0]

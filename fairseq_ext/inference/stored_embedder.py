@@ -20,6 +20,7 @@ from ..features.preparation import Preparation
 from ..features.store import SKIPPED, FeatureStore
 from ..features.voice_groups import FRAME_RATE_HZ
 from ..file_errors import FileError
+from ..scoring.provenance import config_hash
 from .embedder import Embedded
 from .embedding_sources import BATCH_S, EMBEDDING, WINDOW_S, Vectors
 
@@ -62,6 +63,7 @@ class StoredEmbedder:
             "sample_rate_hz": self.sample_rate_hz,
             "model": str(found.cfg.model._name),
             "num_updates": found.num_updates,
+            "config_hash": config_hash(found.cfg),
             "preparation": self._store.about.get("preparation"),
             "sha256": weights_sha256(os.fspath(encoder)),
         }

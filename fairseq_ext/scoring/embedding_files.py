@@ -287,3 +287,13 @@ class _Table:
         offsets = np.concatenate([[0], ends.ravel()]).astype(np.int32)
         values = np.ascontiguousarray(chunk, dtype=np.float32).ravel()
         return self._arrow.ListArray.from_arrays(offsets, values)
+
+
+def encoder_settings(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells encoders apart, of about.json: the settings of a training, else the file and its weights.
+
+    Folds and seeds of one system are embedded by trainings of their own, with equal settings.
+    """
+    if trained := about.get("config_hash"):
+        return {"encoder_training": trained}
+    return {"encoder": about.get("encoder"), "encoder_sha256": about.get("sha256")}

@@ -25,7 +25,7 @@ from .classifiers.ensemble import EnsembleChoice, choose_ensemble
 from .classifiers.fitted import EmbeddingClassifier, fit_ensemble, fit_single
 from .classifiers.linear import LOGISTIC
 from .classifiers.training_set import Feature, TrainingSet
-from .embedding_files import JOIN, EmbeddingFile
+from .embedding_files import JOIN, EmbeddingFile, encoder_settings
 from .embedding_partitions import SPEAKER, Partition
 from .groups import GROUPS_FILE, per_groups, write_groups
 from .linear_probe import centred
@@ -229,8 +229,7 @@ def _config(task: Task, name: str) -> dict[str, Any]:
     about, options = task.file.about, task.options
     model = {
         "_name": name,
-        "encoder": about.get("encoder"),
-        "encoder_sha256": about.get("sha256"),
+        **encoder_settings(about),
         "layers": list(task.layers),
         "poolings": list(options.poolings) or list(task.file.poolings),
         "control": options.control,

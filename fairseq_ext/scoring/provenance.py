@@ -15,7 +15,7 @@ from ..line_index import AudioIndex
 LEARNING_SECTIONS = ("task", "model", "criterion", "optimizer", "lr_scheduler", "optimization", "ema")
 # Keys in them that differ between seeds and machines, which share a hash.
 _FIRST_OF_AN_ATTEMPT = "{'_name': "  # fairseq logs its configuration first
-PLACE_KEYS = ("data", "seed", "pretrained_path", "store_ema_path")
+PLACE_KEYS = ("data", "seed", "pretrained_path", "feature_store", "store_ema_path")
 
 
 def commit() -> str:

@@ -23,7 +23,7 @@ from ..optional import import_optional
 from ..splits import assert_disjoint
 from . import verification
 from .classifiers.training_set import Feature
-from .embedding_files import JOIN, EmbeddingFile
+from .embedding_files import JOIN, EmbeddingFile, encoder_settings
 from .embedding_partitions import SPEAKER, Part, read_part
 from .groups import group_names
 from .pair_kinds import by_kind, kinds_line, summarise_kinds
@@ -269,8 +269,7 @@ def _config(file: EmbeddingFile, label: str, options: Options) -> dict[str, Any]
     about = file.about
     model = {
         "_name": options.backend,
-        "encoder": about.get("encoder"),
-        "encoder_sha256": about.get("sha256"),
+        **encoder_settings(about),
         "layer": options.layer,
         "pooling": options.pooling,
         "num_trials": options.num_trials,

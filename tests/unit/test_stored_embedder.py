@@ -15,7 +15,7 @@ from fairseq_ext.commands import main
 from fairseq_ext.inference.stored_embedder import StoredEmbedder
 from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.models.accent_encoder import AccentEncoder, AccentEncoderConfig
-from fairseq_ext.scoring.embedding_files import read_embeddings
+from fairseq_ext.scoring.embedding_files import encoder_settings, read_embeddings
 
 pytest.importorskip("pyarrow")
 
@@ -81,6 +81,11 @@ def test_vectors_are_those_of_the_waveforms(corpus: Path, tmp_path: Path) -> Non
     np.testing.assert_allclose(stored.embedding, heard.embedding, atol=1e-4)
     about = [json.loads((tmp_path / name / "about.json").read_text()) for name in ("stored", "heard")]
     assert about[0].keys() == about[1].keys()
+    assert (
+        encoder_settings(about[0])
+        == encoder_settings(about[1])
+        == {"encoder_training": about[0]["config_hash"]}
+    )
     assert "silent\tsilent: no features in" in (tmp_path / "stored" / "skipped.tsv").read_text()
 
 
