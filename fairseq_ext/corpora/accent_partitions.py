@@ -20,12 +20,13 @@ from itertools import chain
 from ..splits import by_speaker, random_rank
 from ..text.published import Report
 from .accent_corpora import several_speakers
-from .balanced_folds import balanced_folds, parts_of, unseen_too
+from .balanced_folds import balanced_folds
 from .partitions import Partition, leaky_control, with_classes
-from .speech_corpora import SpeechCorpus, gender
+from .speech_corpora import SpeechCorpus, gender, unseen_sentences
 
 CHOICES = ("unseen_speakers", "unseen_speakers_and_sentence", "leaky")
 NUM_LEAKY_FOLDS = 5
+_SENTENCES = "unseen_speakers_and_sentence"
 # Corpora of many speakers: enough folds for an interval, few enough to train.
 MOST_FOLDS = 8
 # With fewer speakers of an accent, one for validation would leave one or none to train on beside the tested one.
@@ -65,7 +66,9 @@ def partitions(
         corpus = several_speakers(corpus, on_problem)
     makers: Mapping[str, Callable[[], Iterable[Partition]]] = {
         "unseen_speakers": lambda: _unseen_speakers(corpus, "unseen_speakers", num_folds, seed),
-        "unseen_speakers_and_sentence": lambda: _unseen_sentences(corpus, num_folds, seed),
+        "unseen_speakers_and_sentence": lambda: unseen_sentences(
+            corpus, _SENTENCES, _unseen_speakers(corpus, _SENTENCES, num_folds, seed)
+        ),
         "leaky": lambda: leaky_control("leaky", corpus.utterances, NUM_LEAKY_FOLDS, seed=seed),
     }
     # Beside the accent, so that pairs of one sentence can be told from pairs of two; without a dictionary, since nobody
@@ -118,13 +121,3 @@ def _who_validates(corpus: SpeechCorpus, folds: Sequence[Partition], number: int
                 chosen.add(min(following, key=lambda s: random_rank(s or "", seed)) or "")
                 break
     return chosen
-
-
-def _unseen_sentences(corpus: SpeechCorpus, num_folds: int | None, seed: int) -> Iterator[Partition]:
-    family = "unseen_speakers_and_sentence"
-    if "sentence" not in corpus.streams:
-        raise ValueError(f"{family}: the sentences of {corpus.name} are not known; leave this partition out")
-    sentence = corpus.streams["sentence"]
-    parts = parts_of(corpus.utterances, sentence)
-    for fold in _unseen_speakers(corpus, family, num_folds, seed):
-        yield from unseen_too(fold, sentence, parts)

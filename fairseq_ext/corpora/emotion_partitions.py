@@ -13,12 +13,13 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from .balanced_folds import balanced_folds, parts_of, unseen_too, with_valid_speakers
+from .balanced_folds import balanced_folds, with_valid_speakers
 from .partitions import Partition, leaky_control, leave_one_out, with_classes
-from .speech_corpora import SpeechCorpus, gender
+from .speech_corpora import SpeechCorpus, gender, unseen_sentences
 
 CHOICES = ("unseen_speakers", "unseen_speakers_and_sentence", "sessions", "leaky")
 NUM_LEAKY_FOLDS = 5
+_SENTENCES = "unseen_speakers_and_sentence"
 
 
 def usual(corpus: SpeechCorpus) -> list[str]:
@@ -47,7 +48,9 @@ def partitions(
     folds = num_folds or corpus.num_folds
     makers: Mapping[str, Callable[[], Iterable[Partition]]] = {
         "unseen_speakers": lambda: _unseen_speakers(corpus, "unseen_speakers", folds, seed),
-        "unseen_speakers_and_sentence": lambda: _unseen_sentences(corpus, folds, seed),
+        "unseen_speakers_and_sentence": lambda: unseen_sentences(
+            corpus, _SENTENCES, _unseen_speakers(corpus, _SENTENCES, folds, seed)
+        ),
         "sessions": lambda: _sessions(corpus, seed),
         "leaky": lambda: leaky_control("leaky", corpus.utterances, NUM_LEAKY_FOLDS, seed=seed),
     }
@@ -58,16 +61,6 @@ def partitions(
 def _unseen_speakers(corpus: SpeechCorpus, family: str, num_folds: int, seed: int) -> Iterator[Partition]:
     for fold in balanced_folds(family, corpus.utterances, num_folds, strata=[gender], seed=seed):
         yield with_valid_speakers(fold, stratum=gender, seed=seed)
-
-
-def _unseen_sentences(corpus: SpeechCorpus, num_folds: int, seed: int) -> Iterator[Partition]:
-    family = "unseen_speakers_and_sentence"
-    if "sentence" not in corpus.streams:
-        raise ValueError(f"{family}: the sentences of {corpus.name} are not known; leave this partition out")
-    sentence = corpus.streams["sentence"]
-    parts = parts_of(corpus.utterances, sentence)
-    for fold in _unseen_speakers(corpus, family, num_folds, seed):
-        yield from unseen_too(fold, sentence, parts)
 
 
 def _sessions(corpus: SpeechCorpus, seed: int) -> Iterator[Partition]:

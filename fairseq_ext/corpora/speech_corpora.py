@@ -5,7 +5,7 @@ A `Family` holds the readers of the corpora of one kind of class; which of them 
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ from typing import Protocol
 from ..manifest import Utterance
 from ..splits import Key
 from ..text.published import Report
+from .balanced_folds import parts_of, unseen_too
 from .labelled_corpus import LabelledCorpus
 from .measured import Measure
 from .partitions import Partition
@@ -204,6 +205,20 @@ def of_classes(corpus: SpeechCorpus, classes: list[str], on_problem: Report) -> 
                 f"{corpus.name}: {name}: not among the chosen classes; its {count} recordings are left out"
             )
     return replace(corpus, utterances=[u for u in corpus.utterances if corpus.label(u) in classes])
+
+
+def unseen_sentences(corpus: SpeechCorpus, family: str, folds: Iterable[Partition]) -> Iterator[Partition]:
+    """Divide folds of unseen speakers by sentences too, see `balanced_folds.unseen_too`.
+
+    Raises:
+        ValueError: the sentences of the corpus are not known.
+    """
+    if "sentence" not in corpus.streams:
+        raise ValueError(f"{family}: the sentences of {corpus.name} are not known; leave this partition out")
+    sentence = corpus.streams["sentence"]
+    parts = parts_of(corpus.utterances, sentence)
+    for fold in folds:
+        yield from unseen_too(fold, sentence, parts)
 
 
 def everything(corpus: SpeechCorpus) -> Partition:
