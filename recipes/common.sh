@@ -11,7 +11,7 @@ set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 conf=$repo/recipes/$recipe/conf
-corpus='' out='' first='' last='' jobs=2 seeds=1 smoke=false choices=() lock_wait_s=30
+corpus='' out='' first='' last='' jobs=2 seeds=1 smoke=false choices=() lines=() lock_wait_s=30
 started=$SECONDS
 declare -A help_of=(
   [corpus]='DIR|synthetic            the corpus in its published layout, or the built-in one'
@@ -192,6 +192,16 @@ keep_choice() {
   local before
   before=$(cat "$out/settings.txt")
   [ "$before" = "$1" ] || die "$out was made with the settings '$before', not '$1'; choose another --out"
+}
+
+# Add a command of fairseq-ext to those that `run_lines` runs.
+line() { lines+=("${*@Q}"); }
+
+# Run the commands added since the last time, $1 side by side (default: $jobs); one process imports fairseq for all.
+run_lines() {
+  [ ${#lines[@]} -gt 0 ] || return 0
+  printf '%s\n' "${lines[@]}" | fairseq-ext batch --jobs "${1:-$jobs}" || die "a step failed; see above"
+  lines=()
 }
 
 # Print whether the recordings are real or synthetic, which every result states.

@@ -7,16 +7,14 @@ that started them. tools/plan.py lists what a stage trains.
 """
 
 import argparse
-import ctypes
 import json
 import os
-import signal
 import sys
 import time
-import traceback
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,7 +24,6 @@ from training_plan.hydra_overrides import override
 from training_plan.plan_yaml import read_plan
 from training_plan.trainings import Training, check_starts, stage_trainings
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
 LINES_OF_A_FAILURE = 15
 
 
@@ -97,28 +94,15 @@ def load_trainer(user_dir: Path) -> None:
         import_user_module(argparse.Namespace(user_dir=str(user_dir)))
 
 
-def train(job: Job) -> NoReturn:
-    """Train in this process, a fork that ends with its parent; does not return."""
-    parent, status = os.getppid(), 1
-    if sys.platform == "linux":  # elsewhere a training goes on when its parent is killed outright
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def train(job: Job) -> None:
+    """Train in this process, a fork."""
     with (job.folder / "stdout.log").open("wb") as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
-    try:
-        from fairseq_cli.hydra_train import cli_main
+    from fairseq_cli.hydra_train import cli_main
 
-        sys.argv = ["fairseq-hydra-train", *job.arguments]
-        if os.getppid() == parent:  # else it ended before prctl, and no signal will come
-            cli_main()
-            status = 0
-    except SystemExit as error:
-        status = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    sys.argv = ["fairseq-hydra-train", *job.arguments]
+    cli_main()
 
 
 def last_update(folder: Path) -> str:
@@ -192,6 +176,8 @@ def run(waiting: list[Job], args: argparse.Namespace, bar: "tqdm[NoReturn]") -> 
 
     Exits when the process of run.sh is gone.
     """
+    from fairseq_ext.jobs.forks import start_fork  # not before load_trainer: see there
+
     running: dict[int, Job] = {}
     ok, shown = True, time.monotonic()
     while running or (waiting and ok):
@@ -199,10 +185,7 @@ def run(waiting: list[Job], args: argparse.Namespace, bar: "tqdm[NoReturn]") -> 
             job = waiting.pop(0)
             if not (ok := is_ready(job)):
                 break
-            pid = os.fork()
-            if pid == 0:
-                train(job)
-            running[pid] = job
+            running[start_fork(partial(train, job))] = job
         pid, status = os.waitpid(-1, os.WNOHANG) if running else (0, 0)
         if pid:
             done = finish(running.pop(pid), os.waitstatus_to_exitcode(status))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..media.recordings import Recordings
 
 SUMMARY = "Embed recordings by any encoder or features"
+PRELOAD = ("fairseq_ext.inference.corpus_embedding",)  # what `batch` imports for many of it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ PROGRAM = "fairseq-ext"
 # The order of the help, that of the work; groups that are not named here follow.
 ORDER = (
     "prepare", "check", "label", "features", "embed", "train", "score", "explain", "report", "transcribe", "classify",
-    "accent", "convert", "jobs",
+    "accent", "convert", "jobs", "batch",
 )  # fmt: skip
 # The command of a group that is meant where none of its names follows: `fairseq-ext features a.wav`.
 DEFAULT_OF_GROUP = {"features": "features voice"}
@@ -199,18 +199,24 @@ def _dispatch(argv: Sequence[str] | None) -> int:
         return 0 if args.help else 2
     first, *rest = args.command
     group = {name: module for name, module in commands.items() if name.startswith(f"{first} ")}
-    if first not in commands and group:
-        if not rest or rest[0] in ("-h", "--help"):
-            _show_help(parser, group, first)
-            return 0 if rest else 2
-        if first in DEFAULT_OF_GROUP and f"{first} {rest[0]}" not in commands:
-            first = DEFAULT_OF_GROUP[first]
-        else:
-            first, rest = f"{first} {rest[0]}", rest[1:]
-    if first not in commands:
-        refuse(first, commands)
-    prog = f"{PROGRAM} {first}"
-    return run_command(load_command(commands[first]), prog, prog, rest, show_traceback=args.traceback)
+    if first not in commands and group and (not rest or rest[0] in ("-h", "--help")):
+        _show_help(parser, group, first)
+        return 0 if rest else 2
+    name, rest = split_command(args.command, commands)
+    if name not in commands:
+        refuse(name, commands)
+    prog = f"{PROGRAM} {name}"
+    return run_command(load_command(commands[name]), prog, prog, rest, show_traceback=args.traceback)
+
+
+def split_command(arguments: Sequence[str], commands: dict[str, str]) -> tuple[str, list[str]]:
+    """Split arguments into the name of a command, such as "score recognition", which there may not be, and the rest."""
+    first, *rest = arguments
+    if first in commands or not rest or not any(name.startswith(f"{first} ") for name in commands):
+        return first, rest
+    if first in DEFAULT_OF_GROUP and f"{first} {rest[0]}" not in commands:
+        return DEFAULT_OF_GROUP[first], rest
+    return f"{first} {rest[0]}", rest[1:]
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..scoring.embedding_partitions import Partition
 
 SUMMARY = "Fit and score classifiers on embeddings"
+PRELOAD = ("sklearn.linear_model", "fairseq_ext.scoring.embedding_scoring")
 PLACE, FOLDER = "{classifier}", "{embeddings}"
 # Written here and not read from `scoring`, whose import takes seconds; a test compares.
 CLASSIFIERS = ("logistic", "svm", "mlp", "xgboost", "knn", "centroid", "ensemble")

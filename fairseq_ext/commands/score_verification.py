@@ -24,6 +24,7 @@ from pathlib import Path
 from ._scored import add_origin, named_folders
 
 SUMMARY = "Score embeddings by verification (EER, DET)"
+PRELOAD = ("sklearn.linear_model", "fairseq_ext.scoring.verification_scoring")
 # Written here and not read from `scoring`, whose import takes seconds; a test compares.
 BACKENDS = ("cosine", "lda")
 

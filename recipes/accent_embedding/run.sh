@@ -81,34 +81,27 @@ trained() {
   (cd "$out/train" && find . -name checkpoint_last.pt | sed -E 's,^\./(.*)/([^/]+)/seed([0-9]+)/[^/]*$,\1\t\2\t\3,' | sort)
 }
 
-# Call the function $1 with partition, system and seed of each training, $jobs side by side.
+# Call the function $1 with partition, system and seed of each training.
 for_each_training() {
-  local partition system seed running=0
-  while IFS=$'\t' read -r partition system seed; do
-    if [ "$running" -ge "$jobs" ]; then
-      wait -n || die "a step failed; see above"
-      running=$((running - 1))
-    fi
-    "$1" "$partition" "$system" "$seed" &
-    running=$((running + 1))
-  done < <(trained)
-  for (( ; running > 0; running--)); do wait -n || die "a step failed; see above"; done
+  local partition system seed
+  while IFS=$'\t' read -r partition system seed; do "$1" "$partition" "$system" "$seed"; done < <(trained)
 }
 
 stage_embed() {
   local baseline split
   if is_speaker; then
-    for split in train test; do
-      fairseq-ext embed --encoder mfcc --manifest "$out/manifests/speakers" --split "$split" \
-        --out "$out/embeddings/mfcc_$split" --workers "$jobs"
-    done
+    for split in train test; do embed mfcc speakers "$split" "mfcc_$split"; done
   else
-    for baseline in mfcc prosody; do
-      fairseq-ext embed --encoder "$baseline" --manifest "$out/manifests/all" --split test \
-        --out "$out/embeddings/$baseline" --workers "$jobs"
-    done
+    for baseline in prosody mfcc; do embed "$baseline" all test "$baseline"; done # prosody takes longest
   fi
   for_each_training embed_training
+  run_lines
+}
+
+# Embed the split $3 of the manifests $2 by the encoder $1 into embeddings/$4; further options follow. Encoders run side
+# by side, so each takes one process.
+embed() {
+  line embed --encoder "$1" --manifest "$out/manifests/$2" --split "$3" --out "$out/embeddings/$4" --workers 0 "${@:5}"
 }
 
 # Embed the recordings of the corpus by a training.
@@ -117,13 +110,9 @@ embed_training() {
   checkpoint=$out/train/$folder/checkpoint_best.pt # by the EER of the validation speakers
   [ -f "$checkpoint" ] || checkpoint=$out/train/$folder/checkpoint_last.pt
   if is_speaker; then
-    for split in train test; do
-      fairseq-ext embed --encoder "$checkpoint" --manifest "$out/manifests/$1" --split "$split" \
-        --out "$out/embeddings/${folder}_$split" --workers 0
-    done
+    for split in train test; do embed "$checkpoint" "$1" "$split" "${folder}_$split"; done
   else
-    fairseq-ext embed --encoder "$checkpoint" --manifest "$out/manifests/all" --split test --features "$out/features" \
-      --out "$out/embeddings/$folder" --workers 0
+    embed "$checkpoint" all test "$folder" --features "$out/features"
   fi
 }
 
@@ -133,13 +122,14 @@ stage_evaluate() {
       --label speaker --backend lda --system mfcc_lda
     for_each_training verify_speakers
   else
-    for_each_training score_training
     score_baselines
+    for_each_training score_training
   fi
+  run_lines
 }
 
 verify() {
-  fairseq-ext score verification --scores "$out/scores" --origin "$(origin)" --embeddings "$@"
+  line score verification --scores "$out/scores" --origin "$(origin)" --embeddings "$@"
 }
 
 verify_speakers() {
@@ -149,7 +139,7 @@ verify_speakers() {
 }
 
 score() {
-  fairseq-ext score embeddings --scores "$out/scores" --origin "$(origin)" --label accent --intervals-over speakers "$@"
+  line score embeddings --scores "$out/scores" --origin "$(origin)" --label accent --intervals-over speakers "$@"
 }
 
 # Score a training on the partition that it was trained on: accents of its test speakers, pairs of them, and what its
@@ -164,21 +154,23 @@ score_training() {
   [ ! -f "$manifests/test.sentence" ] || by_sentence=(--pairs-by sentence)
   verify "$embeddings" --data "pairs/${1#*/}=$manifests" --label accent --system "$2" --seed "$3" "${by_sentence[@]}"
   [ ${#by_sentence[@]} -gt 0 ] || return 0
-  fairseq-ext score embeddings --scores "$out/scores" --origin "$(origin)" --label speaker --folds-by sentence \
+  line score embeddings --scores "$out/scores" --origin "$(origin)" --label speaker --folds-by sentence \
     --embeddings "$embeddings" --data "speaker/${1#*/}=$manifests" --classifier logistic --system "$2_logistic" --seed "$3"
 }
 
 # Statistics of features that nothing learnt, shuffled labels and lengths alone.
 score_baselines() {
-  local partition data=() leaky=() named='{embeddings}_logistic' embeddings=("$out/embeddings/"{mfcc,prosody})
+  local partition baseline data=() leaky=() named='{embeddings}_logistic'
   while IFS= read -r partition; do
     if [[ $partition = leaky/* ]]; then leaky+=("$partition=$out/manifests/$partition"); else data+=("$partition=$out/manifests/$partition"); fi
   done < <(list_partitions)
-  score --embeddings "${embeddings[@]}" --data "${data[@]}" --classifier logistic --system "$named"
-  [ ${#leaky[@]} = 0 ] ||
-    score --embeddings "${embeddings[@]}" --data "${leaky[@]}" --classifier logistic --system "$named" --leaky-control
-  score --embeddings "${embeddings[0]}" --data "${data[@]}" --classifier logistic --system shuffled_labels --control shuffled
-  score --embeddings "${embeddings[0]}" --data "${data[@]}" --classifier logistic --system duration_only --control duration
+  for baseline in "$out/embeddings/"{mfcc,prosody}; do
+    score --embeddings "$baseline" --data "${data[@]}" --classifier logistic --system "$named"
+    [ ${#leaky[@]} = 0 ] ||
+      score --embeddings "$baseline" --data "${leaky[@]}" --classifier logistic --system "$named" --leaky-control
+  done
+  score --embeddings "$out/embeddings/mfcc" --data "${data[@]}" --classifier logistic --system shuffled_labels --control shuffled
+  score --embeddings "$out/embeddings/mfcc" --data "${data[@]}" --classifier logistic --system duration_only --control duration
 }
 
 stage_report() {

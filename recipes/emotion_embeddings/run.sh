@@ -114,14 +114,17 @@ stage_manifests() {
 stage_check() { check_manifests "$(cat "$out/manifests/sample_rate_hz.txt")" --any-rate; }
 
 stage_embed() {
-  local encoder
+  local encoder workers=$jobs side_by_side=1
+  # The workers of one encoder after another, for large ones; a handful of recordings take less than a worker's start.
+  ! $smoke || { workers=0 && side_by_side=$jobs; }
   for encoder in mfcc logmel prosody "${encoders[@]}"; do
-    fairseq-ext embed --encoder "$(path_of "$encoder")" --manifest "$out/manifests/all" --split test \
-      --out "$out/embeddings/$(name_of "$encoder")" --workers "$jobs"
+    line embed --encoder "$(path_of "$encoder")" --manifest "$out/manifests/all" --split test \
+      --out "$out/embeddings/$(name_of "$encoder")" --workers "$workers"
   done
+  run_lines "$side_by_side"
 }
 
-# Fit classifiers on the embeddings of every encoder for the partitions that match $1; further options of the command
+# Add the commands that fit classifiers on embeddings for the partitions that match $1; further options of the command
 # follow. What is scored is skipped.
 score() {
   local partitions data=() partition seed
@@ -129,7 +132,7 @@ score() {
   for partition in "${partitions[@]}"; do data+=("$partition=$out/manifests/$partition"); done
   [ ${#data[@]} -gt 0 ] || return 0
   for ((seed = 1; seed <= seeds; seed++)); do
-    fairseq-ext score embeddings --data "${data[@]}" --label emotion --seed "$seed" --scores "$out/scores" \
+    line score embeddings --data "${data[@]}" --label emotion --seed "$seed" --scores "$out/scores" \
       --origin "$(origin)" --intervals-over speakers "${groups[@]}" "${@:2}"
   done
 }
@@ -141,7 +144,7 @@ streams() {
 }
 
 stage_classify() {
-  local encoder kinds ensemble others embeddings=() groups=() main='^(unseen_speakers|sessions)/' first
+  local encoder kinds ensemble others embeddings=() groups=() main='^(unseen_speakers|sessions)/'
   local named='{embeddings}_{classifier}'
   read_plan kinds tool classifiers
   read_plan ensemble tool ensembles
@@ -150,20 +153,18 @@ stage_classify() {
   mapfile -t groups < <(streams gender intensity)
   [ ${#groups[@]} = 0 ] || groups=(--groups "${groups[@]}" --groups-data "$out/manifests/all")
   for encoder in "${encoders[@]}" mfcc logmel prosody; do embeddings+=("$out/embeddings/$(name_of "$encoder")"); done
-  # Two processes, which take about the same time.
-  { score "$main" --embeddings "${embeddings[@]}" "${kinds[@]}" --system "$named" --save "$out/classifiers" &&
-    score "$main" --embeddings "${embeddings[@]}" --classifier logistic --system "${named}_centred" --centred &&
-    score "$main" --embeddings "${embeddings[0]}" "${ensemble[@]}" --system "${named}_centred" --centred; } &
-  first=$!
-  [ "$jobs" -gt 1 ] || wait "$first"
+  # What takes longest first.
   [ -n "$classifiers" ] || score "$main" --embeddings "${embeddings[@]}" "${ensemble[@]}" --system "$named" \
     --save "$out/classifiers"
+  score "$main" --embeddings "${embeddings[@]}" "${kinds[@]}" --system "$named" --save "$out/classifiers"
+  score "$main" --embeddings "${embeddings[@]}" --classifier logistic --system "${named}_centred" --centred
+  score "$main" --embeddings "${embeddings[0]}" "${ensemble[@]}" --system "${named}_centred" --centred
   score '^(unseen_speakers_and_sentence|cross_corpus)/' --embeddings "${embeddings[@]}" "${others[@]}" --system "$named"
   score '^leaky/' --embeddings "${embeddings[@]}" "${others[@]}" --system "$named" --leaky-control
   score "$main" --embeddings "${embeddings[0]}" --classifier logistic --system shuffled_labels --control shuffled
   score "$main" --embeddings "${embeddings[0]}" --classifier logistic --system duration_only --control duration
   [ -z "$(streams sentence)" ] || speaker_probe "${embeddings[@]}"
-  [ "$jobs" -le 1 ] || wait "$first"
+  run_lines
 }
 
 # Compare what the first encoder gives, and MFCC, with its first classifier: is the difference chance?
@@ -192,7 +193,7 @@ is_scored() {
 
 # Score how well the embeddings given tell speakers apart on sentences that nothing was trained on.
 speaker_probe() {
-  fairseq-ext score embeddings --embeddings "$@" --data "speaker=$out/manifests/all" --label speaker \
+  line score embeddings --embeddings "$@" --data "speaker=$out/manifests/all" --label speaker \
     --folds-by sentence --classifier logistic --system '{embeddings}_logistic' --scores "$out/scores" --origin "$(origin)"
 }
 
