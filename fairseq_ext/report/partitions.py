@@ -63,6 +63,16 @@ def family_of(partition: str) -> str | None:
     return family + slash if slash else None
 
 
+def shown_family(family: str, families: Iterable[str]) -> str:
+    """Return the family that a family is shown with.
+
+    That is itself, or for folds within folds, such as `speaker/fold01/` beside `speaker/fold02/`, `speaker/`.
+    """
+    parent = family_of(family.rstrip("/"))
+    siblings = {other for other in families if parent and family_of(other.rstrip("/")) == parent}
+    return parent if parent and len(siblings) > 1 else family
+
+
 def belongs(partition: str, prefix: str) -> bool:
     """Return whether a partition is the given one, or of the given family, which ends in `/`."""
     return partition == prefix or (prefix.endswith("/") and partition.startswith(prefix))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..scoring.scored_system import result_type_of
-from .partitions import Results, Summary, family_of, system_title
+from .partitions import Results, Summary, family_of, shown_family, system_title
 from .pieces import Block, Piece
 from .registry import RESULT_TYPES
 from .result_type import Section
@@ -70,8 +70,9 @@ def settings(results: Results) -> Table:
 
 def _settings_of_families(results: Results) -> Table:
     families: dict[str, list[Summary]] = {}
-    for s in results["summary"]:
-        families.setdefault(family_of(s["partition"]) or s["partition"], []).append(s)
+    own = [family_of(s["partition"]) or s["partition"] for s in results["summary"]]
+    for family, s in zip(own, results["summary"], strict=True):
+        families.setdefault(shown_family(family, own), []).append(s)
     lines = []
     for family, found in families.items():
         partitions = {s["partition"]: s["n"] for s in found}

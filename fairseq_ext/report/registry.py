@@ -11,7 +11,7 @@ RESULT_TYPES: dict[str, ResultType] = {
     for result_type in (
         recognition.RESULT_TYPE,
         pretraining.RESULT_TYPE,
-        verification.RESULT_TYPE,
         classification.RESULT_TYPE,
+        verification.RESULT_TYPE,
     )
 }

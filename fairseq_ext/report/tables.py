@@ -66,9 +66,13 @@ def percent(value: float) -> str:
 
 
 def spread(metric: Mapping[str, float], num_seeds: int) -> str:
-    """Print a mean with its range over seeds, such as `87.4 (86.0–89.1)`; the range of a single one is left out."""
+    """Print a mean with its range over seeds, such as `87.4 (86.0–89.1)`, unless it is of one seed or has none."""
     mean = percent(metric["mean"])
-    return mean if num_seeds < 2 else f"{mean} ({percent(metric['min'])}–{percent(metric['max'])})"
+    return (
+        mean
+        if num_seeds < 2 or "min" not in metric
+        else f"{mean} ({percent(metric['min'])}–{percent(metric['max'])})"
+    )
 
 
 def interval(metric: Mapping[str, float]) -> str:

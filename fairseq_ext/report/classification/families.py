@@ -27,6 +27,7 @@ from ..partitions import (
     num_labels,
     num_speakers,
     partition_title,
+    shown_family,
     summaries,
     system_title,
 )
@@ -67,10 +68,15 @@ def fold_metric(results: Results) -> tuple[str, str]:
 
 
 def fold_families(results: Results) -> list[str]:
-    """Return the families of folds that are results, `loso/` first: no choices, few labels or leaky controls."""
+    """Return the families of folds that are results, `loso/` first, then headlines: no few labels or leaky controls."""
     pooled = {s["partition"] for s in of_result_type(results.get("pooled", []), CLASSIFICATION)}
     leaky = leaky_partitions(results)
-    others = sorted(p for p in pooled - {INNER, LEFT_OUT, *leaky} if num_labels(p) is None)
+    found = [p for p in pooled - {INNER, LEFT_OUT, *leaky} if num_labels(p) is None]
+    heads = headlines(results)
+    others = sorted(
+        {shown_family(p, found) for p in found},
+        key=lambda p: (heads.index(p) if p in heads else len(heads), p),
+    )
     return [*([LEFT_OUT] if summaries(results, LEFT_OUT) else []), *others]
 
 
@@ -80,10 +86,27 @@ def tests_one_speaker(results: Results, family: str) -> bool:
 
 
 def fold_scores(results: Results, family: str, system: str) -> dict[str, float]:
-    """Return the score of each fold that a system was scored on, a fraction, mean over seeds."""
-    found = [s for s in summaries(results, family) if s["system"] == system]
+    """Return the score of each fold that a system was scored on, a fraction, mean over seeds and folds within it."""
     metric, _ = fold_metric(results)
-    return {s["partition"].removeprefix(family): s["metrics"][metric]["mean"] for s in found}
+    scores: dict[str, list[float]] = {}
+    for s in summaries(results, family):
+        if s["system"] == system:
+            fold = _outer(s["partition"], family)
+            scores.setdefault(fold, []).append(s["metrics"][metric]["mean"])
+    return {fold: float(np.mean(values)) for fold, values in scores.items()}
+
+
+def _outer(partition: str, family: str) -> str:
+    """Return the name of a partition's fold: `fold01` of `speaker/fold01/sentence` in the family `speaker/`."""
+    return partition.removeprefix(family).partition("/")[0]
+
+
+def _num_inner(results: Results, family: str) -> int:
+    """Return the number of folds within each fold; 0 where a family has none."""
+    partitions = {s["partition"] for s in summaries(results, family)}
+    if not any("/" in p.removeprefix(family) for p in partitions):
+        return 0
+    return len(partitions) // len({_outer(p, family) for p in partitions})
 
 
 def fold_tables(results: Results) -> list[Table]:
@@ -96,6 +119,12 @@ def _folds(results: Results, family: str) -> Table:
     if tests_one_speaker(results, family):
         title = f"{family_title(results, family)}: {metric} % of each unseen speaker"
         note = "Each column is a system trained on all the other speakers. The mean is over speakers;"
+    elif inner := _num_inner(results, family):
+        title = f"{family_title(results, family)}: {metric} % of each fold"
+        note = (
+            f"Each column is the mean over {inner} folds within that fold: a system tested on one of them and trained "
+            "on the others. The mean is over all;"
+        )
     else:
         title = f"{family_title(results, family)}: {metric} % of each fold"
         note = "Each column is a system tested on one fold and not trained on it. The mean is over folds;"
