@@ -13,16 +13,26 @@ class _Answer(Protocol):
         """Length of the recording, s."""
 
 
-_A = TypeVar("_A", bound=_Answer)
+_A = TypeVar("_A", bound=_Answer, covariant=True)
 
 
-def print_each(files: Sequence[str], ask: Callable[[Path], _A], line: Callable[[str, _A], str]) -> None:
-    """Print a line per recording, and at the end the speed on stderr.
+class _Asked(Protocol[_A]):
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate at which it listens, Hz."""
+
+    def __call__(self, recording: Path) -> _A:
+        """Return the answer."""
+
+
+def print_each(files: Sequence[str], ask: _Asked[_A], line: Callable[[str, _A], str]) -> None:
+    """Print a line per recording, on stderr what may mislead about one (`inference.doubts`), and at the end the speed.
 
     Raises:
         ValueError: some could not be classified; each is named on stderr.
     """
     from ..file_errors import FileError
+    from ..inference.doubts import doubts
 
     failed, audio_s, start = 0, 0.0, time.perf_counter()
     for path in files:
@@ -34,9 +44,16 @@ def print_each(files: Sequence[str], ask: Callable[[Path], _A], line: Callable[[
             continue
         audio_s += found.duration_s
         print(line(path, found), flush=True)
+        print_doubts(path, doubts(Path(path), ask.sample_rate_hz))
     print_speed(audio_s, time.perf_counter() - start)
     if failed:
         raise ValueError(f"{failed} of {len(files)} recordings could not be classified; see above")
+
+
+def print_doubts(name: str, doubts: Sequence[str]) -> None:
+    """Print what may mislead about a recording on stderr."""
+    for doubt in doubts:
+        print(f"warning: {name}: {doubt}", file=sys.stderr)
 
 
 def print_speed(audio_s: float, spent_s: float) -> None:

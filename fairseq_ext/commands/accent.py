@@ -11,7 +11,8 @@ accents of the training: a voice of none of them is far from all, and still near
 
 --stream reads raw samples from standard input (16 bits, little-endian, one channel, at --rate) and prints a line every
 --every-s seconds about the last --window-s, and one at the end; "no voice yet" where nobody speaks. The exit status is
-1 if a recording could not be named, or a stream had no voice at all.
+1 if a recording could not be named, or a stream had no voice at all. Clipped samples, and a band that the recording
+lacks, are named on stderr.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ._classified import print_each, print_speed
+from ._classified import print_doubts, print_each, print_speed
 
 if TYPE_CHECKING:
     from ..inference.nearest_accent import Heard, Nearest, NearestAccents
@@ -84,6 +85,7 @@ def _listen(args: argparse.Namespace, accents: "NearestAccents") -> None:
     Raises:
         ValueError: there was no voice in it, or it ends within a sample.
     """
+    from ..inference.doubts import ClippedShare, clipping, missing_band
     from ..media.pcm import pcm_samples, read_chunks
 
     waited_s, voices, end_s, began = 0.0, 0, 0.0, time.perf_counter()
@@ -99,10 +101,13 @@ def _listen(args: argparse.Namespace, accents: "NearestAccents") -> None:
                 return
             yield chunk
 
-    found = accents.stream(pcm_samples(chunks()), args.rate, every_s=args.every_s, window_s=args.window_s)
+    print_doubts("standard input", missing_band(args.rate, accents.sample_rate_hz))
+    samples = ClippedShare(pcm_samples(chunks()))
+    found = accents.stream(samples, args.rate, every_s=args.every_s, window_s=args.window_s)
     for heard in found:
         print(_heard(heard, args), flush=True)
         voices, end_s = voices + (heard.nearest is not None), heard.end_s
+    print_doubts("standard input", clipping(samples.percent))
     print_speed(end_s, time.perf_counter() - began - waited_s)
     if not voices:
         raise ValueError(f"standard input: no voice in {end_s:.2f} s; check the microphone and --rate")

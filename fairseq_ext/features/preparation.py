@@ -88,7 +88,7 @@ class Prepared:
 def prepare(waveform: Floats, sample_rate_hz: int, preparation: Preparation) -> Prepared:
     """Prepare a recording (S,), full scale = 1, that has a sample at least."""
     effects = {column.name: 0.0 for column in EFFECTS}
-    effects["clipped"] = _clipped_percent(waveform)
+    effects["clipped"] = clipped_percent(waveform)
     start, stop = 0, len(waveform)
     if preparation.trim:
         start, stop = _speech(waveform, sample_rate_hz)
@@ -104,7 +104,7 @@ def prepare(waveform: Floats, sample_rate_hz: int, preparation: Preparation) -> 
     return Prepared(kept, start / sample_rate_hz, effects)
 
 
-def _clipped_percent(waveform: Floats) -> float:
+def clipped_percent(waveform: Floats) -> float:
     """Return the share of the samples that are in a run at full scale, %."""
     full = np.abs(waveform) >= _FULL_SCALE
     if len(full) < _CLIPPED_RUN or not full.any():

@@ -57,6 +57,10 @@ class FileClassifier(Protocol):
     def labels(self) -> Sequence[str]:
         """Names of the classes."""
 
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of waveforms, Hz."""
+
     def __call__(self, recording: Recording) -> Classified:
         """Classify a file, or a waveform (S,) at the classifier's rate.
 
@@ -161,10 +165,11 @@ class CheckpointClassifier:
 
     def __init__(self, trained: TrainedModel) -> None:
         self._trained, self.labels = trained, tuple(trained.labels)
+        self.sample_rate_hz = trained.sample_rate_hz
 
     def __call__(self, recording: Recording) -> Classified:
         """Classify a recording, see `FileClassifier`."""
-        rate_hz = self._trained.sample_rate_hz
+        rate_hz = self.sample_rate_hz
         sizes, probabilities, peak = [], [], 0.0
         for window in recording_windows(recording, rate_hz, round(WINDOW_S * rate_hz)):
             sizes.append(len(window))

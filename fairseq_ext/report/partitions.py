@@ -119,6 +119,12 @@ def headlines(results: Results, result_type: str = CLASSIFICATION) -> list[str]:
     return [headline for headline in listed if headline_summaries(results, headline, result_type)]
 
 
+def detailed_headlines(results: Results) -> list[str]:
+    """Return the headlines of classifiers that have details, such as confusions: those of `about.details`, or all."""
+    heads = headlines(results)
+    return [head for head in heads if head in results["about"].get("details", heads)]
+
+
 def _default_headlines(results: Results, result_type: str) -> list[str]:
     found = of_result_type(results["summary"], result_type)
     partitions = {s["partition"] for s in found}
@@ -143,11 +149,15 @@ def detailed_system(
     """Return the system whose details are shown: the recipe's choice, never the best test score.
 
     `about.best` is a system, or a mapping from headlines or result types to systems. Where the recipe names none that
-    was scored, it is the last one of the headline.
+    was scored, it is the last one of the headline that has a title in `about.systems`, which controls have not; with no
+    titles, the last one.
     """
     names = [s["system"] for s in headline_summaries(results, headline, result_type)] or in_order(
         results, [s["system"] for s in of_result_type(results["summary"], result_type)]
     )
     best = results["about"].get("best")
     chosen = best.get(headline, best.get(result_type)) if isinstance(best, Mapping) else best
-    return chosen if chosen in names else (names[-1] if names else None)
+    if chosen in names:
+        return str(chosen)
+    titled = [name for name in names if name in results["about"].get("systems", {})]
+    return next(reversed(titled or names), None)

@@ -164,6 +164,10 @@ def legend_below(figure: Figure, handles: Sequence[Any], max_columns: int) -> No
         legend.remove()
 
 
+# Letters that fit under a cell.
+_LONG_LABEL = 5
+
+
 def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str) -> Figure:
     """Draw a confusion matrix, (C, C), rows are true classes, coloured by the share of each true class."""
     table = np.asarray(counts)
@@ -174,7 +178,8 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axes.grid(visible=False)
         axes.set(title=title, xlabel="predicted", ylabel="true")
-        axes.set_xticks(range(len(labels)), labels)
+        turned = {"rotation": 40, "ha": "right"} if max(map(len, labels), default=0) > _LONG_LABEL else {}
+        axes.set_xticks(range(len(labels)), labels, **turned)
         axes.set_yticks(range(len(labels)), labels)
         for (row, column), count in np.ndenumerate(table):
             if count:
@@ -197,6 +202,8 @@ def clouds(
 ) -> Figure:
     """Draw clouds of points (N, 2), coloured by N names, a panel each; `each_legend` where panels' names differ."""
     columns = min(columns, len(panels))
+    if not each_legend and len(panels) == 4:  # a square leaves no panel alone in its row
+        columns = 2
     rows = math.ceil(len(panels) / columns)
     names = sorted({name for _, of_panel in panels.values() for name in of_panel})
     width, height = (5.0, 4.3) if each_legend else (3.3, 3.2)

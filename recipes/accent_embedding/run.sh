@@ -139,7 +139,9 @@ verify_speakers() {
 }
 
 score() {
-  line score embeddings --scores "$out/scores" --origin "$(origin)" --label accent --intervals-over speakers "$@"
+  local groups=()
+  [ ! -f "$out/manifests/all/test.gender" ] || groups=(--groups gender --groups-data "$out/manifests/all")
+  line score embeddings --scores "$out/scores" --origin "$(origin)" --label accent --intervals-over speakers "${groups[@]}" "$@"
 }
 
 # Score a training on the partition that it was trained on: accents of its test speakers, pairs of them, and what its

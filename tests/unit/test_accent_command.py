@@ -15,6 +15,7 @@ import soundfile
 from synthetic_voice import DURATION_S, voice
 
 from fairseq_ext.commands import main
+from fairseq_ext.features.preparation import clipped_percent
 from fairseq_ext.inference import nearest_accent
 from fairseq_ext.inference.embedder import load_embedder
 from fairseq_ext.inference.nearest_accent import NearestAccents, NoVoiceError, load_accents
@@ -168,6 +169,33 @@ def test_what_has_no_voice_is_named_and_counted(
     }
     for name, reason in reasons.items():
         assert any(f"{name}.wav" in line and reason in line for line in printed.err.splitlines()), name
+
+
+@pytest.mark.usefixtures("loaded")
+def test_what_may_mislead_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wave = spoken("dark", 7)
+    loud = np.clip(4 * wave, -1, 1)
+    soundfile.write(tmp_path / "good.wav", wave, RATE)
+    soundfile.write(tmp_path / "clipped.wav", loud, RATE)
+    soundfile.write(tmp_path / "8k.wav", spoken("dark", 7, 8000), 8000)
+    soundfile.write(tmp_path / "opposite.wav", np.stack([wave, -wave], 1), RATE)
+    names = ("good", "clipped", "8k", "opposite")
+    assert run(folder / "centroid", *(tmp_path / f"{name}.wav" for name in names)) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    share = f"{clipped_percent(loud):.2g} % of the samples are clipped"
+    band = "recorded at 8000 Hz: the band from 4000 to 8000 Hz is missing"
+    expected = (("clipped", share), ("8k", band), ("opposite", "channels are in opposite phase"))
+    for warning, (name, text) in zip(warnings, expected, strict=True):
+        assert warning.startswith(f"warning: {tmp_path}/{name}.wav: ")
+        assert text in warning
+    narrow = np.clip(4 * spoken("dark", 7, 8000), -1, 1)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=Pipe(bytes_of(narrow), 1001)))
+    assert run(folder / "centroid", "--stream", "--rate", 8000) == 0
+    said = capsys.readouterr().err
+    assert f"warning: standard input: {band}" in said
+    assert "of the samples are clipped" in said
 
 
 def test_classifiers_without_distances_are_refused(folder: Path) -> None:

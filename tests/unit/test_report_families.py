@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fairseq_ext.report import partitions
 from fairseq_ext.report.classification import families
 from fairseq_ext.report.partitions import shown_family
 from fairseq_ext.report.verification import tables
@@ -91,3 +92,26 @@ def test_folds_within_folds_have_a_column_for_each_outer_fold() -> None:
     )
     assert table.rows == (("net", "1", "50.0", "one 20.0", "20.0", "80.0", "50.0"),)
     assert "mean over 2 folds within that fold" in table.note
+
+
+@pytest.mark.parametrize(
+    ("titled", "best", "expected"),
+    [
+        (("net", "mfcc"), "net", "net"),
+        (("net", "mfcc"), "missing", "mfcc"),
+        (("mfcc", "net"), None, "net"),
+        ((), None, "shuffled_labels"),
+    ],
+)
+def test_a_control_is_not_shown_in_detail(titled: tuple[str, ...], best: str | None, expected: str) -> None:
+    about = {"best": best, "systems": {name: name for name in titled}, "headline": ["unseen"]}
+    summary = [{"partition": "unseen", "system": name} for name in ("shuffled_labels", "net", "mfcc")]
+    assert partitions.detailed_system({"about": about, "summary": summary}, "unseen") == expected
+
+
+def test_headlines_without_details_are_named_by_the_recipe() -> None:
+    summary = [{"partition": name, "system": "net"} for name in ("unseen", "sentences")]
+    about = {"headline": ["unseen", "sentences"]}
+    assert partitions.detailed_headlines({"about": about, "summary": summary}) == ["unseen", "sentences"]
+    about["details"] = ["unseen"]
+    assert partitions.detailed_headlines({"about": about, "summary": summary}) == ["unseen"]

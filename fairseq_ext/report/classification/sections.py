@@ -14,7 +14,14 @@ from ...scoring.predictions import read_embeddings
 from ...scoring.scored_system import CLASSIFICATION
 from .. import plots, score_plots
 from ..learning import learning_curves
-from ..partitions import headline_summaries, headlines, summaries, system_title
+from ..partitions import (
+    detailed_headlines,
+    family_title,
+    headline_summaries,
+    headlines,
+    summaries,
+    system_title,
+)
 from ..pieces import Block, Picture, Piece
 from ..result_type import Section
 from ..run import Run
@@ -50,10 +57,11 @@ def _bars(results: Mapping[str, Any], family: str) -> Picture | str:
     names = dict.fromkeys(s["system"] for s in summaries(results, family))
     values = {system_title(results, name): families.fold_scores(results, family, name) for name in names}
     if sum(map(len, values.values())) > MAX_BARS:
-        return "Bars of each fold are left out: there are too many."
+        return f"{family_title(results, family)}: bars of each fold are left out, there are too many."
     _, metric = families.fold_metric(results)
     by_speaker = families.tests_one_speaker(results, family)
-    title = "Each speaker when left out of training" if by_speaker else "Each fold when left out of training"
+    what = "each speaker when left out of training" if by_speaker else "each fold when left out of training"
+    title = f"{family_title(results, family)}: {what}"
     drawing = score_plots.bars(values, title, f"{metric}, %")
     description = (
         f"Bars of {metric} by left-out {'speaker' if by_speaker else 'fold'}; the table above holds the same."
@@ -116,8 +124,8 @@ def learning(run: Run) -> Pieces:
 
 
 def confusions(run: Run) -> Pieces:
-    """Draw the confusion matrices of the headlines, the detailed system first, with its scores per class."""
-    return [piece for head in headlines(run.results) for piece in _confusions(run, head)]
+    """Draw the confusion matrices of headlines with details, the detailed system first, with its scores per class."""
+    return [piece for head in detailed_headlines(run.results) for piece in _confusions(run, head)]
 
 
 def _confusions(run: Run, head: str) -> Iterable[Piece]:
@@ -148,7 +156,7 @@ def _worst(summary_: Mapping[str, Any]) -> str:
 
 def embedding(run: Run) -> Pieces:
     """Project the detailed systems' embeddings, by class and by speaker."""
-    drawn = (_embedding(run, head) for head in headlines(run.results) if run.projections)
+    drawn = (_embedding(run, head) for head in detailed_headlines(run.results) if run.projections)
     return [picture for picture in drawn if picture]
 
 

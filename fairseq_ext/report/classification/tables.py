@@ -17,6 +17,7 @@ from ..partitions import (
     Results,
     Summary,
     belongs,
+    detailed_headlines,
     detailed_system,
     headline_summaries,
     headlines,
@@ -195,7 +196,7 @@ def main_tables(results: Results) -> list[Table]:
 
 def all_tables(results: Results) -> list[Table]:
     """Make every table of classifiers for RESULTS.md; `about.details` names the headlines that have all of them."""
-    heads = [h for h in headlines(results) if h in results["about"].get("details", [h])]
+    heads = detailed_headlines(results)
     return [
         *_first_tables(results),
         *filled([one_speaker(results), frozen.cross_corpus(results)]),

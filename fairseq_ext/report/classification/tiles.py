@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..partitions import detailed_system, headline_summaries, headlines, partition_title, system_title
+from ..partitions import (
+    detailed_headlines,
+    detailed_system,
+    headline_summaries,
+    headlines,
+    partition_title,
+    system_title,
+)
 from ..result_type import Tile
 from ..run import Run
 from ..tables import interval, percent
@@ -20,7 +27,7 @@ def tiles(run: Run) -> list[Tile]:
     compared = str(run.results["about"].get("metric", "macro_f1"))
     metrics = ALONE if len(heads) == 1 and compared in ALONE else (compared,)
     made: list[Tile] = []
-    for head in heads:
+    for head in detailed_headlines(run.results):
         name = str(detailed_system(run.results, head))
         summary = next(s for s in headline_summaries(run.results, head) if s["system"] == name)
         where = f" ({partition_title(run.results, head)})" if len(heads) > 1 or "folds" in summary else ""

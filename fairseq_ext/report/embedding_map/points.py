@@ -52,14 +52,24 @@ def _at(values: Sequence[str], rows: Sequence[int]) -> tuple[str, ...]:
 
 
 def points_of(run: Run, headline: str) -> Points | None:
-    """Gather the points of a headline's detailed system, first seed.
+    """Gather the points of a headline's detailed system, first seed; None where there are no embeddings.
 
-    None where there are no embeddings, or where those of the folds cannot be laid on one map: networks that were
-    trained on different folds have nothing in common.
+    Networks that were trained on different folds have nothing in common, so that their embeddings cannot be laid on one
+    map: then it is that of the first fold.
     """
     _, folders = run.detailed(headline)
     if not folders or not all((folder / PREDICTIONS).is_file() for folder in folders.values()):
         return None
+    if (points := _points(run, folders)) or len(folders) < 2:
+        return points
+    fold = next(iter(folders))
+    if (points := _points(run, {fold: folders[fold]})) is None:
+        return None
+    source = f"{points.source} of {fold}, one of {len(folders)} folds, each with a network of its own"
+    return replace(points, source=source)
+
+
+def _points(run: Run, folders: Mapping[str, Path]) -> Points | None:
     predictions = read_folds(folders.values())
     if (found := _vectors(run, folders, predictions.ids)) is None:
         return None

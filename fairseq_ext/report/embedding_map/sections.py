@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ...scoring.embedding_files import ABOUT, read_embeddings
 from ...scoring.embeddings import project, read_locations
 from .. import plots
-from ..partitions import headlines, partition_title, system_title
+from ..partitions import detailed_headlines, partition_title, system_title
 from ..pieces import Block, Picture, Piece
 from ..players import Player, player
 from ..result_type import Section
@@ -34,7 +34,7 @@ GRID_POINTS = 600
 
 def maps(run: Run) -> Sequence[Piece]:
     """Draw the map of the first headline that has one, then the grid over encoders and layers."""
-    for headline in headlines(run.results):
+    for headline in detailed_headlines(run.results):
         points = points_of(run, headline)
         if points and len(points.ids) > 3:
             grid = _grid(run, points)
