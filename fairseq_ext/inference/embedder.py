@@ -27,6 +27,7 @@ from ..file_errors import FileError
 from ..line_index import AudioEntry
 from ..media.recording_windows import Recording, recording_windows
 from ..media.recordings import LEAST_S, SILENT_PEAK, recording_of
+from .batches import batches_by_length
 from .embedding_sources import Source, Statistics, make_source
 
 Floats = NDArray[np.float32]
@@ -155,23 +156,12 @@ class Embedder:
     def _run(self, waiting: list[tuple[int, Floats]], under_way: "dict[int, _UnderWay]") -> None:
         """Compute the statistics of windows in batches, and join them in the order of the windows."""
         found: dict[int, Statistics] = {}
-        for batch in self._batches([len(window) for _, window in waiting]):
+        for batch in batches_by_length([len(window) for _, window in waiting], self._batch):
             statistics = self._source.statistics([waiting[i][1] for i in batch])
             found |= dict(zip(batch, statistics, strict=True))
         for i, (number, _) in enumerate(waiting):
             parts = [part for part in (under_way[number].statistics, found[i]) if part is not None]
             under_way[number].statistics = reduce(lambda before, later: before.joined(later), parts)
-
-    def _batches(self, sizes: Sequence[int]) -> Iterator[list[int]]:
-        """Yield the positions of windows of similar lengths, the shortest first."""
-        batch: list[int] = []
-        for i in sorted(range(len(sizes)), key=lambda i: sizes[i]):
-            if batch and (len(batch) + 1) * sizes[i] > self._batch:
-                yield batch
-                batch = []
-            batch.append(i)
-        if batch:
-            yield batch
 
     def _finished(self, found: "_UnderWay") -> Embedded | FileError:
         duration_s = found.num_samples / self.sample_rate_hz

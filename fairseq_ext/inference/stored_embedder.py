@@ -21,6 +21,7 @@ from ..features.store import SKIPPED, FeatureStore
 from ..features.voice_groups import FRAME_RATE_HZ
 from ..file_errors import FileError
 from ..scoring.provenance import config_hash
+from .batches import batches_by_length
 from .embedder import Embedded
 from .embedding_sources import BATCH_S, EMBEDDING, WINDOW_S, Vectors
 
@@ -76,16 +77,12 @@ class StoredEmbedder:
     def embed(self, ids: Sequence[Any]) -> list[Embedded | FileError]:
         """Embed recordings of the store; in the place of one that it does not have is the reason."""
         windows = [(i, first) for i, id_ in enumerate(ids) for first in range(0, self._size(id_), _WINDOW)]
-        # By length, so that batches hold little padding.
-        windows.sort(key=lambda w: (min(_WINDOW, self._size(ids[w[0]]) - w[1]), w))
-        parts: dict[int, list[Vectors]] = {}
+        sizes = [min(_WINDOW, self._size(ids[i]) - first) for i, first in windows]
         limit = BATCH_S["cuda" if self._device.startswith("cuda") else "cpu"] * FRAME_RATE_HZ
-        while windows:
-            batch = [windows.pop()]
-            longest = min(_WINDOW, self._size(ids[batch[0][0]]) - batch[0][1])
-            while windows and (len(batch) + 1) * longest <= limit:
-                batch.append(windows.pop())
-            for (i, _), vector in zip(batch, self._vectors(ids, batch), strict=True):
+        parts: dict[int, list[Vectors]] = {}
+        for batch in batches_by_length(sizes, round(limit)):
+            chosen = [windows[place] for place in batch]
+            for (i, _), vector in zip(chosen, self._vectors(ids, chosen), strict=True):
                 parts.setdefault(i, []).append(vector)
         return [self._finished(id_, parts.get(i)) for i, id_ in enumerate(ids)]
 

@@ -54,6 +54,19 @@ def test_an_entry_is_a_training_per_seed_partition_and_system(recipe: Plan) -> N
     ]
 
 
+def test_overrides_may_name_the_systems(recipe: Plan) -> None:
+    folder = recipe(
+        {"partitions": "published", "config": "net", "overrides": {"a": "x.y=1", "b": ["x.y=2", "z=3"]}}
+    )
+    found = stage_trainings(read_plan(folder), "train", Choice(), folder / "run")
+    assert [(t.system, t.config, t.overrides) for t in found] == [
+        ("a", "net", ("x.y=1",)),
+        ("b", "net", ("x.y=2", "z=3")),
+    ]
+    with pytest.raises(ValueError, match="train, entry 1: the overrides name the systems; leave system out"):
+        read_plan(recipe({**ENTRY, "overrides": {"a": "x.y=1"}}))
+
+
 def test_partitions_that_the_run_lacks_are_left_out(recipe: Plan) -> None:
     assert names(recipe({**ENTRY, "partitions": ["accent", "published"]})) == ["published/net seed 1"]
 

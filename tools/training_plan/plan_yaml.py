@@ -11,7 +11,7 @@ plan.yaml holds, all of it optional:
                   --pretrained takes its place and is not trained, as does FROM for a system with *: a checkpoint, a
                   folder of Hugging Face or, where the entry has a start, a run. `--whisper`: the folder of that option;
                   without it the entry is not trained
-    overrides     further arguments of fairseq-hydra-train
+    overrides     further arguments of fairseq-hydra-train; or system -> its own, in the place of `system`
     seeds         most seeds (default: as many as --seeds says)
     one_seed_partitions   most partitions of a pattern where --seeds is 1
     experiments   the entry is for these --experiments; where it names several, all of them must be chosen
@@ -24,7 +24,7 @@ plan.yaml holds, all of it optional:
     tools         tool -> its options, which take the place of those of `default`
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,17 @@ def _entry(content: Any, where: str) -> Entry:
     return entry
 
 
+def _of_each_system(content: Any, where: str) -> Iterator[Entry]:
+    """Yield an entry for each system that `overrides` names, or the entry itself."""
+    if not isinstance(content, dict) or not isinstance(of_system := content.get("overrides"), dict):
+        yield _entry(content, where)
+        return
+    if "system" in content:
+        raise ValueError(f"{where}: the overrides name the systems; leave system out")
+    for system, overrides in of_system.items():
+        yield _entry({**content, "system": system, "overrides": overrides}, where)
+
+
 def read_plan(recipe: Path) -> Plan:
     """Read the plan.yaml of a recipe; raise ValueError if it is no YAML, or has a key that nothing reads."""
     path = recipe / "plan.yaml"
@@ -116,7 +127,11 @@ def read_plan(recipe: Path) -> Plan:
         raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
     plan: Plan = _build(Plan, content, str(path), recipe=recipe)
     trainings = {
-        stage: tuple(_entry(entry, f"{path}: {stage}, entry {i}") for i, entry in enumerate(entries, start=1))
+        stage: tuple(
+            entry
+            for i, content in enumerate(entries, start=1)
+            for entry in _of_each_system(content, f"{path}: {stage}, entry {i}")
+        )
         for stage, entries in plan.trainings.items()
     }
     sizes = {name: _build(Size, size, f"{path}: size {name}") for name, size in plan.sizes.items()}
