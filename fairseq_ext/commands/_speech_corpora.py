@@ -2,17 +2,80 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._classes import recordings
+from ._classes import print_problems, recordings
 
 if TYPE_CHECKING:
     from ..corpora.partitions import Partition
     from ..corpora.speech_corpora import Family, SpeechCorpus
     from ..media.content import Content
+
+
+def add_partition_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every family of corpora has last."""
+    add = parser.add_argument
+    add("--sample-rate-hz", type=int, default=16000, help="sample rate of the lengths, Hz (default: 16000)")
+    add("--seed", type=int, default=1, help="seed of all draws (default: 1)")
+
+
+def check_partition_options(args: argparse.Namespace, *, without_speakers: frozenset[str]) -> None:
+    """Refuse values that cannot be met; `without_speakers` are the partitions that need no speakers.
+
+    Raises:
+        ValueError: a value out of range.
+        argparse.ArgumentError: partitions by speaker together with --no-speakers.
+    """
+    if args.folds is not None and args.folds < 2:
+        raise ValueError(f"--folds {args.folds}: 2 folds are the fewest")
+    if args.sample_rate_hz < 1:
+        raise ValueError(f"--sample-rate-hz {args.sample_rate_hz}: 1 or more expected")
+    if args.no_speakers and not without_speakers.issuperset(args.partitions or ()):
+        raise argparse.ArgumentError(
+            None, "--no-speakers: without speakers no partition by speaker can be written"
+        )
+
+
+@contextmanager
+def reported_problems(out: Path) -> Iterator[list[str]]:
+    """Give a list for the problems of a reading, and report them, also where it ends with an error."""
+    problems: list[str] = []
+    is_done = False
+    try:
+        yield problems
+        is_done = True
+    finally:
+        if problems or is_done:
+            print_problems(out, problems, "files left out, or counts that differ")
+
+
+def write_partitions(
+    args: argparse.Namespace,
+    whole: "SpeechCorpus",
+    made: "Sequence[Partition]",
+    corpora: "Sequence[SpeechCorpus]",
+) -> None:
+    """Write and print partitions of a corpus, which may be several corpora joined, and the tables about them."""
+    from ..corpora.partitions import write
+    from ..files import atomic_write
+
+    for partition in made:
+        write(partition, args.out / partition.name, whole.root, sample_rate_hz=args.sample_rate_hz)
+        print("\n".join(describe_partition(partition, whole.stream, args.sample_rate_hz)))
+    with atomic_write(args.out / "sample_rate_hz.txt") as file:
+        file.write(f"{args.sample_rate_hz}\n")
+    write_speakers(args.out / "speakers.tsv", whole, made)
+    write_classes(args.out / "classes.tsv", corpora)
+    print((args.out / "classes.tsv").read_text(encoding="utf-8"), end="")
+    if args.no_speakers:
+        print(
+            "WARNING: the speakers are not known. Test speakers may be training speakers: the scores are NOT "
+            "speaker-independent and say little about new speakers."
+        )
 
 
 def read_corpus(

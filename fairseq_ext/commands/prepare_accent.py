@@ -16,11 +16,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._classes import add_layout_options, check_layout_options, print_problems, refuse_earlier_folds
-from ._speech_corpora import describe_partition, read_corpus, write_classes, write_speakers
+from ._classes import add_layout_options, check_layout_options, refuse_earlier_folds
+from ._speech_corpora import (
+    add_partition_options,
+    check_partition_options,
+    read_corpus,
+    reported_problems,
+    write_partitions,
+)
 
 if TYPE_CHECKING:
-    from ..corpora.partitions import Partition
     from ..corpora.speech_corpora import SpeechCorpus
 
 SUMMARY = "Write manifests of accented speech"
@@ -55,40 +60,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help=f"folds of speakers (default: as many as an accent has speakers, at most {MOST_FOLDS})",
     )
-    add("--sample-rate-hz", type=int, default=16000, help="sample rate of the lengths, Hz (default: 16000)")
-    add("--seed", type=int, default=1, help="seed of all draws (default: 1)")
+    add_partition_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read the corpus, write the partitions, and print what was found and left out."""
     from ..corpora.accent_partitions import partitions, usual
-    from ..corpora.partitions import write
     from ..corpora.speech_corpora import everything
-    from ..files import atomic_write
 
     _check(args)
-    problems: list[str] = []
-    is_done = False
-    try:
+    with reported_problems(args.out) as problems:
         corpus = _read(args, problems)
         chosen = args.partitions or usual(corpus)
         folds = {"num_folds": args.folds, "seed": args.seed}
         made = [everything(corpus), *partitions(corpus, chosen, **folds, on_problem=problems.append)]
         refuse_earlier_folds(args.out, [partition.name for partition in made])
-        is_done = True
-    finally:
-        if problems or is_done:
-            print_problems(args.out, problems, "files left out, or counts that differ")
-    for partition in made:
-        write(partition, args.out / partition.name, corpus.root, sample_rate_hz=args.sample_rate_hz)
-        print("\n".join(describe_partition(partition, corpus.stream, args.sample_rate_hz)))
-    with atomic_write(args.out / "sample_rate_hz.txt") as file:
-        file.write(f"{args.sample_rate_hz}\n")
-    write_speakers(args.out / "speakers.tsv", corpus, made)
-    write_classes(args.out / "classes.tsv", [corpus])
-    print((args.out / "classes.tsv").read_text(encoding="utf-8"), end="")
-    for line in _warnings(args, made):
-        print(line)
+    write_partitions(args, corpus, made, [corpus])
+    without = [p.name for p in made if p.name.startswith("unseen_speakers") and not p.valid]
+    if without:
+        print(
+            f"{len(without)} folds have no validation, such as {without[0]}: of no accent two speakers would be left "
+            "to train on; train a fixed number of updates"
+        )
     return 0
 
 
@@ -97,14 +90,7 @@ def _check(args: argparse.Namespace) -> None:
     check_layout_options(args)
     if args.table and len(args.table) > 1:
         raise argparse.ArgumentError(None, f"--table: one expected, found {len(args.table)}")
-    if args.folds is not None and args.folds < 2:
-        raise ValueError(f"--folds {args.folds}: 2 folds are the fewest")
-    if args.sample_rate_hz < 1:
-        raise ValueError(f"--sample-rate-hz {args.sample_rate_hz}: 1 or more expected")
-    if args.no_speakers and not {"leaky"}.issuperset(args.partitions or ()):
-        raise argparse.ArgumentError(
-            None, "--no-speakers: without speakers no partition by speaker can be written"
-        )
+    check_partition_options(args, without_speakers=frozenset({"leaky"}))
 
 
 def _read(args: argparse.Namespace, problems: list[str]) -> "SpeechCorpus":
@@ -124,19 +110,3 @@ def _read(args: argparse.Namespace, problems: list[str]) -> "SpeechCorpus":
     corpus = with_sentences(read_corpus(args, ACCENTS, kind, args.corpus, table, problems))
     print(f"{args.corpus}: {corpus.name}, {len(corpus.utterances)} recordings")
     return of_classes(corpus, args.classes, problems.append) if args.classes else corpus
-
-
-def _warnings(args: argparse.Namespace, made: "list[Partition]") -> list[str]:
-    """Return what a reader of scores on the partitions must know."""
-    lines = []
-    if args.no_speakers:
-        lines.append(
-            "WARNING: the speakers are not known. Test speakers may be training speakers: the scores are NOT "
-            "speaker-independent and say little about new speakers."
-        )
-    if without := [p.name for p in made if p.name.startswith("unseen_speakers") and not p.valid]:
-        lines.append(
-            f"{len(without)} folds have no validation, such as {without[0]}: of no accent two speakers would be left "
-            "to train on; train a fixed number of updates"
-        )
-    return lines

@@ -23,9 +23,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._classes import add_layout_options, check_layout_options, print_problems, refuse_earlier_folds
+from ._classes import add_layout_options, check_layout_options, refuse_earlier_folds
 from ._emotion import read_corpora, write_mapped
-from ._speech_corpora import describe_partition, write_classes, write_speakers
+from ._speech_corpora import (
+    add_partition_options,
+    check_partition_options,
+    reported_problems,
+    write_partitions,
+)
 
 if TYPE_CHECKING:
     from ..corpora.emotion_across import MappedClass
@@ -75,51 +80,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{_CROSS})",
     )
     add("--folds", type=int, help="folds of speakers (default: 6 of RAVDESS, else 5)")
-    add("--sample-rate-hz", type=int, default=16000, help="sample rate of the lengths, Hz (default: 16000)")
-    add("--seed", type=int, default=1, help="seed of all draws (default: 1)")
+    add_partition_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read the corpora, write the partitions, and print what was found and left out."""
-    from ..corpora.partitions import write
-    from ..files import atomic_write
-
     _check(args)
-    problems: list[str] = []
-    is_done = False
-    try:
+    with reported_problems(args.out) as problems:
         corpora = read_corpora(args, problems)
         whole, made, mapped = _made(args, corpora, problems)
         refuse_earlier_folds(args.out, [partition.name for partition in made])
-        is_done = True
-    finally:
-        if problems or is_done:
-            print_problems(args.out, problems, "files left out, or counts that differ")
-    for partition in made:
-        write(partition, args.out / partition.name, whole.root, sample_rate_hz=args.sample_rate_hz)
-        print("\n".join(describe_partition(partition, "emotion", args.sample_rate_hz)))
     if mapped:
         write_mapped(args.out / "cross_corpus.tsv", mapped)
-    with atomic_write(args.out / "sample_rate_hz.txt") as file:
-        file.write(f"{args.sample_rate_hz}\n")
-    write_speakers(args.out / "speakers.tsv", whole, made)
-    write_classes(args.out / "classes.tsv", corpora)
-    print((args.out / "classes.tsv").read_text(encoding="utf-8"), end="")
-    if args.no_speakers:
-        print(
-            "WARNING: the speakers are not known. Test speakers may be training speakers: the scores are NOT "
-            "speaker-independent and say little about new speakers."
-        )
+    write_partitions(args, whole, made, corpora)
     return 0
 
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse options that cannot be met, or would have no effect, before anything is read."""
     check_layout_options(args)
-    if args.folds is not None and args.folds < 2:
-        raise ValueError(f"--folds {args.folds}: 2 folds are the fewest")
-    if args.sample_rate_hz < 1:
-        raise ValueError(f"--sample-rate-hz {args.sample_rate_hz}: 1 or more expected")
+    check_partition_options(args, without_speakers=frozenset({"leaky", _CROSS}))
     is_single = len(args.corpus) == 1
     if is_single and args.label_map:
         raise argparse.ArgumentError(
@@ -127,10 +107,6 @@ def _check(args: argparse.Namespace) -> None:
         )
     if is_single and _CROSS in (args.partitions or ()):
         raise argparse.ArgumentError(None, f"{_CROSS}: it needs several corpora; give two --corpus folders")
-    if args.no_speakers and not {"leaky", _CROSS}.issuperset(args.partitions or ()):
-        raise argparse.ArgumentError(
-            None, "--no-speakers: without speakers no partition by speaker can be written"
-        )
 
 
 def _made(
