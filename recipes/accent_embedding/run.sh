@@ -72,8 +72,23 @@ stage_features() {
 
 stage_train() {
   # Features are measured once for all trainings.
-  is_speaker || choices+=(--set "accent.task.feature_store=$out/features")
+  is_speaker || { choices+=(--set "accent.task.feature_store=$out/features") && fit_batches; }
   train_all train
+}
+
+# A batch holds recordings of as many accents as conf/accent.yaml says; where a training has fewer, of all of those.
+fit_batches() {
+  local partition count wanted fewest
+  [[ " ${choices[*]} " != *" accent.task.classes_per_batch="* ]] || return 0
+  wanted=$(sed -n 's/^ *classes_per_batch: *\([0-9]*\).*/\1/p' "$conf/accent.yaml")
+  fewest=$wanted
+  while IFS= read -r partition; do
+    count=$(sort -u "$out/manifests/$partition/train.accent" | wc -l)
+    [ "$count" -ge "$fewest" ] || fewest=$count
+  done < <(list_partitions)
+  [ "$fewest" -lt "$wanted" ] || return 0
+  log "a training has $fewest accents only: $fewest in a batch instead of $wanted (accent.task.classes_per_batch)"
+  choices+=(--set "accent.task.classes_per_batch=$fewest")
 }
 
 # Print PARTITION, SYSTEM and SEED of each training, with tabs between them.
