@@ -78,7 +78,7 @@ stage_train() {
 
 # A batch holds recordings of as many accents as conf/accent.yaml says; where a training has fewer, of all of those.
 fit_batches() {
-  local partition count wanted fewest
+  local partition count wanted fewest size
   [[ " ${choices[*]} " != *" accent.task.classes_per_batch="* ]] || return 0
   wanted=$(sed -n 's/^ *classes_per_batch: *\([0-9]*\).*/\1/p' "$conf/accent.yaml")
   fewest=$wanted
@@ -88,7 +88,8 @@ fit_batches() {
   done < <(list_partitions)
   [ "$fewest" -lt "$wanted" ] || return 0
   log "a training has $fewest accents only: $fewest in a batch instead of $wanted (accent.task.classes_per_batch)"
-  choices+=(--set "accent.task.classes_per_batch=$fewest")
+  size=$(sed -n 's/^ *batch_size: *\([0-9]*\).*/\1/p' "$conf/accent.yaml")
+  choices+=(--set "accent.task.classes_per_batch=$fewest" --set "accent.dataset.batch_size=$((size / wanted * fewest))")
 }
 
 # Print PARTITION, SYSTEM and SEED of each training, with tabs between them.
