@@ -89,7 +89,7 @@ fit_batches() {
   [ "$fewest" -lt "$wanted" ] || return 0
   log "a training has $fewest accents only: $fewest in a batch instead of $wanted (accent.task.classes_per_batch)"
   size=$(sed -n 's/^ *batch_size: *\([0-9]*\).*/\1/p' "$conf/accent.yaml")
-  choices+=(--set "accent.task.classes_per_batch=$fewest" --set "accent.dataset.batch_size=$((size / wanted * fewest))")
+  choices+=(--set "accent.task.classes_per_batch=$fewest" --set "accent.dataset.batch_size=$((size * fewest / wanted))")
 }
 
 # Print PARTITION, SYSTEM and SEED of each training, with tabs between them.
