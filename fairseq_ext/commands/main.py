@@ -92,9 +92,9 @@ def _show_help(parser: argparse.ArgumentParser, commands: dict[str, str], group:
     """Print the help of a group of commands; of the whole program when the name of the group is empty."""
     usage = f"usage: {PROGRAM} {group} COMMAND ...\n" if group else parser.format_usage()
     # Without blank lines: every command has a line, and all of them fit one screen.
-    intro = "" if group else f"{parser.description}\n"
+    intro = "" if group else f"{parser.description} "
     own = f"{PROGRAM} {group} COMMAND --help" if group else f"{PROGRAM} COMMAND --help"
-    print(f"{usage}{intro}'{own}' describes a command and its options.\n{_list_commands(commands)}")
+    print(f"{usage}{intro}'{own}' describes a command.\n{_list_commands(commands)}")
 
 
 def run_command(
@@ -185,7 +185,7 @@ def _dispatch(argv: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} [--help] [--version] [--traceback] COMMAND ...",
-        description="Speech data, training, scores and reports for fairseq.",
+        description="Speech for fairseq.",
         add_help=False,
     )
     parser.add_argument("-h", "--help", action="store_true")
