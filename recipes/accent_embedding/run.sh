@@ -170,10 +170,21 @@ score_training() {
   [[ $1 = unseen_speakers/* && $2 = encoder ]] || return 0
   score --embeddings "$embeddings" --data "$1=$manifests" --classifier knn logistic --system "$2_{classifier}" --seed "$3"
   [ ! -f "$manifests/test.sentence" ] || by_sentence=(--pairs-by sentence)
-  verify "$embeddings" --data "pairs/${1#*/}=$manifests" --label accent --system "$2" --seed "$3" "${by_sentence[@]}"
+  if has_pairs "$manifests"; then
+    verify "$embeddings" --data "pairs/${1#*/}=$manifests" --label accent --system "$2" --seed "$3" "${by_sentence[@]}"
+  else
+    log "$1: one test speaker of each accent, so no pairs of two speakers of one accent"
+  fi
   [ ${#by_sentence[@]} -gt 0 ] || return 0
   line score embeddings --scores "$out/scores" --origin "$(origin)" --label speaker --folds-by sentence \
     --embeddings "$embeddings" --data "speaker/${1#*/}=$manifests" --classifier logistic --system "$2_logistic" --seed "$3"
+}
+
+# Succeed if an accent has two test speakers in the manifests $1.
+has_pairs() {
+  local column
+  column=$(head -n 1 "$1/test.meta.tsv" | tr '\t' '\n' | grep -nx speaker | cut -d: -f1)
+  [ -n "$(paste "$1/test.accent" <(tail -n +2 "$1/test.meta.tsv" | cut -f "$column") | sort -u | cut -f 1 | uniq -d)" ]
 }
 
 # Statistics of features that nothing learnt, shuffled labels and lengths alone.
