@@ -1,0 +1,85 @@
+"""Write the manifests of GRID, a folder for each partition of corpora/grid_partitions.py, on prepared clips of mouths.
+
+  fairseq-ext prepare mouth --source GRID --out CLIPS
+  fairseq-ext prepare grid --corpus GRID --clips CLIPS --out MANIFESTS
+
+Any speakers, in any depth of folders. With --labels, the folder of fairseq-ext label auto on the same clips, there are
+also partitions in which a recogniser's texts take the place of people's, by the filters of fairseq-ext label merge.
+What is left out is counted, and listed in OUT/problems.txt.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._options import add_filters
+
+if TYPE_CHECKING:
+    from ..corpora.grid_partitions import AutomaticText
+    from ..media.mouth.table import ClipRow
+
+SUMMARY = "Write manifests of GRID, on mouth clips"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--corpus", type=Path, required=True, help="folder of GRID's videos and word times")
+    parser.add_argument("--clips", type=Path, required=True, help="folder of fairseq-ext prepare mouth")
+    parser.add_argument("--out", type=Path, required=True, help="folder of a manifest folder per partition")
+    parser.add_argument("--labels", type=Path, help="folder with labels.tsv (default: people's texts only)")
+    parser.add_argument(
+        "--few",
+        type=int,
+        nargs="*",
+        default=[100],
+        metavar="N",
+        help="numbers of labelled clips of the small training sets (default: 100)",
+    )
+    add_filters(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the corpus and the clips, write every partition, and print their sizes and what was left out."""
+    from ..corpora import grid
+    from ..corpora.clip_layout import audio_path
+    from ..corpora.grid_partitions import Labels, frames_of_clips, partitions
+    from ..corpora.partition_sizes import describe
+    from ..corpora.partitions import write
+    from ..files import atomic_write
+    from ..manifest import Utterance
+    from ..media.mouth.table import read_clips
+    from ..media.sound import SAMPLE_RATE_HZ
+
+    problems: list[str] = []
+    rows = list(read_clips(args.clips))
+    prepared = (Utterance(row.id, audio_path(row.id), row.num_samples, row.num_frames) for row in rows)
+    corpus = grid.read(args.corpus, on_problem=problems.append)
+    clips = list(grid.of_clips(corpus, prepared, on_problem=problems.append))
+    times = grid.word_times(args.corpus, on_problem=problems.append)
+    frames = frames_of_clips(clips, times, {row.id: row.start_s for row in rows if row.start_s is not None})
+    print(f"{len(clips)} clips of {len(rows)}, {len(clips) - len(frames)} of them without word times")
+    labels = Labels(frames, _automatic(args, rows) if args.labels else {})
+    with atomic_write(args.out / "problems.txt") as file:
+        file.writelines(f"{line}\n" for line in problems)
+    for partition in partitions(clips, labels, few=args.few, note=print):
+        write(partition, args.out / partition.name, args.clips)
+        print(describe(partition, SAMPLE_RATE_HZ)[0])
+    print(f"{len(problems)} problems ({args.out / 'problems.txt'})")
+    return 0
+
+
+def _automatic(args: argparse.Namespace, rows: "list[ClipRow]") -> "dict[str, AutomaticText]":
+    """Read the labels that pass the filters; print how many do, and why others do not."""
+    from ..corpora.grid_partitions import AutomaticText
+    from ..labelling import filters, merge, table
+
+    limits = filters.FilterSettings(**{name: getattr(args, name) for name in filters.names()})
+    labels = list(table.read_labels(table.labels_path(args.labels)))
+    merged = merge.merge(rows, labels, {}, merge.MergeSettings(("en",), limits))
+    print(f"{len(merged.clips)} of {len(rows)} clips have an automatic text")
+    for (_, reason), count in merged.rejected.most_common():
+        print(f"  {reason:18} {count:8}  {filters.REASONS.get(reason, '')}")
+    return {
+        clip.utterance.id: AutomaticText(clip.utterance.transcript or "", clip.source)
+        for clip in merged.clips
+    }
