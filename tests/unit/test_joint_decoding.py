@@ -71,7 +71,7 @@ def test_prefix_scores_sum_all_transcripts_that_begin_so() -> None:
         assert float(ends[row, 0]) == pytest.approx(known.get((5,), -math.inf))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(("weight", "bonus"), [(0.1, 0.0), (0.5, 0.7), (0.9, -0.3)])
 def test_best_of_all_transcripts_is_found(seed: int, weight: float, bonus: float) -> None:
     log_probs, model, memory = frames(seed), decoder(seed), torch.randn(3, 4, 5).double()
