@@ -22,7 +22,8 @@ from fairseq.logging import metrics
 from omegaconf import II
 from torch import Tensor
 
-from ..data.labels import BLANK, END, NOT_KNOWN, PAD
+from ..data.label_streams import NOT_KNOWN
+from ..data.labels import BLANK, END, PAD
 from .ctc import ERRORS, count_errors, ctc_losses, infeasible, log_error_rates
 
 # Logged per clip, and as weights of this update.

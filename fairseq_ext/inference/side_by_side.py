@@ -20,8 +20,10 @@ from ..media.mouth.table import ClipRow
 from ..media.mouth.warp import opencv, thumbnail
 from ..media.picture import Picture
 from ..media.video import MediaReader
+from ..optional import import_optional
 
 _HEIGHT, _BAR = 288, 48  # of the pictures and of the text below them
+_FONT_PX = 22
 _SECONDS = 4.0  # a word stays for so long
 
 
@@ -89,10 +91,13 @@ def _joined(source: NDArray[np.uint8], crop: NDArray[np.uint8], text: str) -> ND
 
 def _written(bar: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
     """Write white text into the middle of a black bar, in a font that has letters with marks."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    image = Image.fromarray(bar)
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(22)
+    image_module, draw_module, font_module = map(
+        import_optional, ("PIL.Image", "PIL.ImageDraw", "PIL.ImageFont")
+    )
+    image = image_module.fromarray(bar)
+    # The font that matplotlib brings along: Pillow's own has no letters with marks.
+    file = Path(import_optional("matplotlib").get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    draw, font = draw_module.Draw(image), font_module.truetype(str(file), _FONT_PX)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     place = ((bar.shape[1] - (right - left)) // 2, (bar.shape[0] - (bottom - top)) // 2 - top)
     draw.text(place, text, fill=255, font=font)

@@ -52,18 +52,27 @@ LANGUAGES = tuple(_RULES)
 _KEPT = "çñ"
 
 
+def has_rules(language: str) -> bool:
+    """Return whether there are rules for a language, by the first part of its code."""
+    return _base(language) in _RULES
+
+
 def visemes(text: str, language: str) -> list[str]:
     """Return the visemes of a normalised text, without the words' borders, which cannot be seen.
 
     Raises:
         ValueError: no rules for the language.
     """
-    base = language.replace("_", "-").split("-")[0].lower()
+    base = _base(language)
     if base not in _RULES:
         raise ValueError(
             f"visemes: one of {', '.join(LANGUAGES)} expected, found {language!r}; add its rules"
         )
     return [viseme for word in text.split() for viseme in _of_word(_plain(word), base)]
+
+
+def _base(language: str) -> str:
+    return language.replace("_", "-").split("-")[0].lower()
 
 
 def _plain(word: str) -> str:
