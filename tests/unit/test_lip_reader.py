@@ -29,9 +29,9 @@ from fairseq_ext.models.av_ctc_attention import AvCtcAttentionConfig, ExtAvCtcAt
 GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "grid"
 SYMBOLS = [*SPECIAL_SYMBOLS, "▁bin", "▁blue", "▁now"]
 KEYS: dict[str, Any] = {
-    "front_end_width": 4, "front_end_blocks": "1", "front_end_pool": 4, "encoder_type": "gru", "encoder_layers": 1,
-    "encoder_embed_dim": 16, "decoder_layers": 1, "decoder_embed_dim": 8, "decoder_ffn_embed_dim": 8,
-    "decoder_attention_heads": 2,
+    "modality": "video", "front_end_width": 4, "front_end_blocks": "1", "front_end_pool": 4, "encoder_type": "gru",
+    "encoder_layers": 1, "encoder_embed_dim": 16, "decoder_layers": 1, "decoder_embed_dim": 8,
+    "decoder_ffn_embed_dim": 8, "decoder_attention_heads": 2,
 }  # fmt: skip
 
 
@@ -43,6 +43,7 @@ def checkpoint(tmp_path: Path) -> Path:
     model = ExtAvCtcAttention(config, len(SYMBOLS))
     with torch.no_grad():
         model.proj.weight.mul_(20.0)
+        model.proj.bias[0] = -50.0
     state = {
         "cfg": {"model": {**KEYS, "_name": "ext_av_ctc_attention"}, "task": {"_name": "ext_av_recognition"}},
         "model": model.state_dict(),
@@ -128,7 +129,7 @@ def test_other_checkpoints_are_refused(checkpoint: Path, tmp_path: Path) -> None
     state["cfg"]["model"]["_name"] = "ext_ctc"
     torch.save(state, tmp_path / "sound.pt")
     assert not holds_lip_reader(tmp_path / "sound.pt")
-    with pytest.raises(ValueError, match="not a lip reader .* a model 'ext_ctc'"):
+    with pytest.raises(ValueError, match=r"not a lip reader .* a model 'ext_ctc'"):
         load_lip_reader(tmp_path / "sound.pt")
     torch.save({**torch.load(checkpoint, weights_only=True), "task_state": {}}, tmp_path / "bare.pt")
     with pytest.raises(ValueError, match="lacks the symbols"):
@@ -154,6 +155,7 @@ def test_video_without_a_whole_face_is_read_by_stretches(
 
     monkeypatch.setattr(mouth_track, "prepare_file", prepare)
     monkeypatch.setattr(mouth_track, "Landmarker", object)
+    monkeypatch.setattr(mouth_track, "import_models", lambda: None)
     monkeypatch.setattr(mouth_track, "_duration_s", lambda path: 40.0)
     track = mouth_track.track_mouth(tmp_path / "a.mp4", tmp_path)
     assert [(s.start_s, s.end_s) for s in asked[1]] == [(0.0, 13.32), (13.32, 26.68), (26.68, 40.0)]
