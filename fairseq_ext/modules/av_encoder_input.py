@@ -1,9 +1,9 @@
 """`AvFrontEnd`: pictures of a mouth, sound, or both, to one vector per frame: the input of a transformer or conformer.
 
-Shi et al. 2022, "Learning audio-visual speech representation by masked multimodal cluster prediction", section 3.1: both
-streams are projected to the same width, joined (or added), normalised, projected. A stream that is missing, for a clip or
-altogether, is zeros; modality dropout leaves one out on purpose, so that the network learns to do with either. State-dict
-keys below `front_end` are those that public checkpoints have at their top (`checkpoints/av_hubert.py`).
+Shi et al. 2022, "Learning audio-visual speech representation by masked multimodal cluster prediction", section 3.1:
+both streams are projected to the same width, joined (or added), normalised, projected. A stream that is missing, for a
+clip or altogether, is zeros; modality dropout leaves one out on purpose, so that the network learns to do with either.
+State-dict keys below `front_end` are those that public checkpoints have at their top (`checkpoints/av_hubert.py`).
 
 Shapes: B clips, T frames at 25 Hz, H W crop, A audio features of a frame, D width.
 """

@@ -1,7 +1,7 @@
 """A parametric ReLU whose backward pass is quick on CPUs.
 
-He et al. 2015, "Delving deep into rectifiers", section 2.1. Torch's own kernel for the gradient runs number by number: on
-(50, 64, 22, 22) it takes 10 ms of an AVX2 core, the three vectorised passes here take 2.
+He et al. 2015, "Delving deep into rectifiers", section 2.1. Torch's own kernel for the gradient runs number by number:
+on (50, 64, 22, 22) it takes 10 ms of an AVX2 core, the three vectorised passes here take 2.
 
 Shapes: N pictures, C channels, H, W sides.
 """

@@ -77,7 +77,10 @@ def _matrices() -> tuple[Tensor, Tensor, Tensor]:
     The first is found from the two others (Toom and Cook's polynomials through `_POINTS`): with it, tap k times input
     l counts for result i when l = i + k.
     """
-    ends, taps = torch.zeros(_SIDE, _REACH, dtype=torch.double), torch.zeros(_REACH, _TAPS, dtype=torch.double)
+    ends, taps = (
+        torch.zeros(_SIDE, _REACH, dtype=torch.double),
+        torch.zeros(_REACH, _TAPS, dtype=torch.double),
+    )
     for j, point in enumerate(_POINTS):
         ends[:, j] = torch.tensor([point**i for i in range(_SIDE)], dtype=torch.double)
         scale = torch.tensor([point - other for other in _POINTS if other != point]).double().prod()
@@ -129,8 +132,6 @@ def _scatter(gradient: Tensor) -> Tensor:
     """Give each point its share of the gradient (N, O, H, W) of the results: (P, M, O), the transpose of `_gather`."""
     num, channels, height, width = gradient.shape
     down, across = _num_tiles(height), _num_tiles(width)
-    rows = F.pad(
-        gradient.permute(0, 2, 3, 1), (0, 0, 0, across * _SIDE - width, 0, down * _SIDE - height)
-    )
+    rows = F.pad(gradient.permute(0, 2, 3, 1), (0, 0, 0, across * _SIDE - width, 0, down * _SIDE - height))
     tiles = rows.view(num, down, _SIDE, across, _SIDE, channels).permute(2, 4, 0, 1, 3, 5)
     return (_matrices()[2].T @ tiles.reshape(_SIDE**2, -1)).view(_REACH**2, -1, channels)

@@ -42,9 +42,7 @@ class PlainBlock(nn.Module):
         self.bn2, self.relu2 = nn.BatchNorm2d(out), nn.PReLU(out)
         self.downsample = None
         if stride > 1 or into != out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(into, out, 1, stride, bias=False), nn.BatchNorm2d(out)
-            )
+            self.downsample = nn.Sequential(nn.Conv2d(into, out, 1, stride, bias=False), nn.BatchNorm2d(out))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block to (N, C, H, W)."""
@@ -126,7 +124,11 @@ def measure(size: str, threads: int, rounds: int) -> dict[str, Any]:
     """Time both systems of a size in turns, after a round that counts nowhere."""
     torch.set_num_threads(threads)
     plain, ours, video = pair(size)
-    row: dict[str, Any] = {"size": size, "threads": threads, "differences": differences(plain, ours, video[:1])}
+    row: dict[str, Any] = {
+        "size": size,
+        "threads": threads,
+        "differences": differences(plain, ours, video[:1]),
+    }
     num_frames = len(video) * NUM_FRAMES
     for what, train in (("forward", False), ("step", True)):
         best = {"plain": (float("inf"),) * 2, "ours": (float("inf"),) * 2}
