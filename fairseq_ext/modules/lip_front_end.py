@@ -1,8 +1,8 @@
 """`LipFrontEnd`: crops of a mouth to a vector per frame, by a 3-D convolution and a ResNet; quick on CPUs.
 
 Stafylakis & Tzimiropoulos 2017, "Combining residual networks with LSTMs for lipreading", section 3: a convolution over
-5 frames and 7 x 7 pixels, batch norm, activation, max pooling, then a ResNet-18 (He et al. 2016) frame by frame. Keys of
-the state dict are those of the published checkpoints: `frontend3D.0.weight`, `trunk.layer1.0.conv1.weight` and so on.
+5 frames and 7 x 7 pixels, batch norm, activation, max pooling, then a ResNet-18 (He et al. 2016) frame by frame. Keys
+of the state dict are those of published checkpoints: `frontend3D.0.weight`, `trunk.layer1.0.conv1.weight` and so on.
 
 What makes it quick, at the same result (`tests/bench/lip_front_end.py`): the 3-D convolution of a grey picture is a 2-D
 one with the 5 frames as channels; frames are the batch, channels last, and padding is dropped before the first product;
