@@ -3,7 +3,7 @@
     reader = load_lip_reader("checkpoint_best.pt")
     print(reader.read("interview.mp4").text)
 
-Shapes: B clips, T frames at 25 Hz, V symbols, E width of the encoded frames. A clip is (T, 96, 96) uint8.
+Shapes: B clips, T frames at 25 Hz, S samples at 16 kHz, H, W sides of a crop, V symbols, E width of the encoded frames.
 """
 
 import os
@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,9 +18,13 @@ from fairseq.dataclass.utils import merge_with_parent
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..checkpoints.devices import check_device
+from ..data.av_augment import PictureConfig, crop, normalize
+from ..data.av_rows import SAMPLES_PER_FRAME, first_frame
+from ..data.av_sound import StackedFilterbank
 from ..decoding.alignment import TokenSpan, align, greedy_spans, timed_words
 from ..decoding.ctc import Hypothesis
 from ..decoding.joint import JointSearch
@@ -29,19 +32,40 @@ from ..decoding.stretches import stretches
 from ..decoding.subtitles import TimedWord
 from ..decoding.windows import WINDOW_S, log_probs_of_long, overlap_of, window_of
 from ..line_index import AudioEntry
-from ..media.mouth.frames import MouthFrames, decode_frames
+from ..media.audio import load_row
+from ..media.grey_clip import load_clip
+from ..media.mouth.frames import MouthFrames
 from ..media.mouth.settings import FRAMES_PER_S, MouthSettings
 from ..media.mouth.table import ClipRow
 from ..media.sound import SAMPLE_RATE_HZ
+from ..media.stretches import Stretches
 from ..media.video import VideoError
 from ..models.av_ctc_attention import AvCtcAttentionConfig, ExtAvCtcAttention
 from ..modules.checkpoint_file import checkpoint_weights, describe, read_checkpoint
+from ..modules.padding import valid_mask
 from .mouth_track import MouthTrack, track_mouth
 
 MODEL = "ext_av_ctc_attention"
 SEARCH_S = 60.0  # searched at a time
-Crops = NDArray[np.uint8]
-Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class MouthClip:
+    """A clip, or a stretch of one.
+
+    Attributes:
+        num_frames: T.
+        pictures: (T, H, W) uint8; None = there are none, or the reader takes none.
+        sound: (S,), full scale = 1; None likewise.
+    """
+
+    num_frames: int
+    pictures: NDArray[np.uint8] | None
+    sound: NDArray[np.float32] | None
+
+
+# Reads the frames of a clip from one to another.
+Stretch = Callable[[int, int], MouthClip]
 
 
 @dataclass(frozen=True)
@@ -79,12 +103,11 @@ class LipReader:
     cfg: DictConfig
     num_updates: int
     window_s: float = WINDOW_S
-    reads_lips: bool = field(default=True, init=False)
     sample_rate_hz: int = field(default=SAMPLE_RATE_HZ, init=False)
     hop_s: float = field(default=1 / FRAMES_PER_S, init=False)
 
     @torch.no_grad()
-    def encode(self, clips: Sequence[Crops]) -> tuple[Tensor, Tensor, Tensor]:
+    def encode(self, clips: Sequence[MouthClip]) -> tuple[Tensor, Tensor, Tensor]:
         """Encode clips of some seconds; a result does not depend on the others.
 
         Returns ln p (B, T, V) of CTC, float32, the valid frames (B,), and what the decoder attends to (B, T, E), on the
@@ -94,23 +117,34 @@ class LipReader:
         memory, lengths = self.model.encode(**batch)
         return self.model.proj(memory).float().log_softmax(2), lengths, memory
 
-    def log_probs(self, clips: Sequence[Crops]) -> tuple[Tensor, Tensor]:
+    def log_probs(self, clips: Sequence[MouthClip]) -> tuple[Tensor, Tensor]:
         """Return ln p (B, T, V) of CTC and the valid frames (B,), see `encode`."""
         log_probs, lengths, _ = self.encode(clips)
         return log_probs, lengths
 
-    def search(self, clips: Sequence[Crops], search: JointSearch) -> list[list[Hypothesis]]:
+    def search(self, clips: Sequence[MouthClip], search: JointSearch) -> list[list[Hypothesis]]:
         """Return the best texts of each clip of some seconds, by CTC and, where there is one, the decoder."""
         log_probs, lengths, memory = self.encode(clips)
         return search(log_probs, lengths, self.model.decoder, memory)
 
-    def read_row(self, entry: AudioEntry) -> Crops:
+    @property
+    def modality(self) -> str:
+        """Return what it reads of a clip: video, audio or both."""
+        return self.model.config.modality
+
+    def read_row(self, entry: AudioEntry) -> MouthClip:
         """Read the mouth clip of a row of a manifest.
 
         Raises:
-            VideoError: it cannot be read.
+            VideoError, AudioError: it cannot be read.
         """
-        return np.stack([*decode_frames(video_of_row(entry.path))])
+        num_frames, first = entry.num_samples // SAMPLES_PER_FRAME, first_frame(entry.start_sample)
+        pictures = sound = None
+        if self.modality != "audio":
+            pictures = load_clip(video_of_row(entry.path), first, num_frames)
+        if self.modality != "video":
+            sound = load_row(entry, SAMPLE_RATE_HZ)
+        return MouthClip(num_frames, pictures, sound)
 
     def read(
         self,
@@ -153,13 +187,13 @@ class LipReader:
         overlap_s: float | None = None,
     ) -> list[TimedWord]:
         """Read a clip of any length; arguments as of `read`."""
-        frames = MouthFrames(track.video(clip), clip.num_frames)
+        stretch = self._stretches(track, clip)
         window_s = self.window_s if window_s is None else window_s
         if search is not None and search.config.ctc_weight < 1 and self.model.decoder is not None:
-            return list(self._read_windows(frames, search, window_s))
+            return list(self._read_windows(stretch, clip.num_frames, search, window_s))
         scores = log_probs_of_long(
-            cast(Any, frames),
-            lambda pictures: self.log_probs([pictures.numpy()])[0][0],
+            torch.arange(clip.num_frames),  # the numbers of the frames stand for them
+            lambda numbers: self.log_probs([stretch(int(numbers[0]), int(numbers[-1]) + 1)])[0][0],
             sample_rate_hz=FRAMES_PER_S,
             hop_samples=1,
             window_s=window_s,
@@ -167,19 +201,35 @@ class LipReader:
         )
         words: list[TimedWord] = []
         start = 0
-        for stretch in stretches(scores, round(SEARCH_S * FRAMES_PER_S), self.symbols):
-            spans = _spans(stretch, search)
+        for part in stretches(scores, round(SEARCH_S * FRAMES_PER_S), self.symbols):
+            spans = _spans(part, search)
             words += timed_words(spans, self.symbols, self.hop_s, start_s=start * self.hop_s)
-            start += len(stretch)
+            start += len(part)
         return words
 
-    def _read_windows(self, frames: MouthFrames, search: JointSearch, window_s: float) -> Iterator[TimedWord]:
+    def _stretches(self, track: MouthTrack, clip: ClipRow) -> Stretch:
+        """Return what reads stretches of a clip, from one frame to another."""
+        pictures = MouthFrames(track.video(clip), clip.num_frames) if self.modality != "audio" else None
+        sound = Stretches(track.audio(clip), SAMPLE_RATE_HZ) if self.modality != "video" else None
+
+        def stretch(start: int, end: int) -> MouthClip:
+            samples = slice(start * SAMPLES_PER_FRAME, end * SAMPLES_PER_FRAME)
+            return MouthClip(
+                end - start,
+                None if pictures is None else pictures[start:end],
+                None if sound is None else np.asarray(sound[samples]),
+            )
+
+        return stretch
+
+    def _read_windows(
+        self, stretch: Stretch, num_frames: int, search: JointSearch, window_s: float
+    ) -> Iterator[TimedWord]:
         """Read window by window, cut at the pauses that CTC finds: the decoder needs the frames of whole sentences."""
         size, start = round(window_s * FRAMES_PER_S), 0
-        while start < len(frames):
-            crops = frames[start : start + size]
-            log_probs, lengths, memory = self.encode([crops])
-            if start + size < len(frames):
+        while start < num_frames:
+            log_probs, lengths, memory = self.encode([stretch(start, min(start + size, num_frames))])
+            if start + size < num_frames:
                 cut = next(iter(stretches([log_probs[0]], size // 2, self.symbols)))
                 # Without a pause the whole window is taken: a word may be cut.
                 log_probs, memory = log_probs[:, : len(cut)], memory[:, : len(cut)]
@@ -189,21 +239,27 @@ class LipReader:
             yield from timed_words(spans, self.symbols, self.hop_s, start_s=start * self.hop_s)
             start += log_probs.shape[1]
 
-    def _batch(self, clips: Sequence[Crops]) -> dict[str, Tensor | None]:
-        if not clips or any(clip.ndim != 3 for clip in clips):
-            raise ValueError(
-                f"lip reader: one or more clips of shape (T, 96, 96) expected, found {[c.shape for c in clips]}"
-            )
+    def _batch(self, clips: Sequence[MouthClip]) -> dict[str, Tensor | None]:
+        if not clips:
+            raise ValueError("lip reader: one or more clips expected, found none")
         device = self.model.proj.weight.device
-        videos = [prepared_crops(clip) for clip in clips]
-        lengths = torch.tensor([len(video) for video in videos])
-        video = torch.nn.utils.rnn.pad_sequence(videos, batch_first=True)[:, None].to(
-            device
-        )  # (B, 1, T, H, W)
-        padding = torch.arange(video.shape[2]) >= lengths[:, None]
+        lengths = torch.tensor([clip.num_frames for clip in clips])
+        padding = ~valid_mask(lengths, int(lengths.max()))
+        side = int(OmegaConf.select(self.cfg, "task.pictures.crop_px", default=PictureConfig().crop_px))
+        videos = [
+            normalize(crop(torch.from_numpy(clip.pictures), side, None))
+            for clip in clips
+            if clip.pictures is not None
+        ]
+        filterbank = StackedFilterbank()
+        sounds = [
+            filterbank(torch.from_numpy(clip.sound), clip.num_frames)
+            for clip in clips
+            if clip.sound is not None
+        ]
         return {
-            "video": video,
-            "audio": None,
+            "video": pad_sequence(videos, batch_first=True)[:, None].to(device) if videos else None,
+            "audio": pad_sequence(sounds, batch_first=True).transpose(1, 2).to(device) if sounds else None,
             "padding_mask": padding.to(device) if padding.any() else None,
         }
 
@@ -229,11 +285,6 @@ def _spans(scores: Tensor, search: JointSearch | None) -> list[TokenSpan]:
 
 def _later(word: TimedWord, start_s: float) -> TimedWord:
     return replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s)
-
-
-# TODO
-def prepared_crops(clip):
-    return (torch.from_numpy(clip)[:, 4:92, 4:92].float() / 255 - 0.421) / 0.165
 
 
 def video_of_row(audio: Path) -> Path:

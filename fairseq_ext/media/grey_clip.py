@@ -4,6 +4,8 @@ Shapes: T frames, H, W sides.
 """
 
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -52,21 +54,21 @@ def load_clip(path: str | os.PathLike[str], start: int = 0, num_frames: int | No
 
 
 def _decode(path: Path, start: int, num_frames: int | None) -> list[Pictures]:
-    found: list[Pictures] = []
+    end = None if num_frames is None else start + num_frames
+    return list(islice(stream_clip(path), start, end))
+
+
+def stream_clip(path: Path) -> Iterator[Pictures]:
+    """Decode the pictures of a clip one by one, (H, W) uint8; errors as of `load_clip`, or those of FFmpeg."""
     with open_container(path) as container:
         stream, _ = choose_stream(container, "video")
         if stream is None:
             raise VideoError(f"{path}: it has no pictures; prepare the clip again")
         stream.codec_context.thread_count = 1  # worker processes share the cores
         reader = PictureReader(stream, 0.0, container.format.name)
-        for number, frame in enumerate(container.decode(stream)):
-            if number < start:
-                continue
-            if num_frames is not None and len(found) == num_frames:
-                break
+        for number, frame in enumerate(container.decode(stream), 1):
             if frame.is_corrupt:
-                raise VideoError(f"{path}: picture {number + 1} is damaged; prepare the clip again")
+                raise VideoError(f"{path}: picture {number} is damaged; prepare the clip again")
             picture = reader.read(frame)
             # The decoder uses its buffer again for later pictures.
-            found.append(to_full_range(picture.luma.copy(), picture))
-    return found
+            yield to_full_range(picture.luma.copy(), picture)

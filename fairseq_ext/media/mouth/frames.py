@@ -1,34 +1,28 @@
 """The pictures of a prepared clip of any length: stretches of them are decoded one after the other.
 
-Shapes: T frames, 96x96 pixels.
+Shapes: T frames, H, W sides.
 """
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
+from ..grey_clip import Pictures, stream_clip
 from ..video import VideoError
-from .settings import SIZE_PX
 
 
-def decode_frames(path: str | os.PathLike[str]) -> Iterator[NDArray[np.uint8]]:
-    """Decode the pictures of a clip one by one, (96, 96) uint8.
+def decode_frames(path: str | os.PathLike[str]) -> Iterator[Pictures]:
+    """Decode the pictures of a clip one by one, (H, W) uint8.
 
     Raises:
         VideoError: it cannot be read.
     """
     try:
-        with av.open(str(path)) as container:
-            stream: Any = container.streams.video[0]
-            stream.codec_context.thread_count = 1  # small pictures: threads cost more than they save
-            for frame in container.decode(stream):
-                plane = frame.planes[0]
-                yield np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:SIZE_PX, :SIZE_PX].copy()
-    except (av.error.FFmpegError, OSError, IndexError) as error:
+        yield from stream_clip(Path(path))
+    except (av.error.FFmpegError, OSError) as error:
         raise VideoError(f"{path}: the clip cannot be read ({error}); prepare it again") from error
 
 
@@ -43,13 +37,13 @@ class MouthFrames:
     def __init__(self, path: str | os.PathLike[str], num_frames: int) -> None:
         self._path, self._num_frames = path, num_frames
         self._decoded, self._start = decode_frames(path), 0
-        self._held: list[NDArray[np.uint8]] = []
+        self._held: list[Pictures] = []
 
     def __len__(self) -> int:
         return self._num_frames
 
-    def __getitem__(self, stretch: slice) -> NDArray[np.uint8]:
-        """Return the pictures (T', 96, 96) of a stretch; going back before the last stretch decodes anew."""
+    def __getitem__(self, stretch: slice) -> Pictures:
+        """Return the pictures (T', H, W) of a stretch; going back before the last stretch decodes anew."""
         start, end, _ = stretch.indices(self._num_frames)
         if start < self._start:
             self._decoded, self._start, self._held = decode_frames(self._path), 0, []
