@@ -7,14 +7,14 @@ Shapes: B clips, T frames at 25 Hz, H W crop, A audio features of a frame, D wid
 tokens.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import torch
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from ..data.labels import BLANK
@@ -23,8 +23,7 @@ from ..modules.av_encoder_input import AvFrontEnd, AvFrontEndConfig
 from ..modules.frame_encoder import FrameEncoder, FrameEncoderConfig
 from ..modules.learning_rates import mark_lr_scale
 from ..modules.padding import valid_mask
-
-logger = logging.getLogger(__name__)
+from ..modules.pretrained_av import SHAPE_KEYS, load_pretrained_av, read_pretrained_av
 
 FRAME_HEADS = ("output", "own")
 
@@ -36,8 +35,8 @@ class AvCtcAttentionConfig(DecoderConfig, FrameEncoderConfig, AvFrontEndConfig, 
     pretrained_path: str = field(
         default="",
         metadata={
-            "help": "checkpoint whose front end and encoder are taken: ext_av_hubert, public AV-HuBERT, or this model; "
-            "empty = random weights"
+            "help": "checkpoint of ext_av_hubert or of this model, whose front end and encoder are taken; empty = random "
+            "weights"
         },
     )
     frame_head: str = field(
@@ -101,8 +100,21 @@ class ExtAvCtcAttention(BaseFairseqModel):
 
     @classmethod
     def build_model(cls, cfg: AvCtcAttentionConfig, task: AvTask) -> Self:
-        """Build the model for a task (called by fairseq)."""
-        return cls(cfg, len(task.symbols), task.num_frame_classes, task.num_starts)
+        """Build the model for a task (called by fairseq).
+
+        Its `config` has the shape of the front end and encoder in `pretrained_path`, if there is one.
+        """
+        sizes = (len(task.symbols), task.num_frame_classes, task.num_starts)
+        if not cfg.pretrained_path:
+            return cls(cfg, *sizes)
+        source = read_pretrained_av(cfg.pretrained_path)
+        model = cls(cast(AvCtcAttentionConfig, OmegaConf.merge(cfg, source.shape)), *sizes)
+        load_pretrained_av(model, source, tuple(task.symbols))
+        return model
+
+    def encoder_keys(self) -> dict[str, Any]:
+        """Return the keys that build front end and encoder without `pretrained_path`."""
+        return {key: getattr(self.config, key) for key in SHAPE_KEYS}
 
     def set_num_updates(self, num_updates: int) -> None:
         """Set the number of updates so far (called by fairseq)."""

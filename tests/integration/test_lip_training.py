@@ -39,6 +39,7 @@ SMALL = (
 # Nothing random but what is drawn by row: batches may be divided among ranks.
 DETERMINISTIC = (
     *("model.dropout=0", "model.decoder_dropout=0", "optimization.max_update=4", "criterion.frame_updates=2"),
+    "lr_scheduler.warmup_updates=1",
     *("ema.store_ema=false", "dataset.disable_validation=false", "dataset.validate_interval=1"),
     "checkpoint.save_interval_updates=2",
 )
