@@ -3,7 +3,8 @@
   fairseq-ext prepare mouth --source GRID --out CLIPS
   fairseq-ext prepare grid --corpus GRID --clips CLIPS --out MANIFESTS
 
-Any speakers, in any depth of folders. With --labels, the folder of fairseq-ext label auto on the same clips, there are
+Any speakers, in any depth of folders. Beside a partition NAME of few labels lies NAME.prompts.tsv, for
+fairseq-ext label auto --prompts: some of its training sentences, which say how commands are spelled. With --labels, the folder of fairseq-ext label auto on the same clips, there are
 also partitions in which a recogniser's texts take the place of people's, by the filters of fairseq-ext label merge.
 What is left out is counted, and listed in OUT/problems.txt.
 """
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """Read the corpus and the clips, write every partition, and print their sizes and what was left out."""
     from ..corpora import grid
     from ..corpora.clip_layout import audio_path
-    from ..corpora.grid_partitions import Labels, frames_of_clips, partitions
+    from ..corpora.grid_partitions import Labels, frames_of_clips, partitions, prompt
     from ..corpora.partition_sizes import describe
     from ..corpora.partitions import write
     from ..files import atomic_write
@@ -61,8 +62,12 @@ def run(args: argparse.Namespace) -> int:
     labels = Labels(frames, _automatic(args, rows) if args.labels else {})
     with atomic_write(args.out / "problems.txt") as file:
         file.writelines(f"{line}\n" for line in problems)
+    few = tuple(f"_{count}" for count in args.few)
     for partition in partitions(clips, labels, few=args.few, note=print):
         write(partition, args.out / partition.name, args.clips)
+        if partition.name.endswith(few):
+            with atomic_write(args.out / f"{partition.name}.prompts.tsv") as file:
+                file.write(f"en\t{prompt(clip.transcript or '' for clip in partition.train)}\n")
         print(describe(partition, SAMPLE_RATE_HZ)[0])
     print(f"{len(problems)} problems ({args.out / 'problems.txt'})")
     return 0

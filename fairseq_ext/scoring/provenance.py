@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..line_index import AudioIndex
+from ..media.sound import SAMPLE_RATE_HZ
 
 # Sections of a training configuration that change what is learnt; the others are logging, folders and workers.
 LEARNING_SECTIONS = ("task", "model", "criterion", "optimizer", "lr_scheduler", "optimization", "ema")
 # Keys in them that differ between seeds and machines, which share a hash.
 _FIRST_OF_AN_ATTEMPT = "{'_name': "  # fairseq logs its configuration first
-PLACE_KEYS = ("data", "seed", "pretrained_path", "feature_store", "store_ema_path")
+PLACE_KEYS = ("data", "seed", "pretrained_path", "feature_store", "video_cache", "store_ema_path")
 
 
 def commit() -> str:
@@ -149,4 +150,5 @@ def training_audio(config: Any, data: Path) -> tuple[int, float | None]:
     if not path.is_file():
         return 0, None
     sizes = AudioIndex(path).sizes
-    return len(sizes), float(sizes.sum(dtype="int64")) / config.task.sample_rate_hz / 3600
+    rate_hz = config.task.get("sample_rate_hz", SAMPLE_RATE_HZ)  # clips of mouths have one rate, which is no key
+    return len(sizes), float(sizes.sum(dtype="int64")) / rate_hz / 3600
