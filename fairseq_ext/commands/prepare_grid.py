@@ -4,8 +4,9 @@
   fairseq-ext prepare grid --corpus GRID --clips CLIPS --out MANIFESTS
 
 Any speakers, in any depth of folders. Beside a partition NAME of few labels lies NAME.prompts.tsv, for
-fairseq-ext label auto --prompts: some of its training sentences, which say how commands are spelled. With --labels, the folder of fairseq-ext label auto on the same clips, there are
-also partitions in which a recogniser's texts take the place of people's, by the filters of fairseq-ext label merge.
+fairseq-ext label auto --prompts: some of its training sentences, which say how commands are spelled. With --labels, the
+folder of fairseq-ext label auto on the same clips, there are also partitions in which a recogniser's texts take the
+place of people's, by the filters of fairseq-ext label merge.
 What is left out is counted, and listed in OUT/problems.txt.
 """
 

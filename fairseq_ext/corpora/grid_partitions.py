@@ -167,8 +167,8 @@ def _with_automatic(whole: Partition, name: str, chosen: set[str], labels: Label
             sources[clip.id] = found.source
     lost = len(whole.train) - len(train) - foreign
     note(
-        f"{name}: {len(sources)} clips have automatic texts; left out: {lost} without one, {foreign} with a word that the "
-        "corpus's sentences do not have"
+        f"{name}: {len(sources)} clips have automatic texts; left out: {lost} without one, {foreign} with a word that "
+        "the corpus's sentences do not have"
     )
     return _finished(replace(whole, name=name, train=train), labels, sources)
 

@@ -150,5 +150,9 @@ def training_audio(config: Any, data: Path) -> tuple[int, float | None]:
     if not path.is_file():
         return 0, None
     sizes = AudioIndex(path).sizes
-    rate_hz = config.task.get("sample_rate_hz", SAMPLE_RATE_HZ)  # clips of mouths have one rate, which is no key
-    return len(sizes), float(sizes.sum(dtype="int64")) / rate_hz / 3600
+    return len(sizes), float(sizes.sum(dtype="int64")) / manifest_rate_hz(config.task) / 3600
+
+
+def manifest_rate_hz(task: Mapping[str, Any]) -> int:
+    """Return the rate at which manifests count samples, Hz, by the task's configuration; mouth clips have one rate."""
+    return int(task.get("sample_rate_hz", SAMPLE_RATE_HZ))

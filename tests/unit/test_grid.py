@@ -170,19 +170,21 @@ def test_automatic_texts_take_the_place_of_peoples() -> None:
     clips = [clip(name) for name in NAMES]
     words = (grid.SpokenWord("bin", 0.0, 3.0),)
     frames = frames_of_clips(clips, {f"s1/{name}": words for name in NAMES}, {})
-    automatic = {name: AutomaticText("been blue", "whisper") for name in NAMES if name[0] != "b"}
+    automatic = {name: AutomaticText("lay blue", "whisper") for name in NAMES if name[0] in "lp"}
+    automatic |= {name: AutomaticText("been blue", "whisper") for name in NAMES if name[0] == "s"}
     found, notes = made(clips, Labels(frames, automatic))
     part = found["s1_100_auto"]
     people = {u.id for u in found["s1_100"].train}
     for utterance in part.train:
         by_people = utterance.id in people
-        assert by_people or utterance.id in automatic
-        assert part.labels["wrd"](utterance) == (grid.sentence(utterance.id) if by_people else "been blue")
+        assert by_people or utterance.id[0] in "lp"
+        assert part.labels["wrd"](utterance) == (grid.sentence(utterance.id) if by_people else "lay blue")
         assert part.labels["label_source"](utterance) == ("human" if by_people else "whisper")
         assert part.labels["wordframes"](utterance) == ("▁bin " * 75 if by_people else "").strip()
-    lost = len(found["s1"].train) - len(part.train)
-    assert any(f"{lost} have none and are left out" in note for note in notes)
-    assert lost > 0
+    left = {u.id for u in found["s1"].train} - {u.id for u in part.train}
+    foreign = sum(name[0] == "s" for name in left)
+    assert any(f"{len(left) - foreign} without one, {foreign} with a word" in note for note in notes)
+    assert 0 < foreign < len(left)
     assert (part.valid, part.test) == (found["s1"].valid, found["s1"].test)
 
 
@@ -212,7 +214,17 @@ def test_command_writes_every_stream(
     assert "40 clips of 41, 1 of them without word times" in said
     assert "1 problems" in said
     out = tmp_path / "out"
-    assert sorted(path.name for path in out.iterdir()) == ["all", "problems.txt", "s3", "s3_5"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "all",
+        "problems.txt",
+        "s3",
+        "s3_5",
+        "s3_5.prompts.tsv",
+    ]
+    language, _, text = (out / "s3_5.prompts.tsv").read_text(encoding="utf-8").rstrip().partition("\t")
+    few = {u.transcript for u in read_manifest(out / "s3_5", "train")}
+    assert language == "en"
+    assert {sentence.lower() for sentence in text.rstrip(".").split(", ")} == few
     (first, *_), folder = list(read_manifest(out / "s3", "train")), out / "s3"
     assert (first.path, first.num_frames, first.speaker) == (f"audio/{first.id}.wav", 75, "s3")
     rows = {
