@@ -1,3 +1,10 @@
 """Registered criterions. Their logging outputs are sums and counts, so any number of ranks adds up."""
 
-from . import accent_triplet, contrastive_diversity, ctc, nt_xent, utterance_classification  # noqa: F401
+from . import (  # noqa: F401
+    accent_triplet,
+    contrastive_diversity,
+    ctc,
+    masked_units,
+    nt_xent,
+    utterance_classification,
+)
