@@ -5,6 +5,7 @@ from . import (  # noqa: F401
     contrastive_diversity,
     ctc,
     ctc_attention,
+    masked_units,
     nt_xent,
     utterance_classification,
 )
