@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..decoding.joint import JointSearch
     from ..inference.lip_reader import LipReader
 
-SUMMARY = "Read lips of raw videos: text, word times, subtitles"
+SUMMARY = "Read lips of raw videos: text, times, subtitles"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
