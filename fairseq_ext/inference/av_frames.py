@@ -16,7 +16,9 @@ from ..data.av_dataset import AvDataset
 from ..data.av_rows import AvRows
 from ..data.packed_clips import DecodedClips
 from ..features.dump import Features, Floats
-from ..file_errors import FileError, reading
+from ..file_errors import FileError
+from ..media.audio import AudioError
+from ..media.video import VideoError
 from ..models.av_hubert import AvHubertConfig, ExtAvHubert
 from ..modules.av_encoder_input import MODALITIES
 from ..modules.av_hubert_keys import NAME, read_av_checkpoint
@@ -103,8 +105,10 @@ def clip_rows(manifest: Path, split: str, frames: AvFrames) -> Features:
     )
 
     def of_row(row: int) -> Floats:
-        with reading(rows[row].video, "a clip"):
+        try:
             item = clips.read(row)
+        except (AudioError, VideoError, OSError) as error:
+            raise FileError(str(error)) from error
         return frames(item.video, item.audio)
 
     return of_row

@@ -1,7 +1,8 @@
 """`ext_av_pretraining`: clips of mouths, sound, or both, with clusters of frames, for `ext_av_hubert`.
 
 The folder holds `{split}.tsv`, `{split}.<labels>` with a cluster per frame, as `fairseq-ext features cluster` writes
-it, and `dict.<labels>.txt`; the latter two may be in `label_dir`. A rate above 25 Hz, such as that of MFCC, is thinned (`data/frame_labels.py`).
+it, and `dict.<labels>.txt`; these two may be in `label_dir`. A rate above 25 Hz, such as that of MFCC, is thinned
+(`data/frame_labels.py`).
 """
 
 from collections.abc import Mapping, Sequence
