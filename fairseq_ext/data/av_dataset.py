@@ -130,14 +130,22 @@ class AvDataset(RowDataset):
 
     def __getitem__(self, row: int) -> AvItem:
         row = int(row)
-        start, size = self._stretch(row)
         try:
-            video = self._video(row, start, size)
-            heard = self._audio(row, start, size)
+            item = self.read(row)
         except (audio.AudioError, VideoError, OSError) as error:
             self._report_unreadable(row, error)
             return AvItem(row, 0)
         self._failed_in_a_row = 0
+        return item
+
+    def read(self, row: int) -> AvItem:
+        """Read a row.
+
+        Raises:
+            AudioError, VideoError: it cannot be read.
+        """
+        start, size = self._stretch(row)
+        video, heard = self._video(row, start, size), self._audio(row, start, size)
         target = None if self.transcripts is None else self.transcripts[row]
         frame_target = None
         if self.frame_labels is not None:

@@ -1,7 +1,8 @@
 """`ext_av_pretraining`: clips of mouths, sound, or both, with clusters of frames, for `ext_av_hubert`.
 
 The folder holds `{split}.tsv`, `{split}.<labels>` with a cluster per frame, as `fairseq-ext features cluster` writes
-it, and `dict.<labels>.txt`. A rate above 25 Hz, such as that of MFCC, is thinned (`data/frame_labels.py`).
+it, and `dict.<labels>.txt`; these two may be in `label_dir`. A rate above 25 Hz, such as that of MFCC, is thinned
+(`data/frame_labels.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,9 @@ class AvPretrainingConfig(AvTaskConfig):
         default="km",
         metadata={"help": "name of the stream with a cluster per frame; several codebooks with commas"},
     )
+    label_dir: str = field(
+        default="", metadata={"help": "folder of the clusters and their dictionary, absolute; empty = data"}
+    )
     label_rate_hz: int = field(
         default=FRAMES_PER_S, metadata={"help": "labels per second, a multiple of 25; MFCC: 100"}
     )
@@ -48,7 +52,10 @@ class ExtAvPretrainingTask(AvTask):
         self.state.add_factory("units", self._read_units)
 
     def _read_units(self) -> dict[str, list[str]]:
-        return {name: class_names(self.cfg.data, name) for name in stream_names(self.cfg.labels)}
+        return {
+            name: class_names(self.cfg.label_dir or self.cfg.data, name)
+            for name in stream_names(self.cfg.labels)
+        }
 
     @property
     def num_units(self) -> list[int]:
@@ -59,7 +66,7 @@ class ExtAvPretrainingTask(AvTask):
         """Open a split with its clusters; in training, it is shuffled and augmented."""
         streams = FrameLabelStreams(
             [
-                FrameLabels(Path(cfg.data) / f"{split}.{name}", units, cfg.label_rate_hz)
+                FrameLabels(Path(cfg.label_dir or cfg.data) / f"{split}.{name}", units, cfg.label_rate_hz)
                 for name, units in self.state.units.items()
             ]
         )
