@@ -1,4 +1,4 @@
-"""Pre-training on clips of mouths with the real command: interruption, ranks, what the log holds, features of layers."""
+"""Lip pre-training with the real command: interruption, ranks, what the log holds, features of layers."""
 
 import subprocess
 from collections.abc import Callable, Sequence
