@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..decoding.joint import JointSearch
     from ..inference.lip_reader import LipReader
 
-SUMMARY = "Read lips of raw videos: text, word times, subtitles"
+SUMMARY = "Read lips of raw videos: text, times, subtitles"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--length-bonus", type=float, default=0.0, help="score per token, with --beam (default: 0)"
     )
     parser.add_argument("--lm", type=Path, help="n-gram model of words, an ARPA file; implies a beam search")
+    parser.add_argument(
+        "--language", default="", help="language that is spoken, for a reader of several with language tokens"
+    )
     parser.add_argument("--window-s", type=float, help="length of the windows of longer videos, s")
     parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
     settings.add_arguments(parser)
@@ -83,7 +86,7 @@ def _read(args: argparse.Namespace) -> tuple[int, int]:
 
     suffix, written = FORMATS[args.format]
     outputs = output_paths(args.videos, args.out, suffix) if args.out else args.videos
-    reader = load_lip_reader(args.checkpoint, args.device)
+    reader = load_lip_reader(args.checkpoint, args.device).speaking(args.language)
     search = _search(args, reader)
     num_failed = num_empty = 0
     for video, output in zip(args.videos, outputs, strict=True):

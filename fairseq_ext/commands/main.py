@@ -96,7 +96,7 @@ def _show_help(commands: dict[str, str], group: str = "") -> None:
         print(f"usage: {PROGRAM} {group} COMMAND ...\n'{own}' describes a command and its options.")
     else:
         # One line, so that the commands, a line each, fit one screen with it.
-        print(f"usage: {USAGE.replace(' ...', ' --help')}, to see its options")
+        print(f"usage: {PROGRAM} [--version] [--traceback] COMMAND [--help] ...")
     print(_list_commands(commands))
 
 

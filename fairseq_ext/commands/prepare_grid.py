@@ -55,11 +55,14 @@ def run(args: argparse.Namespace) -> int:
     problems: list[str] = []
     rows = list(read_clips(args.clips))
     prepared = (Utterance(row.id, audio_path(row.id), row.num_samples, row.num_frames) for row in rows)
-    corpus = grid.read(args.corpus, on_problem=problems.append)
+    corpus = list(grid.read(args.corpus, on_problem=problems.append))
     clips = list(grid.of_clips(corpus, prepared, on_problem=problems.append))
     times = grid.word_times(args.corpus, on_problem=problems.append)
     frames = frames_of_clips(clips, times, {row.id: row.start_s for row in rows if row.start_s is not None})
-    print(f"{len(clips)} clips of {len(rows)}, {len(clips) - len(frames)} of them without word times")
+    print(
+        f"{len(clips)} clips of {len(corpus)} videos, {len(clips) - len(frames)} of them without word times; "
+        f"{len(rows) - len(clips)} clips belong to no video, rejected ones: {args.clips / 'rejections.tsv'}"
+    )
     labels = Labels(frames, _automatic(args, rows) if args.labels else {})
     with atomic_write(args.out / "problems.txt") as file:
         file.writelines(f"{line}\n" for line in problems)

@@ -25,7 +25,7 @@ from ..modules.padding import valid_mask
 from .av_augment import PictureTransform
 from .av_rows import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, AvRows
 from .av_sound import NUM_FEATURES, StackedFilterbank
-from .frame_labels import FrameLabels
+from .frame_labels import FrameLabels, FrameLabelStreams
 from .label_streams import NOT_KNOWN
 from .labels import PAD, TokenLabels
 from .noise import NoiseMixer
@@ -52,7 +52,7 @@ class AvItem:
         video: (T, H, W) float32, or None.
         audio: (T, A) float32, or None.
         target: (L,) tokens, or None.
-        frame_target: (T,) labels, or None.
+        frame_target: (T,) or (T, K) labels, or None.
     """
 
     row: int
@@ -92,7 +92,7 @@ class AvDataset(RowDataset):
         pictures: PictureTransform,
         sound: bool,
         transcripts: TokenLabels | None = None,
-        frame_labels: FrameLabels | None = None,
+        frame_labels: FrameLabels | FrameLabelStreams | None = None,
         min_frames: int = 0,
         max_frames: int | None = None,
         leave_out: bool = False,
@@ -130,14 +130,22 @@ class AvDataset(RowDataset):
 
     def __getitem__(self, row: int) -> AvItem:
         row = int(row)
-        start, size = self._stretch(row)
         try:
-            video = self._video(row, start, size)
-            heard = self._audio(row, start, size)
+            item = self.read(row)
         except (audio.AudioError, VideoError, OSError) as error:
             self._report_unreadable(row, error)
             return AvItem(row, 0)
         self._failed_in_a_row = 0
+        return item
+
+    def read(self, row: int) -> AvItem:
+        """Read a row.
+
+        Raises:
+            AudioError, VideoError: it cannot be read.
+        """
+        start, size = self._stretch(row)
+        video, heard = self._video(row, start, size), self._audio(row, start, size)
         target = None if self.transcripts is None else self.transcripts[row]
         frame_target = None
         if self.frame_labels is not None:
@@ -193,7 +201,7 @@ class AvDataset(RowDataset):
             "id" (B,), "nsentences" B, "ntokens" tokens, or frames without transcripts; "net_input": {"video"
             (B, 1, T, H, W) or None, "audio" (B, A, T) or None, "padding_mask" (B, T) bool, True = padding, "seeds"
             (B,)}; "target" (B, L) and "target_lengths" (B,) with transcripts, "frame_targets" (B, T) with labels of
-            frames, -100 = none.
+            frames, (B, T, K) with several streams of them, -100 = none.
         """
         items = [item for item in samples if item.num_frames]
         weight = len(items)
@@ -223,7 +231,7 @@ class AvDataset(RowDataset):
             batch["target_lengths"] = torch.tensor([len(row) for row in tokens])
         if self.frame_labels is not None:
             rows = [
-                torch.full((i.num_frames,), NOT_KNOWN) if i.frame_target is None else i.frame_target
+                self.frame_labels.unknown(i.num_frames) if i.frame_target is None else i.frame_target
                 for i in items
             ]
             batch["frame_targets"] = pad_sequence(rows, batch_first=True, padding_value=NOT_KNOWN)

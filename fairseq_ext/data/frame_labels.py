@@ -54,7 +54,7 @@ class FrameLabels:
         """
         units = self._lines[row].split()
         if not units:
-            return torch.full((num_frames,), NOT_KNOWN)
+            return self.unknown(num_frames)
         chosen = units[self._step // 2 :: self._step]
         where = f"{self._lines.path}:{row + 1}"
         if abs(len(chosen) - num_frames) > TOLERANCE:
@@ -65,7 +65,45 @@ class FrameLabels:
         unknown = [unit for unit in chosen if unit not in self._numbers]
         if unknown:
             raise ValueError(f"{where}: {unknown[0]!r} is not in the dictionary; make both again")
-        found = torch.full((num_frames,), NOT_KNOWN)
+        found = self.unknown(num_frames)
         numbers = [self._numbers[unit] for unit in chosen[:num_frames]]
         found[: len(numbers)] = torch.tensor(numbers)
         return found
+
+    def unknown(self, num_frames: int) -> Tensor:
+        """Return labels of frames (T,) of which none is known."""
+        return torch.full((num_frames,), NOT_KNOWN)
+
+
+class FrameLabelStreams:
+    """Several streams of labels as one; the labels of a row are (T, K), or (T,) of a single stream.
+
+    Args:
+        streams: K streams, one per codebook.
+
+    Raises:
+        ValueError: the streams have different numbers of rows.
+    """
+
+    def __init__(self, streams: Sequence[FrameLabels]) -> None:
+        sizes = {len(stream) for stream in streams}
+        if len(sizes) != 1:
+            raise ValueError(
+                f"label streams with equally many rows expected, found {sorted(sizes)}; make them again"
+            )
+        self._streams = list(streams)
+
+    def __len__(self) -> int:
+        return len(self._streams[0])
+
+    def get(self, row: int, num_frames: int) -> Tensor:
+        """Return the labels of a row; see `FrameLabels.get`."""
+        return self._joined([stream.get(row, num_frames) for stream in self._streams])
+
+    def unknown(self, num_frames: int) -> Tensor:
+        """Return labels of frames of which none is known."""
+        return self._joined([stream.unknown(num_frames) for stream in self._streams])
+
+    @staticmethod
+    def _joined(labels: Sequence[Tensor]) -> Tensor:
+        return labels[0] if len(labels) == 1 else torch.stack(list(labels), dim=1)

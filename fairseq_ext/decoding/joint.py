@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ..modules.attention_decoder import AttentionDecoder, DecoderState
 
 END = 2  # `</s>`
+# Without a decoder, tokens of lower ln p in every frame of a clip are not tried; as in `ctc.BeamConfig`.
+_LEAST_LOG_PROB = -7.0
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ class JointSearch:
         decoder: AttentionDecoder | None,
     ) -> _Beam:
         """Return the best K hypotheses that are one token longer."""
-        tried = self._tried(beam, scorer)  # (B, K, P)
+        tried, counts = self._tried(beam, scorer)  # (B, K, P)
         extended = scorer.extend(beam.prefix, tried)
         attention = beam.attention[:, :, None].expand(tried.shape)
         if beam.next_log_probs is not None:
@@ -212,6 +214,8 @@ class JointSearch:
         if weight < 1:
             score = score + (1 - weight) * attention
         score = score.masked_fill(beam.score[:, :, None].isneginf(), -math.inf)
+        if counts is not None:
+            score = score.masked_fill(~counts, -math.inf)
         ranked, word_end = score, None
         if fusion is not None:
             assert self.lexicon is not None
@@ -238,15 +242,22 @@ class JointSearch:
             grown.next_log_probs = logits.double().log_softmax(1).unflatten(0, rows.shape)
         return grown
 
-    def _tried(self, beam: _Beam, scorer: PrefixScorer) -> Tensor:
-        """Return the tokens by which each hypothesis grows (B, K, P): the likeliest by the decoder, else all."""
-        num_symbols = scorer.frames.shape[2]
-        if beam.next_log_probs is None:
-            everything = torch.arange(NUM_SPECIAL, num_symbols, device=scorer.frames.device)
-            return everything.expand(*beam.score.shape, -1)
-        count = self.config.tried or math.ceil(1.5 * self.config.beam_size)
-        count = min(count, num_symbols - NUM_SPECIAL)
-        return beam.next_log_probs[:, :, NUM_SPECIAL:].topk(count, 2).indices + NUM_SPECIAL
+    def _tried(self, beam: _Beam, scorer: PrefixScorer) -> tuple[Tensor, Tensor | None]:
+        """Return the tokens by which each hypothesis grows (B, K, P), and which of them count; None = all."""
+        if beam.next_log_probs is not None:
+            count = self.config.tried or math.ceil(1.5 * self.config.beam_size)
+            count = min(count, beam.next_log_probs.shape[2] - NUM_SPECIAL)
+            return beam.next_log_probs[:, :, NUM_SPECIAL:].topk(count, 2).indices + NUM_SPECIAL, None
+        # CTC alone: what is likely in some frame of the clip.
+        values, tokens = scorer.frames[:, :, NUM_SPECIAL:].amax(1).sort(1, descending=True)  # (B, V)
+        counts = values >= _LEAST_LOG_PROB
+        counts[:, 0] = True
+        count = int(counts.sum(1).max())
+        if self.config.tried:
+            count = min(count, self.config.tried)
+        shape = (*beam.score.shape, count)
+        tried = tokens[:, None, :count] + NUM_SPECIAL
+        return tried.expand(shape), counts[:, None, :count].expand(shape)
 
     def _ranked(self, ended: list[_Ended]) -> list[Hypothesis]:
         """Return the different texts, the best spelling of each."""

@@ -25,6 +25,7 @@ from ..checkpoints.devices import check_device
 from ..data.av_augment import PictureConfig, crop, normalize
 from ..data.av_rows import SAMPLES_PER_FRAME, first_frame
 from ..data.av_sound import StackedFilterbank
+from ..data.labels import BLANK
 from ..decoding.alignment import TokenSpan, align, greedy_spans, timed_words
 from ..decoding.ctc import Hypothesis
 from ..decoding.joint import JointSearch
@@ -96,6 +97,8 @@ class LipReader:
         cfg: whole configuration of its training.
         num_updates: number of updates it was trained for.
         window_s: length of the windows that longer clips are cut into: that of the longest clip in training.
+        languages: languages that its decoder can be told; empty = it is not told any.
+        language: the one that is spoken, where there are languages.
     """
 
     model: ExtAvCtcAttention
@@ -103,6 +106,8 @@ class LipReader:
     cfg: DictConfig
     num_updates: int
     window_s: float = WINDOW_S
+    languages: tuple[str, ...] = ()
+    language: str = ""
     sample_rate_hz: int = field(default=SAMPLE_RATE_HZ, init=False)
     hop_s: float = field(default=1 / FRAMES_PER_S, init=False)
 
@@ -124,8 +129,36 @@ class LipReader:
 
     def search(self, clips: Sequence[MouthClip], search: JointSearch) -> list[list[Hypothesis]]:
         """Return the best texts of each clip of some seconds, by CTC and, where there is one, the decoder."""
-        log_probs, lengths, memory = self.encode(clips)
-        return search(log_probs, lengths, self.model.decoder, memory)
+        return self.decode(search, *self.encode(clips))
+
+    def decode(
+        self, search: JointSearch, log_probs: Tensor, lengths: Tensor, memory: Tensor
+    ) -> list[list[Hypothesis]]:
+        """Search in what `encode` returned, on any device."""
+        device = self.model.proj.weight.device
+        starts = torch.full((len(log_probs),), self.start_token, device=device)
+        frames = log_probs.to(device), lengths.to(device)
+        return search(*frames, self.model.decoder, memory.to(device), starts)
+
+    @property
+    def start_token(self) -> int:
+        """Return the token that the decoder's transcripts start with.
+
+        Raises:
+            ValueError: the reader needs to know the language, and it is none of its own.
+        """
+        if not self.languages:
+            return BLANK
+        if self.language not in self.languages:
+            raise ValueError(
+                f"lip reader: one of the languages {', '.join(self.languages)} expected, found {self.language!r}; "
+                "name the one that is spoken"
+            )
+        return len(self.symbols) + self.languages.index(self.language)
+
+    def speaking(self, language: str) -> "LipReader":
+        """Return the reader for a language."""
+        return replace(self, language=language)
 
     @property
     def modality(self) -> str:
@@ -234,7 +267,7 @@ class LipReader:
                 # Without a pause the whole window is taken: a word may be cut.
                 log_probs, memory = log_probs[:, : len(cut)], memory[:, : len(cut)]
                 lengths = lengths.clamp(max=len(cut))
-            ((best, *_),) = search(log_probs, lengths, self.model.decoder, memory)
+            ((best, *_),) = self.decode(search, log_probs, lengths, memory)
             spans = _aligned(log_probs[0], best)
             yield from timed_words(spans, self.symbols, self.hop_s, start_s=start * self.hop_s)
             start += log_probs.shape[1]
@@ -336,4 +369,5 @@ def load_lip_reader(path: str | os.PathLike[str], device: str = "cpu") -> LipRea
     model = ExtAvCtcAttention(config, len(symbols), num_frame_classes, num_starts)
     model.load_state_dict(weights)
     updates = int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0))
-    return LipReader(model.to(device).eval(), symbols, cfg, updates, window_of(kept.get("long_s")))
+    languages = tuple(kept.get("languages") or ())
+    return LipReader(model.to(device).eval(), symbols, cfg, updates, window_of(kept.get("long_s")), languages)

@@ -35,8 +35,8 @@ class AvCtcAttentionConfig(DecoderConfig, FrameEncoderConfig, AvFrontEndConfig, 
     pretrained_path: str = field(
         default="",
         metadata={
-            "help": "checkpoint of ext_av_hubert or of this model, whose front end and encoder are taken; empty = random "
-            "weights"
+            "help": "checkpoint whose front end and encoder are taken: ext_av_hubert, public AV-HuBERT, or this model; "
+            "empty = random weights"
         },
     )
     frame_head: str = field(

@@ -3,7 +3,7 @@
 Shi et al. 2022, "Learning audio-visual speech representation by masked multimodal cluster prediction", section 3.1:
 both streams are projected to the same width, joined (or added), normalised, projected. A stream that is missing, for a
 clip or altogether, is zeros; modality dropout leaves one out on purpose, so that the network learns to do with either.
-State-dict keys below `front_end` are those that public checkpoints have at their top (`checkpoints/av_hubert.py`).
+State-dict keys below `front_end` are those that public checkpoints have at their top (`av_hubert_keys.py`).
 
 Shapes: B clips, T frames at 25 Hz, H W crop, A audio features of a frame, D width.
 """

@@ -1,4 +1,4 @@
-"""Front end and encoder of a checkpoint, for a lip reader that starts from them: `ext_av_hubert`, or a lip reader.
+"""Front end and encoder of a checkpoint, to start a lip reader from: AV-HuBERT, public or ours, or a lip reader.
 
 The file says what shape they have: its keys override those of the training.
 """
@@ -12,13 +12,16 @@ from typing import Any
 from torch import Tensor, nn
 
 from .av_encoder_input import AvFrontEndConfig
-from .checkpoint_file import checkpoint_weights, describe, read_checkpoint
+from .av_hubert_keys import NAME as AV_HUBERT
+from .av_hubert_keys import read_av_checkpoint
+from .checkpoint_file import checkpoint_weights, describe
 from .frame_encoder import FrameEncoderConfig
 
 logger = logging.getLogger(__name__)
 
 # Model -> where its encoder is in the state dict; the front end has one name in all.
-ENCODERS = {"ext_av_hubert": "encoder.", "ext_av_ctc_attention": "frame_encoder."}
+LIP_READER = "ext_av_ctc_attention"
+ENCODERS = {AV_HUBERT: "encoder.", LIP_READER: "frame_encoder."}
 FRONT_END = "front_end."
 # What the training decides, not the file.
 _FREE = {
@@ -56,17 +59,17 @@ def read_pretrained_av(path: str | Path) -> PretrainedAv:
         FileNotFoundError: no such file.
         ValueError: not a checkpoint of fairseq, or of a model without such an encoder.
     """
-    state = read_checkpoint(path)
+    state = read_av_checkpoint(path)
     model = (state.get("cfg") or {}).get("model") or {}
     name = str(model.get("_name"))
     if name not in ENCODERS:
         raise ValueError(
-            f"{path}: a checkpoint of {' or '.join(ENCODERS)} expected, found {describe(state)}; give another to "
+            f"{path}: a checkpoint of AV-HuBERT or of {LIP_READER} expected, found {describe(state)}; give another to "
             "model.pretrained_path"
         )
     found = checkpoint_weights(state)
     shape = {key: model[key] for key in SHAPE_KEYS if key in model}
-    if name == "ext_av_hubert":
+    if name == AV_HUBERT:
         shape["encoder_type"] = "transformer"
     own = {"encoder.": "frame_encoder.encoder."}.get(ENCODERS[name], ENCODERS[name])
     weights = {key: value for key, value in found.items() if key.startswith(FRONT_END)}
@@ -78,7 +81,7 @@ def read_pretrained_av(path: str | Path) -> PretrainedAv:
     outputs = {
         key: value for key, value in found.items() if key.startswith(("proj.", "frame_proj.", "decoder."))
     }
-    is_reader = name == "ext_av_ctc_attention"
+    is_reader = name == LIP_READER
     symbols = (state.get("task_state") or {}).get("symbols") or ()
     return PretrainedAv(
         Path(path), shape, weights, outputs if is_reader else {}, tuple(symbols) if is_reader else ()

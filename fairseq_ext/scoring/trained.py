@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,3 +82,9 @@ class ClipRecognizer(Protocol):
 
     def encode(self, clips: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
         """Return what `log_probs` does, and the frames (B, T, E) that the attention decoder reads."""
+
+    def decode(self, search: Any, log_probs: Tensor, lengths: Tensor, memory: Tensor) -> Sequence[Any]:
+        """Search by CTC and attention in what `encode` returned: hypotheses of each clip, the best first."""
+
+    def speaking(self, language: str) -> Self:
+        """Return the recogniser for a language."""

@@ -6,6 +6,7 @@ from . import (  # noqa: F401
     audio_contrastive,
     audio_ctc,
     audio_pretraining,
+    av_pretraining,
     av_recognition,
     metric_learning,
 )

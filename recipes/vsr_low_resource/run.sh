@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From raw videos to labelled mouth clips, and of GRID to lip readers with error rates. `run.sh --help` lists options.
 recipe=vsr_low_resource
-stages=(data clips whisper labels train evaluate report)
+stages=(data clips whisper labels finetune evaluate report)
 corpora=(mtedx voxceleb2 avspeech)
 languages=fr,it,es,pt model='' cluster=() crop=() decode=() filters=() again=()
 # What faster-whisper downloads by name.
@@ -217,21 +217,21 @@ choose_partitions() {
   choices+=(--labels 'overlapped*,unseen*')
 }
 
-stage_train() {
+stage_finetune() {
   if ! is_grid; then
     log "no trainings on talks yet; the manifests are ready: $out/manifests"
     return
   fi
   choose_partitions
   choices+=(--set "finetune.task.video_cache=$out/pictures")
-  train_all train
+  train_all finetune
 }
 
 stage_evaluate() {
   local recognised
   is_grid || return 0
   choose_partitions
-  read_plan recognised partitions train
+  read_plan recognised partitions finetune
   fairseq-ext score recognition --run "$out" --partitions "${recognised[@]}" --origin "$(origin)"
 }
 

@@ -51,5 +51,5 @@ def test_every_word_of_a_sentence_has_frames(run: Path) -> None:
 def test_a_finished_run_trains_nothing_again(run: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (run / "train").rglob("*.pt")}
     assert before
-    finish(RECIPE, run, *GRID, "--stage", "train")
+    finish(RECIPE, run, *GRID, "--stage", "finetune")
     assert {path: path.stat().st_mtime_ns for path in (run / "train").rglob("*.pt")} == before

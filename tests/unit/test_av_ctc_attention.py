@@ -126,12 +126,17 @@ def test_front_end_and_encoder_of_a_pretrained_model_are_taken(tmp_path: Path) -
         16,
         4,
     )
+    public = {name.removeprefix("front_end."): value for name, value in weights.items()}
+    save(tmp_path / "public.pt", public, "av_hubert", KEYS)
+    again = make(9, dropout=0.4, pretrained_path=str(tmp_path / "public.pt"))
+    assert torch.equal(again.front_end.layer_norm.weight, found.front_end.layer_norm.weight)
+    assert torch.equal(again.frame_encoder.encoder.layer_norm.weight, encoder.layer_norm.weight)
     del weights["encoder.layer_norm.weight"]
     save(tmp_path / "cut.pt", weights, "ext_av_hubert", KEYS)
     with pytest.raises(ValueError, match="1 weights of front end and encoder are missing"):
         make(pretrained_path=str(tmp_path / "cut.pt"))
     save(tmp_path / "other.pt", weights, "ext_ctc", KEYS)
-    with pytest.raises(ValueError, match="a checkpoint of ext_av_hubert or ext_av_ctc_attention expected"):
+    with pytest.raises(ValueError, match="a checkpoint of AV-HuBERT or of ext_av_ctc_attention expected"):
         make(pretrained_path=str(tmp_path / "other.pt"))
 
 

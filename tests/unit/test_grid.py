@@ -20,6 +20,7 @@ from fairseq_ext.corpora.grid_partitions import (
 )
 from fairseq_ext.corpora.partitions import Partition
 from fairseq_ext.dictionary import read_dictionary
+from fairseq_ext.labelling.table import ClipLabel, write_labels
 from fairseq_ext.manifest import Utterance, read_labels, read_manifest
 from fairseq_ext.media.mouth.table import ClipRow, write_clips_table
 
@@ -211,7 +212,7 @@ def test_command_writes_every_stream(
     prepare_grid.add_arguments(parser)
     assert prepare_grid.run(parser.parse_args(prepared)) == 0
     said = capsys.readouterr().out
-    assert "40 clips of 41, 1 of them without word times" in said
+    assert "40 clips of 40 videos, 1 of them without word times; 1 clips belong to no video" in said
     assert "1 problems" in said
     out = tmp_path / "out"
     assert sorted(path.name for path in out.iterdir()) == [
@@ -239,6 +240,45 @@ def test_command_writes_every_stream(
     assert len(read_dictionary(folder / "dict.words.txt")) == 51
     assert next(read_labels(folder, "train", "words")).split()[0] == "▁bin"
     assert next(read_labels(out / "all", "test", "ltr")).startswith("b i n | b l u e |")
+
+
+def test_command_takes_texts_of_a_recogniser(
+    prepared: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        ClipLabel(
+            id=f"video/{name}",
+            video=name,
+            state="labelled",
+            language="en",
+            language_probability=0.9,
+            languages="en:0.9",
+            text="Bin blue at F2, now." if number else "3.1 _ #",
+            avg_logprob=-0.1 if number % 2 == 0 else -9.0,
+            no_speech_prob=0.0,
+            compression_ratio=1.0,
+            loop_score=0.0,
+            characters_per_second=10.0,
+            duration_s=3.0,
+            speech_s=2.0,
+            model="whisper",
+        )
+        for number, name in enumerate(NAMES[:40])
+    ]
+    (tmp_path / "labels").mkdir()
+    write_labels(tmp_path / "labels" / "labels.tsv", rows)
+    parser = argparse.ArgumentParser()
+    prepare_grid.add_arguments(parser)
+    assert prepare_grid.run(parser.parse_args([*prepared, "--labels", str(tmp_path / "labels")])) == 0
+    said = capsys.readouterr().out
+    assert "of 41 clips have an automatic text" in said
+    assert "unlikely                 20" in said
+    folder = tmp_path / "out" / "s3_5_auto"
+    pairs = zip(
+        read_labels(folder, "train", "label_source"), read_labels(folder, "train", "wrd"), strict=True
+    )
+    texts = {text for source, text in pairs if source == "whisper"}
+    assert texts == {"bin blue at f two now"}
 
 
 @pytest.mark.skipif(not (REAL / "grid_s1").is_dir(), reason=f"no {REAL / 'grid_s1'}")

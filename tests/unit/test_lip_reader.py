@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,15 @@ def test_long_clips_are_read_by_windows(checkpoint: Path, tmp_path: Path, search
         # 2 s windows that overlap by a third; where the layers see far less than that, windows change little.
         whole = reader.read_clip(track, clip, window_s=100.0)
         assert abs(len(whole) - len(found)) <= len(whole) // 4
+
+
+def test_decoder_is_told_the_language(checkpoint: Path) -> None:
+    reader = load_lip_reader(checkpoint)
+    assert reader.start_token == 0
+    told = replace(reader, languages=("es", "pt"))
+    assert [told.speaking(code).start_token for code in ("es", "pt")] == [7, 8]
+    with pytest.raises(ValueError, match="one of the languages es, pt expected, found 'fr'"):
+        print(told.speaking("fr").start_token)
 
 
 def test_row_of_a_manifest_names_its_pictures(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from ...decoding.joint import JointConfig, JointSearch
 from ...decoding.ngram import NgramModel
 from ...decoding.tuning import Grid, tune
 from ...text.spelling import Spelling, read_record
+from ..trained import ClipRecognizer
 from .acoustics import Batch
 
 GREEDY, WITH_LM, JOINT = "greedy", "lm", "joint"
@@ -104,18 +105,18 @@ def tuned_decoder(
     return Decoder(WITH_LM, settings, partial(_texts, search.reweighted(**asdict(best.weights))))
 
 
-def joint_decoder(symbols: Sequence[str], config: JointConfig, decoder: Any) -> Decoder:
-    """Make a beam search by CTC and an attention decoder together; None = CTC alone."""
+def joint_decoder(recognizer: ClipRecognizer, symbols: Sequence[str], config: JointConfig) -> Decoder:
+    """Make a beam search by CTC and, where there is one, an attention decoder together."""
     search = JointSearch(symbols, config)
 
     def decode(log_probs: Tensor, lengths: Tensor, memory: Tensor) -> list[str]:
-        device = memory.device if decoder is None else decoder.output.weight.device
-        inputs = (log_probs.to(device), lengths.to(device), decoder, memory.to(device))
-        return [best[0].text for best in search(*inputs)]
+        return [best[0].text for best in recognizer.decode(search, log_probs, lengths, memory)]
 
-    settings = {"beam": config.beam_size, "length_bonus": config.length_bonus}
-    if decoder is not None:
-        settings["ctc_weight"] = config.ctc_weight
+    settings = {
+        "beam": config.beam_size,
+        "ctc_weight": config.ctc_weight,
+        "length_bonus": config.length_bonus,
+    }
     return Decoder(JOINT, settings, decode, needs_memory=True)
 
 

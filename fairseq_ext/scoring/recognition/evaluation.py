@@ -219,7 +219,8 @@ def evaluate(
 def _decoders(recognizer: Recognizer, data: Path, spelling: Spelling, options: Options) -> Iterator[Decoder]:
     yield greedy_decoder(recognizer.symbols)
     if options.joint is not None and isinstance(recognizer, ClipRecognizer):
-        yield joint_decoder(recognizer.symbols, options.joint, recognizer.model.decoder)
+        reader = recognizer.speaking(spelling.language)
+        yield joint_decoder(reader, recognizer.symbols, options.joint)
     if options.lm is None:
         return
     if options.dev_split == options.split:
