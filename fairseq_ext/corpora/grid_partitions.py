@@ -37,7 +37,7 @@ UNSEEN = ("s1", "s2", "s20", "s22")
 # A side of 15 % then has about 3 clips: enough for a training, too few for a result.
 MIN_CLIPS = 20
 HUMAN = "human"
-SILENT_FRAME = "<s>"
+SILENT_FRAME, UNKNOWN_FRAME = "<s>", "<unk>"
 SPELLING = Spelling("en")
 
 _SHARES = (("train", 0.80), ("valid", 0.85), ("test", 1.0))
@@ -47,10 +47,17 @@ _FEW_SEED = 2  # another draw than that of the sides
 
 @dataclass(frozen=True)
 class AutomaticText:
-    """A text by a recogniser, spelled, and the name of the recogniser."""
+    """A text by a recogniser.
+
+    Attributes:
+        text: the text, spelled.
+        source: name of the recogniser.
+        frames: its word or None of each frame, by aligning the sound; None = not known.
+    """
 
     text: str
     source: str
+    frames: Sequence[str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -175,8 +182,7 @@ def _finished(partition: Partition, labels: Labels, sources: Mapping[str, str]) 
         "wrd": lambda u: u.transcript or "",
         "words": lambda u: " ".join(_word_units(u)),
         "ltr": lambda u: " ".join(to_characters(u.transcript or "")),
-        # The times are of what people say: of a clip with another text they would be a label by people.
-        "wordframes": lambda u: "" if u.id in sources else _frame_line(labels.frames.get(u.id)),
+        "wordframes": lambda u: _frame_line(_frames(u.id, labels, sources)),
         "label_source": lambda u: sources.get(u.id, HUMAN),
     }
     letters = sorted({letter for word in WORDS for letter in word})
@@ -187,6 +193,11 @@ def _finished(partition: Partition, labels: Labels, sources: Mapping[str, str]) 
     return replace(partition, labels=streams, dictionaries=dictionaries, spelling=SPELLING)
 
 
+def _frames(clip_id: str, labels: Labels, sources: Mapping[str, str]) -> Sequence[str | None] | None:
+    """Return the word of each frame of a clip; of one with an automatic text never the published times."""
+    return labels.automatic[clip_id].frames if clip_id in sources else labels.frames.get(clip_id)
+
+
 def _word_units(utterance: Utterance) -> list[str]:
     return [f"{WORD_START}{word}" for word in (utterance.transcript or "").split()]
 
@@ -195,7 +206,14 @@ def _frame_line(frames: Sequence[str | None] | None) -> str:
     """Return the line of `wordframes`, empty where the times are not known."""
     if frames is None:
         return ""
-    return " ".join(SILENT_FRAME if word is None else f"{WORD_START}{word}" for word in frames)
+    return " ".join(map(_frame_unit, frames))
+
+
+def _frame_unit(word: str | None) -> str:
+    """Return the unit of a word; of one that the corpus lacks, which a recogniser may write, fairseq's unknown one."""
+    if word is None:
+        return SILENT_FRAME
+    return f"{WORD_START}{word}" if word in WORDS else UNKNOWN_FRAME
 
 
 def _counted(symbols: Iterable[str], rows: Iterable[Iterable[str]]) -> dict[str, int]:
