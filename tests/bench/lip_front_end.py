@@ -6,8 +6,8 @@
 `plain` is the module as papers write it: Conv3d, BatchNorm3d, torch's PReLU, MaxPool3d, a ResNet of Conv2d; torch's
 default layout, and torch's memory as it comes. Both start from the same state dict and meet the same pictures; outputs
 and gradients are compared in float32 (in float64 they agree to rounding: tests/unit/test_lip_front_end.py). Each has
-processes of its own, which take turns: a busy machine slows both. Frames per second of CPU time are of the process's own
-seconds divided by its threads, those of wall time in brackets, both the best found. `forward` is in evaluation mode
+processes of its own, which take turns: a busy machine slows both. Frames per second of CPU time are of the process's
+own seconds divided by its threads, those of wall time in brackets, both the best found. `forward` is in evaluation mode
 without gradients, `step` forward and backward in training mode.
 """
 
