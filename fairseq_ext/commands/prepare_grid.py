@@ -30,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of a manifest folder per partition")
     parser.add_argument("--labels", type=Path, help="folder with labels.tsv (default: people's texts only)")
     parser.add_argument(
+        "--align",
+        metavar="MODEL",
+        help="with --labels: a Whisper for faster-whisper that gives the word times of these texts by aligning the "
+        "sound (default: not known)",
+    )
+    parser.add_argument(
         "--few",
         type=int,
         nargs="*",
@@ -52,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     from ..media.mouth.table import read_clips
     from ..media.sound import SAMPLE_RATE_HZ
 
+    if args.align and not args.labels:
+        raise argparse.ArgumentError(None, "--align gives times to the texts of --labels; give them too")
     problems: list[str] = []
     rows = list(read_clips(args.clips))
     prepared = (Utterance(row.id, audio_path(row.id), row.num_samples, row.num_frames) for row in rows)
@@ -88,7 +96,38 @@ def _automatic(args: argparse.Namespace, rows: "list[ClipRow]") -> "dict[str, Au
     print(f"{len(merged.clips)} of {len(rows)} clips have an automatic text")
     for (_, reason), count in merged.rejected.most_common():
         print(f"  {reason:18} {count:8}  {filters.REASONS.get(reason, '')}")
-    return {
+    texts = {
         clip.utterance.id: AutomaticText(clip.utterance.transcript or "", clip.source)
         for clip in merged.clips
     }
+    return _aligned(args, texts) if args.align else texts
+
+
+def _aligned(args: argparse.Namespace, texts: "dict[str, AutomaticText]") -> "dict[str, AutomaticText]":
+    """Give the texts the times of their words, by aligning the sound of the clips."""
+    from dataclasses import replace
+
+    from tqdm import tqdm
+
+    from ..corpora.clip_layout import audio_path
+    from ..corpora.grid import SpokenWord, words_of_frames
+    from ..labelling.faster_whisper import FasterWhisper
+    from ..labelling.load import load_engine
+    from ..labelling.word_times import align_words
+    from ..media.audio import load
+    from ..media.mouth.clip import SAMPLES_PER_FRAME
+    from ..media.sound import SAMPLE_RATE_HZ
+
+    whisper = load_engine(args.align)
+    if not isinstance(whisper, FasterWhisper):
+        raise ValueError(f"--align {args.align}: a Whisper for faster-whisper expected; give its folder")
+    found = {}
+    for name, automatic in tqdm(texts.items(), desc="word times", unit="clip", disable=None):
+        waveform, words = (
+            load(args.clips / audio_path(name), sample_rate_hz=SAMPLE_RATE_HZ),
+            automatic.text.split(),
+        )
+        times = align_words(whisper, waveform, words, "en")
+        spoken = [SpokenWord(word, *time) for word, time in zip(words, times, strict=True)]
+        found[name] = replace(automatic, frames=words_of_frames(spoken, len(waveform) // SAMPLES_PER_FRAME))
+    return found

@@ -40,7 +40,7 @@ MIN_CLIPS = 20
 HUMAN = "human"
 # As many fit before a Whisper's text (224 tokens); with them Whisper base spells commands right: 30.2 to 7.6 % WER.
 PROMPT_SENTENCES = 19
-SILENT_FRAME = "<s>"
+SILENT_FRAME, UNKNOWN_FRAME = "<s>", "<unk>"
 SPELLING = Spelling("en")
 
 _SHARES = (("train", 0.80), ("valid", 0.85), ("test", 1.0))
@@ -50,10 +50,17 @@ _FEW_SEED = 2  # another draw than that of the sides
 
 @dataclass(frozen=True)
 class AutomaticText:
-    """A text by a recogniser, spelled, and the name of the recogniser."""
+    """A text by a recogniser.
+
+    Attributes:
+        text: the text, spelled.
+        source: name of the recogniser.
+        frames: its word or None of each frame, by aligning the sound; None = not known.
+    """
 
     text: str
     source: str
+    frames: Sequence[str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -195,8 +202,7 @@ def _finished(partition: Partition, labels: Labels, sources: Mapping[str, str]) 
         "wrd": lambda u: u.transcript or "",
         "words": lambda u: " ".join(_word_units(u)),
         "ltr": lambda u: " ".join(to_characters(u.transcript or "")),
-        # The times are of what people say: of a clip with another text they would be a label by people.
-        "wordframes": lambda u: "" if u.id in sources else _frame_line(labels.frames.get(u.id)),
+        "wordframes": lambda u: _frame_line(_frames(u.id, labels, sources)),
         "label_source": lambda u: sources.get(u.id, HUMAN),
     }
     letters = sorted({letter for word in WORDS for letter in word})
@@ -207,6 +213,11 @@ def _finished(partition: Partition, labels: Labels, sources: Mapping[str, str]) 
     return replace(partition, labels=streams, dictionaries=dictionaries, spelling=SPELLING)
 
 
+def _frames(clip_id: str, labels: Labels, sources: Mapping[str, str]) -> Sequence[str | None] | None:
+    """Return the word of each frame of a clip; of one with an automatic text never the published times."""
+    return labels.automatic[clip_id].frames if clip_id in sources else labels.frames.get(clip_id)
+
+
 def _word_units(utterance: Utterance) -> list[str]:
     return [f"{WORD_START}{word}" for word in (utterance.transcript or "").split()]
 
@@ -215,7 +226,14 @@ def _frame_line(frames: Sequence[str | None] | None) -> str:
     """Return the line of `wordframes`, empty where the times are not known."""
     if frames is None:
         return ""
-    return " ".join(SILENT_FRAME if word is None else f"{WORD_START}{word}" for word in frames)
+    return " ".join(map(_frame_unit, frames))
+
+
+def _frame_unit(word: str | None) -> str:
+    """Return the unit of a word; of one that the corpus lacks, which a recogniser may write, fairseq's unknown one."""
+    if word is None:
+        return SILENT_FRAME
+    return f"{WORD_START}{word}" if word in WORDS else UNKNOWN_FRAME
 
 
 def _counted(symbols: Iterable[str], rows: Iterable[Iterable[str]]) -> dict[str, int]:

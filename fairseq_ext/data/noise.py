@@ -113,7 +113,8 @@ def mix(waveform: Tensor, noise: Tensor, snr_db: float) -> Tensor:
     signal, disturbance = waveform.square().mean(), noise.square().mean()
     if float(signal) == 0 or float(disturbance) == 0:
         return waveform
-    return waveform + noise * (signal / disturbance * 10.0 ** (-snr_db / 10.0)).sqrt()
+    scale = torch.sqrt(signal / disturbance * 10.0 ** (-snr_db / 10.0))
+    return waveform + noise * scale
 
 
 def noise_files(folder: str) -> list[Path]:

@@ -48,9 +48,9 @@ class PackedClips:
             if not self.folder.is_dir():
                 _pack(rows, self.folder)
         with reading(self.folder, "packed clips", advice="delete the folder; it is made again"):
-            self._offsets: NDArray[np.int64] = np.load(self.folder / _OFFSETS)
+            self._offsets: NDArray[np.int64] = np.load(self.folder / _OFFSETS, allow_pickle=False)
             unreadable = json.loads((self.folder / _UNREADABLE).read_text(encoding="utf-8"))
-            self._pictures: Pictures = np.load(self.folder / _PICTURES, mmap_mode="r")
+            self._pictures: Pictures = np.load(self.folder / _PICTURES, mmap_mode="r", allow_pickle=False)
         self._unreadable = {int(row): str(reason) for row, reason in unreadable.items()}
 
     def __call__(self, row: int, start: int, num_frames: int) -> Pictures:

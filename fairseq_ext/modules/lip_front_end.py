@@ -25,7 +25,7 @@ from .standardize import count_batches_in_float
 from .winograd import convolve, pays
 
 KERNEL = (5, 7, 7)  # frames, rows, columns
-_BEFORE = KERNEL[0] // 2
+PADDING = (2, 3, 3)  # half of it
 ACTIVATIONS = ("prelu", "relu", "swish")
 
 
@@ -67,7 +67,9 @@ def _activation(kind: str, channels: int) -> nn.Module:
         raise ValueError(
             f"front_end_activation: one of {', '.join(ACTIVATIONS)} expected, found {kind!r}; change it"
         )
-    return {"prelu": lambda: PReLU(channels), "relu": nn.ReLU, "swish": nn.SiLU}[kind]()
+    if kind == "prelu":
+        return PReLU(channels)
+    return nn.ReLU() if kind == "relu" else nn.SiLU()
 
 
 class Conv3x3(nn.Conv2d):
@@ -151,7 +153,7 @@ class LipFrontEnd(nn.Module):
         self.pool = pool
         counts = block_counts(blocks)
         self.frontend3D = nn.Sequential(
-            nn.Conv3d(1, width, KERNEL, (1, 2, 2), tuple(size // 2 for size in KERNEL), bias=False),
+            nn.Conv3d(1, width, KERNEL, (1, 2, 2), PADDING, bias=False),
             nn.BatchNorm2d(width),  # the same keys as the published 3-D one
             _activation(activation, width),
         )
@@ -194,8 +196,9 @@ class LipFrontEnd(nn.Module):
         valid = None if lengths is None else valid_mask(lengths, num_frames)  # (B, T)
         vectors = self.trunk(self._stem(self._neighbours(video[:, 0], valid))).mean((2, 3))  # (N, D)
         if valid is None:
-            return vectors.view(num_clips, num_frames, self.out_dim)
-        frames = vectors.new_zeros(num_clips, num_frames, self.out_dim)
+            whole: Tensor = vectors.view(num_clips, num_frames, self.out_dim)
+            return whole
+        frames: Tensor = vectors.new_zeros(num_clips, num_frames, self.out_dim)
         return frames.masked_scatter(valid[:, :, None], vectors)
 
     def _neighbours(self, pictures: Tensor, valid: Tensor | None) -> Tensor:
@@ -204,7 +207,7 @@ class LipFrontEnd(nn.Module):
             pictures = pictures.masked_fill(~valid[:, :, None, None], 0.0)
         if self.pool > 1:
             pictures = F.avg_pool2d(pictures, self.pool)
-        padded = F.pad(pictures, (0, 0, 0, 0, _BEFORE, _BEFORE))  # (B, T + 4, H, W)
+        padded = F.pad(pictures, (0, 0, 0, 0, PADDING[0], PADDING[0]))  # (B, T + 4, H, W)
         windows = padded.unfold(1, KERNEL[0], 1)  # (B, T, H, W, 5)
         chosen = windows.flatten(0, 1) if valid is None else windows[valid]
         return chosen.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
@@ -213,7 +216,8 @@ class LipFrontEnd(nn.Module):
         """Convolve, normalise, activate and pool (N, 5, H, W): (N, C, H / 4, W / 4)."""
         conv, norm, activation = self.frontend3D
         # The five frames are the channels of a 2-D convolution.
-        planes = F.conv2d(windows, conv.weight[:, 0], stride=conv.stride[1:], padding=conv.padding[1:])
+        assert isinstance(conv, nn.Conv3d)
+        planes = F.conv2d(windows, conv.weight[:, 0], stride=2, padding=PADDING[1:])
         planes = norm(planes)
         if _keeps_order(activation):
             # Pooling and a function that never falls may change places: three quarters less to activate.

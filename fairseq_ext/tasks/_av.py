@@ -44,8 +44,12 @@ class AvTaskConfig(FairseqDataclass):
     seed: int = field(
         default=1, metadata={"help": "seed of batches, augmentation and noise; set it with common.seed"}
     )
-    pictures: PictureConfig = field(default_factory=PictureConfig)
-    noise: NoiseConfig = field(default_factory=NoiseConfig)
+    pictures: PictureConfig = field(
+        default_factory=PictureConfig, metadata={"help": "crop, flip and masks of pictures"}
+    )
+    noise: NoiseConfig = field(
+        default_factory=NoiseConfig, metadata={"help": "noise that is mixed with the sound"}
+    )
 
 
 def read_split(dataset: type[D], cfg: AvTaskConfig, split: str, *, train: bool, **options: Any) -> D:

@@ -180,7 +180,7 @@ stage_labels() {
 # Write the manifests of GRID; with --model also those in which its labels take the place of people's. The options are those
 # that spread the work.
 label_grid() {
-  local prompts
+  local prompts timed=()
   grid_manifests
   if [ -n "$model" ]; then
     # The sentences of the few labelled clips say how commands are spelled; no other text is shown to the labeller.
@@ -189,7 +189,8 @@ label_grid() {
     python "$repo/tools/auto_label.py" --clips "$out/clips" --model "$model" --languages en --prompts "$prompts" \
       --out "$out/labels" "${decode[@]}" "$@"
     all_shards "$out/labels/labels.tsv"
-    grid_manifests --labels "$out/labels" "${filters[@]}"
+    [ ! -f "$model/model.bin" ] || timed=(--align "$model") # one of faster-whisper knows when each word is said
+    grid_manifests --labels "$out/labels" "${timed[@]}" "${filters[@]}"
   fi
   check_grid
 }

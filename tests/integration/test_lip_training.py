@@ -151,7 +151,7 @@ def test_killed_training_continues_to_the_same_weights(
     assert {update: resumed.updates[update] for update in late} == late
 
 
-def test_two_ranks_learn_and_validate_as_one(
+def test_two_ranks_learn_as_one(
     train: Train,
     training_command: Command,
     two_ranks: TwoRanks,
@@ -167,10 +167,11 @@ def test_two_ranks_learn_and_validate_as_one(
     two = type(one)(folder, result.stdout, 0)
     assert sorted(two.updates) == sorted(one.updates) == [1, 2, 3, 4]
     assert two.updates == pytest.approx(one.updates, abs=1e-3)
-    for name in ("valid_wer", "valid_num_infeasible"):
-        ours, theirs = ([row[name] for row in run.log if name in row] for run in (one, two))
-        assert ours == theirs != [], name
-    # The statistics of batch norm are each rank's own.
+    # What is validated goes through the statistics of batch norm, which are each rank's own.
+    ours, theirs = (
+        [row["valid_num_infeasible"] for row in run.log if "valid_wer" in row] for run in (one, two)
+    )
+    assert ours == theirs != []
     found = differences(one.checkpoint()["model"], two.checkpoint()["model"])
     weights = {n: v for n, v in found.items() if "running_" not in n and "num_batches" not in n}
     assert max(weights.values(), default=0.0) < 1e-3

@@ -182,6 +182,11 @@ def test_automatic_texts_take_the_place_of_peoples() -> None:
         assert part.labels["wrd"](utterance) == (grid.sentence(utterance.id) if by_people else "lay blue")
         assert part.labels["label_source"](utterance) == ("human" if by_people else "whisper")
         assert part.labels["wordframes"](utterance) == ("▁bin " * 75 if by_people else "").strip()
+    times = [None, "been", "blue"]
+    aligned = {name: replace(text, frames=times) for name, text in automatic.items()}
+    found_too, _ = made(clips, Labels(frames, aligned))
+    lines = {found_too["s1_100_auto"].labels["wordframes"](u) for u in part.train if u.id not in people}
+    assert lines == {"<s> <unk> ▁blue"}  # a word that the corpus lacks is an unknown one
     left = {u.id for u in found["s1"].train} - {u.id for u in part.train}
     foreign = sum(name[0] == "s" for name in left)
     assert any(f"{len(left) - foreign} without one, {foreign} with a word" in note for note in notes)
@@ -279,6 +284,13 @@ def test_command_takes_texts_of_a_recogniser(
     )
     texts = {text for source, text in pairs if source == "whisper"}
     assert texts == {"bin blue at f two now"}
+
+
+def test_times_of_texts_need_texts(prepared: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    prepare_grid.add_arguments(parser)
+    with pytest.raises(argparse.ArgumentError, match="--align gives times to the texts of --labels"):
+        prepare_grid.run(parser.parse_args([*prepared, "--align", "base"]))
 
 
 @pytest.mark.skipif(not (REAL / "grid_s1").is_dir(), reason=f"no {REAL / 'grid_s1'}")
