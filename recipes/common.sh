@@ -200,7 +200,7 @@ line() { lines+=("${*@Q}"); }
 # Run the commands added since the last time, $1 side by side (default: $jobs); one process imports fairseq for all.
 run_lines() {
   [ ${#lines[@]} -gt 0 ] || return 0
-  printf '%s\n' "${lines[@]}" | fairseq-ext batch --jobs "${1:-$jobs}" || die "a step failed; see above"
+  printf '%s\n' "${lines[@]}" | python "$repo/tools/batch.py" --jobs "${1:-$jobs}" || die "a step failed; see above"
   lines=()
 }
 

@@ -4,6 +4,7 @@ Legend: B clips, S samples of the longest, T frames.
 """
 
 import copy
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,8 @@ TINY: dict[str, Any] = {
     "num_negatives": 5,
     "projection_dim": 8,
     "mask_prob": 0.65,
+    "front_end_width": 4,
+    "front_end_blocks": "1,1",
 }
 # All that our tasks give to `build_model`: whatever a model reads of its task is here.
 TASK = SimpleNamespace(
@@ -35,7 +38,12 @@ TASK = SimpleNamespace(
     streams={"accent": ["balear", "central", "nord"], "gender": ["female", "male"]},
     symbols=["<s>", "<pad>", "</s>", "<unk>", "|", *"abc"],
     sample_rate_hz=RATE_HZ,
+    num_units=[6],
+    num_frame_classes=0,
+    num_starts=0,
 )
+# A picture of a mouth, and the sound that goes with it, is made of so many samples.
+SAMPLES_PER_FRAME = 400
 
 
 def registered(base: type = object) -> list[str]:
@@ -63,10 +71,30 @@ def clips() -> tuple[Tensor, Tensor]:
     return torch.randn(3, 4000, generator=generator) * valid, ~valid
 
 
+def inputs(model: Any, source: Tensor, padding_mask: Tensor | None = None) -> dict[str, Any]:
+    """Return what a model takes, by the names of its arguments: waveforms, or pictures and sound made of them."""
+    names = inspect.signature(model.forward).parameters
+    if "video" not in names:
+        return {"source": source, "padding_mask": padding_mask}
+    size = source.shape[1] // SAMPLES_PER_FRAME
+    frames = source[:, : size * SAMPLES_PER_FRAME].view(len(source), size, SAMPLES_PER_FRAME)
+    mask = None
+    if padding_mask is not None:
+        mask = padding_mask[:, : size * SAMPLES_PER_FRAME].view_as(frames).any(2)
+    found = {
+        "video": frames.view(len(source), 1, size, 20, 20),
+        "audio": frames[:, :, :104].transpose(1, 2),
+        "padding_mask": mask,
+    }
+    if "prev_output_tokens" in names:
+        found["prev_output_tokens"] = torch.tensor([[2, 5, 6]]).expand(len(source), 3)
+    return found
+
+
 def outputs(model: Any, source: Tensor, padding_mask: Tensor | None = None) -> dict[str, Tensor]:
     """Return the floating-point outputs of a model by name; what it draws is the same at each call."""
     torch.manual_seed(3)
-    return dict(_tensors("", model(source, padding_mask)))
+    return dict(_tensors("", model(**inputs(model, source, padding_mask))))
 
 
 def _tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
@@ -90,7 +118,7 @@ def check_padding(model: Any) -> None:
 
     def run(source: Tensor, padding_mask: Tensor | None = None) -> dict[str, Tensor]:
         if getattr(model, "forward_mixes_clips", False):
-            return {"frames": model.encode(source, padding_mask).frames}
+            return {"frames": model.encode(**inputs(model, source, padding_mask)).frames}
         return outputs(model, source, padding_mask)
 
     model.eval()

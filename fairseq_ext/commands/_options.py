@@ -1,4 +1,4 @@
-"""The option --languages, and --check, which stops a run with a mistake before its first stage."""
+"""Options of several commands: --languages, the filters of labels, and --check, which stops a run before its start."""
 
 import argparse
 
@@ -11,3 +11,16 @@ def add_languages(parser: argparse.ArgumentParser, about: str) -> None:
 def add_check(parser: argparse.ArgumentParser) -> None:
     """Add the option."""
     parser.add_argument("--check", action="store_true", help="check the options, and read and write nothing")
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add an option per field of `FilterSettings`, to be read with `labelling.filters.names`."""
+    from dataclasses import fields
+
+    from ..labelling.filters import FilterSettings
+
+    group = parser.add_argument_group("filters")
+    for item in fields(FilterSettings):
+        option = f"--{item.name.replace('_', '-')}"
+        text = f"{item.metadata['help']} (default: {item.default})"
+        group.add_argument(option, type=type(item.default), default=item.default, help=text)

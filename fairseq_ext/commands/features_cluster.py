@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         for outcome in jobs.outcomes(out / "jobs" / name):
             if outcome.state != "done":
                 raise ValueError(f"{outcome.id}: {outcome.reason}: {outcome.detail}")
+    clusters.write_units(out, fit.num_clusters)
     for split in args.splits:
         num_rows = clusters.join_labels(out, split, clusters.blocks_of(features, [split]))
         print(f"{num_rows} rows in {out / f'{split}.km'}")

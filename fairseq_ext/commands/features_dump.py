@@ -1,5 +1,6 @@
 """Dump features of every frame of a manifest: MFCC with differences, or a layer of a checkpoint's encoder.
 
+An AV-HuBERT (`ext_av_hubert`, or a public one) takes pictures, sound, or both, of a manifest of mouth clips.
 A block of rows is one file, OUT/SPLIT/START.npz; recordings that cannot be read are listed in OUT/unreadable.txt.
 """
 
@@ -22,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", type=Path, help="checkpoint of an encoder, ours or fairseq's (default: MFCC)"
     )
     parser.add_argument(
+        "--modality",
+        choices=("video", "audio", "both"),
+        default="both",
+        help="what an AV-HuBERT is given of a clip (default: both)",
+    )
+    parser.add_argument(
         "--layer", type=int, default=6, help="layer of the encoder; 0: input of the transformer (default: 6)"
     )
     parser.add_argument("--device", default="cpu", help="torch device of the encoder (default: cpu)")
@@ -41,18 +48,24 @@ def run(args: argparse.Namespace) -> int:
     from ..features import dump
     from ..files import atomic_write
 
+    open_rows: Any = None
     make_frames: partial[Any] = partial(dump.MfccFrames, args.sample_rate_hz)
     settings: dict[str, Any] = {"features": "mfcc", "sample_rate_hz": args.sample_rate_hz}
     if args.checkpoint is not None:
+        from ..inference.av_frames import AvFrames, clip_rows, is_av_hubert
         from ..inference.frames import EncoderFrames
 
-        make_frames = partial(EncoderFrames, args.checkpoint.resolve(), args.layer, args.device)
-        settings = {"features": str(args.checkpoint.resolve()), "layer": args.layer}
+        checkpoint = args.checkpoint.resolve()
+        settings = {"features": str(checkpoint), "layer": args.layer}
+        make_frames = partial(EncoderFrames, checkpoint, args.layer, args.device)
+        if is_av_hubert(checkpoint):
+            make_frames = partial(AvFrames, checkpoint, args.layer, args.device, args.modality)
+            settings, open_rows = {**settings, "modality": args.modality}, clip_rows
     manifest, out = args.manifest.resolve(), args.out.resolve()
     summary = jobs.run(
         out / dump.JOBS,
         dump.blocks(manifest, args.splits, args.rows_per_file),
-        partial(dump.dump_work, manifest, out, make_frames),
+        partial(dump.dump_work, manifest, out, make_frames, open_rows),
         settings={"manifest": str(manifest), **settings},
         execution=jobs.Execution.from_args(args),
     )

@@ -10,17 +10,13 @@ and why. Another merge replaces the previous one; a merge that fails leaves it a
 import argparse
 from pathlib import Path
 
-from ._options import add_check, add_languages
+from ._options import add_check, add_filters, add_languages
 
 SUMMARY = "Filter labels and write the manifests to train on"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options, one per field of FilterSettings among them."""
-    from dataclasses import fields
-
-    from ..labelling.filters import FilterSettings
-
     parser.add_argument("--clips", type=Path, required=True, help="folder with clips.tsv and audio/")
     parser.add_argument("--labels", type=Path, help="folder with labels.tsv (default: no automatic labels)")
     parser.add_argument(
@@ -50,11 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-damaged", action="store_true", help="keep clips of damaged files (default: rejected)"
     )
     add_check(parser)
-    group = parser.add_argument_group("filters")
-    for item in fields(FilterSettings):
-        option = f"--{item.name.replace('_', '-')}"
-        text = f"{item.metadata['help']} (default: {item.default})"
-        group.add_argument(option, type=type(item.default), default=item.default, help=text)
+    add_filters(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,10 +17,11 @@ from ..files import printable
 from ..optional import describe
 
 PROGRAM = "fairseq-ext"
+USAGE = f"{PROGRAM} [--help] [--version] [--traceback] COMMAND ..."
 # The order of the help, that of the work; groups that are not named here follow.
 ORDER = (
-    "prepare", "check", "label", "features", "embed", "train", "score", "explain", "report", "transcribe", "classify",
-    "accent", "convert", "jobs", "batch",
+    "prepare", "check", "label", "features", "embed", "train", "score", "explain", "report", "transcribe", "lipread",
+    "classify", "accent", "convert", "jobs",
 )  # fmt: skip
 # The command of a group that is meant where none of its names follows: `fairseq-ext features a.wav`.
 DEFAULT_OF_GROUP = {"features": "features voice"}
@@ -88,13 +89,15 @@ def refuse(name: str, commands: dict[str, str]) -> NoReturn:
     sys.exit(2)
 
 
-def _show_help(parser: argparse.ArgumentParser, commands: dict[str, str], group: str = "") -> None:
+def _show_help(commands: dict[str, str], group: str = "") -> None:
     """Print the help of a group of commands; of the whole program when the name of the group is empty."""
-    usage = f"usage: {PROGRAM} {group} COMMAND ...\n" if group else parser.format_usage()
-    # Without blank lines: every command has a line, and all of them fit one screen.
-    intro = "" if group else f"{parser.description} "
-    own = f"{PROGRAM} {group} COMMAND --help" if group else f"{PROGRAM} COMMAND --help"
-    print(f"{usage}{intro}'{own}' describes a command.\n{_list_commands(commands)}")
+    if group:
+        own = f"{PROGRAM} {group} COMMAND --help"
+        print(f"usage: {PROGRAM} {group} COMMAND ...\n'{own}' describes a command and its options.")
+    else:
+        # One line, so that the commands, a line each, fit one screen with it.
+        print(f"usage: {PROGRAM} [--version] [--traceback] COMMAND [--help] ...")
+    print(_list_commands(commands))
 
 
 def run_command(
@@ -184,8 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        usage=f"{PROGRAM} [--help] [--version] [--traceback] COMMAND ...",
-        description="Speech for fairseq.",
+        usage=USAGE,
         add_help=False,
     )
     parser.add_argument("-h", "--help", action="store_true")
@@ -195,12 +197,12 @@ def _dispatch(argv: Sequence[str] | None) -> int:
     args = parser.parse_args(argv)
     commands = find_commands()
     if args.help or not args.command:
-        _show_help(parser, commands)
+        _show_help(commands)
         return 0 if args.help else 2
     first, *rest = args.command
     group = {name: module for name, module in commands.items() if name.startswith(f"{first} ")}
     if first not in commands and group and (not rest or rest[0] in ("-h", "--help")):
-        _show_help(parser, group, first)
+        _show_help(group, first)
         return 0 if rest else 2
     name, rest = split_command(args.command, commands)
     if name not in commands:

@@ -11,6 +11,9 @@ split. With --run the weights are also kept beside the checkpoint, in lm_weights
 finds them. Systems that have their metrics.json are skipped unless --force is given, or split, language or what
 concerns the language model differ from what they were scored with.
 
+Lip readers (ext_av_ctc_attention, on manifests of mouth clips) are scored in visemes too, the classes of sounds that
+lips tell apart, and with --joint by a search with their attention decoder.
+
 References are the texts of SPLIT.wrd, as training reads them. Hypotheses are spelled as MANIFESTS/spelling.json says.
 """
 
@@ -43,6 +46,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beam", type=int, default=32, help="hypotheses of the beam search, with --lm (default: 32)"
     )
+    parser.add_argument(
+        "--joint",
+        type=int,
+        metavar="BEAM",
+        help="decode lip readers also by CTC and attention together, with so many hypotheses",
+    )
+    parser.add_argument(
+        "--ctc-weight",
+        type=float,
+        default=0.1,
+        help="share of CTC beside attention, with --joint (default: 0.1)",
+    )
+    parser.add_argument(
+        "--length-bonus", type=float, default=0.0, help="score per token, with --joint (default: 0)"
+    )
     weights: dict[str, Any] = {"type": float, "nargs": "+", "metavar": "X"}
     parser.add_argument("--alphas", **weights, help="weights of the language model to try")
     parser.add_argument("--betas", **weights, help="rewards per word to try")
@@ -55,9 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load(path: str, device: str) -> Any:
     """Load a recogniser; fairseq, which takes seconds to import, is needed only if there is one to score."""
+    from ..inference.lip_reader import holds_lip_reader, load_lip_reader
     from ..inference.recognizer import load_recognizer
 
-    return load_recognizer(path, device)
+    return load_lip_reader(path, device) if holds_lip_reader(path) else load_recognizer(path, device)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         )
     from tqdm import tqdm
 
+    from ..decoding.joint import JointConfig
     from ..decoding.tuning import Grid
     from ..scoring.recognition.decoders import read_language_model
     from ..scoring.recognition.evaluation import Options, recognise_all
@@ -80,7 +100,12 @@ def run(args: argparse.Namespace) -> int:
     grid = Grid(**{name: getattr(args, name) for name in names if getattr(args, name)})
     lm = read_language_model(args.lm, beam_size=args.beam, grid=grid) if args.lm else None
     named = ("split", "dev_split", "language", "max_dev", "batch_size", "device")
-    options = Options(lm=lm, keep_weights=bool(args.run), **{name: getattr(args, name) for name in named})
+    joint = None
+    if args.joint:
+        joint = JointConfig(args.joint, ctc_weight=args.ctc_weight, length_bonus=args.length_bonus)
+    options = Options(
+        lm=lm, joint=joint, keep_weights=bool(args.run), **{name: getattr(args, name) for name in named}
+    )
     for line in recognise_all(jobs, partial(load, device=args.device), options, force=args.force):
         tqdm.write(line)
     return 0

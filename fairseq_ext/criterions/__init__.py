@@ -1,3 +1,10 @@
-"""Registered criterions. Their logging outputs are sums and counts, so any number of ranks adds up."""
+"""Registered criterions. Their logging outputs are sums and counts, so any number of ranks adds up.
 
-from . import accent_triplet, contrastive_diversity, ctc, nt_xent, utterance_classification  # noqa: F401
+Importing this package registers all of them with fairseq.
+"""
+
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

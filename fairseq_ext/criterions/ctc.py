@@ -65,6 +65,31 @@ def infeasible(lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tenso
     return lengths < target_lengths + repeats
 
 
+@torch.no_grad()
+def count_errors(
+    log_probs: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor, symbols: Sequence[str]
+) -> dict[str, int]:
+    """Count the errors of greedy decoding and the lengths of the references, `ERRORS`, in words and in characters.
+
+    Arguments as of `ctc_losses`.
+    """
+    counts = dict.fromkeys(ERRORS, 0)
+    rows = zip(target.tolist(), target_lengths.tolist(), greedy(log_probs, lengths, symbols), strict=True)
+    for tokens, size, hypothesis in rows:
+        text = text_of(tokens[:size], symbols)  # words with single spaces, like the hypothesis
+        for errors, total, split in ((*ERRORS[:2], str.split), (*ERRORS[2:], list)):
+            reference = split(text)
+            counts[errors] += editdistance.eval(reference, split(hypothesis.text))
+            counts[total] += len(reference)
+    return counts
+
+
+def log_error_rates(total: Mapping[str, float]) -> None:
+    """Log "wer" and "cer" (%) of summed counts; each name of `ERRORS` has one."""
+    for name, (errors, size) in {"wer": ERRORS[:2], "cer": ERRORS[2:]}.items():
+        metrics.log_scalar(name, 100.0 * total[errors] / max(total[size], 1), total[size], round=3)
+
+
 @register_criterion("ext_ctc", dataclass=CtcCriterionConfig)
 class ExtCtcCriterion(FairseqCriterion):
     """Sum of the batch's CTC losses, in nats; in validation, errors of greedy decoding beside it."""
@@ -98,24 +123,9 @@ class ExtCtcCriterion(FairseqCriterion):
             "sample_size": count,
         }
         if not model.training:
-            logged |= self._errors(log_probs, lengths, target, target_lengths, weight)
+            errors = count_errors(log_probs, lengths, target, target_lengths, self.task.symbols)
+            logged |= {name: weight * value for name, value in errors.items()}
         return loss, count, logged
-
-    @torch.no_grad()
-    def _errors(
-        self, log_probs: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor, weight: int
-    ) -> dict[str, int]:
-        """Return errors and reference lengths, in words and in characters."""
-        symbols = self.task.symbols
-        counts = dict.fromkeys(ERRORS, 0)
-        rows = zip(target.tolist(), target_lengths.tolist(), greedy(log_probs, lengths, symbols), strict=True)
-        for tokens, size, hypothesis in rows:
-            text = text_of(tokens[:size], symbols)  # words with single spaces, like the hypothesis
-            for errors, total, split in ((*ERRORS[:2], str.split), (*ERRORS[2:], list)):
-                reference = split(text)
-                counts[errors] += weight * editdistance.eval(reference, split(hypothesis.text))
-                counts[total] += weight * len(reference)
-        return counts
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
@@ -129,9 +139,7 @@ class ExtCtcCriterion(FairseqCriterion):
         metrics.log_scalar("nll_loss", total["loss"] / max(tokens, 1) / math.log(2), tokens, round=4)
         metrics.log_scalar_sum("num_infeasible", total["num_infeasible"], round=0)
         if any("num_words" in output for output in logging_outputs):
-            for name, (errors, size) in {"wer": ERRORS[:2], "cer": ERRORS[2:]}.items():
-                rate = 100.0 * total[errors] / max(total[size], 1)
-                metrics.log_scalar(name, rate, total[size], round=3)
+            log_error_rates(total)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

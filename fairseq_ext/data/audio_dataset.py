@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from fairseq.data import FairseqDataset
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
@@ -19,15 +18,12 @@ from ..line_index import AudioIndex
 from ..media import audio
 from ..modules.padding import pad_waveforms
 from .label_streams import NOT_KNOWN, LabelStreams
+from .row_dataset import RowDataset
 
 logger = logging.getLogger(__name__)
 
 Augment = Callable[[Tensor, int, Generator], Tensor]
 
-# Recordings within this ratio of length share a batch: little padding, and still another mixture at each epoch.
-BUCKET_RATIO = 1.15
-# A few damaged files are left out; when nothing can be read, the folder is wrong and training on must stop.
-GIVE_UP_AFTER = 100
 # Fairseq's trainer stops at an empty batch (when the first one is) or takes its weight from the others (with
 # update_freq), so a batch of which nothing could be read holds noise that no loss counts.
 NUM_WEIGHTLESS = 2
@@ -46,7 +42,7 @@ class Item:
     label: int | list[int] | Tensor | Mapping[str, Tensor] | None
 
 
-class AudioDataset(FairseqDataset):
+class AudioDataset(RowDataset):
     """Audio rows of a tsv, each with an optional class label.
 
     Args:
@@ -82,7 +78,7 @@ class AudioDataset(FairseqDataset):
         cache: bool = False,
         normalize: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(index.root, len(index), shuffle=shuffle, seed=seed, min_size=min_samples)
         if labels is not None and len(labels) != len(index):
             raise ValueError(
                 f"labels: the tsv has {len(index)} rows, the labels {len(labels)}; write both with "
@@ -90,12 +86,8 @@ class AudioDataset(FairseqDataset):
             )
         self.index, self.sample_rate_hz, self.labels = index, sample_rate_hz, labels
         self.augment, self.num_views = augment, num_views
-        self.min_samples, self.max_samples = min_samples, max_samples
-        self.shuffle, self.seed, self.epoch = shuffle, seed, 1
+        self.max_samples = max_samples
         self.normalize = normalize
-        # In memory that worker processes share: each path is reported once, and the count is that of the whole job.
-        self._unreadable = torch.zeros(len(index), dtype=torch.bool).share_memory_()
-        self._failed_in_a_row = 0
         self._cache: dict[int, Tensor] | None = {} if cache else None
         self.sizes: NDArray[Any] = (
             index.sizes if max_samples is None else np.minimum(index.sizes, max_samples)
@@ -103,16 +95,13 @@ class AudioDataset(FairseqDataset):
         self._report_short_rows()
 
     def _report_short_rows(self) -> None:
-        num_short = int((self.sizes < max(1, self.min_samples)).sum())
+        num_short = int((self.sizes < max(1, self.min_size)).sum())
         if num_short:
             first = self.index.entry(int(np.argmin(self.sizes))).path
             logger.warning(
-                f"{num_short} of {len(self)} recordings are shorter than {max(1, self.min_samples)} samples and are "
+                f"{num_short} of {len(self)} recordings are shorter than {max(1, self.min_size)} samples and are "
                 f"left out, e.g. {first}"
             )
-
-    def __len__(self) -> int:
-        return len(self.index)
 
     def __getitem__(self, row: int) -> Item:
         row = int(row)
@@ -143,34 +132,6 @@ class AudioDataset(FairseqDataset):
         if self.augment is not None:
             waveform = self.augment(waveform, self.sample_rate_hz, generator)
         return torch.nn.functional.layer_norm(waveform, waveform.shape) if self.normalize else waveform
-
-    def draw_seed(self, row: int, purpose: int) -> int:
-        """Return the seed of one random choice, 63 bits, the same in any process.
-
-        The mixing of numpy's seed sequence keeps neighbouring rows and epochs independent.
-
-        Args:
-            row: row of the tsv.
-            purpose: number of the choice, so that those of a row differ; the first `num_views` are the views'.
-        """
-        mixed = np.random.SeedSequence([self.seed, self.epoch, row, purpose]).generate_state(1, np.uint64)
-        return int(mixed[0] >> np.uint64(1))
-
-    @property
-    def num_unreadable(self) -> int:
-        """Return the number of recordings that could not be read so far."""
-        return int(self._unreadable.sum())
-
-    def _report_unreadable(self, row: int, error: Exception) -> None:
-        if not self._unreadable[row]:
-            self._unreadable[row] = True
-            logger.warning(f"left out, cannot be read ({self.num_unreadable} so far): {error}")
-        self._failed_in_a_row += 1
-        if self._failed_in_a_row >= GIVE_UP_AFTER:
-            raise audio.AudioError(
-                f"{self.index.root}: {GIVE_UP_AFTER} recordings in a row cannot be read, the last: {error}; mount or "
-                "fix the folder, or write the manifests again"
-            )
 
     def collater(self, samples: Sequence[Item]) -> dict[str, Any]:
         """Make a batch; when none of its recordings could be read, one without weight ("nsentences" 0, noise).
@@ -206,40 +167,3 @@ class AudioDataset(FairseqDataset):
         if self.labels is not None:
             batch["target"] = torch.tensor(labels)
         return batch
-
-    def num_tokens(self, index: int) -> int:
-        """Return the number of samples of a row."""
-        return int(self.sizes[index])
-
-    def num_tokens_vec(self, indices: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the numbers of samples of rows."""
-        return self.sizes[indices]
-
-    def size(self, index: int) -> int:
-        """Return the number of samples of a row."""
-        return self.num_tokens(index)
-
-    def ordered_indices(self) -> NDArray[np.int64]:
-        """Return the rows by length; in training, rows of similar length are mixed, by seed and epoch."""
-        rows = np.flatnonzero(self.sizes >= max(1, self.min_samples))
-        sizes = self.sizes[rows]
-        if not self.shuffle:
-            return rows[np.argsort(sizes, kind="stable")]
-        draw = np.random.default_rng([self.seed, self.epoch]).random(len(rows))
-        # `draw` blurs the borders between buckets, and orders the rows inside each.
-        bucket = np.floor(np.log(sizes) / np.log(BUCKET_RATIO) + draw)
-        return rows[np.lexsort((draw, bucket))]
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch (called by fairseq)."""
-        self.epoch = epoch
-
-    @property
-    def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        """Return False: each epoch has its own batches and its own distortions."""
-        return not self.shuffle
-
-    @property
-    def supports_prefetch(self) -> bool:
-        """Return False: rows are read one by one."""
-        return False

@@ -73,7 +73,7 @@ class MetricDataset(AudioDataset):
         self.hop = self.sample_rate_hz // FRAME_RATE_HZ
         # The split's own numbers, by which validation compares recordings of classes that training never saw.
         self._own = torch.stack([_numbers(names.labels), _numbers(names.speakers)], 1)
-        usable = (self.sizes >= max(1, self.min_samples)) & np.array([bool(label) for label in names.labels])
+        usable = (self.sizes >= max(1, self.min_size)) & np.array([bool(label) for label in names.labels])
         self._rows = self._with_features(np.flatnonzero(usable))
         self._report_unlabelled()
         self.batches = (

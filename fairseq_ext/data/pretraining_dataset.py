@@ -1,7 +1,7 @@
 """Unlabelled recordings for masked pre-training: clips of equal length, and a seed per clip for what a model draws.
 
 Clips of a batch are cut to the shortest of them, at random, rather than padded to the longest. Batches are made of
-recordings of similar length (within 15%, `audio_dataset.BUCKET_RATIO`), of which another part is used at each epoch:
+recordings of similar length (within 15%, `row_dataset.BUCKET_RATIO`), of which another part is used at each epoch:
 little is lost. In return no time is spent on padding, attention needs no mask (on GPUs only then the fastest kernel
 runs), and every clip has equally many targets, known without a host sync. `pad` is for a corpus too small for batches
 of similar length.

@@ -5,6 +5,7 @@ ctc.py         log-probabilities to texts: greedy decoding and prefix beam searc
   frames.py      checks and pruning of frames before the search
   beam.py        the search itself, over all utterances of a batch at once
   fusion.py      scores of a language model for the words of hypotheses (shallow fusion)
+joint.py       beam search by CTC and an attention decoder together; prefix_scores.py CTC's part of it
 alignment.py   times of symbols and words
 subtitles.py   timed words as text, JSON and SubRip
 kneser_ney.py  training of n-gram models; arpa.py their files; ngram.py scoring; trie.py their n-grams

@@ -32,6 +32,7 @@ class Hypothesis:
         score: value for ranking: ctc + alpha lm + beta per word + unk_score per unknown word.
         ctc: acoustic ln p: summed over the alignments in the beam, or of the one path of greedy decoding.
         lm: ln p of the language model, end of sentence included; 0 without one.
+        attention: ln p of an attention decoder, end included (`joint`); 0 without one.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Hypothesis:
     score: float
     ctc: float
     lm: float
+    attention: float = 0.0
 
 
 @dataclass(frozen=True)

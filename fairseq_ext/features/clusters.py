@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dictionary import write_dictionary
 from ..files import atomic_path, atomic_write, read_lines
 from ..jobs import Item, Work, one_by_one, outcomes
 from ..jobs.plan import open_plan
@@ -182,6 +183,11 @@ def assign_work(features: Path, out: Path) -> Work:
         }
 
     return one_by_one(assign)
+
+
+def write_units(out: Path, num_clusters: int) -> None:
+    """Write `OUT/dict.km.txt`, the clusters as a dictionary of fairseq: each counted once, as HuBERT's tools do."""
+    write_dictionary(out / "dict.km.txt", {str(number): 1 for number in range(num_clusters)})
 
 
 def join_labels(out: Path, split: str, names: Sequence[str]) -> int:

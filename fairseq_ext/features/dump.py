@@ -32,6 +32,8 @@ JOBS = "jobs/features"  # folder of the run, below OUT
 DELTA_REACH = 2
 
 Floats = NDArray[np.float32]
+# Computes the features (T, D) of a row; raises FileError for one that cannot be read.
+Features = Callable[[int], Floats]
 AnyFloats = TypeVar("AnyFloats", NDArray[np.float32], NDArray[np.float64])
 
 
@@ -104,21 +106,28 @@ def _digest(index: AudioIndex, rows: range) -> str:
     return hashlib.sha256("\n".join(str(index.entry(row)) for row in rows).encode()).hexdigest()[:16]
 
 
-def dump_work(manifest: Path, out: Path, make_frames: Callable[[], Frames]) -> Work:
+def dump_work(
+    manifest: Path,
+    out: Path,
+    make_frames: Callable[[], Any],
+    open_rows: Callable[[Path, str, Any], Features] | None = None,
+) -> Work:
     """Make the work of one process; pass `functools.partial(dump_work, ...)` to `jobs.run`.
 
     Args:
         manifest: folder of `SPLIT.tsv` files.
         out: output folder.
         make_frames: makes the object that computes features; called once per process.
+        open_rows: opens a split for it, given folder and name; None = as waveforms, `waveform_rows`.
     """
     frames = make_frames()
-    indexes: dict[str, AudioIndex] = {}
+    splits: dict[str, Features] = {}
 
     def dump(item: Item) -> Mapping[str, Any]:
         split = item.data["split"]
-        index = indexes.setdefault(split, AudioIndex(manifest / f"{split}.tsv"))
-        rows, problems = _features(index, range(item.data["start"], item.data["stop"]), frames)
+        if split not in splits:
+            splits[split] = (open_rows or waveform_rows)(manifest, split, frames)
+        rows, problems = _features(splits[split], range(item.data["start"], item.data["stop"]))
         _write(out / f"{item.id}.npz", rows)
         result = {"num_frames": sum(map(len, rows)), "problems": problems}
         if not result["num_frames"]:
@@ -128,16 +137,26 @@ def dump_work(manifest: Path, out: Path, make_frames: Callable[[], Frames]) -> W
     return one_by_one(dump)
 
 
-def _features(index: AudioIndex, rows: range, frames: Frames) -> tuple[list[Floats], list[str]]:
+def waveform_rows(manifest: Path, split: str, frames: Frames) -> Features:
+    """Return what computes the features of a row of a split from its waveform."""
+    index = AudioIndex(manifest / f"{split}.tsv")
+
+    def of_row(row: int) -> Floats:
+        entry = index.entry(row)
+        with reading(entry.path, "a recording"):
+            waveform = load_row(entry, frames.sample_rate_hz)
+        return frames(waveform)
+
+    return of_row
+
+
+def _features(of_row: Features, rows: range) -> tuple[list[Floats], list[str]]:
     """Return the features of each row, empty for unreadable recordings, and the errors of those."""
     found: list[Floats] = []
     problems = []
     for row in rows:
-        entry = index.entry(row)
         try:
-            with reading(entry.path, "a recording"):
-                waveform = load_row(entry, frames.sample_rate_hz)
-            found.append(frames(waveform))
+            found.append(of_row(row))
         except FileError as error:
             problems.append(f"row {row + 1}: {error}")
             found.append(np.zeros((0, 0), dtype=np.float32))

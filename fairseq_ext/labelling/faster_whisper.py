@@ -13,6 +13,7 @@ import glob
 import importlib.util
 import os
 from collections.abc import Sequence
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,33 @@ class FasterWhisper:
         for group in same_length(prompts):
             results |= with_fallback(decode, group, self.decoding)
         return [results.get(i) for i in range(len(codes))]
+
+    def align(
+        self, encoded: NDArray[Any], words: Sequence[str], language: str, num_samples: int
+    ) -> list[tuple[float, float]]:
+        """Return start and end of each word of a known text in one window, s, by the decoder's attention to the sound.
+
+        Radford et al. 2022 describe no times of words; by dynamic time warping of the attention of chosen heads, as in
+        openai-whisper.
+
+        Args:
+            encoded: (1, 1500, D), of `encode`.
+            words: the text, as Whisper would spell it or normalised.
+            language: its code.
+            num_samples: samples of the window at 16 kHz.
+        """
+        tokens_of = [self._encode_text(f" {word}") for word in words]
+        (found,) = self._model.align(
+            self._view(encoded),
+            self._tokens.prompt(self._language(language))[:-1],  # it adds <|notimestamps|> by itself
+            [list(chain.from_iterable(tokens_of))],
+            [2 * -(-num_samples // SAMPLES_PER_FRAME)],
+        )
+        token, frame = np.array(found.alignments).T
+        # The frame at which each token begins; the one after the last is the text's end.
+        begins = frame[np.flatnonzero(np.diff(token, prepend=-1))] / FRAME_RATE_HZ
+        borders = np.cumsum([0, *map(len, tokens_of)]).clip(max=len(begins) - 1)
+        return [(float(begins[a]), float(begins[b])) for a, b in pairwise(borders)]
 
     def _language(self, code: str) -> int:
         return language_token(code, self._vocabulary.token_to_id(f"<|{code}|>"), self.name)

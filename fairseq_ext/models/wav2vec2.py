@@ -20,7 +20,7 @@ from torch import Generator, Tensor, nn
 
 from ..modules.contrast import contrastive_logits, draw_negatives
 from ..modules.masking import channel_masks, equalize_mask_counts, masks_at, time_masks
-from ..modules.padding import valid_mask
+from ..modules.padding import mean_square
 from ..modules.quantizer import GumbelQuantizer
 from ..modules.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
@@ -210,15 +210,3 @@ def _rows(frames: Tensor, positions: Tensor) -> Tensor:
     # Whole rows are copied; `gather` would copy number by number.
     first = torch.arange(len(frames), device=frames.device)[:, None] * frames.shape[1]
     return frames.flatten(0, 1).index_select(0, (positions + first).flatten())
-
-
-def mean_square(frames: Tensor, lengths: Tensor | None) -> Tensor:
-    """Return the mean square of the valid frames (B, T, C), float32: the penalty that keeps the convolutions small.
-
-    `lengths` (B,) are in frames; None = all.
-    """
-    squares = frames.float().square()
-    if lengths is None:
-        return squares.mean()
-    valid = valid_mask(lengths, frames.shape[1])[:, :, None]
-    return (squares * valid).sum() / (lengths.sum().clamp(min=1) * frames.shape[2])

@@ -1,7 +1,7 @@
-"""Attention of wav2vec 2.0, HuBERT and WavLM, by torch's fused kernels; WavLM's gated relative position bias.
+"""Attention of wav2vec 2.0, HuBERT and WavLM, by torch's fused kernels; relative positions by a bias or by rotation.
 
-Chen et al. 2022, "WavLM", section III-B (the bias and its gate). State-dict keys are those of fairseq's
-`MultiheadAttention`, and of WavLM's for what it adds.
+Chen et al. 2022, "WavLM", section III-B (the bias and its gate); Su et al. 2021, "RoFormer", section 3.2 (rotation).
+State-dict keys are those of fairseq's `MultiheadAttention`, and of WavLM's for what it adds.
 
 Shapes: B batch, T frames, D width, H heads, d = D / H, N buckets of distance.
 """
@@ -33,6 +33,24 @@ def _distance_buckets(num_frames: int, num_buckets: int, max_distance: int, devi
     return bucket + half * (relative > 0)
 
 
+# Su et al. 2021, section 3.3: the longest wave of the rotation, as that of the sinusoidal positions.
+_ROTARY_BASE = 10_000.0
+
+
+def rotate(heads: Tensor) -> Tensor:
+    """Turn each pair of values of (B, H, T, d) by an angle that grows with t, so that products know the distance.
+
+    Su et al. 2021, equation 34; d is even.
+    """
+    half = heads.shape[-1] // 2
+    dtype = torch.promote_types(heads.dtype, torch.float32)
+    rate = _ROTARY_BASE ** (-torch.arange(half, device=heads.device, dtype=dtype) / half)
+    angle = torch.arange(heads.shape[-2], device=heads.device)[:, None] * rate  # (T, d / 2)
+    cos, sin = angle.cos().to(heads), angle.sin().to(heads)
+    first, second = heads[..., :half], heads[..., half:]
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
+
+
 class SelfAttention(nn.Module):
     """Attention of all frames to all valid frames, by torch's fused kernels.
 
@@ -44,20 +62,39 @@ class SelfAttention(nn.Module):
             or there is none.
         max_distance: distance beyond which all share a bucket, frames.
         gated: whether each frame scales the bias.
+        rotary: whether queries and keys are turned by their position, see `rotate`.
 
     Raises:
-        ValueError: the heads do not divide the width.
+        ValueError: the heads do not divide the width, or, with `rotary`, give heads of an odd width.
     """
 
     def __init__(
-        self, dim: int, num_heads: int, dropout: float, *, num_buckets: int, max_distance: int, gated: bool
+        self,
+        dim: int,
+        num_heads: int,
+        dropout: float,
+        *,
+        num_buckets: int,
+        max_distance: int,
+        gated: bool,
+        rotary: bool = False,
     ) -> None:
         super().__init__()
+        if rotary and dim // num_heads % 2:
+            raise ValueError(
+                f"encoder_attention_heads: {num_heads} heads of {dim} values have an odd width, which rotary positions "
+                "cannot turn; change one of them"
+            )
         if dim % num_heads:
             raise ValueError(
                 f"encoder_attention_heads: {num_heads} does not divide encoder_embed_dim ({dim}); change one of them"
             )
-        self.num_heads, self.dropout, self.max_distance = num_heads, dropout, max_distance
+        self.num_heads, self.dropout, self.max_distance, self.rotary = (
+            num_heads,
+            dropout,
+            max_distance,
+            rotary,
+        )
         self.k_proj, self.v_proj, self.q_proj, self.out_proj = (Linear(dim, dim) for _ in range(4))
         self.relative_attention_bias = nn.Embedding(num_buckets, num_heads) if num_buckets else None
         self.grep_linear, self.grep_a = None, None
@@ -85,6 +122,8 @@ class SelfAttention(nn.Module):
         query, key, value = (
             self._split(project(frames)) for project in (self.q_proj, self.k_proj, self.v_proj)
         )
+        if self.rotary:
+            query, key = rotate(query), rotate(key)
         mask = self._mask(frames, valid, bias)
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)

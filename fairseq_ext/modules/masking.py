@@ -7,6 +7,8 @@ Baevski et al. 2020, "wav2vec 2.0", section 3.1: spans of `mask_length` frames, 
 Shapes: B batch, T frames, D channels, M masked frames per clip.
 """
 
+import hashlib
+
 import torch
 from torch import Tensor
 
@@ -88,6 +90,13 @@ def masks_at(positions: Tensor, num_frames: int) -> Tensor:
     """Invert `equalize_mask_counts`: positions (B, M) to a mask (B, T)."""
     nothing = torch.zeros(len(positions), num_frames, dtype=torch.bool, device=positions.device)
     return nothing.scatter(1, positions, True)
+
+
+def draw_uniform(seeds: Tensor, purpose: str) -> Tensor:
+    """Return a number from 0 to 1 (1 excluded) per seed (B,), float64: (B,); one stream of numbers per purpose."""
+    # Streams of masks are small numbers: those of purposes lie far from them.
+    stream = 0x1000 + 16 * int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:3], "big")
+    return _hashed(seeds, torch.zeros_like(seeds), stream).double() / (_BITS32 + 1)
 
 
 def _check(mask_prob: float, mask_length: int) -> None:

@@ -57,3 +57,15 @@ def normalize_clips(source: Tensor, padding_mask: Tensor | None = None) -> Tenso
     centred = (source - (source * valid).sum(1, keepdim=True) / count) * valid
     variance = centred.square().sum(1, keepdim=True) / count
     return centred * (variance + EPSILON).rsqrt()
+
+
+def mean_square(frames: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return the mean square of the valid frames (B, T, C), float32.
+
+    `lengths` (B,) are in frames; None = all.
+    """
+    squares = frames.float().square()
+    if lengths is None:
+        return squares.mean()
+    valid = valid_mask(lengths, frames.shape[1])[:, :, None]
+    return (squares * valid).sum() / (lengths.sum().clamp(min=1) * frames.shape[2])

@@ -1,4 +1,4 @@
-"""The recurrent encoder that `ext_rnn` and `ext_lstm` share.
+"""Recurrent encoders: of whole clips, which `ext_rnn` and `ext_lstm` share, and of frames.
 
 Shapes: B batch, T frames, F features, H hidden width.
 """
@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from .padding import strided_lengths
 from .pooling import StatisticsPooling
 
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class RecurrentEncoder(nn.Module):
@@ -59,6 +59,43 @@ class RecurrentEncoder(nn.Module):
             frames, _ = pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=frames.shape[1])
             frames = norm(frames)  # (B, T', 2 H)
         result: Tensor = self.pooling(self.dropout(frames), steps)
+        return result
+
+
+class RecurrentFrames(nn.Module):
+    """Bidirectional recurrent layers: as many frames out as in, of width 2 H.
+
+    Args:
+        cell: a key of `CELLS`.
+        num_features: F.
+        hidden: H, per direction.
+        num_layers: recurrent layers.
+        dropout: dropout on the input of every layer and on the output; a probability.
+    """
+
+    def __init__(self, cell: str, num_features: int, hidden: int, num_layers: int, dropout: float) -> None:
+        super().__init__()
+        widths = [num_features] + [2 * hidden] * (num_layers - 1)
+        self.layers = nn.ModuleList(
+            CELLS[cell](width, hidden, batch_first=True, bidirectional=True) for width in widths[:num_layers]
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.out_dim = 2 * hidden if num_layers else num_features
+        _orthogonal_recurrence(self.layers)
+
+    def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Encode frames (B, T, F) of clips of (B,) frames, None = all; 0 beyond a clip's end."""
+        for layer in self.layers:
+            frames = self.dropout(frames)
+            if lengths is None:
+                frames = layer(frames)[0]
+                continue
+            steps = lengths.clamp(
+                min=1
+            ).cpu()  # packing refuses empty clips, and takes lengths on the CPU only
+            packed = pack_padded_sequence(frames, steps, batch_first=True, enforce_sorted=False)
+            frames, _ = pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=frames.shape[1])
+        result: Tensor = self.dropout(frames)
         return result
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ..scoring.embeddings import PROJECTIONS
+from ..scoring.provenance import manifest_rate_hz
 from ..scoring.scored_system import CLASSIFICATION, read_json, scores_folder
 from .partitions import detailed_system, headline_summaries, headlines
 
 
 def sample_rate_hz(folder: Path) -> int:
     """Read the rate at which the manifests of a scored system count samples, Hz, from its training's configuration."""
-    return int(read_json(folder / "config.json")["task"]["sample_rate_hz"])
+    return manifest_rate_hz(read_json(folder / "config.json")["task"])
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..line_index import AudioIndex
+from ..media.sound import SAMPLE_RATE_HZ
 
 # Sections of a training configuration that change what is learnt; the others are logging, folders and workers.
 LEARNING_SECTIONS = ("task", "model", "criterion", "optimizer", "lr_scheduler", "optimization", "ema")
 # Keys in them that differ between seeds and machines, which share a hash.
 _FIRST_OF_AN_ATTEMPT = "{'_name': "  # fairseq logs its configuration first
-PLACE_KEYS = ("data", "seed", "pretrained_path", "feature_store", "store_ema_path")
+PLACE_KEYS = ("data", "seed", "pretrained_path", "feature_store", "video_cache", "store_ema_path")
 
 
 def commit() -> str:
@@ -149,4 +150,9 @@ def training_audio(config: Any, data: Path) -> tuple[int, float | None]:
     if not path.is_file():
         return 0, None
     sizes = AudioIndex(path).sizes
-    return len(sizes), float(sizes.sum(dtype="int64")) / config.task.sample_rate_hz / 3600
+    return len(sizes), float(sizes.sum(dtype="int64")) / manifest_rate_hz(config.task) / 3600
+
+
+def manifest_rate_hz(task: Mapping[str, Any]) -> int:
+    """Return the rate at which manifests count samples, Hz, by the task's configuration; mouth clips have one rate."""
+    return int(task.get("sample_rate_hz", SAMPLE_RATE_HZ))

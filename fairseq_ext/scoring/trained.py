@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ..line_index import AudioEntry
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,10 @@ class TrainedModel:
 
 
 class Recognizer(Protocol):
-    """A trained recogniser; `inference.recognizer.load_recognizer` returns one of CTC."""
+    """A trained recogniser; `inference.recognizer.load_recognizer` returns one of CTC.
+
+    `inference.lip_reader.LipReader` reads clips of mouths in place of waveforms: see `ClipRecognizer`.
+    """
 
     @property
     def model(self) -> Any:
@@ -66,3 +71,20 @@ class Recognizer(Protocol):
 
     def log_probs(self, waveforms: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
         """Return ln p (B, T, V) and the valid frames (B,) of B waveforms (S,)."""
+
+
+@runtime_checkable
+class ClipRecognizer(Protocol):
+    """What a recogniser has beside that of `Recognizer` if its input is no waveform; `log_probs` takes such inputs."""
+
+    def read_row(self, entry: AudioEntry) -> Any:
+        """Read the input of a row of a manifest; raise ValueError, such as FileError, where it cannot be read."""
+
+    def encode(self, clips: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `log_probs` does, and the frames (B, T, E) that the attention decoder reads."""
+
+    def decode(self, search: Any, log_probs: Tensor, lengths: Tensor, memory: Tensor) -> Sequence[Any]:
+        """Search by CTC and attention in what `encode` returned: hypotheses of each clip, the best first."""
+
+    def speaking(self, language: str) -> Self:
+        """Return the recogniser for a language."""

@@ -31,7 +31,7 @@ from .voices import Channel, Samples, Voice, record, speak, voice_pool
 
 __all__ = [
     *("TRUTH_COLUMNS", "Film", "Speaker", "TruthRow", "cast", "duration_s", "make_film", "sentences"),
-    *("take_turns", "youtube_id"),
+    *("take_turns", "words_of", "youtube_id"),
 ]
 
 TRUTH_COLUMNS = (
@@ -216,6 +216,11 @@ def _truth_row(film: Film, number: int, spoken: _Spoken) -> TruthRow:
     when = (f"{spoken.start_s:.2f}", f"{spoken.end_s:.2f}", spoken.text)
     spans = (json.dumps(found, ensure_ascii=False) for found in (words, phonemes))
     return (film.name, str(number), *who, *when, *spans)
+
+
+def words_of(row: TruthRow) -> list[tuple[str, float, float]]:
+    """Return text, start and end in s of each word of a row."""
+    return [(str(word), float(start_s), float(end_s)) for word, start_s, end_s in json.loads(row[9])]
 
 
 def _write_sound(path: Path, film: Film, samples: Samples) -> None:

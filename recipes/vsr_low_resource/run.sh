@@ -1,25 +1,33 @@
 #!/usr/bin/env bash
-# From raw videos to labelled mouth clips in French, Italian, Spanish and Portuguese. `run.sh --help` lists options.
+# From raw videos to labelled mouth clips, and of GRID to lip readers with error rates. `run.sh --help` lists options.
 recipe=vsr_low_resource
-stages=(data clips whisper labels)
+stages=(data clips whisper labels finetune evaluate report)
 corpora=(mtedx voxceleb2 avspeech)
 languages=fr,it,es,pt model='' cluster=() crop=() decode=() filters=() again=()
 # What faster-whisper downloads by name.
 models=(tiny base small medium large-v1 large-v2 large-v3 large-v3-turbo)
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-help_of[corpus]='DIR|synthetic   a folder with some of mtedx/, voxceleb2/, avspeech/ as published, or the built-in one'
-help_of[seeds]='without effect: there are no trainings yet  (default: 1)'
-help_of[jobs]='processes that crop and label               (default: 2)'
+help_of[corpus]='DIR|synthetic   a folder with some of mtedx/, voxceleb2/, avspeech/ as published, one of GRID, or a built-in one:
+                        synthetic, synthetic_grid'
+help_of[seeds]='seeds 1 to N of each training, of GRID      (default: 1)'
+help_of[jobs]='processes that crop and label, trainings    (default: 2)'
 
 # One drawn face among the videos makes a result synthetic: this takes the place of the function in common.sh.
-origin() { if compgen -G "$out/corpus.link/*/SYNTHETIC.txt" >/dev/null; then echo synthetic; else echo real; fi; }
+origin() {
+  if [ -f "$out/corpus.link/SYNTHETIC.txt" ] || compgen -G "$out/corpus.link/*/SYNTHETIC.txt" >/dev/null; then
+    echo synthetic
+  else
+    echo real
+  fi
+}
 
 recipe_help() {
   cat <<TXT
   --languages A,B,... languages that are kept                     (default: $languages)
   --model NAME|DIR    Whisper: a name to download, or a folder or file of faster-whisper, Hugging Face or OpenAI
-                      (default: large-v2; for the synthetic corpus a tiny one, trained on the way)
+                      (default: large-v2; for the synthetic corpus a tiny one, trained on the way; for GRID none, and
+                      no automatic labels)
   --cluster OPTIONS   where cropping and labelling run, as one argument: '--executor slurm --partition gpu --shards 8'
                       (default: --jobs processes on this machine; see fairseq-ext prepare mouth --help)
   --crop OPTIONS      options for fairseq-ext prepare mouth, as one argument: '--detect-every 4'
@@ -28,6 +36,12 @@ recipe_help() {
                       again
   --update            process videos that were added, changed or removed since the last run; the others are kept
   --retry-rejected    try rejected videos whose files were fixed again, and failed ones
+GRID is trained on:
+  --experiments A,B,...  what to train                            (default: labels)
+                        labels     few labels by people, the others by --model, all by people
+                        modalities the sound alone, and both
+  --labels A,B,...    partitions to train on, or patterns of them (default: of all speakers together; of a single one, its own)
+  --set CONFIG.KEY=V  a key of conf/CONFIG.yaml, such as finetune.optimization.max_update=1000; may be given several times
 TXT
 }
 
@@ -43,6 +57,7 @@ recipe_option() {
     --crop) read -ra crop <<<"$2" ;;
     --decode) read -ra decode <<<"$2" ;;
     --filters) read -ra filters <<<"$2" ;;
+    --experiments | --labels | --set) choices+=("$1" "$2") ;;
     *) return 1 ;;
   esac
 }
@@ -60,8 +75,7 @@ recipe_flag() {
 recipe_check() {
   local options
   mapfile -t options < <(execution)
-  python "$repo/tools/prepare_mouth.py" --check --source "$out/corpus.link" --corpus all --out "$out/clips" \
-    "${crop[@]}" "${options[@]}"
+  python "$repo/tools/prepare_mouth.py" --check --source "$out/corpus.link" --out "$out/clips" "${crop[@]}" "${options[@]}"
   python "$repo/tools/auto_label.py" --check --clips "$out/clips" --model "${model:-large-v2}" \
     --languages "$languages" --out "$out/labels" "${decode[@]}" "${options[@]}"
   python "$repo/tools/merge_labels.py" --check --clips "$out/clips" --languages "$languages" --out "$out/manifests" \
@@ -71,9 +85,16 @@ recipe_check() {
 # Settings of the videos only: fairseq-ext label auto itself refuses another model or other languages.
 keep_settings() { keep_choice "corpus=$(realpath "$out/corpus.link") smoke=$smoke"; }
 
+# Whether the run is of GRID: the folder holds none of the corpora of talks.
+is_grid() {
+  local name
+  for name in "${corpora[@]}"; do [ ! -d "$out/corpus.link/$name" ] || return 1; done
+}
+
 stage_data() {
   local name found=() sizes
-  [ -n "$corpus" ] || die "--corpus is missing: give a folder that holds some of mtedx/, voxceleb2/, avspeech/, or 'synthetic'"
+  [ -n "$corpus" ] ||
+    die "--corpus is missing: give a folder of GRID, or one that holds some of mtedx/, voxceleb2/, avspeech/, or 'synthetic'"
   if [ "$corpus" = synthetic ]; then
     corpus=$out/corpus
     for name in "${corpora[@]}"; do
@@ -81,8 +102,14 @@ stage_data() {
       python "$repo/tools/make_synthetic.py" "$name" --out "$corpus/$name" --workers "$jobs" "${sizes[@]}"
     done
   fi
+  if [ "$corpus" = synthetic_grid ]; then
+    corpus=$out/corpus
+    read_plan sizes tool "make_synthetic grid"
+    python "$repo/tools/make_synthetic.py" grid --out "$corpus" --workers "$jobs" "${sizes[@]}"
+  fi
   for name in "${corpora[@]}"; do [ ! -d "$corpus/$name" ] || found+=("$name"); done
-  [ ${#found[@]} -gt 0 ] || die "--corpus: none of ${corpora[*]} is in $corpus; give the folder that holds them"
+  [ ${#found[@]} -gt 0 ] || [ -n "$(find -L "$corpus" -name '*.align' -print -quit)" ] ||
+    die "--corpus: neither ${corpora[*]} nor word times of GRID (*.align) in $corpus; give the folder that holds them"
   [ -e "$out/corpus.link" ] || ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
   [ "$(realpath "$out/corpus.link")" = "$(realpath "$corpus")" ] ||
     die "$out was made from $(realpath "$out/corpus.link"); choose another --out"
@@ -99,10 +126,11 @@ execution() {
 all_shards() { [ -f "$1" ] || pause "this shard has done its part of the stage; when all have, give all the command again"; }
 
 stage_clips() {
-  local options
+  local options layout=(--corpus all)
   keep_settings
+  ! is_grid || layout=() # a clip of each video
   mapfile -t options < <(execution)
-  python "$repo/tools/prepare_mouth.py" --source "$out/corpus.link" --corpus all --out "$out/clips" --audit \
+  python "$repo/tools/prepare_mouth.py" --source "$out/corpus.link" "${layout[@]}" --out "$out/clips" --audit \
     --audit-clips 1000 "${crop[@]}" "${options[@]}"
   all_shards "$out/clips/clips.tsv"
 }
@@ -116,6 +144,7 @@ labeller() {
 
 stage_whisper() {
   local length
+  ! is_grid || return 0
   if [ -n "$model" ] || ! is_synthetic; then
     log "the labels will be made by $(labeller)"
     return
@@ -130,6 +159,10 @@ stage_labels() {
   keep_settings
   mapfile -t options < <(execution)
   [ -f "$out/clips/clips.tsv" ] || die "no finished clips in $out; run stage clips, every shard of it, first"
+  if is_grid; then
+    label_grid "${options[@]}"
+    return
+  fi
   python "$repo/tools/auto_label.py" --clips "$out/clips" --model "$(labeller)" --languages "$languages" \
     --only 'voxceleb2/*' 'avspeech/*' 'mtedx/*/valid/*' --allow-none --out "$out/labels" "${decode[@]}" "${options[@]}"
   all_shards "$out/labels/labels.tsv"
@@ -142,6 +175,69 @@ stage_labels() {
   python "$repo/tools/report_clips.py" --run "$out" --origin "$(origin)" --languages "$languages"
   [ -d "$out/scores" ] || { log "no transcribed validation clips, so no error rates; the tables: $out/corpus" && return; }
   python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report.json" --no-umap
+}
+
+# Write the manifests of GRID; with --model also those in which its labels take the place of people's. The options are those
+# that spread the work.
+label_grid() {
+  local prompts timed=()
+  grid_manifests
+  if [ -n "$model" ]; then
+    # The sentences of the few labelled clips say how commands are spelled; no other text is shown to the labeller.
+    prompts=$(find "$out/manifests" -maxdepth 1 -name '*.prompts.tsv' | sort | head -n 1)
+    [ -n "$prompts" ] || die "--model: too few clips for a partition with few labels; leave it out"
+    python "$repo/tools/auto_label.py" --clips "$out/clips" --model "$model" --languages en --prompts "$prompts" \
+      --out "$out/labels" "${decode[@]}" "$@"
+    all_shards "$out/labels/labels.tsv"
+    [ ! -f "$model/model.bin" ] || timed=(--align "$model") # one of faster-whisper knows when each word is said
+    grid_manifests --labels "$out/labels" "${timed[@]}" "${filters[@]}"
+  fi
+  check_grid
+}
+
+grid_manifests() {
+  local sizes
+  read_plan sizes tool prepare_grid
+  fairseq-ext prepare grid --corpus "$out/corpus.link" --clips "$out/clips" --out "$out/manifests" "${sizes[@]}" "$@"
+}
+
+# All partitions but those of unseen speakers test other sentences of the speakers that they train on.
+check_grid() {
+  local tables=$out/check.unfinished.txt shared check=(fairseq-ext check --quiet --labels wrd words ltr)
+  mapfile -t shared < <(list_partitions | grep -vx unseen)
+  {
+    "${check[@]}" --allow-shared-speakers "${shared[@]/#/"$out/manifests/"}" &&
+      { [ ! -d "$out/manifests/unseen" ] || "${check[@]}" "$out/manifests/unseen"; }
+  } >"$tables" || { cat "$tables" && die "the manifests have errors; fix the rows listed in the table"; }
+  mv "$tables" "$out/check.txt"
+}
+
+# Unless --labels chooses: all speakers together, a single one alone.
+choose_partitions() {
+  [[ " ${choices[*]} " != *" --labels "* && -d $out/manifests/overlapped ]] || return 0
+  choices+=(--labels 'overlapped*,unseen*')
+}
+
+stage_finetune() {
+  if ! is_grid; then
+    log "no trainings on talks yet; the manifests are ready: $out/manifests"
+    return
+  fi
+  choose_partitions
+  choices+=(--set "finetune.task.video_cache=$out/pictures")
+  train_all finetune
+}
+
+stage_evaluate() {
+  local recognised
+  is_grid || return 0
+  choose_partitions
+  read_plan recognised partitions finetune
+  fairseq-ext score recognition --run "$out" --partitions "${recognised[@]}" --origin "$(origin)"
+}
+
+stage_report() {
+  ! is_grid || python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report_grid.json" --no-umap
 }
 
 run_recipe "$@"

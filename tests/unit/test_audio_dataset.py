@@ -14,8 +14,9 @@ import pytest
 import torch
 from fairseq.data import FairseqDataset
 
-from fairseq_ext.data.audio_dataset import GIVE_UP_AFTER, AudioDataset
+from fairseq_ext.data.audio_dataset import AudioDataset
 from fairseq_ext.data.label_streams import NOT_KNOWN, LabelStreams
+from fairseq_ext.data.row_dataset import GIVE_UP_AFTER
 from fairseq_ext.line_index import AudioIndex
 from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.media.audio import AudioError

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from preloaded import Preloaded
 
 from fairseq_ext import compat
-from fairseq_ext.tasks._audio import refuse_silent_copies
+from fairseq_ext.tasks._task import refuse_silent_copies
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,10 @@ import soundfile
 import torch
 
 from fairseq_ext.decoding import kneser_ney
+from fairseq_ext.decoding.joint import JointConfig
 from fairseq_ext.decoding.lm_weights import LmWeights, read_lm_weights
 from fairseq_ext.decoding.tuning import Grid
+from fairseq_ext.line_index import AudioEntry
 from fairseq_ext.manifest import Utterance, read_manifest, write_manifest
 from fairseq_ext.report import results
 from fairseq_ext.scoring import trainings
@@ -140,6 +142,51 @@ def test_language_model_corrects_words_with_weights_of_the_dev_set(manifests: Pa
     settings = found["decoders"]["lm"]["settings"]
     assert (settings["alpha"], settings["tuned_on"], settings["lm"]) == (0.5, "valid", "words.arpa")
     assert recognizer.calls == 7 + 3  # each recording once, however many decoders and weights
+
+
+class Seen(Tones):
+    """A recogniser of what is no waveform: rows are read by itself, and one cannot be."""
+
+    def read_row(self, entry: AudioEntry) -> np.ndarray:
+        if entry.path.name == "test1.wav":
+            raise ValueError(f"{entry.path}: no mouth")
+        return soundfile.read(entry.path, dtype="float32")[0]
+
+    def encode(self, clips: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        log_probs, lengths = self.log_probs(clips)
+        return log_probs, lengths, log_probs[:, :, :3]
+
+    def decode(
+        self, search: Any, log_probs: torch.Tensor, lengths: torch.Tensor, memory: torch.Tensor
+    ) -> Any:
+        assert torch.equal(memory, log_probs[:, :, :3])
+        return search(log_probs, lengths)
+
+    def speaking(self, language: str) -> "Seen":
+        assert language == "es"
+        return self
+
+
+def test_lip_readers_are_scored_in_visemes_and_by_joint_search(manifests: Path, tmp_path: Path) -> None:
+    recognizer = Seen()
+    options = Options(batch_size=2, joint=JointConfig(3), language="es")
+    for path in manifests.glob("*.meta.tsv"):
+        path.write_text(path.read_text(encoding="utf-8").replace("\tca\t", "\tes\t"), encoding="utf-8")
+    found = evaluation.evaluate(recognizer, ROW, tmp_path / "out", data=manifests, options=options)
+    assert list(found["decoders"]) == ["greedy", "joint"]
+    assert found["num_unreadable"] == 1
+    assert "no mouth" in (tmp_path / "out" / "unreadable.tsv").read_text(encoding="utf-8")
+    assert recognizer.calls == 6
+    for decoder in found["decoders"].values():
+        assert decoder["metrics"].keys() >= {"wer", "cer", "ver"}
+    greedy, joint = (
+        read_transcripts(tmp_path / "out" / f"predictions.{name}.tsv") for name in ("greedy", "joint")
+    )
+    assert greedy.hypotheses == joint.hypotheses
+    assert found["asked"] == {"joint": {"beam_size": 3, "ctc_weight": 0.1, "length_bonus": 0.0}}
+    assert evaluation.other_settings(tmp_path / "out", options) == ""
+    other = replace(options, joint=JointConfig(4))
+    assert "joint {'beam_size': 3" in evaluation.other_settings(tmp_path / "out", other)
 
 
 def test_weights_are_never_chosen_on_what_is_scored(manifests: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ...line_index import AudioEntry, AudioIndex
 from ...manifest import Utterance, read_labels, read_manifest
 from ...text.spelling import NAME, Spelling, of_texts, read_spelling
 from ..embeddings import read_waveforms
-from ..trained import Recognizer
+from ..trained import ClipRecognizer, Recognizer
 
 Batch = tuple[Tensor, Tensor]
 
@@ -160,22 +160,30 @@ class Acoustics:
         batches: ln p (B, T, V) float32 and valid frames (B,), on the CPU.
         network_s: time that the network took, s.
         failures: (position, reason) of the unreadable utterances.
+        memories: what an attention decoder reads of each batch, (B, T, E); empty = there is none.
     """
 
     rows: tuple[int, ...]
     batches: tuple[Batch, ...]
     network_s: float
     failures: tuple[tuple[int, str], ...]
+    memories: tuple[Tensor, ...] = ()
 
 
 @torch.no_grad()
 def run_network(
-    recognizer: Recognizer, entries: Sequence[AudioEntry], *, batch_size: int = 16, device: str = "cpu"
+    recognizer: Recognizer,
+    entries: Sequence[AudioEntry],
+    *,
+    batch_size: int = 16,
+    device: str = "cpu",
+    with_memory: bool = False,
 ) -> Acoustics:
     """Run a recogniser over recordings, with those of similar length in a batch.
 
     Args:
         batch_size: recordings in a batch, B.
+        with_memory: keep what an attention decoder reads, of a `ClipRecognizer`.
 
     Returns:
         Log-probabilities; unreadable recordings are listed as failures.
@@ -187,22 +195,46 @@ def run_network(
     rows: list[int] = []
     batches: list[Batch] = []
     failures: list[tuple[int, str]] = []
+    memories: list[Tensor] = []
     network_s = 0.0
     for batch in _batches(entries, batch_size):
-        waveforms = dict(read_waveforms(entries, batch, recognizer.sample_rate_hz, failures))
-        if not waveforms:
+        clips = dict(_read(recognizer, entries, batch, failures))
+        if not clips:
             continue
         start = time.perf_counter()
-        log_probs, lengths = recognizer.log_probs(list(waveforms.values()))
+        if with_memory and isinstance(recognizer, ClipRecognizer):
+            log_probs, lengths, memory = recognizer.encode(list(clips.values()))
+            memories.append(memory.cpu())
+        else:
+            log_probs, lengths = recognizer.log_probs(list(clips.values()))
         batches.append((log_probs.cpu(), lengths.cpu()))  # (B, T, V), (B,); waits for the device
         network_s += time.perf_counter() - start
-        rows.extend(waveforms)
+        rows.extend(clips)
     if not rows:
         raise ValueError(
             f"run_network: none of {len(entries)} utterances can be read "
             f"({failures[0][1] if failures else 'the split is empty'}); run fairseq-ext check"
         )
-    return Acoustics(tuple(rows), tuple(batches), network_s, tuple(sorted(failures)))
+    return Acoustics(tuple(rows), tuple(batches), network_s, tuple(sorted(failures)), tuple(memories))
+
+
+def _read(
+    recognizer: Recognizer,
+    entries: Sequence[AudioEntry],
+    batch: Sequence[int],
+    failures: list[tuple[int, str]],
+) -> Iterator[tuple[int, Any]]:
+    """Yield position and input of the readable rows; (position, reason) of others are appended to `failures`."""
+    if not isinstance(recognizer, ClipRecognizer):
+        yield from read_waveforms(entries, batch, recognizer.sample_rate_hz, failures)
+        return
+    for i in batch:
+        try:
+            clip = recognizer.read_row(entries[i])
+        except ValueError as error:
+            failures.append((i, str(error)))
+        else:
+            yield i, clip
 
 
 def _batches(entries: Sequence[AudioEntry], size: int) -> Iterator[list[int]]:

@@ -1,4 +1,4 @@
-"""The decoders that are scored: greedy, and beam search with a language model whose weights are tuned on a dev set."""
+"""The decoders that are scored: greedy, beam search with a language model tuned on a dev set, joint with attention."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from torch import Tensor
 
 from ...decoding.arpa import read_arpa
 from ...decoding.ctc import BeamConfig, BeamSearch, greedy
+from ...decoding.joint import JointConfig, JointSearch
 from ...decoding.ngram import NgramModel
 from ...decoding.tuning import Grid, tune
 from ...text.spelling import Spelling, read_record
+from ..trained import ClipRecognizer
 from .acoustics import Batch
 
-GREEDY, WITH_LM = "greedy", "lm"
+GREEDY, WITH_LM, JOINT = "greedy", "lm", "joint"
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,15 @@ class Decoder:
     Attributes:
         name: name in results, such as `greedy`.
         settings: settings that are written to results.
-        decode: ln p (B, T, V) and valid frames (B,) -> B texts.
+        decode: ln p (B, T, V), valid frames (B,), and where it is asked for what an attention decoder reads (B, T, E)
+            -> B texts.
+        needs_memory: whether it reads the last of these.
     """
 
     name: str
     settings: Mapping[str, Any]
-    decode: Callable[[Tensor, Tensor], list[str]]
+    decode: Callable[..., list[str]]
+    needs_memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,21 @@ def tuned_decoder(
         "tuning_wer": round(best.errors.rate, 5),
     }
     return Decoder(WITH_LM, settings, partial(_texts, search.reweighted(**asdict(best.weights))))
+
+
+def joint_decoder(recognizer: ClipRecognizer, symbols: Sequence[str], config: JointConfig) -> Decoder:
+    """Make a beam search by CTC and, where there is one, an attention decoder together."""
+    search = JointSearch(symbols, config)
+
+    def decode(log_probs: Tensor, lengths: Tensor, memory: Tensor) -> list[str]:
+        return [best[0].text for best in recognizer.decode(search, log_probs, lengths, memory)]
+
+    settings = {
+        "beam": config.beam_size,
+        "ctc_weight": config.ctc_weight,
+        "length_bonus": config.length_bonus,
+    }
+    return Decoder(JOINT, settings, decode, needs_memory=True)
 
 
 def _texts(search: BeamSearch, log_probs: Tensor, lengths: Tensor) -> list[str]:

@@ -9,18 +9,20 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from ...decoding.joint import JointConfig
 from ...decoding.lm_weights import write_lm_weights
 from ...files import write_reasons
 from ...text.spelling import NAME, Spelling
 from .. import provenance
 from ..scored_system import RECOGNITION, ScoredSystem, is_scored, write_json
-from ..trained import Recognizer
+from ..trained import ClipRecognizer, Recognizer
 from ..trainings import FinishedTraining
 from . import scores
 from .acoustics import (
@@ -32,8 +34,9 @@ from .acoustics import (
     run_network,
     spelling_of,
 )
-from .decoders import WITH_LM, Decoder, LanguageModel, greedy_decoder, tuned_decoder
+from .decoders import WITH_LM, Decoder, LanguageModel, greedy_decoder, joint_decoder, tuned_decoder
 from .transcripts import Transcripts, file_name, write_transcripts
+from .visemes import has_rules
 
 Load = Callable[[str], Recognizer]
 
@@ -46,7 +49,8 @@ class Options:
         split: split to score.
         dev_split: split to tune the language model's weights on.
         language: language of the texts, where the manifest has no spelling.json; empty = that of the sidecar.
-        lm: language model; None = greedy decoding only.
+        lm: language model; None = no decoder with one.
+        joint: settings of the search with the attention decoder of a lip reader; None = no such search.
         max_dev: utterances of the dev split to tune on, at most; the same for all systems.
         batch_size: recordings in a batch.
         device: torch device.
@@ -57,6 +61,7 @@ class Options:
     dev_split: str = "valid"
     language: str = ""
     lm: LanguageModel | None = None
+    joint: JointConfig | None = None
     max_dev: int = 300
     batch_size: int = 16
     device: str = "cpu"
@@ -118,8 +123,9 @@ def other_settings(folder: Path, options: Options) -> str:
 def _asked(options: Options) -> dict[str, Any]:
     """Return what a result with a language model depends on, beside the network."""
     lm = options.lm
+    asked = {} if options.joint is None else {"joint": _settings(options.joint)}
     if lm is None:
-        return {}
+        return asked
     grid = {name: list(values) for name, values in asdict(lm.grid).items()}
     return {
         "lm": lm.name,
@@ -127,7 +133,12 @@ def _asked(options: Options) -> dict[str, Any]:
         "dev_split": options.dev_split,
         "max_dev": options.max_dev,
         **grid,
+        **asked,
     }
+
+
+def _settings(joint: JointConfig) -> dict[str, Any]:
+    return {name: getattr(joint, name) for name in ("beam_size", "ctc_weight", "length_bonus")}
 
 
 def evaluate(
@@ -151,7 +162,15 @@ def evaluate(
     spelling, spelling_from = spelling_of(data, speech, f"{data}/{options.split}", options.language)
     if options.lm is not None:
         options.lm.check_spelling(spelling, data)
-    found = run_network(recognizer, speech.entries, batch_size=options.batch_size, device=options.device)
+    clips = isinstance(recognizer, ClipRecognizer)
+    with_joint = options.joint is not None and clips
+    found = run_network(
+        recognizer,
+        speech.entries,
+        batch_size=options.batch_size,
+        device=options.device,
+        with_memory=with_joint,
+    )
     read = speech.subset(found.rows)
     hours = hours_of(read.entries, recognizer.sample_rate_hz)
     by_decoder: dict[str, Any] = {}
@@ -161,7 +180,13 @@ def evaluate(
         write_transcripts(out / file_name(decoder.name), _transcripts(read, texts, spelled, spelling))
         factor = (found.network_s + seconds) / (3600 * hours)
         score = scores.score_recognition(
-            read.references, texts, *_who(read), spelling.language, spell=spelling, spelled=spelled
+            read.references,
+            texts,
+            *_who(read),
+            spelling.language,
+            spell=spelling,
+            spelled=spelled,
+            with_visemes=clips and has_rules(spelling.language),
         )
         by_decoder[decoder.name] = {"settings": dict(decoder.settings), "real_time_factor": factor, **score}
     if found.failures:
@@ -193,6 +218,9 @@ def evaluate(
 
 def _decoders(recognizer: Recognizer, data: Path, spelling: Spelling, options: Options) -> Iterator[Decoder]:
     yield greedy_decoder(recognizer.symbols)
+    if options.joint is not None and isinstance(recognizer, ClipRecognizer):
+        reader = recognizer.speaking(spelling.language)
+        yield joint_decoder(reader, recognizer.symbols, options.joint)
     if options.lm is None:
         return
     if options.dev_split == options.split:
@@ -212,7 +240,11 @@ def _decoders(recognizer: Recognizer, data: Path, spelling: Spelling, options: O
 def _decode(decoder: Decoder, found: Acoustics) -> tuple[list[str], float]:
     """Return texts in the order of `found.rows`, and the seconds that decoding took."""
     start = time.perf_counter()
-    batches = tqdm(found.batches, desc=decoder.name, unit="batch", leave=False, disable=None)
+    inputs = [
+        (*batch, memory) if decoder.needs_memory else batch
+        for batch, memory in zip_longest(found.batches, found.memories)
+    ]
+    batches = tqdm(inputs, desc=decoder.name, unit="batch", leave=False, disable=None)
     texts = [text for batch in batches for text in decoder.decode(*batch)]
     return texts, time.perf_counter() - start
 

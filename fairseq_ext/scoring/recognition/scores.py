@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ...text import scoring
 from ...text.scoring import ErrorCounts, error_rate_interval, total, total_per_group
 from ...text.spelling import Spelling
 from ..seeds import mean_of, over_seeds
+from .visemes import visemes
 
 REQUIRED = ("decoders", "hours", "num_speakers")
 # With fewer there are too few different resamples for the ends of a 95 % interval (126 of 5 speakers, 3 of 2).
@@ -31,6 +33,8 @@ NOT_STATED = "not stated"
 # Columns of `per_speaker`; a mapping per speaker would make results.json three times as long.
 SPEAKER_COLUMNS = ("n", "word_errors", "words", "character_errors", "characters")
 METRICS = ("wer", "cer", "wer_raw", "cer_raw")
+# Metrics of a line for the terminal; visemes are counted for lip readers.
+SHOWN = ("wer", "cer", "ver")
 
 Counts = list[ErrorCounts]
 
@@ -45,6 +49,7 @@ def score_recognition(
     *,
     spell: Callable[[str], str] | None = None,
     spelled: Sequence[str] | None = None,
+    with_visemes: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Score the transcripts of a split, N utterances.
@@ -56,6 +61,7 @@ def score_recognition(
         language: code of `text.normalize`.
         spell: spells hypotheses as the references are; None = the rules of the language.
         spelled: N spelled references of the manifest; None = `spell` makes them of the references.
+        with_visemes: also count errors in visemes, `ver`, of a language that `visemes` has rules for.
 
     Returns:
         `metrics` (`wer` and `cer` of spelled texts, `wer_raw` and `cer_raw` of the given texts; each `value`, `low`,
@@ -79,10 +85,13 @@ def score_recognition(
             "check the transcripts and the language"
         )
     names = {"wer": "words", "cer": "characters", "wer_raw": "words_raw", "cer_raw": "characters_raw"}
+    if with_visemes:
+        names["ver"] = "visemes"
+        counts["ver"] = scoring.count_all(*pairs[""], partial(visemes, language=language))
     return {
-        "metrics": {m: _interval(counts[m], speakers, seed) for m in METRICS},
+        "metrics": {m: _interval(counts[m], speakers, seed) for m in names},
         "resampled": resampled(speakers),
-        "counts": {names[m]: asdict(total(counts[m])) for m in METRICS},
+        "counts": {name: asdict(total(counts[m])) for m, name in names.items()},
         "per_accent": _groups(counts, speakers, accents, seed),
         "per_gender": _groups(counts, speakers, genders, seed),
         "per_speaker": _speakers(counts, speakers),
@@ -201,8 +210,8 @@ def figures(result: Mapping[str, Any]) -> str:
     """Return the main figures of a metrics.json, such as `greedy: WER 12.3 %, CER 3.4 %; lm: WER 9.8 %, CER 3.1 %`."""
     parts = []
     for name, found in result["decoders"].items():
-        wer, cer = (100 * found["metrics"][m]["value"] for m in ("wer", "cer"))
-        parts.append(f"{name}: WER {wer:.1f} %, CER {cer:.1f} %")
+        rates = {m: found["metrics"][m]["value"] for m in SHOWN if m in found["metrics"]}
+        parts.append(f"{name}: " + ", ".join(f"{m.upper()} {100 * rate:.1f} %" for m, rate in rates.items()))
     return "; ".join(parts)
 
 

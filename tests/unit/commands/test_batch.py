@@ -11,9 +11,11 @@ import pytest
 from fairseq_ext.commands.main import find_commands, load_command, split_command
 from fairseq_ext.jobs.forks import start_fork
 
+TOOL = Path(__file__).resolve().parents[3] / "tools" / "batch.py"
+
 
 def batch(text: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fairseq_ext.commands.main", "batch", *options]
+    command = [sys.executable, str(TOOL), *options]
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -23,20 +25,20 @@ def test_every_line_is_run(tmp_path: Path) -> None:
     assert "usage: fairseq-ext jobs" in done.stdout
     assert done.returncode == 1
     assert f"{tmp_path}/a b" in done.stderr
-    assert "batch: line 3 (jobs status" in done.stderr
+    assert "batch.py: line 3 (jobs status" in done.stderr
 
 
 def test_after_a_failure_no_other_line_begins() -> None:
     done = batch("jobs\ncheck --help\n")
-    assert "batch: line 1 (jobs) failed with status 2" in done.stderr
+    assert "batch.py: line 1 (jobs) failed with status 2" in done.stderr
     assert "usage: fairseq-ext check" not in done.stdout
     assert done.returncode == 1
 
 
-@pytest.mark.parametrize("wrong", ["scores x", "batch", "embed 'x"])
+@pytest.mark.parametrize("wrong", ["scores x", "batch x", "embed 'x"])
 def test_a_line_that_is_no_command_is_named_before_any_begins(wrong: str) -> None:
     done = batch(f"check --help\n{wrong}\n")
-    assert "fairseq-ext batch: line 2: " in done.stderr
+    assert "batch.py: line 2: " in done.stderr
     assert done.stdout == ""
     assert done.returncode == 1
 

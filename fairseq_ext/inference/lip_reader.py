@@ -1,0 +1,373 @@
+"""Load a lip reader from the path of its checkpoint, and read raw videos; only the file is needed.
+
+    reader = load_lip_reader("checkpoint_best.pt")
+    print(reader.read("interview.mp4").text)
+
+Shapes: B clips, T frames at 25 Hz, S samples at 16 kHz, H, W sides of a crop, V symbols, E width of the encoded frames.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from fairseq.dataclass.utils import merge_with_parent
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from .. import compat  # noqa: F401 - lets torch read the file
+from ..checkpoints.devices import check_device
+from ..data.av_augment import PictureConfig, crop, normalize
+from ..data.av_rows import SAMPLES_PER_FRAME, first_frame
+from ..data.av_sound import StackedFilterbank
+from ..data.labels import BLANK
+from ..decoding.alignment import TokenSpan, align, greedy_spans, timed_words
+from ..decoding.ctc import Hypothesis
+from ..decoding.joint import JointSearch
+from ..decoding.stretches import stretches
+from ..decoding.subtitles import TimedWord
+from ..decoding.windows import WINDOW_S, log_probs_of_long, overlap_of, window_of
+from ..line_index import AudioEntry
+from ..media.audio import load_row
+from ..media.grey_clip import load_clip
+from ..media.mouth.frames import MouthFrames
+from ..media.mouth.settings import FRAMES_PER_S, MouthSettings
+from ..media.mouth.table import ClipRow
+from ..media.sound import SAMPLE_RATE_HZ
+from ..media.stretches import Stretches
+from ..media.video import VideoError
+from ..models.av_ctc_attention import AvCtcAttentionConfig, ExtAvCtcAttention
+from ..modules.checkpoint_file import checkpoint_weights, describe, read_checkpoint
+from ..modules.padding import valid_mask
+from .mouth_track import MouthTrack, track_mouth
+
+MODEL = "ext_av_ctc_attention"
+SEARCH_S = 60.0  # searched at a time
+
+
+@dataclass(frozen=True)
+class MouthClip:
+    """A clip, or a stretch of one.
+
+    Attributes:
+        num_frames: T.
+        pictures: (T, H, W) uint8; None = there are none, or the reader takes none.
+        sound: (S,), full scale = 1; None likewise.
+    """
+
+    num_frames: int
+    pictures: NDArray[np.uint8] | None
+    sound: NDArray[np.float32] | None
+
+
+# Reads the frames of a clip from one to another.
+Stretch = Callable[[int, int], MouthClip]
+
+
+@dataclass(frozen=True)
+class LipText:
+    """What was read of a video.
+
+    Attributes:
+        words: words with their times in the video.
+        notes: what a user should know: a choice among faces, stretches without a mouth.
+    """
+
+    words: tuple[TimedWord, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words with single spaces."""
+        return " ".join(word.text for word in self.words)
+
+
+@dataclass(frozen=True)
+class LipReader:
+    """A trained lip reader with what is needed to use it.
+
+    Attributes:
+        model: network in evaluation mode.
+        symbols: (V,) symbols of its outputs, fairseq's four first.
+        cfg: whole configuration of its training.
+        num_updates: number of updates it was trained for.
+        window_s: length of the windows that longer clips are cut into: that of the longest clip in training.
+        languages: languages that its decoder can be told; empty = it is not told any.
+        language: the one that is spoken, where there are languages.
+    """
+
+    model: ExtAvCtcAttention
+    symbols: list[str]
+    cfg: DictConfig
+    num_updates: int
+    window_s: float = WINDOW_S
+    languages: tuple[str, ...] = ()
+    language: str = ""
+    sample_rate_hz: int = field(default=SAMPLE_RATE_HZ, init=False)
+    hop_s: float = field(default=1 / FRAMES_PER_S, init=False)
+
+    @torch.no_grad()
+    def encode(self, clips: Sequence[MouthClip]) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode clips of some seconds; a result does not depend on the others.
+
+        Returns ln p (B, T, V) of CTC, float32, the valid frames (B,), and what the decoder attends to (B, T, E), on the
+        model's device.
+        """
+        batch = self._batch(clips)
+        memory, lengths = self.model.encode(**batch)
+        return self.model.proj(memory).float().log_softmax(2), lengths, memory
+
+    def log_probs(self, clips: Sequence[MouthClip]) -> tuple[Tensor, Tensor]:
+        """Return ln p (B, T, V) of CTC and the valid frames (B,), see `encode`."""
+        log_probs, lengths, _ = self.encode(clips)
+        return log_probs, lengths
+
+    def search(self, clips: Sequence[MouthClip], search: JointSearch) -> list[list[Hypothesis]]:
+        """Return the best texts of each clip of some seconds, by CTC and, where there is one, the decoder."""
+        return self.decode(search, *self.encode(clips))
+
+    def decode(
+        self, search: JointSearch, log_probs: Tensor, lengths: Tensor, memory: Tensor
+    ) -> list[list[Hypothesis]]:
+        """Search in what `encode` returned, on any device."""
+        device = self.model.proj.weight.device
+        starts = torch.full((len(log_probs),), self.start_token, device=device)
+        frames = log_probs.to(device), lengths.to(device)
+        return search(*frames, self.model.decoder, memory.to(device), starts)
+
+    @property
+    def start_token(self) -> int:
+        """Return the token that the decoder's transcripts start with.
+
+        Raises:
+            ValueError: the reader needs to know the language, and it is none of its own.
+        """
+        if not self.languages:
+            return BLANK
+        if self.language not in self.languages:
+            raise ValueError(
+                f"lip reader: one of the languages {', '.join(self.languages)} expected, found {self.language!r}; "
+                "name the one that is spoken"
+            )
+        return len(self.symbols) + self.languages.index(self.language)
+
+    def speaking(self, language: str) -> "LipReader":
+        """Return the reader for a language."""
+        return replace(self, language=language)
+
+    @property
+    def modality(self) -> str:
+        """Return what it reads of a clip: video, audio or both."""
+        return self.model.config.modality
+
+    def read_row(self, entry: AudioEntry) -> MouthClip:
+        """Read the mouth clip of a row of a manifest.
+
+        Raises:
+            VideoError, AudioError: it cannot be read.
+        """
+        num_frames, first = entry.num_samples // SAMPLES_PER_FRAME, first_frame(entry.start_sample)
+        pictures = sound = None
+        if self.modality != "audio":
+            pictures = load_clip(video_of_row(entry.path), first, num_frames)
+        if self.modality != "video":
+            sound = load_row(entry, SAMPLE_RATE_HZ)
+        return MouthClip(num_frames, pictures, sound)
+
+    def read(
+        self,
+        video: str | os.PathLike[str],
+        search: JointSearch | None = None,
+        *,
+        settings: MouthSettings | None = None,
+        window_s: float | None = None,
+        overlap_s: float | None = None,
+        on_track: Callable[[MouthTrack, Sequence[Sequence[TimedWord]]], None] | None = None,
+    ) -> LipText:
+        """Read a raw video of any size, rate and length.
+
+        Args:
+            video: the file.
+            search: beam search; None = greedy CTC.
+            settings: how the mouth is found; None = as usual.
+            window_s: length of a window; shorter clips are one window. None: `window_s` of the reader.
+            overlap_s: overlap of neighbouring windows. None: a third of a window, 4 s at most.
+            on_track: receives the clips, and the words of each by time in it, before they are removed.
+
+        Raises:
+            VideoError: the file cannot be read, or shows no mouth.
+        """
+        with tempfile.TemporaryDirectory(prefix="lipread-") as folder:
+            track = track_mouth(video, Path(folder), settings)
+            of_clips = [self.read_clip(track, clip, search, window_s, overlap_s) for clip in track.clips]
+            if on_track is not None:
+                on_track(track, of_clips)
+            pairs = zip(track.clips, of_clips, strict=True)
+            words = [_later(word, clip.start_s or 0.0) for clip, own in pairs for word in own]
+            return LipText(tuple(words), tuple(track.notes()))
+
+    def read_clip(
+        self,
+        track: MouthTrack,
+        clip: ClipRow,
+        search: JointSearch | None = None,
+        window_s: float | None = None,
+        overlap_s: float | None = None,
+    ) -> list[TimedWord]:
+        """Read a clip of any length; arguments as of `read`."""
+        stretch = self._stretches(track, clip)
+        window_s = self.window_s if window_s is None else window_s
+        if search is not None and search.config.ctc_weight < 1 and self.model.decoder is not None:
+            return list(self._read_windows(stretch, clip.num_frames, search, window_s))
+        scores = log_probs_of_long(
+            torch.arange(clip.num_frames),  # the numbers of the frames stand for them
+            lambda numbers: self.log_probs([stretch(int(numbers[0]), int(numbers[-1]) + 1)])[0][0],
+            sample_rate_hz=FRAMES_PER_S,
+            hop_samples=1,
+            window_s=window_s,
+            overlap_s=overlap_of(window_s) if overlap_s is None else overlap_s,
+        )
+        words: list[TimedWord] = []
+        start = 0
+        for part in stretches(scores, round(SEARCH_S * FRAMES_PER_S), self.symbols):
+            spans = _spans(part, search)
+            words += timed_words(spans, self.symbols, self.hop_s, start_s=start * self.hop_s)
+            start += len(part)
+        return words
+
+    def _stretches(self, track: MouthTrack, clip: ClipRow) -> Stretch:
+        """Return what reads stretches of a clip, from one frame to another."""
+        pictures = MouthFrames(track.video(clip), clip.num_frames) if self.modality != "audio" else None
+        sound = Stretches(track.audio(clip), SAMPLE_RATE_HZ) if self.modality != "video" else None
+
+        def stretch(start: int, end: int) -> MouthClip:
+            samples = slice(start * SAMPLES_PER_FRAME, end * SAMPLES_PER_FRAME)
+            return MouthClip(
+                end - start,
+                None if pictures is None else pictures[start:end],
+                None if sound is None else np.asarray(sound[samples]),
+            )
+
+        return stretch
+
+    def _read_windows(
+        self, stretch: Stretch, num_frames: int, search: JointSearch, window_s: float
+    ) -> Iterator[TimedWord]:
+        """Read window by window, cut at the pauses that CTC finds: the decoder needs the frames of whole sentences."""
+        size, start = round(window_s * FRAMES_PER_S), 0
+        while start < num_frames:
+            log_probs, lengths, memory = self.encode([stretch(start, min(start + size, num_frames))])
+            if start + size < num_frames:
+                cut = next(iter(stretches([log_probs[0]], size // 2, self.symbols)))
+                # Without a pause the whole window is taken: a word may be cut.
+                log_probs, memory = log_probs[:, : len(cut)], memory[:, : len(cut)]
+                lengths = lengths.clamp(max=len(cut))
+            ((best, *_),) = self.decode(search, log_probs, lengths, memory)
+            spans = _aligned(log_probs[0], best)
+            yield from timed_words(spans, self.symbols, self.hop_s, start_s=start * self.hop_s)
+            start += log_probs.shape[1]
+
+    def _batch(self, clips: Sequence[MouthClip]) -> dict[str, Tensor | None]:
+        if not clips:
+            raise ValueError("lip reader: one or more clips expected, found none")
+        device = self.model.proj.weight.device
+        lengths = torch.tensor([clip.num_frames for clip in clips])
+        padding = ~valid_mask(lengths, int(lengths.max()))
+        side = int(OmegaConf.select(self.cfg, "task.pictures.crop_px", default=PictureConfig().crop_px))
+        videos = [
+            normalize(crop(torch.from_numpy(clip.pictures), side, None))
+            for clip in clips
+            if clip.pictures is not None
+        ]
+        filterbank = StackedFilterbank()
+        sounds = [
+            filterbank(torch.from_numpy(clip.sound), clip.num_frames)
+            for clip in clips
+            if clip.sound is not None
+        ]
+        return {
+            "video": pad_sequence(videos, batch_first=True)[:, None].to(device) if videos else None,
+            "audio": pad_sequence(sounds, batch_first=True).transpose(1, 2).to(device) if sounds else None,
+            "padding_mask": padding.to(device) if padding.any() else None,
+        }
+
+
+def _aligned(log_probs: Tensor, best: Hypothesis) -> list[TokenSpan]:
+    """Return the times of a hypothesis; of one with more tokens than frames, which CTC gave no weight, those it has."""
+    tokens = list(best.tokens)
+    while tokens:
+        try:
+            return align(log_probs, tokens)
+        except ValueError:
+            tokens.pop()
+    return []
+
+
+def _spans(scores: Tensor, search: JointSearch | None) -> list[TokenSpan]:
+    """Decode frames (T, V) by CTC to the symbols and their times."""
+    if search is None:
+        return greedy_spans(scores)
+    ((best, *_),) = search(scores[None], torch.tensor([len(scores)]))
+    return align(scores, best.tokens)
+
+
+def _later(word: TimedWord, start_s: float) -> TimedWord:
+    return replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s)
+
+
+def video_of_row(audio: Path) -> Path:
+    """Return the pictures that belong to the sound of a row, `.../audio/ID.wav`, whose id may contain slashes.
+
+    Raises:
+        VideoError: there is no `.../video/ID.mp4`.
+    """
+    parts = audio.parts
+    for place in reversed([i for i, part in enumerate(parts[:-1]) if part == "audio"]):
+        found = Path(*parts[:place], "video", *parts[place + 1 :]).with_suffix(".mp4")
+        if found.is_file():
+            return found
+    raise VideoError(f"{audio}: no video/ID.mp4 beside audio/ID.wav; give manifests of prepared mouth clips")
+
+
+def holds_lip_reader(path: str | os.PathLike[str]) -> bool:
+    """Return whether a checkpoint is that of a lip reader; raise as `load_lip_reader` for what is no checkpoint."""
+    cfg = read_checkpoint(Path(path)).get("cfg") or {}
+    return str((cfg.get("model") or {}).get("_name")) == MODEL
+
+
+def load_lip_reader(path: str | os.PathLike[str], device: str = "cpu") -> LipReader:
+    """Load a checkpoint of `ext_av_ctc_attention`, with its averaged (EMA) weights when it has them.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a checkpoint of fairseq, of another model, or without its symbols; or no such device.
+    """
+    check_device(device)
+    state = read_checkpoint(Path(path))
+    cfg = OmegaConf.create(dict(state.get("cfg") or {}), flags={"allow_objects": True})
+    if str((cfg.get("model") or {}).get("_name")) != MODEL:
+        raise ValueError(
+            f"{path} is not a lip reader ({MODEL}): it holds {describe(state)}; give another file, or for sound "
+            "fairseq-ext transcribe"
+        )
+    kept = state.get("task_state") or {}
+    if not kept.get("symbols"):
+        raise ValueError(f"{path} lacks the symbols of its outputs; train it by ext_av_recognition")
+    # Keys that came after the checkpoint was written have their defaults.
+    config = merge_with_parent(AvCtcAttentionConfig(), cfg.model)
+    symbols = list(kept["symbols"])
+    weights = checkpoint_weights(state)
+    num_frame_classes = len(weights["frame_proj.bias"]) if "frame_proj.bias" in weights else 0
+    num_starts = 0
+    if "decoder.embed_tokens.weight" in weights:
+        num_starts = len(weights["decoder.embed_tokens.weight"]) - len(symbols)
+    model = ExtAvCtcAttention(config, len(symbols), num_frame_classes, num_starts)
+    model.load_state_dict(weights)
+    updates = int((state.get("optimizer_history") or [{}])[-1].get("num_updates", 0))
+    languages = tuple(kept.get("languages") or ())
+    return LipReader(model.to(device).eval(), symbols, cfg, updates, window_of(kept.get("long_s")), languages)

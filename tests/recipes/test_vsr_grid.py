@@ -1,0 +1,55 @@
+"""Lip reading of GRID, from a synthetic speaker's videos to error rates and a page."""
+
+from pathlib import Path
+
+import pytest
+from recipes.launching import REPOSITORY, finish, results
+
+from fairseq_ext.manifest import read_labels, read_manifest
+from fairseq_ext.report.results import stale_results_page
+
+pytestmark = pytest.mark.recipe
+RECIPE = REPOSITORY / "recipes" / "vsr_low_resource"
+GRID = ("--smoke", "--corpus", "synthetic_grid")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("grid") / "run"
+    finish(RECIPE, out, *GRID)
+    return out
+
+
+def test_few_and_all_labels_are_trained_and_scored(run: Path) -> None:
+    scored = results(run)["systems"]
+    assert {(s["partition"], s["system"], s["data"]) for s in scored} == {
+        ("s1", "lips", "synthetic"),
+        ("s1_8", "lips", "synthetic"),
+    }
+    assert stale_results_page(run) is None
+    assert "<html" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_cut_off_video_is_left_out_and_others_are_divided(run: Path) -> None:
+    assert len((run / "clips" / "rejections.tsv").read_text(encoding="utf-8").splitlines()) == 2
+    sides = [{u.id for u in read_manifest(run / "manifests" / "s1", split)} for split in ("train", "test")]
+    assert sum(map(len, sides)) == 21
+    assert not sides[0] & sides[1]
+    few = {u.id for u in read_manifest(run / "manifests" / "s1_8", "train")}
+    assert len(few) == 8
+    assert few < sides[0]
+
+
+def test_every_word_of_a_sentence_has_frames(run: Path) -> None:
+    folder = run / "manifests" / "s1"
+    rows = zip(read_labels(folder, "train", "wordframes"), read_labels(folder, "train", "words"), strict=True)
+    for frames, words in rows:
+        said = dict.fromkeys(frame for frame in frames.split() if frame != "<s>")
+        assert list(said) == list(dict.fromkeys(words.split()))
+
+
+def test_a_finished_run_trains_nothing_again(run: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (run / "train").rglob("*.pt")}
+    assert before
+    finish(RECIPE, run, *GRID, "--stage", "finetune")
+    assert {path: path.stat().st_mtime_ns for path in (run / "train").rglob("*.pt")} == before

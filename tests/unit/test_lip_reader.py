@@ -1,0 +1,245 @@
+"""Lip readers: from a checkpoint's path and a raw video to words with times; what cannot be read is said."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+from fairseq.dataclass.utils import merge_with_parent
+from omegaconf import OmegaConf
+
+from fairseq_ext.commands import lipread
+from fairseq_ext.data.labels import SPECIAL_SYMBOLS
+from fairseq_ext.decoding.joint import JointConfig, JointSearch
+from fairseq_ext.decoding.subtitles import TimedWord
+from fairseq_ext.inference import mouth_track
+from fairseq_ext.inference.lip_reader import (
+    LipReader,
+    MouthClip,
+    holds_lip_reader,
+    load_lip_reader,
+    video_of_row,
+)
+from fairseq_ext.inference.mouth_track import MouthTrack
+from fairseq_ext.inference.side_by_side import write_side_by_side
+from fairseq_ext.media.mouth.frames import MouthFrames, decode_frames
+from fairseq_ext.media.mouth.table import ClipRow
+from fairseq_ext.media.mouth.writer import GreyWriter
+from fairseq_ext.media.video import VideoError
+from fairseq_ext.models.av_ctc_attention import AvCtcAttentionConfig, ExtAvCtcAttention
+
+GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "grid"
+SYMBOLS = [*SPECIAL_SYMBOLS, "▁bin", "▁blue", "▁now"]
+KEYS: dict[str, Any] = {
+    "modality": "video", "front_end_width": 4, "front_end_blocks": "1", "front_end_pool": 4, "encoder_type": "gru",
+    "encoder_layers": 1, "encoder_embed_dim": 16, "decoder_layers": 1, "decoder_embed_dim": 8,
+    "decoder_ffn_embed_dim": 8, "decoder_attention_heads": 2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """Write what fairseq stores of a training; the weights name something other than blanks."""
+    torch.manual_seed(3)
+    config = merge_with_parent(AvCtcAttentionConfig(), OmegaConf.create(KEYS))
+    model = ExtAvCtcAttention(config, len(SYMBOLS))
+    with torch.no_grad():
+        model.proj.weight.mul_(20.0)
+        model.proj.bias[0] = -50.0
+    state = {
+        "cfg": {"model": {**KEYS, "_name": "ext_av_ctc_attention"}, "task": {"_name": "ext_av_recognition"}},
+        "model": model.state_dict(),
+        "task_state": {"symbols": SYMBOLS, "long_s": 1.0},
+        "optimizer_history": [{"num_updates": 7}],
+        "extra_state": {},
+    }
+    torch.save(state, tmp_path / "lips.pt")
+    return tmp_path / "lips.pt"
+
+
+def write_clip(path: Path, num_frames: int) -> np.ndarray:
+    """Write a clip of moving noise; return its pictures as they decode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(1)
+    blocks = generator.integers(0, 255, (num_frames, 12, 12)).astype(np.uint8)
+    writer = GreyWriter(path, 18)
+    for block in blocks:
+        writer.add(np.kron(block, np.ones((8, 8), np.uint8)))
+    writer.close()
+    return np.stack([*decode_frames(path)])
+
+
+def test_stretches_of_a_clip_are_read_in_any_order(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "a.mp4", 30)
+    frames = MouthFrames(tmp_path / "a.mp4", 30)
+    assert len(frames) == len(whole) == 30
+    for start, end in ((0, 10), (6, 16), (20, 30), (2, 5), (29, 40), (0, 30)):
+        np.testing.assert_array_equal(frames[start:end], whole[start:end])
+    with pytest.raises(VideoError, match="31 frames expected, found 30"):
+        MouthFrames(tmp_path / "a.mp4", 31)[25:31]
+    (tmp_path / "b.mp4").write_bytes(b"no video")
+    with pytest.raises(VideoError, match="cannot be read"):
+        MouthFrames(tmp_path / "b.mp4", 3)[0:3]
+
+
+def test_a_clip_gives_the_same_alone_and_in_a_batch(checkpoint: Path) -> None:
+    reader = load_lip_reader(checkpoint)
+    assert (reader.num_updates, reader.symbols, reader.window_s) == (7, SYMBOLS, 2.0)
+    generator = np.random.default_rng(2)
+    clips = [
+        MouthClip(size, generator.integers(0, 255, (size, 96, 96)).astype(np.uint8), None) for size in (9, 5)
+    ]
+    log_probs, lengths = reader.log_probs(clips)
+    assert lengths.tolist() == [9, 5]
+    alone, _ = reader.log_probs(clips[1:])
+    torch.testing.assert_close(log_probs[1:, :5], alone, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="one or more clips expected"):
+        reader.log_probs([])
+
+
+def track_of(folder: Path, num_frames: int) -> tuple[MouthTrack, ClipRow]:
+    write_clip(folder / "video" / "whole.mp4", num_frames)
+    clip = ClipRow("whole", "a.mp4", num_frames=num_frames)
+    return MouthTrack(folder, (clip,), ()), clip
+
+
+@pytest.mark.parametrize("search", [None, JointConfig(3, ctc_weight=1.0), JointConfig(3, ctc_weight=0.5)])
+def test_long_clips_are_read_by_windows(checkpoint: Path, tmp_path: Path, search: JointConfig | None) -> None:
+    reader = load_lip_reader(checkpoint)
+    track, clip = track_of(tmp_path, 130)
+    found = reader.read_clip(track, clip, search and JointSearch(SYMBOLS, search))
+    times = [time for word in found for time in (word.start_s, word.end_s)]
+    assert times == sorted(times)
+    assert found
+    assert times[-1] <= 130 / 25
+    assert {word.text for word in found} <= {"bin", "blue", "now"}
+    if search is None:
+        # 2 s windows that overlap by a third; where the layers see far less than that, windows change little.
+        whole = reader.read_clip(track, clip, window_s=100.0)
+        assert abs(len(whole) - len(found)) <= len(whole) // 4
+
+
+def test_decoder_is_told_the_language(checkpoint: Path) -> None:
+    reader = load_lip_reader(checkpoint)
+    assert reader.start_token == 0
+    told = replace(reader, languages=("es", "pt"))
+    assert [told.speaking(code).start_token for code in ("es", "pt")] == [7, 8]
+    with pytest.raises(ValueError, match="one of the languages es, pt expected, found 'fr'"):
+        print(told.speaking("fr").start_token)
+
+
+def test_row_of_a_manifest_names_its_pictures(tmp_path: Path) -> None:
+    (tmp_path / "audio" / "video" / "s1").mkdir(parents=True)
+    (tmp_path / "audio" / "video" / "s1" / "a.mp4").touch()
+    assert video_of_row(tmp_path / "audio/audio/s1/a.wav") == tmp_path / "audio/video/s1/a.mp4"
+    with pytest.raises(VideoError, match="give manifests of prepared mouth clips"):
+        video_of_row(tmp_path / "audio/audio/s1/b.wav")
+
+
+def test_other_checkpoints_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    assert holds_lip_reader(checkpoint)
+    state = torch.load(checkpoint, weights_only=True)
+    state["cfg"]["model"]["_name"] = "ext_ctc"
+    torch.save(state, tmp_path / "sound.pt")
+    assert not holds_lip_reader(tmp_path / "sound.pt")
+    with pytest.raises(ValueError, match=r"not a lip reader .* a model 'ext_ctc'"):
+        load_lip_reader(tmp_path / "sound.pt")
+    torch.save({**torch.load(checkpoint, weights_only=True), "task_state": {}}, tmp_path / "bare.pt")
+    with pytest.raises(ValueError, match="lacks the symbols"):
+        load_lip_reader(tmp_path / "bare.pt")
+    with pytest.raises(ValueError, match="cuda:99"):
+        load_lip_reader(checkpoint, "cuda:99")
+
+
+def test_video_without_a_whole_face_is_read_by_stretches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def prepare(root: Path, video: Any, *_: Any) -> list[ClipRow]:
+        asked.append(video.segments)
+        lost = {"status": "rejected", "reason": "face_lost"}
+        rows = [
+            ClipRow(s.id, video.path, s.start_s, s.end_s, num_faces=2, choice="sound") for s in video.segments
+        ]
+        return [ClipRow("whole", video.path, **lost)] if len(rows) == 1 else [
+            rows[0], ClipRow(rows[1].id, video.path, rows[1].start_s, rows[1].end_s, **lost), *rows[2:]
+        ]  # fmt: skip
+
+    monkeypatch.setattr(mouth_track, "prepare_file", prepare)
+    monkeypatch.setattr(mouth_track, "Landmarker", object)
+    monkeypatch.setattr(mouth_track, "import_models", lambda: None)
+    monkeypatch.setattr(mouth_track, "_duration_s", lambda path: 40.0)
+    track = mouth_track.track_mouth(tmp_path / "a.mp4", tmp_path)
+    assert [(s.start_s, s.end_s) for s in asked[1]] == [(0.0, 13.32), (13.32, 26.68), (26.68, 40.0)]
+    assert [clip.id for clip in track.clips] == ["00000", "00002"]
+    notes = list(track.notes())
+    assert notes[0] == "2 faces from 0 to 13 s; one is read, chosen by sound"
+    assert notes[-1].startswith("not read from 13 to 27 s: face_lost: the face is out of sight")
+    monkeypatch.setattr(mouth_track, "_duration_s", lambda path: 3.0)
+    with pytest.raises(VideoError, match=r"a\.mp4: no mouth that can be read: face_lost"):
+        mouth_track.track_mouth(tmp_path / "a.mp4", tmp_path)
+
+
+def run(*given: str | Path) -> int:
+    parser = argparse.ArgumentParser()
+    lipread.add_arguments(parser)
+    return lipread.run(parser.parse_args([str(value) for value in given]))
+
+
+def test_options_that_need_each_other_are_asked_for(checkpoint: Path) -> None:
+    with pytest.raises(argparse.ArgumentError, match="--side-by-side writes videos"):
+        run(checkpoint, "a.mp4", "--side-by-side")
+    with pytest.raises(argparse.ArgumentError, match="--out is needed to write srt of several"):
+        run(checkpoint, "a.mp4", "b.mp4", "--format", "srt")
+
+
+def fake_read(self: LipReader, video: Path, search: Any, on_track: Any = None, **_: Any) -> Any:
+    from fairseq_ext.inference.lip_reader import LipText
+
+    if "none" in str(video):
+        raise VideoError(f"{video}: no mouth that can be read: no_face")
+    return LipText((TimedWord("bin", 0.5, 0.9, 1.0),), ("2 faces; one is read",))
+
+
+def test_command_names_what_it_cannot_read(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(LipReader, "read", fake_read)
+    with pytest.raises(ValueError, match="1 of 2 videos could not be read"):
+        run(checkpoint, "a.mp4", "none.mp4")
+    said = capfd.readouterr()
+    assert said.out == "a.mp4\tbin\n"
+    assert "skipped: none.mp4: no mouth that can be read" in said.err
+    assert "a.mp4: 2 faces; one is read" in said.err
+    assert run(checkpoint, "a.mp4", "--format", "srt", "--out", tmp_path / "out") == 0
+    assert "00:00:00,500 --> " in (tmp_path / "out" / "a.srt").read_text(encoding="utf-8")
+
+
+def shown(path: Path) -> Sequence[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+
+
+@pytest.mark.skipif(not GRID.is_dir(), reason=f"no {GRID}")
+def test_real_video_is_read_and_shown(checkpoint: Path, tmp_path: Path) -> None:
+    video = GRID / "bbaf2n.mpg"
+    reader, written = load_lip_reader(checkpoint), tmp_path / "seen.mp4"
+
+    def draw(track: MouthTrack, words: Sequence[Sequence[TimedWord]]) -> None:
+        (clip,) = track.clips
+        assert clip.num_frames == 75
+        write_side_by_side(written, video, clip, track.video(clip), [TimedWord("bin", 1.0, 1.2, 1.0)])
+
+    found = reader.read(video, on_track=draw)
+    assert found.notes == ()
+    assert found.text == " ".join(word.text for word in found.words)
+    pictures = shown(written)
+    assert len(pictures) == 75
+    assert pictures[0].shape == (336, 648)
+    assert pictures[10][288:].max() < 60 < pictures[40][288:].max()  # the word stands below, once it is said
