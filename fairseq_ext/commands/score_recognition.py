@@ -73,9 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load(path: str, device: str) -> Any:
     """Load a recogniser; fairseq, which takes seconds to import, is needed only if there is one to score."""
+    from ..checkpoints.devices import check_device
     from ..inference.lip_reader import holds_lip_reader, load_lip_reader
     from ..inference.recognizer import load_recognizer
 
+    check_device(device)
     return load_lip_reader(path, device) if holds_lip_reader(path) else load_recognizer(path, device)
 
 

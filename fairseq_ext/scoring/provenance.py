@@ -153,6 +153,8 @@ def training_audio(config: Any, data: Path) -> tuple[int, float | None]:
     return len(sizes), float(sizes.sum(dtype="int64")) / manifest_rate_hz(config.task) / 3600
 
 
-def manifest_rate_hz(task: Mapping[str, Any]) -> int:
+def manifest_rate_hz(task: Any) -> int:
     """Return the rate at which manifests count samples, Hz, by the task's configuration; mouth clips have one rate."""
-    return int(task.get("sample_rate_hz", SAMPLE_RATE_HZ))
+    if isinstance(task, Mapping):
+        return int(task.get("sample_rate_hz", SAMPLE_RATE_HZ))
+    return int(getattr(task, "sample_rate_hz", SAMPLE_RATE_HZ))

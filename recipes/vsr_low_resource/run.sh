@@ -108,7 +108,7 @@ stage_data() {
     python "$repo/tools/make_synthetic.py" grid --out "$corpus" --workers "$jobs" "${sizes[@]}"
   fi
   for name in "${corpora[@]}"; do [ ! -d "$corpus/$name" ] || found+=("$name"); done
-  [ ${#found[@]} -gt 0 ] || [ -n "$(find -L "$corpus" -name '*.align' -print -quit)" ] ||
+  [ ${#found[@]} -gt 0 ] || [ -n "$(find -L "$corpus" -name '*.align' -print -quit 2>/dev/null)" ] ||
     die "--corpus: neither ${corpora[*]} nor word times of GRID (*.align) in $corpus; give the folder that holds them"
   [ -e "$out/corpus.link" ] || ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
   [ "$(realpath "$out/corpus.link")" = "$(realpath "$corpus")" ] ||

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import pytest
@@ -51,13 +52,29 @@ def text(
     return page.render(Run(run, results.collect(run, titles), ("t-SNE",)))
 
 
+def strings(value: Any) -> list[str]:
+    """Return every string in JSON values."""
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [one for part in parts for one in strings(part)]
+
+
 def test_nothing_comes_out_unescaped(text: str) -> None:
     document = Document(text)
-    assert not document.every("script")
+    assert document.every("script") == [
+        {"type": "application/json", "data-points": ""},
+        {},
+        {},
+    ]  # those of the map
     assert not any("onload" in attributes for _, attributes in document.tags)
-    assert "<script" not in text
+    points, *code = re.findall(r"<script[^>]*>(.*?)</script>", text, re.DOTALL)
+    assert any(EVIL in one for one in strings(json.loads(points)))
+    assert not any("alert" in script for script in code)
+    outside = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert "<script" not in outside
     assert "<b onload" not in text
-    assert re.search(r"&(?!amp;|lt;|gt;|#\d+;)", text) is None
+    assert re.search(r"&(?!amp;|lt;|gt;|#\d+;)", outside) is None
     assert {attributes["id"] for attributes in document.every("section")} >= {
         *("recognition", "transcripts", "mistakes", "summary", "speakers", "confusion", "examples"),
         *("attribution", "provenance"),

@@ -38,7 +38,7 @@ def test_folds_alone_fill_every_section(html: str) -> None:
     document = Document(html)
     assert [attributes["id"] for attributes in document.every("section")] == [
         *("summary", "speakers", "learning", "confusion", "embeddings", "examples", "augmentation"),
-        "provenance",
+        *("maps", "provenance"),
     ]
     assert len(document.every("audio")) == 60
     for key in ("headline", "folds-leave_one_out", "per-speaker", "per-class", "systems"):

@@ -113,7 +113,7 @@ def test_detailed_system_is_the_recipes_choice(gathered: dict[str, Any]) -> None
     unknown = gathered | {
         "about": {"best": "not_run", "systems": {"temporal_cnn": "T", "linear_classifier": "L"}}
     }
-    assert partitions.detailed_system(unknown) == "simclr_probe"
+    assert partitions.detailed_system(unknown) == "linear_classifier"  # the last one with a title
 
 
 def test_mixed_settings_give_a_warning(make_system: Callable[..., Path], tmp_path: Path) -> None:

@@ -17,11 +17,10 @@ from small_encoder import SIZES
 
 from fairseq_ext.checkpoints.convert import convert
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
-from fairseq_ext.features.dump import _features
+from fairseq_ext.features.dump import _features, waveform_rows
 from fairseq_ext.inference.explained import explained_recognizer
 from fairseq_ext.inference.frames import EncoderFrames
 from fairseq_ext.inference.recognizer import load_recognizer
-from fairseq_ext.line_index import AudioIndex
 from fairseq_ext.models.ctc import CtcConfig, ExtCtc
 from fairseq_ext.models.speech_classifier import SpeechClassifier, SpeechClassifierConfig
 from fairseq_ext.modules.encoders import EncoderConfig, build_encoder
@@ -106,7 +105,7 @@ def test_a_longer_recording_is_an_unreadable_row_of_a_dump(folder: Path, tmp_pat
     for name, size in (("a", 8000), ("b", 480_001)):
         soundfile.write(tmp_path / f"{name}.wav", np.zeros(size), RATE)
     (tmp_path / "train.tsv").write_text(f"{tmp_path}\na.wav\t8000\nb.wav\t480001\n", encoding="utf-8")
-    rows, problems = _features(AudioIndex(tmp_path / "train.tsv"), range(2), EncoderFrames(folder, 1))
+    rows, problems = _features(waveform_rows(tmp_path, "train", EncoderFrames(folder, 1)), range(2))
     assert [len(row) for row in rows] == [25, 0]
     assert problems[0].startswith("row 2: Whisper's encoder has positions for 30 s")
 
