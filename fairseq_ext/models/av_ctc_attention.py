@@ -17,13 +17,13 @@ from fairseq.models import BaseFairseqModel, register_model
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from ..data.labels import BLANK
 from ..modules.attention_decoder import AttentionDecoder, DecoderConfig
 from ..modules.av_encoder_input import AvFrontEnd, AvFrontEndConfig
 from ..modules.frame_encoder import FrameEncoder, FrameEncoderConfig
 from ..modules.learning_rates import mark_lr_scale
 from ..modules.padding import valid_mask
 from ..modules.pretrained_av import SHAPE_KEYS, load_pretrained_av, read_pretrained_av
+from ._frame_probabilities import frame_probabilities
 
 FRAME_HEADS = ("output", "own")
 
@@ -179,11 +179,7 @@ class ExtAvCtcAttention(BaseFairseqModel):
 
         Beyond a clip's end the blank is certain.
         """
-        certain = torch.full_like(net_output["logits"], float("-inf"))
-        certain[..., BLANK] = 0.0
-        padding = net_output["padding_mask"][:, :, None]
-        logits = torch.where(padding, certain, net_output["logits"]).float().transpose(0, 1)
-        return logits.log_softmax(2) if log_probs else logits.softmax(2)
+        return frame_probabilities(net_output, log_probs)
 
 
 def _output_layer(width: int, num_classes: int) -> nn.Linear:

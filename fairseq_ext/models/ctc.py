@@ -17,7 +17,6 @@ from fairseq.models import BaseFairseqModel, register_model
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from ..data.labels import BLANK
 from ..modules.conv_head import ConvHead
 from ..modules.encoders import Encoder, EncoderConfig, build_encoder
 from ..modules.frozen_layers import freeze, keep_frozen
@@ -34,6 +33,7 @@ from ..modules.pretrained_encoder import (
     warn_of_another_rate,
 )
 from ..modules.speech_encoder import EncoderOutput
+from ._frame_probabilities import frame_probabilities
 
 logger = logging.getLogger(__name__)
 
@@ -287,11 +287,7 @@ class ExtCtc(BaseFairseqModel):
 
         Beyond a clip's end the blank is certain.
         """
-        certain = torch.full_like(net_output["logits"], float("-inf"))
-        certain[..., BLANK] = 0.0
-        padding = net_output["padding_mask"][:, :, None]
-        logits = torch.where(padding, certain, net_output["logits"]).float().transpose(0, 1)  # (T, B, V)
-        return logits.log_softmax(2) if log_probs else logits.softmax(2)
+        return frame_probabilities(net_output, log_probs)
 
     def _scale_learning_rates(self, decay: float, scale: float) -> None:
         """Mark parameters as fairseq's composite optimizer reads them; the output layer keeps the whole rate."""
