@@ -6,6 +6,7 @@
 `unseen`         LipNet's unseen speakers 1, 2, 20 and 22 as test; valid: a twentieth of the others, one at least. Where
                  there are at least three speakers, one of these among them.
 `SPEAKER`        a speaker alone (as Wand et al. 2016), for each of at least `MIN_CLIPS` clips.
+`ssl`            the training and validation clips of `overlapped`, or of the only `SPEAKER`, without labels.
 `NAME_100`       of `overlapped` or `SPEAKER`, 100 of the training clips; 200 contain them.
 `NAME_100_auto`  these, and the other training clips with the texts of a recogniser in place of people's. Texts
                  with other words than the 51 are left out and counted: the units are words.
@@ -134,11 +135,19 @@ def partitions(
             note(
                 f"{name}: {len(speakers[name])} clips, fewer than {MIN_CLIPS}; it has no partition of its own"
             )
+    if families:
+        yield _unlabelled(clips if len(families) > 1 else speakers[families[0]])
     if len(families) > 1:
         yield from _family("overlapped", clips, labels, few, note)
         yield from _unseen(clips, labels, note)
     for name in families:
         yield from _family(name, speakers[name], labels, few, note)
+
+
+def _unlabelled(clips: Sequence[Utterance]) -> Partition:
+    """Return the clips to pre-train on, which no partition of these speakers tests."""
+    sides = divide(clips, lambda u: side(name_of(u.id)))
+    return Partition("ssl", sides["train"], sides["valid"], shares_speakers=True)
 
 
 def _family(

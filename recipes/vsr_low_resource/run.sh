@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # From raw videos to labelled mouth clips, and of GRID to lip readers with error rates. `run.sh --help` lists options.
 recipe=vsr_low_resource
-stages=(data clips whisper labels finetune evaluate report)
+stages=(data clips whisper labels clusters1 pretrain1 clusters2 pretrain2 finetune evaluate report)
 corpora=(mtedx voxceleb2 avspeech)
-languages=fr,it,es,pt model='' cluster=() crop=() decode=() filters=() again=()
+languages=fr,it,es,pt model='' experiments=labels cluster=() crop=() decode=() filters=() again=()
 # What faster-whisper downloads by name.
 models=(tiny base small medium large-v1 large-v2 large-v3 large-v3-turbo)
 # shellcheck source=recipes/common.sh
@@ -40,6 +40,8 @@ GRID is trained on:
   --experiments A,B,...  what to train                            (default: labels)
                         labels     few labels by people, the others by --model, all by people
                         modalities the sound alone, and both
+                        pretraining  after AV-HuBERT's pre-training without labels, one and two iterations, and the same
+                                   network without it
   --labels A,B,...    partitions to train on, or patterns of them (default: of all speakers together; of a single one, its own)
   --set CONFIG.KEY=V  a key of conf/CONFIG.yaml, such as finetune.optimization.max_update=1000; may be given several times
 TXT
@@ -57,7 +59,8 @@ recipe_option() {
     --crop) read -ra crop <<<"$2" ;;
     --decode) read -ra decode <<<"$2" ;;
     --filters) read -ra filters <<<"$2" ;;
-    --experiments | --labels | --set) choices+=("$1" "$2") ;;
+    --experiments) experiments=$2 && choices+=("$1" "$2") ;;
+    --labels | --set) choices+=("$1" "$2") ;;
     *) return 1 ;;
   esac
 }
@@ -203,11 +206,12 @@ grid_manifests() {
 
 # All partitions but those of unseen speakers test other sentences of the speakers that they train on.
 check_grid() {
-  local tables=$out/check.unfinished.txt shared check=(fairseq-ext check --quiet --labels wrd words ltr)
-  mapfile -t shared < <(list_partitions | grep -vx unseen)
+  local tables=$out/check.unfinished.txt shared labels=(--labels wrd words ltr) check=(fairseq-ext check --quiet)
+  mapfile -t shared < <(list_partitions | grep -vxE 'unseen|ssl')
   {
-    "${check[@]}" --allow-shared-speakers "${shared[@]/#/"$out/manifests/"}" &&
-      { [ ! -d "$out/manifests/unseen" ] || "${check[@]}" "$out/manifests/unseen"; }
+    "${check[@]}" "${labels[@]}" --allow-shared-speakers "${shared[@]/#/"$out/manifests/"}" &&
+      { [ ! -d "$out/manifests/ssl" ] || "${check[@]}" --allow-shared-speakers "$out/manifests/ssl"; } &&
+      { [ ! -d "$out/manifests/unseen" ] || "${check[@]}" "${labels[@]}" "$out/manifests/unseen"; }
   } >"$tables" || { cat "$tables" && die "the manifests have errors; fix the rows listed in the table"; }
   mv "$tables" "$out/check.txt"
 }
@@ -216,6 +220,40 @@ check_grid() {
 choose_partitions() {
   [[ " ${choices[*]} " != *" --labels "* && -d $out/manifests/overlapped ]] || return 0
   choices+=(--labels 'overlapped*,unseen*')
+}
+
+# Whether AV-HuBERT is among the --experiments.
+is_pretraining() { is_grid && [[ ,$experiments, = *,pretraining,* ]]; }
+
+stage_clusters1() { ! is_pretraining || cluster_frames clusters1; }
+
+stage_pretrain1() { ! is_pretraining || pretrain 1; }
+
+# The second iteration predicts clusters of what the first one has learnt, of the network with seed 1.
+stage_clusters2() {
+  local depth
+  is_pretraining || return 0
+  read_plan depth tool dump_features
+  cluster_frames clusters2 --checkpoint "$out/train/ssl/av_hubert_1/seed1/checkpoint_last.pt" "${depth[@]}"
+}
+
+stage_pretrain2() { ! is_pretraining || pretrain 2; }
+
+# Give each frame of the clips to pre-train on the number of its cluster, in the folder $1: of MFCC, or of a layer of the
+# checkpoint that the options of fairseq-ext features dump name.
+cluster_frames() {
+  local sizes
+  [ ! -f "$out/$1/done" ] || return 0
+  read_plan sizes tool "cluster_features $1"
+  fairseq-ext features dump --manifest "$out/manifests/ssl" --out "$out/$1/features" --workers "$jobs" "${@:2}"
+  fairseq-ext features cluster --features "$out/$1/features" --out "$out/$1" --workers "$jobs" "${sizes[@]}"
+  touch "$out/$1/done"
+}
+
+# Train iteration $1 of AV-HuBERT.
+pretrain() {
+  choices+=(--set "pretrain.task.label_dir=$out/clusters$1" --set "pretrain.task.video_cache=$out/pictures")
+  train_all "pretrain$1"
 }
 
 stage_finetune() {

@@ -10,7 +10,8 @@ from fairseq_ext.report.results import stale_results_page
 
 pytestmark = pytest.mark.recipe
 RECIPE = REPOSITORY / "recipes" / "vsr_low_resource"
-GRID = ("--smoke", "--corpus", "synthetic_grid")
+GRID = ("--smoke", "--corpus", "synthetic_grid", "--experiments", "labels,pretraining")
+SYSTEMS = ("lips", "lips_iteration1", "lips_iteration2", "lips_unpretrained")
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_few_and_all_labels_are_trained_and_scored(run: Path) -> None:
     scored = results(run)["systems"]
     assert {(s["partition"], s["system"], s["data"]) for s in scored} == {
-        ("s1", "lips", "synthetic"),
-        ("s1_8", "lips", "synthetic"),
+        (partition, system, "synthetic") for partition in ("s1", "s1_8") for system in SYSTEMS
     }
     assert stale_results_page(run) is None
     assert "<html" in (run / "report.html").read_text(encoding="utf-8")
@@ -38,6 +38,14 @@ def test_the_cut_off_video_is_left_out_and_others_are_divided(run: Path) -> None
     few = {u.id for u in read_manifest(run / "manifests" / "s1_8", "train")}
     assert len(few) == 8
     assert few < sides[0]
+
+
+def test_the_second_iteration_learns_from_clusters_of_the_first(run: Path) -> None:
+    first, second = (read_labels(run / folder, "train", "km") for folder in ("clusters1", "clusters2"))
+    clips = read_manifest(run / "manifests" / "ssl", "train")
+    for clip, mfcc, learnt in zip(clips, first, second, strict=True):
+        assert len(mfcc.split()) == pytest.approx(4 * (clip.num_frames or 0), abs=4)
+        assert len(learnt.split()) == pytest.approx(clip.num_frames or 0, abs=1)
 
 
 def test_every_word_of_a_sentence_has_frames(run: Path) -> None:
