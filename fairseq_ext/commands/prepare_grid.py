@@ -11,6 +11,7 @@ What is left out is counted, and listed in OUT/problems.txt.
 """
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,10 @@ def _automatic(args: argparse.Namespace, rows: "list[ClipRow]") -> "dict[str, Au
     labels = list(table.read_labels(table.labels_path(args.labels)))
     merged = merge.merge(rows, labels, {}, merge.MergeSettings(("en",), limits))
     print(f"{len(merged.clips)} of {len(rows)} clips have an automatic text")
-    for (_, reason), count in merged.rejected.most_common():
+    reasons = Counter[str]()
+    for (_, reason), count in merged.rejected.items():
+        reasons[reason] += count
+    for reason, count in reasons.most_common():
         print(f"  {reason:18} {count:8}  {filters.REASONS.get(reason, '')}")
     texts = {
         clip.utterance.id: AutomaticText(clip.utterance.transcript or "", clip.source)

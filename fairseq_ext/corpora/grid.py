@@ -96,8 +96,8 @@ def read(root: str | os.PathLike[str], *, on_problem: Report | None = None) -> I
     report, folder, seen = on_problem or log.warning, recordings_folder(root), set[str]()
     found = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix in SUFFIXES]
     unknown = 0
-    for path in sorted(found, key=lambda p: (_order(_speaker(folder / p)), p.stem, str(p))):
-        speaker = _speaker(folder / path)
+    for path in sorted(found, key=lambda p: (_order(_speaker_of_file(folder / p)), p.stem, str(p))):
+        speaker = _speaker_of_file(folder / path)
         try:
             text = sentence(path.stem)
             if (name := f"{speaker}/{path.stem}") in seen:
@@ -134,7 +134,7 @@ def word_times(
         except ValueError as error:
             report(f"{path}: {error}; left out")
             continue
-        found[f"{_speaker(path)}/{path.stem}"] = words
+        found[f"{_speaker_of_file(path)}/{path.stem}"] = words
     return found
 
 
@@ -215,6 +215,12 @@ def of_clips(
 def name_of(utterance_or_clip_id: str) -> str:
     """Return the name that spells the sentence, the last part of an id."""
     return PurePath(utterance_or_clip_id).name
+
+
+def _speaker_of_file(path: Path) -> str:
+    """Return the speaker by the path as given, or where links lead: a link to `s1` may have any name."""
+    speaker = _speaker(path)
+    return speaker if speaker != UNKNOWN_SPEAKER else _speaker(path.resolve())
 
 
 def _speaker(path: PurePath) -> str:

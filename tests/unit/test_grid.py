@@ -64,6 +64,15 @@ def test_speaker_is_the_nearest_folder_named_after_one(tmp_path: Path, folder: s
     assert problems == []
 
 
+def test_a_link_of_another_name_leads_to_the_speaker(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "grid_s7", ["video/bbaf2n.mpg", "align/bbaf2n.align"])
+    link = tmp_path / "corpus.link"
+    link.symlink_to(corpus)
+    (found,), problems = read(link)
+    assert (found.id, problems) == ("s7/bbaf2n", [])
+    assert list(grid.word_times(link)) == ["s7/bbaf2n"]
+
+
 def test_what_is_no_video_of_the_corpus_is_named(tmp_path: Path) -> None:
     root = write_corpus(
         tmp_path / "x",
@@ -143,8 +152,10 @@ def made(clips: Sequence[Utterance], labels: Labels | None = None) -> tuple[dict
 
 def test_one_speaker_alone_and_few_labels() -> None:
     found, notes = made([clip(name) for name in NAMES])
-    assert list(found) == ["all", "s1", "s1_100"]
-    whole, few = found["s1"], found["s1_100"]
+    assert list(found) == ["all", "ssl", "s1", "s1_100"]
+    whole, few, unlabelled = found["s1"], found["s1_100"], found["ssl"]
+    assert (unlabelled.train, unlabelled.valid, unlabelled.test) == (whole.train, whole.valid, [])
+    assert not unlabelled.labels
     assert {u.id for u in few.train} < {u.id for u in whole.train}
     assert len(few.train) == 100
     assert (few.valid, few.test) == (whole.valid, whole.test)
