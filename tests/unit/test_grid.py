@@ -237,6 +237,7 @@ def test_command_writes_every_stream(
         "s3",
         "s3_5",
         "s3_5.prompts.tsv",
+        "ssl",
     ]
     language, _, text = (out / "s3_5.prompts.tsv").read_text(encoding="utf-8").rstrip().partition("\t")
     few = {u.transcript for u in read_manifest(out / "s3_5", "train")}
