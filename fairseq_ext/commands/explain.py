@@ -86,7 +86,15 @@ def _explain_recording(args: argparse.Namespace) -> None:
     if not (len(args.files) == 2 and args.target and args.out):
         raise argparse.ArgumentError(None, "CHECKPOINT FILE needs both, --target and --out")
     from ..inference.explained import explain_recording
+    from ..inference.lip_explained import explain_video
+    from ..inference.lip_reader import holds_lip_reader
 
+    if holds_lip_reader(args.files[0]):
+        about = {"methods": args.method, "text": args.text, "device": args.device}
+        for line in explain_video(*args.files, args.target, args.out, **about):
+            print(line)
+        print(f"{args.out}, {args.out.with_suffix('.mp4')}")
+        return
     options: dict[str, Any] = {name: getattr(args, name) for name in ("text", "label", "device")}
     checkpoint, recording = args.files
     options |= {"methods": args.method, "layers": args.layer}
@@ -134,7 +142,20 @@ def _play(args: argparse.Namespace) -> None:
 
         return load_explained(path, args.layer, args.device)
 
+    from ..inference.lip_reader import holds_lip_reader
+
     jobs = find_trainings(args, partial(finished_recognizers, seed=args.seed))
+    lips = [job for job in jobs if holds_lip_reader(job.checkpoint)]
+    if lips:
+        from ..inference.lip_maps_of_run import explain_lip_readers
+
+        names = ("split", "max_utterances", "device", "force")
+        about = {name: getattr(args, name) for name in names}
+        for line in explain_lip_readers(lips, args.method, **about):
+            tqdm.write(line)
+        jobs = [job for job in jobs if job not in lips]
+        if not jobs:
+            return
     corpus = args.run / "corpus.link" if args.run else None
     for line in explain_all(jobs, load, options, corpus=corpus, force=args.force):
         tqdm.write(line)

@@ -10,11 +10,9 @@ import av
 import numpy as np
 import pytest
 import torch
-from fairseq.dataclass.utils import merge_with_parent
-from omegaconf import OmegaConf
+from small_lip_reader import SYMBOLS, write_lip_reader
 
 from fairseq_ext.commands import lipread
-from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.joint import JointConfig, JointSearch
 from fairseq_ext.decoding.subtitles import TimedWord
 from fairseq_ext.inference import mouth_track
@@ -31,35 +29,14 @@ from fairseq_ext.media.mouth.frames import MouthFrames, decode_frames
 from fairseq_ext.media.mouth.table import ClipRow
 from fairseq_ext.media.mouth.writer import GreyWriter
 from fairseq_ext.media.video import VideoError
-from fairseq_ext.models.av_ctc_attention import AvCtcAttentionConfig, ExtAvCtcAttention
 
 GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "grid"
-SYMBOLS = [*SPECIAL_SYMBOLS, "▁bin", "▁blue", "▁now"]
-KEYS: dict[str, Any] = {
-    "modality": "video", "front_end_width": 4, "front_end_blocks": "1", "front_end_pool": 4, "encoder_type": "gru",
-    "encoder_layers": 1, "encoder_embed_dim": 16, "decoder_layers": 1, "decoder_embed_dim": 8,
-    "decoder_ffn_embed_dim": 8, "decoder_attention_heads": 2,
-}  # fmt: skip
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """Write what fairseq stores of a training; the weights name something other than blanks."""
-    torch.manual_seed(3)
-    config = merge_with_parent(AvCtcAttentionConfig(), OmegaConf.create(KEYS))
-    model = ExtAvCtcAttention(config, len(SYMBOLS))
-    with torch.no_grad():
-        model.proj.weight.mul_(20.0)
-        model.proj.bias[0] = -50.0
-    state = {
-        "cfg": {"model": {**KEYS, "_name": "ext_av_ctc_attention"}, "task": {"_name": "ext_av_recognition"}},
-        "model": model.state_dict(),
-        "task_state": {"symbols": SYMBOLS, "long_s": 1.0},
-        "optimizer_history": [{"num_updates": 7}],
-        "extra_state": {},
-    }
-    torch.save(state, tmp_path / "lips.pt")
-    return tmp_path / "lips.pt"
+    return write_lip_reader(tmp_path / "lips.pt")
 
 
 def write_clip(path: Path, num_frames: int) -> np.ndarray:
