@@ -28,7 +28,10 @@ def write_lip_reader(path: Path, **keys: Any) -> Path:
         model.proj.weight.mul_(20.0)
         model.proj.bias[0] = -50.0
     state = {
-        "cfg": {"model": {**keys, "_name": "ext_av_ctc_attention"}, "task": {"_name": "ext_av_recognition"}},
+        "cfg": {
+            "model": {**keys, "_name": "ext_av_ctc_attention"},
+            "task": {"_name": "ext_av_recognition", "labels": "words"},
+        },
         "model": model.state_dict(),
         "task_state": {"symbols": SYMBOLS, "long_s": 1.0},
         "optimizer_history": [{"num_updates": 7}],

@@ -11,7 +11,7 @@ video. Videos of which nothing can be read are named with the reason and counted
 """
 
 import argparse
-import math
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..decoding.joint import JointSearch
     from ..inference.lip_reader import LipReader, LipText
 
+# Where a step starts and ends in a video's part of the progress bar: to find the mouth takes most of the time.
+_STEPS = {"find the mouth": (0.0, 0.7), "look again": (0.7, 0.8), "read": (0.8, 1.0)}
 SUMMARY = "Read lips of raw videos: text, times, subtitles"
 
 
@@ -106,7 +108,7 @@ def _videos(given: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """
     from ..media.media_files import media_files
 
-    videos, names = [], []
+    videos, names = list[Path](), list[Path]()
     for path in given:
         inside = [path.name]
         if path.is_dir():
@@ -200,20 +202,16 @@ def _bar(num_videos: int) -> Iterator[Callable[[], Callable[[float, str], None]]
     """Show a progress bar; yield what returns, for the next video, the function that its reading reports to."""
     from tqdm import tqdm
 
-    # To find the mouth takes most of the time.
-    starts, ends = (
-        {"find the mouth": 0.0, "look again": 0.7, "read": 0.8},
-        {"find the mouth": 0.7, "look again": 0.8},
-    )
+    number = itertools.count()
     with tqdm(total=num_videos, unit="video", disable=None) as bar:
 
         def start() -> Callable[[float, str], None]:
-            before = math.ceil(bar.n)
+            before = next(number)
             bar.n = before
 
             def show(share: float, doing: str) -> None:
-                first = starts[doing]
-                done = before + first + share * (ends.get(doing, 1.0) - first)
+                first, last = _STEPS[doing]
+                done = before + first + share * (last - first)
                 bar.set_postfix_str(doing, refresh=False)
                 bar.update(max(0.0, round(done - bar.n, 3)))
 

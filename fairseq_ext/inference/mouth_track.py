@@ -75,7 +75,7 @@ class MouthTrack:
         for clip in self.clips:
             if (clip.num_faces or 0) > 1 and not self.face:
                 yield (
-                    f"{clip.num_faces} faces{_when(clip)}; the {self._chosen(clip)} is read, chosen by "
+                    f"{clip.num_faces} faces{_when(clip)}; {self._chosen(clip)} is read, chosen by "
                     f"{clip.choice or 'its place'}; --faces each reads each of them"
                 )
             if clip.num_bad_packets:
@@ -86,13 +86,13 @@ class MouthTrack:
             yield f"not read{_when(clip)}: {describe(clip)}"
 
     def _chosen(self, clip: ClipRow) -> str:
-        """Name the face that a clip shows."""
-        if not self.landmarks(clip).is_file():
-            return "one that speaks"
+        """Name the face that a clip shows; `one` where its place among the others is not known."""
+        if len(self.faces.places) < 2 or not self.landmarks(clip).is_file():
+            return "one"
         with np.load(self.landmarks(clip)) as file:
             x, y = file["points"][0].mean(axis=0).tolist()
         number = self.faces.nearest(x, y)
-        return "first one" if number is None else self.faces.name(number)
+        return "one" if number is None else f"the {self.faces.name(number)}"
 
 
 def describe(clip: ClipRow) -> str:

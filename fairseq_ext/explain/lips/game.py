@@ -100,6 +100,7 @@ def _score(method: str, rows: Sequence[tuple[float, float, float, float] | None]
             f"{method}: a word with a map expected, found none among {len(rows)}; give clips whose words the reader "
             "can be asked for"
         )
-    inside, area, shuffled, correlation = np.array(kept).T
-    means = (float(column.mean()) for column in (inside, area, shuffled, correlation))
-    return LipScore(len(kept), len(rows) - len(kept), *means, int((inside > shuffled).sum()))
+    columns = np.array(kept).T
+    inside, area, shuffled, correlation = columns.mean(1).tolist()
+    num_above = int((columns[0] > columns[2]).sum())
+    return LipScore(len(kept), len(rows) - len(kept), inside, area, shuffled, correlation, num_above)

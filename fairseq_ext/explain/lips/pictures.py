@@ -61,8 +61,8 @@ def saliency_strip(
     tall = 0.45 + 0.22 * len(read.tokens) if read else 0.0
     heights = [1.25 * (1 + len(maps)) + 0.5, 2.1, *([tall + 0.7] if read else [])]
     with style():
-        figure = figures.Figure(figsize=(11.5, sum(heights)), layout="constrained")
-        parts = figure.subfigures(len(heights), 1, height_ratios=heights)
+        figure: Figure = figures.Figure(figsize=(11.5, sum(heights)), layout="constrained")
+        parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         _strip(parts[0], pictures, maps, span, shares)
         _over_time(parts[1], len(pictures), maps, words, span)

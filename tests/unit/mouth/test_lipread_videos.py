@@ -132,7 +132,9 @@ def test_silence_and_no_sound(
     (note,) = reader.read(longer).notes
     assert note.endswith("states show no picture; it may be cut off")
     both = load_lip_reader(write_lip_reader(tmp_path / "both.pt", modality="both"))
-    assert both.read(without).notes == ("no sound, so lips are read without it, as a reader of both does in silence",)
+    assert both.read(without).notes == (
+        "no sound, so lips are read without it, as a reader of both does in silence",
+    )
     sound = load_lip_reader(write_lip_reader(tmp_path / "sound.pt", modality="audio"))
     with pytest.raises(VideoError, match=r"silent\.mp4: a sound track expected, found silence"):
         sound.read(silent)
@@ -146,7 +148,9 @@ def test_silence_and_no_sound(
         (None, "no such file; check its name"),
     ],
 )
-def test_files_that_are_no_videos(reader: LipReader, tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_files_that_are_no_videos(
+    reader: LipReader, tmp_path: Path, content: bytes | None, said: str
+) -> None:
     if content is not None:
         (tmp_path / "a.mp4").write_bytes(content)
     with pytest.raises(VideoError, match=said) as raised:
@@ -207,7 +211,9 @@ def test_a_folder_is_read_and_goes_on_after_a_kill(
 
 def test_progress_only_grows(reader: LipReader, grid: Path) -> None:
     told: list[tuple[str, float]] = []
-    reader.read(grid / "lrwp9a.mpg", on_progress=lambda share, doing: told.append((doing, share)), window_s=1.0)
+    reader.read(
+        grid / "lrwp9a.mpg", on_progress=lambda share, doing: told.append((doing, share)), window_s=1.0
+    )
     for step in ("find the mouth", "read"):
         shares = [share for doing, share in told if doing == step]
         assert shares == sorted(shares)
