@@ -176,8 +176,11 @@ def _write(
     # The first face comes last: it stands for all of them where a command is resumed.
     for number, face in reversed(list(enumerate(found, 1))):
         if args.out:
-            with atomic_write(_of_face(output, number) if face.face else output) as file:
+            path = _of_face(output, number) if face.face else output
+            with atomic_write(path) as file:
                 file.write(written(face.words))
+            if face.face:
+                _say(f"{video}: the {face.face} is read in {path.name}")
     for face in found if not args.out else []:
         named = f"{video}\t" * many + f"{face.face}\t" * bool(face.face)
         tqdm.write(named + written(face.words), file=sys.stdout, end="")

@@ -35,7 +35,7 @@ from .lip_explained import crop_px, explain_clip, explained_lips, strip_of
 from .lip_reader import LipReader, MouthClip, file_of_row, load_lip_reader
 
 HEADER = ("Method", "On the lips %", "Lips' area %", "Shuffled weights %", "Rank correlation", "Words")
-NUM_EXAMPLES = 3
+NUM_EXAMPLES = 2
 WORDS_PER_CLIP = 2
 
 
@@ -165,7 +165,7 @@ def _table(
     training: FinishedTraining, scores: dict[str, LipScore], split: str, num_clips: int, num_left_out: int
 ) -> dict[str, Any]:
     about = [
-        f"Words of {num_clips} clips of {split}, {WORDS_PER_CLIP} of each; {num_left_out} clips were left out.",
+        f"Clips of {split}: {num_clips}, {WORDS_PER_CLIP} words of each; left out: {num_left_out}.",
         "On the lips: share of the map within the outlines of the lips. Lips' area: what a map without a place would "
         "have. Shuffled weights: share on the lips, and mean rank correlation with the map, of the same network with "
         "shuffled weights.",

@@ -73,7 +73,7 @@ def test_a_split_becomes_a_table_and_pictures(
     assert "% with shuffled weights" in said
     (table,) = read_tables(tmp_path / "run")
     assert [row[0] for row in table["rows"]] == ["HiRes-CAM", "Grad-CAM"]
-    assert "Words of 2 clips of test, 2 of each; 1 clips were left out." in table["note"]
+    assert "Clips of test: 2, 2 words of each; left out: 1." in table["note"]
     scores = json.loads((out / "s1-lips-seed1-lips.json").read_text(encoding="utf-8"))["scores"]
     assert scores["hirescam"]["num_words"] + scores["hirescam"]["num_flat"] == 4
     assert 0.05 < scores["hirescam"]["area"] < 0.2

@@ -21,7 +21,7 @@ from .saliency import SaliencyMap
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
-NUM_PICTURES = 9
+NUM_PICTURES = 7
 _CONTEXT_FRAMES = 5  # shown before and after the target
 _COLOURS = (HEAT, COLOURS[0], COLOURS[2], COLOURS[4])
 

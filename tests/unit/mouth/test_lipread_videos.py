@@ -73,7 +73,7 @@ def test_a_portrait_video_of_a_phone_is_read_and_shown_upright(
 
 
 def test_each_of_two_people_side_by_side(
-    reader: LipReader, talk: Any, other_talk: Any, make_video: Make, tmp_path: Path
+    talk: Any, other_talk: Any, make_video: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     both = [np.concatenate(pair, 1) for pair in zip(talk.pictures, other_talk.pictures, strict=True)]
     video = make_video(tmp_path / "two.mp4", both, at(25, 75))
@@ -86,8 +86,10 @@ def test_each_of_two_people_side_by_side(
     places = [mean_x(track) for track in (one, left, right)]
     assert places[0] == pytest.approx(places[1], abs=3)
     assert 100 < places[1] < 260 < 460 < places[2]
-    texts = reader.read_faces(video, each=True)
-    assert [text.face for text in texts] == ["left face", "right face"]
+    checkpoint, out = write_lip_reader(tmp_path / "lips.pt"), tmp_path / "out"
+    assert run(checkpoint, video, "--faces", "each", "--out", out) == 0
+    assert "the right face is read in two.face2.txt" in capfd.readouterr().err
+    assert sorted(path.name for path in out.iterdir()) == ["two.face1.txt", "two.face2.txt"]
 
 
 def mean_x(track: MouthTrack) -> float:
