@@ -1,7 +1,10 @@
-"""Explain what in a recording made a network recognise a word, a character or a class: heat maps over the log-mel.
+"""Explain what in a recording made a network recognise a word, a character or a class: heat maps over the log-mel, or
+over the pictures of the mouth for a lip reader.
 
 One recording (--target word:N or char:N, counted from 1, of a recogniser's text; class:NAME of a classifier):
   fairseq-ext explain checkpoint_last.pt clip.flac --target word:2 --text 'bon dia' --out word.png
+A word of a video that a lip reader reads: pictures under the maps, and a film beside them, word.mp4
+  fairseq-ext explain checkpoint_last.pt clip.mp4 --target word:2 --method hirescam occlusion --out word.png
 The pointing game of a run: does a word's map peak where the word was spoken? Explains every
 RUN/train/<partition>/<system>/seed<k>/checkpoint_last.pt into RUN/attribution:
   fairseq-ext explain --run RUN --origin synthetic
@@ -12,6 +15,7 @@ The groups of features of an accent encoder: their shares in the fusion, how far
 --classifier, a saved one, also what it scores then), and pictures of reconstructions; RUN/attribution is on the page:
   fairseq-ext explain checkpoint_best.pt --data MANIFESTS --out RUN/attribution
 
+Of lip readers --run and --checkpoint count what share of the maps is on the lips, also with shuffled weights.
 The game chooses the layer on the development split. Systems that have their table are skipped unless --force is given.
 """
 
@@ -23,7 +27,7 @@ from typing import Any
 
 from ._scored import add_checkpoint_or_run, add_origin, check_checkpoint_or_run, find_trainings
 
-SUMMARY = "Draw what a network listens to; pointing game"
+SUMMARY = "Draw what a network listens to or looks at"
 ONE_OF = "give one of CHECKPOINT FILE, --run and --checkpoint, or CHECKPOINT with --data"
 METHODS = ("hirescam", "gradcam", "occlusion", "integrated_gradients")
 
@@ -86,7 +90,19 @@ def _explain_recording(args: argparse.Namespace) -> None:
     if not (len(args.files) == 2 and args.target and args.out):
         raise argparse.ArgumentError(None, "CHECKPOINT FILE needs both, --target and --out")
     from ..inference.explained import explain_recording
+    from ..inference.lip_explained import explain_video
+    from ..inference.lip_reader import holds_lip_reader
 
+    if holds_lip_reader(args.files[0]):
+        if args.layer or args.label:
+            raise argparse.ArgumentError(
+                None, "--layer and --label are for networks of sound; leave them out"
+            )
+        video_options: dict[str, Any] = {"text": args.text, "device": args.device, "methods": args.method}
+        for line in explain_video(args.files[0], args.files[1], args.target, args.out, **video_options):
+            print(line)
+        print(f"{args.out}, {args.out.with_suffix('.mp4')}")
+        return
     options: dict[str, Any] = {name: getattr(args, name) for name in ("text", "label", "device")}
     checkpoint, recording = args.files
     options |= {"methods": args.method, "layers": args.layer}
@@ -134,7 +150,20 @@ def _play(args: argparse.Namespace) -> None:
 
         return load_explained(path, args.layer, args.device)
 
+    from ..inference.lip_reader import holds_lip_reader
+
     jobs = find_trainings(args, partial(finished_recognizers, seed=args.seed))
+    lips = [job for job in jobs if holds_lip_reader(job.checkpoint)]
+    if lips:
+        from ..inference.lip_maps_of_run import explain_lip_readers
+
+        names = ("split", "max_utterances", "device", "force")
+        about = {name: getattr(args, name) for name in names}
+        for line in explain_lip_readers(lips, args.method, **about):
+            tqdm.write(line)
+        jobs = [job for job in jobs if job not in lips]
+        if not jobs:
+            return
     corpus = args.run / "corpus.link" if args.run else None
     for line in explain_all(jobs, load, options, corpus=corpus, force=args.force):
         tqdm.write(line)

@@ -12,6 +12,8 @@ methods.py          `attribute`: all methods by name
 plot.py             maps over the log-mel spectrogram; hit rates
 recording.py        one recording explained, from a transcript or class to a picture
 
+lips/               maps over the pictures of a mouth, for lip readers
+
 How good maps are:
 pointing_score.py   the pointing game: does the peak of a map lie where the word was spoken?
 sanity.py           randomised weights must change the map

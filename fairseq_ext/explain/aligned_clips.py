@@ -105,12 +105,19 @@ def read_clips(
 
 def choose_utterances(utterances: Sequence[Utterance], times: WordTimes, at_most: int) -> list[int]:
     """Draw positions of utterances with word times, from the speakers in turn, since intervals are over speakers."""
+    return in_turn(utterances, [i for i, u in enumerate(utterances) if u.id in times])[:at_most]
+
+
+def in_turn(utterances: Sequence[Utterance], known: Sequence[int]) -> list[int]:
+    """Return the positions `known` of utterances in a random order, from the speakers in turn, the same every time."""
     position = {u.id: i for i, u in enumerate(utterances)}
     # A fixed seed: all recognisers are scored on the same recordings.
     order = np.random.default_rng(0).permutation(len(utterances))
-    known = [utterances[i] for i in order if utterances[i].id in times]
-    in_turn = filter(None, chain.from_iterable(zip_longest(*by_speaker(known).values())))
-    return [position[u.id] for u in in_turn][:at_most]
+    chosen = set(known)
+    drawn = [utterances[i] for i in order if i in chosen]
+    return [
+        position[u.id] for u in filter(None, chain.from_iterable(zip_longest(*by_speaker(drawn).values())))
+    ]
 
 
 def _aligned(

@@ -170,7 +170,7 @@ def _write_examples(
         maps = [game.maps[method][case] for method in settings.methods]
         clip, word = clips[case], words_of(test)[case]
         path = training.out / f"{name}-word{number}.png"
-        write_bytes(path, _fewer_colours(png(_picture(network, clip, word, maps))))
+        write_bytes(path, fewer_colours(png(_picture(network, clip, word, maps))))
         peaks = "; ".join(_peak(found, word.spoken_s, settings.tolerance_s) for found in maps)
         content = {
             "title": f"Attribution: the word “{word.target.name}”, {system_title(training.system)}",
@@ -220,7 +220,8 @@ def _examples(game: Game, test: Sequence[Clip], settings: Settings) -> Iterator[
         yield missed[0], f"Drawn among the {len(missed)} words of {len(words)} that {NAMES[first]} misses."
 
 
-def _fewer_colours(content: bytes) -> bytes:
+def fewer_colours(content: bytes) -> bytes:
+    """Return a PNG with `NUM_COLOURS` colours."""
     pillow = import_optional("PIL.Image")
     # Without dithering, whose noise compresses badly.
     image = pillow.open(io.BytesIO(content)).convert("RGB").quantize(NUM_COLOURS, dither=pillow.Dither.NONE)

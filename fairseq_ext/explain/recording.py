@@ -92,7 +92,7 @@ def draw_word(
     log_probs = network.output(waveform)[0]
     spans = greedy_spans(log_probs) if text is None else align(log_probs, tokens_of(text, symbols))
     words = aligned_words(spans, symbols)
-    chosen = _pick(words, target_type, which)
+    chosen = pick_target(words, target_type, which)
     transcript = " ".join(word.text for word in words)
     title = f"{target_type} “{chosen.name}” of “{transcript}” ({'recognised' if text is None else 'given'})"
     return _draw(network, waveform, chosen, methods, title, _aligned_labels(spans, symbols, network.grid))
@@ -143,7 +143,12 @@ def _waveform(samples: NDArray[np.float32], network: Network, device: str) -> Te
     return torch.from_numpy(samples)[None].to(device)
 
 
-def _pick(words: Sequence[AlignedWord], target_type: str, which: str) -> TokenTarget:
+def pick_target(words: Sequence[AlignedWord], target_type: str, which: str) -> TokenTarget:
+    """Return the word or character of a number, see `parse_target`.
+
+    Raises:
+        ValueError: there is no such number; the message lists those that there are.
+    """
     if target_type == "word":
         found = [TokenTarget(word.text, word.spans) for word in words]
     else:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from ..optional import import_optional
@@ -46,8 +47,13 @@ def map_correlation(a: AttributionMap, b: AttributionMap) -> float:
         raise ValueError(
             f"maps: expected equally many frames, found {len(a.values)} and {len(b.values)}; compare one clip"
         )
-    seen = (a.values != 0) | (b.values != 0)
-    first, second = a.positive[seen], b.positive[seen]
+    return rank_correlation(a.values, b.values)
+
+
+def rank_correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Compute `map_correlation` of the values of two maps, of one shape with any axes."""
+    seen = (a != 0) | (b != 0)
+    first, second = np.maximum(a, 0)[seen], np.maximum(b, 0)[seen]
     if not seen.any() or np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
     return float(import_optional("scipy.stats").spearmanr(first, second).statistic)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ from ..media.video import VideoError
 from ..models.av_ctc_attention import AvCtcAttentionConfig, ExtAvCtcAttention
 from ..modules.checkpoint_file import checkpoint_weights, describe, read_checkpoint
 from ..modules.padding import valid_mask
-from .mouth_track import MouthTrack, track_mouth
+from .mouth_track import MouthTrack, OnProgress, track_each_face, track_mouth
 
 MODEL = "ext_av_ctc_attention"
 SEARCH_S = 60.0  # searched at a time
@@ -76,10 +77,12 @@ class LipText:
     Attributes:
         words: words with their times in the video.
         notes: what a user should know: a choice among faces, stretches without a mouth.
+        face: name of the face, where each of several is read.
     """
 
     words: tuple[TimedWord, ...]
     notes: tuple[str, ...] = ()
+    face: str = ""
 
     @property
     def text(self) -> str:
@@ -179,37 +182,89 @@ class LipReader:
             sound = load_row(entry, SAMPLE_RATE_HZ)
         return MouthClip(num_frames, pictures, sound)
 
+    def clip_of(self, track: MouthTrack, clip: ClipRow) -> MouthClip:
+        """Return a whole clip of a track, in memory."""
+        return self._stretches(track, clip)(0, clip.num_frames)
+
+    def features_of(self, clip: MouthClip) -> Tensor | None:
+        """Return the features of a clip's sound (1, A, T); None where the reader hears nothing."""
+        return self._batch([clip])["audio"]
+
     def read(
         self,
         video: str | os.PathLike[str],
         search: JointSearch | None = None,
-        *,
-        settings: MouthSettings | None = None,
-        window_s: float | None = None,
-        overlap_s: float | None = None,
-        on_track: Callable[[MouthTrack, Sequence[Sequence[TimedWord]]], None] | None = None,
+        **options: Any,
     ) -> LipText:
-        """Read a raw video of any size, rate and length.
-
-        Args:
-            video: the file.
-            search: beam search; None = greedy CTC.
-            settings: how the mouth is found; None = as usual.
-            window_s: length of a window; shorter clips are one window. None: `window_s` of the reader.
-            overlap_s: overlap of neighbouring windows. None: a third of a window, 4 s at most.
-            on_track: receives the clips, and the words of each by time in it, before they are removed.
+        """Read the face that speaks in a raw video of any size, rate and length; options as of `read_faces`.
 
         Raises:
             VideoError: the file cannot be read, or shows no mouth.
         """
+        (found,) = self.read_faces(video, search, **options)
+        return found
+
+    def read_faces(
+        self,
+        video: str | os.PathLike[str],
+        search: JointSearch | None = None,
+        *,
+        each: bool = False,
+        settings: MouthSettings | None = None,
+        window_s: float | None = None,
+        overlap_s: float | None = None,
+        on_track: Callable[[MouthTrack, Sequence[Sequence[TimedWord]]], None] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[LipText]:
+        """Read one face or each face of a raw video.
+
+        Args:
+            video: the file.
+            search: beam search; None = greedy CTC.
+            each: read every face, from left to right; otherwise the one that speaks.
+            settings: how the mouth is found; None = as usual.
+            window_s: length of a window; shorter clips are one window. None: `window_s` of the reader.
+            overlap_s: overlap of neighbouring windows. None: a third of a window, 4 s at most.
+            on_track: receives the clips of a face, and the words of each by time in it, before they are removed.
+            on_progress: receives the share that is done of a step, 0 to 1, and the step.
+
+        Raises:
+            VideoError: the file cannot be read, shows no mouth, or has no sound for a reader of sound.
+        """
+        found = []
         with tempfile.TemporaryDirectory(prefix="lipread-") as folder:
-            track = track_mouth(video, Path(folder), settings)
-            of_clips = [self.read_clip(track, clip, search, window_s, overlap_s) for clip in track.clips]
-            if on_track is not None:
-                on_track(track, of_clips)
-            pairs = zip(track.clips, of_clips, strict=True)
-            words = [_later(word, clip.start_s or 0.0) for clip, own in pairs for word in own]
-            return LipText(tuple(words), tuple(track.notes()))
+            where = Path(folder), settings, on_progress
+            tracks = track_each_face(video, *where) if each else [track_mouth(video, *where)]
+            for track in tracks:
+                notes = [*track.notes(), *self._about_sound(video, track)]
+                of_clips = []
+                for number, clip in enumerate(track.clips):
+
+                    def report(share: float, number: int = number, count: int = len(track.clips)) -> None:
+                        if on_progress is not None:
+                            on_progress((number + share) / count, "read")
+
+                    of_clips.append(self.read_clip(track, clip, search, window_s, overlap_s, report))
+                if on_track is not None:
+                    on_track(track, of_clips)
+                pairs = zip(track.clips, of_clips, strict=True)
+                words = [_later(word, clip.start_s or 0.0) for clip, own in pairs for word in own]
+                found.append(LipText(tuple(words), tuple(notes), track.face))
+        return found
+
+    def _about_sound(self, video: str | os.PathLike[str], track: MouthTrack) -> list[str]:
+        """Return a note where a reader that hears has nothing to hear.
+
+        Raises:
+            VideoError: it reads nothing but sound.
+        """
+        silent = {clip.audio for clip in track.clips} & {"none", "silent"}
+        if self.modality == "video" or not silent:
+            return []
+        what = "no sound" if "none" in silent else "silence for sound"
+        if self.modality == "audio":
+            raise VideoError(f"{video}: a sound track expected, found {what}: the reader reads sound alone")
+        return [f"{what}, so lips are read without it, as a reader of both does in silence"]
 
     def read_clip(
         self,
@@ -218,12 +273,13 @@ class LipReader:
         search: JointSearch | None = None,
         window_s: float | None = None,
         overlap_s: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> list[TimedWord]:
-        """Read a clip of any length; arguments as of `read`."""
+        """Read a clip of any length; arguments as of `read_faces`, but `on_progress` receives the share alone."""
         stretch = self._stretches(track, clip)
         window_s = self.window_s if window_s is None else window_s
         if search is not None and search.config.ctc_weight < 1 and self.model.decoder is not None:
-            return list(self._read_windows(stretch, clip.num_frames, search, window_s))
+            return list(self._read_windows(stretch, clip.num_frames, search, window_s, on_progress))
         scores = log_probs_of_long(
             torch.arange(clip.num_frames),  # the numbers of the frames stand for them
             lambda numbers: self.log_probs([stretch(int(numbers[0]), int(numbers[-1]) + 1)])[0][0],
@@ -231,6 +287,7 @@ class LipReader:
             hop_samples=1,
             window_s=window_s,
             overlap_s=overlap_of(window_s) if overlap_s is None else overlap_s,
+            on_progress=on_progress,
         )
         words: list[TimedWord] = []
         start = 0
@@ -256,7 +313,12 @@ class LipReader:
         return stretch
 
     def _read_windows(
-        self, stretch: Stretch, num_frames: int, search: JointSearch, window_s: float
+        self,
+        stretch: Stretch,
+        num_frames: int,
+        search: JointSearch,
+        window_s: float,
+        on_progress: Callable[[float], None] | None,
     ) -> Iterator[TimedWord]:
         """Read window by window, cut at the pauses that CTC finds: the decoder needs the frames of whole sentences."""
         size, start = round(window_s * FRAMES_PER_S), 0
@@ -271,6 +333,8 @@ class LipReader:
             spans = _aligned(log_probs[0], best)
             yield from timed_words(spans, self.symbols, self.hop_s, start_s=start * self.hop_s)
             start += log_probs.shape[1]
+            if on_progress is not None:
+                on_progress(start / num_frames)
 
     def _batch(self, clips: Sequence[MouthClip]) -> dict[str, Tensor | None]:
         if not clips:
@@ -321,17 +385,24 @@ def _later(word: TimedWord, start_s: float) -> TimedWord:
 
 
 def video_of_row(audio: Path) -> Path:
-    """Return the pictures that belong to the sound of a row, `.../audio/ID.wav`, whose id may contain slashes.
+    """Return the pictures that belong to the sound of a row, see `file_of_row`."""
+    return file_of_row(audio, "video", ".mp4")
+
+
+def file_of_row(audio: Path, folder: str, suffix: str) -> Path:
+    """Return a file of the clip whose sound is `.../audio/ID.wav`, where the id may contain slashes.
 
     Raises:
-        VideoError: there is no `.../video/ID.mp4`.
+        VideoError: there is no `.../FOLDER/ID.SUFFIX`.
     """
     parts = audio.parts
     for place in reversed([i for i, part in enumerate(parts[:-1]) if part == "audio"]):
-        found = Path(*parts[:place], "video", *parts[place + 1 :]).with_suffix(".mp4")
+        found = Path(*parts[:place], folder, *parts[place + 1 :]).with_suffix(suffix)
         if found.is_file():
             return found
-    raise VideoError(f"{audio}: no video/ID.mp4 beside audio/ID.wav; give manifests of prepared mouth clips")
+    raise VideoError(
+        f"{audio}: no {folder}/ID{suffix} beside audio/ID.wav; give manifests of prepared mouth clips"
+    )
 
 
 def holds_lip_reader(path: str | os.PathLike[str]) -> bool:

@@ -4,15 +4,15 @@ Shapes: H W pixels.
 """
 
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from ..decoding.subtitles import TimedWord
+from ..media.film import caption, write_film
 from ..media.mouth.clock import FrameClock
 from ..media.mouth.frames import decode_frames
 from ..media.mouth.settings import FRAMES_PER_S
@@ -20,15 +20,18 @@ from ..media.mouth.table import ClipRow
 from ..media.mouth.warp import opencv, thumbnail
 from ..media.picture import Picture
 from ..media.video import MediaReader
-from ..optional import import_optional
 
 _HEIGHT, _BAR = 288, 48  # of the pictures and of the text below them
-_FONT_PX = 22
 _SECONDS = 4.0  # a word stays for so long
 
 
 def write_side_by_side(
-    path: Path, video: str | os.PathLike[str], clip: ClipRow, crops: Path, words: Sequence[TimedWord]
+    path: Path,
+    video: str | os.PathLike[str],
+    clip: ClipRow,
+    crops: Path,
+    words: Sequence[TimedWord],
+    sound: NDArray[np.int16] | None = None,
 ) -> None:
     """Write the video of a clip.
 
@@ -38,23 +41,14 @@ def write_side_by_side(
         clip: row of the clip; its start and end say what part of the source it shows.
         crops: its pictures.
         words: what was read, by time in the clip.
+        sound: sound of the clip, (S,) int16 at 16 kHz; None = the film is silent.
     """
-    with av.open(str(path), "w", format="mp4") as out:
-        stream: Any = None
+    said = _Said(words)
+    with write_film(path, sound) as film:
         for number, (source, crop) in enumerate(
             zip(_source(video, clip), decode_frames(crops), strict=False)
         ):
-            picture = _joined(source, crop, _text(words, number / FRAMES_PER_S))
-            if stream is None:
-                stream = out.add_stream("libx264", rate=FRAMES_PER_S)
-                stream.height, stream.width = picture.shape
-                stream.pix_fmt = "yuv420p"
-                stream.options = {"preset": "veryfast", "crf": "23"}
-            frame = av.VideoFrame.from_ndarray(picture, format="gray")
-            frame.pts = number
-            out.mux(stream.encode(frame))
-        if stream is not None:
-            out.mux(stream.encode(None))
+            film.add(_joined(source, crop, said.by(number / FRAMES_PER_S)))
 
 
 def _source(video: str | os.PathLike[str], clip: ClipRow) -> Iterator[NDArray[np.uint8]]:
@@ -72,9 +66,18 @@ def _scaled(picture: Picture) -> NDArray[np.uint8]:
     return thumbnail(picture, max(1, round(picture.width * _HEIGHT / picture.height)))
 
 
-def _text(words: Sequence[TimedWord], time_s: float) -> str:
-    """Return the words read by now, without those of long ago."""
-    return " ".join(word.text for word in words if time_s - _SECONDS <= word.start_s <= time_s)
+class _Said:
+    """The words read by a time that only grows, without those of long ago."""
+
+    def __init__(self, words: Sequence[TimedWord]) -> None:
+        self._coming, self._shown = deque(words), deque[TimedWord]()
+
+    def by(self, time_s: float) -> str:
+        while self._coming and self._coming[0].start_s <= time_s:
+            self._shown.append(self._coming.popleft())
+        while self._shown and self._shown[0].start_s < time_s - _SECONDS:
+            self._shown.popleft()
+        return " ".join(word.text for word in self._shown)
 
 
 def _joined(source: NDArray[np.uint8], crop: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
@@ -84,21 +87,4 @@ def _joined(source: NDArray[np.uint8], crop: NDArray[np.uint8], text: str) -> ND
         for side in (source, crop)
     ]
     picture = np.hstack(sides)
-    width = picture.shape[1] // 2 * 2  # H.264 needs even sizes
-    bar = np.zeros((_BAR, width), np.uint8)
-    return np.vstack([picture[:, :width], _written(bar, text)])
-
-
-def _written(bar: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
-    """Write white text into the middle of a black bar, in a font that has letters with marks."""
-    image_module, draw_module, font_module = map(
-        import_optional, ("PIL.Image", "PIL.ImageDraw", "PIL.ImageFont")
-    )
-    image = image_module.fromarray(bar)
-    # The font that matplotlib brings along: Pillow's own has no letters with marks.
-    file = Path(import_optional("matplotlib").get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    draw, font = draw_module.Draw(image), font_module.truetype(str(file), _FONT_PX)
-    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
-    place = ((bar.shape[1] - (right - left)) // 2, (bar.shape[0] - (bottom - top)) // 2 - top)
-    draw.text(place, text, fill=255, font=font)
-    return np.asarray(image)
+    return np.vstack([picture, caption(picture.shape[1], _BAR, text)])

@@ -75,8 +75,12 @@ def make_search(
     return BeamSearch(recognizer.symbols, config, None if lm is None else read_arpa(lm))
 
 
-def output_paths(files: Sequence[Path], folder: Path, suffix: str) -> list[Path]:
+def output_paths(
+    files: Sequence[Path], folder: Path, suffix: str, names: Sequence[Path] | None = None
+) -> list[Path]:
     """Name the outputs after the recordings: a path in the folder with the suffix, such as ".srt", for each.
+
+    `names` are what the recordings are called there, such as their paths within a folder; None = their file names.
 
     Raises:
         ValueError: the folder is a file, two recordings would share an output, or one would be overwritten.
@@ -84,11 +88,11 @@ def output_paths(files: Sequence[Path], folder: Path, suffix: str) -> list[Path]
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file, not a folder for the outputs; choose another")
     found: dict[Path, Path] = {}
-    for file in files:
-        path = folder / (file.stem + suffix)
+    for file, name in zip(files, names or [Path(file.name) for file in files], strict=True):
+        path = folder / name.parent / (file.stem + suffix)
         if path in found:
             raise ValueError(
-                f"{path}: the output of both {found[path]} and {file}; transcribe them into different folders"
+                f"{path}: the output of both {found[path]} and {file}; write them into different folders"
             )
         if path.resolve() == file.resolve():
             raise ValueError(f"{file}: its output would overwrite it; choose another folder")

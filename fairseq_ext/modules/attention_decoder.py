@@ -80,6 +80,13 @@ class Attention(nn.Module):
         result: Tensor = self.out_proj(found.transpose(1, 2).flatten(2))  # (N, H, L, d) to (N, L, D)
         return result
 
+    def weights(self, query: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the weights (N, H, L, T) by which `forward` mixes the values, without dropout; not causal."""
+        scores = self._split(self.q_proj(query)) @ keys.transpose(2, 3) / math.sqrt(keys.shape[3])
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -math.inf)
+        return scores.softmax(3)
+
     def _split(self, rows: Tensor) -> Tensor:
         result: Tensor = rows.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
         return result

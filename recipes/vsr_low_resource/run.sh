@@ -274,8 +274,19 @@ stage_evaluate() {
   fairseq-ext score recognition --run "$out" --partitions "${recognised[@]}" --origin "$(origin)"
 }
 
+# Draw where the lip readers look, and how much of it is on the lips; what is drawn is kept.
+draw_lips() {
+  local recognised limits
+  choose_partitions
+  read_plan recognised partitions finetune
+  read_plan limits tool explain
+  fairseq-ext explain --run "$out" --origin "$(origin)" --partitions "${recognised[@]}" "${limits[@]}"
+}
+
 stage_report() {
-  ! is_grid || python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report_grid.json" --no-umap
+  is_grid || return 0
+  draw_lips
+  python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report_grid.json" --no-umap
 }
 
 run_recipe "$@"

@@ -10,16 +10,15 @@ import av
 import numpy as np
 import pytest
 import torch
-from fairseq.dataclass.utils import merge_with_parent
-from omegaconf import OmegaConf
+from small_lip_reader import SYMBOLS, write_lip_reader
 
 from fairseq_ext.commands import lipread
-from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.decoding.joint import JointConfig, JointSearch
 from fairseq_ext.decoding.subtitles import TimedWord
 from fairseq_ext.inference import mouth_track
 from fairseq_ext.inference.lip_reader import (
     LipReader,
+    LipText,
     MouthClip,
     holds_lip_reader,
     load_lip_reader,
@@ -31,35 +30,14 @@ from fairseq_ext.media.mouth.frames import MouthFrames, decode_frames
 from fairseq_ext.media.mouth.table import ClipRow
 from fairseq_ext.media.mouth.writer import GreyWriter
 from fairseq_ext.media.video import VideoError
-from fairseq_ext.models.av_ctc_attention import AvCtcAttentionConfig, ExtAvCtcAttention
 
 GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "grid"
-SYMBOLS = [*SPECIAL_SYMBOLS, "▁bin", "▁blue", "▁now"]
-KEYS: dict[str, Any] = {
-    "modality": "video", "front_end_width": 4, "front_end_blocks": "1", "front_end_pool": 4, "encoder_type": "gru",
-    "encoder_layers": 1, "encoder_embed_dim": 16, "decoder_layers": 1, "decoder_embed_dim": 8,
-    "decoder_ffn_embed_dim": 8, "decoder_attention_heads": 2,
-}  # fmt: skip
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """Write what fairseq stores of a training; the weights name something other than blanks."""
-    torch.manual_seed(3)
-    config = merge_with_parent(AvCtcAttentionConfig(), OmegaConf.create(KEYS))
-    model = ExtAvCtcAttention(config, len(SYMBOLS))
-    with torch.no_grad():
-        model.proj.weight.mul_(20.0)
-        model.proj.bias[0] = -50.0
-    state = {
-        "cfg": {"model": {**KEYS, "_name": "ext_av_ctc_attention"}, "task": {"_name": "ext_av_recognition"}},
-        "model": model.state_dict(),
-        "task_state": {"symbols": SYMBOLS, "long_s": 1.0},
-        "optimizer_history": [{"num_updates": 7}],
-        "extra_state": {},
-    }
-    torch.save(state, tmp_path / "lips.pt")
-    return tmp_path / "lips.pt"
+    return write_lip_reader(tmp_path / "lips.pt")
 
 
 def write_clip(path: Path, num_frames: int) -> np.ndarray:
@@ -156,34 +134,56 @@ def test_other_checkpoints_are_refused(checkpoint: Path, tmp_path: Path) -> None
         load_lip_reader(checkpoint, "cuda:99")
 
 
-def test_video_without_a_whole_face_is_read_by_stretches(
+class FortySeconds:
+    """A video of this length; nothing else of it is asked."""
+
+    duration_s = 40.0
+
+    def __init__(self, path: Path) -> None: ...
+
+    def __enter__(self) -> "FortySeconds":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def test_what_is_rejected_is_tried_by_what_shows_the_face_and_then_evenly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
-    def prepare(root: Path, video: Any, *_: Any) -> list[ClipRow]:
-        asked.append(video.segments)
-        lost = {"status": "rejected", "reason": "face_lost"}
-        rows = [
-            ClipRow(s.id, video.path, s.start_s, s.end_s, num_faces=2, choice="sound") for s in video.segments
+    def prepare(root: Path, video: Any, *_: Any, on_seen: Any, **__: Any) -> list[ClipRow]:
+        asked.append([(s.id, s.start_s, s.end_s) for s in video.segments])
+        on_seen("whole", [(2.0, 38.0), (39.0, 39.2)])
+        # All is lost but the second and third stretch of the last round.
+        reasons = {"whole": "face_lost", "whole-00000": "lips_still", "whole-00000-00000": "lips_still"}
+        return [
+            ClipRow(s.id, video.path, s.start_s, s.end_s, status="rejected", reason=reasons[s.id])
+            if s.id in reasons
+            else ClipRow(s.id, video.path, s.start_s, s.end_s)
+            for s in video.segments
         ]
-        return [ClipRow("whole", video.path, **lost)] if len(rows) == 1 else [
-            rows[0], ClipRow(rows[1].id, video.path, rows[1].start_s, rows[1].end_s, **lost), *rows[2:]
-        ]  # fmt: skip
 
     monkeypatch.setattr(mouth_track, "prepare_file", prepare)
     monkeypatch.setattr(mouth_track, "Landmarker", object)
-    monkeypatch.setattr(mouth_track, "import_models", lambda: None)
-    monkeypatch.setattr(mouth_track, "_duration_s", lambda path: 40.0)
+    monkeypatch.setattr(mouth_track, "MediaReader", FortySeconds)
+    (tmp_path / "a.mp4").touch()
     track = mouth_track.track_mouth(tmp_path / "a.mp4", tmp_path)
-    assert [(s.start_s, s.end_s) for s in asked[1]] == [(0.0, 13.32), (13.32, 26.68), (26.68, 40.0)]
-    assert [clip.id for clip in track.clips] == ["00000", "00002"]
-    notes = list(track.notes())
-    assert notes[0] == "2 faces from 0 to 13 s; one is read, chosen by sound"
-    assert notes[-1].startswith("not read from 13 to 27 s: face_lost: the face is out of sight")
-    monkeypatch.setattr(mouth_track, "_duration_s", lambda path: 3.0)
-    with pytest.raises(VideoError, match=r"a\.mp4: no mouth that can be read: face_lost"):
-        mouth_track.track_mouth(tmp_path / "a.mp4", tmp_path)
+    assert asked == [
+        [("whole", None, None)],
+        [("whole-00000", 2.0, 38.0)],  # the other stretch is too short
+        [
+            ("whole-00000-00000", 2.0, 14.0),
+            ("whole-00000-00001", 14.0, 26.0),
+            ("whole-00000-00002", 26.0, 38.0),
+        ],
+    ]
+    assert [clip.start_s for clip in track.clips] == [14.0, 26.0]
+    notes = [note.partition(": ") for note in track.notes()]
+    assert [note[0] for note in notes] == [
+        "not read from 0.0 to 2.0 s", "not read from 2.0 to 14.0 s", "not read from 38.0 to 40.0 s",
+    ]  # fmt: skip
+    assert [note[2].split()[0] for note in notes] == ["face_lost:", "lips_still:", "face_lost:"]
 
 
 def run(*given: str | Path) -> int:
@@ -193,24 +193,22 @@ def run(*given: str | Path) -> int:
 
 
 def test_options_that_need_each_other_are_asked_for(checkpoint: Path) -> None:
-    with pytest.raises(argparse.ArgumentError, match="--side-by-side writes videos"):
+    with pytest.raises(argparse.ArgumentError, match="--side-by-side needs the folder of the outputs"):
         run(checkpoint, "a.mp4", "--side-by-side")
     with pytest.raises(argparse.ArgumentError, match="--out is needed to write srt of several"):
         run(checkpoint, "a.mp4", "b.mp4", "--format", "srt")
 
 
-def fake_read(self: LipReader, video: Path, search: Any, on_track: Any = None, **_: Any) -> Any:
-    from fairseq_ext.inference.lip_reader import LipText
-
+def fake_read(self: LipReader, video: Path, **_: Any) -> list[LipText]:
     if "none" in str(video):
         raise VideoError(f"{video}: no mouth that can be read: no_face")
-    return LipText((TimedWord("bin", 0.5, 0.9, 1.0),), ("2 faces; one is read",))
+    return [LipText((TimedWord("bin", 0.5, 0.9, 1.0),), ("2 faces; one is read",))]
 
 
 def test_command_names_what_it_cannot_read(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(LipReader, "read", fake_read)
+    monkeypatch.setattr(LipReader, "read_faces", fake_read)
     with pytest.raises(ValueError, match="1 of 2 videos could not be read"):
         run(checkpoint, "a.mp4", "none.mp4")
     said = capfd.readouterr()

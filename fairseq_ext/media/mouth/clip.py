@@ -59,6 +59,12 @@ class Clip:
         self._lost_shown = False
 
     @property
+    def seen_s(self) -> list[tuple[float, float]]:
+        """Stretches of the file that show the mouth, s; once the clip is finished."""
+        start_s = self._clock.origin_s or 0.0
+        return [(start_s + a / FRAMES_PER_S, start_s + b / FRAMES_PER_S) for a, b in self._crops.seen]
+
+    @property
     def done(self) -> bool:
         """Whether all pictures and sound of the clip have come."""
         has_sound = not self._reader.has_audio or self._sound_until_s >= self.end_s + _SOUND_AFTER_S

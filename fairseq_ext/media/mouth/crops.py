@@ -55,6 +55,11 @@ class Crops(Protocol):
         """Return the row with the columns about the face filled in."""
         ...
 
+    @property
+    def seen(self) -> list[tuple[int, int]]:
+        """Frames that show the mouth: the first of each stretch, and the one after its last."""
+        ...
+
     def landmarks(self) -> dict[str, NDArray[Any]] | None:
         """Return the arrays of the landmarks file, or None for no file."""
         ...
@@ -71,8 +76,12 @@ class MouthCrops:
 
     def __init__(self) -> None:
         self.problem = ("", "")
+        self.seen: list[tuple[int, int]] = []
+        self._num_frames = 0
 
     def add(self, picture: Picture) -> list[Crop]:
+        self._num_frames += 1
+        self.seen = [(0, self._num_frames)]
         width, height = picture.width, picture.height
         if abs(width - height) > _SQUARE_WITHIN * max(width, height):
             self.problem = ("not_square", f"{width}x{height}")
@@ -115,6 +124,7 @@ class FaceCrops:
         self._frame = self._next_detection = 0
         self._last: Picture | None = None
         self._detections: list[bool] = []
+        self._detected_at: list[int] = []  # frames of these
         self._lost_at: int | None = None  # first of the failed detections in a row
         self._longest_gap = 0  # frames, among the gaps that have ended
         self._late = 0  # frames at the start of a scene in which the face was not seen
@@ -138,6 +148,19 @@ class FaceCrops:
     @property
     def lost(self) -> bool:
         return bool(self._detections) and not self._detections[-1]
+
+    @property
+    def seen(self) -> list[tuple[int, int]]:
+        """Frames in which the face was followed, without the gaps that are too long to be bridged."""
+        spans: list[tuple[int, int]] = []
+        for frame, found in zip(self._detected_at, self._detections, strict=True):
+            if not found:
+                continue
+            if spans and frame - spans[-1][1] <= self._max_gap:
+                spans[-1] = (spans[-1][0], frame + 1)
+            else:
+                spans.append((frame, frame + 1))
+        return spans
 
     @property
     def other_faces(self) -> list[tuple[float, float]]:
@@ -207,6 +230,7 @@ class FaceCrops:
         assert self._tracker is not None, "the clip is open"
         mesh = self._tracker.detect(picture, frame)
         self._detections.append(mesh is not None)
+        self._detected_at.append(frame)
         if mesh is None:
             self._lost_at = frame if self._lost_at is None else self._lost_at
             return None

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,8 @@ from .writer import FOLDERS, PARTIAL
 if TYPE_CHECKING:
     from ...jobs import Item, Outcome, Work
 
+# The id of a clip and the stretches of the file that show its mouth, s.
+OnSeen = Callable[[str, list[tuple[float, float]]], None]
 UNLISTED = "unlisted.txt"
 _START_BEFORE_S = 0.5  # the first frame may come from before the segment
 
@@ -34,8 +36,21 @@ def prepare_file(
     out: str | os.PathLike[str],
     settings: MouthSettings,
     landmarker: Landmarker,
+    *,
+    on_seen: OnSeen | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> list[ClipRow]:
     """Make the clips of a video in the folder `out`: one decoding, pictures and sound together, in bounded memory.
+
+    Args:
+        root: folder that the paths of the video start from.
+        video: the video and its segments.
+        out: folder of the clips.
+        settings: how mouths are found, cut out and judged.
+        landmarker: the models.
+        on_seen: receives, of each clip, its id and the stretches of the file that show the mouth, s, also where the
+            clip is rejected.
+        on_progress: called with the time in the file that has been reached, s.
 
     Returns a row per segment, in the order given; for a file that cannot be used, all have its reason.
     """
@@ -45,7 +60,8 @@ def prepare_file(
         audio = None if video.audio is None else Path(root) / video.audio
         with MediaReader(Path(root) / video.path, audio) as reader:
             if reader.has_video:
-                rows.update((row.id, row) for row in _rows(video, reader, out, settings, landmarker))
+                made = _rows(video, reader, out, settings, landmarker, on_seen, on_progress)
+                rows.update((row.id, row) for row in made)
     except VideoError as error:
         reason, detail = _reason_of(error), str(error)
     return [rows.get(segment.id) or _rejected(video, segment, reason, detail) for segment in video.segments]
@@ -68,6 +84,8 @@ def _rows(
     out: str | os.PathLike[str],
     settings: MouthSettings,
     landmarker: Landmarker,
+    on_seen: OnSeen | None,
+    on_progress: Callable[[float], None] | None,
 ) -> Iterator[ClipRow]:
     """Start each clip shortly before its segment; finish it when all of it has come."""
 
@@ -81,6 +99,12 @@ def _rows(
             return FaceCrops(landmarker, settings, segment.face_at)
         return SpeakerCrops(partial(FaceCrops, landmarker, settings), settings)
 
+    def finish(clip: Clip) -> ClipRow:
+        row = clip.finish()
+        if on_seen is not None:
+            on_seen(row.id, clip.seen_s)
+        return row
+
     waiting = sorted(video.segments, key=lambda s: s.start_s or 0.0)
     spans = [(s.start_s or 0.0, float("inf") if s.end_s is None else s.end_s) for s in waiting]
     active: list[Clip] = []
@@ -90,12 +114,14 @@ def _rows(
                 active.append(start(waiting.pop(0)))
             for clip in active:
                 clip.add(event)
-            yield from (clip.finish() for clip in active if clip.done)
+            if on_progress is not None:
+                on_progress(event.time_s)
+            yield from (finish(clip) for clip in active if clip.done)
             active = [clip for clip in active if not clip.done]
             if not active and not waiting:
                 return
         active += map(start, waiting)
-        yield from (clip.finish() for clip in active)
+        yield from (finish(clip) for clip in active)
     finally:
         for clip in active:
             clip.close()

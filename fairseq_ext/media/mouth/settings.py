@@ -79,14 +79,15 @@ class MouthSettings:
             raise ValueError(f"mouth_scale: expected 0.1 to 10, found {self.mouth_scale}; 1 is usual")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add an option per setting, `--detect-every` and so on."""
+def add_arguments(parser: argparse.ArgumentParser, defaults: MouthSettings | None = None) -> None:
+    """Add an option per setting, `--detect-every` and so on; without `defaults` those of `MouthSettings`."""
     group = parser.add_argument_group("clips")
     for item in fields(MouthSettings):
-        kind, text = type(item.default), f"{item.metadata['help']} (default: {item.default})"
+        default = getattr(defaults or MouthSettings(), item.name)
+        kind, text = type(item.default), f"{item.metadata['help']} (default: {default})"
         choices = INPUTS if item.name == "input" else None
         group.add_argument(
-            f"--{item.name.replace('_', '-')}", type=kind, default=item.default, help=text, choices=choices
+            f"--{item.name.replace('_', '-')}", type=kind, default=default, help=text, choices=choices
         )
 
 

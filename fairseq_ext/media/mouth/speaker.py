@@ -71,6 +71,10 @@ class SpeakerCrops:
     def measured(self, row: ClipRow) -> ClipRow:
         return self._faces[0].measured(row)
 
+    @property
+    def seen(self) -> list[tuple[int, int]]:
+        return self._faces[0].seen
+
     def landmarks(self) -> dict[str, NDArray[Any]]:
         return self._faces[0].landmarks()
 
