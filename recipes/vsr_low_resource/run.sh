@@ -39,7 +39,7 @@ recipe_help() {
 GRID is trained on:
   --experiments A,B,...  what to train                            (default: labels)
                         labels     few labels by people, the others by --model, all by people
-                        modalities the sound alone, and both
+                        modalities the sound alone, and both, scored in babble too
                         pretraining  after AV-HuBERT's pre-training without labels, one and two iterations, and the same
                                    network without it
   --labels A,B,...    partitions to train on, or patterns of them (default: of all speakers together; of a single one, its own)
@@ -267,11 +267,13 @@ stage_finetune() {
 }
 
 stage_evaluate() {
-  local recognised
+  local recognised noise=()
   is_grid || return 0
   choose_partitions
   read_plan recognised partitions finetune
-  fairseq-ext score recognition --run "$out" --partitions "${recognised[@]}" --origin "$(origin)"
+  # lips hear no noise: only beside recognisers with sound
+  [[ ,$experiments, != *,modalities,* ]] || read_plan noise tool score_recognition
+  fairseq-ext score recognition --run "$out" --partitions "${recognised[@]}" --origin "$(origin)" "${noise[@]}"
 }
 
 stage_report() {
