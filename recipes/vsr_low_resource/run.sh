@@ -242,11 +242,14 @@ stage_pretrain2() { ! is_pretraining || pretrain 2; }
 # Give each frame of the clips to pre-train on the number of its cluster, in the folder $1: of MFCC, or of a layer of the
 # checkpoint that the options of fairseq-ext features dump name.
 cluster_frames() {
-  local sizes
+  local sizes splits=(train)
   [ ! -f "$out/$1/done" ] || return 0
+  [ ! -f "$out/manifests/ssl/valid.tsv" ] || splits+=(valid) # the smoke run has too few clips for one
   read_plan sizes tool "cluster_features $1"
-  fairseq-ext features dump --manifest "$out/manifests/ssl" --out "$out/$1/features" --workers "$jobs" "${@:2}"
-  fairseq-ext features cluster --features "$out/$1/features" --out "$out/$1" --workers "$jobs" "${sizes[@]}"
+  fairseq-ext features dump --manifest "$out/manifests/ssl" --splits "${splits[@]}" --out "$out/$1/features" \
+    --workers "$jobs" "${@:2}"
+  fairseq-ext features cluster --features "$out/$1/features" --splits "${splits[@]}" --out "$out/$1" --workers "$jobs" \
+    "${sizes[@]}"
   touch "$out/$1/done"
 }
 

@@ -17,7 +17,9 @@ SPACE = "␣ (space)"
 MAX_LINES = 15
 VISEME_TITLE = "Visemes taken for visemes"
 VISEME_CAPTION = "Visemes, the classes of sounds that lips tell apart, by letters that are often theirs."
-WORD_CAPTION = "Words in the order of their mean place in a sentence."
+WORD_CAPTION = (
+    "Words by their mean place in a sentence; (others): recognised, and in no sentence of the test."
+)
 CAPTION = (
     "Each row: as what it was recognised, in % of the times it was spoken; last column: left out; last row: of what "
     "was put in."
