@@ -58,8 +58,6 @@ _sidecar_values = attrgetter(*SIDECAR_COLUMNS)
 
 # Characters that would move a row or column, that have no UTF-8 form (file names that are not UTF-8), and the
 # byte-order mark, which editors leave in texts and which names another encoding at the start of a file.
-# The label stream that says of each row who wrote its text, and what it says of people.
-LABEL_SOURCE, HUMAN = "label_source", "human"
 SPLITS = ("train", "valid", "test")  # of fairseq; corpora have names of their own
 _UNSAFE = re.compile("[\t\n\r\0\ufeff\ud800-\udfff]")
 _UNSAFE_LABEL = re.compile("[\n\r\0\ufeff\ud800-\udfff]")

@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..manifest import HUMAN, LABEL_SOURCE, Utterance
+from ..manifest import Utterance
 from ..splits import by_speaker, random_rank
 from ..text.published import Report
 from ..text.spelling import Spelling
@@ -38,6 +38,7 @@ from .partitions import Partition, divide
 UNSEEN = ("s1", "s2", "s20", "s22")
 # A side of 15 % then has about 3 clips: enough for a training, too few for a result.
 MIN_CLIPS = 20
+HUMAN = "human"
 # As many fit before a Whisper's text (224 tokens); with them Whisper base spells commands right: 30.2 to 7.6 % WER.
 PROMPT_SENTENCES = 19
 SILENT_FRAME, UNKNOWN_FRAME = "<s>", "<unk>"
@@ -211,7 +212,7 @@ def _finished(partition: Partition, labels: Labels, sources: Mapping[str, str]) 
         "words": lambda u: " ".join(_word_units(u)),
         "ltr": lambda u: " ".join(to_characters(u.transcript or "")),
         "wordframes": lambda u: _frame_line(_frames(u.id, labels, sources)),
-        LABEL_SOURCE: lambda u: sources.get(u.id, HUMAN),
+        "label_source": lambda u: sources.get(u.id, HUMAN),
     }
     letters = sorted({letter for word in WORDS for letter in word})
     dictionaries = {

@@ -353,6 +353,11 @@ def is_lip_reader(state: Mapping[str, Any]) -> bool:
     return isinstance(model, Mapping) and str(model.get("_name")) == MODEL
 
 
+def holds_lip_reader(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is the checkpoint of a lip reader; raise as `load_lip_reader` for what is no checkpoint."""
+    return is_lip_reader(read_checkpoint(Path(path)))
+
+
 def load_lip_reader(
     path: str | os.PathLike[str], device: str = "cpu", *, state: Mapping[str, Any] | None = None
 ) -> LipReader:

@@ -22,21 +22,21 @@ from typing import Any
 
 from ..dictionary import write_dictionary
 from ..files import atomic_write
-from ..manifest import HUMAN, LABEL_SOURCE, SPLITS, Utterance, write_manifest
+from ..manifest import SPLITS, Utterance, write_manifest
 from ..text.spelling import NAME as SPELLING
 from ..text.spelling import write_spelling
 from ..text.units import count_units, to_characters
 from .engine import SAMPLE_RATE_HZ
 from .filters import REASONS
-from .merge import Merged, MergeSettings, TranscribedClip, check
+from .merge import HUMAN, Merged, MergeSettings, TranscribedClip, check
 
 MULTILINGUAL = "multilingual"
 SUMMARY = "summary.json"
 _ASIDE = ".unfinished"
 _DICTIONARY = "dict.ltr.txt"
-_LABELS = ("ltr", "wrd", LABEL_SOURCE)
+_LABELS = ("ltr", "wrd", "label_source")
 # Only a merge writes this file, so it marks the folders of an earlier one. It is written first and removed last.
-_MARK = f"train.{LABEL_SOURCE}"
+_MARK = "train.label_source"
 
 
 def write_merged(
@@ -126,7 +126,7 @@ def write_split(
     labels = {
         "ltr": lambda u: " ".join(_characters(u)),
         "wrd": lambda u: u.transcript or "",
-        LABEL_SOURCE: lambda u: sources[u.id],
+        "label_source": lambda u: sources[u.id],
     }
     return write_manifest(folder, split, (clip.utterance for clip in chosen), root=root, labels=labels)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..corpora.clip_layout import audio_path
-from ..manifest import HUMAN, SPLITS, Utterance
+from ..manifest import SPLITS, Utterance
 from ..media.mouth.table import ClipRow
 from ..splits import assert_disjoint
 from ..text.normalize import check_choice, is_spelled, normalize
@@ -21,6 +21,7 @@ from .table import ClipLabel
 from .videos import video_of
 from .vote import Vote, vote
 
+HUMAN = "human"
 _TIMES_S = 0.04  # a picture at 25 Hz: clips are whole pictures long
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..files import write_bytes
+from ..labelling.merge import HUMAN
 from ..labelling.table import LABELLED, OTHER_LANGUAGE
-from ..manifest import HUMAN
 from ..media.mouth.audit import strip_of
 from ..media.mouth.settings import FRAMES_PER_S, SIZE_PX
 from ..media.mouth.table import REASONS, ClipRow

@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from ..labelling.merge import HUMAN
 from ..line_index import AudioIndex
-from ..manifest import HUMAN, LABEL_SOURCE, read_labels
+from ..manifest import read_labels
 from ..media.sound import SAMPLE_RATE_HZ
 
 # Sections of a training configuration that change what is learnt; the others are logging, folders and workers.
 LEARNING_SECTIONS = ("task", "model", "criterion", "optimizer", "lr_scheduler", "optimization", "ema")
+# The stream that says of each row who wrote its text.
+LABEL_SOURCE = "label_source"
 # Keys in them that differ between seeds and machines, which share a hash.
 _FIRST_OF_AN_ATTEMPT = "{'_name': "  # fairseq logs its configuration first
 PLACE_KEYS = ("data", "seed", "pretrained_path", "feature_store", "video_cache", "store_ema_path")

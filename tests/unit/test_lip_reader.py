@@ -22,6 +22,7 @@ from fairseq_ext.inference import mouth_track
 from fairseq_ext.inference.lip_reader import (
     LipReader,
     MouthClip,
+    holds_lip_reader,
     is_lip_reader,
     load_lip_reader,
     video_of_row,
@@ -175,9 +176,11 @@ def test_sound_of_a_row_can_be_mixed(checkpoint: Path, tmp_path: Path) -> None:
 
 
 def test_other_checkpoints_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    assert holds_lip_reader(checkpoint)
     state = torch.load(checkpoint, weights_only=True)
     state["cfg"]["model"]["_name"] = "ext_ctc"
     torch.save(state, tmp_path / "sound.pt")
+    assert not holds_lip_reader(tmp_path / "sound.pt")
     with pytest.raises(ValueError, match=r"not a lip reader .* a model 'ext_ctc'"):
         load_lip_reader(tmp_path / "sound.pt")
     torch.save({**torch.load(checkpoint, weights_only=True), "task_state": {}}, tmp_path / "bare.pt")

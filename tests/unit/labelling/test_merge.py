@@ -20,10 +20,10 @@ from fairseq_ext.dictionary import read_dictionary
 from fairseq_ext.labelling import merge as merging
 from fairseq_ext.labelling.filters import FilterSettings
 from fairseq_ext.labelling.manifests import summary, write_merged, write_partitions
-from fairseq_ext.labelling.merge import Merged, MergeSettings, TranscribedClip, merge
+from fairseq_ext.labelling.merge import HUMAN, Merged, MergeSettings, TranscribedClip, merge
 from fairseq_ext.labelling.published import read_published
 from fairseq_ext.labelling.table import ClipLabel, write_labels
-from fairseq_ext.manifest import HUMAN, Utterance, read_labels, read_manifest, write_manifest
+from fairseq_ext.manifest import Utterance, read_labels, read_manifest, write_manifest
 from fairseq_ext.media.mouth.table import ClipRow
 from fairseq_ext.splits import assert_disjoint
 
