@@ -12,12 +12,17 @@ finds them. Systems that have their metrics.json are skipped unless --force is g
 concerns the language model differ from what they were scored with.
 
 Lip readers (ext_av_ctc_attention, on manifests of mouth clips) are scored in visemes too, the classes of sounds that
-lips tell apart, and with --joint by a search with their attention decoder.
+lips tell apart, and with --joint by a search with their attention decoder. confusions.<decoder>.<unit>.csv counts which
+viseme, and of small vocabularies which word, was taken for which.
+
+--noise-snr-db 10 0 -5 scores all that hears sound again with babble in it: 30 other clips of the split at once, drawn
+by the number of the row, so that every system hears the same. What reads lips alone is scored once.
 
 References are the texts of SPLIT.wrd, as training reads them. Hypotheses are spelled as MANIFESTS/spelling.json says.
 """
 
 import argparse
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -68,17 +73,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-dev", type=int, default=300, help="most utterances that choose the weights (default: 300)"
     )
+    parser.add_argument(
+        "--noise-snr-db",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="DB",
+        help="score also with babble in the sound, at these ratios of speech to noise, dB",
+    )
     parser.add_argument("--batch-size", type=int, default=16, help="recordings per batch (default: 16)")
 
 
 def load(path: str, device: str) -> Any:
     """Load a recogniser; fairseq, which takes seconds to import, is needed only if there is one to score."""
     from ..checkpoints.devices import check_device
-    from ..inference.lip_reader import holds_lip_reader, load_lip_reader
+    from ..inference.lip_reader import is_lip_reader, load_lip_reader
     from ..inference.recognizer import load_recognizer
+    from ..modules.checkpoint_file import read_checkpoint
 
     check_device(device)
-    return load_lip_reader(path, device) if holds_lip_reader(path) else load_recognizer(path, device)
+    state = read_checkpoint(path)
+    kind = load_lip_reader if is_lip_reader(state) else load_recognizer
+    return kind(path, device, state=state)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,6 +104,10 @@ def run(args: argparse.Namespace) -> int:
     if not args.lm and any(getattr(args, name) for name in names):
         raise argparse.ArgumentError(
             None, "--alphas, --betas and --unk-scores weigh a language model; give --lm too"
+        )
+    if not all(map(math.isfinite, args.noise_snr_db)):
+        raise argparse.ArgumentError(
+            None, f"--noise-snr-db: finite numbers of dB expected, found {args.noise_snr_db}"
         )
     from tqdm import tqdm
 
@@ -106,7 +126,11 @@ def run(args: argparse.Namespace) -> int:
     if args.joint:
         joint = JointConfig(args.joint, ctc_weight=args.ctc_weight, length_bonus=args.length_bonus)
     options = Options(
-        lm=lm, joint=joint, keep_weights=bool(args.run), **{name: getattr(args, name) for name in named}
+        lm=lm,
+        joint=joint,
+        keep_weights=bool(args.run),
+        noise_snr_db=tuple(args.noise_snr_db),
+        **{name: getattr(args, name) for name in named},
     )
     for line in recognise_all(jobs, partial(load, device=args.device), options, force=args.force):
         tqdm.write(line)

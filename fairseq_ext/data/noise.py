@@ -5,8 +5,7 @@ What is mixed follows from a generator that the caller seeds by row and epoch.
 Shapes: S samples.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,12 +13,10 @@ import torch
 from torch import Generator, Tensor
 
 from ..media import audio
+from ..modules.babble import Read, babble, mix
 
 BABBLE = "babble"
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a")
-
-# Reads a waveform (S,) of one source by its number.
-Read = Callable[[int], Tensor]
 
 
 @dataclass
@@ -83,38 +80,8 @@ class NoiseMixer:
         if draw >= self.config.noise_prob:
             return waveform
         low, high = self.config.noise_snr_low_db, self.config.noise_snr_high_db
-        return mix(waveform, self._noise(len(waveform), generator, without), low + level * (high - low))
-
-    def _noise(self, num_samples: int, generator: Generator, without: int) -> Tensor:
-        others = self.num_sources - (0 <= without < self.num_sources)
-        if others < 1:
-            raise ValueError("task.noise_source: babble needs other clips than the one itself; give a folder")
-        total = torch.zeros(num_samples)
-        for _ in range(min(self.voices, others)):
-            number = int(torch.randint(others, (), generator=generator))
-            number += 0 <= without <= number
-            voice = fitted(self.read(number), num_samples, generator)
-            total += voice / voice.square().mean().sqrt().clamp(min=1e-5)
-        return total
-
-
-def fitted(noise: Tensor, num_samples: int, generator: Generator) -> Tensor:
-    """Return a stretch (S,) of a noise from a random place, repeated where it is too short."""
-    start = int(torch.randint(len(noise), (), generator=generator))
-    repeated = noise.roll(-start).repeat(math.ceil(num_samples / len(noise)))
-    return repeated[:num_samples]
-
-
-def mix(waveform: Tensor, noise: Tensor, snr_db: float) -> Tensor:
-    """Add noise (S,) to a waveform (S,) so that the ratio of their mean powers is `snr_db`.
-
-    Silence has no ratio: with a silent waveform or a silent noise nothing is added.
-    """
-    signal, disturbance = waveform.square().mean(), noise.square().mean()
-    if float(signal) == 0 or float(disturbance) == 0:
-        return waveform
-    scale = torch.sqrt(signal / disturbance * 10.0 ** (-snr_db / 10.0))
-    return waveform + noise * scale
+        noise = babble(len(waveform), self.read, self.num_sources, self.voices, generator, without)
+        return mix(waveform, noise, low + level * (high - low))
 
 
 def noise_files(folder: str) -> list[Path]:

@@ -8,7 +8,7 @@ Shapes: B clips, T frames at 25 Hz, S samples at 16 kHz, H, W sides of a crop, V
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ class MouthClip:
     sound: NDArray[np.float32] | None
 
 
+# Changes sound (S,).
+Mix = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 # Reads the frames of a clip from one to another.
 Stretch = Callable[[int, int], MouthClip]
 
@@ -168,8 +170,17 @@ class LipReader:
         """Return what it reads of a clip: video, audio or both."""
         return self.model.config.modality
 
-    def read_row(self, entry: AudioEntry) -> MouthClip:
+    @property
+    def hears_sound(self) -> bool:
+        """Return whether it takes the sound of a clip."""
+        return self.modality != "video"
+
+    def read_row(self, entry: AudioEntry, mix: Mix | None = None) -> MouthClip:
         """Read the mouth clip of a row of a manifest.
+
+        Args:
+            entry: the row.
+            mix: changes the sound (S,), such as by noise; None = as it is.
 
         Raises:
             VideoError, AudioError: it cannot be read.
@@ -178,8 +189,9 @@ class LipReader:
         pictures = sound = None
         if self.modality != "audio":
             pictures = load_clip(video_of_row(entry.path), first, num_frames)
-        if self.modality != "video":
+        if self.hears_sound:
             sound = load_row(entry, SAMPLE_RATE_HZ)
+            sound = sound if mix is None else mix(sound)
         return MouthClip(num_frames, pictures, sound)
 
     def clip_of(self, track: MouthTrack, clip: ClipRow) -> MouthClip:
@@ -300,7 +312,7 @@ class LipReader:
     def _stretches(self, track: MouthTrack, clip: ClipRow) -> Stretch:
         """Return what reads stretches of a clip, from one frame to another."""
         pictures = MouthFrames(track.video(clip), clip.num_frames) if self.modality != "audio" else None
-        sound = Stretches(track.audio(clip), SAMPLE_RATE_HZ) if self.modality != "video" else None
+        sound = Stretches(track.audio(clip), SAMPLE_RATE_HZ) if self.hears_sound else None
 
         def stretch(start: int, end: int) -> MouthClip:
             samples = slice(start * SAMPLES_PER_FRAME, end * SAMPLES_PER_FRAME)
@@ -405,27 +417,39 @@ def file_of_row(audio: Path, folder: str, suffix: str) -> Path:
     )
 
 
+def is_lip_reader(state: Mapping[str, Any]) -> bool:
+    """Return whether the entries of a checkpoint, as `read_checkpoint` gives them, are those of a lip reader."""
+    model = (state.get("cfg") or {}).get("model")
+    return isinstance(model, Mapping) and str(model.get("_name")) == MODEL
+
+
 def holds_lip_reader(path: str | os.PathLike[str]) -> bool:
-    """Return whether a checkpoint is that of a lip reader; raise as `load_lip_reader` for what is no checkpoint."""
-    cfg = read_checkpoint(Path(path)).get("cfg") or {}
-    return str((cfg.get("model") or {}).get("_name")) == MODEL
+    """Return whether a file is the checkpoint of a lip reader; raise as `load_lip_reader` for what is no checkpoint."""
+    return is_lip_reader(read_checkpoint(Path(path)))
 
 
-def load_lip_reader(path: str | os.PathLike[str], device: str = "cpu") -> LipReader:
+def load_lip_reader(
+    path: str | os.PathLike[str], device: str = "cpu", *, state: Mapping[str, Any] | None = None
+) -> LipReader:
     """Load a checkpoint of `ext_av_ctc_attention`, with its averaged (EMA) weights when it has them.
+
+    Args:
+        path: the file.
+        device: torch device.
+        state: its entries, where they have been read already.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a checkpoint of fairseq, of another model, or without its symbols; or no such device.
     """
     check_device(device)
-    state = read_checkpoint(Path(path))
-    cfg = OmegaConf.create(dict(state.get("cfg") or {}), flags={"allow_objects": True})
-    if str((cfg.get("model") or {}).get("_name")) != MODEL:
+    state = read_checkpoint(Path(path)) if state is None else state
+    if not is_lip_reader(state):
         raise ValueError(
             f"{path} is not a lip reader ({MODEL}): it holds {describe(state)}; give another file, or for sound "
             "fairseq-ext transcribe"
         )
+    cfg = OmegaConf.create(dict(state["cfg"]), flags={"allow_objects": True})
     kept = state.get("task_state") or {}
     if not kept.get("symbols"):
         raise ValueError(f"{path} lacks the symbols of its outputs; train it by ext_av_recognition")

@@ -171,12 +171,16 @@ class CtcRecognizer:
 
 
 def load_recognizer(
-    path: str | os.PathLike[str], device: str = "cpu", *, dictionary: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    device: str = "cpu",
+    *,
+    dictionary: str | os.PathLike[str] | None = None,
+    state: dict[str, Any] | None = None,
 ) -> CtcRecognizer:
     """Load a CTC checkpoint, ours (`ext_ctc`) or stock fairseq's (`wav2vec_ctc`, `hubert_ctc`).
 
     Averaged (EMA) weights are used when there are any. `dictionary` is `dict.ltr.txt` of the training, for a fairseq
-    checkpoint without its symbols.
+    checkpoint without its symbols; `state` are the entries of the checkpoint, where they have been read already.
 
     Raises:
         FileNotFoundError: no such file.
@@ -184,7 +188,7 @@ def load_recognizer(
             device.
     """
     check_device(device)
-    source = read_encoder(Path(path))
+    source = read_encoder(Path(path), state)
     if "weight" not in source.head:
         raise ValueError(f"{path} is not a recogniser: it holds {_describe(source)}")
     symbols = _symbols(source, dictionary)

@@ -97,8 +97,10 @@ class NoEncoderError(ValueError):
         self.model_name = model_name
 
 
-def read_encoder(path: str | Path) -> EncoderCheckpoint:
+def read_encoder(path: str | Path, state: dict[str, Any] | None = None) -> EncoderCheckpoint:
     """Read the encoder of a checkpoint, averaged (EMA) weights preferred, or of a folder of Hugging Face.
+
+    `state` are the entries of the checkpoint, where they have been read already.
 
     Raises:
         FileNotFoundError: no such file.
@@ -107,7 +109,7 @@ def read_encoder(path: str | Path) -> EncoderCheckpoint:
     """
     if (Path(path) / CONFIG).is_file():
         return _of_folder(Path(path))
-    state = read_checkpoint(path)
+    state = read_checkpoint(path) if state is None else state
     cfg = _mapping(state.get("cfg") or state.get("args") or {})
     model, task = _sections(cfg)
     weights = checkpoint_weights(state)

@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..optional import import_optional
 from .plots import COLOURS, INK, MARKERS, canvas, legend_below, line_sample, style
 
 if TYPE_CHECKING:
@@ -174,3 +178,90 @@ def _value(axes: Axes, place: float, value: float, mark: str, end: float | None 
     font: dict[str, Any] = {"va": "center", "fontsize": 8, "fontweight": "bold" if mark else "normal"}
     text = f"{value:.1f} {mark}".rstrip()
     axes.annotate(text, (start, place), xytext=(4, 0), textcoords="offset points", **font)
+
+
+def noise_curves(
+    panels: Mapping[str, Mapping[str, Mapping[float | str, Interval]]], level: Sequence[str]
+) -> Figure:
+    """Draw error rates over the ratio of speech to noise, the clean sound at the right end, with intervals.
+
+    Args:
+        panels: heading -> system -> ratio in dB, or the name of the clean sound -> `mean`, `low`, `high`, as fractions.
+        level: systems that hear no noise: their rate on clean sound is drawn across.
+    """
+    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    points = {x for curves in panels.values() for curve in curves.values() for x in curve}
+    ratios = sorted(x for x in points if not isinstance(x, str))
+    places: dict[float | str, float] = {x: float(x) for x in ratios}
+    step = max(2.0, (ratios[-1] - ratios[0]) / max(1, len(ratios) - 1))
+    places |= {x: ratios[-1] + step for x in points if isinstance(x, str)}
+    width = 8.0 if len(panels) < 2 else 5.0 * len(panels)
+    with style():
+        figure, axes = canvas(1, len(panels), width, 4.2 + 0.12 * len(names), sharey=True)
+        for panel, (title, curves) in zip(axes, panels.items(), strict=True):
+            for name, curve in curves.items():
+                i = names.index(name)
+                shift = 0.03 * step * (i - (len(names) - 1) / 2)
+                _over_noise(panel, curve, places, i, shift, is_level=name in level)
+            panel.set_xticks(list(places.values()), [x if isinstance(x, str) else f"{x:g}" for x in places])
+            panel.set(title=title, xlabel="ratio of speech to noise, dB")
+        axes[0].set(ylabel="word error rate, %")
+        axes[0].set_ylim(bottom=0)
+        handles = [
+            line_sample(color=c, marker=m, label=n, linestyle="--" if n in level else "-")
+            for n, c, m in zip(names, COLOURS, MARKERS, strict=False)
+        ]
+        legend_below(figure, handles, 2)
+        return figure
+
+
+def _over_noise(
+    axes: Axes,
+    curve: Mapping[float | str, Interval],
+    places: Mapping[float | str, float],
+    i: int,
+    shift: float,
+    *,
+    is_level: bool,
+) -> None:
+    """Draw system i, moved aside by `shift` dB so that its intervals do not hide those of others."""
+    order = sorted(curve, key=places.__getitem__)
+    xs = [places[x] + shift for x in order]
+    mean, low, high = ([100 * curve[x][key] for x in order] for key in ("mean", "low", "high"))
+    mark: Any = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+    axes.vlines(xs, low, high, color=mark["color"], alpha=0.5, linewidth=2)
+    if is_level:
+        axes.hlines(mean[-1], min(places.values()), max(places.values()), color=mark["color"], linestyle="--")
+    axes.plot(xs, mean, **mark)
+
+
+# Of a matrix's tokens that have room for a number in each cell.
+_FEW_TOKENS = 15
+
+
+def confusion_shares(counts: NDArray[np.int64], spoken: Sequence[str], recognised: Sequence[str]) -> Figure:
+    """Draw which token (rows) was recognised as which (columns), by the share of each row, with numbers where few.
+
+    Colours follow the square root of the share, so that rare confusions are seen beside what is right.
+    """
+    shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    is_small = max(counts.shape) <= _FEW_TOKENS
+    cell, font = (0.55, 9) if is_small else (0.148, 6.5)
+    width, height = cell * len(recognised) + 2.2, cell * len(spoken) + 1.0
+    norm = import_optional("matplotlib.colors", extra="analysis").PowerNorm(0.5, vmin=0, vmax=100)
+    with style():
+        figure, (axes,) = canvas(1, 1, width, height)
+        image = axes.imshow(shares, cmap="Blues", norm=norm)
+        axes.grid(visible=False)
+        axes.set(xlabel="recognised", ylabel="spoken")
+        axes.set_xticks(range(len(recognised)), recognised, rotation=90, fontsize=font)
+        axes.set_yticks(range(len(spoken)), spoken, fontsize=font)
+        if is_small:
+            for (row, column), share in np.ndenumerate(shares):
+                if counts[row, column]:
+                    colour = "white" if share > 45 else INK
+                    text = f"{share:.0f}" if share >= 0.5 else "<1"
+                    axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+        bar = figure.colorbar(image, ax=axes, shrink=0.6, ticks=[0, 5, 20, 50, 100])
+        bar.set_label("% of the row", fontsize=9)
+        return figure

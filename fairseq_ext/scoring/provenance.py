@@ -9,11 +9,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..labelling.merge import HUMAN
 from ..line_index import AudioIndex
+from ..manifest import read_labels
 from ..media.sound import SAMPLE_RATE_HZ
 
 # Sections of a training configuration that change what is learnt; the others are logging, folders and workers.
 LEARNING_SECTIONS = ("task", "model", "criterion", "optimizer", "lr_scheduler", "optimization", "ema")
+# The stream that says of each row who wrote its text.
+LABEL_SOURCE = "label_source"
 # Keys in them that differ between seeds and machines, which share a hash.
 _FIRST_OF_AN_ATTEMPT = "{'_name': "  # fairseq logs its configuration first
 PLACE_KEYS = ("data", "seed", "pretrained_path", "feature_store", "video_cache", "store_ema_path")
@@ -151,6 +157,36 @@ def training_audio(config: Any, data: Path) -> tuple[int, float | None]:
         return 0, None
     sizes = AudioIndex(path).sizes
     return len(sizes), float(sizes.sum(dtype="int64")) / manifest_rate_hz(config.task) / 3600
+
+
+def labelled_minutes(config: Any, data: Path) -> dict[str, float | None]:
+    """Return the minutes of training speech by who wrote its text.
+
+    Returns:
+        `labelled_minutes`, by people, and `automatic_minutes`, by recognisers, as the stream `label_source` says;
+        without one all is by people. None where the manifest folder lacks the training split.
+
+    Raises:
+        ValueError: the stream has another number of rows.
+    """
+    split = config.dataset.train_subset
+    path = Path(data) / f"{split}.tsv"
+    if not path.is_file():
+        return {"labelled_minutes": None, "automatic_minutes": None}
+    sizes = AudioIndex(path).sizes
+    by_people = np.ones(len(sizes), dtype=bool)
+    if (Path(data) / f"{split}.{LABEL_SOURCE}").is_file():
+        by_people = np.array(
+            [source == HUMAN for source in read_labels(data, split, LABEL_SOURCE)], dtype=bool
+        )
+    if len(by_people) != len(sizes):
+        raise ValueError(
+            f"{data}/{split}.{LABEL_SOURCE}: {len(sizes)} rows expected, as in {split}.tsv, found {len(by_people)}; "
+            "write both again"
+        )
+    per_minute = 60 * manifest_rate_hz(config.task)
+    parts = {"labelled_minutes": sizes[by_people], "automatic_minutes": sizes[~by_people]}
+    return {name: float(part.sum(dtype="int64")) / per_minute for name, part in parts.items()}
 
 
 def manifest_rate_hz(task: Any) -> int:

@@ -7,7 +7,7 @@ Shapes: B recordings, S samples, T frames, V symbols.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
@@ -77,8 +77,19 @@ class Recognizer(Protocol):
 class ClipRecognizer(Protocol):
     """What a recogniser has beside that of `Recognizer` if its input is no waveform; `log_probs` takes such inputs."""
 
-    def read_row(self, entry: AudioEntry) -> Any:
-        """Read the input of a row of a manifest; raise ValueError, such as FileError, where it cannot be read."""
+    @property
+    def hears_sound(self) -> bool:
+        """Whether its input has sound."""
+
+    def read_row(
+        self,
+        entry: AudioEntry,
+        mix: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
+    ) -> Any:
+        """Read the input of a row of a manifest; raise ValueError, such as FileError, where it cannot be read.
+
+        `mix` changes its sound (S,), which a recogniser that reads pictures alone has not.
+        """
 
     def encode(self, clips: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
         """Return what `log_probs` does, and the frames (B, T, E) that the attention decoder reads."""

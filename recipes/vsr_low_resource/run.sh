@@ -39,7 +39,7 @@ recipe_help() {
 GRID is trained on:
   --experiments A,B,...  what to train                            (default: labels)
                         labels     few labels by people, the others by --model, all by people
-                        modalities the sound alone, and both
+                        modalities the sound alone, and both, scored in babble too
                         pretraining  after AV-HuBERT's pre-training without labels, one and two iterations, and the same
                                    network without it
   --labels A,B,...    partitions to train on, or patterns of them (default: of all speakers together; of a single one, its own)
@@ -242,11 +242,14 @@ stage_pretrain2() { ! is_pretraining || pretrain 2; }
 # Give each frame of the clips to pre-train on the number of its cluster, in the folder $1: of MFCC, or of a layer of the
 # checkpoint that the options of fairseq-ext features dump name.
 cluster_frames() {
-  local sizes
+  local sizes splits=(train)
   [ ! -f "$out/$1/done" ] || return 0
+  [ ! -f "$out/manifests/ssl/valid.tsv" ] || splits+=(valid) # the smoke run has too few clips for one
   read_plan sizes tool "cluster_features $1"
-  fairseq-ext features dump --manifest "$out/manifests/ssl" --out "$out/$1/features" --workers "$jobs" "${@:2}"
-  fairseq-ext features cluster --features "$out/$1/features" --out "$out/$1" --workers "$jobs" "${sizes[@]}"
+  fairseq-ext features dump --manifest "$out/manifests/ssl" --splits "${splits[@]}" --out "$out/$1/features" \
+    --workers "$jobs" "${@:2}"
+  fairseq-ext features cluster --features "$out/$1/features" --splits "${splits[@]}" --out "$out/$1" --workers "$jobs" \
+    "${sizes[@]}"
   touch "$out/$1/done"
 }
 
@@ -267,11 +270,13 @@ stage_finetune() {
 }
 
 stage_evaluate() {
-  local recognised
+  local recognised noise=()
   is_grid || return 0
   choose_partitions
   read_plan recognised partitions finetune
-  fairseq-ext score recognition --run "$out" --partitions "${recognised[@]}" --origin "$(origin)"
+  # lips hear no noise: only beside recognisers with sound
+  [[ ,$experiments, != *,modalities,* ]] || read_plan noise tool score_recognition
+  fairseq-ext score recognition --run "$out" --partitions "${recognised[@]}" --origin "$(origin)" "${noise[@]}"
 }
 
 # Draw where the lip readers look, and how much of it is on the lips; what is drawn is kept.

@@ -7,6 +7,7 @@ from recipes.launching import REPOSITORY, finish, results
 
 from fairseq_ext.manifest import read_labels, read_manifest
 from fairseq_ext.report.results import stale_results_page
+from fairseq_ext.scoring.scored_system import read_json
 
 pytestmark = pytest.mark.recipe
 RECIPE = REPOSITORY / "recipes" / "vsr_low_resource"
@@ -54,6 +55,18 @@ def test_every_word_of_a_sentence_has_frames(run: Path) -> None:
     for frames, words in rows:
         said = dict.fromkeys(frame for frame in frames.split() if frame != "<s>")
         assert list(said) == list(dict.fromkeys(words.split()))
+
+
+def test_what_hears_sound_is_scored_in_noise(run: Path) -> None:
+    chosen = ("--experiments", "labels,modalities", "--labels", "s1_8")
+    finish(RECIPE, run, *GRID[:3], *chosen, "--stage", "finetune", "--stop-stage", "evaluate")
+    found = {
+        system: read_json(run / "scores" / "s1_8" / system / "seed1" / "metrics.json")["noise"]
+        for system in ("lips", "sound", "both")
+    }
+    for system in ("sound", "both"):
+        assert [c["snr_db"] for c in found[system]["conditions"]] == [10.0, 0.0, -5.0]
+    assert (found["lips"]["heard"], found["lips"]["conditions"]) == (False, [])
 
 
 def test_a_finished_run_trains_nothing_again(run: Path) -> None:

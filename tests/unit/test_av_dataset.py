@@ -20,11 +20,12 @@ from fairseq_ext.data.av_rows import AvRows
 from fairseq_ext.data.av_sound import StackedFilterbank
 from fairseq_ext.data.frame_labels import FrameLabels
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS, TokenLabels
-from fairseq_ext.data.noise import NoiseConfig, NoiseMixer, mix, noise_files
+from fairseq_ext.data.noise import NoiseConfig, NoiseMixer, noise_files
 from fairseq_ext.data.packed_clips import DecodedClips, PackedClips
 from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.media.grey_clip import load_clip
 from fairseq_ext.media.video import VideoError, VideoMissingError
+from fairseq_ext.modules.babble import mix
 
 LENGTHS, EVENTS = (14, 10, 12, 11), (7, 3, 9, 5)
 Make = Callable[..., AvDataset]

@@ -9,10 +9,11 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import soundfile
 import torch
 from small_lip_reader import SYMBOLS, write_lip_reader
 
-from fairseq_ext.commands import lipread
+from fairseq_ext.commands import lipread, score_recognition
 from fairseq_ext.decoding.joint import JointConfig, JointSearch
 from fairseq_ext.decoding.subtitles import TimedWord
 from fairseq_ext.inference import mouth_track
@@ -21,11 +22,13 @@ from fairseq_ext.inference.lip_reader import (
     LipText,
     MouthClip,
     holds_lip_reader,
+    is_lip_reader,
     load_lip_reader,
     video_of_row,
 )
 from fairseq_ext.inference.mouth_track import MouthTrack
 from fairseq_ext.inference.side_by_side import write_side_by_side
+from fairseq_ext.line_index import AudioEntry
 from fairseq_ext.media.mouth.frames import MouthFrames, decode_frames
 from fairseq_ext.media.mouth.table import ClipRow
 from fairseq_ext.media.mouth.writer import GreyWriter
@@ -117,6 +120,37 @@ def test_row_of_a_manifest_names_its_pictures(tmp_path: Path) -> None:
     assert video_of_row(tmp_path / "audio/audio/s1/a.wav") == tmp_path / "audio/video/s1/a.mp4"
     with pytest.raises(VideoError, match="give manifests of prepared mouth clips"):
         video_of_row(tmp_path / "audio/audio/s1/b.wav")
+
+
+def test_scoring_reads_a_checkpoint_once(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def counting(path: Any, *args: Any, **kwargs: Any) -> Any:
+        read.append(Path(path))
+        return load(path, *args, **kwargs)
+
+    load = torch.load
+    monkeypatch.setattr(torch, "load", counting)
+    assert isinstance(score_recognition.load(str(checkpoint), "cpu"), LipReader)
+    assert read == [checkpoint]
+    state = load(checkpoint, weights_only=True)
+    state["cfg"]["model"] = argparse.Namespace(_name="wav2vec_ctc")  # as older files of fairseq have it
+    assert not is_lip_reader(state)
+
+
+def test_sound_of_a_row_can_be_mixed(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "audio").mkdir()
+    sound = np.random.default_rng(1).normal(0, 0.1, 3200).astype(np.float32)
+    soundfile.write(tmp_path / "audio" / "a.wav", sound, 16000, subtype="FLOAT")
+    write_clip(tmp_path / "video" / "a.mp4", 5)
+    reader = load_lip_reader(checkpoint)
+    entry = AudioEntry(tmp_path / "audio" / "a.wav", 0, 3200)
+    assert not reader.hears_sound
+    assert reader.read_row(entry, mix=lambda _: pytest.fail("it reads pictures alone")).sound is None
+    reader.model.config.modality = "both"
+    assert reader.hears_sound
+    clip = reader.read_row(entry, mix=lambda waveform: 2 * waveform)
+    np.testing.assert_allclose(clip.sound, 2 * sound, rtol=1e-6)
 
 
 def test_other_checkpoints_are_refused(checkpoint: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A recogniser of tones from audio to a scored system: correct texts, and one forward pass for all decoders."""
 
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,8 +20,8 @@ from fairseq_ext.decoding.tuning import Grid
 from fairseq_ext.line_index import AudioEntry
 from fairseq_ext.manifest import Utterance, read_manifest, write_manifest
 from fairseq_ext.report import results
-from fairseq_ext.scoring import trainings
-from fairseq_ext.scoring.recognition import acoustics, evaluation
+from fairseq_ext.scoring import provenance, trainings
+from fairseq_ext.scoring.recognition import acoustics, evaluation, scores
 from fairseq_ext.scoring.recognition.decoders import LanguageModel
 from fairseq_ext.scoring.recognition.evaluation import Options
 from fairseq_ext.scoring.recognition.transcripts import read_transcripts
@@ -64,9 +65,9 @@ class Tones:
         return logits.log_softmax(2), lengths
 
     def symbol(self, heard_hz: int) -> int:
-        """Return the symbol of a tone."""
+        """Return the symbol of the nearest tone."""
         letters = {hz: letter for letter, hz in TONES_HZ.items()} | {3500: "|"}
-        return SYMBOLS.index(letters[heard_hz])
+        return SYMBOLS.index(letters[min(letters, key=lambda hz: abs(hz - heard_hz))])
 
 
 def spoken(text: str) -> np.ndarray:
@@ -126,6 +127,15 @@ def test_metrics_describe_training_and_test_data(manifests: Path, tmp_path: Path
     found = evaluation.evaluate(Tones(), ROW, tmp_path / "out", data=manifests, options=Options())
     sizes = [int(line.split("\t")[1]) for line in (manifests / "train.tsv").read_text().splitlines()[1:]]
     assert found["labelled_minutes"] == pytest.approx(sum(sizes) / RATE / 60)
+    assert found["automatic_minutes"] == 0
+    sources = manifests / "train.label_source"
+    sources.write_text("human\nbase\nbase\n", encoding="utf-8")
+    parts = provenance.labelled_minutes(Tones().cfg, manifests)
+    assert parts["labelled_minutes"] == pytest.approx(sizes[0] / RATE / 60)
+    assert parts["automatic_minutes"] == pytest.approx(sum(sizes[1:]) / RATE / 60)
+    sources.write_text("human\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"label_source: 3 rows expected, as in train\.tsv, found 1"):
+        provenance.labelled_minutes(Tones().cfg, manifests)
     assert (found["n"], found["num_speakers"], found["language"], found["num_updates"]) == (7, 6, "ca", 12)
     assert (found["num_shared_speakers"], found["num_known_sentences"]) == (0, 1)
     assert found["decoders"]["greedy"]["real_time_factor"] > 0
@@ -147,7 +157,10 @@ def test_language_model_corrects_words_with_weights_of_the_dev_set(manifests: Pa
 class Seen(Tones):
     """A recogniser of what is no waveform: rows are read by itself, and one cannot be."""
 
-    def read_row(self, entry: AudioEntry) -> np.ndarray:
+    hears_sound = False
+
+    def read_row(self, entry: AudioEntry, mix: object = None) -> np.ndarray:
+        assert mix is None
         if entry.path.name == "test1.wav":
             raise ValueError(f"{entry.path}: no mouth")
         return soundfile.read(entry.path, dtype="float32")[0]
@@ -169,24 +182,50 @@ class Seen(Tones):
 
 def test_lip_readers_are_scored_in_visemes_and_by_joint_search(manifests: Path, tmp_path: Path) -> None:
     recognizer = Seen()
-    options = Options(batch_size=2, joint=JointConfig(3), language="es")
+    options = Options(batch_size=2, joint=JointConfig(3), language="es", noise_snr_db=(0.0,))
     for path in manifests.glob("*.meta.tsv"):
         path.write_text(path.read_text(encoding="utf-8").replace("\tca\t", "\tes\t"), encoding="utf-8")
     found = evaluation.evaluate(recognizer, ROW, tmp_path / "out", data=manifests, options=options)
     assert list(found["decoders"]) == ["greedy", "joint"]
     assert found["num_unreadable"] == 1
     assert "no mouth" in (tmp_path / "out" / "unreadable.tsv").read_text(encoding="utf-8")
-    assert recognizer.calls == 6
+    assert recognizer.calls == 6  # lips are read once, whatever the noise
     for decoder in found["decoders"].values():
         assert decoder["metrics"].keys() >= {"wer", "cer", "ver"}
     greedy, joint = (
         read_transcripts(tmp_path / "out" / f"predictions.{name}.tsv") for name in ("greedy", "joint")
     )
     assert greedy.hypotheses == joint.hypotheses
-    assert found["asked"] == {"joint": {"beam_size": 3, "ctc_weight": 0.1, "length_bonus": 0.0}}
+    assert found["noise"] == {"source": "babble", "voices": None, "heard": False, "conditions": []}
+    joint_settings = {"beam_size": 3, "ctc_weight": 0.1, "length_bonus": 0.0}
+    assert found["asked"] == {"joint": joint_settings, "noise_snr_db": [0.0]}
+    with (tmp_path / "out" / "confusions.greedy.visemes.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.reader(file))
+    counts = found["decoders"]["greedy"]["counts"]["visemes"]
+    assert sum(int(n) for line in lines[1:-1] for n in line[1:]) == counts["num_reference"]
     assert evaluation.other_settings(tmp_path / "out", options) == ""
     other = replace(options, joint=JointConfig(4))
     assert "joint {'beam_size': 3" in evaluation.other_settings(tmp_path / "out", other)
+
+
+def test_sound_is_scored_in_noise_by_the_same_decoders(manifests: Path, tmp_path: Path) -> None:
+    recognizer = Tones()
+    options = Options(lm=language_model(), noise_snr_db=(-5.0, 30.0))
+    found = evaluation.evaluate(recognizer, ROW, tmp_path / "out", data=manifests, options=options)
+    assert recognizer.calls == 3 * 7 + 3  # the weights are chosen once, on clean sound
+    assert (found["noise"]["voices"], found["noise"]["heard"]) == (6, True)
+    quiet, loud = found["noise"]["conditions"]
+    assert (quiet["snr_db"], loud["snr_db"]) == (30.0, -5.0)
+    assert set(quiet["decoders"]) == {"greedy", "lm"}
+    clean = found["decoders"]["greedy"]["metrics"]["wer"]["value"]
+    rates = [c["decoders"]["greedy"]["metrics"]["wer"]["value"] for c in (quiet, loud)]
+    assert clean <= rates[0] < rates[1]
+    heard = [
+        read_transcripts(tmp_path / "out" / f"predictions.greedy{name}.tsv") for name in ("", ".babble-5dB")
+    ]
+    assert heard[0].ids == heard[1].ids
+    assert heard[0].hypotheses != heard[1].hypotheses
+    assert f", of -5 dB WER {100 * rates[1]:.1f} %" in scores.figures(found)
 
 
 def test_weights_are_never_chosen_on_what_is_scored(manifests: Path, tmp_path: Path) -> None:
@@ -204,12 +243,12 @@ def test_unreadable_recordings_are_named(manifests: Path, tmp_path: Path) -> Non
 
 
 def test_result_does_not_depend_on_the_batches(manifests: Path, tmp_path: Path) -> None:
-    scores = []
+    found_counts = []
     for size in (1, 5):
         options = Options(batch_size=size)
         found = evaluation.evaluate(Tones(True), ROW, tmp_path / str(size), data=manifests, options=options)
-        scores.append(found["decoders"]["greedy"]["counts"])
-    assert scores[0] == scores[1]
+        found_counts.append(found["decoders"]["greedy"]["counts"])
+    assert found_counts[0] == found_counts[1]
 
 
 @pytest.mark.parametrize("missing", ["transcript", "speaker"])
@@ -308,6 +347,8 @@ def test_other_settings_are_noticed(manifests: Path, tmp_path: Path) -> None:
         assert [line.endswith("already scored") for line in score(options)] == [True]
     assert "scored before with beam 8, not 4; scoring again" in score(Options(lm=replace(lm, beam_size=4)))[0]
     assert "max_dev 300, not 2" in score(Options(lm=replace(lm, beam_size=4), max_dev=2))[0]
+    assert "noise_snr_db [], not [5.0, 0.0]" in score(Options(noise_snr_db=(0.0, 5.0)))[0]
+    assert score(Options(noise_snr_db=(0.0,)))[0].endswith("already scored")
     assert "split test, not valid" in score(Options(split="valid"))[0]
     path = jobs[0].out / "metrics.json"  # as an earlier version wrote it
     path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "asked"}))

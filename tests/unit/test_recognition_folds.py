@@ -12,6 +12,7 @@ from html_document import Document
 from fairseq_ext.manifest import Utterance, write_manifest
 from fairseq_ext.report import markdown, page, partitions, results
 from fairseq_ext.report.recognition import breakdowns, comparison, systems, tables
+from fairseq_ext.report.recognition.labelled_speech import Amount, families
 from fairseq_ext.report.run import Run
 from fairseq_ext.scoring.recognition.scores import score_recognition
 from fairseq_ext.scoring.recognition.transcripts import read_transcripts
@@ -167,5 +168,6 @@ def test_amounts_of_labels_are_pooled(tmp_path: Path, make_recogniser: Write) ->
         for voice in VOICES[:5]:
             make_recogniser(tmp_path, f"minutes_{minutes}/{voice}", "ssl", 1, minutes, voices=[voice])
     found = results.collect(tmp_path, {})
-    assert breakdowns.families(found) == {"minutes_10/": [(1.0, "minutes_1/"), (10.0, "minutes_10/")]}
+    amounts = [Amount(1.0, 0.0, "minutes_1/"), Amount(10.0, 0.0, "minutes_10/")]
+    assert families(found) == {"minutes_10/": amounts}
     assert {s["partition"] for s in systems.recognised(found)} == {"minutes_1/", "minutes_10/"}

@@ -12,8 +12,10 @@ import pytest
 from fairseq_ext.report import extras, markdown, partitions, results, tables
 from fairseq_ext.report.classification import families
 from fairseq_ext.report.classification.tables import other_partitions
-from fairseq_ext.report.recognition import breakdowns, comparison
+from fairseq_ext.report.pieces import Picture
+from fairseq_ext.report.recognition import breakdowns, comparison, labelled_speech
 from fairseq_ext.report.recognition import tables as recognition
+from fairseq_ext.report.recognition.labelled_speech import Amount
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -157,8 +159,9 @@ def test_other_words_are_not_compared(make_recogniser: Callable[..., Path], tmp_
 
 
 def test_minutes_of_labels_are_columns(gathered: dict[str, Any]) -> None:
-    assert breakdowns.families(gathered) == {"labels/10": [(1.0, "labels/1"), (10.0, "labels/10")]}
-    table = breakdowns.label_efficiency(gathered, "labels/10")
+    amounts = [Amount(1.0, 0.0, "labels/1"), Amount(10.0, 0.0, "labels/10")]
+    assert labelled_speech.families(gathered) == {"labels/10": amounts}
+    table = labelled_speech.label_efficiency(gathered, "labels/10")
     assert table.header == ("System", "1 min", "10 min")
     assert [row[0] for row in table.rows] == [
         f"{title}, {decoder}"
@@ -176,13 +179,34 @@ def test_other_tests_are_another_family(make_recogniser: Callable[..., Path], tm
             metrics = json.loads((folder / "metrics.json").read_text())
             metrics["decoders"]["greedy"]["per_speaker"]["veu0"][2] += 1 + (partition == "alone")
             (folder / "metrics.json").write_text(json.dumps(metrics))
-    found = breakdowns.families(results.collect(tmp_path, {}))
+    found = labelled_speech.families(results.collect(tmp_path, {}))
     assert found == {
-        "asr": [(1.0, "asr_1min"), (10.0, "asr")],
-        "digits/all": [(1.0, "digits/1"), (60.0, "digits/all")],
+        "asr": [Amount(1.0, 0.0, "asr_1min"), Amount(10.0, 0.0, "asr")],
+        "digits/all": [Amount(1.0, 0.0, "digits/1"), Amount(60.0, 0.0, "digits/all")],
     }
-    table = breakdowns.label_efficiency(results.collect(tmp_path, {}), "digits/all")
+    table = labelled_speech.label_efficiency(results.collect(tmp_path, {}), "digits/all")
     assert table.title == "Word error rate by labelled speech: digits/all"
+
+
+def test_automatic_labels_are_not_counted_as_labelled(
+    make_recogniser: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A hundred labelled clips, with automatic labels beside them, and all clips labelled by people."""
+    for partition, (minutes, automatic) in {"few": (5, 0), "few_auto": (5, 35), "all": (40, 0)}.items():
+        folder = make_recogniser(tmp_path, partition, "ssl", 1, minutes)
+        metrics = json.loads((folder / "metrics.json").read_text())
+        (folder / "metrics.json").write_text(json.dumps(metrics | {"automatic_minutes": automatic}))
+    found = results.collect(tmp_path, {})
+    table, picture = labelled_speech.pieces(found)
+    assert isinstance(table, tables.Table)
+    assert table.header == ("System", "5 min", "5 min + 35 min automatic", "40 min")
+    assert "after the plus, by recognisers" in table.note
+    assert isinstance(picture, Picture)
+    (greedy, _) = labelled_speech._panels(found, "all").values()
+    assert {name: list(curve) for name, curve in greedy.items()} == {
+        "ssl": [40, 5],
+        "ssl and automatic labels": [5],
+    }
 
 
 def test_groups_are_of_the_detailed_system(gathered: dict[str, Any]) -> None:

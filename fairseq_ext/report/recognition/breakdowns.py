@@ -1,23 +1,19 @@
-"""Tables of recognisers by groups of speakers and amounts of labels, and of one system against another.
+"""Tables of recognisers by groups of speakers, and of one system against another.
 
 The functions take the results of a run; a table is None where nothing was recognised for it.
 """
 
 from __future__ import annotations
 
-from ..partitions import Results, Summary, bare_title, in_order, partition_title, system_title
-from ..tables import NOTHING, Table, filled, interval, number, percent, slug, spread
+from ..partitions import Results, Summary, bare_title, system_title
+from ..tables import NOTHING, Table, filled, interval, number, percent, spread
 from .comparison import Comparison, compare, pairs
 from .systems import (
     decoder_title,
     decoders,
     detailed,
-    metric_of,
-    minutes_text,
     rate_columns,
-    recognised,
     speaker_sums,
-    spread_of,
     tested,
     updates_text,
 )
@@ -86,57 +82,6 @@ def per_speaker(results: Results) -> Table | None:
 def _whose(results: Results, summary: Summary) -> str:
     """Name the system and partition that a table breaks down."""
     return f"{system_title(results, summary['system'])}, {bare_title(results, summary['partition'])}"
-
-
-def families(results: Results) -> dict[str, list[tuple[float, str]]]:
-    """Group partitions with one test set that differ in how much labelled speech was trained on.
-
-    Returns partition with the most labels -> (minutes of labelled speech, partition) by rising minutes, itself the
-    last; partitions without others are left out.
-    """
-    found: dict[str, dict[str, float]] = {}
-    for s in recognised(results):
-        if s["labelled_minutes"] is not None:
-            found.setdefault(s["test"], {})[s["partition"]] = float(s["labelled_minutes"])
-    ordered = [sorted((minutes, p) for p, minutes in group.items()) for group in found.values()]
-    several = [points for points in ordered if len({minutes_text(minutes) for minutes, _ in points}) > 1]
-    return {points[-1][1]: points for points in several}
-
-
-def label_efficiency(results: Results, family: str) -> Table:
-    """Make the table of WER against the minutes of labelled speech, for a key of `families`."""
-    points = families(results)[family]
-    found = [s for s in recognised(results) if s["partition"] in {p for _, p in points}]
-    by_name = {(s["system"], s["partition"]): s for s in found}
-    lines = []
-    for name in in_order(results, [s["system"] for s in found]):
-        for decoder in decoders([s for s in found if s["system"] == name]):
-            cells = [_cell(by_name.get((name, partition)), decoder) for _, partition in points]
-            lines.append((f"{system_title(results, name)}, {decoder_title(decoder)}", *cells))
-    header = ("System", *_columns(results, points))
-    note = (
-        "WER %, mean over seeds (lowest–highest) with its 95 % interval. Columns: labelled speech trained on."
-    )
-    which = f": {bare_title(results, family)}" if len(families(results)) > 1 else ""
-    return Table(
-        f"labels-{slug(family)}", f"Word error rate by labelled speech{which}", header, tuple(lines), note
-    )
-
-
-def _cell(summary: Summary | None, decoder: str) -> str:
-    wer = metric_of(summary, decoder, "wer") if summary else None
-    return (
-        NOTHING if summary is None or wer is None else f"{spread_of(summary, decoder, 'wer')} {interval(wer)}"
-    )
-
-
-def _columns(results: Results, points: list[tuple[float, str]]) -> list[str]:
-    """Return the minutes, with the partition's name where two have equally many."""
-    texts = [minutes_text(minutes) for minutes, _ in points]
-    names = [partition_title(results, partition) for _, partition in points]
-    return [
-        f"{text}, {name}" if texts.count(text) > 1 else text for text, name in zip(texts, names, strict=True)
-    ]
 
 
 def comparison(results: Results, first: str, second: str) -> Table | None:

@@ -1,17 +1,29 @@
-"""List which words and characters are mistaken for which, most frequent first."""
+"""Which words and characters are mistaken for which, most frequent first; and matrices of visemes and words."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from ...scoring.recognition.confusion_matrix import NO_TOKEN, VISEMES, confusion_matrices, csv_name
 from ...text.scoring import Pair, align, characters, words
+from .. import plots, score_plots
+from ..pieces import Picture
 from ..tables import Table
+from .listen import Transcribed
 
-NO_TOKEN = "(nothing)"
 # A space by itself is not seen.
 SPACE = "␣ (space)"
 MAX_LINES = 15
+VISEME_TITLE = "Visemes taken for visemes"
+VISEME_CAPTION = "Visemes, the classes of sounds that lips tell apart, by letters that are often theirs."
+WORD_CAPTION = (
+    "Words by their mean place in a sentence; (others): recognised, and in no sentence of the test."
+)
+CAPTION = (
+    "Each row: as what it was recognised, in % of the times it was spoken; last column: left out; last row: of what "
+    "was put in."
+)
 
 
 def confusions(
@@ -31,6 +43,28 @@ def confusion_tables(references: Sequence[str], hypotheses: Sequence[str]) -> li
     units = {"words": words, "characters": characters}
     made = (_table(name, confusions(references, hypotheses, split)) for name, split in units.items())
     return [table for table in made if table.rows]
+
+
+def confusion_pictures(found: Transcribed) -> list[Picture]:
+    """Draw the matrices of visemes, of a lip reader, and of words, where they are few."""
+    is_lip_reader = "ver" in found.system["decoders"][found.decoder]["metrics"]
+    language = found.system["language"] if is_lip_reader else ""
+    made = []
+    for matrix in confusion_matrices(found.references, found.hypotheses, language):
+        rows, columns = matrix.spoken, matrix.recognised
+        drawing = score_plots.confusion_shares(matrix.counts, rows, columns)
+        title = VISEME_TITLE if matrix.unit == VISEMES else "Words taken for words"
+        about = VISEME_CAPTION if matrix.unit == VISEMES else WORD_CAPTION
+        where = csv_name(found.decoder, matrix.unit)
+        description = (
+            f"{title}: a matrix of {len(rows) - 1} {matrix.unit}, spoken by row, recognised by column."
+        )
+        made.append(
+            Picture(
+                plots.png(drawing), description, f"{about} {CAPTION} Numbers: {where}.", title, is_wide=True
+            )
+        )
+    return made
 
 
 def _table(unit: str, counts: Counter[Pair]) -> Table:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ...scoring.scored_system import RECOGNITION
 from .. import plots, score_plots
 from ..learning import learning_curves
-from ..partitions import in_order, system_title
 from ..pieces import Block, Picture, Piece
 from ..plots import Panel
 from ..result_type import Section
 from ..run import Run
-from . import breakdowns, systems, tables
-from .confusions import confusion_tables
+from . import breakdowns, labelled_speech, noise, systems, tables
+from .confusions import confusion_pictures, confusion_tables
 from .listen import listen, read_transcribed
 
 PANELS = (
@@ -35,32 +33,12 @@ def rates(run: Run) -> Pieces:
 
 def few_labels(run: Run) -> Pieces:
     """Show WER against the minutes of labelled speech."""
-    pieces: list[Piece] = []
-    for family in breakdowns.families(run.results):
-        curves = _curves(run.results, family)
-        panels = {f"Word error rate, {systems.decoder_title(name)}": found for name, found in curves.items()}
-        drawing = score_plots.efficiency(
-            panels, xlabel="labelled speech trained on, minutes", ylabel="word error rate, %"
-        )
-        description = f"{'; '.join(panels)}; against the minutes of labelled speech, as in the table above."
-        pieces.append(breakdowns.label_efficiency(run.results, family))
-        pieces.append(Picture(plots.png(drawing), description, is_wide=True))
-    return pieces
+    return labelled_speech.pieces(run.results)
 
 
-def _curves(
-    results: Mapping[str, Any], family: str
-) -> dict[str, dict[str, dict[float, Mapping[str, float]]]]:
-    """Return decoder -> system -> minutes -> WER."""
-    minutes = {partition: amount for amount, partition in breakdowns.families(results)[family]}
-    found = [s for s in systems.recognised(results) if s["partition"] in minutes]
-    curves: dict[str, dict[str, dict[float, Mapping[str, float]]]] = {d: {} for d in systems.decoders(found)}
-    for name in in_order(results, [s["system"] for s in found]):
-        for s in (s for s in found if s["system"] == name):
-            for decoder, scores in s["decoders"].items():
-                of_system = curves[decoder].setdefault(system_title(results, name), {})
-                of_system[minutes[s["partition"]]] = scores["metrics"]["wer"]
-    return curves
+def in_noise(run: Run) -> Pieces:
+    """Show WER by the ratio of speech to noise."""
+    return noise.pieces(run.results)
 
 
 def groups(run: Run) -> Pieces:
@@ -86,14 +64,15 @@ def groups(run: Run) -> Pieces:
 
 
 def confusions(run: Run) -> Pieces:
-    """Show the most frequent errors of the detailed system."""
+    """Show the most frequent errors of the detailed system, and which visemes and words are taken for which."""
     found = read_transcribed(run)
-    made = confusion_tables(found.references, found.hypotheses) if found else []
-    if found is None or not made:
+    if found is None or not any(count.errors for count in found.counts):
         return []
+    made = confusion_tables(found.references, found.hypotheses)
     return [
         f"{found.title}, {systems.decoder_title(found.decoder)}, first seed.",
         Block("side", {"pieces": made, "text_column": True}),
+        *confusion_pictures(found),
     ]
 
 
@@ -117,6 +96,7 @@ def others(run: Run) -> Pieces:
 SECTIONS = (
     Section("recognition", "Word error rates", rates),
     Section("labelled-speech", "Labelled speech", few_labels),
+    Section("noise", "Noise", in_noise),
     Section("groups", "Groups and speakers", groups),
     Section("transcripts", "Transcripts", listen),
     Section("mistakes", "Frequent errors", confusions),

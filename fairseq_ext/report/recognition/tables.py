@@ -18,7 +18,9 @@ from ..partitions import (
     system_title,
 )
 from ..tables import NOTHING, Table, filled, fold_cells, interval, percent, seconds, shown_folds, slug
-from .breakdowns import GROUPS, comparisons, families, label_efficiency, per_group, per_speaker
+from .breakdowns import GROUPS, comparisons, per_group, per_speaker
+from .labelled_speech import families, label_efficiency
+from .noise import noise_table, noisy_partitions
 from .systems import (
     decoder_title,
     decoders,
@@ -37,6 +39,7 @@ RATES_NOTE = (
     "{speakers} speaker{plural}{overlap}. Intervals: percentile bootstrap over {resampled}, bounds averaged over seeds."
 )
 TRAINING_NOTE = "Training seconds are those of the last step alone, without pre-training."
+VISEMES_NOTE = "VER: errors per 100 visemes, the classes of sounds that lips tell apart."
 FOLDS_NOTE = " Each fold tests other utterances; the transcripts of all {} folds are scored together."
 SHARES_NOTE = (
     "Shares of the reference's words. Raw: both texts compared as they are, case and punctuation of the reference "
@@ -52,6 +55,8 @@ def rates(results: Results, partition: str) -> Table:
     found = headline_summaries(results, partition, RECOGNITION)
     names = decoders(found)
     header = ["System", "Seeds", *rate_columns(names)]
+    seen = [name for name in names if any(metric_of(s, name, "ver") for s in found)]
+    header += [f"VER %, {decoder_title(name)}" for name in seen]
     # A labeller that was downloaded has neither.
     is_trained = any(s["num_updates"] or s["train_s"] is not None for s in found)
     header += ["Updates", "Training s"] if is_trained else []
@@ -65,7 +70,8 @@ def rates(results: Results, partition: str) -> Table:
             NOTHING if (cer := metric_of(s, name, "cer")) is None else percent(cer["mean"]) for name in names
         ]
         training = [updates_text(s["num_updates"]), seconds(s["train_s"])] if is_trained else []
-        lines.append((*cells, *training))
+        visemes = [_viseme_rate(s, name) for name in seen]
+        lines.append((*cells, *visemes, *training))
     first = found[0]
     tested = {
         "overlap": _overlap(first),
@@ -76,9 +82,16 @@ def rates(results: Results, partition: str) -> Table:
     }
     resampled = next(iter(first["decoders"].values()))["resampled"]
     note = RATES_NOTE.format(**tested, resampled=resampled) + (f" {TRAINING_NOTE}" if is_trained else "")
+    note += f" {VISEMES_NOTE}" if seen else ""
     note += FOLDS_NOTE.format(len(first["folds"])) if "folds" in first else ""
     heading = f"Word error rates: {bare_title(results, partition)}"
     return Table(f"wer-{slug(partition)}", heading, tuple(header), tuple(lines), note)
+
+
+def _viseme_rate(summary: Summary, decoder: str) -> str:
+    """Print the viseme error rate of a lip reader; others have none."""
+    ver = metric_of(summary, decoder, "ver")
+    return NOTHING if ver is None else percent(ver["mean"])
 
 
 def _overlap(summary: Summary) -> str:
@@ -167,12 +180,13 @@ def _folds(results: Results, family: str) -> Table:
 
 
 def main_tables(results: Results) -> list[Table]:
-    """Make the tables for the terminal: error rates, comparisons, amounts of labels."""
+    """Make the tables for the terminal: error rates, comparisons, amounts of labels, noise."""
     return [
         *(rates(results, partition) for partition in shown_partitions(results)),
         *fold_tables(results),
         *comparisons(results),
         *(label_efficiency(results, family) for family in families(results)),
+        *(noise_table(results, partition) for partition in noisy_partitions(results)),
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ...manifest import Utterance, read_labels, read_manifest
 from ...text.spelling import NAME, Spelling, of_texts, read_spelling
 from ..embeddings import read_waveforms
 from ..trained import ClipRecognizer, Recognizer
+from .noise import InNoise
 
 Batch = tuple[Tensor, Tensor]
 
@@ -178,12 +180,14 @@ def run_network(
     batch_size: int = 16,
     device: str = "cpu",
     with_memory: bool = False,
+    in_noise: InNoise | None = None,
 ) -> Acoustics:
     """Run a recogniser over recordings, with those of similar length in a batch.
 
     Args:
         batch_size: recordings in a batch, B.
         with_memory: keep what an attention decoder reads, of a `ClipRecognizer`.
+        in_noise: mixes the sound of a row with noise; None = as it is.
 
     Returns:
         Log-probabilities; unreadable recordings are listed as failures.
@@ -198,7 +202,7 @@ def run_network(
     memories: list[Tensor] = []
     network_s = 0.0
     for batch in _batches(entries, batch_size):
-        clips = dict(_read(recognizer, entries, batch, failures))
+        clips = dict(_read(recognizer, entries, batch, failures, in_noise))
         if not clips:
             continue
         start = time.perf_counter()
@@ -223,14 +227,16 @@ def _read(
     entries: Sequence[AudioEntry],
     batch: Sequence[int],
     failures: list[tuple[int, str]],
+    in_noise: InNoise | None,
 ) -> Iterator[tuple[int, Any]]:
     """Yield position and input of the readable rows; (position, reason) of others are appended to `failures`."""
     if not isinstance(recognizer, ClipRecognizer):
-        yield from read_waveforms(entries, batch, recognizer.sample_rate_hz, failures)
+        for i, waveform in read_waveforms(entries, batch, recognizer.sample_rate_hz, failures):
+            yield i, waveform if in_noise is None else in_noise(waveform, i)
         return
     for i in batch:
         try:
-            clip = recognizer.read_row(entries[i])
+            clip = recognizer.read_row(entries[i], None if in_noise is None else partial(in_noise, row=i))
         except ValueError as error:
             failures.append((i, str(error)))
         else:

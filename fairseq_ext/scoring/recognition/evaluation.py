@@ -1,15 +1,15 @@
 """Scoring of trained recognisers, and the files of their systems; every decoder gets the same log-probabilities.
 
-Files: predictions.<decoder>.tsv, config.json, and last metrics.json, whose presence means that the system is scored.
+Files: predictions.<decoder>.tsv, in noise predictions.<decoder>.<condition>.tsv, confusions.<decoder>.<unit>.csv,
+config.json, and last metrics.json, whose presence means that the system is scored.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import zip_longest
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,10 @@ from ..scored_system import RECOGNITION, ScoredSystem, is_scored, write_json
 from ..trained import ClipRecognizer, Recognizer
 from ..trainings import FinishedTraining
 from . import scores
-from .acoustics import (
-    Acoustics,
-    SpeechSplit,
-    hours_of,
-    overlap,
-    read_speech,
-    run_network,
-    spelling_of,
-)
+from .acoustics import hours_of, overlap, read_speech, run_network, spelling_of
 from .decoders import WITH_LM, Decoder, LanguageModel, greedy_decoder, joint_decoder, tuned_decoder
-from .transcripts import Transcripts, file_name, write_transcripts
+from .noise import NOT_HEARD, InNoise, score_in_noise
+from .split_scores import SplitScorer
 from .visemes import has_rules
 
 Load = Callable[[str], Recognizer]
@@ -53,6 +46,8 @@ class Options:
         joint: settings of the search with the attention decoder of a lip reader; None = no such search.
         max_dev: utterances of the dev split to tune on, at most; the same for all systems.
         batch_size: recordings in a batch.
+        noise_snr_db: ratios at which babble is mixed with the sound for further scores, dB; a recogniser that reads
+            pictures alone is scored once all the same.
         device: torch device.
         keep_weights: whether the tuned weights are written beside the checkpoint.
     """
@@ -64,6 +59,7 @@ class Options:
     joint: JointConfig | None = None
     max_dev: int = 300
     batch_size: int = 16
+    noise_snr_db: tuple[float, ...] = ()
     device: str = "cpu"
     keep_weights: bool = True
 
@@ -101,7 +97,8 @@ def recognise_all(
 def other_settings(folder: Path, options: Options) -> str:
     """Return in which settings a scored system differs from what is asked now; empty = in none that its file names.
 
-    A system that was scored with a language model has what is asked without one.
+    A system that was scored with a language model has what is asked without one, and one that was scored in noise what
+    is asked of fewer ratios.
     """
     result = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     with_lm = result["decoders"].get(WITH_LM, {}).get("settings", {})
@@ -112,18 +109,24 @@ def other_settings(folder: Path, options: Options) -> str:
         "lm": with_lm.get("lm", "none"),
         "beam": with_lm.get("beam", "none"),
         "dev_split": with_lm.get("tuned_on", "none"),
+        "joint": "none",
+        "noise_snr_db": [],
         **result.get("asked", {}),
     }
     now = {"split": options.split, "language": options.language or result["language"], **_asked(options)}
+    if set(now.get("noise_snr_db", [])) <= set(before["noise_snr_db"]):
+        now.pop("noise_snr_db", None)
     return ", ".join(
         f"{key} {before[key]}, not {now[key]}" for key in now if before.get(key, now[key]) != now[key]
     )
 
 
 def _asked(options: Options) -> dict[str, Any]:
-    """Return what a result with a language model depends on, beside the network."""
+    """Return what was asked for beside greedy decoding of clean sound, and what that depends on."""
     lm = options.lm
-    asked = {} if options.joint is None else {"joint": _settings(options.joint)}
+    asked: dict[str, Any] = {} if options.joint is None else {"joint": _settings(options.joint)}
+    if options.noise_snr_db:
+        asked["noise_snr_db"] = sorted(set(options.noise_snr_db), reverse=True)
     if lm is None:
         return asked
     grid = {name: list(values) for name, values in asdict(lm.grid).items()}
@@ -163,53 +166,52 @@ def evaluate(
     if options.lm is not None:
         options.lm.check_spelling(spelling, data)
     clips = isinstance(recognizer, ClipRecognizer)
-    with_joint = options.joint is not None and clips
-    found = run_network(
+    run = partial(
+        run_network,
         recognizer,
         speech.entries,
         batch_size=options.batch_size,
         device=options.device,
-        with_memory=with_joint,
+        with_memory=options.joint is not None and clips,
     )
+    found = run()
     read = speech.subset(found.rows)
-    hours = hours_of(read.entries, recognizer.sample_rate_hz)
-    by_decoder: dict[str, Any] = {}
-    for decoder in _decoders(recognizer, data, spelling, options):
-        texts, seconds = _decode(decoder, found)
-        spelled = read.texts(spelling)
-        write_transcripts(out / file_name(decoder.name), _transcripts(read, texts, spelled, spelling))
-        factor = (found.network_s + seconds) / (3600 * hours)
-        score = scores.score_recognition(
-            read.references,
-            texts,
-            *_who(read),
-            spelling.language,
-            spell=spelling,
-            spelled=spelled,
-            with_visemes=clips and has_rules(spelling.language),
+    with_visemes = clips and has_rules(spelling.language)
+    scorer = SplitScorer(speech, spelling, recognizer.sample_rate_hz, with_visemes, out)
+    decoders = list(_decoders(recognizer, data, spelling, options))
+    by_decoder = scorer(decoders, found)
+
+    def in_noise(mix: InNoise, condition: str) -> dict[str, dict[str, Any]]:
+        return scorer(decoders, run(in_noise=mix), condition)
+
+    noise = {}
+    if options.noise_snr_db:
+        heard = not isinstance(recognizer, ClipRecognizer) or recognizer.hears_sound
+        rate_hz = recognizer.sample_rate_hz
+        noise["noise"] = (
+            score_in_noise(speech.entries, rate_hz, options.noise_snr_db, in_noise) if heard else NOT_HEARD
         )
-        by_decoder[decoder.name] = {"settings": dict(decoder.settings), "real_time_factor": factor, **score}
     if found.failures:
         failures = ((speech.utterances[i].id, reason) for i, reason in found.failures)
         write_reasons(out / "unreadable.tsv", failures)
-    _, labelled_hours = provenance.training_audio(recognizer.cfg, data)
     num_parameters = sum(p.numel() for p in recognizer.model.parameters())
     result = {
         **system.metadata(RECOGNITION, recognizer.cfg, device=options.device, num_parameters=num_parameters),
         "n": len(read.utterances),
         "num_speakers": len({u.speaker for u in read.utterances}),
-        "hours": hours,
+        "hours": hours_of(read.entries, recognizer.sample_rate_hz),
         "language": spelling.language,
         "spelling": asdict(spelling),
         "spelling_from": spelling_from,
         "split": options.split,
         "asked": _asked(options),
-        "labelled_minutes": None if labelled_hours is None else 60 * labelled_hours,
+        **provenance.labelled_minutes(recognizer.cfg, data),
         "num_updates": recognizer.num_updates,
         "num_unreadable": len(found.failures),
         **overlap(data, str(recognizer.cfg.dataset.train_subset), read, spelling),
         "train_s": provenance.training_seconds(train_log) if train_log else None,
         "decoders": by_decoder,
+        **noise,
     }
     write_json(out / "config.json", provenance.plain(recognizer.cfg))
     write_json(out / "metrics.json", result)
@@ -235,38 +237,3 @@ def _decoders(recognizer: Recognizer, data: Path, spelling: Spelling, options: O
     found = run_network(recognizer, dev.entries, batch_size=options.batch_size, device=options.device)
     references = dev.subset(found.rows).texts(spelling)
     yield tuned_decoder(recognizer.symbols, options.lm, found.batches, references, options.dev_split)
-
-
-def _decode(decoder: Decoder, found: Acoustics) -> tuple[list[str], float]:
-    """Return texts in the order of `found.rows`, and the seconds that decoding took."""
-    start = time.perf_counter()
-    inputs = [
-        (*batch, memory) if decoder.needs_memory else batch
-        for batch, memory in zip_longest(found.batches, found.memories)
-    ]
-    batches = tqdm(inputs, desc=decoder.name, unit="batch", leave=False, disable=None)
-    texts = [text for batch in batches for text in decoder.decode(*batch)]
-    return texts, time.perf_counter() - start
-
-
-def _who(read: SpeechSplit) -> tuple[list[str], list[str | None], list[str | None]]:
-    """Return speakers, accents and genders."""
-    return (
-        [str(u.speaker) for u in read.utterances],
-        [u.accent for u in read.utterances],
-        [u.gender for u in read.utterances],
-    )
-
-
-def _transcripts(read: SpeechSplit, texts: list[str], spelled: list[str], spelling: Spelling) -> Transcripts:
-    """Sort texts by id, as batches are sorted by length."""
-    columns = zip(
-        (u.id for u in read.utterances),
-        (str(u.speaker) for u in read.utterances),
-        read.references,
-        texts,
-        zip(spelled, map(spelling, texts), strict=True),
-        strict=True,
-    )
-    ids, speakers, references, hypotheses, sides = zip(*sorted(columns), strict=True)
-    return Transcripts(ids, speakers, references, hypotheses, sides)

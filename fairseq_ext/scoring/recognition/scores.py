@@ -4,7 +4,8 @@ Errors of one speaker are correlated, so the bootstrap resamples speakers, and t
 over speakers. With fewer than `MIN_SPEAKERS` it resamples utterances, see `resampled` in the result.
 
 metrics.json holds `n`, `num_speakers`, `hours`, `language`, and `decoders`: name (`greedy`, `lm`, ...) -> the result of
-`score_recognition`, with `settings` and `real_time_factor`.
+`score_recognition`, with `settings` and `real_time_factor`. Where it was scored in noise too, `noise` holds what
+`noise.score_in_noise` returns.
 """
 
 from __future__ import annotations
@@ -156,8 +157,10 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     Returns:
         `hours`, `num_speakers`, `test` (see `_test_digest`), `num_shared_speakers`, `num_known_sentences`,
-        `labelled_minutes`, `num_updates` (sorted, without repetitions), and `decoders`: name -> `seeds`, `metrics` and
-        groups over seeds, `counts` of all seeds, the different `settings`, `real_time_factor`.
+        `labelled_minutes` by people, `automatic_minutes` beside them, `num_updates` (sorted, without repetitions),
+        `decoders`: name -> `seeds`, `metrics` and groups over seeds, `counts` of all seeds, the different `settings`,
+        `real_time_factor`; and `noise`, None where no seed was scored in noise: `source`, `voices`, `heard`,
+        `conditions`: `snr_db`, and `decoders`: name -> `seeds`, `metrics`, `counts`, `resampled`.
     """
     names = list(dict.fromkeys(name for row in seeds for name in row["decoders"]))
     return {
@@ -167,10 +170,46 @@ def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "num_shared_speakers": seeds[0].get("num_shared_speakers"),
         "num_known_sentences": seeds[0].get("num_known_sentences"),
         "labelled_minutes": seeds[0].get("labelled_minutes"),
+        "automatic_minutes": seeds[0].get("automatic_minutes"),
         "num_updates": sorted({row["num_updates"] for row in seeds if row.get("num_updates") is not None}),
         "decoders": {
             name: _decoder([row for row in seeds if name in row["decoders"]], name) for name in names
         },
+        "noise": _noise(seeds),
+    }
+
+
+def _noise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Summarise the scores in noise of the seeds that have them, None where none has."""
+    scored = [row for row in seeds if row.get("noise")]
+    if not scored:
+        return None
+    ratios = {c["snr_db"] for row in scored for c in row["noise"]["conditions"]}
+    about = {key: scored[0]["noise"][key] for key in ("source", "voices", "heard")}
+    return {**about, "conditions": [_condition(scored, ratio) for ratio in sorted(ratios, reverse=True)]}
+
+
+def _condition(seeds: Sequence[Mapping[str, Any]], snr_db: float) -> dict[str, Any]:
+    found = [
+        (row["seed"], c["decoders"])
+        for row in seeds
+        for c in row["noise"]["conditions"]
+        if c["snr_db"] == snr_db
+    ]
+    summaries = {}
+    for name in dict.fromkeys(name for _, decoders in found for name in decoders):
+        mine = [(seed, decoders[name]) for seed, decoders in found if name in decoders]
+        summaries[name] = {"seeds": [seed for seed, _ in mine], **_rates([scores for _, scores in mine])}
+    return {"snr_db": snr_db, "decoders": summaries}
+
+
+def _rates(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Summarise the rates of one decoder over seeds, and add up its edits."""
+    units = found[0]["counts"]
+    return {
+        "metrics": {m: over_seeds([one["metrics"][m] for one in found]) for m in found[0]["metrics"]},
+        "resampled": found[0]["resampled"],
+        "counts": {u: {k: sum(one["counts"][u][k] for one in found) for k in units[u]} for u in units},
     }
 
 
@@ -183,13 +222,10 @@ def _test_digest(result: Mapping[str, Any]) -> str:
 
 def _decoder(seeds: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
     found = [row["decoders"][name] for row in seeds]
-    units = found[0]["counts"]
     settings = {str(one.get("settings")): one.get("settings", {}) for one in found}
     return {
         "seeds": [row["seed"] for row in seeds],
-        "metrics": {m: over_seeds([one["metrics"][m] for one in found]) for m in found[0]["metrics"]},
-        "resampled": found[0]["resampled"],
-        "counts": {u: {k: sum(one["counts"][u][k] for one in found) for k in units[u]} for u in units},
+        **_rates(found),
         "per_accent": _pooled_groups([one["per_accent"] for one in found]),
         "per_gender": _pooled_groups([one["per_gender"] for one in found]),
         "settings": list(settings.values()),
@@ -211,8 +247,20 @@ def figures(result: Mapping[str, Any]) -> str:
     parts = []
     for name, found in result["decoders"].items():
         rates = {m: found["metrics"][m]["value"] for m in SHOWN if m in found["metrics"]}
-        parts.append(f"{name}: " + ", ".join(f"{m.upper()} {100 * rate:.1f} %" for m, rate in rates.items()))
+        of_decoder = ", ".join(f"{m.upper()} {100 * rate:.1f} %" for m, rate in rates.items())
+        parts.append(f"{name}: {of_decoder}{_noise_figures(result.get('noise'), name)}")
     return "; ".join(parts)
+
+
+def _noise_figures(noise: Mapping[str, Any] | None, decoder: str) -> str:
+    """Return what follows of the scores in noise, such as `, in babble of 10 dB WER 20.1 %, of 0 dB WER 40.2 %`."""
+    if noise is None:
+        return ""
+    if not noise["heard"]:
+        return f", {noise['source']} not heard"
+    rates = {c["snr_db"]: c["decoders"][decoder]["metrics"]["wer"]["value"] for c in noise["conditions"]}
+    shown = ", of ".join(f"{ratio_db:g} dB WER {100 * rate:.1f} %" for ratio_db, rate in rates.items())
+    return f", in {noise['source']} of {shown}"
 
 
 def speaker_errors(result: Mapping[str, Any], decoder: str) -> tuple[list[str], np.ndarray[Any, Any]]:

@@ -41,9 +41,9 @@ class Transcripts:
             )
 
 
-def file_name(decoder: str) -> str:
-    """Return the file name of a decoder's transcripts."""
-    return f"predictions.{decoder}.tsv"
+def file_name(decoder: str, condition: str = "") -> str:
+    """Return the file name of a decoder's transcripts; `condition` names the noise in the sound, empty = none."""
+    return ".".join(["predictions", decoder, *([condition] if condition else []), "tsv"])
 
 
 def write_transcripts(path: Path, transcripts: Transcripts) -> None:

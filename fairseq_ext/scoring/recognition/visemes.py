@@ -48,6 +48,11 @@ _RULES: Mapping[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 LANGUAGES = tuple(_RULES)
+# The classes by the letters that are most often theirs, for readers.
+NAMES: Mapping[str, str] = {
+    "P": "p b m", "F": "f v", "T": "th", "S": "s z", "C": "sh ch", "D": "t d n l", "K": "k g h", "W": "w r o u",
+    "A": "a e i y",
+}  # fmt: skip
 # Letters whose mark changes what is seen; all others lose theirs.
 _KEPT = "çñ"
 
