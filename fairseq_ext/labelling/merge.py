@@ -68,11 +68,14 @@ class Merged:
         clips: clips with a text, in the order of the clips that were merged.
         rejected: (language or "", reason) -> number of clips.
         spelling: how the texts are spelled, each by the rules of its own language.
+        without_text: rejected clips that may be pre-trained on: undamaged, of nobody who validates or tests. Their
+            texts are empty.
     """
 
     clips: list[TranscribedClip] = field(default_factory=list)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
     spelling: Spelling = field(default_factory=lambda: Spelling(""))
+    without_text: list[TranscribedClip] = field(default_factory=list)
 
     def select(self, split: str, languages: Iterable[str]) -> list[TranscribedClip]:
         """Return the clips of a split in some languages."""
@@ -111,6 +114,8 @@ def merge(
             merged.clips.append(found)
         else:
             merged.rejected[found] += 1
+            if found[1] != "damaged" and (known is None or known.split not in {"valid", "test"}):
+                merged.without_text.append(_transcribed(clip, known, "", found[0], "train", ""))
     _leave_out_held_out(merged)
     check(merged.clips)
     return merged
@@ -202,6 +207,12 @@ def _leave_out_held_out(merged: Merged) -> None:
             else:
                 kept.append(clip)
         merged.clips = kept
+    # The speakers and videos of valid and test: those of the last turn. They have been counted under another reason.
+    merged.without_text = [
+        clip
+        for clip in merged.without_text
+        if clip.utterance.speaker not in speakers and clip.video not in videos
+    ]
 
 
 def check(clips: Iterable[TranscribedClip]) -> None:
