@@ -39,6 +39,7 @@ from .merge import HUMAN, Merged, MergeSettings, TranscribedClip, check
 
 MULTILINGUAL = "multilingual"
 PEOPLE, UNLABELLED = "_people", "ssl"
+NOBODY = "nobody"  # label_source of clips without labels
 SUMMARY = "summary.json"
 _ASIDE = ".unfinished"
 _DICTIONARY, _PIECE_DICTIONARY, _PIECES = "dict.ltr.txt", "dict.pieces.txt", "pieces.model"
@@ -222,7 +223,7 @@ def _write_unlabelled(merged: Merged, folder: Path, clips: str | os.PathLike[str
             split,
             (replace(clip.utterance, transcript=None) for clip in chosen),
             root=clips,
-            labels={"label_source": lambda _: ""},
+            labels={"label_source": lambda _: NOBODY},
         )
         for split, chosen in sides.items()
         if chosen

@@ -1,5 +1,6 @@
 """Aligning texts with the sound of clips: each letter gets frames, in order; what does not fit is left out."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def test_letters_have_frames_in_order_and_misfits_are_left_out(tmp_path: Path) -
     assert [len(word) for word in found["whole"]] == [2, 4]
     spans = [span for word in found["whole"] for span in word]
     assert all(start < end for start, end in spans)
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
     assert spans[-1][1] <= 25
 
 
