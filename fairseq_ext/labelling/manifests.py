@@ -34,7 +34,7 @@ from ..text.spelling import Spelling, write_spelling
 from ..text.units import SentencePieces, count_units, to_characters, train_pieces
 from .engine import SAMPLE_RATE_HZ
 from .filters import REASONS
-from .frame_units import LetterTimes, character_frames, piece_frames
+from .frame_units import SILENT_FRAME, UNKNOWN_FRAME, LetterTimes, character_frames, piece_frames
 from .merge import HUMAN, Merged, MergeSettings, TranscribedClip, check
 
 MULTILINGUAL = "multilingual"
@@ -172,12 +172,13 @@ class _Partition:
         pieces = None
         if wanted.num_pieces:
             pieces = train_pieces(texts, wanted.num_pieces, kind=wanted.piece_kind)
+        characters = count_units(map(to_characters, texts))
         sizes: dict[str, int] = {}
         for split, chosen in self.sides.items():
             if chosen:
-                further = _unit_lines(pieces, wanted.letters if split != "test" else None)
+                further = _unit_lines(characters, pieces, wanted.letters if split != "test" else None)
                 sizes[split] = write_split(folder, split, chosen, clips, further)
-        write_dictionary(folder / _DICTIONARY, count_units(map(to_characters, texts)))
+        write_dictionary(folder / _DICTIONARY, characters)
         if pieces is not None:
             pieces.save(folder / _PIECES)
             counts = count_units(map(pieces.encode, texts))
@@ -187,28 +188,36 @@ class _Partition:
         return sizes
 
 
-def _unit_lines(pieces: SentencePieces | None, letters: Mapping[str, LetterTimes] | None) -> Lines:
+def _unit_lines(
+    characters: Iterable[str], pieces: SentencePieces | None, letters: Mapping[str, LetterTimes] | None
+) -> Lines:
     """Return what gives a clip's line of each stream of units that was asked for."""
     lines: Lines = {}
     if pieces is not None:
         lines["pieces"] = lambda u: " ".join(pieces.encode(u.transcript or ""))
     if letters is not None:
-        lines["ltrframes"] = _of_known(letters, character_frames)
+        lines["ltrframes"] = _of_known(letters, character_frames, characters)
     if pieces is not None and letters is not None:
         lines["piecesframes"] = _of_known(
-            letters, lambda text, *times: piece_frames(text, pieces.encode(text), *times)
+            letters, lambda text, *times: piece_frames(text, pieces.encode(text), *times), pieces.symbols
         )
     return lines
 
 
 def _of_known(
-    letters: Mapping[str, LetterTimes], frames: Callable[[str, LetterTimes, int], list[str]]
+    letters: Mapping[str, LetterTimes],
+    frames: Callable[[str, LetterTimes, int], list[str]],
+    symbols: Iterable[str],
 ) -> Callable[[Utterance], str]:
     """Return what gives the unit of each frame of a clip, and nothing where its letters' times are not known."""
+    known = {SILENT_FRAME, *symbols}
 
     def line(u: Utterance) -> str:
         times = letters.get(u.id)
-        return "" if times is None else " ".join(frames(u.transcript or "", times, u.num_frames or 0))
+        if times is None:
+            return ""
+        units = frames(u.transcript or "", times, u.num_frames or 0)
+        return " ".join(unit if unit in known else UNKNOWN_FRAME for unit in units)
 
     return line
 

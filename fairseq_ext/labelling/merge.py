@@ -69,8 +69,8 @@ class Merged:
         clips: clips with a text, in the order of the clips that were merged.
         rejected: (language or "", reason) -> number of clips.
         spelling: how the texts are spelled, each by the rules of its own language.
-        without_text: rejected clips that may be pre-trained on: undamaged, with sound, of nobody who validates or tests.
-            Their texts are empty.
+        without_text: rejected clips that may be pre-trained on: undamaged, with sound, of nobody in valid or test;
+            their texts are empty.
     """
 
     clips: list[TranscribedClip] = field(default_factory=list)

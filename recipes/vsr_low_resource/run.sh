@@ -273,21 +273,16 @@ pretrain() {
   train_all "pretrain$1"
 }
 
-# Print the stage of plan.yaml that holds the trainings, and their configuration.
-readers() { if is_grid; then echo finetune; else echo talks; fi; }
-
 stage_finetune() {
-  local readers
-  readers=$(readers)
   choose_partitions
-  choices+=(--set "$readers.task.video_cache=$out/pictures")
-  train_all "$readers"
+  choices+=(--set "finetune.task.video_cache=$out/pictures" --set "talks.task.video_cache=$out/pictures")
+  train_all finetune
 }
 
 stage_evaluate() {
   local name recognised alone options=()
   choose_partitions
-  read_plan recognised partitions "$(readers)"
+  read_plan recognised partitions finetune
   is_grid || read_plan options tool score_recognition
   # What has all languages is scored in each; a corpus without mTEDx has no test.
   mapfile -t alone < <(cd "$out/manifests" && for name in "${recognised[@]}"; do

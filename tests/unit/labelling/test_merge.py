@@ -198,7 +198,10 @@ def test_partitions_of_people_alone_and_of_clips_without_labels(tmp_path: Path) 
     merged = merge(clips, labels, published, SETTINGS)
     first = f"fr/train/{TALK}_0001"
     text = next(r.utterance.transcript or "" for r in merged.clips if r.utterance.id == first)
-    letters = {first: [[(2 * at, 2 * at + 1) for at in range(len(word))] for word in text.split()]}
+    letters = {
+        name: [[(2 * at, 2 * at + 1) for at in range(len(word))] for word in spoken.split()]
+        for name, spoken in ((first, text), ("fr/valid/2valid2vali_0001", "merci"))
+    }
     wanted = ForTraining(partitions=True, num_pieces=60, piece_kind="bpe", letters=letters)
     sizes = write_partitions(merged, tmp_path, tmp_path, ["fr", "it"], wanted)
     assert sizes["fr_people"] == {"train": 1, "valid": 1, "test": 1}
@@ -215,7 +218,9 @@ def test_partitions_of_people_alone_and_of_clips_without_labels(tmp_path: Path) 
         lengths = [len(row.split()) for row in read_labels(tmp_path / name, "train", "piecesframes")]
         known = [u.id == first for u in read_manifest(tmp_path / name, "train")]
         assert lengths == [50 * is_known for is_known in known]
-        assert (tmp_path / name / "valid.ltrframes").is_file()
+        (heard,) = read_labels(tmp_path / name, "valid", "ltrframes")
+        # No French training text has an m.
+        assert set(heard.split()) == {"<s>", "m" if name == "multilingual" else "<unk>", *"erci|"}
         assert not (tmp_path / name / "test.ltrframes").exists()
     write_partitions(merged, tmp_path / "other", tmp_path, ["fr", "it"])
     assert {path.name for path in (tmp_path / "other").iterdir()} == {"fr", "it", "multilingual"}
