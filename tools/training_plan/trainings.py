@@ -54,7 +54,8 @@ def stage_trainings(plan: Plan, stage: str, choice: Choice, run: Path) -> list[T
         )
     chosen = [entry for entry in plan.trainings[stage] if _is_chosen(entry, plan, choice)]
     partitions = {
-        entry: _matching_any(entry.among, _partitions(entry, plan, choice, run / "manifests")) for entry in chosen
+        entry: _matching_any(entry.among, _partitions(entry, plan, choice, run / "manifests"))
+        for entry in chosen
     }
     return [
         training
