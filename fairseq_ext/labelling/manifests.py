@@ -4,7 +4,13 @@
     OUT/multilingual/...
     OUT/summary.json
 
-`ltr` holds characters, `wrd` words; `label_source` names who wrote the text, "human" or the model's name.
+`ltr` holds characters, `wrd` words; `label_source` names who wrote the text, "human" or the model's name. What lip
+readers are compared on is written too where it is asked for (`ForTraining`):
+
+    OUT/fr_people/, OUT/multilingual_people/   the same without automatic texts, where people wrote some
+    OUT/ssl/                                   all clips to train on, those without a trusted text too, without labels
+    {train,valid,test}.pieces, dict.pieces.txt, pieces.model    SentencePiece units of the training texts
+    {train,valid}.{ltrframes,piecesframes}     the unit of each frame; an empty line: not known
 
 A merge replaces an earlier one. A process that is killed while it writes leaves files of one merge only, and no
 summary.json unless all of them are there.
@@ -14,9 +20,9 @@ import json
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +30,41 @@ from ..dictionary import write_dictionary
 from ..files import atomic_write
 from ..manifest import SPLITS, Utterance, write_manifest
 from ..text.spelling import NAME as SPELLING
-from ..text.spelling import write_spelling
-from ..text.units import count_units, to_characters
+from ..text.spelling import Spelling, write_spelling
+from ..text.units import SentencePieces, count_units, to_characters, train_pieces
 from .engine import SAMPLE_RATE_HZ
 from .filters import REASONS
+from .frame_units import SILENT_FRAME, UNKNOWN_FRAME, LetterTimes, character_frames, piece_frames
 from .merge import HUMAN, Merged, MergeSettings, TranscribedClip, check
 
 MULTILINGUAL = "multilingual"
+PEOPLE, UNLABELLED = "_people", "ssl"
+NOBODY = "nobody"  # label_source of clips without labels
 SUMMARY = "summary.json"
 _ASIDE = ".unfinished"
-_DICTIONARY = "dict.ltr.txt"
-_LABELS = ("ltr", "wrd", "label_source")
+_DICTIONARY, _PIECE_DICTIONARY, _PIECES = "dict.ltr.txt", "dict.pieces.txt", "pieces.model"
+_LABELS = ("ltr", "wrd", "label_source", "pieces", "ltrframes", "piecesframes")
 # Only a merge writes this file, so it marks the folders of an earlier one. It is written first and removed last.
 _MARK = "train.label_source"
+
+Lines = dict[str, Callable[[Utterance], str]]
+
+
+@dataclass(frozen=True)
+class ForTraining:
+    """What is written for the training of lip readers, beside the manifests of each language and of all.
+
+    Attributes:
+        partitions: write those of people's texts alone, and that of clips without labels.
+        num_pieces: SentencePiece units of each partition, at most; 0 = none.
+        piece_kind: "unigram", or "bpe", which makes whole words of few different ones.
+        letters: clip id -> frames of the letters of its words; None = they are not known.
+    """
+
+    partitions: bool = False
+    num_pieces: int = 0
+    piece_kind: str = "unigram"
+    letters: Mapping[str, LetterTimes] | None = None
 
 
 def write_merged(
@@ -45,10 +73,11 @@ def write_merged(
     clips: str | os.PathLike[str],
     languages: Sequence[str],
     found: Mapping[str, Any],
-) -> None:
+    wanted: ForTraining | None = None,
+) -> dict[str, dict[str, int]]:
     """Write manifests and `found`, the result of `summary`, in place of those of an earlier merge; other files stay.
 
-    `clips` is the folder of prepared clips, root of the manifests.
+    `clips` is the folder of prepared clips, root of the manifests. Returns partition -> split -> number of clips.
 
     Raises:
         ValueError: see `write_partitions`; an earlier merge then stays as it is.
@@ -57,7 +86,7 @@ def write_merged(
     aside = folder / _ASIDE
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        write_partitions(merged, aside, clips, languages)
+        sizes = write_partitions(merged, aside, clips, languages, wanted)
         write_summary(aside / SUMMARY, found)
         (folder / SUMMARY).unlink(missing_ok=True)
         _remove_earlier(folder)
@@ -68,6 +97,7 @@ def write_merged(
         (aside / SUMMARY).replace(folder / SUMMARY)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    return sizes
 
 
 def _order(path: Path) -> tuple[bool, bool, bool]:
@@ -77,7 +107,8 @@ def _order(path: Path) -> tuple[bool, bool, bool]:
 
 def _remove_earlier(folder: Path) -> None:
     suffixes = ("tsv", "meta.tsv", *_LABELS)
-    names = [_DICTIONARY, SPELLING, *(f"{split}.{suffix}" for split in SPLITS for suffix in suffixes)]
+    names = [_DICTIONARY, _PIECE_DICTIONARY, _PIECES, SPELLING]
+    names += [f"{split}.{suffix}" for split in SPLITS for suffix in suffixes]
     for mark in list(folder.glob(f"*/{_MARK}")):
         for path in sorted((mark.with_name(name) for name in names), key=_order, reverse=True):
             path.unlink(missing_ok=True)
@@ -86,7 +117,11 @@ def _remove_earlier(folder: Path) -> None:
 
 
 def write_partitions(
-    merged: Merged, folder: str | os.PathLike[str], clips: str | os.PathLike[str], languages: Sequence[str]
+    merged: Merged,
+    folder: str | os.PathLike[str],
+    clips: str | os.PathLike[str],
+    languages: Sequence[str],
+    wanted: ForTraining | None = None,
 ) -> dict[str, dict[str, int]]:
     """Write a new folder of manifests per language that has a clip to train on, and one of these languages together.
 
@@ -96,37 +131,132 @@ def write_partitions(
         ValueError: for no clip to train on, or an automatic label outside of train.
     """
     check(merged.clips)
+    wanted = wanted or ForTraining()
     trained = [code for code in languages if merged.select("train", [code])]
     if not trained:
         raise ValueError(
             f"{clips}: no clip to train on in {', '.join(languages)}; see above why clips were rejected"
         )
-    partitions = {code: [code] for code in trained} | {MULTILINGUAL: trained}
-    return {name: _write(merged, Path(folder) / name, clips, codes) for name, codes in partitions.items()}
-
-
-def _write(
-    merged: Merged, folder: Path, clips: str | os.PathLike[str], languages: Sequence[str]
-) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    write_spelling(folder, replace(merged.spelling, language=languages[0] if len(languages) == 1 else ""))
-    for split in SPLITS:
-        if chosen := merged.select(split, languages):
-            sizes[split] = write_split(folder, split, chosen, clips)
-    train = merged.select("train", languages)
-    write_dictionary(folder / _DICTIONARY, count_units(_characters(clip.utterance) for clip in train))
+    partitions = dict(_partitions(merged, trained, wanted))
+    sizes = {name: part.write(Path(folder) / name, clips, wanted) for name, part in partitions.items()}
+    if wanted.partitions:
+        sizes[UNLABELLED] = _write_unlabelled(merged, Path(folder) / UNLABELLED, clips)
     return sizes
 
 
+def _partitions(
+    merged: Merged, trained: Sequence[str], wanted: ForTraining
+) -> Iterator[tuple[str, "_Partition"]]:
+    """Yield the partitions by name; those of people alone where both people and a model wrote texts."""
+    for name, codes in [*((code, [code]) for code in trained), (MULTILINGUAL, list(trained))]:
+        language = codes[0] if len(codes) == 1 else ""
+        sides = {split: merged.select(split, codes) for split in SPLITS}
+        spelling = replace(merged.spelling, language=language)
+        yield name, _Partition(sides, spelling)
+        by_people = [clip for clip in sides["train"] if clip.source == HUMAN]
+        if wanted.partitions and by_people and len(by_people) < len(sides["train"]):
+            yield f"{name}{PEOPLE}", _Partition({**sides, "train": by_people}, spelling)
+
+
+@dataclass(frozen=True)
+class _Partition:
+    """The clips of each split, and how their texts are spelled."""
+
+    sides: Mapping[str, list[TranscribedClip]]
+    spelling: Spelling
+
+    def write(self, folder: Path, clips: str | os.PathLike[str], wanted: ForTraining) -> dict[str, int]:
+        """Write the manifests; return split -> number of clips."""
+        write_spelling(folder, self.spelling)
+        texts = [clip.utterance.transcript or "" for clip in self.sides["train"]]
+        pieces = None
+        if wanted.num_pieces:
+            pieces = train_pieces(texts, wanted.num_pieces, kind=wanted.piece_kind)
+        characters = count_units(map(to_characters, texts))
+        sizes: dict[str, int] = {}
+        for split, chosen in self.sides.items():
+            if chosen:
+                further = _unit_lines(characters, pieces, wanted.letters if split != "test" else None)
+                sizes[split] = write_split(folder, split, chosen, clips, further)
+        write_dictionary(folder / _DICTIONARY, characters)
+        if pieces is not None:
+            pieces.save(folder / _PIECES)
+            counts = count_units(map(pieces.encode, texts))
+            write_dictionary(
+                folder / _PIECE_DICTIONARY, {symbol: counts.get(symbol, 0) for symbol in pieces.symbols}
+            )
+        return sizes
+
+
+def _unit_lines(
+    characters: Iterable[str], pieces: SentencePieces | None, letters: Mapping[str, LetterTimes] | None
+) -> Lines:
+    """Return what gives a clip's line of each stream of units that was asked for."""
+    lines: Lines = {}
+    if pieces is not None:
+        lines["pieces"] = lambda u: " ".join(pieces.encode(u.transcript or ""))
+    if letters is not None:
+        lines["ltrframes"] = _of_known(letters, character_frames, characters)
+    if pieces is not None and letters is not None:
+        lines["piecesframes"] = _of_known(
+            letters, lambda text, *times: piece_frames(text, pieces.encode(text), *times), pieces.symbols
+        )
+    return lines
+
+
+def _of_known(
+    letters: Mapping[str, LetterTimes],
+    frames: Callable[[str, LetterTimes, int], list[str]],
+    symbols: Iterable[str],
+) -> Callable[[Utterance], str]:
+    """Return what gives the unit of each frame of a clip, and nothing where its letters' times are not known."""
+    known = {SILENT_FRAME, *symbols}
+
+    def line(u: Utterance) -> str:
+        times = letters.get(u.id)
+        if times is None:
+            return ""
+        units = frames(u.transcript or "", times, u.num_frames or 0)
+        return " ".join(unit if unit in known else UNKNOWN_FRAME for unit in units)
+
+    return line
+
+
+def _write_unlabelled(merged: Merged, folder: Path, clips: str | os.PathLike[str]) -> dict[str, int]:
+    """Write the clips to pre-train on, with a text or without, and those of valid."""
+    with_text = {split: [clip for clip in merged.clips if clip.utterance.split == split] for split in SPLITS}
+    sides = {"train": [*with_text["train"], *merged.without_text], "valid": with_text["valid"]}
+    return {
+        split: write_manifest(
+            folder,
+            split,
+            (replace(clip.utterance, transcript=None) for clip in chosen),
+            root=clips,
+            labels={"label_source": lambda _: NOBODY},
+        )
+        for split, chosen in sides.items()
+        if chosen
+    }
+
+
 def write_split(
-    folder: Path, split: str, chosen: Sequence[TranscribedClip], root: str | os.PathLike[str]
+    folder: Path,
+    split: str,
+    chosen: Sequence[TranscribedClip],
+    root: str | os.PathLike[str],
+    further: Mapping[str, Callable[[Utterance], str]] | None = None,
 ) -> int:
-    """Write the manifest of one of `manifest.SPLITS`; return the number of clips."""
+    """Write the manifest of one of `manifest.SPLITS`; return the number of clips.
+
+    Args:
+        further: streams beside `ltr`, `wrd` and `label_source` -> what gives a clip's line.
+    """
     sources = {clip.utterance.id: clip.source for clip in chosen}
-    labels = {
+    labels: Lines = {
         "ltr": lambda u: " ".join(_characters(u)),
         "wrd": lambda u: u.transcript or "",
         "label_source": lambda u: sources[u.id],
+        **(further or {}),
     }
     return write_manifest(folder, split, (clip.utterance for clip in chosen), root=root, labels=labels)
 

@@ -22,6 +22,7 @@ from .videos import video_of
 from .vote import Vote, vote
 
 HUMAN = "human"
+_HELD_OUT = frozenset({"valid", "test"})
 _TIMES_S = 0.04  # a picture at 25 Hz: clips are whole pictures long
 
 
@@ -68,11 +69,14 @@ class Merged:
         clips: clips with a text, in the order of the clips that were merged.
         rejected: (language or "", reason) -> number of clips.
         spelling: how the texts are spelled, each by the rules of its own language.
+        without_text: rejected clips that may be pre-trained on: undamaged, with sound, of nobody in valid or test;
+            their texts are empty.
     """
 
     clips: list[TranscribedClip] = field(default_factory=list)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
     spelling: Spelling = field(default_factory=lambda: Spelling(""))
+    without_text: list[TranscribedClip] = field(default_factory=list)
 
     def select(self, split: str, languages: Iterable[str]) -> list[TranscribedClip]:
         """Return the clips of a split in some languages."""
@@ -111,6 +115,9 @@ def merge(
             merged.clips.append(found)
         else:
             merged.rejected[found] += 1
+            has_sound = clip.audio in {"ok", ""}  # pre-training predicts clusters of it
+            if found[1] != "damaged" and has_sound and (known is None or known.split not in _HELD_OUT):
+                merged.without_text.append(_transcribed(clip, known, "", found[0], "train", ""))
     _leave_out_held_out(merged)
     check(merged.clips)
     return merged
@@ -148,7 +155,7 @@ def _automatic(
         return "", "no_label"
     if label.language and label.language not in settings.languages:
         return label.language, "other_language"
-    if known is not None and known.split in {"valid", "test"}:
+    if known is not None and known.split in _HELD_OUT:
         return label.language, "held_out"
     if reason := judge(label, votes.get(label.video), settings.filters):
         return label.language, reason
@@ -202,6 +209,12 @@ def _leave_out_held_out(merged: Merged) -> None:
             else:
                 kept.append(clip)
         merged.clips = kept
+    # The speakers and videos of valid and test: those of the last turn. They have been counted under another reason.
+    merged.without_text = [
+        clip
+        for clip in merged.without_text
+        if clip.utterance.speaker not in speakers and clip.video not in videos
+    ]
 
 
 def check(clips: Iterable[TranscribedClip]) -> None:

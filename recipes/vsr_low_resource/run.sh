@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# From raw videos to labelled mouth clips, and of GRID to lip readers with error rates. `run.sh --help` lists options.
+# From raw videos to labelled mouth clips, and to lip readers with error rates. `run.sh --help` lists options.
 recipe=vsr_low_resource
-stages=(data clips whisper labels clusters1 pretrain1 clusters2 pretrain2 finetune evaluate report)
+stages=(data clips whisper labels align clusters1 pretrain1 clusters2 pretrain2 finetune evaluate report)
 corpora=(mtedx voxceleb2 avspeech)
 languages=fr,it,es,pt model='' experiments=labels cluster=() crop=() decode=() filters=() again=()
 # What faster-whisper downloads by name.
@@ -10,7 +10,6 @@ models=(tiny base small medium large-v1 large-v2 large-v3 large-v3-turbo)
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 help_of[corpus]='DIR|synthetic   a folder with some of mtedx/, voxceleb2/, avspeech/ as published, one of GRID, or a built-in one:
                         synthetic, synthetic_grid'
-help_of[seeds]='seeds 1 to N of each training, of GRID      (default: 1)'
 help_of[jobs]='processes that crop and label, trainings    (default: 2)'
 
 # One drawn face among the videos makes a result synthetic: this takes the place of the function in common.sh.
@@ -36,13 +35,14 @@ recipe_help() {
                       again
   --update            process videos that were added, changed or removed since the last run; the others are kept
   --retry-rejected    try rejected videos whose files were fixed again, and failed ones
-GRID is trained on:
   --experiments A,B,...  what to train                            (default: labels)
-                        labels     few labels by people, the others by --model, all by people
+                        labels     people's labels alone and with those by --model; of GRID few of people's, the others
+                                   by --model, all by people
                         modalities the sound alone, and both, scored in babble too
                         pretraining  after AV-HuBERT's pre-training without labels, one and two iterations, and the same
                                    network without it
-  --labels A,B,...    partitions to train on, or patterns of them (default: of all speakers together; of a single one, its own)
+  --labels A,B,...    partitions to train on, or patterns of them (default: each language, and all together; of GRID all
+                      speakers together; of a single one, its own)
   --set CONFIG.KEY=V  a key of conf/CONFIG.yaml, such as finetune.optimization.max_update=1000; may be given several times
 TXT
 }
@@ -158,7 +158,7 @@ stage_whisper() {
 
 # Label the clips without a transcript, and the validation clips with one, whose error rate is reported.
 stage_labels() {
-  local options name known=()
+  local options
   keep_settings
   mapfile -t options < <(execution)
   [ -f "$out/clips/clips.tsv" ] || die "no finished clips in $out; run stage clips, every shard of it, first"
@@ -169,15 +169,32 @@ stage_labels() {
   python "$repo/tools/auto_label.py" --clips "$out/clips" --model "$(labeller)" --languages "$languages" \
     --only 'voxceleb2/*' 'avspeech/*' 'mtedx/*/valid/*' --allow-none --out "$out/labels" "${decode[@]}" "${options[@]}"
   all_shards "$out/labels/labels.tsv"
-  for name in "${corpora[@]}"; do
-    [ ! -d "$out/corpus.link/$name" ] || known+=(--corpus "$name=$out/corpus.link/$name")
-  done
-  python "$repo/tools/merge_labels.py" --clips "$out/clips" --labels "$out/labels" "${known[@]}" \
-    --languages "$languages" --out "$out/manifests" "${filters[@]}"
+  merge_labels
   check_manifests 16000
   python "$repo/tools/report_clips.py" --run "$out" --origin "$(origin)" --languages "$languages"
   [ -d "$out/scores" ] || { log "no transcribed validation clips, so no error rates; the tables: $out/corpus" && return; }
-  python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report.json" --no-umap
+  make_page report.json
+}
+
+make_page() { python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/$1" --no-umap; }
+
+# Write the manifests of talks.
+merge_labels() {
+  local name sizes known=()
+  for name in "${corpora[@]}"; do
+    [ ! -d "$out/corpus.link/$name" ] || known+=(--corpus "$name=$out/corpus.link/$name")
+  done
+  read_plan sizes tool merge_labels
+  ! is_synthetic || sizes+=(--piece-kind bpe) # its few words are units
+  python "$repo/tools/merge_labels.py" --clips "$out/clips" --labels "$out/labels" "${known[@]}" \
+    --languages "$languages" --out "$out/manifests" --partitions "${sizes[@]}" "${filters[@]}" "$@"
+}
+
+# Of talks: train what aligns texts with the sound, and write the manifests once more, with the unit of each frame.
+stage_align() {
+  ! is_grid || return 0
+  train_all align
+  merge_labels --align "$out/train/multilingual/aligner/seed1/checkpoint_last.pt"
 }
 
 # Write the manifests of GRID; with --model also those in which its labels take the place of people's. The options are those
@@ -223,7 +240,7 @@ choose_partitions() {
 }
 
 # Whether AV-HuBERT is among the --experiments.
-is_pretraining() { is_grid && [[ ,$experiments, = *,pretraining,* ]]; }
+is_pretraining() { [[ ,$experiments, = *,pretraining,* ]]; }
 
 stage_clusters1() { ! is_pretraining || cluster_frames clusters1; }
 
@@ -260,23 +277,26 @@ pretrain() {
 }
 
 stage_finetune() {
-  if ! is_grid; then
-    log "no trainings on talks yet; the manifests are ready: $out/manifests"
-    return
-  fi
   choose_partitions
-  choices+=(--set "finetune.task.video_cache=$out/pictures")
+  choices+=(--set "finetune.task.video_cache=$out/pictures" --set "talks.task.video_cache=$out/pictures")
   train_all finetune
 }
 
 stage_evaluate() {
-  local recognised noise=()
-  is_grid || return 0
+  local name recognised alone noise=() options=()
   choose_partitions
   read_plan recognised partitions finetune
+  is_grid || read_plan options tool "score_recognition talks"
   # lips hear no noise: only beside recognisers with sound
-  [[ ,$experiments, != *,modalities,* ]] || read_plan noise tool score_recognition
-  fairseq-ext score recognition --run "$out" --partitions "${recognised[@]}" --origin "$(origin)" "${noise[@]}"
+  [[ ,$experiments, != *,modalities,* ]] || read_plan noise tool "score_recognition babble"
+  options+=("${noise[@]}")
+  # What has all languages is scored in each; a corpus without mTEDx has no test.
+  mapfile -t alone < <(cd "$out/manifests" && for name in "${recognised[@]}"; do
+    [[ $name = multilingual* || ! -f $name/test.tsv ]] || echo "$name"
+  done)
+  [ ${#alone[@]} = 0 ] ||
+    fairseq-ext score recognition --run "$out" --partitions "${alone[@]}" --origin "$(origin)" "${options[@]}"
+  score_shared "${options[@]}"
 }
 
 # Draw where the lip readers look, and how much of it is on the lips; what is drawn is kept.
@@ -288,10 +308,31 @@ draw_lips() {
   fairseq-ext explain --run "$out" --origin "$(origin)" --partitions "${recognised[@]}" "${limits[@]}"
 }
 
+# Score what was trained on all languages in each of them, beside what was trained on that alone; with options of
+# fairseq-ext score recognition.
+score_shared() {
+  local checkpoint system family seed folder name
+  for checkpoint in "$out"/train/multilingual*/*/seed*/checkpoint_last.pt; do
+    IFS=/ read -r family system seed _ <<<"${checkpoint#"$out/train/"}"
+    [ "$system" != aligner ] && [ -f "${checkpoint%/*}/done" ] || continue
+    for folder in "$out/manifests/"*"${family#multilingual}"; do
+      name=${folder##*/}
+      [[ $name =~ ^[a-z]{2,3}"${family#multilingual}"$ && -f $folder/test.tsv ]] || continue
+      [ ! -f "$out/scores/$name/${system}_shared/$seed/metrics.json" ] || continue
+      line score recognition --checkpoint "$checkpoint" --data "$folder" --system "${system}_shared" --partition "$name" \
+        --seed "${seed#seed}" --out "$out/scores/$name/${system}_shared/$seed" --origin "$(origin)" "$@"
+    done
+  done
+  run_lines
+}
+
 stage_report() {
-  is_grid || return 0
-  draw_lips
-  python "$repo/tools/report.py" "$out" --about "$repo/recipes/$recipe/report_grid.json" --no-umap
+  if is_grid; then
+    draw_lips
+    make_page report_grid.json
+  else
+    make_page report.json
+  fi
 }
 
 run_recipe "$@"

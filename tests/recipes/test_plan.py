@@ -45,6 +45,12 @@ def overrides(recipe: Path, **choice: object) -> list[str]:
     return list(training.overrides)
 
 
+def test_an_entry_takes_some_of_the_partitions_that_labels_chooses(recipe: Plan) -> None:
+    folder = recipe({**ENTRY, "partitions": "--labels", "among": "asr*"}, labels=["asr*", "labels/*"])
+    assert names(folder) == ["asr/net seed 1", "asr_10min/net seed 1", "asr_1h/net seed 1"]
+    assert names(folder, labels="asr_1*,labels/1") == ["asr_10min/net seed 1", "asr_1h/net seed 1"]
+
+
 def test_an_entry_is_a_training_per_seed_partition_and_system(recipe: Plan) -> None:
     folder = recipe({"system": ["a", "b"], "partitions": "labels/*"}, {**ENTRY, "seeds": 1})
     assert names(folder, seeds=2) == [

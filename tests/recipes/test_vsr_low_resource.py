@@ -1,4 +1,4 @@
-"""Mouth clips and their labels from nothing to the report; other filters; a run that is killed while it crops."""
+"""Lip readers of talks from nothing to the report; pre-training; other filters; a run that is killed while it crops."""
 
 import os
 import signal
@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from recipes.every_smoke import *  # noqa: F403 - tests of what every recipe's smoke run leaves
-from recipes.launching import REPOSITORY, SMOKE, finish, launch, speakers, wait
+from recipes.launching import REPOSITORY, SMOKE, finish, launch, results, speakers, wait
 
+from fairseq_ext.dictionary import read_dictionary
+from fairseq_ext.manifest import read_labels, read_manifest
 from fairseq_ext.media.mouth.table import read_clips
 
 pytestmark = pytest.mark.recipe
@@ -43,16 +45,45 @@ def test_lips_automatic_labels_only_train(smoke: Path) -> None:
         assert not speakers(smoke, language, "train") & held_out
 
 
+def test_lips_of_each_language_and_of_all_are_scored_on_unseen_speakers(smoke: Path) -> None:
+    scored = {(s["partition"], s["system"]) for s in results(smoke)["systems"]}
+    assert {(code, name) for code in ("it", "pt") for name in ("lips", "lips_shared", "auto_label")} <= scored
+    for code in ("it", "pt", "ssl"):
+        assert not speakers(smoke, code, "train") & (speakers(smoke, "multilingual", "valid", "test"))
+
+
+def test_lips_most_frames_of_a_text_have_a_unit_of_it(smoke: Path) -> None:
+    folder = smoke / "manifests" / "multilingual"
+    units = {"<s>", *read_dictionary(folder / "dict.pieces.txt")}
+    clips = list(read_manifest(folder, "train"))
+    frames = [row.split() for row in read_labels(folder, "train", "piecesframes")]
+    pieces = [row.split() for row in read_labels(folder, "train", "pieces")]
+    known = [row for row in zip(clips, frames, pieces, strict=True) if row[1]]
+    assert len(known) > len(clips) / 2
+    for clip, own, said in known:
+        assert len(own) == clip.num_frames
+        assert set(own) <= units
+        assert list(dict.fromkeys(unit for unit in own if unit != "<s>")) == list(dict.fromkeys(said))
+
+
+def test_lips_are_pretrained_on_clips_without_labels(smoke: Path) -> None:
+    options = ("--experiments", "pretraining", "--labels", "it", "--stage", "clusters1")
+    finish(RECIPE, smoke, *SMOKE, *options)
+    systems = {s["system"] for s in results(smoke)["systems"] if s["partition"] == "it"}
+    assert {"lips_iteration1", "lips_iteration2", "lips_unpretrained"} <= systems
+
+
 def test_lips_filters_change_without_decoding(smoke: Path) -> None:
     table, rows = (
         (smoke / "labels" / "labels.tsv").read_bytes(),
         smoke / "manifests" / "multilingual" / "train.tsv",
     )
     before = rows.read_bytes()
-    finish(RECIPE, smoke, *SMOKE, "--stage", "labels", "--filters", "--min-avg-logprob 0")
+    stage = ("--stage", "labels", "--stop-stage", "labels")
+    finish(RECIPE, smoke, *SMOKE, *stage, "--filters", "--min-avg-logprob 0")
     sources = rows.with_suffix(".label_source").read_text(encoding="utf-8").split()
     assert set(sources) == {"human"}
-    finish(RECIPE, smoke, *SMOKE, "--stage", "labels", "--update")
+    finish(RECIPE, smoke, *SMOKE, *stage, "--update")
     assert rows.read_bytes() == before
     assert (smoke / "labels" / "labels.tsv").read_bytes() == table
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fairseq_ext.scoring.recognition.visemes import visemes
 from fairseq_ext.synthetic.phrases import LANGUAGES, draw, vocabulary
 
 
@@ -29,3 +30,15 @@ def test_invalid_arguments_are_refused() -> None:
         draw("xx", "train", 1, seed=0)
     with pytest.raises(ValueError, match="ask for fewer"):
         draw("it", "train", 10**6, seed=0)
+
+
+@pytest.mark.parametrize("language", ["fr", "it", "es", "pt"])
+def test_words_that_look_alike_on_lips_are_told_apart_by_their_place(language: str) -> None:
+    places = [
+        sorted(set(column))
+        for column in zip(*(p.words for p in draw(language, "train", 400, seed=3)), strict=True)
+    ]
+    looks = [["".join(visemes(word, language)) for word in words] for words in places]
+    assert all(len(set(of_place)) == len(of_place) for of_place in looks)
+    everywhere = [look for of_place in looks for look in of_place]
+    assert len(set(everywhere)) < len(everywhere)

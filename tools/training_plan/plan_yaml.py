@@ -7,6 +7,7 @@ plan.yaml holds, all of it optional:
                   --start NAME=FROM, such as ctc_from_*
     config        conf/CONFIG.yaml (default: named as the system)
     partitions    patterns of folders below RUN/manifests, or `--labels`: those that this option chooses
+    among         patterns: of those partitions only the ones that match (default: all of them)
     start         PARTITION/SYSTEM of the training whose checkpoint of the same seed goes to model.pretrained_path;
                   --pretrained takes its place and is not trained, as does FROM for a system with *: a checkpoint, a
                   folder of Hugging Face or, where the entry has a start, a run. `--whisper`: the folder of that option;
@@ -47,6 +48,7 @@ class Entry:
     seeds: int = 0
     one_seed_partitions: int = 0
     experiments: tuple[str, ...] = ()
+    among: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _build(cls: Any, content: Any, where: str, **given: Any) -> Any:
 
 
 def _entry(content: Any, where: str) -> Entry:
-    several = ("system", "partitions", "overrides", "experiments")
+    several = ("system", "partitions", "overrides", "experiments", "among")
     if isinstance(content, dict):
         content = {k: [v] if k in several and isinstance(v, str) else v for k, v in content.items()}
     entry: Entry = _build(Entry, content, where)

@@ -53,7 +53,10 @@ def stage_trainings(plan: Plan, stage: str, choice: Choice, run: Path) -> list[T
             f"{plan.recipe / 'plan.yaml'}: no stage {stage}; choose from {', '.join(plan.trainings)}"
         )
     chosen = [entry for entry in plan.trainings[stage] if _is_chosen(entry, plan, choice)]
-    partitions = {entry: _partitions(entry, plan, choice, run / "manifests") for entry in chosen}
+    partitions = {
+        entry: _matching_any(entry.among, _partitions(entry, plan, choice, run / "manifests"))
+        for entry in chosen
+    }
     return [
         training
         for seed in range(1, choice.seeds + 1)
@@ -89,6 +92,10 @@ def _partitions(entry: Entry, plan: Plan, choice: Choice, manifests: Path) -> li
     limits = [limit for limit in (one_seed, _size(plan, choice).partitions_per_pattern) if limit]
     found = (_matching(manifests, pattern)[: min(limits, default=None)] for pattern in entry.partitions)
     return list(dict.fromkeys(name for names in found for name in names))
+
+
+def _matching_any(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
+    return [name for name in names if not patterns or any(fnmatch(name, pattern) for pattern in patterns)]
 
 
 def _matching(manifests: Path, pattern: str) -> list[str]:

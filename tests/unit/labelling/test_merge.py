@@ -19,7 +19,7 @@ import pytest
 from fairseq_ext.dictionary import read_dictionary
 from fairseq_ext.labelling import merge as merging
 from fairseq_ext.labelling.filters import FilterSettings
-from fairseq_ext.labelling.manifests import summary, write_merged, write_partitions
+from fairseq_ext.labelling.manifests import ForTraining, summary, write_merged, write_partitions
 from fairseq_ext.labelling.merge import HUMAN, Merged, MergeSettings, TranscribedClip, merge
 from fairseq_ext.labelling.published import read_published
 from fairseq_ext.labelling.table import ClipLabel, write_labels
@@ -191,6 +191,39 @@ def test_manifests_of_each_language_and_of_all(tmp_path: Path) -> None:
         )
     )
     assert sources[VOX] == "large-v2"
+
+
+def test_partitions_of_people_alone_and_of_clips_without_labels(tmp_path: Path) -> None:
+    clips, labels, published = everything()
+    merged = merge(clips, labels, published, SETTINGS)
+    first = f"fr/train/{TALK}_0001"
+    text = next(r.utterance.transcript or "" for r in merged.clips if r.utterance.id == first)
+    letters = {
+        name: [[(2 * at, 2 * at + 1) for at in range(len(word))] for word in spoken.split()]
+        for name, spoken in ((first, text), ("fr/valid/2valid2vali_0001", "merci"))
+    }
+    wanted = ForTraining(partitions=True, num_pieces=60, piece_kind="bpe", letters=letters)
+    sizes = write_partitions(merged, tmp_path, tmp_path, ["fr", "it"], wanted)
+    assert sizes["fr_people"] == {"train": 1, "valid": 1, "test": 1}
+    assert sizes["multilingual_people"]["train"] == 2
+    # Beside the clips with a text: nothing was said, in other languages or scripts, and one without a label.
+    assert sizes["ssl"] == {"train": 4 + 5, "valid": 1}
+    ssl = {u.id for u in read_manifest(tmp_path / "ssl", "train")}
+    assert {"unlabelled", "english", "bad"} <= ssl
+    assert not ssl & {LEAK, "fr/test/8silent8sil_0001", "fr/valid/2valid2vali_0001"}
+    for name in ("fr", "fr_people", "multilingual"):
+        units = read_dictionary(tmp_path / name / "dict.pieces.txt")
+        for row in read_labels(tmp_path / name, "train", "pieces"):
+            assert set(row.split()) <= set(units)
+        lengths = [len(row.split()) for row in read_labels(tmp_path / name, "train", "piecesframes")]
+        known = [u.id == first for u in read_manifest(tmp_path / name, "train")]
+        assert lengths == [50 * is_known for is_known in known]
+        (heard,) = read_labels(tmp_path / name, "valid", "ltrframes")
+        # No French training text has an m.
+        assert set(heard.split()) == {"<s>", "m" if name == "multilingual" else "<unk>", *"erci|"}
+        assert not (tmp_path / name / "test.ltrframes").exists()
+    write_partitions(merged, tmp_path / "other", tmp_path, ["fr", "it"])
+    assert {path.name for path in (tmp_path / "other").iterdir()} == {"fr", "it", "multilingual"}
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
