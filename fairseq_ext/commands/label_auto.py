@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clips", type=Path, required=True, help="folder with clips.tsv and audio/")
     parser.add_argument("--model", required=True, help="name, folder or file")
     add_languages(parser, "languages to keep")
+    parser.add_argument(
+        "--no-detect",
+        action="store_true",
+        help="all clips are in the one language of --languages: none is left out for another",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of labels.tsv")
     parser.add_argument(
         "--only",
@@ -86,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ..jobs import Execution
     from ..labelling.engine import Decoding
+    from ..labelling.label import check_single
     from ..labelling.load import CTC, check_languages, find_kind, load_engine
     from ..labelling.run import Labelling, label_clips
     from ..labelling.second_look import UNSURE
@@ -100,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
     decoding = Decoding(
         beam_size=args.beam, max_tokens=args.max_tokens, temperatures=temperatures, prompts=prompts
     )
+    if args.no_detect:
+        check_single(languages)
     if args.check:
         return 0
     options: dict[str, Any] = {
@@ -124,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
         only=tuple(args.only),
         allow_none=args.allow_none,
         keep_damaged=args.keep_damaged,
+        detect=not args.no_detect,
     )
     print(label_clips(labelling, make_engine, execution))
     path = labels_path(args.out)

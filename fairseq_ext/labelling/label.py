@@ -53,13 +53,19 @@ class _Findings:
 class Labeller:
     """A recogniser that labels recordings in some languages; one in another language gets its language, but no text.
 
+    Args:
+        engine: the recogniser.
+        languages: codes of the languages to transcribe.
+        detect: find the language of each recording; False = all are in the only one of `languages`, for certain.
+
     Raises:
-        ValueError: for no language, or one that the recogniser cannot transcribe.
+        ValueError: for no language, one that the recogniser cannot transcribe, or several and none to be detected.
     """
 
-    def __init__(self, engine: Engine, languages: Iterable[str]) -> None:
+    def __init__(self, engine: Engine, languages: Iterable[str], *, detect: bool = True) -> None:
         self.engine, self.languages = engine, frozenset(languages)
         check_known(sorted(self.languages), engine.languages, model=engine.name)
+        self._known = None if detect else check_single(sorted(self.languages))
 
     def __call__(self, recordings: Sequence[Recording]) -> list[ClipLabel]:
         """Label recordings of any length; no label depends on the other recordings."""
@@ -93,6 +99,10 @@ class Labeller:
                 findings.texts += [text] if text is not None else []
 
     def _languages(self, batch: Sequence[tuple[_Findings, Span]], encoded: Any) -> None:
+        if self._known is not None:
+            for findings, _ in batch:
+                findings.languages.append([(self._known, 1.0)])
+            return
         languages = self.engine.detect_language(encoded)
         for index, ((findings, window), found) in enumerate(zip(batch, languages, strict=True)):
             stretches = speech.parts(window, findings.spans)
@@ -142,6 +152,16 @@ class Labeller:
             else "",
         )
         return with_text(row, findings.texts) if findings.texts else row
+
+
+def check_single(languages: Sequence[str]) -> str:
+    """Return the only language; raises ValueError for several, of which one would have to be detected."""
+    if len(languages) != 1:
+        raise ValueError(
+            f"--no-detect: one language expected, found {', '.join(languages)}; give the one of all clips, or let it "
+            "be detected"
+        )
+    return languages[0]
 
 
 def _groups(found: Sequence[_Findings]) -> Iterator[list[_Findings]]:

@@ -39,6 +39,7 @@ class Labelling:
         only: patterns such as `voxceleb2/*`; label the clips whose source matches one. Empty: all.
         allow_none: accept that no clip's source matches.
         keep_damaged: label also clips whose file is cut off or damaged.
+        detect: find the language of each clip; False = all are in the only one of `languages`.
     """
 
     clips: str
@@ -49,6 +50,7 @@ class Labelling:
     only: tuple[str, ...] = ()
     allow_none: bool = False
     keep_damaged: bool = False
+    detect: bool = True
 
 
 def label_clips(request: Labelling, make_engine: MakeEngine, execution: Execution) -> Summary:
@@ -66,7 +68,9 @@ def label_clips(request: Labelling, make_engine: MakeEngine, execution: Executio
         "languages": sorted(request.languages),
         "clips": os.path.abspath(request.clips),
     }
-    work = partial(make_work, make_engine, request.clips, request.languages)
+    if not request.detect:  # labels made before there was a choice are of detected languages
+        settings["detect"] = False
+    work = partial(make_work, make_engine, request.clips, request.languages, detect=request.detect)
     options: dict[str, Any] = {"settings": settings, "execution": execution, "batch_size": request.batch_size}
     items = clip_items(
         request.clips, request.only, allow_none=request.allow_none, keep_damaged=request.keep_damaged
@@ -138,9 +142,9 @@ def _second_items(labels: Iterable[ClipLabel], languages: Iterable[str]) -> Iter
         yield Item(label.id, {"video": label.video, "language": language, "heard_before": label.text})
 
 
-def make_work(make_engine: MakeEngine, clips: str, languages: Sequence[str]) -> Work:
+def make_work(make_engine: MakeEngine, clips: str, languages: Sequence[str], *, detect: bool = True) -> Work:
     """Load the recogniser of a process; return its work on items of `clip_items` and `_second_items`."""
-    labeller = Labeller(make_engine(), languages)
+    labeller = Labeller(make_engine(), languages, detect=detect)
     return partial(_label, labeller, Path(clips))
 
 

@@ -206,7 +206,7 @@ label_grid() {
     # The sentences of the few labelled clips say how commands are spelled; no other text is shown to the labeller.
     prompts=$(find "$out/manifests" -maxdepth 1 -name '*.prompts.tsv' | sort | head -n 1)
     [ -n "$prompts" ] || die "--model: too few clips for a partition with few labels; leave it out"
-    python "$repo/tools/auto_label.py" --clips "$out/clips" --model "$model" --languages en --prompts "$prompts" \
+    python "$repo/tools/auto_label.py" --clips "$out/clips" --model "$model" --languages en --no-detect --prompts "$prompts" \
       --out "$out/labels" "${decode[@]}" "$@"
     all_shards "$out/labels/labels.tsv"
     [ ! -f "$model/model.bin" ] || timed=(--align "$model") # one of faster-whisper knows when each word is said

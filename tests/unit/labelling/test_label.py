@@ -255,6 +255,27 @@ def test_a_recording_that_changes_its_language_is_refused(spoken: dict[str, np.n
     assert judge(replace(changing, parts=steady.parts), None, slow) is None
 
 
+def test_a_language_that_is_known_is_not_detected(
+    spoken: dict[str, np.ndarray], make_clips: Callable[..., Path], tmp_path: Path
+) -> None:
+    quiet = scaled(spoken["fr"], 0.03)  # taken for Spanish
+    folder = make_clips(tmp_path / "clips", {"a": ("a.mp4", quiet)})
+    found = {}
+    for detect in (True, False):
+        out = tmp_path / f"out{detect}"
+        label_clips(Labelling(str(folder), str(out), ("fr",), detect=detect), Loudness, ALONE)
+        found[detect] = labels_of(out)["a"]
+    assert (found[True].state, found[True].text) == ("other_language", "")
+    assert (found[False].text, found[False].language, found[False].language_probability) == (
+        "fr text",
+        "fr",
+        1.0,
+    )
+    assert judge(found[False], None, FilterSettings(min_characters_per_second=0.0)) is None
+    with pytest.raises(ValueError, match="--no-detect: one language expected, found es, fr"):
+        Labeller(Loudness(), ["fr", "es"], detect=False)
+
+
 def test_a_long_recording_is_labelled_window_by_window(
     spoken: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
