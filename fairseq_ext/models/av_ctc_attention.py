@@ -1,7 +1,7 @@
 """`ext_av_ctc_attention`: a lip reader, or a recogniser of sound, or of both: front end, encoder, CTC, decoder.
 
 Ma et al. 2023, "Auto-AVSR", section 3: 3-D convolution and ResNet, conformer, CTC and attention; its size is
-conf/finetune_size/base.yaml of recipes/vsr_low_resource. `decoder_layers=0` is CTC alone.
+conf/talks_size/base.yaml of recipes/vsr_low_resource. `decoder_layers=0` is CTC alone.
 
 Shapes: B clips, T frames at 25 Hz, H W crop, A audio features of a frame, D width, V symbols, F classes of frames, L
 tokens.

@@ -3,7 +3,7 @@
 recipe=vsr_low_resource
 stages=(data clips whisper labels align clusters1 pretrain1 clusters2 pretrain2 finetune evaluate report)
 corpora=(mtedx voxceleb2 avspeech)
-languages=fr,it,es,pt model='' experiments=labels cluster=() crop=() decode=() filters=() again=()
+languages=fr,it,es,pt model='' experiments=labels size='' cluster=() crop=() decode=() filters=() again=()
 # What faster-whisper downloads by name.
 models=(tiny base small medium large-v1 large-v2 large-v3 large-v3-turbo)
 # shellcheck source=recipes/common.sh
@@ -43,6 +43,8 @@ recipe_help() {
                                    network without it
   --labels A,B,...    partitions to train on, or patterns of them (default: each language, and all together; of GRID all
                       speakers together; of a single one, its own)
+  --size NAME         of lip readers of talks: small for a GPU, base as published, overlays conf/talks_size/NAME.yaml, and of
+                      pre-training conf/pretrain_size/NAME.yaml       (default: minutes of a CPU core)
   --set CONFIG.KEY=V  a key of conf/CONFIG.yaml, such as finetune.optimization.max_update=1000; may be given several times
 TXT
 }
@@ -59,6 +61,7 @@ recipe_option() {
     --crop) read -ra crop <<<"$2" ;;
     --decode) read -ra decode <<<"$2" ;;
     --filters) read -ra filters <<<"$2" ;;
+    --size) size=$2 && choices+=("$1" "$2") ;;
     --experiments) experiments=$2 && choices+=("$1" "$2") ;;
     --labels | --set) choices+=("$1" "$2") ;;
     *) return 1 ;;
@@ -86,7 +89,7 @@ recipe_check() {
 }
 
 # Settings of the videos only: fairseq-ext label auto itself refuses another model or other languages.
-keep_settings() { keep_choice "corpus=$(realpath "$out/corpus.link") smoke=$smoke"; }
+keep_settings() { keep_choice "corpus=$(realpath "$out/corpus.link") smoke=$smoke${size:+ size=$size}"; }
 
 # Whether the run is of GRID: the folder holds none of the corpora of talks.
 is_grid() {
