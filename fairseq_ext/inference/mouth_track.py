@@ -89,7 +89,7 @@ class MouthTrack:
         """Name the face that a clip shows; `one` where its place among the others is not known."""
         if len(self.faces.places) < 2 or not self.landmarks(clip).is_file():
             return "one"
-        with np.load(self.landmarks(clip)) as file:
+        with np.load(self.landmarks(clip), allow_pickle=False) as file:
             x, y = file["points"][0].mean(axis=0).tolist()
         number = self.faces.nearest(x, y)
         return "one" if number is None else f"the {self.faces.name(number)}"

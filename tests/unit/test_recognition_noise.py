@@ -18,7 +18,8 @@ from fairseq_ext.report.recognition import tables
 from fairseq_ext.report.recognition.sections import SECTIONS as EVERY
 from fairseq_ext.report.run import Run
 from fairseq_ext.report.tables import Table
-from fairseq_ext.scoring.recognition.noise import NOT_HEARD, read_babble, score_in_noise
+from fairseq_ext.scoring.recognition.noise import read_babble, score_in_noise
+from fairseq_ext.scoring.recognition.noise_conditions import NOT_HEARD
 from fairseq_ext.scoring.recognition.transcripts import file_name
 
 SECTIONS = {section.key: section for section in EVERY}

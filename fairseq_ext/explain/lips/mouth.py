@@ -36,7 +36,7 @@ def lips_mask(landmarks: str | os.PathLike[str], side_px: int = SIZE_PX) -> NDAr
         raise FileNotFoundError(
             f"{landmarks}: the landmarks of the clip expected, found no file; prepare the clips from faces"
         )
-    with np.load(landmarks) as file:
+    with np.load(landmarks, allow_pickle=False) as file:
         points, matrices = file["points"][:, len(ANCHORS) :].astype(float), file["matrix"].astype(float)
     masks = [_hull(apply(matrix, lips)) for matrix, lips in zip(matrices, points, strict=True)]
     first = round((SIZE_PX - side_px) / 2)

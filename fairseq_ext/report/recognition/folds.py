@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...manifest import Utterance, read_manifest
-from ...scoring.recognition.noise import KEPT, condition_name
+from ...scoring.recognition.noise_conditions import KEPT, condition_name
 from ...scoring.recognition.scores import score_recognition
 from ...scoring.recognition.transcripts import Transcripts, file_name, read_transcripts
 from ...scoring.seeds import mean_of

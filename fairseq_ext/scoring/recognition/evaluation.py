@@ -27,7 +27,8 @@ from ..trainings import FinishedTraining
 from . import scores
 from .acoustics import hours_of, overlap, read_speech, run_network, spelling_of
 from .decoders import WITH_LM, Decoder, LanguageModel, greedy_decoder, joint_decoder, tuned_decoder
-from .noise import NOT_HEARD, InNoise, score_in_noise
+from .noise import InNoise, score_in_noise
+from .noise_conditions import NOT_HEARD
 from .split_scores import SplitScorer
 from .visemes import has_rules
 

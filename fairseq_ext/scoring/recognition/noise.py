@@ -21,6 +21,7 @@ from ...file_errors import FileError
 from ...line_index import AudioEntry
 from ...media.audio import load_row
 from ...modules.babble import babble, mix
+from .noise_conditions import KEPT, SOURCE, condition_name
 
 Waveform = NDArray[np.float32]
 
@@ -32,14 +33,11 @@ class InNoise(Protocol):
         """Return the waveform (S,) of a row in noise."""
 
 
-SOURCE = "babble"
 # As in training, `task.noise.noise_voices`: 30 clips at once, of which no word is understood.
 VOICES = 30
 # Clips that the voices are drawn from; so many are held in memory.
 MAX_SOURCES = 100
 _SEED = 0
-# What is kept of the scores of a condition; those of groups and speakers are of clean sound.
-KEPT = ("metrics", "resampled", "counts")
 
 
 @dataclass(frozen=True)
@@ -95,15 +93,6 @@ def read_babble(entries: Sequence[AudioEntry], sample_rate_hz: int) -> SplitBabb
         if len(found) == MAX_SOURCES:
             break
     return SplitBabble(tuple(found), tuple(found.values()))
-
-
-def condition_name(snr_db: float) -> str:
-    """Return the name of a condition in file names, such as `babble-5dB`."""
-    return f"{SOURCE}{snr_db:g}dB"
-
-
-# What metrics.json holds under `noise` of a recogniser that reads pictures alone: it is scored once.
-NOT_HEARD: Mapping[str, Any] = {"source": SOURCE, "voices": None, "heard": False, "conditions": []}
 
 
 def score_in_noise(
