@@ -85,7 +85,7 @@ class Network:
         with torch.enable_grad():
             # A clone, because the next module may work in place, which a leaf does not allow.
             output = self._run(waveform, lambda _: leaf.clone())
-            gradients = [_score_gradient(target(output), leaf, target) for target in targets]
+            gradients = [score_gradient(target(output), leaf, target) for target in targets]
         return activations[0], [self.frames_first(gradient)[0] for gradient in gradients]
 
     def _run(self, waveform: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
@@ -148,15 +148,25 @@ class Explained:
     networks: dict[str, Network]
 
 
-def _score_gradient(scores: Tensor, leaf: Tensor, target: Target) -> Tensor:
-    """Differentiate scores (B,) of independent clips by their `leaf` (B, ...); the graph is kept for other scores."""
+def score_gradient(
+    scores: Tensor,
+    leaf: Tensor,
+    target: Target,
+    *,
+    what: str = "layer",
+    hint: str = "name a layer on the way to the output, and let forward keep gradients",
+) -> Tensor:
+    """Differentiate scores (B,) of independent clips by their `leaf` (B, ...); the graph is kept for other scores.
+
+    Raises:
+        ValueError: the scores do not depend on it; the message calls it `what` and ends with `hint`.
+    """
     gradient = None
     if scores.requires_grad:
         (gradient,) = torch.autograd.grad(scores.sum(), leaf, allow_unused=True, retain_graph=True)
     if gradient is None:
         raise ValueError(
-            f"target {target.name!r}: expected a score that depends on the layer, found no gradient; name a layer "
-            "on the way to the output, and let forward keep gradients"
+            f"target {target.name!r}: expected a score that depends on the {what}, found no gradient; {hint}"
         )
     return gradient
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..network import score_gradient
 from ..targets import Target
 
 # Frames on either side that the front end mixes into a frame's vector: its 3-D convolution covers five.
@@ -65,22 +66,15 @@ class LipNetwork:
             with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
                 output = self.forward(pictures)
                 (planes,) = seen
-                gradients = [_gradient(target(output), planes, target) for target in targets]
+                gradients = [
+                    score_gradient(
+                        target(output), planes, target, what="pictures", hint="explain a reader of pictures"
+                    )
+                    for target in targets
+                ]
         finally:
             handle.remove()
         return planes.detach(), gradients
-
-
-def _gradient(score: Tensor, planes: Tensor, target: Target) -> Tensor:
-    found = None
-    if score.requires_grad:
-        (found,) = torch.autograd.grad(score.sum(), planes, allow_unused=True, retain_graph=True)
-    if found is None:
-        raise ValueError(
-            f"target {target.name!r}: expected a score that depends on the pictures, found no gradient; explain a "
-            "reader of pictures"
-        )
-    return found
 
 
 def check_pictures(pictures: Tensor) -> None:
