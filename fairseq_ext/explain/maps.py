@@ -61,6 +61,19 @@ class FrameGrid:
         return max(0, math.floor(steps + 1e-6) + 1)
 
 
+def check_values(name: str, values: NDArray[np.float32], num_axes: int, shape: str) -> None:
+    """Check that the values of a map can be drawn.
+
+    Raises:
+        ValueError: another number of axes, no value, or one that is not finite; `shape` says what is expected.
+    """
+    if values.ndim != num_axes or not values.size or not np.isfinite(values).all():
+        raise ValueError(
+            f"{name}: expected finite values {shape}, found shape {values.shape} with "
+            f"{int((~np.isfinite(values)).sum())} that are not finite; inspect the network's output for this clip"
+        )
+
+
 @dataclass(frozen=True)
 class AttributionMap:
     """A map of how much each frame of a clip supports a target.
@@ -85,12 +98,7 @@ class AttributionMap:
 
     def __post_init__(self) -> None:
         """Check that the map can be drawn and scored."""
-        if self.values.ndim != 1 or not len(self.values) or not np.isfinite(self.values).all():
-            raise ValueError(
-                f"{self.method} of {self.target!r}: expected finite values (T,), T > 0, found shape "
-                f"{self.values.shape} with {int((~np.isfinite(self.values)).sum())} that are not finite; "
-                "inspect the network's output for this clip"
-            )
+        check_values(f"{self.method} of {self.target!r}", self.values, 1, "(T,), T > 0")
 
     @property
     def positive(self) -> NDArray[np.float32]:

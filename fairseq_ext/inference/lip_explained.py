@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 from torch import Tensor
 
-from ..data.av_augment import PictureConfig, crop, normalize
+from ..data.av_augment import crop, normalize
 from ..decoding.alignment import AlignedWord, TokenSpan, align, aligned_words, greedy_spans
 from ..explain.lips.attention import frames_read
 from ..explain.lips.film import write_map_film
@@ -73,11 +72,6 @@ class LipExplanation:
         ]
 
 
-def crop_px(reader: LipReader) -> int:
-    """Return the side of the pictures that a reader sees, px."""
-    return int(OmegaConf.select(reader.cfg, "task.pictures.crop_px", default=PictureConfig().crop_px))
-
-
 def explained_lips(reader: LipReader, clip: MouthClip) -> tuple[LipNetwork, Tensor]:
     """Prepare a reader for a clip; return it with the normalised pictures (1, T, H, W).
 
@@ -105,7 +99,7 @@ def explained_lips(reader: LipReader, clip: MouthClip) -> tuple[LipNetwork, Tens
         found: Tensor = model.proj(model.frame_encoder(vectors, None)).float().log_softmax(2)
         return found
 
-    pictures = normalize(crop(torch.from_numpy(clip.pictures), crop_px(reader), None))[None].to(device)
+    pictures = normalize(crop(torch.from_numpy(clip.pictures), reader.crop_px, None))[None].to(device)
     return LipNetwork(model, see, read, extractor["resnet"].get_submodule("trunk.layer1")), pictures
 
 
@@ -216,7 +210,7 @@ def explain_video(
         track = track_mouth(video, Path(folder), settings)
         row = track.clips[0]
         clip = reader.clip_of(track, row)
-        lips = _lips(track, row, crop_px(reader))
+        lips = _lips(track, row, reader.crop_px)
         found = explain_clip(reader, clip, target, methods, text=text, lips=lips)
         draw(out, reader, clip, found, is_read=text is None, sound=track.sound(row))
     notes = list(track.notes())
@@ -272,5 +266,5 @@ def strip_of(reader: LipReader, clip: MouthClip, found: LipExplanation, *, is_re
 def _seen(reader: LipReader, clip: MouthClip) -> NDArray[np.uint8]:
     """Return the pictures (T, H, W) that the reader sees of a clip."""
     assert clip.pictures is not None, "it was explained"
-    pictures: NDArray[np.uint8] = crop(torch.from_numpy(clip.pictures), crop_px(reader), None).numpy()
+    pictures: NDArray[np.uint8] = crop(torch.from_numpy(clip.pictures), reader.crop_px, None).numpy()
     return pictures

@@ -31,7 +31,7 @@ from ..report.plots import png
 from ..scoring.recognition.acoustics import read_speech
 from ..scoring.scored_system import write_json
 from ..scoring.trainings import FinishedTraining
-from .lip_explained import crop_px, explain_clip, explained_lips, strip_of
+from .lip_explained import explain_clip, explained_lips, strip_of
 from .lip_reader import LipReader, MouthClip, file_of_row, load_lip_reader
 
 HEADER = ("Method", "On the lips %", "Lips' area %", "Shuffled weights %", "Rank correlation", "Words")
@@ -115,7 +115,7 @@ def _read(reader: LipReader, data: Path, split: str, at_most: int) -> tuple[list
 def _clip(reader: LipReader, utterance: Utterance, entry: AudioEntry, units: Sequence[str]) -> _Clip:
     mouth = reader.read_row(entry)
     first = first_frame(entry.start_sample)
-    lips = lips_mask(file_of_row(entry.path, "landmarks", ".npz"), crop_px(reader))
+    lips = lips_mask(file_of_row(entry.path, "landmarks", ".npz"), reader.crop_px)
     lips = lips[first : first + mouth.num_frames]
     network, pictures = explained_lips(reader, mouth)
     numbers = {symbol: i for i, symbol in enumerate(reader.symbols)}

@@ -175,6 +175,11 @@ class LipReader:
         """Return whether it takes the sound of a clip."""
         return self.modality != "video"
 
+    @property
+    def crop_px(self) -> int:
+        """Return the side of the pictures that it sees, px."""
+        return int(OmegaConf.select(self.cfg, "task.pictures.crop_px", default=PictureConfig().crop_px))
+
     def read_row(self, entry: AudioEntry, mix: Mix | None = None) -> MouthClip:
         """Read the mouth clip of a row of a manifest.
 
@@ -200,7 +205,7 @@ class LipReader:
 
     def features_of(self, clip: MouthClip) -> Tensor | None:
         """Return the features of a clip's sound (1, A, T); None where the reader hears nothing."""
-        return self._batch([clip])["audio"]
+        return None if clip.sound is None else self._batch([clip])["audio"]
 
     def read(
         self,
@@ -354,9 +359,8 @@ class LipReader:
         device = self.model.proj.weight.device
         lengths = torch.tensor([clip.num_frames for clip in clips])
         padding = ~valid_mask(lengths, int(lengths.max()))
-        side = int(OmegaConf.select(self.cfg, "task.pictures.crop_px", default=PictureConfig().crop_px))
         videos = [
-            normalize(crop(torch.from_numpy(clip.pictures), side, None))
+            normalize(crop(torch.from_numpy(clip.pictures), self.crop_px, None))
             for clip in clips
             if clip.pictures is not None
         ]

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ...optional import import_optional
 from ..integrated import LEAST_DIFFERENCE, IncompleteError
+from ..maps import check_values
 from ..targets import Target, TokenTarget
 from .network import CONTEXT_FRAMES, LipNetwork, check_pictures
 
@@ -49,12 +50,7 @@ class SaliencyMap:
 
     def __post_init__(self) -> None:
         """Check that the map can be drawn."""
-        if self.values.ndim != 3 or not self.values.size or not np.isfinite(self.values).all():
-            raise ValueError(
-                f"{self.method} of {self.target!r}: expected finite values (T, h, w), found shape {self.values.shape} "
-                f"with {int((~np.isfinite(self.values)).sum())} that are not finite; inspect the network's output for "
-                "this clip"
-            )
+        check_values(f"{self.method} of {self.target!r}", self.values, 3, "(T, h, w)")
 
     @property
     def positive(self) -> NDArray[np.float32]:
