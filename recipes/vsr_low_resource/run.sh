@@ -321,7 +321,6 @@ score_shared() {
     for folder in "$out/manifests/"*"${family#multilingual}"; do
       name=${folder##*/}
       [[ $name =~ ^[a-z]{2,3}"${family#multilingual}"$ && -f $folder/test.tsv ]] || continue
-      [ ! -f "$out/scores/$name/${system}_shared/$seed/metrics.json" ] || continue
       line score recognition --checkpoint "$checkpoint" --data "$folder" --system "${system}_shared" --partition "$name" \
         --seed "${seed#seed}" --out "$out/scores/$name/${system}_shared/$seed" --origin "$(origin)" "$@"
     done
