@@ -10,6 +10,7 @@ networks. From digital silence a network that normalises its input may never get
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count, takewhile
 
 import numpy as np
@@ -75,23 +76,55 @@ def integrated_gradients(
     if place == "layer":
         network.activations(waveform)  # refuses layers that maps cannot be made at
     low, high = target(network.output(torch.cat([start, waveform]))).tolist()
-    scale = max(abs(high - low), LEAST_DIFFERENCE)
-    for num_points in _numbers_of_points(max_points):
-        values, gradient = _integrate(network, place, start, waveform, target, num_points, batch_size)
-        residual = abs(float(values.double().sum()) - (high - low)) / scale
-        if residual <= tolerance:
-            break
-    else:
-        raise IncompleteError(
-            f"integrated gradients: expected values that add up to the difference of scores {high - low:.4g} "
-            f"within {tolerance:.0%}, found {residual:.1%} off after {max_points} points; raise max_points, "
-            "or integrate at a layer"
-        )
+    values, gradient, residual = integrate_completely(
+        lambda num_points: _integrate(network, place, start, waveform, target, num_points, batch_size),
+        high - low,
+        tolerance=tolerance,
+        max_points=max_points,
+        hint="raise max_points, or integrate at a layer",
+    )
     bands = None if mel is None else time_frequency((waveform - start)[0], gradient, mel).cpu().numpy()
     if place == "waveform":
         values = _sum_per_frame(values, network)
     named = "integrated_gradients" if place == "waveform" else "integrated_gradients_layer"
     return AttributionMap(named, target.name, values.float().cpu().numpy(), network.grid, residual, bands)
+
+
+def integrate_completely(
+    integrate: Callable[[int], tuple[Tensor, Tensor]],
+    difference: float,
+    *,
+    tolerance: float,
+    max_points: int,
+    hint: str,
+    name: str = "integrated gradients",
+) -> tuple[Tensor, Tensor, float]:
+    """Divide the path more finely until the values add up to the difference of the scores at its ends.
+
+    Args:
+        integrate: number of points -> values and mean gradient.
+        difference: of the scores.
+        tolerance: allowed error, as a share of the difference.
+        max_points: points on the path at most.
+        hint: what to do where that is not enough, for the message.
+        name: what is computed, for the message.
+
+    Returns:
+        Values, gradient, and what is missing, as a share of the difference.
+
+    Raises:
+        IncompleteError: completeness was not reached.
+    """
+    residual = 0.0
+    for num_points in _numbers_of_points(max_points):
+        values, gradient = integrate(num_points)
+        residual = abs(float(values.double().sum()) - difference) / max(abs(difference), LEAST_DIFFERENCE)
+        if residual <= tolerance:
+            return values, gradient, residual
+    raise IncompleteError(
+        f"{name}: expected values that add up to the difference of scores {difference:.4g} within {tolerance:.0%}, "
+        f"found {residual:.1%} off after {max_points} points; {hint}"
+    )
 
 
 def _numbers_of_points(max_points: int) -> list[int]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...optional import import_optional
-from ..integrated import LEAST_DIFFERENCE, IncompleteError
+from ..integrated import integrate_completely
 from ..maps import check_values
 from ..targets import Target, TokenTarget
 from .network import CONTEXT_FRAMES, LipNetwork, check_pictures
@@ -101,22 +101,26 @@ def integrated_gradients(network: LipNetwork, pictures: Tensor, target: TokenTar
     captum = import_optional("captum.attr")
     start = torch.zeros_like(pictures)
     low, high = (float(target(network.output(ends))) for ends in (start, pictures))
-    scale, points = max(abs(high - low), LEAST_DIFFERENCE), 16
-    while points < MAX_POINTS:
-        points *= 2
+    gradients = captum.IntegratedGradients(lambda copies: target(network.forward(copies)))
+
+    def integrate(num_points: int) -> tuple[Tensor, Tensor]:
         with torch.backends.cudnn.flags(enabled=False):
-            found = captum.IntegratedGradients(lambda copies: target(network.forward(copies))).attribute(
-                pictures, baselines=start, n_steps=points, internal_batch_size=4
-            )[0]
-        residual = abs(float(found.double().sum()) - (high - low)) / scale
-        if residual <= TOLERANCE:
-            cell = -(-pictures.shape[-1] // NUM_CELLS)
-            summed = F.avg_pool2d(found[:, None], cell, ceil_mode=True, divisor_override=1)[:, 0]
-            return _map("integrated_gradients", target, summed, pictures)
-    raise IncompleteError(
-        f"integrated gradients of {target.name!r}: expected values that add up to the difference of scores "
-        f"{high - low:.4g} within {TOLERANCE:.0%}, found {residual:.1%} off after {points} points; name another method"
+            (found,) = gradients.attribute(
+                pictures, baselines=start, n_steps=num_points, internal_batch_size=4
+            )
+        return found, found
+
+    found, *_ = integrate_completely(
+        integrate,
+        high - low,
+        tolerance=TOLERANCE,
+        max_points=MAX_POINTS,
+        hint="name another method",
+        name=f"integrated gradients of {target.name!r}",
     )
+    cell = -(-pictures.shape[-1] // NUM_CELLS)
+    summed = F.avg_pool2d(found[:, None], cell, ceil_mode=True, divisor_override=1)[:, 0]
+    return _map("integrated_gradients", target, summed, pictures)
 
 
 def occlusion(
