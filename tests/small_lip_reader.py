@@ -1,5 +1,6 @@
 """A lip reader of random weights as a training stores it, for tests of what is around the network."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,18 @@ def write_lip_reader(path: Path, **keys: Any) -> Path:
     with torch.no_grad():
         model.proj.weight.mul_(20.0)
         model.proj.bias[0] = -50.0
+    return store(path, model, keys, SYMBOLS)
+
+
+def store(path: Path, model: ExtAvCtcAttention, keys: Mapping[str, Any], symbols: list[str]) -> Path:
+    """Write what a training leaves of a model with these keys and symbols."""
     state = {
         "cfg": {
             "model": {**keys, "_name": "ext_av_ctc_attention"},
             "task": {"_name": "ext_av_recognition", "labels": "words"},
         },
         "model": model.state_dict(),
-        "task_state": {"symbols": SYMBOLS, "long_s": 1.0},
+        "task_state": {"symbols": symbols, "long_s": 1.0},
         "optimizer_history": [{"num_updates": 7}],
         "extra_state": {},
     }

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import torch
 from fairseq.dataclass.utils import merge_with_parent
 from omegaconf import OmegaConf
+from small_lip_reader import store
 
 from fairseq_ext.data.labels import SPECIAL_SYMBOLS
 from fairseq_ext.inference.letter_times import letter_times, load_aligner
@@ -25,15 +25,7 @@ def write_checkpoint(path: Path, symbols: list[str], **changes: Any) -> Path:
     keys = {**KEYS, **changes}
     symbols = [*SPECIAL_SYMBOLS, *symbols]
     model = ExtAvCtcAttention(merge_with_parent(AvCtcAttentionConfig(), OmegaConf.create(keys)), len(symbols))
-    state = {
-        "cfg": {"model": {**keys, "_name": "ext_av_ctc_attention"}, "task": {"_name": "ext_av_recognition"}},
-        "model": model.state_dict(),
-        "task_state": {"symbols": symbols, "long_s": 1.0},
-        "optimizer_history": [{"num_updates": 1}],
-        "extra_state": {},
-    }
-    torch.save(state, path)
-    return path
+    return store(path, model, keys, symbols)
 
 
 def test_letters_have_frames_in_order_and_misfits_are_left_out(tmp_path: Path) -> None:
