@@ -6,6 +6,7 @@ ctc.py         log-probabilities to texts: greedy decoding and prefix beam searc
   beam.py        the search itself, over all utterances of a batch at once
   fusion.py      scores of a language model for the words of hypotheses (shallow fusion)
 joint.py       beam search by CTC and an attention decoder together; prefix_scores.py CTC's part of it
+long_words.py  words of a recording of any length with their times; stretches.py cuts it between words
 alignment.py   times of symbols and words
 subtitles.py   timed words as text, JSON and SubRip
 kneser_ney.py  training of n-gram models; arpa.py their files; ngram.py scoring; trie.py their n-grams

@@ -30,7 +30,8 @@ from ..media.mouth.settings import FRAMES_PER_S, MouthSettings
 from ..media.mouth.table import ClipRow
 from ..report.plots import png
 from ..text.units import WORD_START
-from .lip_reader import LipReader, MouthClip, load_lip_reader
+from .lip_reader import LipReader, load_lip_reader
+from .mouth_clip import MouthClip
 from .mouth_track import MouthTrack, track_mouth
 
 if TYPE_CHECKING:

@@ -32,7 +32,8 @@ from ..scoring.recognition.acoustics import read_speech
 from ..scoring.scored_system import write_json
 from ..scoring.trainings import FinishedTraining
 from .lip_explained import explain_clip, explained_lips, strip_of
-from .lip_reader import LipReader, MouthClip, file_of_row, load_lip_reader
+from .lip_reader import LipReader, load_lip_reader
+from .mouth_clip import MouthClip, file_of_row
 
 HEADER = ("Method", "On the lips %", "Lips' area %", "Shuffled weights %", "Rank correlation", "Words")
 NUM_EXAMPLES = 2

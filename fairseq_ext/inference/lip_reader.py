@@ -8,7 +8,7 @@ Shapes: B clips, T frames at 25 Hz, S samples at 16 kHz, H, W sides of a crop, V
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from fairseq.dataclass.utils import merge_with_parent
-from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -27,12 +26,10 @@ from ..data.av_augment import PictureConfig, crop, normalize
 from ..data.av_rows import SAMPLES_PER_FRAME, first_frame
 from ..data.av_sound import StackedFilterbank
 from ..data.labels import BLANK
-from ..decoding.alignment import TokenSpan, align, greedy_spans, timed_words
 from ..decoding.ctc import Hypothesis
 from ..decoding.joint import JointSearch
-from ..decoding.stretches import stretches
 from ..decoding.subtitles import TimedWord
-from ..decoding.windows import WINDOW_S, log_probs_of_long, overlap_of, window_of
+from ..decoding.windows import WINDOW_S, window_of
 from ..line_index import AudioEntry
 from ..media.audio import load_row
 from ..media.grey_clip import load_clip
@@ -45,31 +42,11 @@ from ..media.video import VideoError
 from ..models.av_ctc_attention import AvCtcAttentionConfig, ExtAvCtcAttention
 from ..modules.checkpoint_file import checkpoint_weights, describe, read_checkpoint
 from ..modules.padding import valid_mask
+from .lip_windows import read_stretches
+from .mouth_clip import Mix, MouthClip, Stretch, video_of_row
 from .mouth_track import MouthTrack, OnProgress, track_each_face, track_mouth
 
 MODEL = "ext_av_ctc_attention"
-SEARCH_S = 60.0  # searched at a time
-
-
-@dataclass(frozen=True)
-class MouthClip:
-    """A clip, or a stretch of one.
-
-    Attributes:
-        num_frames: T.
-        pictures: (T, H, W) uint8; None = there are none, or the reader takes none.
-        sound: (S,), full scale = 1; None likewise.
-    """
-
-    num_frames: int
-    pictures: NDArray[np.uint8] | None
-    sound: NDArray[np.float32] | None
-
-
-# Changes sound (S,).
-Mix = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-# Reads the frames of a clip from one to another.
-Stretch = Callable[[int, int], MouthClip]
 
 
 @dataclass(frozen=True)
@@ -293,26 +270,15 @@ class LipReader:
         on_progress: Callable[[float], None] | None = None,
     ) -> list[TimedWord]:
         """Read a clip of any length; arguments as of `read_faces`, but `on_progress` receives the share alone."""
-        stretch = self._stretches(track, clip)
-        window_s = self.window_s if window_s is None else window_s
-        if search is not None and search.config.ctc_weight < 1 and self.model.decoder is not None:
-            return list(self._read_windows(stretch, clip.num_frames, search, window_s, on_progress))
-        scores = log_probs_of_long(
-            torch.arange(clip.num_frames),  # the numbers of the frames stand for them
-            lambda numbers: self.log_probs([stretch(int(numbers[0]), int(numbers[-1]) + 1)])[0][0],
-            sample_rate_hz=FRAMES_PER_S,
-            hop_samples=1,
-            window_s=window_s,
-            overlap_s=overlap_of(window_s) if overlap_s is None else overlap_s,
+        return read_stretches(
+            self,
+            self._stretches(track, clip),
+            clip.num_frames,
+            search,
+            window_s=self.window_s if window_s is None else window_s,
+            overlap_s=overlap_s,
             on_progress=on_progress,
         )
-        words: list[TimedWord] = []
-        start = 0
-        for part in stretches(scores, round(SEARCH_S * FRAMES_PER_S), self.symbols):
-            spans = _spans(part, search)
-            words += timed_words(spans, self.symbols, self.hop_s, start_s=start * self.hop_s)
-            start += len(part)
-        return words
 
     def _stretches(self, track: MouthTrack, clip: ClipRow) -> Stretch:
         """Return what reads stretches of a clip, from one frame to another."""
@@ -328,30 +294,6 @@ class LipReader:
             )
 
         return stretch
-
-    def _read_windows(
-        self,
-        stretch: Stretch,
-        num_frames: int,
-        search: JointSearch,
-        window_s: float,
-        on_progress: Callable[[float], None] | None,
-    ) -> Iterator[TimedWord]:
-        """Read window by window, cut at the pauses that CTC finds: the decoder needs the frames of whole sentences."""
-        size, start = round(window_s * FRAMES_PER_S), 0
-        while start < num_frames:
-            log_probs, lengths, memory = self.encode([stretch(start, min(start + size, num_frames))])
-            if start + size < num_frames:
-                cut = next(iter(stretches([log_probs[0]], size // 2, self.symbols)))
-                # Without a pause the whole window is taken: a word may be cut.
-                log_probs, memory = log_probs[:, : len(cut)], memory[:, : len(cut)]
-                lengths = lengths.clamp(max=len(cut))
-            ((best, *_),) = self.decode(search, log_probs, lengths, memory)
-            spans = _aligned(log_probs[0], best)
-            yield from timed_words(spans, self.symbols, self.hop_s, start_s=start * self.hop_s)
-            start += log_probs.shape[1]
-            if on_progress is not None:
-                on_progress(start / num_frames)
 
     def _batch(self, clips: Sequence[MouthClip]) -> dict[str, Tensor | None]:
         if not clips:
@@ -377,48 +319,8 @@ class LipReader:
         }
 
 
-def _aligned(log_probs: Tensor, best: Hypothesis) -> list[TokenSpan]:
-    """Return the times of a hypothesis; of one with more tokens than frames, which CTC gave no weight, those it has."""
-    tokens = list(best.tokens)
-    while tokens:
-        try:
-            return align(log_probs, tokens)
-        except ValueError:
-            tokens.pop()
-    return []
-
-
-def _spans(scores: Tensor, search: JointSearch | None) -> list[TokenSpan]:
-    """Decode frames (T, V) by CTC to the symbols and their times."""
-    if search is None:
-        return greedy_spans(scores)
-    ((best, *_),) = search(scores[None], torch.tensor([len(scores)]))
-    return align(scores, best.tokens)
-
-
 def _later(word: TimedWord, start_s: float) -> TimedWord:
     return replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s)
-
-
-def video_of_row(audio: Path) -> Path:
-    """Return the pictures that belong to the sound of a row, see `file_of_row`."""
-    return file_of_row(audio, "video", ".mp4")
-
-
-def file_of_row(audio: Path, folder: str, suffix: str) -> Path:
-    """Return a file of the clip whose sound is `.../audio/ID.wav`, where the id may contain slashes.
-
-    Raises:
-        VideoError: there is no `.../FOLDER/ID.SUFFIX`.
-    """
-    parts = audio.parts
-    for place in reversed([i for i, part in enumerate(parts[:-1]) if part == "audio"]):
-        found = Path(*parts[:place], folder, *parts[place + 1 :]).with_suffix(suffix)
-        if found.is_file():
-            return found
-    raise VideoError(
-        f"{audio}: no {folder}/ID{suffix} beside audio/ID.wav; give manifests of prepared mouth clips"
-    )
 
 
 def is_lip_reader(state: Mapping[str, Any]) -> bool:

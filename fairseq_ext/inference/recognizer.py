@@ -22,9 +22,8 @@ from torch import Tensor
 from .. import compat  # noqa: F401 - lets torch read the file
 from ..checkpoints.devices import check_device
 from ..data.labels import SPECIAL_SYMBOLS
-from ..decoding.alignment import TokenSpan, align, greedy_spans, timed_words
 from ..decoding.ctc import BeamSearch
-from ..decoding.stretches import stretches
+from ..decoding.long_words import words_of_long
 from ..decoding.subtitles import TimedWord
 from ..decoding.windows import WINDOW_S, Samples, log_probs_of_long, overlap_of, window_of
 from ..dictionary import read_dictionary
@@ -38,7 +37,6 @@ logger = logging.getLogger(__name__)
 Waveform = NDArray[np.float32]
 Recording = str | os.PathLike[str] | Waveform
 Progress = Callable[[float], None]
-SEARCH_S = 60.0  # searched at a time
 
 
 @dataclass(frozen=True)
@@ -152,22 +150,7 @@ class CtcRecognizer:
         scores = self.log_probs_of_long(
             waveform, window_s=window_s, overlap_s=overlap_s, on_progress=on_progress
         )
-        words: list[TimedWord] = []
-        start = 0
-        for stretch in stretches(scores, round(SEARCH_S / self.hop_s), self.symbols):
-            words += timed_words(
-                self._spans(stretch, search), self.symbols, self.hop_s, start_s=start * self.hop_s
-            )
-            start += len(stretch)
-        return words
-
-    def _spans(self, scores: Tensor, search: BeamSearch | None) -> list[TokenSpan]:
-        """Decode frames (T, V) to the symbols and their times."""
-        # Greedy text is a path already; the beam sums over paths, so its text must be aligned.
-        if search is None:
-            return greedy_spans(scores)
-        ((best, *_),) = search(scores[None], torch.tensor([len(scores)]))
-        return align(scores, best.tokens)
+        return words_of_long(scores, self.symbols, self.hop_s, search)
 
 
 def load_recognizer(

@@ -20,12 +20,11 @@ from fairseq_ext.inference import mouth_track
 from fairseq_ext.inference.lip_reader import (
     LipReader,
     LipText,
-    MouthClip,
     holds_lip_reader,
     is_lip_reader,
     load_lip_reader,
-    video_of_row,
 )
+from fairseq_ext.inference.mouth_clip import MouthClip, video_of_row
 from fairseq_ext.inference.mouth_track import MouthTrack
 from fairseq_ext.inference.side_by_side import write_side_by_side
 from fairseq_ext.line_index import AudioEntry

@@ -16,7 +16,8 @@ from fairseq_ext.explain.lips.network import LipNetwork
 from fairseq_ext.explain.lips.saliency import METHODS, SaliencyMap, occlusion
 from fairseq_ext.explain.targets import TokenTarget
 from fairseq_ext.inference.lip_explained import explain_clip, explained_lips, lip_tokens
-from fairseq_ext.inference.lip_reader import LipReader, MouthClip, load_lip_reader
+from fairseq_ext.inference.lip_reader import LipReader, load_lip_reader
+from fairseq_ext.inference.mouth_clip import MouthClip
 from fairseq_ext.media.mouth.template import ANCHORS, KEPT
 
 SIDE, FRAMES = 48, 14
