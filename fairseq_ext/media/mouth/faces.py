@@ -7,9 +7,8 @@ from ..picture import Picture
 from ..video import MediaReader
 from .landmarker import Landmarker
 
-_LOOKS_S = (
-    10.0  # looked at from the start, one picture a second, as long as `speaker` waits before it decides
-)
+# Looked at from the start, one picture a second, as long as `speaker` waits before it decides.
+_LOOKS_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
