@@ -17,6 +17,7 @@ import difflib
 import functools
 import os
 import re
+import shutil
 import sys
 import tempfile
 import threading
@@ -252,13 +253,10 @@ def _check_known(what: str, name: str, known: tuple[str, ...] | list[str]) -> No
 @contextlib.contextmanager
 def _fresh_library(library_path: Path, data_path: Path) -> Iterator[tuple[Any, int]]:
     """Load the library in its initial state and unload it afterwards; yield it and its sample rate."""
-    if _is_loaded(library_path):
-        raise SpeechError(
-            f"{library_path}: another package has loaded this library, and speech would depend on what that package "
-            "has spoken; synthesise in a process of its own"
-        )
     with _short_path(data_path) as short:
-        library = ctypes.CDLL(os.fspath(library_path))
+        library = (
+            _load_copy(library_path) if _is_loaded(library_path) else ctypes.CDLL(os.fspath(library_path))
+        )
         try:
             options = _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT
             sample_rate_hz = library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, os.fsencode(short), options)
@@ -268,6 +266,23 @@ def _fresh_library(library_path: Path, data_path: Path) -> Iterator[tuple[Any, i
             library.espeak_Terminate()
         finally:
             _unload(library)
+
+
+def _load_copy(library_path: Path) -> ctypes.CDLL:
+    """Load a copy, which shares nothing with what is loaded.
+
+    For where another package uses the library: what we say would depend on what that has spoken. And for where the
+    exception of a signal came between loading and unloading.
+    """
+    with tempfile.TemporaryDirectory(prefix="espeak") as folder:
+        path = shutil.copy(library_path, folder)
+        try:
+            return ctypes.CDLL(path)
+        except OSError as error:
+            raise SpeechError(
+                f"{library_path}: another package has loaded this library, and a copy cannot be loaded ({error}); "
+                "set TMPDIR to a folder whose files may be executed, or synthesise in a process of its own"
+            ) from error
 
 
 def _is_loaded(library_path: Path) -> bool:
