@@ -72,6 +72,14 @@ def sentence(name: str) -> str:
     )
 
 
+def is_sentence(text: str) -> bool:
+    """Return whether a text is one that the corpus may have: a word of each of the six kinds, in their order."""
+    words = text.split()
+    return len(words) == len(_SLOTS) and all(
+        word in slot.values() for word, slot in zip(words, _SLOTS, strict=True)
+    )
+
+
 def recordings_folder(root: str | os.PathLike[str]) -> Path:
     """Return the folder that the paths of `read` are relative to: `root` itself.
 

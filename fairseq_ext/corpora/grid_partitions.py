@@ -9,7 +9,7 @@
 `ssl`            the training and validation clips of `overlapped`, or of the only `SPEAKER`, without labels.
 `NAME_100`       of `overlapped` or `SPEAKER`, 100 of the training clips; 200 contain them.
 `NAME_100_auto`  these, and the other training clips with the texts of a recogniser in place of people's. Texts
-                 with other words than the 51 are left out and counted: the units are words.
+                 that the corpus's grammar does not allow, which are wrong for certain, are left out and counted.
 
 Sentences go to sides by a hash of the name that spells them, 80 : 5 : 15: a sentence is on the same side for every
 speaker, on every machine, however many videos there are. Within a speaker each sentence occurs once. Speakers of
@@ -31,7 +31,7 @@ from ..splits import by_speaker, random_rank
 from ..text.published import Report
 from ..text.spelling import Spelling
 from ..text.units import WORD_START, to_characters
-from .grid import WORDS, SpokenWord, name_of, words_of_frames
+from .grid import WORDS, SpokenWord, is_sentence, name_of, words_of_frames
 from .partitions import Partition, divide
 
 # Of Assael et al. 2016, section 4.1: two men and two women.
@@ -171,20 +171,20 @@ def _family(
 
 def _with_automatic(whole: Partition, name: str, chosen: set[str], labels: Labels, note: Report) -> Partition:
     """Return a partition whose clips that are not chosen have the texts of a recogniser."""
-    train, sources, foreign = [], {}, 0
+    train, sources, wrong = [], {}, 0
     for clip in whole.train:
         found = labels.automatic.get(clip.id)
         if clip.id in chosen:
             train.append(clip)
-        elif found is not None and not set(found.text.split()) <= set(WORDS):
-            foreign += 1
+        elif found is not None and not is_sentence(found.text):
+            wrong += 1
         elif found is not None:
             train.append(replace(clip, transcript=found.text))
             sources[clip.id] = found.source
-    lost = len(whole.train) - len(train) - foreign
+    lost = len(whole.train) - len(train) - wrong
     note(
-        f"{name}: {len(sources)} clips have automatic texts; left out: {lost} without one, {foreign} with a word that "
-        "the corpus's sentences do not have"
+        f"{name}: {len(sources)} clips have automatic texts; left out: {lost} without one, {wrong} whose text is no "
+        "sentence of the corpus's grammar"
     )
     return _finished(replace(whole, name=name, train=train), labels, sources)
 

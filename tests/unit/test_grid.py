@@ -29,6 +29,7 @@ TIMES = (
     "0 23750 sil\n23750 29500 bin\n29500 34000 blue\n34000 35500 at\n35500 41000 f\n41000 47250 two\n"
     "47250 53000 now\n53000 74500 sil\n"
 )
+HEARD = "lay blue at f two now"  # by a recogniser
 NAMES = ["".join(letters) for letters in product("blps", "bgrw", "abiw", "f", "2", "anps")]  # 256
 
 
@@ -178,19 +179,37 @@ def test_several_speakers() -> None:
     assert any("unknown: 1 clips, fewer than 20" in note for note in notes)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bin blue at f two now", True),
+        ("set white with z zero again", True),
+        ("bin blue at two now", False),  # a letter that was not heard
+        ("been blue at f two now", False),
+        ("bin blue at w two now", False),  # the corpus has no w
+        ("blue bin at f two now", False),
+        ("bin blue at f two now soon", False),
+        ("", False),
+    ],
+)
+def test_sentences_of_the_grammar(text: str, expected: bool) -> None:
+    assert grid.is_sentence(text) == expected
+    assert all(grid.is_sentence(grid.sentence(name)) for name in NAMES[:5])
+
+
 def test_automatic_texts_take_the_place_of_peoples() -> None:
     clips = [clip(name) for name in NAMES]
     words = (grid.SpokenWord("bin", 0.0, 3.0),)
     frames = frames_of_clips(clips, {f"s1/{name}": words for name in NAMES}, {})
-    automatic = {name: AutomaticText("lay blue", "whisper") for name in NAMES if name[0] in "lp"}
-    automatic |= {name: AutomaticText("been blue", "whisper") for name in NAMES if name[0] == "s"}
+    automatic = {name: AutomaticText(HEARD, "whisper") for name in NAMES if name[0] in "lp"}
+    automatic |= {name: AutomaticText("lay blue", "whisper") for name in NAMES if name[0] == "s"}
     found, notes = made(clips, Labels(frames, automatic))
     part = found["s1_100_auto"]
     people = {u.id for u in found["s1_100"].train}
     for utterance in part.train:
         by_people = utterance.id in people
         assert by_people or utterance.id[0] in "lp"
-        assert part.labels["wrd"](utterance) == (grid.sentence(utterance.id) if by_people else "lay blue")
+        assert part.labels["wrd"](utterance) == (grid.sentence(utterance.id) if by_people else HEARD)
         assert part.labels["label_source"](utterance) == ("human" if by_people else "whisper")
         assert part.labels["wordframes"](utterance) == ("▁bin " * 75 if by_people else "").strip()
     times = [None, "been", "blue"]
@@ -199,9 +218,11 @@ def test_automatic_texts_take_the_place_of_peoples() -> None:
     lines = {found_too["s1_100_auto"].labels["wordframes"](u) for u in part.train if u.id not in people}
     assert lines == {"<s> <unk> ▁blue"}  # a word that the corpus lacks is an unknown one
     left = {u.id for u in found["s1"].train} - {u.id for u in part.train}
-    foreign = sum(name[0] == "s" for name in left)
-    assert any(f"{len(left) - foreign} without one, {foreign} with a word" in note for note in notes)
-    assert 0 < foreign < len(left)
+    wrong = sum(name[0] == "s" for name in left)
+    assert any(
+        f"{len(left) - wrong} without one, {wrong} whose text is no sentence" in note for note in notes
+    )
+    assert 0 < wrong < len(left)
     assert (part.valid, part.test) == (found["s1"].valid, found["s1"].test)
 
 
