@@ -34,7 +34,7 @@ from ..modules.padding import valid_mask
 from ._collapse import CollapseAlarm
 from .contrastive_diversity import totals
 
-TERMS = ("triplet", "contrast", "decorrelation", "class", "reconstruction", "adversary")
+TERMS = ("triplet", "contrast", "decorrelation", "class", "group_class", "reconstruction", "adversary")
 MEANS = ("spread", "effective_rank", "positive_distance", "negative_distance", "active_triplets")
 
 
@@ -65,6 +65,13 @@ class AccentTripletConfig(FairseqDataclass):
     )
     class_weight: float = field(
         default=0.0, metadata={"help": "weight of the classification with an additive margin"}
+    )
+    group_class_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "weight of the same for each group alone, with model.fusion=embeddings: beside better groups only, "
+            "one learns little"
+        },
     )
     class_margin: float = field(
         default=0.2, metadata={"help": "margin of the cosine with the own class (Wang et al. 2018: 0.35)"}
@@ -152,6 +159,13 @@ class AccentTripletCriterion(FairseqCriterion):
             found["class"] = additive_margin(
                 output["logits"].float(), own, cfg.class_margin, scale, NOT_KNOWN
             )
+        if output["group_logits"]:
+            scale, own = output["class_scale"], targets[:, 0]
+            losses = [
+                additive_margin(logits.float(), own, cfg.class_margin, scale, NOT_KNOWN)
+                for logits in output["group_logits"]
+            ]
+            found["group_class"] = torch.stack(losses).mean(0)
         if output["adversary"] is not None:
             known = targets[:, 1] != NOT_KNOWN
             logits = output["adversary"].float()[known]
@@ -162,7 +176,7 @@ class AccentTripletCriterion(FairseqCriterion):
         if missing:
             raise ValueError(
                 f"criterion.{missing[0]}_weight: {self.weights[missing[0]]:g}, but the model has no such head; set "
-                f"model.{HEADS[missing[0]]}=true or the weight to 0"
+                f"model.{HEADS[missing[0]]} or the weight to 0"
             )
         return found
 
@@ -224,7 +238,12 @@ class AccentTripletCriterion(FairseqCriterion):
         return True
 
 
-HEADS = {"class": "class_head", "adversary": "adversary", "reconstruction": "reconstruct"}
+HEADS = {
+    "class": "class_head=true",
+    "group_class": "fusion=embeddings",
+    "adversary": "adversary=true",
+    "reconstruction": "reconstruct=true",
+}
 
 
 def _hits(logits: Tensor | None, own: Tensor) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class StoredEmbedder:
         self._store = FeatureStore(folder, groups)
         _check(found.task_state.get("preparation"), found.sample_rate_hz, self._store)
         self.sample_rate_hz = found.sample_rate_hz
-        self.widths = (int(found.cfg.model.embedding_dim),)
+        self.widths = (found.model.embedding_dim,)
         self.about: dict[str, Any] = {
             "encoder": os.fspath(encoder),
             "sample_rate_hz": self.sample_rate_hz,

@@ -118,10 +118,12 @@ class AccentEncoder(BaseFairseqModel):
         self.speech = _speech(config) if ENCODER in self.groups else None
         fine = {} if self.speech is None else {ENCODER: self.speech.encoder.out_dim}
         self.encoder = GroupEncoder({**dims, **fine}, config, tuple(fine))
-        width, embedding = config.width, config.embedding_dim
+        width, embedding = config.width, self.embedding_dim
         self.decoder = Reconstruction(dims, width, config.stride) if config.reconstruct and dims else None
         self.classes = _class_weights(num_classes, embedding) if config.class_head else None
-        self.adversary = _adversary(num_classes, config) if config.adversary else None
+        self.adversary = (
+            _adversary(num_classes, embedding, config.adversary_hidden) if config.adversary else None
+        )
         count_batches_in_float(self)
 
     @classmethod
@@ -145,6 +147,11 @@ class AccentEncoder(BaseFairseqModel):
     def encoder_keys(self) -> dict[str, Any]:
         """Return the keys that build the model without `pretrained_path`."""
         return {"encoder_shape": dict(self.config.encoder_shape)}
+
+    @property
+    def embedding_dim(self) -> int:
+        """E, width of the embedding."""
+        return self.encoder.out_dim
 
     @property
     def measured_groups(self) -> tuple[str, ...]:
@@ -185,6 +192,7 @@ class AccentEncoder(BaseFairseqModel):
 
         Returns:
             "embedding" (B, E), norm 1; "logits" (B, C), cosines with the classes times "class_scale", or None;
+            "group_logits", those (B, C) of each group that has an embedding of its own;
             "adversary" (B, C') or None; "reconstruction" and "targets", group -> (B, T, D), and their "lengths" (B,);
             "projection" (B, E), the embedding before its norm is 1.
         """
@@ -199,6 +207,7 @@ class AccentEncoder(BaseFairseqModel):
         output: dict[str, Any] = {
             "embedding": embedding,
             "logits": self._logits(embedding),
+            "group_logits": self._group_logits(embedding),
             "projection": vectors,
         }
         output["class_scale"] = self.config.class_scale
@@ -292,6 +301,14 @@ class AccentEncoder(BaseFairseqModel):
             return None
         return self.config.class_scale * embedding @ F.normalize(self.classes, dim=1).T
 
+    def _group_logits(self, embedding: Tensor) -> list[Tensor]:
+        """Return each group's own cosines with its part of the classes, times their scale."""
+        if self.classes is None or not self.encoder.late:
+            return []
+        sides = (embedding, self.classes)
+        parts = [F.normalize(side.unflatten(1, (len(self.groups), -1)), dim=2) for side in sides]
+        return [self.config.class_scale * parts[0][:, i] @ parts[1][:, i].T for i in range(len(self.groups))]
+
     def _reconstructed(self, steps: Tensor, targets: Mapping[str, Tensor], lengths: Tensor) -> dict[str, Any]:
         if self.decoder is None:
             return {"reconstruction": {}, "targets": {}, "lengths": lengths}
@@ -330,15 +347,12 @@ def _class_weights(num_classes: Sequence[int], dim: int) -> nn.Parameter:
     return nn.Parameter(torch.randn(num_classes[0], dim) * dim**-0.5)
 
 
-def _adversary(num_classes: Sequence[int], config: AccentEncoderConfig) -> nn.Module:
+def _adversary(num_classes: Sequence[int], dim: int, hidden: int) -> nn.Module:
     if len(num_classes) < 2:
         raise ValueError(
             "model.adversary: the task has no second label; set task.adversary_label, such as speaker"
         )
-    hidden = config.adversary_hidden
-    return nn.Sequential(
-        nn.Linear(config.embedding_dim, hidden), nn.ReLU(), nn.Linear(hidden, num_classes[1])
-    )
+    return nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, num_classes[1]))
 
 
 def _fitted(frames: dict[str, Tensor], lengths: Tensor) -> dict[str, Tensor]:

@@ -1,12 +1,16 @@
-"""From groups of frame features to one embedding: a residual CNN per group, fusion, transformer, pooling.
+"""From groups of frame features to one embedding: a residual CNN per group, transformer, pooling, and fusion.
+
+Groups are fused either as steps, before the transformer, or as embeddings at the end: then each has one of its own, of
+norm 1, and they stand side by side, so that the cosine of two clips is the mean of the groups' cosines by their shares.
 
 Shapes: B batch, T frames at 100 Hz, T' steps of `stride` frames, D columns of a group, G groups, W width, E embedding.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layer_sum import LayerSum
@@ -14,6 +18,8 @@ from .padding import strided_lengths, valid_mask
 from .pooling import AttentiveStatisticsPooling, masked_mean, masked_std
 from .residual import ResidualBlock1d
 from .transformer import TransformerConfig, TransformerEncoder
+
+FUSIONS = ("steps", "embeddings")
 
 
 @dataclass
@@ -47,7 +53,19 @@ class GroupEncoderConfig:
         },
     )
     pooled_dropout: float = field(default=0.2, metadata={"help": "dropout of what was pooled; a probability"})
-    embedding_dim: int = field(default=64, metadata={"help": "E, width of the embedding, which has norm 1"})
+    embedding_dim: int = field(
+        default=64,
+        metadata={
+            "help": "E, width of the embedding, which has norm 1; of each group's where fusion is embeddings"
+        },
+    )
+    fusion: str = field(
+        default="steps",
+        metadata={
+            "help": "what is fused by learned weights: steps = the frames of all groups, before the transformer; "
+            "embeddings = one of each group, side by side"
+        },
+    )
 
 
 class GroupCnn(nn.Module):
@@ -74,11 +92,25 @@ class GroupCnn(nn.Module):
         return result
 
 
+class PooledHead(nn.Module):
+    """From what was pooled (B, P) to a vector (B, E)."""
+
+    def __init__(self, pooled: int, dropout: float, dim: int) -> None:
+        super().__init__()
+        self.norm, self.dropout = nn.BatchNorm1d(pooled), nn.Dropout(dropout)
+        self.projection = nn.Linear(pooled, dim)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Project (B, P) to (B, E)."""
+        found: Tensor = self.projection(self.dropout(self.norm(pooled)))
+        return found
+
+
 class GroupEncoder(nn.Module):
     """Embedding of a clip from its groups of features.
 
     The steps of each group are brought to mean 0 and variance 1 before they are added, so that the fusion's weights are
-    shares of like things.
+    shares of like things. Fused as embeddings, the groups share transformer and pooling.
 
     Args:
         dims: group -> D.
@@ -94,18 +126,26 @@ class GroupEncoder(nn.Module):
         self.cnns = nn.ModuleDict(
             {name: GroupCnn(dim, config, 1 if name in fine else config.stride) for name, dim in dims.items()}
         )
+        if config.fusion not in FUSIONS:
+            raise ValueError(
+                f"model.fusion: one of {', '.join(FUSIONS)} expected, found {config.fusion!r}; change it"
+            )
+        self.late = config.fusion == "embeddings"
+        self.out_dim = config.embedding_dim * (len(dims) if self.late else 1)
         self.fusion = LayerSum(len(dims), normalize=True)
         self.fusion.scores.requires_grad_(len(dims) > 1)  # the share of the only one is 1
         self.transformer = TransformerEncoder(_transformer(config)) if config.transformer_layers else None
         self.pooling = AttentiveStatisticsPooling(config.width, config.pooling_hidden)
         pooled = self.pooling.out_dim(config.width)
-        self.input_groups = (
-            tuple(name for name in dims if name not in fine) if config.input_statistics else ()
+        with_statistics = [name for name in dims if name not in fine] if config.input_statistics else []
+        # The groups whose statistics each head takes.
+        self.heard = [[name] * (name in with_statistics) for name in dims] if self.late else [with_statistics]
+        self.heads = nn.ModuleList(
+            PooledHead(
+                pooled + 2 * sum(dims[name] for name in heard), config.pooled_dropout, config.embedding_dim
+            )
+            for heard in self.heard
         )
-        pooled += 2 * sum(dims[name] for name in self.input_groups)
-        self.pooled_norm = nn.BatchNorm1d(pooled)
-        self.pooled_dropout = nn.Dropout(config.pooled_dropout)
-        self.projection = nn.Linear(pooled, config.embedding_dim)
 
     def shares(self) -> dict[str, float]:
         """Return the share of each group in the fusion; they sum to 1."""
@@ -122,21 +162,44 @@ class GroupEncoder(nn.Module):
             whole: the same without masks, of which the statistics are taken; None = the same.
 
         Returns:
-            Embeddings (B, E) before they are brought to norm 1, and steps (B, T', W) before pooling.
+            Embeddings (B, E) before they are brought to norm 1, or side by side (B, G * E) of norm 1; and steps
+            (B, T', W) before pooling.
         """
         counts = strided_lengths(lengths, self.stride)
         sizes = {name: counts if name in self.fine else lengths for name in self.groups}
-        steps = self.fusion([self.cnns[name](frames[name], sizes[name]) for name in self.groups])
+        groups = [self.cnns[name](frames[name], sizes[name]) for name in self.groups]
+        if not self.late:
+            steps = self._attended(self.fusion(groups), counts)
+            pooled = self.pooling(steps, counts)
+            return self.heads[0](
+                self._with_statistics(pooled, self.heard[0], whole or frames, lengths)
+            ), steps
+        # As one batch, of G * B clips.
+        each = counts.repeat(len(groups))
+        steps = self._attended(torch.cat([F.layer_norm(group, group.shape[-1:]) for group in groups]), each)
+        vectors = [
+            head(self._with_statistics(pooled, heard, whole or frames, lengths))
+            for head, heard, pooled in zip(
+                self.heads, self.heard, self.pooling(steps, each).chunk(len(groups)), strict=True
+            )
+        ]
+        shares = self.fusion.weights().to(steps)
+        embeddings = [
+            share.sqrt() * F.normalize(vector, dim=1) for share, vector in zip(shares, vectors, strict=True)
+        ]
+        return torch.cat(embeddings, 1), self.fusion(steps.chunk(len(groups)))
+
+    def _attended(self, steps: Tensor, counts: Tensor) -> Tensor:
+        """Return steps after the transformer, 0 on padding."""
         if self.transformer is not None:
             steps, _ = self.transformer(steps, counts)
-        steps = steps * valid_mask(counts, steps.shape[1])[:, :, None]
-        pooled = self._with_statistics(self.pooling(steps, counts), whole or frames, lengths)
-        pooled = self.pooled_dropout(self.pooled_norm(pooled))
-        return self.projection(pooled), steps
+        return steps * valid_mask(counts, steps.shape[1])[:, :, None]
 
-    def _with_statistics(self, pooled: Tensor, frames: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
+    def _with_statistics(
+        self, pooled: Tensor, heard: Sequence[str], frames: Mapping[str, Tensor], lengths: Tensor
+    ) -> Tensor:
         parts = [pooled]
-        for name in self.input_groups:
+        for name in heard:
             parts += [masked_mean(frames[name], lengths), masked_std(frames[name], lengths)]
         return torch.cat(parts, 1)
 

@@ -74,7 +74,13 @@ def test_groups_that_waveforms_lack_are_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    "keys", [{"per_clip_mean": True}, {"transformer_layers": 0, "stride": 3}, {"groups": "mfcc"}]
+    "keys",
+    [
+        {"per_clip_mean": True},
+        {"transformer_layers": 0, "stride": 3},
+        {"groups": "mfcc"},
+        {"fusion": "embeddings"},
+    ],
 )
 def test_padding_counts_nowhere(keys: dict[str, Any]) -> None:
     check_padding(make(**keys))
@@ -92,6 +98,35 @@ def test_every_head_has_gradients_and_the_fusion_is_reported() -> None:
     check_gradients(model)
     assert model.group_weights() == pytest.approx({"mel": 0.5, "mfcc": 0.5})
     check_gradients(make(groups="mel", class_head=False, reconstruct=False, input_statistics=False))
+
+
+def test_cosines_of_groups_count_by_their_shares() -> None:
+    """A group's embedding is what the same network without the others gives."""
+    model, (source, padding_mask) = make(fusion="embeddings").eval(), clips()
+    with torch.no_grad():
+        model.encoder.fusion.scores.copy_(torch.tensor([0.0, 1.0]))
+        whole = model(source, padding_mask)
+        alone = {name: make(fusion="embeddings", groups=name).eval() for name in model.groups}
+        cosines = torch.zeros(3, 3)
+        for i, (name, share) in enumerate(model.group_weights().items()):
+            named = {
+                key.replace(f"heads.{i}.", "heads.0."): value for key, value in model.state_dict().items()
+            }
+            own = {key: named[key] for key in alone[name].state_dict()}
+            own |= {"encoder.fusion.scores": torch.zeros(1), "classes": model.classes.chunk(2, 1)[i]}
+            alone[name].load_state_dict(own)
+            found = alone[name](source, padding_mask)
+            cosines += share * found["embedding"] @ found["embedding"].T
+            torch.testing.assert_close(whole["group_logits"][i], found["logits"])
+            torch.testing.assert_close(found["group_logits"][0], found["logits"])
+    torch.testing.assert_close(whole["embedding"] @ whole["embedding"].T, cosines)
+    assert whole["embedding"].shape[1] == 2 * found["embedding"].shape[1]
+
+
+def test_every_group_with_an_embedding_has_gradients() -> None:
+    model = make(fusion="embeddings", adversary=True)
+    check_gradients(model)
+    assert model.group_weights() == pytest.approx({"mel": 0.5, "mfcc": 0.5})
 
 
 def test_gradient_behind_the_adversary_is_reversed() -> None:

@@ -31,6 +31,7 @@ class Encoder(nn.Module):
         targets = {name: torch.zeros_like(value) for name, value in frames.items()}
         return {
             "embedding": embedding, "projection": self.vectors[rows], "logits": scores, "class_scale": 30.0,
+            "group_logits": [scores, -scores] if self.heads else [],
             "adversary": scores, "reconstruction": frames, "targets": targets, "lengths": torch.full((len(rows),), 3),
         }  # fmt: skip
 
@@ -57,7 +58,8 @@ def kinds(logged: dict[str, Any]) -> dict[str, bool]:
 
 
 ALL = {
-    f"{name}_weight": weight for name, weight in zip(TERMS, (1.0, 0.5, 0.75, 0.25, 0.125, 2.0), strict=True)
+    f"{name}_weight": weight
+    for name, weight in zip(TERMS, (1.0, 0.5, 0.75, 0.25, 1.5, 0.125, 2.0), strict=True)
 }
 
 
