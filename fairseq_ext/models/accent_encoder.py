@@ -148,6 +148,13 @@ class AccentEncoder(BaseFairseqModel):
         """Return the keys that build the model without `pretrained_path`."""
         return {"encoder_shape": dict(self.config.encoder_shape)}
 
+    def upgrade_state_dict_named(self, state_dict: dict[str, Any], name: str) -> None:
+        """Bring the names of earlier checkpoints, with one head only, to today's (called by fairseq)."""
+        for old, new in (("pooled_norm", "heads.0.norm"), ("projection", "heads.0.projection")):
+            for key in [key for key in state_dict if key.startswith(f"encoder.{old}.")]:
+                state_dict[f"encoder.{new}.{key.rpartition('.')[2]}"] = state_dict.pop(key)
+        super().upgrade_state_dict_named(state_dict, name)
+
     @property
     def embedding_dim(self) -> int:
         """E, width of the embedding."""

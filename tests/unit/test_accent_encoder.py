@@ -123,6 +123,20 @@ def test_cosines_of_groups_count_by_their_shares() -> None:
     assert whole["embedding"].shape[1] == 2 * found["embedding"].shape[1]
 
 
+def test_checkpoints_from_before_groups_had_heads_load() -> None:
+    model, (source, padding_mask) = make().eval(), clips()
+    state = {
+        key.replace("heads.0.norm", "pooled_norm").replace("heads.0.projection", "projection"): value
+        for key, value in model.state_dict().items()
+    }
+    assert not any("encoder.heads" in key for key in state)
+    other = AccentEncoder(model.config, RATE_HZ, [3, 2]).eval()
+    other.load_state_dict(state)
+    with torch.no_grad():
+        expected, found = (each(source, padding_mask)["embedding"] for each in (model, other))
+    assert torch.equal(expected, found)
+
+
 def test_every_group_with_an_embedding_has_gradients() -> None:
     model = make(fusion="embeddings", adversary=True)
     check_gradients(model)
