@@ -6,7 +6,7 @@ norm 1, and they stand side by side, so that the cosine of two clips is the mean
 Shapes: B batch, T frames at 100 Hz, T' steps of `stride` frames, D columns of a group, G groups, W width, E embedding.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -168,24 +168,18 @@ class GroupEncoder(nn.Module):
         counts = strided_lengths(lengths, self.stride)
         sizes = {name: counts if name in self.fine else lengths for name in self.groups}
         groups = [self.cnns[name](frames[name], sizes[name]) for name in self.groups]
+        statistics = whole or frames
         if not self.late:
             steps = self._attended(self.fusion(groups), counts)
-            pooled = self.pooling(steps, counts)
-            return self.heads[0](
-                self._with_statistics(pooled, self.heard[0], whole or frames, lengths)
-            ), steps
+            return self._vector(0, self.pooling(steps, counts), statistics, lengths), steps
         # As one batch, of G * B clips.
         each = counts.repeat(len(groups))
         steps = self._attended(torch.cat([F.layer_norm(group, group.shape[-1:]) for group in groups]), each)
-        vectors = [
-            head(self._with_statistics(pooled, heard, whole or frames, lengths))
-            for head, heard, pooled in zip(
-                self.heads, self.heard, self.pooling(steps, each).chunk(len(groups)), strict=True
-            )
-        ]
+        pooled = self.pooling(steps, each).chunk(len(groups))
         shares = self.fusion.weights().to(steps)
         embeddings = [
-            share.sqrt() * F.normalize(vector, dim=1) for share, vector in zip(shares, vectors, strict=True)
+            shares[i].sqrt() * F.normalize(self._vector(i, pooled[i], statistics, lengths), dim=1)
+            for i in range(len(groups))
         ]
         return torch.cat(embeddings, 1), self.fusion(steps.chunk(len(groups)))
 
@@ -195,13 +189,13 @@ class GroupEncoder(nn.Module):
             steps, _ = self.transformer(steps, counts)
         return steps * valid_mask(counts, steps.shape[1])[:, :, None]
 
-    def _with_statistics(
-        self, pooled: Tensor, heard: Sequence[str], frames: Mapping[str, Tensor], lengths: Tensor
-    ) -> Tensor:
+    def _vector(self, head: int, pooled: Tensor, frames: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
+        """Return what a head makes of what was pooled and of the statistics of its groups, (B, E)."""
         parts = [pooled]
-        for name in heard:
+        for name in self.heard[head]:
             parts += [masked_mean(frames[name], lengths), masked_std(frames[name], lengths)]
-        return torch.cat(parts, 1)
+        vector: Tensor = self.heads[head](torch.cat(parts, 1))
+        return vector
 
 
 def _transformer(config: GroupEncoderConfig) -> TransformerConfig:

@@ -165,9 +165,10 @@ def test_masks_hide_half_a_clip_at_most_and_no_padding() -> None:
         ({"groups": "mel,loudness"}, "each of mel, mfcc, chroma"),
         ({"groups": "mel,mel"}, "at most once"),
         ({"groups": "encoder"}, "encoder needs model.pretrained_path"),
+        ({"fusion": "late"}, "model.fusion: one of steps, embeddings expected, found 'late'"),
     ],
 )
-def test_unknown_groups_are_refused(keys: dict[str, Any], message: str) -> None:
+def test_keys_that_cannot_be_are_refused(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(**keys)
 

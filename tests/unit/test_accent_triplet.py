@@ -137,6 +137,8 @@ def test_alarm_sees_the_updates_and_not_the_validation(caplog: pytest.LogCapture
 def test_term_whose_head_is_missing_names_the_key() -> None:
     with pytest.raises(ValueError, match=r"criterion\.class_weight: 1, .* model\.class_head=true"):
         criterion(class_weight=1.0)(Encoder(heads=False), sample())
+    with pytest.raises(ValueError, match=r"criterion\.group_class_weight: 7, .* model\.fusion=embeddings"):
+        criterion(group_class_weight=7.0)(Encoder(heads=False), sample())
 
 
 @pytest.mark.parametrize(
