@@ -155,16 +155,9 @@ class AccentTripletCriterion(FairseqCriterion):
             "decorrelation": decorrelation(output["projection"].float(), labels)[None],
         }
         if output["logits"] is not None:
-            scale, own = output["class_scale"], targets[:, 0]
-            found["class"] = additive_margin(
-                output["logits"].float(), own, cfg.class_margin, scale, NOT_KNOWN
-            )
+            found["class"] = self._class_losses(output["logits"], output, targets)
         if output["group_logits"]:
-            scale, own = output["class_scale"], targets[:, 0]
-            losses = [
-                additive_margin(logits.float(), own, cfg.class_margin, scale, NOT_KNOWN)
-                for logits in output["group_logits"]
-            ]
+            losses = [self._class_losses(logits, output, targets) for logits in output["group_logits"]]
             found["group_class"] = torch.stack(losses).mean(0)
         if output["adversary"] is not None:
             known = targets[:, 1] != NOT_KNOWN
@@ -179,6 +172,11 @@ class AccentTripletCriterion(FairseqCriterion):
                 f"model.{HEADS[missing[0]]} or the weight to 0"
             )
         return found
+
+    def _class_losses(self, logits: Tensor, output: Mapping[str, Any], targets: Tensor) -> Tensor:
+        """Return the loss of each recording whose class is known."""
+        margin, scale = self.config.class_margin, output["class_scale"]
+        return additive_margin(logits.float(), targets[:, 0], margin, scale, NOT_KNOWN)
 
     def _signs(
         self, embedding: Tensor, mined: Triplets, sample: Mapping[str, Any], size: int
