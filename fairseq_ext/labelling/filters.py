@@ -66,6 +66,7 @@ _RANGES = {
     "max_compression_ratio": (1.0, math.inf),
     "min_characters_per_second": (0.0, math.inf),
     "max_language_change": (0.0, math.inf),
+    "max_repeated_per_second": (0.0, math.inf),
 }
 
 
@@ -99,6 +100,14 @@ class FilterSettings:
     )
     max_characters_per_second: float = field(
         default=30.0, metadata={"help": "letters and digits per second of speech"}
+    )
+    # See `repetition`.
+    max_repeated_per_second: float = field(
+        default=20.0,
+        metadata={
+            "help": "letters and digits per second of speech above which a text that is a phrase of 3 words or more, "
+            "repeated as a whole, is kept once"
+        },
     )
     min_speech_share: float = field(default=0.2, metadata={"help": "share of the clip that is speech"})
     min_words: int = field(default=1, metadata={"help": "words of the normalised text"})

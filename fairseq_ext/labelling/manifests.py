@@ -270,7 +270,8 @@ def summary(merged: Merged, settings: MergeSettings) -> dict[str, Any]:
 
     JSON-like: `languages` (language -> split -> label source -> clips, hours, speakers, videos),
     `rejected` (reason -> clips, and what to do), `rejected_by_language` (language -> reason -> clips),
-    `num_kept`, `num_rejected`, `settings`.
+    `num_kept`, `num_repeated` (of these, clips whose text repeated a phrase that is kept once), `num_rejected`,
+    `settings`.
     """
     reasons: Counter[str] = Counter()
     by_language: dict[str, Counter[str]] = defaultdict(Counter)
@@ -289,6 +290,7 @@ def summary(merged: Merged, settings: MergeSettings) -> dict[str, Any]:
             name: {"clips": n, "advice": REASONS.get(name, "")} for name, n in reasons.most_common()
         },
         "rejected_by_language": {code: dict(own.most_common()) for code, own in sorted(by_language.items())},
+        "num_repeated": sum(clip.was_repeated for clip in merged.clips),
         "settings": asdict(settings),
     }
 
@@ -328,5 +330,9 @@ def describe(found: Mapping[str, Any]) -> list[str]:
         ]
         lines.append(f"{code}: {', '.join(parts) or 'nothing'}")
     lines.append(f"{found['num_kept']} clips kept, {found['num_rejected']} not")
+    if found["num_repeated"]:
+        lines.append(
+            f"{found['num_repeated']} of their texts said a phrase more often than it can be spoken; one copy is kept"
+        )
     lines += [f"  {name:18} {own['clips']:8}  {own['advice']}" for name, own in found["rejected"].items()]
     return lines

@@ -16,6 +16,7 @@ from ..text.normalize import check_choice, is_spelled, normalize
 from ..text.spelling import Spelling
 from .engine import SAMPLE_RATE_HZ
 from .filters import FilterSettings, judge
+from .repetition import written_once
 from .signals import without_foreign_letters
 from .table import ClipLabel
 from .videos import video_of
@@ -53,12 +54,14 @@ class MergeSettings:
 class TranscribedClip:
     """A clip with its normalised transcript, language, speaker and split.
 
-    `source` is who wrote the text: `HUMAN`, or the model's name; `video` is what it was cut from.
+    `source` is who wrote the text: `HUMAN`, or the model's name; `video` is what it was cut from. `was_repeated`: the
+    model wrote the text more than once, see `repetition`.
     """
 
     utterance: Utterance
     source: str
     video: str
+    was_repeated: bool = False
 
 
 @dataclass
@@ -157,6 +160,8 @@ def _automatic(
         return label.language, "other_language"
     if known is not None and known.split in _HELD_OUT:
         return label.language, "held_out"
+    once = written_once(label, settings.filters.max_repeated_per_second)
+    was_repeated, label = once is not label, once
     if reason := judge(label, votes.get(label.video), settings.filters):
         return label.language, reason
     if _differ([clip.num_samples / SAMPLE_RATE_HZ], [label.duration_s]):
@@ -165,7 +170,8 @@ def _automatic(
     if not is_spelled(without_foreign_letters(label.text, label.language), label.language):
         return label.language, "unread"
     text = normal(label.text, label.language, settings)
-    return _transcribed(clip, known, text, label.language, "train", label.model)
+    found = _transcribed(clip, known, text, label.language, "train", label.model)
+    return replace(found, was_repeated=was_repeated)
 
 
 def normal(text: str, language: str, settings: MergeSettings) -> str:

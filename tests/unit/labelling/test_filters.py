@@ -3,6 +3,7 @@
 import pytest
 
 from fairseq_ext.labelling.filters import REASONS, FilterSettings, judge, names
+from fairseq_ext.labelling.repetition import written_once
 from fairseq_ext.labelling.signals import characters_per_second, foreign_letters, loop_score
 from fairseq_ext.labelling.table import ClipLabel
 from fairseq_ext.labelling.videos import video_of
@@ -162,3 +163,34 @@ def test_no_clip_can_veto_alone() -> None:
 )
 def test_the_video_of_a_clip(clip: str, source: str, video: str) -> None:
     assert video_of(clip, source) == video
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        (
+            "Bin blue in f one again, Bin blue in f one again,",
+            "Bin blue in f one again,",
+        ),  # Whisper base, GRID
+        ("bin red at s two now " * 3, "bin red at s two now"),
+        ("Bin blue in f one again, Bin blue in f two again,", None),  # not the same
+        ("Bin blue in f one again, Bin blue in f", None),  # not whole
+        ("very much, very much, very much, very much, very much", None),  # too short: people say such things
+        ("Bin blue in f one again.", None),
+        ("", None),
+    ],
+)
+def test_a_sentence_that_is_written_twice_is_kept_once(written: str, kept: str | None) -> None:
+    found = label(written, language="en", languages="en:0.9", speech_s=1.2, duration_s=3.0)
+    once = written_once(found, 20.0)
+    assert once == found if kept is None else once.text == kept
+    if kept is not None:
+        assert characters_per_second(found.text, 1.2, "en") > 20
+        assert judge(once, Vote("en", 1.0, 1), FilterSettings()) is None
+
+
+def test_what_can_be_said_twice_in_the_time_stays() -> None:
+    text = "Bin blue in f one again, Bin blue in f one again,"
+    found = label(text, language="en", speech_s=2.5, duration_s=3.0)
+    assert written_once(found, 20.0) is found  # 15 letters per second
+    assert written_once(found, 14.0).text == "Bin blue in f one again,"

@@ -14,7 +14,7 @@ from merged_clips import AVS, LABELS, PUBLISHED, SETTINGS, TALK, TUBE, VOX, auto
 
 from fairseq_ext.labelling import merge as merging
 from fairseq_ext.labelling.filters import FilterSettings
-from fairseq_ext.labelling.manifests import write_partitions
+from fairseq_ext.labelling.manifests import describe, summary, write_partitions
 from fairseq_ext.labelling.merge import HUMAN, Merged, MergeSettings, TranscribedClip, merge
 from fairseq_ext.labelling.published import read_published
 from fairseq_ext.labelling.table import write_labels
@@ -42,6 +42,21 @@ def test_every_clip_has_a_text_or_a_reason() -> None:
         ("en", "other_language"): 1, ("", "no_label"): 1,
     })  # fmt: skip
     assert len(found.clips) + found.rejected.total() == len(clips)
+
+
+def test_a_sentence_that_a_recogniser_repeats_is_kept_once_and_counted() -> None:
+    twice = auto("a", "oui l'océan douze fois, oui l'océan douze fois,", speech_s=1.0)
+    found = merge([clip("a")], [twice], {}, SETTINGS)
+    assert [(c.utterance.transcript, c.was_repeated) for c in found.clips] == [
+        ("oui l'océan douze fois", True)
+    ]
+    counted = summary(found, SETTINGS)
+    assert (counted["num_kept"], counted["num_repeated"]) == (1, 1)
+    assert "1 of their texts said a phrase more often than it can be spoken; one copy is kept" in describe(
+        counted
+    )
+    strict = replace(SETTINGS, filters=FilterSettings(max_repeated_per_second=100.0))
+    assert merge([clip("a")], [twice], {}, strict).rejected == Counter({("fr", "too_fast"): 1})
 
 
 def test_utterances_are_whole_clips() -> None:
