@@ -41,7 +41,7 @@ class AvFrames:
         path: the checkpoint.
         layer: number of the layer.
         device: torch device.
-        modality: what it is given of a clip; a network of one stream takes that one.
+        modality: what it is given of a clip; what was trained on one stream takes that one.
 
     Attributes:
         wanted: streams that are read of a clip.
@@ -61,26 +61,26 @@ class AvFrames:
             raise ValueError(
                 f"{path}: its encoder has layers 0 to {config.encoder_layers}, not {layer}; choose others"
             )
-        self.wanted = {modality, config.modality} - {"both"} or {"both"}
+        task = state["cfg"].get("task") or {}
+        # A network with places for both streams may have been trained on one of them.
+        own = str(task.get("modality", "both")) if config.modality == "both" else config.modality
+        self.wanted = {modality, own} - {"both"} or {"both"}
         if len(self.wanted) > 1 or modality not in MODALITIES:
-            raise ValueError(
-                f"{path}: it takes {config.modality}, not {modality}; give --modality {config.modality}"
-            )
+            raise ValueError(f"{path}: it takes {own}, not {modality}; give --modality {own}")
         # Clusters play no part here.
         config.untie_final_proj = False
         self._model = ExtAvHubert(config, [1])
-        own = {
+        needed = {
             name for name in self._model.state_dict() if not name.startswith(("final_proj.", "label_embs"))
         }
         missing, _ = self._model.load_state_dict(
-            {name: value for name, value in weights.items() if name in own}, strict=False
+            {name: value for name, value in weights.items() if name in needed}, strict=False
         )
-        if lost := sorted(own & set(missing)):
+        if lost := sorted(needed & set(missing)):
             raise FileError(f"{path}: {len(lost)} weights are missing, e.g. {lost[0]}; copy it again")
         self._model.encoder.layers = self._model.encoder.layers[:layer]
         self._model.eval().to(device)
         self._layer, self._device = layer, device
-        task = state["cfg"].get("task") or {}
         self.crop_px = int((task.get("pictures") or {}).get("crop_px", PictureConfig().crop_px))
 
     @torch.no_grad()

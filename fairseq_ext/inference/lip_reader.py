@@ -144,8 +144,14 @@ class LipReader:
 
     @property
     def modality(self) -> str:
-        """Return what it reads of a clip: video, audio or both."""
-        return self.model.config.modality
+        """Return what it reads of a clip: video, audio or both, the streams that its network has seen in training.
+
+        A network with places for both, such as AV-HuBERT's, may be trained on pictures alone: sound, which it could
+        take, is noise to it.
+        """
+        own = self.model.config.modality
+        trained: str = OmegaConf.select(self.cfg, "task.modality", default=own)
+        return trained if own == "both" else own
 
     @property
     def hears_sound(self) -> bool:

@@ -13,7 +13,7 @@ recipe_help() {
                         accent     the encoder, one speaker of each accent left out, all folds
                         losses     the same without one of its losses, and with an adversary
                         groups     the same with one group of features alone, and without one
-                        fusion     the same with an embedding of each group, side by side
+                        fusion     the same with the groups fused frame by frame, not by an embedding of each
                         speaker    speakers of speechocean762 in the place of accents: does metric learning work
   --set CONFIG.KEY=V    a key of conf/CONFIG.yaml, such as accent.optimization.max_update=100; may be given several times
   --folds N             folds of speakers                         (default: as many as an accent has speakers, at most 8)

@@ -302,6 +302,18 @@ def test_layer_and_stream_must_be_there(tmp_path: Path) -> None:
     assert frames(batch()["video"][0, 0], None).shape == (20, 24)
 
 
+def test_frames_are_of_the_streams_that_training_read(tmp_path: Path) -> None:
+    path = tmp_path / "both.pt"
+    cfg = {
+        "model": {**SMALL, "_name": "ext_av_hubert"},
+        "task": {"_name": "ext_av_pretraining", "modality": "video"},
+    }
+    torch.save({"model": make().state_dict(), "cfg": cfg}, path)
+    assert AvFrames(path, 1).wanted == {"video"}
+    with pytest.raises(ValueError, match="it takes video, not audio; give --modality video"):
+        AvFrames(path, 1, modality="audio")
+
+
 def test_impossible_model_is_refused() -> None:
     with pytest.raises(ValueError, match="one of feature, input expected, found 'both'"):
         make(masking_type="both")

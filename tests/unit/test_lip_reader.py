@@ -152,6 +152,23 @@ def test_sound_of_a_row_can_be_mixed(checkpoint: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(clip.sound, 2 * sound, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("network", "trained", "read"),
+    [
+        ("both", "video", "video"),  # such as after AV-HuBERT's pre-training: sound would be noise to it
+        ("both", "audio", "audio"),
+        ("both", "both", "both"),
+        ("video", "both", "video"),
+    ],
+)
+def test_a_reader_takes_what_its_training_read(tmp_path: Path, network: str, trained: str, read: str) -> None:
+    path = write_lip_reader(tmp_path / "lips.pt", modality=network)
+    state = torch.load(path, weights_only=True)
+    state["cfg"]["task"]["modality"] = trained
+    torch.save(state, path)
+    assert load_lip_reader(path).modality == read
+
+
 def test_other_checkpoints_are_refused(checkpoint: Path, tmp_path: Path) -> None:
     assert holds_lip_reader(checkpoint)
     state = torch.load(checkpoint, weights_only=True)
