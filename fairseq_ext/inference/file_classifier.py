@@ -152,11 +152,7 @@ def _embedder(found: saved.SavedClassifier, encoder: str, device: str, folder: P
         pad_s=float(about.get("pad_s") or 0.0),
         sample_rate_hz=int(about.get("sample_rate_hz") or 16_000),
     )
-    if loaded.about.get("sha256") != about.get("encoder_sha256"):
-        raise FileError(
-            f"{place}: its weights are not those that the classifier {folder} was fitted with (sha256 "
-            f"{loaded.about.get('sha256')}, {about.get('encoder_sha256')} expected); give that encoder"
-        )
+    found.check_encoder(place, loaded.about.get("sha256"), folder)
     return loaded
 
 

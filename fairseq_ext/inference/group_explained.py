@@ -9,6 +9,7 @@ Shapes: T frames, D columns of a group, E embedding.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..checkpoints.encoder import weights_sha256
 from ..checkpoints.load import load_model
 from ..features.preparation import Preparation, prepare
 from ..file_errors import FileError
@@ -83,8 +85,12 @@ def explain_groups(
         device: torch device.
 
     Raises:
-        ValueError: another model or encoder, or no recording can be used.
+        FileError: the classifier was fitted on the embeddings of other weights.
+        ValueError: another model, or no recording can be used.
     """
+    fitted = None if classifier is None else saved.load(classifier)
+    if fitted is not None and classifier is not None:
+        fitted.check_encoder(checkpoint, weights_sha256(os.fspath(checkpoint)), classifier)
     encoder = _Encoder(checkpoint, device)
     chosen = _in_turn(with_labels(read_split(data, split, label or encoder.label)), max_recordings)
     found = GroupsExplained(encoder.model.group_weights())
@@ -109,8 +115,8 @@ def explain_groups(
         raise ValueError(f"{data}/{split}: none of {len(chosen.ids)} recordings can be read; check the files")
     found.num_recordings = len(vectors)
     _summarise(found, np.stack(vectors), sums)
-    if classifier is not None:
-        _score(found, np.stack(vectors), targets, classifier, checkpoint)
+    if fitted is not None:
+        _score(found, np.stack(vectors), targets, fitted.classifier, f"{classifier}")
     _write_table(out / "groups.json", found, checkpoint)
     return found
 
@@ -190,18 +196,21 @@ def _summarise(found: GroupsExplained, vectors: Floats, sums: dict[str, list[NDA
 
 
 def _score(
-    found: GroupsExplained, vectors: Floats, targets: Sequence[str], folder: Path, checkpoint: Path
+    found: GroupsExplained,
+    vectors: Floats,
+    targets: Sequence[str],
+    classifier: EmbeddingClassifier,
+    place: str,
 ) -> None:
     """Score a saved classifier with all groups and without each.
 
     Raises:
         ValueError: recordings of classes that it does not know.
     """
-    classifier = saved.load(folder).classifier
     if unknown := sorted(set(targets) - set(classifier.labels)):
         raise ValueError(
-            f"{folder}: the recordings are of {', '.join(unknown)}, it knows {', '.join(classifier.labels)}; give "
-            f"a classifier of the embeddings of {checkpoint}, and the label that it was trained on"
+            f"{place}: the recordings are of {', '.join(unknown)}, it knows {', '.join(classifier.labels)}; give the "
+            "label that it was trained on"
         )
     numbers = np.array([classifier.labels.index(target) for target in targets])
     for name, of_group in zip(("", *found.shares), vectors.swapaxes(0, 1), strict=True):

@@ -164,10 +164,10 @@ score() {
 # Score a training on the partition that it was trained on: accents of its test speakers, pairs of them, and what its
 # embeddings tell of the speaker.
 score_training() {
-  local embeddings=$out/embeddings/$1/$2/seed$3 manifests=$out/manifests/$1 control=() by_sentence=()
-  [[ $1 != leaky/* ]] || control=(--leaky-control)
-  score --embeddings "$embeddings" --data "$1=$manifests" --classifier centroid --system "$2" --seed "$3" \
-    --save "$out/classifiers" "${control[@]}"
+  local embeddings=$out/embeddings/$1/$2/seed$3 manifests=$out/manifests/$1 options=() by_sentence=()
+  [[ $1 != leaky/* ]] || options+=(--leaky-control)
+  [ "$3" != 1 ] || options+=(--save "$out/classifiers") # one is enough, and stage report explains that training
+  score --embeddings "$embeddings" --data "$1=$manifests" --classifier centroid --system "$2" --seed "$3" "${options[@]}"
   [[ $1 = unseen_speakers/* && $2 = encoder ]] || return 0
   score --embeddings "$embeddings" --data "$1=$manifests" --classifier knn logistic --system "$2_{classifier}" --seed "$3"
   [ ! -f "$manifests/test.sentence" ] || by_sentence=(--pairs-by sentence)

@@ -9,7 +9,9 @@ import small_accent
 import soundfile
 import torch
 
+from fairseq_ext.checkpoints.encoder import weights_sha256
 from fairseq_ext.commands import main
+from fairseq_ext.file_errors import FileError
 from fairseq_ext.inference.embedder import load_embedder
 from fairseq_ext.inference.group_explained import explain_groups
 from fairseq_ext.manifest import Utterance, write_manifest
@@ -40,9 +42,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vectors = load_embedder(root / "accent.pt")(waves)[:, 0]
     training = TrainingSet(lambda _: vectors, np.array([0, 1, 0, 1]), ["s0", "s0", "s1", "s1"], 2, 1)
     choice = choose_parameters(training, Feature((0,), "embedding"), centroids.CENTROID)
-    saved.save(
-        root / "classifier", fit_single(training, choice, ("ca", "es")), {"encoder": str(root / "accent.pt")}
-    )
+    about = {"encoder": str(root / "accent.pt"), "encoder_sha256": weights_sha256(str(root / "accent.pt"))}
+    saved.save(root / "classifier", fit_single(training, choice, ("ca", "es")), about)
     return root
 
 
@@ -68,6 +69,14 @@ def test_shares_moves_and_scores(corpus: Path, tmp_path: Path) -> None:
     )
     assert one.moved["mfcc"] == pytest.approx(1 - float((whole * without).sum()), abs=1e-5)
     assert 0.001 < one.moved["mfcc"] < 2
+
+
+def test_a_classifier_of_another_training_is_refused(corpus: Path, tmp_path: Path) -> None:
+    other = tmp_path / "seed2.pt"
+    state = torch.load(corpus / "accent.pt", weights_only=False)
+    torch.save({**state, "of_another_seed": True}, other)
+    with pytest.raises(FileError, match="its weights are not those that the classifier"):
+        explain_groups(other, corpus / "manifests", tmp_path, classifier=corpus / "classifier")
 
 
 def test_the_command_writes_what_the_report_shows(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,15 @@ class SavedClassifier:
     classifier: EmbeddingClassifier
     encoder: str
     about: Mapping[str, Any]
+
+    def check_encoder(self, place: str | os.PathLike[str], sha256: str | None, folder: Path) -> None:
+        """Raise FileError if an encoder has other weights than the one that the classifier of `folder` read."""
+        expected = self.about.get("encoder_sha256")
+        if sha256 != expected:
+            raise FileError(
+                f"{place}: its weights are not those that the classifier {folder} was fitted with (sha256 "
+                f"{sha256}, {expected} expected); give that encoder"
+            )
 
 
 def save(folder: Path, classifier: EmbeddingClassifier, about: Mapping[str, Any]) -> None:
