@@ -94,10 +94,9 @@ def _automatic(args: argparse.Namespace, rows: "list[ClipRow]") -> "dict[str, Au
     limits = filters.FilterSettings(**{name: getattr(args, name) for name in filters.names()})
     labels = list(table.read_labels(table.labels_path(args.labels)))
     merged = merge.merge(rows, labels, {}, merge.MergeSettings(("en",), limits))
-    repeated = sum(clip.was_repeated for clip in merged.clips)
     print(
-        f"{len(merged.clips)} of {len(rows)} clips have an automatic text; {repeated} of these said it more often "
-        "than can be spoken, and one copy is kept"
+        f"{len(merged.clips)} of {len(rows)} clips have an automatic text; {merged.num_repeated} of these said it more "
+        "often than can be spoken, and one copy is kept"
     )
     reasons = Counter[str]()
     for (_, reason), count in merged.rejected.items():

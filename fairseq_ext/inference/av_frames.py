@@ -20,7 +20,7 @@ from ..file_errors import FileError
 from ..media.audio import AudioError
 from ..media.video import VideoError
 from ..models.av_hubert import AvHubertConfig, ExtAvHubert
-from ..modules.av_encoder_input import MODALITIES
+from ..modules.av_encoder_input import MODALITIES, trained_modality
 from ..modules.av_hubert_keys import NAME, read_av_checkpoint
 from ..modules.checkpoint_file import checkpoint_weights
 
@@ -62,8 +62,7 @@ class AvFrames:
                 f"{path}: its encoder has layers 0 to {config.encoder_layers}, not {layer}; choose others"
             )
         task = state["cfg"].get("task") or {}
-        # A network with places for both streams may have been trained on one of them.
-        own = str(task.get("modality", "both")) if config.modality == "both" else config.modality
+        own = trained_modality(config.modality, task.get("modality", "both"))
         self.wanted = {modality, own} - {"both"} or {"both"}
         if len(self.wanted) > 1 or modality not in MODALITIES:
             raise ValueError(f"{path}: it takes {own}, not {modality}; give --modality {own}")

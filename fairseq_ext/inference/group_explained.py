@@ -88,9 +88,7 @@ def explain_groups(
         FileError: the classifier was fitted on the embeddings of other weights.
         ValueError: another model, or no recording can be used.
     """
-    fitted = None if classifier is None else saved.load(classifier)
-    if fitted is not None and classifier is not None:
-        fitted.check_encoder(checkpoint, weights_sha256(os.fspath(checkpoint)), classifier)
+    fitted = None if classifier is None else _fitted_on(checkpoint, classifier)
     encoder = _Encoder(checkpoint, device)
     chosen = _in_turn(with_labels(read_split(data, split, label or encoder.label)), max_recordings)
     found = GroupsExplained(encoder.model.group_weights())
@@ -116,7 +114,7 @@ def explain_groups(
     found.num_recordings = len(vectors)
     _summarise(found, np.stack(vectors), sums)
     if fitted is not None:
-        _score(found, np.stack(vectors), targets, fitted.classifier, f"{classifier}")
+        _score(found, np.stack(vectors), targets, fitted, f"{classifier}")
     _write_table(out / "groups.json", found, checkpoint)
     return found
 
@@ -193,6 +191,13 @@ def _summarise(found: GroupsExplained, vectors: Floats, sums: dict[str, list[NDA
     for name, parts in sums.items():
         error, power = np.sum(parts, axis=0)
         found.explained[name] = float(1 - error.sum() / max(power.sum(), 1e-12))
+
+
+def _fitted_on(checkpoint: Path, folder: Path) -> EmbeddingClassifier:
+    """Load a saved classifier of a checkpoint's embeddings; raise FileError for one of others."""
+    found = saved.load(folder)
+    found.check_encoder(checkpoint, weights_sha256(os.fspath(checkpoint)), folder)
+    return found.classifier
 
 
 def _score(

@@ -40,6 +40,7 @@ from ..media.sound import SAMPLE_RATE_HZ
 from ..media.stretches import Stretches
 from ..media.video import VideoError
 from ..models.av_ctc_attention import AvCtcAttentionConfig, ExtAvCtcAttention
+from ..modules.av_encoder_input import trained_modality
 from ..modules.checkpoint_file import checkpoint_weights, describe, read_checkpoint
 from ..modules.padding import valid_mask
 from .lip_windows import read_stretches
@@ -144,14 +145,10 @@ class LipReader:
 
     @property
     def modality(self) -> str:
-        """Return what it reads of a clip: video, audio or both, the streams that its network has seen in training.
-
-        A network with places for both, such as AV-HuBERT's, may be trained on pictures alone: sound, which it could
-        take, is noise to it.
-        """
-        own = self.model.config.modality
-        trained: str = OmegaConf.select(self.cfg, "task.modality", default=own)
-        return trained if own == "both" else own
+        """Return what it reads of a clip: video, audio or both, as in its training."""
+        return trained_modality(
+            self.model.config.modality, OmegaConf.select(self.cfg, "task.modality", default="both")
+        )
 
     @property
     def hears_sound(self) -> bool:

@@ -290,7 +290,7 @@ def summary(merged: Merged, settings: MergeSettings) -> dict[str, Any]:
             name: {"clips": n, "advice": REASONS.get(name, "")} for name, n in reasons.most_common()
         },
         "rejected_by_language": {code: dict(own.most_common()) for code, own in sorted(by_language.items())},
-        "num_repeated": sum(clip.was_repeated for clip in merged.clips),
+        "num_repeated": merged.num_repeated,
         "settings": asdict(settings),
     }
 

@@ -81,6 +81,11 @@ class Merged:
     spelling: Spelling = field(default_factory=lambda: Spelling(""))
     without_text: list[TranscribedClip] = field(default_factory=list)
 
+    @property
+    def num_repeated(self) -> int:
+        """Number of clips whose text repeated a phrase that is kept once."""
+        return sum(clip.was_repeated for clip in self.clips)
+
     def select(self, split: str, languages: Iterable[str]) -> list[TranscribedClip]:
         """Return the clips of a split in some languages."""
         wanted = frozenset(languages)

@@ -6,12 +6,11 @@ would be 22 to 51 letters per second of speech; of the other clips 99 % have 10 
 
 from dataclasses import replace
 
-from .signals import characters_per_second, loop_score
+from .signals import bare_word, characters_per_second, loop_score
 from .table import ClipLabel
 
 # Of fewer words, people do say things twice: "very, very", "no no no".
 _LEAST_WORDS = 3
-_SIGNS = ".,;:!?…\"'«»¡¿-"
 
 
 def written_once(label: ClipLabel, max_characters_per_second: float) -> ClipLabel:
@@ -25,7 +24,7 @@ def written_once(label: ClipLabel, max_characters_per_second: float) -> ClipLabe
         the label with the phrase as its text and without the scores of a loop, or the label as it is.
     """
     words = label.text.split()
-    length = _period([word.strip(_SIGNS).lower() for word in words])
+    length = _period([*map(bare_word, words)])
     rate = characters_per_second(label.text, label.speech_s, label.language)
     if not _LEAST_WORDS <= length < len(words) or rate <= max_characters_per_second:
         return label

@@ -24,14 +24,18 @@ _MIXED = {
 }
 
 
+def bare_word(word: str) -> str:
+    """Return a word in lower case without the signs around it."""
+    return word.strip(".,;:!?…\"'«»¡¿-").lower()
+
+
 def loop_score(text: str) -> float:
     """Return how much of a text is one phrase repeated at once, the sign of a decoder in a loop.
 
     It is the share of words that repeat the phrase right before them, for the phrase that covers most; or the same over
     the letters of a long word, if larger. 0 without repetition, 0.75 for "no no no no".
     """
-    words = [word.strip(".,;:!?…\"'«»¡¿-").lower() for word in text.split()]
-    words = [word for word in words if word]
+    words = [bare for word in text.split() if (bare := bare_word(word))]
     letters = [list(word) for word in words if len(word) > _LONGEST_UNSPACED]
     by_letter = max((_covered(word, len(word) // 2) * len(word) for word in letters), default=0.0)
     num_letters = sum(map(len, words)) or 1

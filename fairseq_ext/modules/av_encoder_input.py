@@ -22,6 +22,14 @@ FUSIONS = ("concat", "add")
 MODALITIES = ("video", "audio", "both")
 
 
+def trained_modality(network: str, task: str) -> str:
+    """Return the streams that a network has learnt to take, where its training's task read `task` of each clip.
+
+    One with places for both, such as AV-HuBERT's, may be trained on pictures alone: sound is noise to it.
+    """
+    return task if network == "both" else network
+
+
 @dataclass
 class AvFrontEndConfig(LipFrontEndConfig):
     """Keys of the front end for pictures and sound."""
