@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +51,17 @@ class Training:
         compat.apply()
         state: dict[str, Any] = torch.load(self.folder / name, map_location="cpu", weights_only=True)
         return state
+
+
+@pytest.fixture(autouse=True)
+def draws_of_its_own() -> None:
+    """Seed the generators that code may share, so that no test's draws depend on the tests before it."""
+    import numpy
+    import torch
+
+    random.seed(1)
+    numpy.random.seed(1)  # noqa: NPY002 - fairseq draws its masks from it
+    torch.manual_seed(1)
 
 
 @pytest.fixture(scope="session")

@@ -221,9 +221,10 @@ def test_stock_masks_are_as_dense_as_ours() -> None:
 
     _, ours = pair(mask_length=10)
     shares = []
-    for draw in range(20):
+    for draw in range(100):
         stock = compute_mask_indices((8, 780), None, 0.65, 10, min_masks=2)
         found = ours.draw_masks(None, 8, 780, torch.arange(8 * draw, 8 * draw + 8)).time
         shares.append((float(found.float().mean()), float(stock.mean())))
     mine, theirs = torch.tensor(shares).mean(0).tolist()
+    # A batch's share has a deviation of 0.014 in both: their means over 100 differ by 0.002 by chance.
     assert mine == pytest.approx(theirs, abs=0.01)
