@@ -110,7 +110,7 @@ def test_clips_without_frame_targets_and_batches_without_clips_cost_nothing() ->
     nothing = torch.full((3, 8), NOT_KNOWN)
     model = Model(with_decoder=False)
     loss, _, logged = criterion(frame_updates=10)(model, sample(frame_targets=nothing))
-    assert float(loss) == 0.0
+    assert loss.item() == 0.0
     loss.backward()
     assert float(logged["num_frames_known"]) == 0
     loss, count, logged = criterion()(Model(), sample(nsentences=0, ntokens=0))
