@@ -21,8 +21,8 @@ class _Asked(Protocol[_A]):
     def sample_rate_hz(self) -> int:
         """Sample rate at which it listens, Hz."""
 
-    def __call__(self, recording: Path) -> _A:
-        """Return the answer."""
+    def __call__(self, recording: Path, on_progress: Callable[[float], None]) -> _A:
+        """Return the answer; report the seconds of audio as they are listened to."""
 
 
 def print_each(files: Sequence[str], ask: _Asked[_A], line: Callable[[str, _A], str]) -> None:
@@ -31,20 +31,33 @@ def print_each(files: Sequence[str], ask: _Asked[_A], line: Callable[[str, _A], 
     Raises:
         ValueError: some could not be classified; each is named on stderr.
     """
+    from tqdm import tqdm
+
     from ..file_errors import FileError
     from ..inference.doubts import doubts
+    from ..media.audio import announced_s
 
     failed, audio_s, start = 0, 0.0, time.perf_counter()
-    for path in files:
-        try:
-            found = ask(Path(path))
-        except FileError as error:
-            failed += 1
-            print(f"skipped: {error}", file=sys.stderr)
-            continue
-        audio_s += found.duration_s
-        print(line(path, found), flush=True)
-        print_doubts(path, doubts(Path(path), ask.sample_rate_hz))
+    # A bar of each recording that takes longer than a moment.
+    with tqdm(unit="s of audio", unit_scale=True, delay=1, disable=None, leave=False) as bar:
+
+        def heard(seconds: float) -> None:
+            bar.update(seconds)
+
+        for number, path in enumerate(files, 1):
+            bar.set_description(f"{number} of {len(files)}: {path}", refresh=False)
+            try:
+                bar.reset(announced_s(Path(path)) or float("inf"))  # infinite = not known
+                found = ask(Path(path), heard)
+            except FileError as error:
+                failed += 1
+                tqdm.write(f"skipped: {error}", file=sys.stderr)
+                continue
+            audio_s += found.duration_s
+            tqdm.write(line(path, found), file=sys.stdout)
+            sys.stdout.flush()
+            with bar.external_write_mode():
+                print_doubts(path, doubts(Path(path), ask.sample_rate_hz))
     print_speed(audio_s, time.perf_counter() - start)
     if failed:
         raise ValueError(f"{failed} of {len(files)} recordings could not be classified; see above")

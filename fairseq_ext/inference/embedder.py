@@ -14,7 +14,7 @@ Shapes: S samples, N recordings, L layers, P columns of all poolings.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -121,16 +121,21 @@ class Embedder:
             raise errors[0]
         return np.stack([item.vectors for item in found if isinstance(item, Embedded)])
 
-    def embed(self, recordings: Sequence[Recording]) -> list[Embedded | FileError]:
-        """Embed recordings; in the place of one that cannot be embedded is the reason."""
+    def embed(
+        self, recordings: Sequence[Recording], on_progress: Callable[[float], None] | None = None
+    ) -> list[Embedded | FileError]:
+        """Embed recordings; in the place of one that cannot be embedded is the reason.
+
+        `on_progress` is called with the seconds of audio that each batch held.
+        """
         under_way: dict[int, _UnderWay] = {}
         waiting: list[tuple[int, Floats]] = []
         for number, window in self._windows(recordings, under_way):
             waiting.append((number, window))
             if sum(len(window) for _, window in waiting) >= _WAITING_S * self.sample_rate_hz:
-                self._run(waiting, under_way)
+                self._run(waiting, under_way, on_progress)
                 waiting = []
-        self._run(waiting, under_way)
+        self._run(waiting, under_way, on_progress)
         return [self._finished(under_way[number]) for number in range(len(recordings))]
 
     def _windows(
@@ -153,12 +158,19 @@ class Embedder:
             except FileError as error:
                 found.error = error
 
-    def _run(self, waiting: list[tuple[int, Floats]], under_way: "dict[int, _UnderWay]") -> None:
+    def _run(
+        self,
+        waiting: list[tuple[int, Floats]],
+        under_way: "dict[int, _UnderWay]",
+        on_progress: Callable[[float], None] | None,
+    ) -> None:
         """Compute the statistics of windows in batches, and join them in the order of the windows."""
         found: dict[int, Statistics] = {}
         for batch in batches_by_length([len(window) for _, window in waiting], self._batch):
             statistics = self._source.statistics([waiting[i][1] for i in batch])
             found |= dict(zip(batch, statistics, strict=True))
+            if on_progress is not None:
+                on_progress(sum(len(waiting[i][1]) for i in batch) / self.sample_rate_hz)
         for i, (number, _) in enumerate(waiting):
             parts = [part for part in (under_way[number].statistics, found[i]) if part is not None]
             under_way[number].statistics = reduce(lambda before, later: before.joined(later), parts)

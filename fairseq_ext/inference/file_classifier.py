@@ -12,7 +12,7 @@ Shapes: S samples, C classes.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -61,8 +61,12 @@ class FileClassifier(Protocol):
     def sample_rate_hz(self) -> int:
         """Sample rate of waveforms, Hz."""
 
-    def __call__(self, recording: Recording) -> Classified:
+    def __call__(
+        self, recording: Recording, on_progress: Callable[[float], None] | None = None
+    ) -> Classified:
         """Classify a file, or a waveform (S,) at the classifier's rate.
+
+        `on_progress` is called with the seconds of audio that were just listened to, again and again.
 
         Raises:
             FileError: it cannot be read, is silent, or too short.
@@ -111,9 +115,11 @@ class EmbeddingFileClassifier:
         self._embedder = _embedder(found, encoder, device, folder)
         self.sample_rate_hz = self._embedder.sample_rate_hz
 
-    def __call__(self, recording: Recording) -> Classified:
+    def __call__(
+        self, recording: Recording, on_progress: Callable[[float], None] | None = None
+    ) -> Classified:
         """Classify a recording, see `FileClassifier`."""
-        (embedded,) = self._embedder.embed([recording])
+        (embedded,) = self._embedder.embed([recording], on_progress)
         if isinstance(embedded, FileError):
             raise embedded
         file, distances = self._as_file(embedded), {}
@@ -163,7 +169,9 @@ class CheckpointClassifier:
         self._trained, self.labels = trained, tuple(trained.labels)
         self.sample_rate_hz = trained.sample_rate_hz
 
-    def __call__(self, recording: Recording) -> Classified:
+    def __call__(
+        self, recording: Recording, on_progress: Callable[[float], None] | None = None
+    ) -> Classified:
         """Classify a recording, see `FileClassifier`."""
         rate_hz = self.sample_rate_hz
         sizes, probabilities, peak = [], [], 0.0
@@ -172,6 +180,8 @@ class CheckpointClassifier:
             peak = max(peak, float(np.abs(window).max(initial=0.0)))
             if len(window) >= LEAST_S * rate_hz:
                 probabilities.append(len(window) * class_probabilities(self._trained, window))
+            if on_progress is not None:
+                on_progress(len(window) / rate_hz)
         duration_s = sum(sizes) / rate_hz
         check_audible(recording, duration_s, peak)
         total = np.sum(probabilities, axis=0)

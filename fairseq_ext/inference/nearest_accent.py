@@ -13,7 +13,7 @@ Shapes: S samples.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,15 +105,17 @@ class NearestAccents:
         self.labels, self.metric = classifier.labels, classifier.metric
         self.sample_rate_hz = classifier.sample_rate_hz
 
-    def __call__(self, recording: Recording) -> Nearest:
+    def __call__(self, recording: Recording, on_progress: Callable[[float], None] | None = None) -> Nearest:
         """Find the accents nearest to a file, or a waveform (S,) at `sample_rate_hz`.
+
+        `on_progress` is called with the seconds of audio that were just listened to, again and again.
 
         Raises:
             NoVoiceError: it is too short, silent, or without a voice.
             FileError: it cannot be read.
         """
         check_voice(recording, self.sample_rate_hz)
-        found = self._classify(recording)
+        found = self._classify(recording, on_progress)
         return Nearest(found.distances, found.probabilities, found.duration_s)
 
     def stream(

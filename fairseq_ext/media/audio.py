@@ -57,6 +57,16 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         return AudioInfo(reader.sample_rate_hz, num_samples, reader.num_channels)
 
 
+def announced_s(path: str | os.PathLike[str]) -> float | None:
+    """Return the length that a file's header says, s; None = it says none.
+
+    Raises:
+        AudioError: for a missing, empty or unreadable file.
+    """
+    with open_audio(path) as reader:
+        return None if reader.num_samples is None else reader.num_samples / reader.sample_rate_hz
+
+
 def decode_check(path: str | os.PathLike[str]) -> AudioInfo:
     """Decode the whole file once, so that training meets no damaged file; return what `probe` does.
 

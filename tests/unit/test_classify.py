@@ -83,6 +83,13 @@ def test_a_recording_has_the_probabilities_it_was_scored_with(
     assert [found[name] for name in PITCHES] == pytest.approx(expected.tolist(), abs=1e-6)
 
 
+def test_a_long_recording_tells_how_far_it_is(folder: Path) -> None:
+    heard: list[float] = []
+    found = EmbeddingFileClassifier(folder)(np.tile(tone("high", 1, 10), 12), heard.append)
+    assert len(heard) > 2
+    assert sum(heard) == pytest.approx(found.duration_s)
+
+
 def test_the_command_prints_a_table_and_json(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
