@@ -35,12 +35,13 @@ recipe_help() {
                       again
   --update            process videos that were added, changed or removed since the last run; the others are kept
   --retry-rejected    try rejected videos whose files were fixed again, and failed ones
-  --experiments A,B,...  what to train                            (default: labels)
+  --experiments A,B,...  what to train          (default: labels; of the built-in talks labels,pretraining on Spanish alone)
                         labels     people's labels alone and with those by --model; of GRID few of people's, the others
                                    by --model, all by people
                         modalities the sound alone, and both, scored in babble too
-                        pretraining  after AV-HuBERT's pre-training without labels, one and two iterations, and the same
-                                   network without it
+                        pretraining  after an iteration of AV-HuBERT's pre-training without labels, and the same network
+                                   without it
+                        iteration2  after a second iteration; with pretraining
   --labels A,B,...    partitions to train on, or patterns of them (default: each language, and all together; of GRID all
                       speakers together; of a single one, its own)
   --size NAME         of lip readers of talks: small for a GPU, base as published, overlays conf/talks_size/NAME.yaml, and of
@@ -80,12 +81,23 @@ recipe_flag() {
 # What could stop the run after hours is checked before anything is made: the options of every tool.
 recipe_check() {
   local options
+  choose_built_in
+  [[ ,$experiments, != *,iteration2,* ]] || is_pretraining ||
+    die "--experiments $experiments: iteration2 goes on where pretraining ends; choose both: pretraining,iteration2"
   mapfile -t options < <(execution)
   python "$repo/tools/prepare_mouth.py" --check --source "$out/corpus.link" --out "$out/clips" "${crop[@]}" "${options[@]}"
   python "$repo/tools/auto_label.py" --check --clips "$out/clips" --model "${model:-large-v2}" \
     --languages "$languages" --out "$out/labels" "${decode[@]}" "${options[@]}"
   python "$repo/tools/merge_labels.py" --check --clips "$out/clips" --languages "$languages" --out "$out/manifests" \
     "${filters[@]}"
+}
+
+# Of the built-in talks, unless it was said: one language, and pre-training of few updates, which take less than an hour.
+choose_built_in() {
+  [ "$corpus" = synthetic ] && ! $smoke && [[ " ${choices[*]} " != *" --experiments "* && " ${choices[*]} " != *" --labels "* ]] || return 0
+  experiments=labels,pretraining
+  choices=(--experiments "$experiments" --labels 'es*' --set pretrain.optimization.max_update=1000 "${choices[@]}")
+  log "built-in talks: lip readers of Spanish, after 1,000 updates of pre-training, and without; --experiments and --labels choose others"
 }
 
 # Settings of the videos only: fairseq-ext label auto itself refuses another model or other languages.
@@ -245,6 +257,9 @@ choose_partitions() {
 # Whether AV-HuBERT is among the --experiments.
 is_pretraining() { [[ ,$experiments, = *,pretraining,* ]]; }
 
+# Whether its second iteration is.
+is_second() { [[ ,$experiments, = *,iteration2,* ]]; }
+
 stage_clusters1() { ! is_pretraining || cluster_frames clusters1; }
 
 stage_pretrain1() { ! is_pretraining || pretrain 1; }
@@ -252,12 +267,12 @@ stage_pretrain1() { ! is_pretraining || pretrain 1; }
 # The second iteration predicts clusters of what the first one has learnt, of the network with seed 1.
 stage_clusters2() {
   local depth
-  is_pretraining || return 0
+  is_second || return 0
   read_plan depth tool dump_features
   cluster_frames clusters2 --checkpoint "$out/train/ssl/av_hubert_1/seed1/checkpoint_last.pt" "${depth[@]}"
 }
 
-stage_pretrain2() { ! is_pretraining || pretrain 2; }
+stage_pretrain2() { ! is_second || pretrain 2; }
 
 # Give each frame of the clips to pre-train on the number of its cluster, in the folder $1: of MFCC, or of a layer of the
 # checkpoint that the options of fairseq-ext features dump name.

@@ -11,7 +11,7 @@ from fairseq_ext.scoring.scored_system import read_json
 
 pytestmark = pytest.mark.recipe
 RECIPE = REPOSITORY / "recipes" / "vsr_low_resource"
-GRID = ("--smoke", "--corpus", "synthetic_grid", "--experiments", "labels,pretraining")
+GRID = ("--smoke", "--corpus", "synthetic_grid", "--experiments", "labels,pretraining,iteration2")
 SYSTEMS = ("lips", "lips_iteration1", "lips_iteration2", "lips_unpretrained")
 
 

@@ -67,7 +67,7 @@ def test_lips_most_frames_of_a_text_have_a_unit_of_it(smoke: Path) -> None:
 
 
 def test_lips_are_pretrained_on_clips_without_labels(smoke: Path) -> None:
-    options = ("--experiments", "pretraining", "--labels", "it", "--stage", "clusters1")
+    options = ("--experiments", "pretraining,iteration2", "--labels", "it", "--stage", "clusters1")
     finish(RECIPE, smoke, *SMOKE, *options)
     systems = {s["system"] for s in results(smoke)["systems"] if s["partition"] == "it"}
     assert {"lips_iteration1", "lips_iteration2", "lips_unpretrained"} <= systems
@@ -112,6 +112,7 @@ def test_lips_clips_of_a_killed_run_are_the_same(smoke: Path, tmp_path: Path) ->
         ("--languages", "fr,itt", "languages: found itt, expected some of af, am, "),
         ("--filters", "--min-avg-logprobb 0", "unrecognized arguments: --min-avg-logprobb"),
         ("--crop", "--detect-every 0", "detect_every"),
+        ("--experiments", "iteration2", "iteration2 goes on where pretraining ends"),
     ],
 )
 def test_lips_a_wrong_option_of_any_stage_stops_before_anything_is_made(
