@@ -42,7 +42,7 @@ def examples(run: Run) -> Sequence[Piece]:
         _wrong_first(predictions)[:MAX_CLIPS], desc="players", unit="clip", leave=False, disable=None
     ):
         key = predictions.ids[i]
-        audio = player(locations.get(key), rate_hz, key, max_s=MAX_CLIP_S, max_bytes=budget)
+        audio = player(locations.get(key), rate_hz, key, max_s=MAX_CLIP_S, compress=True, max_bytes=budget)
         budget -= len(audio.uri) if isinstance(audio, Player) else 0
         cards.append(_card(predictions, i, run.results["about"].get("words", {})) | {"player": audio})
     about = {
