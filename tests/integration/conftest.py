@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from preloaded import Preloaded
@@ -21,6 +21,23 @@ JOINED = (
     "distributed_training.distributed_backend=gloo",
     "distributed_training.ddp_backend=legacy_ddp",
 )
+
+
+class Run(Protocol):
+    """A finished training of the fixture `train`."""
+
+    output: str
+
+    @property
+    def updates(self) -> dict[int, float]:
+        """Training loss by update."""
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Return its last checkpoint."""
+
+
+# Options, the update to kill at, and the training that was not killed; returns the one that was continued.
+Continued = Callable[[Sequence[str], int, Run], Run]
 
 
 def _kill_after(preloaded: Preloaded, command: list[str], folder: Path, update: int) -> None:
@@ -106,10 +123,29 @@ def _ranks(
     return subprocess.CompletedProcess(command, failed[0] if failed else 0, said)
 
 
-@pytest.fixture(scope="session")
-def kill_after(preloaded: Preloaded) -> Callable[[list[str], Path, int], None]:
-    """Start a training and SIGKILL it once its log shows an update."""
-    return partial(_kill_after, preloaded)
+@pytest.fixture
+def continued(
+    preloaded: Preloaded,
+    train: Callable[..., Run],
+    training_command: Callable[[Path, Sequence[str]], list[str]],
+    tmp_path: Path,
+) -> Continued:
+    """SIGKILL a training after an update and continue it: weights, averages and losses as without."""
+
+    def run(options: Sequence[str], update: int, uninterrupted: Run) -> Run:
+        _kill_after(preloaded, training_command(tmp_path, options), tmp_path, update)
+        resumed = train(tmp_path, *options)
+        assert "Loaded checkpoint" in resumed.output
+        expected, found = uninterrupted.checkpoint(), resumed.checkpoint()
+        assert found["optimizer_history"][-1] == expected["optimizer_history"][-1]
+        assert _differences(expected["model"], found["model"]) == {}
+        assert _differences(*(state["extra_state"].get("ema", {}) for state in (expected, found))) == {}
+        late = {number: loss for number, loss in uninterrupted.updates.items() if number > update}
+        assert late
+        assert {number: resumed.updates[number] for number in late} == late
+        return resumed
+
+    return run
 
 
 @pytest.fixture(scope="session")

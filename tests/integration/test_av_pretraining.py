@@ -13,7 +13,7 @@ pytestmark = pytest.mark.training
 
 Train = Callable[..., Any]
 Command = Callable[[Path, Sequence[str]], list[str]]
-KillAfter = Callable[[list[str], Path, int], None]
+Continued = Callable[[Sequence[str], int, Any], Any]
 Differences = Callable[[Any, Any], dict[str, float]]
 TwoRanks = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -95,21 +95,9 @@ def test_log_holds_losses_and_accuracies(uninterrupted: Any) -> None:
 
 
 def test_killed_training_continues_to_the_same_weights(
-    train: Train,
-    training_command: Command,
-    kill_after: KillAfter,
-    differences: Differences,
-    options: tuple[str, ...],
-    tmp_path: Path,
-    uninterrupted: Any,
+    continued: Continued, options: tuple[str, ...], uninterrupted: Any
 ) -> None:
-    command = (*options, "dataset.disable_validation=false")
-    kill_after(training_command(tmp_path, command), tmp_path, 4)
-    resumed = train(tmp_path, *command)
-    assert "Loaded checkpoint" in resumed.output
-    assert differences(uninterrupted.checkpoint()["model"], resumed.checkpoint()["model"]) == {}
-    late = {update: loss for update, loss in uninterrupted.updates.items() if update > 4}
-    assert {update: resumed.updates[update] for update in late} == late
+    continued((*options, "dataset.disable_validation=false"), 4, uninterrupted)
 
 
 def test_two_ranks_learn_as_one(

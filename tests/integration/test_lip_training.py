@@ -19,7 +19,7 @@ pytestmark = pytest.mark.training
 
 Train = Callable[..., Any]
 Command = Callable[[Path, Sequence[str]], list[str]]
-KillAfter = Callable[[list[str], Path, int], None]
+Continued = Callable[[Sequence[str], int, Any], Any]
 Differences = Callable[[Any, Any], dict[str, float]]
 TwoRanks = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -134,21 +134,11 @@ def uninterrupted(train: Train, options: tuple[str, ...], tmp_path_factory: pyte
 
 
 def test_killed_training_continues_to_the_same_weights(
-    train: Train,
-    training_command: Command,
-    kill_after: KillAfter,
-    differences: Differences,
-    options: tuple[str, ...],
-    tmp_path: Path,
-    uninterrupted: Any,
+    continued: Continued, options: tuple[str, ...], uninterrupted: Any
 ) -> None:
-    settings = (*options, "optimization.max_update=14", "checkpoint.save_interval_updates=5")
-    kill_after(training_command(tmp_path, settings), tmp_path, update=7)
-    resumed = train(tmp_path, *settings)
-    assert "Loaded checkpoint" in resumed.output
-    assert differences(uninterrupted.checkpoint()["model"], resumed.checkpoint()["model"]) == {}
-    late = {update: loss for update, loss in uninterrupted.updates.items() if update > 10}
-    assert {update: resumed.updates[update] for update in late} == late
+    continued(
+        (*options, "optimization.max_update=14", "checkpoint.save_interval_updates=5"), 7, uninterrupted
+    )
 
 
 def test_two_ranks_learn_as_one(

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.training
 
 Train = Callable[..., Any]
 Command = Callable[[Path, Sequence[str]], list[str]]
-KillAfter = Callable[[list[str], Path, int], None]
+Continued = Callable[[Sequence[str], int, Any], Any]
 Differences = Callable[[Any, Any], dict[str, float]]
 TwoRanks = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -64,21 +64,8 @@ def test_log_states_the_batches_and_every_term(uninterrupted: Any) -> None:
     assert "embeddings have collapsed" not in uninterrupted.output
 
 
-def test_killed_training_continues_to_the_same_weights(
-    train: Train,
-    training_command: Command,
-    kill_after: KillAfter,
-    differences: Differences,
-    tmp_path: Path,
-    uninterrupted: Any,
-) -> None:
-    options = (*SMALL, "optimization.max_update=14", "checkpoint.save_interval_updates=5")
-    kill_after(training_command(tmp_path, options), tmp_path, update=7)
-    resumed = train(tmp_path, *options)
-    assert "Loaded checkpoint" in resumed.output
-    assert differences(uninterrupted.checkpoint()["model"], resumed.checkpoint()["model"]) == {}
-    late = {update: loss for update, loss in uninterrupted.updates.items() if update > 10}
-    assert {update: resumed.updates[update] for update in late} == late
+def test_killed_training_continues_to_the_same_weights(continued: Continued, uninterrupted: Any) -> None:
+    continued((*SMALL, "optimization.max_update=14", "checkpoint.save_interval_updates=5"), 7, uninterrupted)
 
 
 def test_two_ranks_learn_and_validate_as_one(

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.training
 
 Train = Callable[..., Any]
 Command = Callable[[Path, Sequence[str]], list[str]]
-KillAfter = Callable[[list[str], Path, int], None]
+Continued = Callable[[Sequence[str], int, Any], Any]
 Differences = Callable[[Any, Any], dict[str, float]]
 TwoRanks = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -62,26 +62,14 @@ def test_installed_package_as_user_dir(
     assert str(site) in training.output
 
 
-def test_killed_training_continues_to_the_same_weights(
-    train: Train,
-    training_command: Command,
-    kill_after: KillAfter,
-    differences: Differences,
-    tmp_path: Path,
-    uninterrupted: Any,
-) -> None:
-    kill_after(training_command(tmp_path, STOCHASTIC), tmp_path, update=9)
-    assert (tmp_path / "checkpoint_last.pt").is_file()
-    resumed = train(tmp_path, *STOCHASTIC)
-    assert "Loaded checkpoint" in resumed.output
-    expected, found = uninterrupted.checkpoint(), resumed.checkpoint()
+def test_killed_training_continues_to_the_same_weights(continued: Continued, uninterrupted: Any) -> None:
+    found = continued(STOCHASTIC, 9, uninterrupted).checkpoint()
     assert found["optimizer_history"][-1]["num_updates"] == 20
-    assert differences(expected["model"], found["model"]) == {}
-    assert differences(expected["extra_state"]["ema"], found["extra_state"]["ema"]) == {}
-    # the averaged weights are not the last ones, so that the line above compares what it says
-    assert differences(expected["model"], expected["extra_state"]["ema"])
-    late = {update: loss for update, loss in uninterrupted.updates.items() if update > 14}
-    assert {update: resumed.updates[update] for update in late} == late
+    # the averaged weights are not the last ones, so that both were compared
+    assert found["extra_state"]["ema"].keys() == found["model"].keys()
+    assert any(
+        not torch.equal(found["model"][name], found["extra_state"]["ema"][name]) for name in found["model"]
+    )
 
 
 def test_finished_training_is_not_repeated(
