@@ -135,12 +135,18 @@ supervise() {
   end_with_run "$group" 9>&- >/dev/null 2>&1 & # a reader of the output does not wait for it
   watcher=$!
   set +m
-  trap 'end_group "$group"; exit 129' HUP
-  trap 'end_group "$group"; exit 130' INT
-  trap 'end_group "$group"; exit 143' TERM
+  trap 'end_early "$group"; exit 129' HUP
+  trap 'end_early "$group"; exit 130' INT
+  trap 'end_early "$group"; exit 143' TERM
   wait "$group" || status=$?
   kill -- "-$watcher"
   exit "$status" # bash reads run.sh as it goes, and it may have been updated meanwhile
+}
+
+end_early() {
+  end_group "$1"
+  printf '\n' >&2 # below a progress bar
+  log "stopped; the same command goes on from here" >&2
 }
 
 end_with_run() {

@@ -50,7 +50,7 @@ def reported_problems(out: Path) -> Iterator[list[str]]:
         is_done = True
     finally:
         if problems or is_done:
-            print_problems(out, problems, "files left out, or counts that differ")
+            print_problems(out, problems, "problems with files and counts")
 
 
 def write_partitions(
@@ -154,11 +154,11 @@ def write_speakers(path: Path, corpus: "SpeechCorpus", made: "Iterable[Partition
 
 
 def write_classes(path: Path, corpora: "Sequence[SpeechCorpus]") -> None:
-    """Write a row per corpus and class: recordings, speakers, minutes, and recordings of women and of men."""
+    """Write a row per corpus and class: recordings, speakers, minutes; of women, of men, of others or unknown."""
     from ..files import atomic_write
 
     with atomic_write(path) as file:
-        file.write("corpus\tclass\trecordings\tspeakers\tminutes\tfemale\tmale\n")
+        file.write("corpus\tclass\trecordings\tspeakers\tminutes\tfemale\tmale\tunknown\n")
         for corpus in corpora:
             for name in corpus.classes:
                 own = [u for u in corpus.utterances if corpus.label(u) == name]
@@ -166,7 +166,8 @@ def write_classes(path: Path, corpora: "Sequence[SpeechCorpus]") -> None:
                 genders = Counter(u.gender for u in own)
                 file.write(
                     f"{corpus.name}\t{name}\t{len(own)}\t{len({u.speaker for u in own})}\t{minutes:.1f}\t"
-                    f"{genders['female']}\t{genders['male']}\n"
+                    f"{genders['female']}\t{genders['male']}\t"
+                    f"{len(own) - genders['female'] - genders['male']}\n"
                 )
 
 

@@ -14,6 +14,7 @@ change that, and summary.tsv tells the effect on each recording.
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,27 +82,28 @@ def _show(args: argparse.Namespace, groups: "Sequence[str]", preparation: "Prepa
     from ..features.voice_recording import measure_recording
     from ..features.voice_table import table
     from ..file_errors import FileError
+    from ..files import write_bytes
+    from ..report.voice_picture import PICTURED, picture
 
     if not args.files:
         raise argparse.ArgumentError(None, "give FILE, or --out with --manifest or --folder")
     if args.picture is not None and len(args.files) > 1:
         raise argparse.ArgumentError(None, f"--picture shows one FILE, {len(args.files)} are given")
-    problems = []
+    num_skipped = 0
+    more = [group for group in PICTURED if group not in groups] if args.picture is not None else []
     for path in args.files:
         try:
-            found = measure_recording(path, groups, preparation)
+            found = measure_recording(path, (*groups, *more), preparation)
         except FileError as error:
-            problems.append(str(error))
+            num_skipped += 1
+            print(f"skipped: {error}", file=sys.stderr)
             continue
         print(table(str(path), found, groups))
         if args.picture is not None:
-            from ..files import write_bytes
-            from ..report.voice_picture import picture
-
-            write_bytes(args.picture, picture(found.prepared.waveform, found.prepared.offset_s, path.name))
+            write_bytes(args.picture, picture(found, path.name))
             print(f"picture: {args.picture}")
-    if problems:
-        raise ValueError("; ".join(problems))
+    if num_skipped:
+        raise ValueError(f"{num_skipped} of {len(args.files)} recordings could not be measured; see above")
     return 0
 
 

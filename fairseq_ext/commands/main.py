@@ -94,6 +94,8 @@ def _show_help(commands: dict[str, str], group: str = "") -> None:
     if group:
         own = f"{PROGRAM} {group} COMMAND --help"
         print(f"usage: {PROGRAM} {group} COMMAND ...\n'{own}' describes a command and its options.")
+        if default := DEFAULT_OF_GROUP.get(group):
+            print(f"'{PROGRAM} {group} FILE' is short for '{PROGRAM} {default} FILE'.")
     else:
         # One line, so that the commands, a line each, fit one screen with it.
         print(f"usage: {PROGRAM} [--version] [--traceback] COMMAND [--help] ...")

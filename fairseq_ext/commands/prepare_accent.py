@@ -76,11 +76,15 @@ def run(args: argparse.Namespace) -> int:
         made = [everything(corpus), *partitions(corpus, chosen, **folds, on_problem=problems.append)]
         refuse_earlier_folds(args.out, [partition.name for partition in made])
     write_partitions(args, corpus, made, [corpus])
+    if not args.partitions and corpus.speakers_known and "unseen_speakers_and_sentence" not in chosen:
+        print(
+            "no unseen_speakers_and_sentence: the corpus does not tell which recordings are of one sentence"
+        )
     without = [p.name for p in made if p.name.startswith("unseen_speakers") and not p.valid]
     if without:
         print(
             f"{len(without)} folds have no validation, such as {without[0]}: of no accent two speakers would be left "
-            "to train on; train a fixed number of updates"
+            "to train on; the last checkpoint of a training counts there, not the best"
         )
     return 0
 

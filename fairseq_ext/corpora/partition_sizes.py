@@ -8,10 +8,11 @@ def describe(partition: Partition, sample_rate_hz: int) -> list[str]:
     """Describe a partition in lines of text; its `num_samples` count at `sample_rate_hz`.
 
     A line of sizes; with one stream of classes also a line per class; with several a line per stream, that says for how
-    many utterances the class is known.
+    many utterances the class is known. What is in one side alone, such as a whole corpus, has that only.
     """
     sizes = []
-    for side, members in partition.sides.items():
+    filled = {side: members for side, members in partition.sides.items() if members}
+    for side, members in (filled if len(filled) == 1 else partition.sides).items():
         hours = sum(u.num_samples for u in members) / sample_rate_hz / 3600
         sizes.append(
             f"{side} {len(members)} clips {hours:.2f} h {len({u.speaker for u in members})} speakers"

@@ -85,7 +85,7 @@ class ProgressBar:
             initial=num_done,
             unit="item",
             miniters=0,  # as often as TQDM_MININTERVAL says, also while no item ends
-            desc=plan.folder.name,
+            desc=_name(plan.folder),
             disable=not shown,
         )
         self._left = TimeLeft(self._scan.num_items, self._scan.size)
@@ -106,3 +106,9 @@ class ProgressBar:
         """Leave the last state on the screen: what was committed while the counts were last read is in it, too."""
         self.update()
         self._bar.close()
+
+
+def _name(folder: Path) -> str:
+    """Return what a bar calls a run: OUT/jobs/embed is "embed OUT", so that runs side by side are told apart."""
+    is_below = folder.parent.name == "jobs"
+    return f"{folder.name} {folder.parents[1].name}" if is_below else folder.name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..features.voice_groups import FRAME_RATE_HZ
+from ..features.voice_groups import FRAME_RATE_HZ, GROUPS
 from .plots import canvas, png, style
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Where colours end: one frame in a hundred lies beyond.
 _SHARES = (1, 99)
 _MAX_FRAMES = 20 * FRAME_RATE_HZ  # of a picture: more is not seen
+_MOST_NAMED = 12  # columns of a group whose names fit beside it
 UNIT = "standard deviations"
 
 
@@ -40,11 +41,19 @@ def picture(title: str, groups: Mapping[str, tuple[NDArray[Any], NDArray[Any]]])
             ):
                 image = _draw(place, values[:num_frames], f"{name}, {kind}", (float(low), float(high)))
             figure.colorbar(image, ax=panels[2 * row : 2 * row + 2], label=UNIT)
-            panels[2 * row].set_ylabel("column")
+            _name_columns(panels[2 * row], name, pair[0].shape[1])
         for place in panels[-2:]:
             place.set_xlabel("time, s")
         figure.suptitle(title)
         return png(figure)
+
+
+def _name_columns(axes: Axes, group: str, num_columns: int) -> None:
+    names = [column.name for column in GROUPS.get(group, ())]
+    if len(names) == num_columns <= _MOST_NAMED:
+        axes.set_yticks(range(num_columns), names, fontsize=7)
+    else:
+        axes.set_ylabel("column")
 
 
 def _draw(axes: Axes, values: NDArray[Any], title: str, limits: tuple[float, float]) -> Any:

@@ -10,44 +10,48 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..features.voice import voice_features
 from ..features.voice_groups import FRAME_RATE_HZ, GROUPS, NUM_FORMANTS, RATE_HZ
 from .plots import COLOURS, canvas, line_sample, png, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from ..features.voice_recording import MeasuredRecording
     from ..media.readers import Samples
 
 # Praat's view: a Gaussian of 5 ms shows formants and hides harmonics; 70 dB below the loudest point are grey or black.
+PICTURED = ("prosody", "formants")  # groups of what is drawn
 _WINDOW_S, _RANGE_DB, _TOP_HZ = 0.005, 70.0, 5500.0
 _STEP = 40  # samples: 2.5 ms
 _FORMANT, _PITCH, _LEVEL = COLOURS[3], COLOURS[0], COLOURS[2]
 _MAX_DURATION_S = 60.0  # of a picture: more is not seen
 
 
-def picture(waveform: Samples, offset_s: float, title: str) -> bytes:
-    """Draw a recording (S,) at `voice_groups.RATE_HZ` as PNG; a long one up to a minute, which the title says.
+def picture(found: MeasuredRecording, title: str) -> bytes:
+    """Draw a recording as PNG, up to half of the rate that it was recorded at; a long one up to a minute, and says so.
 
     Args:
-        offset_s: time of the first sample in the recording, s.
+        found: the recording, prepared and measured, `PICTURED` among its groups.
+        title: title of the picture.
     """
+    waveform, offset_s = found.prepared.waveform, found.prepared.offset_s
+    top_hz = min(_TOP_HZ, found.recorded_rate_hz / 2)
     if len(waveform) > _MAX_DURATION_S * RATE_HZ:
         waveform = waveform[: round(_MAX_DURATION_S * RATE_HZ)]
         title = f"{title}, the first {_MAX_DURATION_S:.0f} s"
-    tracks = voice_features(waveform, RATE_HZ, ("prosody", "formants"))
-    prosody, formants = tracks["prosody"].numpy(), tracks["formants"].numpy()
+    num_frames = 1 + len(waveform) * FRAME_RATE_HZ // RATE_HZ
+    prosody, formants = (found.voice.tracks[group][:num_frames] for group in PICTURED)
     times_s = offset_s + np.arange(len(prosody)) / FRAME_RATE_HZ
     voiced = _column("prosody", "voiced", prosody) > 0
     width = float(np.clip(3.0 * len(waveform) / RATE_HZ, 8, 24))
     with style():
         figure, panels = canvas(2, 1, width, 6.5, sharex=True, height_ratios=[3, 1.3])
-        _draw_spectrogram(panels[0], waveform, offset_s)
+        _draw_spectrogram(panels[0], waveform, offset_s, top_hz)
         for number in range(1, NUM_FORMANTS + 1):
-            found = _column("formants", f"f{number}", formants)
-            shown = voiced & (found > 0)
-            panels[0].plot(times_s[shown], found[shown], ".", color=_FORMANT, markersize=4)
-        panels[0].set(title=title, ylabel="Frequency, Hz", ylim=(0, _TOP_HZ))
+            formant_hz = _column("formants", f"f{number}", formants)
+            shown = voiced & (formant_hz > 0)
+            panels[0].plot(times_s[shown], formant_hz[shown], ".", color=_FORMANT, markersize=4)
+        panels[0].set(title=title, ylabel="Frequency, Hz", ylim=(0, top_hz))
         panels[0].legend(
             handles=[
                 line_sample(color=_FORMANT, marker=".", linestyle="", label=f"F1 to F{NUM_FORMANTS}, voiced")
@@ -63,7 +67,7 @@ def _column(group: str, name: str, track: NDArray[Any]) -> NDArray[Any]:
     return track[:, [column.name for column in GROUPS[group]].index(name)]
 
 
-def _draw_spectrogram(axes: Axes, waveform: Samples, offset_s: float) -> None:
+def _draw_spectrogram(axes: Axes, waveform: Samples, offset_s: float, top_hz: float) -> None:
     size = round(2 * _WINDOW_S * RATE_HZ)  # a Gaussian is twice as long as its effective length
     position = (np.arange(size) - (size - 1) / 2) / (size / 2)
     emphasised = np.append(
@@ -73,7 +77,7 @@ def _draw_spectrogram(axes: Axes, waveform: Samples, offset_s: float) -> None:
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(waveform) : _STEP]
     power = np.square(np.abs(np.fft.rfft(frames * np.exp(-12 * position**2 / 2), 512)))  # (T, K)
     level_db = 10 * np.log10(np.maximum(power, 1e-12))
-    kept = round(_TOP_HZ / (RATE_HZ / 512)) + 1
+    kept = round(top_hz / (RATE_HZ / 512)) + 1
     top = float(level_db.max())
     end_s = offset_s + len(frames) * _STEP / RATE_HZ
     axes.imshow(

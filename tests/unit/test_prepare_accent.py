@@ -59,7 +59,7 @@ def test_l2_arctic(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert prepare("--corpus", root, "--out", out) == 0
     said = capsys.readouterr().out
     assert "24 published speakers expected, found 8" in said
-    assert "l2_arctic\tArabic\t8\t4\t0.0\t4\t4\n" in said
+    assert "l2_arctic\tArabic\t8\t4\t0.0\t4\t4\t0\n" in said
     everything = list(read_manifest(out / "all", "test"))
     assert len(everything) == 16
     for stream, symbols in {
@@ -133,7 +133,9 @@ def test_accents_of_one_speaker_are_in_no_fold(tmp_path: Path, capsys: pytest.Ca
         assert read_dictionary(out / "unseen_speakers" / fold / "dict.accent.txt") == ["A", "B"]
     problem = "own: New_Accent: one speaker only, who cannot be tested and trained on; its 2 recordings are in no fold"
     assert (out / "problems.txt").read_text(encoding="utf-8") == f"{problem}\n"
-    assert "2 folds have no validation" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 folds have no validation" in said
+    assert "no unseen_speakers_and_sentence: the corpus does not tell" in said
     shutil.rmtree(root / "B" / "b2")
     with pytest.raises(
         ValueError, match="2 accents of 2 speakers or more are needed to test unseen speakers"
