@@ -124,7 +124,7 @@ embed() {
 # Embed the recordings of the corpus by a training.
 embed_training() {
   local folder=$1/$2/seed$3 checkpoint split
-  checkpoint=$out/train/$folder/checkpoint_best.pt # by the EER of the validation speakers
+  checkpoint=$out/train/$folder/checkpoint_best.pt # by what conf/*.yaml names, of the validation speakers
   [ -f "$checkpoint" ] || checkpoint=$out/train/$folder/checkpoint_last.pt
   if is_speaker; then
     for split in train test; do embed "$checkpoint" "$1" "$split" "${folder}_$split"; done
@@ -204,10 +204,11 @@ score_baselines() {
 }
 
 stage_report() {
-  local options first=unseen_speakers/fold01/encoder/seed1
+  local options about=report.json first=unseen_speakers/fold01/encoder/seed1
+  ! is_speaker || about=report_speaker.json
   read_plan options tool report
   is_speaker || [ ! -d "$out/train/$first" ] || [ -f "$out/attribution/groups.json" ] || explain_groups "$first"
-  fairseq-ext report page "$out" --about "$repo/recipes/$recipe/report.json" "${options[@]}"
+  fairseq-ext report page "$out" --about "$repo/recipes/$recipe/$about" "${options[@]}"
 }
 
 # What the groups of features contribute to the training in train/$1.
