@@ -145,8 +145,8 @@ supervise() {
 
 end_early() {
   end_group "$1"
-  printf '\n' >&2 # below a progress bar
-  log "stopped; the same command goes on from here" >&2
+  # on a line below the progress bar; the terminal may be gone
+  { echo && log "stopped; the same command goes on from here"; } >&2 2>/dev/null || true
 }
 
 end_with_run() {
