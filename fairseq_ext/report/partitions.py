@@ -143,6 +143,13 @@ def _default_headlines(results: Results, result_type: str) -> list[str]:
     return main or every
 
 
+def chosen_system(results: Results, headline: str, result_type: str) -> str | None:
+    """Return the recipe's choice, `about.best`, scored or not; None = it names none."""
+    best = results["about"].get("best")
+    chosen: str | None = best.get(headline, best.get(result_type)) if isinstance(best, Mapping) else best
+    return chosen
+
+
 def detailed_system(
     results: Results, headline: str = PUBLISHED, result_type: str = CLASSIFICATION
 ) -> str | None:
@@ -155,9 +162,8 @@ def detailed_system(
     names = [s["system"] for s in headline_summaries(results, headline, result_type)] or in_order(
         results, [s["system"] for s in of_result_type(results["summary"], result_type)]
     )
-    best = results["about"].get("best")
-    chosen = best.get(headline, best.get(result_type)) if isinstance(best, Mapping) else best
+    chosen = chosen_system(results, headline, result_type)
     if chosen in names:
-        return str(chosen)
+        return chosen
     titled = [name for name in names if name in results["about"].get("systems", {})]
     return next(reversed(titled or names), None)

@@ -13,7 +13,7 @@ from fairseq_ext.report import extras, markdown, partitions, results, tables
 from fairseq_ext.report.classification import families
 from fairseq_ext.report.classification.tables import other_partitions
 from fairseq_ext.report.pieces import Picture
-from fairseq_ext.report.recognition import breakdowns, comparison, labelled_speech
+from fairseq_ext.report.recognition import breakdowns, comparison, labelled_speech, systems
 from fairseq_ext.report.recognition import tables as recognition
 from fairseq_ext.report.recognition.labelled_speech import Amount
 
@@ -207,6 +207,16 @@ def test_automatic_labels_are_not_counted_as_labelled(
         "ssl": [40, 5],
         "ssl and automatic labels": [5],
     }
+
+
+def test_a_recogniser_comes_before_languages_with_labels_alone() -> None:
+    about = {"best": {"recognition": "lips"}, "headline": ["fr", "es"], "systems": {"auto": "A", "lips": "L"}}
+    rows = [("fr", "auto"), ("es", "auto"), ("es", "lips")]
+    summary = [{"partition": p, "system": name, "kind": "recognition"} for p, name in rows]
+    found = systems.detailed({"about": about, "summary": summary, "systems": summary})
+    assert found == summary[-1]
+    found = systems.detailed({"about": about, "summary": summary[:1], "systems": summary[:1]})
+    assert found == summary[0]
 
 
 def test_groups_are_of_the_detailed_system(gathered: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...scoring.scored_system import RECOGNITION, of_result_type
-from ..partitions import Results, Summary, detailed_system, headline_summaries, headlines
+from ..partitions import Results, Summary, chosen_system, detailed_system, headline_summaries, headlines
 from ..result_type import System
 from ..tables import NOTHING, number, spread
 
@@ -66,12 +66,17 @@ def shown_partitions(results: Results) -> list[str]:
 
 
 def detailed(results: Results) -> Summary | None:
-    """Return the summary of the recogniser shown in detail, under the first partition; None without a recogniser."""
-    partitions = shown_partitions(results)
-    if not partitions:
+    """Return the summary of the recogniser shown in detail; None without a recogniser.
+
+    It is under the first partition that has the recipe's choice: languages without a lip reader have their labels only.
+    """
+    names = {name: detailed_system(results, name, RECOGNITION) for name in shown_partitions(results)}
+    if not names:
         return None
-    name = detailed_system(results, partitions[0], RECOGNITION)
-    return next(s for s in headline_summaries(results, partitions[0], RECOGNITION) if s["system"] == name)
+    with_choice = (p for p, system in names.items() if system == chosen_system(results, p, RECOGNITION))
+    partition = next(with_choice, next(iter(names)))
+    found = headline_summaries(results, partition, RECOGNITION)
+    return next(s for s in found if s["system"] == names[partition])
 
 
 def metric_of(summary: Summary, decoder: str, metric: str) -> Mapping[str, float] | None:
