@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from preloaded import Preloaded
@@ -21,23 +21,6 @@ JOINED = (
     "distributed_training.distributed_backend=gloo",
     "distributed_training.ddp_backend=legacy_ddp",
 )
-
-
-class Run(Protocol):
-    """A finished training of the fixture `train`."""
-
-    output: str
-
-    @property
-    def updates(self) -> dict[int, float]:
-        """Training loss by update."""
-
-    def checkpoint(self) -> dict[str, Any]:
-        """Return its last checkpoint."""
-
-
-# Options, the update to kill at, and the training that was not killed; returns the one that was continued.
-Continued = Callable[[Sequence[str], int, Run], Run]
 
 
 def _kill_after(preloaded: Preloaded, command: list[str], folder: Path, update: int) -> None:
@@ -126,14 +109,18 @@ def _ranks(
 @pytest.fixture
 def continued(
     preloaded: Preloaded,
-    train: Callable[..., Run],
+    train: Callable[..., Any],
     training_command: Callable[[Path, Sequence[str]], list[str]],
     tmp_path: Path,
-) -> Continued:
-    """SIGKILL a training after an update and continue it: weights, averages and losses as without."""
+) -> Callable[[Sequence[str], int, Any], Any]:
+    """SIGKILL a training with some options after an update, and continue it to its end.
 
-    def run(options: Sequence[str], update: int, uninterrupted: Run) -> Run:
+    Weights, averages and losses are those of the training that was not interrupted. Returns the continued training.
+    """
+
+    def run(options: Sequence[str], update: int, uninterrupted: Any) -> Any:
         _kill_after(preloaded, training_command(tmp_path, options), tmp_path, update)
+        assert (tmp_path / "checkpoint_last.pt").is_file()
         resumed = train(tmp_path, *options)
         assert "Loaded checkpoint" in resumed.output
         expected, found = uninterrupted.checkpoint(), resumed.checkpoint()

@@ -79,7 +79,7 @@ def test_recogniser_has_the_same_layers_text_and_loss(
     source = F.layer_norm(torch.randn(2, NUM_SAMPLES), (NUM_SAMPLES,))  # as those of the large models come
     texts = [recognizer.transcribe(waveform.numpy()) for waveform in source]
     assert texts == transcribe_there(theirs.folder, source)
-    assert all(texts)  # of random weights they are short
+    assert min(map(len, texts)) > 10
 
     def prepared(dtype: torch.dtype) -> Tensor:
         # Our large models normalise, theirs leave it to the feature extractor.
@@ -284,7 +284,7 @@ def test_transformers_transcribes_with_our_training(
     recognizer = load_recognizer(tmp_path / "checkpoint_best.pt")
     texts = [recognizer.transcribe(waveform.numpy()) for waveform in source]
     assert transcribe_there(tmp_path / "theirs", source) == texts
-    assert all(texts)  # of random weights they are short
+    assert min(map(len, texts)) > 10
     assert ("wav2vec2.feature_projection.projection.weight" in report.filled) == (embed_dim == 32)
     preprocessor = json.loads((tmp_path / "theirs" / "preprocessor_config.json").read_text())
     # group norm hides the scale of a recording, so that the texts would not tell
