@@ -6,10 +6,10 @@ A whole run, every RUN/train/<partition>/<system>/seed<k>/checkpoint_last.pt wit
 into RUN/scores/<partition>/<system>/seed<k>:
   fairseq-ext score recognition --run RUN --partitions 'labels/*' --origin real [--lm ARPA]
 
-Decodes greedily and, with --lm, by beam search, whose weights (alpha, beta, unk_score) are chosen on the development
-split. With --run the weights are also kept beside the checkpoint, in lm_weights.json, where `fairseq-ext transcribe`
-finds them. Systems that have their metrics.json are skipped unless --force is given, or split, language or what
-concerns the language model differ from what they were scored with.
+Decodes greedily and, with --lm, by beam search, whose weights (alpha, beta, unk_score, and prior_scale if asked) are
+chosen on the development split. With --run the weights are also kept beside the checkpoint, in lm_weights.json, where
+`fairseq-ext transcribe` finds them. Systems that have their metrics.json are skipped unless --force is given, or
+split, language or what concerns the language model differ from what they were scored with.
 
 Lip readers (ext_av_ctc_attention, on manifests of mouth clips) are scored in visemes too, the classes of sounds that
 lips tell apart, and with --joint by a search with their attention decoder. confusions.<decoder>.<unit>.csv counts which
@@ -71,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--betas", **weights, help="rewards per word to try")
     parser.add_argument("--unk-scores", **weights, help="log-scores per unknown word to try, 0 or less")
     parser.add_argument(
+        "--prior-scales",
+        **weights,
+        help="powers of the symbols' prior to try, 0 to 1, by which the network's probabilities are divided; helps "
+        "networks that were trained on minutes (default: 0, not divided)",
+    )
+    parser.add_argument(
         "--max-dev", type=int, default=300, help="most utterances that choose the weights (default: 300)"
     )
     parser.add_argument(
@@ -99,11 +105,11 @@ def load(path: str, device: str) -> Any:
 
 def run(args: argparse.Namespace) -> int:
     """Score the checkpoints and print a line for each."""
-    names = ("alphas", "betas", "unk_scores")
+    names = ("alphas", "betas", "unk_scores", "prior_scales")
     check_checkpoint_or_run(args)
     if not args.lm and any(getattr(args, name) for name in names):
         raise argparse.ArgumentError(
-            None, "--alphas, --betas and --unk-scores weigh a language model; give --lm too"
+            None, "--alphas, --betas, --unk-scores and --prior-scales weigh a language model; give --lm too"
         )
     if not all(map(math.isfinite, args.noise_snr_db)):
         raise argparse.ArgumentError(

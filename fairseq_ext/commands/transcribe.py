@@ -94,7 +94,9 @@ def _transcribe(args: argparse.Namespace) -> tuple[int, int]:
     if args.lm:
         given = (args.alpha, args.beta, args.unk_score)
         options["weights"] = transcription.choose_weights(args.checkpoint, args.lm, *given)
-        shown = ", ".join(f"{name} {value:g}" for name, value in asdict(options["weights"]).items())
+        weights = asdict(options["weights"])
+        del weights["log_prior"]  # a value per symbol
+        shown = ", ".join(f"{name} {value:g}" for name, value in weights.items())
     search = transcription.make_search(recognizer, **options)
     if args.lm:
         print(f"{args.lm} with {shown}", file=sys.stderr)

@@ -4,6 +4,7 @@ windows.py     long audio through a recogniser, in overlapping windows
 ctc.py         log-probabilities to texts: greedy decoding and prefix beam search
   frames.py      checks and pruning of frames before the search
   beam.py        the search itself, over all utterances of a batch at once
+  prior.py       log-probabilities with the prior of the symbols taken off
   fusion.py      scores of a language model for the words of hypotheses (shallow fusion)
 joint.py       beam search by CTC and an attention decoder together; prefix_scores.py CTC's part of it
 long_words.py  words of a recording of any length with their times; stretches.py cuts it between words

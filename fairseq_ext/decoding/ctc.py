@@ -9,6 +9,7 @@ Shapes: B utterances, T frames, V symbols in fairseq's order, the blank first (s
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from .frames import BLANK, NUM_SPECIAL, check, thin_out, valid_frames
 from .fusion import Lexicon, WordFusion
 from .lm_weights import USUAL_WEIGHTS
 from .ngram import Floats, NgramModel
+from .prior import without_prior
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Hypothesis:
         text: words with single spaces.
         tokens: symbols of the text; of several spellings in a beam, the likeliest.
         score: value for ranking: ctc + alpha lm + beta per word + unk_score per unknown word.
-        ctc: acoustic ln p: summed over the alignments in the beam, or of the one path of greedy decoding.
+        ctc: acoustic ln p: summed over the alignments in the beam, or of the one path of greedy decoding; with a
+            `prior_scale`, of frames with the prior taken off.
         lm: ln p of the language model, end of sentence included; 0 without one.
         attention: ln p of an attention decoder, end included (`joint`); 0 without one.
     """
@@ -65,6 +68,13 @@ class BeamConfig:
     unk_score: float = field(
         default=USUAL_WEIGHTS.unk_score,
         metadata={"help": "score per word that is not in the language model, 0 or less"},
+    )
+    prior_scale: float = field(
+        default=USUAL_WEIGHTS.prior_scale,
+        metadata={"help": "power of the symbols' prior by which their probabilities are divided; 0 = off"},
+    )
+    log_prior: tuple[float, ...] = field(
+        default=USUAL_WEIGHTS.log_prior, metadata={"help": "ln of that prior, a value per symbol"}
     )
 
 
@@ -121,12 +131,12 @@ class BeamSearch:
     ) -> None:
         self.symbols = tuple(symbols)
         self.config = config or BeamConfig()
-        _check_config(self.config)
+        _check_config(self.config, len(self.symbols))
         self.lexicon = None if lm is None else Lexicon(lm, self.symbols)
 
-    def reweighted(self, **changes: float) -> "BeamSearch":
+    def reweighted(self, **changes: Any) -> "BeamSearch":
         """Return a search with other fields of `BeamConfig` and the same language model."""
-        other = BeamSearch(self.symbols, replace(self.config, **changes))  # type: ignore[arg-type]
+        other = BeamSearch(self.symbols, replace(self.config, **changes))
         other.lexicon = self.lexicon
         return other
 
@@ -140,6 +150,9 @@ class BeamSearch:
             ValueError: other shapes, or values that cannot be ln p.
         """
         check(log_probs, lengths, self.symbols)
+        if scale := self.config.prior_scale:
+            prior = torch.tensor(self.config.log_prior, dtype=torch.float64)
+            log_probs = without_prior(log_probs, prior, scale)
         frames = thin_out(
             log_probs,
             lengths,
@@ -182,15 +195,21 @@ class BeamSearch:
         return 0.0 if self.lexicon is None else self.lexicon.lm.score_words(text.split())
 
 
-def _check_config(config: BeamConfig) -> None:
+def _check_config(config: BeamConfig, num_symbols: int) -> None:
     for name, low, high in (
         ("beam_size", 1, math.inf),
         ("num_best", 1, math.inf),
         ("skip_blank_prob", 0.5, 1.0),
         ("unk_score", -1e9, 0.0),
         ("alpha", 0.0, 1e9),
+        ("prior_scale", 0.0, 1.0),
     ):
         if not low <= getattr(config, name) <= high:
             raise ValueError(
                 f"{name}: a value from {low} to {high} expected, found {getattr(config, name)}; change the setting"
             )
+    if config.prior_scale and len(config.log_prior) != num_symbols:
+        raise ValueError(
+            f"prior_scale {config.prior_scale}: a log_prior of {num_symbols} values expected, one per symbol, found "
+            f"{len(config.log_prior)}; take `prior.mean_posterior` of a development set, or set prior_scale to 0"
+        )

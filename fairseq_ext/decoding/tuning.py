@@ -1,7 +1,8 @@
 """Tuning of the language model's weights on a development set: decode it with many weights, keep the best.
 
-All pairs of alpha and beta are tried with the middle unk_score. From the best pair the search climbs to any better
-neighbour in the grid of all three, until there is none. At its upper ends the grid grows by its last step.
+All pairs of alpha and beta are tried with the middle unk_score and prior scale. From the best pair the search climbs
+to any better neighbour in the grid of the word's three weights, or to the next prior scale, until there is none. At
+its upper ends the grid grows by its last step.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,10 +14,11 @@ from torch import Tensor
 from ..text.scoring import ErrorCounts, count_all, total
 from .ctc import BeamSearch
 from .lm_weights import LmWeights
+from .prior import mean_posterior
 
 # ln p of a batch and its valid frames, shapes (B, T, V) and (B,).
 Batch = tuple[Tensor, Tensor]
-# A point of the grid: positions on the axes of alpha, beta and unk_score.
+# A point of the grid: positions on the axes of alpha, beta, unk_score and prior scale.
 _Place = tuple[int, ...]
 
 
@@ -28,12 +30,15 @@ class Grid:
         alphas: weights of the language model.
         betas: scores per word.
         unk_scores: scores per unknown word, 0 or less.
+        prior_scales: powers of the symbols' prior, 0 (off) to 1; the prior is the mean posterior of the development
+            set.
         most: limits of the growth of alphas, betas and unk_scores.
     """
 
     alphas: Sequence[float] = (0.5, 1.0, 1.5, 2.0)
     betas: Sequence[float] = (0.0, 4.0, 8.0, 12.0)
     unk_scores: Sequence[float] = (0.0, -5.0, -10.0, -20.0, -40.0)
+    prior_scales: Sequence[float] = (0.0,)
     most: tuple[float, float, float] = (5.0, 30.0, -100.0)
 
 
@@ -59,7 +64,7 @@ class Tuning:
 
 def _rank(trial: Trial) -> tuple[float, ...]:
     weights = trial.weights
-    return trial.errors.errors, weights.alpha, abs(weights.beta), -weights.unk_score
+    return trial.errors.errors, weights.alpha, abs(weights.beta), -weights.unk_score, weights.prior_scale
 
 
 def tune(
@@ -79,23 +84,27 @@ def tune(
     if search.lexicon is None:
         raise ValueError("tuning: the search has no language model; pass lm= to BeamSearch")
     grid = grid or Grid()
-    if not (grid.alphas and grid.betas and grid.unk_scores):
+    if not (grid.alphas and grid.betas and grid.unk_scores and grid.prior_scales):
         raise ValueError(f"tuning: a weight has no value to try in {grid}; give one or more of each")
     texts = list(references)
     if not any(text.split() for text in texts):
         raise ValueError("tuning: the references have no words; give the development transcripts")
-    axes = (sorted(grid.alphas), sorted(grid.betas), sorted(grid.unk_scores, reverse=True))
+    unk_scores, priors = sorted(grid.unk_scores, reverse=True), sorted(grid.prior_scales)
+    axes = (sorted(grid.alphas), sorted(grid.betas), unk_scores, priors)
+    log_prior = tuple(mean_posterior(batches).tolist()) if any(priors) else ()
     trials: dict[_Place, Trial] = {}
-    places: list[_Place] = list(
-        product(range(len(grid.alphas)), range(len(grid.betas)), [len(grid.unk_scores) // 2])
-    )
+    middle = [len(unk_scores) // 2], [len(priors) // 2]
+    places: list[_Place] = list(product(range(len(grid.alphas)), range(len(grid.betas)), *middle))
     while places:
         for place in places:
-            weights = LmWeights(*(axis[i] for axis, i in zip(axes, place, strict=True)))
+            alpha, beta, unk_score, scale = (axis[i] for axis, i in zip(axes, place, strict=True))
+            weights = LmWeights(alpha, beta, unk_score, scale, log_prior if scale else ())
             trials[place] = _trial(search, batches, texts, weights)
         best = min(trials, key=lambda place: _rank(trials[place]))
-        around: Iterator[_Place] = product(*map(_around, axes, grid.most, best))
-        places = [place for place in around if place not in trials]
+        around: Iterator[_Place] = product(*map(_around, axes[:3], grid.most, best))
+        places = [(*place, best[3]) for place in around]
+        places += [(*best[:3], scale) for scale in _around(priors, 1.0, best[3])]
+        places = [place for place in dict.fromkeys(places) if place not in trials]
     return Tuning(tuple(trials.values()))
 
 

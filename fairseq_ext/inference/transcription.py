@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..decoding.arpa import read_arpa
 from ..decoding.ctc import BeamConfig, BeamSearch
@@ -48,7 +49,7 @@ def choose_weights(
         ValueError: for a damaged lm_weights.json.
     """
     chosen = read_lm_weights(checkpoint, lm) or USUAL_WEIGHTS
-    given = {"alpha": alpha, "beta": beta, "unk_score": unk_score}
+    given: dict[str, Any] = {"alpha": alpha, "beta": beta, "unk_score": unk_score}
     return replace(chosen, **{name: value for name, value in given.items() if value is not None})
 
 

@@ -15,6 +15,7 @@ from fairseq_ext.decoding.fusion import Lexicon
 from fairseq_ext.decoding.kneser_ney import train
 from fairseq_ext.decoding.lm_weights import LmWeights
 from fairseq_ext.decoding.ngram import NgramModel
+from fairseq_ext.decoding.prior import mean_posterior
 from fairseq_ext.decoding.tuning import Grid, tune
 from fairseq_ext.text.scoring import count_all, total
 from fairseq_ext.text.units import to_characters
@@ -286,7 +287,9 @@ def test_tuning_ends_where_no_neighbour_of_the_best_weights_is_better() -> None:
     assert still.best.weights != LmWeights(0.0, 0.0, 0.0)
     tuning = tune(search, [batch], SENTENCES, Grid(*start, most=(2.0, 6.0, -6.0)))
     assert tuning.best.errors.errors < still.best.errors.errors
-    best, tried = asdict(tuning.best.weights), [asdict(t.weights) for t in tuning.trials]
+    best, *tried = (asdict(t.weights) for t in (tuning.best, *tuning.trials))
+    for weights in (best, *tried):
+        assert weights.pop("log_prior") == ()
     for name, most, step in (("alpha", 2.0, 0.1), ("beta", 6.0, 0.5), ("unk_score", -6.0, -0.5)):
         wider = best | {name: best[name] + step}
         is_tried = any(other == pytest.approx(wider) for other in tried)
@@ -316,3 +319,57 @@ def test_tuning_refuses_what_it_cannot_tune() -> None:
         tune(search, [batch], [""] * 4)
     with pytest.raises(ValueError, match="argument 2 is longer"):
         tune(search, [batch], SENTENCES[:3])
+
+
+def test_without_its_prior_a_network_names_what_it_seldom_writes() -> None:
+    """Three of four frames are sure of the blank, and the other hears an `à`, but less than the blank."""
+    silent = torch.log_softmax(torch.tensor([2.0, -9, -9, -9, -1.0, 0.0, -1.0]), -1)
+    heard = torch.log_softmax(torch.tensor([2.0, -9, -9, -9, 1.5, 0.0, -1.0]), -1)
+    batch = torch.stack([silent, silent, heard, silent])[None], torch.tensor([4])
+    prior = mean_posterior([batch])
+    assert prior.exp().sum().item() == pytest.approx(1)
+    search = BeamSearch(LETTERS, replace(EXACT, num_best=1))
+    assert search(*batch)[0][0].text == ""
+    without = search.reweighted(prior_scale=0.6, log_prior=tuple(prior.tolist()))
+    (best,) = without(*batch)[0]
+    assert best.text == "à"
+    by_hand = torch.log_softmax(batch[0].double() - 0.6 * prior, -1)
+    assert best.ctc == pytest.approx(all_texts(by_hand[0], LETTERS)["à"], abs=1e-9)
+
+
+def test_padding_and_other_batches_leave_the_prior_as_it_is() -> None:
+    log_probs = noise(2, 5, len(LETTERS))
+    padded = torch.cat([log_probs, torch.full((2, 3, len(LETTERS)), math.nan)], 1)
+    rows = [(log_probs[:1], torch.tensor([5])), (log_probs[1:, :3], torch.tensor([3]))]
+    expected = mean_posterior(rows)
+    torch.testing.assert_close(mean_posterior([(padded, torch.tensor([5, 3]))]), expected)
+    certain = torch.full((1, 4, 7), -math.inf)
+    certain[..., 0] = 0.0
+    assert mean_posterior([(certain, torch.tensor([4]))]).isfinite().all()
+
+
+def test_prior_of_other_symbols_is_refused() -> None:
+    for prior in ((), (-1.0, -2.0)):
+        with pytest.raises(ValueError, match=r"a log_prior of 7 values expected, one per symbol, found [02]"):
+            BeamSearch(LETTERS, BeamConfig(prior_scale=0.3, log_prior=prior))
+    with pytest.raises(ValueError, match="prior_scale: a value from 0"):
+        BeamSearch(LETTERS, BeamConfig(prior_scale=1.5))
+
+
+def test_tuning_chooses_the_scale_of_the_prior() -> None:
+    """A network that writes blanks where it is unsure needs its prior taken off, one that does not needs nothing."""
+    lm = train(SENTENCES * 2, 3)
+    log_probs, lengths = batch_of(SENTENCES, CATALAN, sharpness=6.0)
+    shy = log_probs.clone()
+    shy[..., 0] += 5.0
+    shy = shy.log_softmax(-1)
+    grid = Grid([0.5], [0.0], [-1.0], [0.0, 0.2, 0.4])
+    search = BeamSearch(CATALAN, lm=lm)
+    plain, chosen = (tune(search, [(shy, lengths)], SENTENCES, g) for g in (Grid([0.5], [0.0], [-1.0]), grid))
+    assert chosen.best.errors.errors < plain.best.errors.errors
+    assert chosen.best.weights.prior_scale > 0
+    assert chosen.best.weights.log_prior == tuple(mean_posterior([(shy, lengths)]).tolist())
+    assert chosen.trials[0].weights.prior_scale == 0.2
+    sure = tune(search, [(log_probs, lengths)], SENTENCES, grid).best
+    assert sure.errors.errors == 0
+    assert sure.weights == LmWeights(0.5, 0.0, -1.0)

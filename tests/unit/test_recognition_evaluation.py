@@ -347,6 +347,15 @@ def test_other_settings_are_noticed(manifests: Path, tmp_path: Path) -> None:
         assert [line.endswith("already scored") for line in score(options)] == [True]
     assert "scored before with beam 8, not 4; scoring again" in score(Options(lm=replace(lm, beam_size=4)))[0]
     assert "max_dev 300, not 2" in score(Options(lm=replace(lm, beam_size=4), max_dev=2))[0]
+    with_prior = replace(lm, beam_size=4, grid=replace(lm.grid, prior_scales=(0.2, 0.4)))
+    assert "prior_scales [0.0], not [0.2, 0.4]" in score(Options(lm=with_prior, max_dev=2))[0]
+    settings = json.loads((jobs[0].out / "metrics.json").read_text())["decoders"]["lm"]["settings"]
+    assert settings["prior_scale"] > 0
+    assert "log_prior" not in settings
+    kept = read_lm_weights(jobs[0].checkpoint, Path(lm.name))
+    assert kept is not None
+    assert (kept.prior_scale, len(kept.log_prior)) == (settings["prior_scale"], len(Tones().symbols))
+    score(Options(lm=replace(lm, beam_size=4), max_dev=2))
     assert "noise_snr_db [], not [5.0, 0.0]" in score(Options(noise_snr_db=(0.0, 5.0)))[0]
     assert score(Options(noise_snr_db=(0.0,)))[0].endswith("already scored")
     assert "split test, not valid" in score(Options(split="valid"))[0]

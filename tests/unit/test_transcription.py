@@ -143,6 +143,9 @@ def test_weights_are_those_that_evaluation_chose_for_this_model(tmp_path: Path) 
     write_lm_weights(checkpoint, asdict(chosen) | made)
     assert transcription.choose_weights(checkpoint, lm) == chosen
     assert transcription.choose_weights(checkpoint, lm, beta=2.0) == replace(chosen, beta=2.0)
+    with_prior = replace(chosen, prior_scale=0.4, log_prior=(-0.5, -1.25))
+    write_lm_weights(checkpoint, asdict(with_prior) | made)
+    assert transcription.choose_weights(checkpoint, lm) == with_prior
     assert transcription.choose_weights(checkpoint, tmp_path / "other.arpa") == USUAL_WEIGHTS
     (tmp_path / "lm_weights.json").write_text("{}")
     with pytest.raises(

@@ -46,7 +46,8 @@ SHARES_NOTE = (
     "included."
 )
 SETTINGS_NOTE = (
-    "alpha, beta and unk_score were chosen on the split that the settings name; several values: one per seed"
+    "alpha, beta, unk_score and prior_scale were chosen on the split that the settings name; several values: one per "
+    "seed"
 )
 
 

@@ -32,12 +32,14 @@ class Decoder:
         decode: ln p (B, T, V), valid frames (B,), and where it is asked for what an attention decoder reads (B, T, E)
             -> B texts.
         needs_memory: whether it reads the last of these.
+        weights: those of the language model that it decodes with, as `write_lm_weights` takes them.
     """
 
     name: str
     settings: Mapping[str, Any]
     decode: Callable[..., list[str]]
     needs_memory: bool = False
+    weights: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,19 @@ def tuned_decoder(
     """
     search = BeamSearch(symbols, BeamConfig(beam_size=lm.beam_size), lm.model)
     best = tune(search, dev, references, lm.grid).best
+    weights = asdict(best.weights)
     settings = {
         "lm": lm.name,
         "order": lm.model.order,
         "beam": lm.beam_size,
-        **asdict(best.weights),
+        **weights,
         "tuned_on": dev_name,
         "tuning_wer": round(best.errors.rate, 5),
     }
-    return Decoder(WITH_LM, settings, partial(_texts, search.reweighted(**asdict(best.weights))))
+    # A value per symbol is no setting to read.
+    shown = {name: value for name, value in settings.items() if name != "log_prior"}
+    decode = partial(_texts, search.reweighted(**weights))
+    return Decoder(WITH_LM, shown, decode, weights=settings)
 
 
 def joint_decoder(recognizer: ClipRecognizer, symbols: Sequence[str], config: JointConfig) -> Decoder:

@@ -87,9 +87,9 @@ def recognise_all(
             yield f"{name}: scored before with {changes}; scoring again"
         recognizer = load_recognizer(str(training.checkpoint))
         where = {"data": training.data, "train_log": training.log}
+        if options.keep_weights:
+            where["weights_beside"] = training.checkpoint
         result = evaluate(recognizer, training.system, training.out, options=options, **where)
-        if options.keep_weights and WITH_LM in result["decoders"]:
-            write_lm_weights(training.checkpoint, result["decoders"][WITH_LM]["settings"])
         unread = f", {result['num_unreadable']} unreadable" if result["num_unreadable"] else ""
         known = "" if result["spelling_from"] == NAME else f" ({result['spelling_from']})"
         yield f"{name}: {scores.figures(result)} of {result['n']} recordings{unread}{known}"
@@ -112,6 +112,7 @@ def other_settings(folder: Path, options: Options) -> str:
         "dev_split": with_lm.get("tuned_on", "none"),
         "joint": "none",
         "noise_snr_db": [],
+        "prior_scales": [0.0],
         **result.get("asked", {}),
     }
     now = {"split": options.split, "language": options.language or result["language"], **_asked(options)}
@@ -153,11 +154,13 @@ def evaluate(
     data: Path,
     options: Options,
     train_log: Path | None = None,
+    weights_beside: Path | None = None,
 ) -> Mapping[str, Any]:
     """Score a recogniser on a split and write the system's files.
 
     Args:
         train_log: fairseq's log, for the seconds that the training took.
+        weights_beside: checkpoint beside which the weights of the language model are kept; None = nowhere.
 
     Raises:
         ValueError: the split lacks speakers, transcripts or a language, or the dev split is the scored one.
@@ -215,6 +218,9 @@ def evaluate(
         **noise,
     }
     write_json(out / "config.json", provenance.plain(recognizer.cfg))
+    for decoder in decoders:
+        if weights_beside is not None and decoder.weights:
+            write_lm_weights(weights_beside, decoder.weights)
     write_json(out / "metrics.json", result)
     return result
 
