@@ -112,6 +112,14 @@ def test_labels_that_are_not_there_are_refused(recipe: Plan, labels: str) -> Non
         names(folder, labels=labels)
 
 
+def test_a_corpus_without_any_partition_to_train_on_says_what_is_there(recipe: Plan) -> None:
+    folder = recipe({**ENTRY, "partitions": "--labels"}, labels=["fr*", "it*"])
+    with pytest.raises(
+        ValueError, match=r"nothing in .* matches; there is only .*asr.*; is the corpus too small"
+    ):
+        names(folder)
+
+
 def test_a_start_is_the_checkpoint_of_the_same_seed(recipe: Plan) -> None:
     folder = recipe({**ENTRY, "start": "ssl/w"})
     trainings = stage_trainings(read_plan(folder), "train", Choice(seeds=2), folder / "run")

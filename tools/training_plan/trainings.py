@@ -111,13 +111,19 @@ def _labels(plan: Plan, choice: Choice, manifests: Path) -> list[str]:
         matching = [name for name in known if fnmatch(name, pattern)]
         # a corpus may be too small for a pattern, but a name must be there
         if not matching and not re.search(r"[*?]", pattern):
-            raise ValueError(
-                f"--labels {chosen}: {manifests} has no {pattern}; choose from {' '.join(known)}"
-            )
+            raise ValueError(f"--labels {chosen}: {manifests} has no {pattern}; {_offered(known, manifests)}")
         found += [name for name in matching if name not in found]
     if not found:
-        raise ValueError(f"--labels {chosen}: nothing in {manifests} matches; choose from {' '.join(known)}")
+        raise ValueError(f"--labels {chosen}: nothing in {manifests} matches; {_offered(known, manifests)}")
     return found
+
+
+def _offered(known: Sequence[str], manifests: Path) -> str:
+    """Say which partitions can be chosen, or of a corpus too small for any which folders there are."""
+    if known:
+        return f"choose from {' '.join(known)}"
+    folders = " ".join(_matching(manifests, "*")) or "no folder"
+    return f"there is only {folders}, which the recipe does not train on; is the corpus too small? See its problems"
 
 
 def _of_entry(
