@@ -56,7 +56,7 @@ def test_runs_to_its_end_on_a_cpu(tmp_path: Path) -> None:
     result = json.loads((out / "results.json").read_text(encoding="utf-8"))
     steps = result["steps"]
     assert {name: step["state"] for name, step in steps.items()} == dict.fromkeys(
-        ("ssl_step", "labels", "embeddings", "pretraining"), "succeeded"
+        ("ssl_step", "labels", "embeddings", "lip_reading", "pretraining"), "succeeded"
     )
     assert result["machine"]["device"] == "cpu"
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", result["commit"])
@@ -67,6 +67,10 @@ def test_runs_to_its_end_on_a_cpu(tmp_path: Path) -> None:
     for engine in ("openai.pt", "hf"):
         assert steps["labels"]["systems"][f"beam 2, ours on {engine}, batch 2"]["speed_up"] > 0
     assert steps["embeddings"]["ways"]["ours"]["distance"] < 1e-4
+    lips = steps["lip_reading"]
+    assert 0 < lips["busy_share"] <= 1
+    assert lips["front_end_speed_up"] > 0
+    assert 1e9 / lips["hours_of_a_billion_frames"] / 3600 == pytest.approx(lips["frames_per_s"]["loaded"])
     assert steps["pretraining"]["pretraining"]["updates"] == 5
     systems = steps["pretraining"]["systems"]
     assert set(systems) == {"ctc_pretrained", "ctc_random"}
