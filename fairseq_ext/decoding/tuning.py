@@ -5,7 +5,7 @@ to any better neighbour in the grid of the word's three weights, or to the next 
 its upper ends the grid grows by its last step.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
@@ -68,7 +68,12 @@ def _rank(trial: Trial) -> tuple[float, ...]:
 
 
 def tune(
-    search: BeamSearch, batches: Sequence[Batch], references: Iterable[str], grid: Grid | None = None
+    search: BeamSearch,
+    batches: Sequence[Batch],
+    references: Iterable[str],
+    grid: Grid | None = None,
+    *,
+    on_trial: Callable[[Trial], None] | None = None,
 ) -> Tuning:
     """Decode a development set with the weights of a grid.
 
@@ -76,6 +81,7 @@ def tune(
         search: beam search with a language model; its weights are not used.
         references: normalised reference texts, in the order of the batches.
         grid: weights to try; None = the defaults of `Grid`.
+        on_trial: is told each trial when it is made; how many there will be is not known before.
 
     Raises:
         ValueError: the search has no language model, the grid is empty, there is no reference word, or the number
@@ -100,6 +106,8 @@ def tune(
             alpha, beta, unk_score, scale = (axis[i] for axis, i in zip(axes, place, strict=True))
             weights = LmWeights(alpha, beta, unk_score, scale, log_prior if scale else ())
             trials[place] = _trial(search, batches, texts, weights)
+            if on_trial is not None:
+                on_trial(trials[place])
         best = min(trials, key=lambda place: _rank(trials[place]))
         around: Iterator[_Place] = product(*map(_around, axes[:3], grid.most, best))
         places = [(*place, best[3]) for place in around]

@@ -16,7 +16,7 @@ from fairseq_ext.decoding.kneser_ney import train
 from fairseq_ext.decoding.lm_weights import LmWeights
 from fairseq_ext.decoding.ngram import NgramModel
 from fairseq_ext.decoding.prior import mean_posterior
-from fairseq_ext.decoding.tuning import Grid, tune
+from fairseq_ext.decoding.tuning import Grid, Trial, tune
 from fairseq_ext.text.scoring import count_all, total
 from fairseq_ext.text.units import to_characters
 
@@ -267,7 +267,10 @@ def test_tuning_finds_the_weights_with_the_fewest_errors() -> None:
     lm = train(SENTENCES * 2, 3)
     batch = batch_of(SENTENCES, CATALAN, sharpness=3.0)
     search = BeamSearch(CATALAN, lm=lm)
-    tuning = tune(search, [batch], SENTENCES, Grid([0.0, 0.5, 1.0], [0.0, 2.0], [0.0, -1.0]))
+    told: list[Trial] = []
+    grid = Grid([0.0, 0.5, 1.0], [0.0, 2.0], [0.0, -1.0])
+    tuning = tune(search, [batch], SENTENCES, grid, on_trial=told.append)
+    assert tuple(told) == tuning.trials
     tried = [(t.weights.alpha, t.weights.beta, t.weights.unk_score) for t in tuning.trials]
     assert tried[:6] == list(itertools.product([0.0, 0.5, 1.0], [0.0, 2.0], [-1.0]))
     assert len(tried) == len(set(tried))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+from tqdm import tqdm
 
 from ...decoding.arpa import read_arpa
 from ...decoding.ctc import BeamConfig, BeamSearch, greedy
 from ...decoding.joint import JointConfig, JointSearch
 from ...decoding.ngram import NgramModel
-from ...decoding.tuning import Grid, tune
+from ...decoding.tuning import Grid, Trial, tune
 from ...text.spelling import Spelling, read_record
 from ..trained import ClipRecognizer
 from .acoustics import Batch
@@ -95,7 +97,7 @@ def tuned_decoder(
         dev_name: name of the dev set in results.
     """
     search = BeamSearch(symbols, BeamConfig(beam_size=lm.beam_size), lm.model)
-    best = tune(search, dev, references, lm.grid).best
+    best = _tune(search, dev, references, lm.grid)
     weights = asdict(best.weights)
     settings = {
         "lm": lm.name,
@@ -109,6 +111,19 @@ def tuned_decoder(
     shown = {name: value for name, value in settings.items() if name != "log_prior"}
     decode = partial(_texts, search.reweighted(**weights))
     return Decoder(WITH_LM, shown, decode, weights=settings)
+
+
+def _tune(search: BeamSearch, dev: Sequence[Batch], references: Sequence[str], grid: Grid) -> Trial:
+    least = math.inf
+    with tqdm(desc="tune", unit="trial", leave=False, disable=None) as progress:
+
+        def show(trial: Trial) -> None:
+            nonlocal least
+            least = min(least, trial.errors.rate)
+            progress.set_postfix_str(f"WER {100 * least:.1f} %", refresh=False)
+            progress.update()
+
+        return tune(search, dev, references, grid, on_trial=show).best
 
 
 def joint_decoder(recognizer: ClipRecognizer, symbols: Sequence[str], config: JointConfig) -> Decoder:
