@@ -92,13 +92,16 @@ stage_number() {
 }
 
 # One run per folder: two would write the same checkpoints. Every process of a run inherits the lock, so a rerun waits for
-# those of a run that was killed instead of racing them, and names them where they stay.
+# those of a run that was killed instead of racing them, and names them where they stay. Runs that each do a shard of the
+# same stage (`sharing=true`) hold it together.
 lock_run() {
+  local kind=-x
+  ! ${sharing:-false} || kind=-s
   exec 9>"$out/.lock"
   command -v flock >/dev/null || return 0
-  flock -n 9 && return
+  flock -n "$kind" 9 && return
   log "another run is using $out: $(lock_holders); waiting up to $lock_wait_s s"
-  flock -w "$lock_wait_s" 9 || die "$out is in use by $(lock_holders); stop them with kill, or choose another --out"
+  flock -w "$lock_wait_s" "$kind" 9 || die "$out is in use by $(lock_holders); stop them with kill, or choose another --out"
 }
 
 # Print number and command of the processes that hold the lock.
@@ -112,6 +115,15 @@ lock_holders() {
   done
   local IFS=,
   echo "${holders[*]:-a process of another machine}"
+}
+
+# Compose the configurations that a --set changes, so that a wrong key stops the run in its first seconds. A recipe whose
+# plan needs more than the user's choices puts these options into `more_choices`.
+more_choices=()
+check_settings() {
+  [[ " ${choices[*]} " != *" --set "* ]] ||
+    python "$repo/tools/check_overrides.py" "$repo/recipes/$recipe" "$out" "${choices[@]}" "${more_choices[@]}" \
+      --user-dir "$user_dir"
 }
 
 # Run the stages from number $1 to $2.

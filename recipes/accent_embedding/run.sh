@@ -49,6 +49,7 @@ stage_data() {
   fi
   [ -d "$corpus" ] || die "--corpus '$corpus': no such folder; give that of the corpus, or 'synthetic'"
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
+  check_settings
 }
 
 stage_manifests() {

@@ -2,7 +2,7 @@
 # Catalan from Common Voice: pre-training without labels, recognition, accents. `run.sh --help` lists options and stages.
 recipe=catalan_ssl
 stages=(data audio manifests check pretrain finetune lm heads evaluate attribution report)
-locale=ca division=official keep_shared=false
+locale=ca locale_given=false division=official keep_shared=false
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
@@ -35,7 +35,7 @@ recipe_option() {
     --size | --pretrained | --whisper | --labels | --start | --set) choices+=("$1" "$2") ;;
     --locale)
       [[ $2 =~ ^[a-zA-Z]{2,8}([-_][a-zA-Z0-9]+)*$ ]] || die "--locale $2: give a code such as ca or sv-SE"
-      locale=$2
+      locale=$2 locale_given=true
       ;;
     --division)
       [[ $2 =~ ^(official|drawn)$ ]] || die "--division $2: choose official or drawn"
@@ -101,15 +101,24 @@ stage_data() {
     die "--corpus: neither validated.tsv with clips/ nor recordings/ nor train/wav.scp in $corpus; --locale chooses the language"
   # What could stop the run after hours is checked now: options of the manifests, --start, --set.
   if [ "$kind" = common_voice ]; then
+    $locale_given || check_locale
     prepare "$corpus" --check
   else
     [ -z "$(divided)" ] || die "--division, --keep-shared-sentences: these are for Common Voice, and $corpus holds $kind"
   fi
   plan starts
-  [[ " ${choices[*]} " != *" --set "* ]] ||
-    python "$repo/tools/check_overrides.py" "$repo/recipes/$recipe" "$out" "${choices[@]}" --user-dir "$user_dir"
+  check_settings
   keep_settings
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
+}
+
+# Another language than the default is never spelled by its rules unless that was asked for.
+check_locale() {
+  local stated
+  stated=$(python -c 'import sys; from fairseq_ext.corpora.common_voice import stated_locale; print(stated_locale(sys.argv[1]) or "")' \
+    "$corpus")
+  [ "${stated:-$locale}" = "$locale" ] ||
+    die "--corpus $corpus: its rows are of '$stated'; give --locale $stated, or --locale $locale to spell them by the rules of '$locale'"
 }
 
 stage_audio() {

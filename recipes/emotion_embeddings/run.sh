@@ -87,8 +87,8 @@ stage_data() {
   ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
   # What could stop the run after its embeddings is checked now.
   list_starts
-  [[ " ${choices[*]} " != *" --set "* ]] || python "$repo/tools/check_overrides.py" "$repo/recipes/$recipe" "$out" \
-    "${choices[@]}" "${starts[@]}" --user-dir "$user_dir"
+  more_choices=("${starts[@]}")
+  check_settings
 }
 
 # Set `starts` to the options that hand the encoders on to tools/plan.py.

@@ -3,6 +3,8 @@
 recipe=vsr_low_resource
 stages=(data clips whisper labels align clusters1 pretrain1 clusters2 pretrain2 finetune evaluate report)
 corpora=(mtedx voxceleb2 avspeech)
+# Whether this run does one of the shards of a stage, beside others.
+sharing=false
 languages=fr,it,es,pt model='' experiments=labels size='' cluster=() crop=() decode=() filters=() again=()
 # What faster-whisper downloads by name.
 models=(tiny base small medium large-v1 large-v2 large-v3 large-v3-turbo)
@@ -58,7 +60,10 @@ recipe_option() {
         die "--model $2: no such folder or file, and no name of faster-whisper: ${models[*]}"
       model=$2
       ;;
-    --cluster) read -ra cluster <<<"$2" ;;
+    --cluster)
+      read -ra cluster <<<"$2"
+      [[ "$2" != *--shard-id* ]] || sharing=true
+      ;;
     --crop) read -ra crop <<<"$2" ;;
     --decode) read -ra decode <<<"$2" ;;
     --filters) read -ra filters <<<"$2" ;;
@@ -131,6 +136,7 @@ stage_data() {
   [ -e "$out/corpus.link" ] || ln -sfn "$(cd "$corpus" && pwd)" "$out/corpus.link"
   [ "$(realpath "$out/corpus.link")" = "$(realpath "$corpus")" ] ||
     die "$out was made from $(realpath "$out/corpus.link"); choose another --out"
+  check_settings
   keep_settings
 }
 

@@ -14,9 +14,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SMOKE = ("--smoke", "--corpus", "synthetic")
 
 
-def launch(recipe: Path, out: Path, *options: str) -> subprocess.Popen[str]:
-    """Start run.sh in a new process group."""
-    log = (out.parent / f"{out.name}.log").open("w", encoding="utf-8")
+def launch(recipe: Path, out: Path, *options: str, log_name: str = "") -> subprocess.Popen[str]:
+    """Start run.sh in a new process group; its output is beside `out`, `log_name` or OUT.log."""
+    log = (out.parent / (log_name or f"{out.name}.log")).open("w", encoding="utf-8")
     return subprocess.Popen(
         [str(recipe / "run.sh"), "--out", str(out), *options],
         cwd=out.parent,

@@ -71,7 +71,12 @@ def test_catalan_command_that_was_refused_decides_nothing(tmp_path: Path) -> Non
         )
     (tmp_path / "old").mkdir()
     corpus = ("--corpus", str(tmp_path / "cv"), "--stop-stage", "data")
+    basque = tmp_path / "eu"
+    shutil.copytree(tmp_path / "cv", basque)
+    for name in ("validated", "train", "dev", "test"):
+        (basque / f"{name}.tsv").write_text("client_id\tpath\tsentence\tlocale\na\tb.mp3\tKaixo.\teu\n")
     for options, message in (
+        (("--corpus", str(basque), "--stop-stage", "data"), "its rows are of 'eu'; give --locale eu, or "),
         ((*corpus, "--locale", "cat"), "language 'cat' has no rules and is not 'ca'"),
         ((*corpus, "--start", f"gl={tmp_path / 'old'}"), "--start gl="),
         ((*corpus, "--set", "finetune.optimization.max_updte=9"), "'max_updte' not in"),

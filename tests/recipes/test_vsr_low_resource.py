@@ -73,6 +73,61 @@ def test_lips_are_pretrained_on_clips_without_labels(smoke: Path) -> None:
     assert {"lips_iteration1", "lips_iteration2", "lips_unpretrained"} <= systems
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("talks.optimization.max_updte=9", "'optimization.max_updte'"),
+        (
+            "talks.model.encoder_type=lstmm",
+            "one of conformer, transformer, gru, lstm expected, found 'lstmm'",
+        ),
+    ],
+)
+def test_lips_wrong_settings_stop_before_the_first_video(
+    smoke: Path, tmp_path: Path, setting: str, message: str
+) -> None:
+    options = ("--corpus", str(smoke / "corpus"), "--smoke", "--experiments", "pretraining", "--set", setting)
+    assert wait(launch(RECIPE, tmp_path / "run", *options), 120) != 0
+    assert message in (tmp_path / "run.log").read_text(encoding="utf-8").splitlines()[-1]
+    assert not (tmp_path / "run" / "clips").exists()
+
+
+def test_lips_settings_of_noise_may_be_below_0_db(smoke: Path, tmp_path: Path) -> None:
+    options = (
+        "--corpus",
+        str(smoke / "corpus"),
+        "--smoke",
+        "--experiments",
+        "modalities",
+        "--stop-stage",
+        "data",
+    )
+    finish(RECIPE, tmp_path / "run", *options, "--set", "talks.task.noise.noise_snr_low_db=-10")
+
+
+def test_lips_shards_of_a_stage_run_beside_each_other(smoke: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    corpus = ("--corpus", str(smoke / "corpus"), "--smoke")
+    finish(RECIPE, out, *corpus, "--stop-stage", "data")
+    stage = ("--stage", "clips", "--stop-stage", "clips")
+    shards = [
+        launch(
+            RECIPE,
+            out,
+            *corpus,
+            *stage,
+            "--cluster",
+            f"--shards 2 --shard-id {i} --workers 1",
+            log_name=f"{i}.log",
+        )
+        for i in (0, 1)
+    ]
+    assert [wait(shard, 300) for shard in shards] == [0, 0]
+    said = [(tmp_path / f"{i}.log").read_text(encoding="utf-8") for i in (0, 1)]
+    assert not any("another run is using" in text for text in said)
+    assert (out / "clips" / "clips.tsv").read_bytes() == (smoke / "clips" / "clips.tsv").read_bytes()
+
+
 def test_lips_filters_change_without_decoding(smoke: Path) -> None:
     table, rows = (
         (smoke / "labels" / "labels.tsv").read_bytes(),

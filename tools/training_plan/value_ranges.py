@@ -19,6 +19,7 @@ _RULES: tuple[_Rule, ...] = (
     (r"drop|_prob$|_prob_|share$|^optimization\.sentence_avg$|layer_decay|smoothing$", "0 to 1", lambda v: 0 <= v <= 1),
     (r"^(optimization|optimizer)\.lr$", "a value above 0", lambda v: v > 0),
     (r"(frozen|pretrained)_layers$", "0 or more", lambda v: v >= 0),  # 0 = none, all
+    (r"_db$", "a finite value", math.isfinite),
     (r"(^|\.)(batch_size|max_tokens)|update_freq$|log_interval$|validate_interval$|save_interval$"
      r"|_layers$|_dim$|_heads$|_hz$|_length$|_stride|_kernel|temperature|eps$", "a value above 0", lambda v: v > 0),
 )  # fmt: skip
@@ -73,10 +74,11 @@ def build_parts(cfg: Any) -> None:
     model = OmegaConf.merge(OmegaConf.structured(models.MODEL_DATACLASS_REGISTRY[model._name]()), model)
     streams = {name: ["a", "b"] for name in str(cfg.task.get("label") or "label").split(",")}
     rate_hz = int(cfg.task.get("sample_rate_hz") or 16000)
-    task = SimpleNamespace(
-        streams=streams, num_classes=2, symbols=["<s>", "<pad>", "</s>", "<unk>", "|"], cfg=cfg.task
-    )
-    task.sample_rate_hz, task.target_dictionary = rate_hz, task.symbols
+    # What the models read of a task, of all kinds of tasks.
+    symbols = ["<s>", "<pad>", "</s>", "<unk>", "|"]
+    task = SimpleNamespace(streams=streams, num_classes=2, symbols=symbols, cfg=cfg.task)
+    task.sample_rate_hz, task.target_dictionary = rate_hz, symbols
+    task.num_frame_classes, task.num_starts, task.num_units = len(symbols), 1, [2]
     build = partial(models.MODEL_REGISTRY[model._name].build_model, model, task)
     try:
         with torch.device("meta"):
