@@ -25,6 +25,7 @@ from training_plan.trainings import one_of_each
 
 import fairseq_ext.models  # noqa: F401 - registers models
 import fairseq_ext.tasks  # noqa: F401 - registers tasks and criterions
+from fairseq_ext.modules.pretrained_av import SHAPE_KEYS
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 CONFIGS = sorted(RECIPES.glob("*/conf/*.yaml"))
@@ -231,10 +232,19 @@ def test_header_of_a_copied_yaml_is_refused() -> None:
 
 
 def configs_of(overlay: Path) -> list[Path]:
-    """Return the configs of an overlay: pretrain.yaml of pretrain_size/, finetune.yaml of finetune_random_size/."""
+    """Return the configs of an overlay: pretrain.yaml of pretrain_size/, finetune.yaml of finetune_random_size/.
+
+    unpretrained_size/ is for those of the systems whose name ends so.
+    """
     beside = sorted(overlay.parent.parent.glob("*.yaml"))
     own = [path for path in beside if overlay.parent.name.startswith(f"{path.stem}_")]
-    return own or beside
+    kind = overlay.parent.name.removesuffix("_size")
+    if own or kind in ("size", overlay.parent.name):
+        return own or beside
+    entries = read_plan(overlay.parents[2]).entries
+    configs = {entry.config for entry in entries if any(name.endswith(f"_{kind}") for name in entry.system)}
+    assert configs
+    return [path for path in beside if path.stem in configs]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: f"{name_of(path)}-{path.parent.name}")
@@ -374,3 +384,21 @@ def test_plan_has_an_entry_for_each_configuration() -> None:
     for recipe in {path.parents[1] for path in CONFIGS}:
         trained = {training.config for training in one_of_each(read_plan(recipe), given, recipe)}
         assert trained == {path.stem for path in CONFIGS if path.parents[1] == recipe}
+
+
+@pytest.mark.parametrize("size", ["", "small", "base", "large"])
+@pytest.mark.parametrize("config", ["finetune", "talks"])
+def test_lip_reader_without_pretraining_is_the_network_of_pretraining(config: str, size: str) -> None:
+    recipe = RECIPES / "vsr_low_resource"
+    plan, choice = read_plan(recipe), Choice(size=size, experiments="pretraining")
+    trainings = {(t.config, t.system): t for t in one_of_each(plan, choice, Path("/run"))}
+    overrides = {
+        name: [text for text in trainings[name].overrides if "pretrained_path" not in text]
+        for name in ((config, "lips_unpretrained"), ("pretrain", "av_hubert_1"))
+    }
+    ours, pretrained = (
+        composed(recipe / "conf" / f"{name[0]}.yaml", *overrides[name]).model for name in overrides
+    )
+    shape = {key: pretrained[key] for key in SHAPE_KEYS if key in pretrained}
+    assert {key: ours[key] for key in shape} == shape
+    assert ours.encoder_type == "transformer"

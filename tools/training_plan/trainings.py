@@ -167,10 +167,11 @@ def _checkpoint(run: Path, name: str, seed: int) -> Path:
 def _sized(plan: Plan, config: str, system: str, choice: Choice) -> Iterator[str]:
     """Yield overlays and settings of the size, then those of --set, which come last so that they win.
 
-    An overlay is for every training (size/), for those of a config (finetune_size/), or for those of one of its systems
-    (finetune_random_size/, for ctc_random).
+    An overlay is for every training (size/), for those of a config (finetune_size/), for those of one of its systems
+    (finetune_random_size/, for ctc_random), or for such a system of any config (unpretrained_size/).
     """
-    for folder in ("size", f"{config}_size", f"{config}_{system.partition('_')[2]}_size"):
+    kind = system.partition("_")[2]
+    for folder in ("size", f"{config}_size", f"{kind}_size", f"{config}_{kind}_size"):
         if choice.overlay and (plan.recipe / "conf" / folder / f"{choice.overlay}.yaml").is_file():
             yield f"+{folder}={choice.overlay}"
     for setting in (*_size(plan, choice).settings, *choice.set):
