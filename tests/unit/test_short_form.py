@@ -96,7 +96,7 @@ def test_tables_side_by_side_share_their_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(REPOSITORY.glob("recipes/*/results.json")), ids=lambda path: path.parent.name
+    "path", sorted(REPOSITORY.glob("recipes/**/results.json")), ids=lambda path: path.parent.name
 )
 def test_committed_results_are_small(path: Path) -> None:
     assert path.stat().st_size < 500_000
