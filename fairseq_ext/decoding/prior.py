@@ -24,11 +24,12 @@ def mean_posterior(batches: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     Args:
         batches: ln p (B, T, V) and valid frames (B,); at least one.
     """
-    posteriors = [
-        log_probs[valid_frames(log_probs, lengths)].double().exp() for log_probs, lengths in batches
-    ]
-    frames = torch.cat(posteriors)  # (frames, V)
-    return ((frames.sum(0) + 1 / frames.shape[1]) / (len(frames) + 1)).log()
+    num_symbols, num_frames = batches[0][0].shape[-1], 0
+    summed = torch.full((num_symbols,), 1 / num_symbols, dtype=torch.float64)
+    for log_probs, lengths in batches:
+        frames = log_probs[valid_frames(log_probs, lengths)].double().exp()  # (frames, V)
+        summed, num_frames = summed + frames.sum(0).cpu(), num_frames + len(frames)
+    return (summed / (num_frames + 1)).log()
 
 
 def without_prior(log_probs: Tensor, log_prior: Tensor, scale: float) -> Tensor:
