@@ -94,9 +94,10 @@ stage_number() {
 # One run per folder: two would write the same checkpoints. Every process of a run inherits the lock, so a rerun waits for
 # those of a run that was killed instead of racing them, and names them where they stay. Runs that each do a shard of the
 # same stage (`sharing=true`) hold it together.
+sharing=false
 lock_run() {
   local kind=-x
-  ! ${sharing:-false} || kind=-s
+  ! $sharing || kind=-s
   exec 9>"$out/.lock"
   command -v flock >/dev/null || return 0
   flock -n "$kind" 9 && return

@@ -42,7 +42,7 @@ def write_lm_weights(checkpoint: Path, settings: Mapping[str, Any]) -> None:
 
     `settings` hold `lm` (name of its file), `beam`, `tuned_on` and the fields of `LmWeights`; other keys are dropped.
     """
-    text = json.dumps({key: settings[key] for key in _KEYS if key in settings}, ensure_ascii=False, indent=1)
+    text = json.dumps({key: settings[key] for key in _KEYS}, ensure_ascii=False, indent=1)
     write_bytes(checkpoint.with_name(NAME), f"{text}\n".encode())
 
 

@@ -3,8 +3,6 @@
 recipe=vsr_low_resource
 stages=(data clips whisper labels align clusters1 pretrain1 clusters2 pretrain2 finetune evaluate report)
 corpora=(mtedx voxceleb2 avspeech)
-# Whether this run does one of the shards of a stage, beside others.
-sharing=false
 languages=fr,it,es,pt model='' experiments=labels size='' cluster=() crop=() decode=() filters=() again=()
 # What faster-whisper downloads by name.
 models=(tiny base small medium large-v1 large-v2 large-v3 large-v3-turbo)
